@@ -1,0 +1,48 @@
+import type { NamespaceRef } from './namespace.js';
+import type { Operation } from './operation.js';
+import type { Queries, QueryName } from './query.js';
+
+export interface TransactionOptions {
+  /** Undo what was done if an operation fails. Default true. */
+  rollback?: boolean;
+  /** Cancels what has not been sent; what has been sent is undone if `rollback`. */
+  signal?: AbortSignal | undefined;
+  /** Operations of one namespace stay in order within a lane; lanes do not wait for each other. */
+  lane?: string;
+}
+
+/** The result of a program run to its end. */
+export interface RunResult {
+  exitCode: number;
+  stderr: string;
+}
+
+/**
+ * The kernel, as the layers above see it. Nothing above this interface touches the kernel in any other way.
+ */
+export interface Kernel {
+  /** Does all operations in order, or none (with `rollback`). @throws KernelError, ValidationError */
+  transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
+  /** Does every operation whatever fails; what is already gone is success. Resolves to the errors met. */
+  teardown(operations: readonly Operation[], options?: { lane?: string }): Promise<Error[]>;
+  query<Q extends QueryName>(query: Q, ...args: Record<never, never> extends Queries[Q]['takes'] ? [takes?: Queries[Q]['takes']] : [takes: Queries[Q]['takes']]): Promise<Queries[Q]['gives']>;
+  /** Starts a program inside a namespace and waits until it has ended (a daemon: until it has gone to the background). */
+  run(file: string, args: readonly string[], options: { netns?: NamespaceRef; timeout?: number }): Promise<RunResult>;
+  /** Sends one UDP datagram from inside a namespace. */
+  sendDatagram(datagram: Datagram): Promise<void>;
+  /** Sends one ICMP echo request from inside a namespace; resolves to the round-trip time in milliseconds, or undefined. */
+  ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined>;
+  /** Waits for what is under way, then frees threads and sockets. */
+  close(): Promise<void>;
+}
+
+export interface Datagram {
+  netns?: NamespaceRef;
+  sourceAddress?: string;
+  sourcePort?: number;
+  /** Device to bind to. */
+  device?: string;
+  destination: string;
+  port: number;
+  payload: Uint8Array;
+}

@@ -1,0 +1,58 @@
+import type { BridgeOptions, BridgePortOptions } from './bridge.js';
+import type { LinkAttributes } from './common.js';
+import type { VethOptions } from './veth.js';
+import type { VxlanOptions } from './vxlan.js';
+
+export type * from './bridge.js';
+export type * from './common.js';
+export type * from './veth.js';
+export type * from './vxlan.js';
+
+/** Every kind of link that can be created, with the options of each. */
+export interface LinkKinds {
+  bridge: BridgeOptions;
+  vxlan: VxlanOptions;
+  veth: VethOptions;
+}
+
+export type LinkKind = keyof LinkKinds;
+
+/** A link to create. `data` is required where the kind has a required option. */
+export type LinkSpec = {
+  [Kind in LinkKind]: LinkAttributes & { name: string; kind: Kind } & (Record<string, never> extends LinkKinds[Kind]
+      ? { data?: LinkKinds[Kind] }
+      : { data: LinkKinds[Kind] });
+}[LinkKind];
+
+/** A link as the kernel reports it. */
+export interface Link {
+  index: number;
+  name: string;
+  /** ARPHRD_ type: 1 is Ethernet, 772 loopback. */
+  type: number;
+  /** IFF_ flags as reported (netdevice(7)). */
+  flags: number;
+  up: boolean;
+  /** Absent for links without a kind, such as `lo` and physical NICs. */
+  kind?: string;
+  data?: Partial<LinkKinds[LinkKind]> & Record<string, unknown>;
+  /** Kind of the master, where this link is a port, and the port's options there. */
+  portKind?: string;
+  port?: BridgePortOptions & Record<string, unknown>;
+  mtu: number;
+  address?: string;
+  broadcast?: string;
+  master?: number;
+  group: number;
+  alias?: string;
+  txQueueLength?: number;
+  txQueues?: number;
+  rxQueues?: number;
+  /** Index of the peer or lower link, and the id of its namespace if that is another one. */
+  link?: number;
+  linkNamespaceId?: number;
+  /** RFC 2863 operational state. */
+  operationalState?: 'unknown' | 'not-present' | 'down' | 'lower-layer-down' | 'testing' | 'dormant' | 'up';
+  carrier?: boolean;
+  [other: string]: unknown;
+}

@@ -1,0 +1,25 @@
+/** A neighbour (ARP, NDP), proxy or bridge/VXLAN forwarding database entry (rtnetlink(7), RTM_NEWNEIGH). */
+export interface Neighbour {
+  /** `bridge` is a forwarding database entry; `inet` and `inet6` follow from `destination`. */
+  family?: 'inet' | 'inet6' | 'bridge';
+  /** Index of the link. */
+  index: number;
+  /** The neighbour's address; for `bridge` on a VXLAN link the remote VTEP. */
+  destination?: string;
+  /** MAC address. */
+  address?: string;
+  state?: 'permanent' | 'noarp' | 'reachable' | 'stale' | 'incomplete' | 'delay' | 'probe' | 'failed' | 'none';
+  /** Of the link itself (VXLAN), not of its bridge. */
+  self?: boolean;
+  /** Of the bridge the link is a port of. */
+  master?: boolean;
+  /** Answer ARP or NDP for this address on behalf of its owner. */
+  proxy?: boolean;
+  /** Marked as learnt elsewhere: not aged out by the bridge. */
+  externallyLearned?: boolean;
+  sticky?: boolean;
+  vlan?: number;
+  /** VNI and UDP port of a VXLAN destination, where they differ from the link's. */
+  vni?: number;
+  port?: number;
+}

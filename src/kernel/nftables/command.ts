@@ -1,0 +1,64 @@
+import type { Expression, Verdict } from './expression.js';
+
+export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
+
+/** A base chain sits on a netfilter hook; without `hook` a chain is only jumped to. */
+export interface ChainHook {
+  type: 'filter' | 'nat' | 'route';
+  hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'ingress' | 'egress';
+  /** Lower runs first; -150 mangle, -100 dstnat, 0 filter, 100 srcnat. */
+  priority: number;
+  policy?: 'accept' | 'drop';
+  /** For ingress and egress hooks. */
+  device?: string;
+}
+
+/** Types of keys and data, named as nft names them; joined by ` . ` for concatenations. */
+export type NftDataType = string;
+
+export interface SetElement {
+  /** Text for addresses, names and MACs; a number for marks, ports and indexes; a list for concatenations. */
+  key: NftValue;
+  /** The end of an interval, inclusive; needs a set with `interval`. */
+  keyEnd?: NftValue;
+  data?: NftValue;
+  verdict?: Verdict;
+  /** In milliseconds. */
+  timeout?: number;
+}
+
+export type NftValue = string | number | Uint8Array | (string | number | Uint8Array)[];
+
+export interface SetSpec {
+  keyType: NftDataType;
+  /** A map, if present; `verdict` for a verdict map. */
+  dataType?: NftDataType;
+  interval?: boolean;
+  constant?: boolean;
+  /** Elements' default life, in milliseconds. */
+  timeout?: number;
+  size?: number;
+}
+
+interface InTable {
+  family: NftFamily;
+  table: string;
+}
+
+/** One command of a batch. All of a batch is applied, or nothing. */
+export type NftCommand =
+  | { command: 'table.add'; family: NftFamily; name: string; exclusive?: boolean }
+  | { command: 'table.delete'; family: NftFamily; name: string }
+  | (InTable & { command: 'chain.add'; name: string; hook?: ChainHook; exclusive?: boolean })
+  | (InTable & { command: 'chain.delete'; name: string })
+  /** Removes all rules of the chain. */
+  | (InTable & { command: 'chain.flush'; name: string })
+  | (InTable & { command: 'rule.add'; chain: string; expressions: Expression[]; comment?: string })
+  | (InTable & { command: 'rule.delete'; chain: string; handle: number })
+  | (InTable & { command: 'set.add'; name: string } & SetSpec)
+  | (InTable & { command: 'set.delete'; name: string })
+  | (InTable & { command: 'element.add'; set: string; elements: SetElement[]; exclusive?: boolean } & Pick<
+        SetSpec,
+        'keyType' | 'dataType'
+      >)
+  | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & Pick<SetSpec, 'keyType' | 'dataType'>);

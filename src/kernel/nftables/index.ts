@@ -1,0 +1,2 @@
+export type * from './command.js';
+export type * from './expression.js';

@@ -1,0 +1,64 @@
+import type { Address } from './address.js';
+import type { LinkAttributes, LinkSpec, BridgePortOptions } from './link/index.js';
+import type { NamespaceRef } from './namespace.js';
+import type { Neighbour } from './neighbour.js';
+import type { NftCommand } from './nftables/index.js';
+import type { Route } from './route.js';
+import type { Rule } from './rule.js';
+
+/** Names a link by index (preferred: costs no look-up) or by name. */
+export type LinkRef = { index: number } | { name: string };
+
+/** How an object is written: fail if it exists, make it so whatever exists, or add beside what exists. */
+export type WriteMode = 'create' | 'replace' | 'append';
+
+interface In {
+  /** Where it happens; the process's own namespace if absent. */
+  netns?: NamespaceRef | undefined;
+}
+
+/** One thing to be done in the kernel. Plain data, so that plans can be compared, printed and stored. */
+export type Operation =
+  | (In & { op: 'link.add'; link: LinkSpec })
+  | (In & { op: 'link.set'; link: LinkRef; changes: LinkAttributes })
+  /** By group: every link of the group in one message, which waits for the kernel only once. */
+  | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
+  | (In & { op: 'link.port'; index: number; port: BridgePortOptions })
+  | (In & { op: 'address.add'; address: Address; mode?: 'create' | 'replace' })
+  | (In & { op: 'address.delete'; address: Pick<Address, 'index' | 'address'> })
+  | (In & { op: 'route.add'; route: Route; mode?: WriteMode })
+  | (In & { op: 'route.delete'; route: Route })
+  | (In & { op: 'rule.add'; rule: Rule })
+  | (In & { op: 'rule.delete'; rule: Rule })
+  | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode })
+  | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
+  /** `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`. */
+  | (In & { op: 'sysctl.set'; key: string; value: string | number })
+  | (In & { op: 'tap.add'; tap: TapSpec })
+  /** Creates a namespace and pins it as /run/netns/`name`, as `ip netns add` does. */
+  | { op: 'namespace.add'; name: string }
+  | { op: 'namespace.delete'; name: string }
+  /** One atomic batch. */
+  | (In & { op: 'nftables.batch'; commands: NftCommand[] })
+  /** Forgets the connections that match every given field, in either direction. */
+  | (In & { op: 'conntrack.delete'; filter: ConntrackFilter });
+
+/** A persistent tap device, as a virtual machine monitor opens it (kernel Documentation/networking/tuntap.rst). */
+export interface TapSpec {
+  name: string;
+  index?: number;
+  /** User and group id that may open it. */
+  owner?: number;
+  group?: number;
+  multiQueue?: boolean;
+  /** Packets start with a virtio-net header. */
+  vnetHeader?: boolean;
+}
+
+export interface ConntrackFilter {
+  /** Matches a connection in which this address is the source or destination of either direction. */
+  address?: string;
+  mark?: number;
+}
+
+export type OperationName = Operation['op'];

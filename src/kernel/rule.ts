@@ -1,0 +1,15 @@
+/** A policy routing rule (ip-rule(8)). */
+export interface Rule {
+  family?: 'inet' | 'inet6';
+  /** Rules are tried in rising order of priority. */
+  priority: number;
+  table?: number;
+  action?: 'lookup' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
+  source?: string;
+  destination?: string;
+  mark?: number;
+  mask?: number;
+  inputInterface?: string;
+  outputInterface?: string;
+  invert?: boolean;
+}
