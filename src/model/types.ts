@@ -1,0 +1,178 @@
+import type { Json } from '../store/store.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+
+/** Options of `openHost`. */
+export interface HostOptions {
+  /** The namespace that stands for the host; the process's own if absent. */
+  netns?: NamespaceRef;
+  /** Folder of the embedded store; created with mode 0700. */
+  state: string;
+  /** The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. */
+  egressNic: string;
+  /** The NIC that carries the VXLAN mesh. Its MTU less 50 is the networks' MTU, its first address the local VTEP. */
+  meshNic?: string;
+  /** CIDR of the floating addresses; its first address becomes the egress bridge's. */
+  floatingNetwork: string;
+  /** Masquerade the floating network out of the egress NIC. Default false. */
+  outboundNat?: boolean;
+  /** UDP port of VXLAN. Default 4789. */
+  vxlanPort?: number;
+  /** How long a released address is kept from re-use, in seconds. Default 300. */
+  deletionHalo?: number;
+  /** Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback. */
+  dnsServers?: string[];
+  /** DNS domain of instances. Default `vethwork.internal`. */
+  domain?: string;
+  /** Owner recorded with what is made through this handle. Default `system`. */
+  tenant?: string;
+}
+
+export interface CreateNetworkOptions {
+  name: string;
+  /** IPv4 CIDR, /8 to /29, no host bits set. */
+  netblock: string;
+  /** Default true. */
+  provideDhcp?: boolean;
+  /** Default true. */
+  provideNat?: boolean;
+  /** Default false. */
+  provideDns?: boolean;
+  uuid?: string;
+  /** VNI, 1 to 2^24-1. */
+  vni?: number;
+  /** At most the mesh NIC's MTU less 50, which is the default. */
+  mtu?: number;
+  tenant?: string;
+  metadata?: Record<string, Json>;
+  signal?: AbortSignal;
+}
+
+export interface AttachCommon {
+  /** Fixed IPv4 address; a random free one if absent. */
+  address?: string;
+  /** Fixed unicast MAC; `02:00:00:xx:xx:xx` if absent. */
+  mac?: string;
+  hostname?: string;
+  /** Position of this NIC in its instance. Default 0. */
+  order?: number;
+  /** NIC model shown to the user. Default `virtio`. */
+  model?: string;
+  instance?: string;
+  metadata?: Record<string, Json>;
+  signal?: AbortSignal;
+}
+
+export type AttachOptions = AttachCommon &
+  (
+    | { tap: string; /** User id that may open it. */ owner?: number; multiQueue?: boolean }
+    /** A veth whose inner end is put into a container's namespace as `name`. */
+    | { netns: NamespaceRef; name?: string; /** Static address, routes, MTU, loopback up. Default false. */ configure?: boolean }
+    /** A link that exists already; it is given back as it was on detach. */
+    | { device: string }
+  );
+
+export interface NetworkInfo {
+  uuid: string;
+  name: string;
+  vni: number;
+  netblock: string;
+  gateway: string;
+  provideDhcp: boolean;
+  provideNat: boolean;
+  provideDns: boolean;
+  /** Absent without NAT. */
+  floatingGateway?: string;
+  mtu: number;
+  tenant: string;
+  state: 'initial' | 'created' | 'deleting' | 'error';
+  routedAddresses: string[];
+  metadata: Record<string, Json>;
+}
+
+export interface InterfaceInfo {
+  uuid: string;
+  network: string;
+  /** Of the link in the host's namespace. */
+  device: string;
+  attachment: 'tap' | 'veth' | 'device';
+  mac: string;
+  order: number;
+  address: string;
+  floating?: string;
+  model: string;
+  hostname?: string;
+  instance?: string;
+  state: 'initial' | 'created' | 'deleting' | 'error';
+  metadata: Record<string, Json>;
+}
+
+/** A reserved address of a network. */
+export interface AddressInfo {
+  address: string;
+  use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'halo';
+  interface?: string;
+  mac?: string;
+}
+
+export interface HostInfo {
+  egressBridge: string;
+  floatingNetwork: string;
+  floatingAddress: string;
+  egressNic: string;
+  meshNic: string;
+  mtu: number;
+  networks: number;
+  interfaces: number;
+  floatingAddresses: { total: number; used: number };
+}
+
+/** A handle: getting one does no I/O beyond checking that the object exists. */
+export interface Interface {
+  readonly uuid: string;
+  /** As of the last call through this handle. */
+  readonly info: InterfaceInfo;
+  refresh(): Promise<InterfaceInfo>;
+  /** Gives the interface a floating IP (a random free one unless said) and resolves to it. */
+  float(options?: { address?: string }): Promise<string>;
+  /** Takes it away, cutting what runs through it. Does nothing if there is none. */
+  defloat(): Promise<void>;
+  detach(): Promise<void>;
+  setMetadata(metadata: Record<string, Json>): Promise<void>;
+}
+
+export interface Network {
+  readonly uuid: string;
+  readonly info: NetworkInfo;
+  refresh(): Promise<NetworkInfo>;
+  attach(options: AttachOptions): Promise<Interface>;
+  listInterfaces(): Promise<InterfaceInfo[]>;
+  listAddresses(): Promise<AddressInfo[]>;
+  /** Routes an address of the floating pool into the network and resolves to it. */
+  routeAddress(options?: { address?: string }): Promise<string>;
+  unroute(address: string): Promise<void>;
+  /** One ICMP echo from inside the network's namespace; round-trip time in ms, or undefined. Timeout in ms, default 1000. */
+  ping(address: string, options?: { timeout?: number }): Promise<number | undefined>;
+  setMetadata(metadata: Record<string, Json>): Promise<void>;
+  /** Detaches all interfaces, frees all addresses, removes the network. */
+  delete(): Promise<void>;
+}
+
+export interface Host {
+  readonly info: HostInfo;
+  refresh(): Promise<HostInfo>;
+  createNetwork(options: CreateNetworkOptions): Promise<Network>;
+  /** By UUID, or by name if just one network has it. @throws NotFoundError, ConflictError */
+  getNetwork(idOrName: string): Promise<Network>;
+  listNetworks(): Promise<NetworkInfo[]>;
+  /** By UUID, or by device name. */
+  getInterface(idOrDevice: string): Promise<Interface>;
+  listInterfaces(): Promise<InterfaceInfo[]>;
+  /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
+  reconcile(options?: { dryRun?: boolean }): Promise<string[]>;
+  /** Resolves when every link put out of service is really gone. */
+  drained(): Promise<void>;
+  /** Removes what `openHost` made (egress bridge, rules); refused while networks exist. */
+  teardown(): Promise<void>;
+  /** Leaves all networks running. */
+  close(): Promise<void>;
+}
