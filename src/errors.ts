@@ -14,7 +14,7 @@ export abstract class VethworkError extends Error {
 
   /** What `--json` output and structured logs show. */
   toJSON(): Record<string, unknown> {
-    return { name: this.name, message: this.message, ...this };
+    return { ...(this as Record<string, unknown>), name: this.name, message: this.message };
   }
 }
 
