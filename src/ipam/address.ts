@@ -1,0 +1,30 @@
+import ipaddr from 'ipaddr.js';
+import { ValidationError } from '../errors.js';
+
+const EXPECTED = 'an IPv4 address such as 172.16.0.5';
+
+/** True for a dotted quad in its only canonical spelling (no leading zeros, no shortened forms). */
+export function isAddress(text: unknown): text is string {
+  return typeof text === 'string' && ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+/** @throws ValidationError if it is not a canonical IPv4 address. */
+export function parseAddress(field: string, text: unknown): string {
+  if (!isAddress(text)) throw new ValidationError(field, text, EXPECTED);
+  return text;
+}
+
+/** `192.168.15.29` -> 3232239389. Takes validated addresses only. */
+export function addressToNumber(address: string): number {
+  return ipaddr.IPv4.parse(address).octets.reduce((number, octet) => number * 256 + octet, 0);
+}
+
+/** 3232239389 -> `192.168.15.29`. */
+export function addressFromNumber(number: number): string {
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join('.');
+}
+
+/** `192.168.15.29` -> `c0a80f1d`, as in `flt-c0a80f1d-o`. */
+export function addressToHex(address: string): string {
+  return addressToNumber(address).toString(16).padStart(8, '0');
+}

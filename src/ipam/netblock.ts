@@ -1,0 +1,83 @@
+import ipaddr from 'ipaddr.js';
+import { ValidationError } from '../errors.js';
+import { addressFromNumber, addressToNumber } from './address.js';
+
+/** Ranges in which no network can live: nothing routes them, or they mean something else to every host. */
+const UNUSABLE: readonly [cidr: string, name: string][] = [
+  ['0.0.0.0/8', '"this network"'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link-local'],
+  ['224.0.0.0/4', 'multicast'],
+  ['240.0.0.0/4', 'reserved'],
+];
+const LARGEST_PREFIX = 29;
+const SMALLEST_PREFIX = 8;
+
+/** An IPv4 network, /8 to /29. Immutable; addresses are dotted quads. */
+export class Netblock {
+  /** Canonical text, for example `172.16.0.0/24`. */
+  readonly cidr: string;
+  readonly network: string;
+  readonly broadcast: string;
+  /** The first address after the network's. */
+  readonly gateway: string;
+  /** Dotted, for example `255.255.255.0`. */
+  readonly mask: string;
+  /** Number of addresses, the reserved ones included. */
+  readonly size: number;
+
+  /**
+   * @param first the network address as a number
+   * @param prefix length of the prefix
+   */
+  constructor(
+    readonly first: number,
+    readonly prefix: number,
+  ) {
+    this.size = 2 ** (32 - prefix);
+    this.network = addressFromNumber(first);
+    this.broadcast = addressFromNumber(first + this.size - 1);
+    this.gateway = addressFromNumber(first + 1);
+    this.mask = addressFromNumber(2 ** 32 - this.size);
+    this.cidr = `${this.network}/${prefix}`;
+  }
+
+  contains(address: string): boolean {
+    const offset = addressToNumber(address) - this.first;
+    return offset >= 0 && offset < this.size;
+  }
+
+  overlaps(other: { first: number; size: number }): boolean {
+    return this.first < other.first + other.size && other.first < this.first + this.size;
+  }
+
+  /** The address at an offset from the network address: 0 is the network itself, 1 the gateway. */
+  at(offset: number): string {
+    return addressFromNumber(this.first + offset);
+  }
+
+  toString(): string {
+    return this.cidr;
+  }
+}
+
+/** @throws ValidationError if it is not IPv4, has host bits set, or its size or range is out of bounds. */
+export function parseNetblock(field: string, text: unknown): Netblock {
+  const refuse = (expected: string) => new ValidationError(field, text, expected);
+  if (typeof text !== 'string' || !ipaddr.IPv4.isValidCIDRFourPartDecimal(text)) {
+    throw refuse('an IPv4 network such as 172.16.0.0/24');
+  }
+  const [address, prefix] = ipaddr.IPv4.parseCIDR(text);
+  if (prefix > LARGEST_PREFIX) throw refuse(`a network of at least 8 addresses (/${LARGEST_PREFIX} or larger)`);
+  if (prefix < SMALLEST_PREFIX) throw refuse(`a network of at most 2^24 addresses (/${SMALLEST_PREFIX} or smaller)`);
+  const network = ipaddr.IPv4.networkAddressFromCIDR(text).toString();
+  if (network !== address.toString()) throw refuse(`a network without host bits, such as ${network}/${prefix}`);
+  const netblock = new Netblock(addressToNumber(network), prefix);
+  for (const [cidr, name] of UNUSABLE) {
+    const [first, length] = ipaddr.IPv4.parseCIDR(cidr);
+    if (netblock.overlaps(new Netblock(addressToNumber(first.toString()), length))) {
+      throw refuse(`a network outside the ${name} range ${cidr}`);
+    }
+  }
+  return netblock;
+}

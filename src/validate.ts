@@ -1,0 +1,225 @@
+import { z } from 'zod';
+import { ValidationError } from './errors.js';
+import { parseAddress } from './ipam/address.js';
+import { parseMac } from './ipam/mac.js';
+import { parseNetblock } from './ipam/netblock.js';
+import type { NamespaceRef } from './kernel/namespace.js';
+import type { Json } from './store/store.js';
+
+/**
+ * Checks a value from outside against a schema. Objects refuse unknown keys if the schema is a `z.strictObject`.
+ *
+ * The schema's own `error` texts are noun phrases that say what is expected ("a TCP port"); where it has none, one is
+ * made from the rule that failed.
+ * @param prefix path of the value, put before the path of the field: `parse(schema, options, 'options')`
+ * @throws ValidationError for the first thing that is wrong
+ */
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, prefix = ''): z.output<Schema> {
+  const result = schema.safeParse(value, { reportInput: true, error: describeExpectation });
+  if (result.success) return result.data;
+  const issue = mostSpecific(result.error.issues[0] as z.core.$ZodIssue);
+  const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const path = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
+  throw new ValidationError(fieldName(prefix, path) || 'value', unknownKey ?? issue.input, issue.message);
+}
+
+/** A schema that applies a parser of the form `(field, text) => value`, so that each rule is written once. */
+export function parsedBy<Value>(parser: (field: string, text: unknown) => Value) {
+  return z.unknown().transform((text, context): Value => {
+    try {
+      return parser('', text);
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error;
+      context.addIssue({ code: 'custom', message: error.expected, input: text });
+      return z.NEVER;
+    }
+  });
+}
+
+/** A string that passes a test. */
+function text(expected: string, test: (text: string) => boolean) {
+  return z.string({ error: expected }).refine(test, { error: expected });
+}
+
+/** An integer within bounds, both included. */
+export function integer(minimum: number, maximum: number, what = 'an integer') {
+  const error = `${what} from ${minimum} to ${maximum}`;
+  return z.int({ error }).min(minimum, { error }).max(maximum, { error });
+}
+
+/** Name of a network link: what the kernel accepts (dev_valid_name), judged byte by byte as it does. */
+export const interfaceName = text('a link name of 1 to 15 bytes without "/", ":", "%" or white space', (name) => {
+  const bytes = Buffer.from(name);
+  // 0xa0 is white space to the kernel, and "%" starts a name template.
+  const refused = bytes.some(
+    (byte) => byte <= 0x20 || byte === 0x7f || byte === 0xa0 || '/:%'.includes(String.fromCharCode(byte)),
+  );
+  return bytes.length >= 1 && bytes.length <= 15 && !refused && name !== '.' && name !== '..';
+});
+
+/** An IPv4 network, /8 to /29, without host bits. */
+export const cidr = parsedBy((field, value) => parseNetblock(field, value).cidr);
+
+/** A canonical IPv4 address. */
+export const ipv4 = parsedBy(parseAddress);
+
+/** A unicast MAC address; gives it in lower case. */
+export const mac = parsedBy(parseMac);
+
+/** A UUID; gives it in lower case. */
+export const uuid = text('a UUID', (value) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)).transform(
+  (value) => value.toLowerCase(),
+);
+
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** One label of a host name (RFC 1123); gives it in lower case. */
+export const hostname = text('a host name of 1 to 63 letters, digits and inner hyphens', (name) =>
+  label.test(name.toLowerCase()),
+).transform((name) => name.toLowerCase());
+
+/** A DNS domain: labels with dots between; gives it in lower case. */
+export const domain = text(
+  'a DNS domain such as example.internal',
+  (name) =>
+    name.length <= 253 &&
+    name
+      .toLowerCase()
+      .split('.')
+      .every((part) => label.test(part)),
+).transform((name) => name.toLowerCase());
+
+/** Free text shown to people, on one line: a network's name, an instance, a tenant. */
+export const displayName = text(
+  'a text of 1 to 255 bytes on one line',
+  (name) =>
+    name.trim() === name && Buffer.byteLength(name) >= 1 && Buffer.byteLength(name) <= 255 && !/\p{Cc}/u.test(name),
+);
+
+const NAMESPACE_EXPECTED = 'a namespace name, an absolute path or a process id';
+
+/** A network namespace, as in NamespaceRef. */
+export const namespaceRef: z.ZodType<NamespaceRef> = z
+  .union([z.string(), z.number()], { error: NAMESPACE_EXPECTED })
+  .refine(isNamespaceRef, { error: NAMESPACE_EXPECTED });
+
+function isNamespaceRef(value: string | number): boolean {
+  if (typeof value === 'number') return Number.isInteger(value) && value > 0 && value < 2 ** 31;
+  if (value.includes('\0')) return false;
+  const length = Buffer.byteLength(value);
+  if (value.startsWith('/')) return length > 1 && length < 4096;
+  return length >= 1 && length <= 255 && !value.includes('/') && value !== '.' && value !== '..';
+}
+
+/** In bytes. */
+export const mtu = integer(576, 65535, 'an MTU');
+
+/** UDP or TCP port. */
+export const port = integer(1, 65535, 'a port');
+
+/** VXLAN network identifier. */
+export const vni = integer(1, 2 ** 24 - 1, 'a VNI');
+
+export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' });
+
+const METADATA_BYTES = 65536;
+const METADATA_DEPTH = 32;
+
+/** A JSON object of at most 64 KiB; gives a copy. */
+export const metadata = parsedBy((field, value): Record<string, Json> => {
+  if (!isPlainObject(value) || !isJson(value, METADATA_DEPTH)) {
+    throw new ValidationError(field, value, `a JSON object, nested at most ${METADATA_DEPTH} deep`);
+  }
+  const encoded = JSON.stringify(value);
+  if (Buffer.byteLength(encoded) > METADATA_BYTES) {
+    throw new ValidationError(field, value, `a JSON object of at most ${METADATA_BYTES} bytes`);
+  }
+  return JSON.parse(encoded) as Record<string, Json>;
+});
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+/** The depth also ends the search in an object that contains itself. */
+function isJson(value: unknown, depth: number): value is Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((item) => isJson(item, depth - 1));
+  return isPlainObject(value) && Object.values(value).every((item) => item === undefined || isJson(item, depth - 1));
+}
+
+/** `operations[2].link.mtu`. */
+function fieldName(prefix: string, path: readonly PropertyKey[]): string {
+  return path.reduce<string>((name, key) => {
+    if (typeof key === 'number') return `${name}[${key}]`;
+    return name === '' ? String(key) : `${name}.${String(key)}`;
+  }, prefix);
+}
+
+/** Marks a union that has no text of its own: the alternative that came closest is reported instead. */
+const NO_ALTERNATIVE = 'one of the alternatives';
+
+function mostSpecific(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union' || issue.message !== NO_ALTERNATIVE) return issue;
+  const least = Math.min(...issue.errors.map(strangeness));
+  const closest = issue.errors.filter((issues) => strangeness(issues) === least);
+  const [first, ...others] = closest.flatMap((issues) => issues.slice(0, 1)).map(mostSpecific);
+  if (first === undefined) return issue;
+  const same = others.filter((other) => other.path.join() === first.path.join());
+  const message = [...new Set([first, ...same].map((each) => each.message))].join(' or ');
+  return { ...first, path: [...issue.path, ...first.path], message };
+}
+
+/** How far an object is from an alternative: fields that it lacks or that the alternative does not know. */
+function strangeness(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.filter((issue) => issue.code === 'unrecognized_keys' || issue.input === undefined).length;
+}
+
+const KINDS: Record<string, string> = {
+  string: 'a string',
+  number: 'a number',
+  int: 'an integer',
+  boolean: 'true or false',
+  array: 'an array',
+  object: 'an object',
+  record: 'an object',
+  undefined: 'nothing',
+  null: 'null',
+  never: 'nothing',
+};
+
+/** What was expected, for schemas that don't say so themselves. */
+function describeExpectation(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return KINDS[issue.expected] ?? `a ${issue.expected}`;
+    case 'unrecognized_keys':
+      return knownKeys(issue.inst);
+    case 'invalid_value':
+      return issue.values.length === 1
+        ? JSON.stringify(issue.values[0])
+        : `one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
+    case 'too_small':
+      return `${quantity(issue.origin)} of at least ${issue.minimum}`;
+    case 'too_big':
+      return `${quantity(issue.origin)} of at most ${issue.maximum}`;
+    case 'invalid_union':
+      return NO_ALTERNATIVE;
+    default:
+      return 'a value of the right form';
+  }
+}
+
+function knownKeys(schema: unknown): string {
+  const keys = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  return keys.length === 0 ? 'a known field' : `one of the fields ${keys.join(', ')}`;
+}
+
+function quantity(origin: string): string {
+  if (origin === 'string') return 'a length';
+  return origin === 'array' || origin === 'set' ? 'a number of entries' : 'a number';
+}
