@@ -1,0 +1,112 @@
+// npm run check:pack: packs, installs the tarball in an empty folder as a user without a compiler would (install scripts
+// off, nothing on PATH but node, npm and a shell), and uses it from there.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root, run, runMain, StepError } from './lib/process.mjs';
+import { setup } from './lib/setup.mjs';
+
+/** What may be in the tarball; anything else got there by accident. */
+const allowed = [
+  /^dist\/.+\.(js|js\.map|d\.ts)$/,
+  /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
+  /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
+  /^(package\.json|binding\.gyp|README\.md|LICENSE|CHANGELOG\.md)$/,
+];
+
+/** What must be in it. */
+const required = [
+  'package.json',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'binding.gyp',
+  'dist/index.js',
+  'dist/index.d.ts',
+  'dist/kernel/index.js',
+  'dist/kernel/index.d.ts',
+  'dist/cli/main.js',
+  `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
+];
+
+/** Run in the empty folder. Reads links through the addon: the kernel's own list of this process's namespace. */
+const useIt = `
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import * as vethwork from 'vethwork';
+import { openKernel } from 'vethwork/kernel';
+const require = createRequire(import.meta.url);
+const addon = require('node-gyp-build').path(dirname(require.resolve('vethwork/package.json')));
+if (!addon.includes('/prebuilds/')) throw new Error('loaded from ' + addon);
+if (typeof vethwork.openHost !== 'function') throw new Error('no openHost in ' + Object.keys(vethwork));
+const kernel = await openKernel();
+const links = await kernel.query('links');
+await kernel.close();
+if (!links.some((link) => link.name === 'lo')) throw new Error('no loopback in ' + JSON.stringify(links));
+console.log('check-pack: the installed package lists ' + links.map((link) => link.name).join(', '));
+`;
+
+/** @param {string} folder where the tarball goes */
+function pack(folder) {
+  const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // prepack prints before the JSON.
+  const [tarball] = JSON.parse(output.slice(output.lastIndexOf('\n[\n') + 1));
+  return {
+    path: join(folder, tarball.filename),
+    files: tarball.files.map((/** @type {{ path: string }} */ f) => f.path),
+  };
+}
+
+/** @param {readonly string[]} files */
+function checkFiles(files) {
+  const missing = required.filter((name) => !files.includes(name));
+  const surplus = files.filter((name) => !allowed.some((pattern) => pattern.test(name)));
+  if (missing.length > 0) throw new StepError(`missing in the tarball: ${missing.join(', ')}`);
+  if (surplus.length > 0) throw new StepError(`should not be in the tarball: ${surplus.join(', ')}`);
+  if (!files.some((name) => name.startsWith('native/binding/')))
+    throw new StepError('no native sources in the tarball');
+  console.log(`check-pack: ${files.length} files, none missing, none too many`);
+}
+
+/**
+ * A PATH with node, npm and a shell, so that nothing can be compiled.
+ * @param {string} folder
+ */
+function poorPath(folder) {
+  mkdirSync(folder);
+  symlinkSync(process.execPath, join(folder, 'node'));
+  const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
+  symlinkSync(realpathSync(npm), join(folder, 'npm'));
+  symlinkSync('/bin/sh', join(folder, 'sh'));
+  symlinkSync('/usr/bin/env', join(folder, 'env'));
+  return folder;
+}
+
+await runMain(async () => {
+  await setup();
+  const temporary = mkdtempSync(join(tmpdir(), 'vethwork-pack-'));
+  try {
+    const tarball = pack(temporary);
+    checkFiles(tarball.files);
+
+    const PATH = poorPath(join(temporary, 'bin'));
+    const folder = join(temporary, 'empty');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true, "type": "module" }\n');
+    writeFileSync(join(folder, 'use-it.mjs'), useIt);
+    const options = { cwd: folder, env: { PATH } };
+    await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', tarball.path], options);
+    await run('node', ['use-it.mjs'], options);
+    await run(join(folder, 'node_modules/.bin/vethwork'), ['--version'], options);
+
+    const { version } = JSON.parse(readFileSync(join(folder, 'node_modules/vethwork/package.json'), 'utf8'));
+    console.log(`check-pack: vethwork ${version} works without a compiler`);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,53 @@
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { root, run } from './process.mjs';
+
+const require = createRequire(import.meta.url);
+
+/**
+ * The variants of the development build, each in a folder of its own. `plain` puts the addon where node-gyp-build finds
+ * it first; for the others `VETHWORK_PREBUILD=build/<variant>` makes it look there.
+ */
+const variants = {
+  plain: { folder: 'build', options: [] },
+  address: { folder: 'build/address/build', options: ['--CDVETHWORK_SANITIZE=address'] },
+  thread: { folder: 'build/thread/build', options: ['--CDVETHWORK_SANITIZE=thread'] },
+  fuzz: {
+    folder: 'build/fuzz',
+    options: ['--cc=clang', '--cxx=clang++', '--CDVETHWORK_SANITIZE=address', '--CDVETHWORK_FUZZ=ON'],
+  },
+};
+
+/** @typedef {keyof typeof variants} Variant */
+
+export const variantNames = /** @type {Variant[]} */ (Object.keys(variants));
+
+/** @param {Variant} variant */
+export function buildFolder(variant) {
+  return join(root, variants[variant].folder);
+}
+
+/**
+ * Configures and builds one target with cmake-js. Safe to call from several processes at once.
+ * @param {string} target `vethwork` (the addon), `native_tests`, `native_bench` or `native_fuzz`
+ * @param {Variant} [variant]
+ */
+export async function buildNative(target, variant = 'plain') {
+  const { folder, options } = variants[variant];
+  mkdirSync(join(root, folder), { recursive: true });
+  const cmakeJs = join(require.resolve('cmake-js/package.json'), '../bin/cmake-js');
+  const common = [
+    process.execPath,
+    cmakeJs,
+    '--log-level=warn',
+    '--prefer-make',
+    '--config=Release',
+    `--out=${folder}`,
+  ];
+  /** @param {string[]} args */
+  const locked = (...args) => run('flock', [join(folder, '.lock'), ...common, ...args]);
+  await locked('configure', ...options);
+  await locked('build', `--target=${target}`, `--parallel=${availableParallelism()}`);
+}

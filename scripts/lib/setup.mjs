@@ -1,0 +1,31 @@
+import { ensurePackages, packages } from './debian.mjs';
+import { isFresh, makeStamped, modulesAreFresh } from './fresh.mjs';
+import { root, run } from './process.mjs';
+
+/**
+ * Makes a checkout ready for tests and demonstration: Debian packages, node modules, the addon, dist. Does only what is
+ * missing or older than what it is made from.
+ * @param {{ lint?: boolean, fuzz?: boolean }} [extras] Debian packages for more than that
+ */
+export async function setup({ lint = false, fuzz = false } = {}) {
+  await ensurePackages([...packages.base, ...(lint ? packages.lint : []), ...(fuzz ? packages.fuzz : [])]);
+
+  if (!modulesAreFresh()) {
+    console.log('setup: installing node modules');
+    await run('npm', ['ci', '--no-audit', '--no-fund']);
+  }
+
+  const addon = 'build/Release/vethwork.node';
+  const addonSources = ['native', 'CMakeLists.txt', 'package-lock.json'];
+  if (!isFresh(addon, addonSources)) {
+    console.log('setup: building the addon');
+    // Loaded here, not above: it needs the node modules.
+    const { buildNative } = await import('./native.mjs');
+    await makeStamped(addon, () => buildNative('vethwork'));
+  }
+
+  if (!isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) {
+    console.log('setup: compiling TypeScript');
+    await makeStamped('dist', () => run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`]));
+  }
+}

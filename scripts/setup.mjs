@@ -1,0 +1,7 @@
+// npm run setup [-- --lint --fuzz]
+import { parseArgs } from 'node:util';
+import { runMain } from './lib/process.mjs';
+import { setup } from './lib/setup.mjs';
+
+const { values } = parseArgs({ options: { lint: { type: 'boolean' }, fuzz: { type: 'boolean' } } });
+await runMain(() => setup(values));

@@ -1,0 +1,38 @@
+// npm test [-- arguments of vitest]: sets up, then the native unit tests and all suites of vitest. With arguments, only
+// what they choose. Ends with the line `N passed, N failed, N skipped`.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exitCodeOf, root, runMain, StepError } from './lib/process.mjs';
+import { setup } from './lib/setup.mjs';
+
+const report = join(root, 'build/test-report.json');
+const summary = join(root, 'build/test-summary.txt');
+
+/** @param {readonly string[]} args */
+async function runVitest(args) {
+  mkdirSync(join(root, 'build'), { recursive: true });
+  rmSync(report, { force: true });
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const code = await exitCodeOf(process.execPath, [vitest, 'run', ...reporters, ...args]);
+  if (!existsSync(report)) throw new StepError(`vitest ended with exit code ${code} and without a report`);
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));
+  return { code, passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+}
+
+await runMain(async () => {
+  await setup();
+  const args = process.argv.slice(2);
+  // Loaded here, not above: it needs the node modules.
+  const { runNativeTests } = await import('./lib/native-tests.mjs');
+  const native = args.length > 0 ? { passed: 0, failed: 0 } : await runNativeTests();
+  const vitest = await runVitest(args);
+
+  const failed = native.failed + vitest.failed;
+  // A suite that could not be loaded, or that left something behind, fails without a failed test.
+  const line = `${native.passed + vitest.passed} passed, ${failed} failed, ${vitest.skipped} skipped`;
+  writeFileSync(summary, `${line}\n`);
+  if (vitest.code !== 0 && failed === 0) console.error('error: vitest failed outside of a test; see above');
+  console.log(line);
+  return failed > 0 || vitest.code !== 0 ? 1 : 0;
+});

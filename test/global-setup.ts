@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+
+/** A program's lines; none if it fails, as `nft` does without root and `pgrep` without a match. */
+function lines(file: string, ...args: string[]): string[] {
+  try {
+    const output = execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return output.split('\n').filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** What a careless test leaves on the machine. */
+function machine(): Map<string, Set<string>> {
+  const links = JSON.parse(lines('ip', '-j', 'link').join('') || '[]') as { ifname: string }[];
+  return new Map([
+    ['interface', new Set(links.map((link) => link.ifname))],
+    ['namespace', new Set(entries('/run/netns'))],
+    ['nft ruleset', new Set(lines('nft', 'list', 'ruleset'))],
+    ['process', new Set(lines('pgrep', '-a', '-x', 'dnsmasq|udhcpc|tcpdump'))],
+    ['temporary file', new Set(entries(tmpdir()).filter((name) => name.startsWith('vethwork')))],
+  ]);
+}
+
+/**
+ * Fails the run if the suites leave anything behind. Where other users of the machine are at work meanwhile,
+ * `VETHWORK_TEST_LEFTOVERS=warn` only tells.
+ */
+export default function setup(): () => void {
+  const before = machine();
+  return () => {
+    const left: string[] = [];
+    for (const [kind, now] of machine()) {
+      for (const thing of now) if (!before.get(kind)?.has(thing)) left.push(`${kind} ${thing}`);
+    }
+    if (left.length === 0) return;
+    const message = `the tests left something behind:\n  ${left.join('\n  ')}`;
+    if (process.env.VETHWORK_TEST_LEFTOVERS === 'warn') console.warn(message);
+    else throw new Error(message);
+  };
+}
