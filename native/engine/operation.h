@@ -1,0 +1,62 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "netlink/reader.h"
+#include "schema/encoder.h"
+#include "value/value.h"
+
+namespace vethwork {
+
+/// An operation that consists of netlink messages.
+struct NetlinkOperation {
+  enum class Sending {
+    /// Shares a send with its neighbours.
+    joined,
+    /// A send of its own: one nftables batch, which the kernel takes or refuses as a whole.
+    atomic,
+    /// A dump: many answers to one message.
+    dump,
+  };
+
+  /// NETLINK_ROUTE or NETLINK_NETFILTER.
+  int protocol;
+  /// Checks the arguments and adds the messages. @throws ValidationError
+  void (*encode)(const Map& arguments, Encoder& to);
+  /// Reads one answer of a query; null for what only writes. A null value is left out of a dump's list.
+  Value (*decode)(const Message& message) = nullptr;
+  Sending sending = Sending::joined;
+};
+
+/// An operation that is system calls of a thread, most often inside the namespace.
+struct DirectOperation {
+  enum class Place {
+    /// The thread enters the operation's namespace for it.
+    inside,
+    /// About namespaces themselves: in order with the operations of the one named, entered by none.
+    outside,
+  };
+
+  /// @throws ValidationError
+  void (*check)(const Map& arguments, const Path& path);
+  /// @throws std::system_error
+  Value (*run)(const Map& arguments);
+  Place place = Place::inside;
+  /// Waits for something other than the kernel's own work: does not hold up the namespace's other operations.
+  bool waits = false;
+};
+
+struct OperationKind {
+  std::string_view name;
+  std::variant<NetlinkOperation, DirectOperation> how;
+};
+
+using OperationKinds = std::span<const OperationKind>;
+
+/// Null if there is none of this name.
+const OperationKind* findOperation(std::string_view name);
+
+}  // namespace vethwork

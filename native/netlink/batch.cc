@@ -1,0 +1,96 @@
+#include "netlink/batch.h"
+
+#include <limits>
+
+namespace vethwork {
+namespace {
+
+constexpr std::size_t maximumAttribute = std::numeric_limits<std::uint16_t>::max();
+
+}  // namespace
+
+void Batch::begin(std::uint16_t type, std::uint16_t flags) {
+  starts_.push_back(bytes_.size());
+  const nlmsghdr header{
+      .nlmsg_len = 0, .nlmsg_type = type, .nlmsg_flags = static_cast<__u16>(flags | NLM_F_REQUEST), .nlmsg_seq = 0, .nlmsg_pid = 0};
+  append(&header, sizeof header);
+}
+
+void Batch::put(std::uint16_t attribute, std::span<const std::uint8_t> payload) {
+  const std::size_t length = NLA_HDRLEN + payload.size();
+  if (length > maximumAttribute) {
+    error_ = error_.value_or("an attribute of at most 65531 bytes");
+    return;
+  }
+  const nlattr header{.nla_len = static_cast<__u16>(length), .nla_type = attribute};
+  append(&header, sizeof header);
+  append(payload.data(), payload.size());
+}
+
+void Batch::putText(std::uint16_t attribute, std::string_view text) {
+  const std::size_t length = NLA_HDRLEN + text.size() + 1;
+  if (length > maximumAttribute) {
+    error_ = error_.value_or("a text of at most 65530 bytes");
+    return;
+  }
+  const nlattr header{.nla_len = static_cast<__u16>(length), .nla_type = attribute};
+  append(&header, sizeof header);
+  bytes_.insert(bytes_.end(), text.begin(), text.end());
+  append("", 1);
+}
+
+Batch::Nest::Nest(Batch& batch, std::uint16_t attribute) : batch_(batch), start_(batch.bytes_.size()) {
+  const nlattr header{.nla_len = 0, .nla_type = attribute};
+  batch.append(&header, sizeof header);
+}
+
+Batch::Nest::~Nest() {
+  const std::size_t length = batch_.bytes_.size() - start_;
+  if (length > maximumAttribute) {
+    batch_.error_ = batch_.error_.value_or("nested attributes of at most 65531 bytes together");
+    return;
+  }
+  const auto narrow = static_cast<__u16>(length);
+  std::memcpy(batch_.bytes_.data() + start_, &narrow, sizeof narrow);
+}
+
+void Batch::seal(std::uint32_t firstSequence) {
+  for (std::size_t index = 0; index < starts_.size(); ++index) {
+    nlmsghdr header = messageHeader(index);
+    const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] : bytes_.size();
+    header.nlmsg_len = static_cast<__u32>(end - starts_[index]);
+    header.nlmsg_seq = firstSequence + static_cast<std::uint32_t>(index);
+    if (index + 1 == starts_.size()) {
+      header.nlmsg_flags |= NLM_F_ACK;
+    }
+    setMessageHeader(index, header);
+  }
+}
+
+void Batch::truncate(std::size_t count) {
+  if (count < starts_.size()) {
+    bytes_.resize(starts_[count]);
+    starts_.resize(count);
+  }
+}
+
+void Batch::append(const void* data, std::size_t size) {
+  if (size > 0) {
+    const auto* bytes = static_cast<const std::uint8_t*>(data);
+    bytes_.insert(bytes_.end(), bytes, bytes + size);
+  }
+  // Every header and attribute starts on a multiple of four.
+  bytes_.resize(NLA_ALIGN(bytes_.size()));
+}
+
+nlmsghdr Batch::messageHeader(std::size_t index) const {
+  nlmsghdr header;
+  std::memcpy(&header, bytes_.data() + starts_[index], sizeof header);
+  return header;
+}
+
+void Batch::setMessageHeader(std::size_t index, const nlmsghdr& header) {
+  std::memcpy(bytes_.data() + starts_[index], &header, sizeof header);
+}
+
+}  // namespace vethwork

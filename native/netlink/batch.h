@@ -1,0 +1,79 @@
+#pragma once
+
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace vethwork {
+
+/// Messages to be sent together, and the writer that makes them. An error sticks: writing goes on without effect,
+/// and `error()` says what was wrong first.
+class Batch {
+ public:
+  /// Starts a message; the one before it is complete.
+  void begin(std::uint16_t type, std::uint16_t flags);
+
+  /// The family's fixed header, directly after `begin`.
+  template <typename Header>
+  void header(const Header& header) {
+    static_assert(std::is_trivially_copyable_v<Header>);
+    append(&header, sizeof header);
+  }
+
+  void put(std::uint16_t attribute, std::span<const std::uint8_t> payload);
+
+  template <typename T>
+    requires std::is_trivially_copyable_v<T>
+  void put(std::uint16_t attribute, const T& value) {
+    put(attribute, std::span(reinterpret_cast<const std::uint8_t*>(&value), sizeof value));
+  }
+
+  /// A NUL-terminated string.
+  void putText(std::uint16_t attribute, std::string_view text);
+  void putFlag(std::uint16_t attribute) { put(attribute, std::span<const std::uint8_t>()); }
+
+  /// An attribute that holds what is written until the scope ends.
+  class Nest {
+   public:
+    Nest(Batch& batch, std::uint16_t attribute);
+    ~Nest();
+    Nest(const Nest&) = delete;
+    Nest& operator=(const Nest&) = delete;
+
+   private:
+    Batch& batch_;
+    std::size_t start_;
+  };
+
+  /// `flagged` sets NLA_F_NESTED, which newer families insist on.
+  [[nodiscard]] Nest nest(std::uint16_t attribute, bool flagged = true) {
+    return {*this, static_cast<std::uint16_t>(attribute | (flagged ? NLA_F_NESTED : 0))};
+  }
+
+  /// Numbers the messages in order and asks for an acknowledgement of the last one: a failure is always reported.
+  void seal(std::uint32_t firstSequence);
+
+  /// Forgets all messages from `count` on.
+  void truncate(std::size_t count);
+
+  [[nodiscard]] std::size_t size() const { return starts_.size(); }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
+  [[nodiscard]] std::optional<std::string_view> error() const { return error_; }
+
+ private:
+  void append(const void* data, std::size_t size);
+  nlmsghdr messageHeader(std::size_t index) const;
+  void setMessageHeader(std::size_t index, const nlmsghdr& header);
+
+  std::vector<std::uint8_t> bytes_;
+  std::vector<std::size_t> starts_;
+  std::optional<std::string_view> error_;
+};
+
+}  // namespace vethwork

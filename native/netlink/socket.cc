@@ -1,0 +1,67 @@
+#include "netlink/socket.h"
+
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace vethwork {
+namespace {
+
+// Room for the acknowledgements of the largest batch that the engine sends.
+constexpr int bufferBytes = 4 << 20;
+constexpr int replyTimeoutMilliseconds = 1000;
+
+void option(int fd, int level, int name, int value) {
+  // Older kernels lack some of the options; each only adds detail or speed.
+  (void)::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+Socket::Socket(int protocol) : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)) {
+  if (!fd_) {
+    throw std::system_error(errno, std::generic_category(), "netlink socket");
+  }
+  option(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, bufferBytes);
+  option(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
+  option(fd_.get(), SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  option(fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  option(fd_.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+}
+
+int Socket::send(std::span<const std::uint8_t> bytes) {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  for (;;) {
+    const ssize_t sent = ::sendto(fd_.get(), bytes.data(), bytes.size(), 0,
+                                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
+    if (sent >= 0) {
+      return 0;
+    }
+    if (errno != EINTR) {
+      return errno;
+    }
+  }
+}
+
+std::int64_t Socket::receive(std::span<std::uint8_t> buffer) {
+  for (;;) {
+    const ssize_t received = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (received >= 0) {
+      return static_cast<std::size_t>(received) > buffer.size() ? -EMSGSIZE : received;
+    }
+    if (errno == EAGAIN) {
+      pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&waiting, 1, replyTimeoutMilliseconds) == 0) {
+        return -EAGAIN;
+      }
+    } else if (errno != EINTR) {
+      return -errno;
+    }
+  }
+}
+
+}  // namespace vethwork

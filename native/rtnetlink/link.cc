@@ -1,0 +1,303 @@
+#include "rtnetlink/link.h"
+
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <array>
+#include <memory>
+
+#include "schema/arguments.h"
+
+namespace vethwork {
+namespace {
+
+const Words operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2},   {"lower-layer-down", 3},
+                              {"testing", 4}, {"dormant", 5},     {"up", 6}};
+
+const Schema attributes{
+    {
+        {"name", IFLA_IFNAME, interfaceName()},
+        {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
+        {"address", IFLA_ADDRESS, mac()},
+        {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
+        {"master", IFLA_MASTER, u32(0, maximumIndex)},
+        {"group", IFLA_GROUP, u32()},
+        {"netns", IFLA_NET_NS_FD, namespaceDescriptor()},
+        {"txQueueLength", IFLA_TXQLEN, u32()},
+        {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
+        {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
+        {"alias", IFLA_IFALIAS, text(255)},
+        {"link", IFLA_LINK, u32(0, maximumIndex), Presence::reported},
+        {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
+        {"operationalState", IFLA_OPERSTATE, words8(operationalStates), Presence::reported},
+        {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
+        {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
+        {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
+        {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
+        {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
+    },
+    // Read below, or counters and hardware details that no one here asks for.
+    {IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_STATS, IFLA_STATS64, IFLA_MAP, IFLA_LINKMODE, IFLA_XDP, IFLA_CARRIER_CHANGES,
+     IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT, IFLA_PROTO_DOWN, IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE,
+     IFLA_PROP_LIST, IFLA_PERM_ADDRESS, IFLA_EVENT, IFLA_PROTINFO, IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME,
+     IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS, IFLA_ALLMULTI, 63 /* GSO_IPV4_MAX_SIZE */,
+     64 /* GRO_IPV4_MAX_SIZE */, 65 /* DPLL_PIN */, 66 /* MAX_PACING_OFFLOAD_HORIZON */, 67 /* NETNS_IMMUTABLE */,
+     68 /* HEADROOM */, 69 /* TAILROOM */}};
+
+/// Attributes of IFLA_INET_CONF are numbered as the sysctls are.
+const Schema inetSettings{{
+    {"forwarding", IPV4_DEVCONF_FORWARDING, u32()},
+    {"proxyArp", IPV4_DEVCONF_PROXY_ARP, u32()},
+    {"acceptRedirects", IPV4_DEVCONF_ACCEPT_REDIRECTS, u32()},
+    {"sendRedirects", IPV4_DEVCONF_SEND_REDIRECTS, u32()},
+    {"rpFilter", IPV4_DEVCONF_RP_FILTER, u32()},
+    {"arpFilter", IPV4_DEVCONF_ARPFILTER, u32()},
+    {"arpAnnounce", IPV4_DEVCONF_ARP_ANNOUNCE, u32()},
+    {"arpIgnore", IPV4_DEVCONF_ARP_IGNORE, u32()},
+    {"arpAccept", IPV4_DEVCONF_ARP_ACCEPT, u32()},
+    {"arpNotify", IPV4_DEVCONF_ARP_NOTIFY, u32()},
+    {"acceptLocal", IPV4_DEVCONF_ACCEPT_LOCAL, u32()},
+    {"routeLocalnet", IPV4_DEVCONF_ROUTE_LOCALNET, u32()},
+}};
+
+const Words addressGeneration{{"eui64", IN6_ADDR_GEN_MODE_EUI64},
+                              {"none", IN6_ADDR_GEN_MODE_NONE},
+                              {"stable-privacy", IN6_ADDR_GEN_MODE_STABLE_PRIVACY},
+                              {"random", IN6_ADDR_GEN_MODE_RANDOM}};
+
+const Schema inet6Settings{{{"addressGeneration", IFLA_INET6_ADDR_GEN_MODE, words8(addressGeneration)}},
+                           {IFLA_INET6_FLAGS, IFLA_INET6_CONF, IFLA_INET6_STATS, IFLA_INET6_MCAST, IFLA_INET6_CACHEINFO,
+                            IFLA_INET6_ICMP6STATS, IFLA_INET6_TOKEN, IFLA_INET6_RA_MTU}};
+
+void encodeHeader(const Map& link, Encoder& to) {
+  ifinfomsg header{};
+  if (given(link, "index") != nullptr) {
+    header.ifi_index = linkIndex(link, to.path);
+  }
+  if (const Value* up = given(link, "up")) {
+    const auto scope = to.path.at("up");
+    header.ifi_change = IFF_UP;
+    header.ifi_flags = boolean(*up, to.path) ? IFF_UP : 0;
+  }
+  to.batch.header(header);
+}
+
+void encodeProtocolSettings(const Map& link, Encoder& to) {
+  const Value* inet = given(link, "inet");
+  const Value* inet6 = given(link, "inet6");
+  if (inet == nullptr && inet6 == nullptr) {
+    return;
+  }
+  const auto families = to.batch.nest(IFLA_AF_SPEC);
+  if (inet != nullptr) {
+    const auto scope = to.path.at("inet");
+    const auto family = to.batch.nest(AF_INET);
+    const auto settings = to.batch.nest(IFLA_INET_CONF);
+    inetSettings.encode(object(*inet, to.path), to);
+  }
+  if (inet6 != nullptr) {
+    const auto scope = to.path.at("inet6");
+    const auto family = to.batch.nest(AF_INET6);
+    inet6Settings.encode(object(*inet6, to.path), to);
+  }
+}
+
+void encodeKind(const Map& link, Encoder& to) {
+  const LinkKind* kind = nullptr;
+  {
+    const auto scope = to.path.at("kind");
+    const Value& name = member(link, "kind");
+    kind = findLinkKind(string(name, to.path));
+    if (kind == nullptr) {
+      to.path.reject(name, "a known kind of link");
+    }
+  }
+  const auto info = to.batch.nest(IFLA_LINKINFO);
+  to.batch.putText(IFLA_INFO_KIND, kind->name);
+  const Value* data = given(link, "data");
+  const auto scope = to.path.at("data");
+  const auto options = to.batch.nest(IFLA_INFO_DATA);
+  kind->options.encode(data == nullptr ? Map() : object(*data, to.path), to);
+}
+
+class LinkMessage final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    static constexpr std::array<std::string_view, 2> others{"index", "up"};
+    const auto nest = to.batch.nest(attribute);
+    const Map& link = object(value, to.path);
+    encodeHeader(link, to);
+    attributes.encode(link, to, others);
+  }
+
+  [[nodiscard]] Value decode(Span) const override { return {}; }
+};
+
+/// `{ index }` or `{ name }`.
+void encodeReference(const Map& reference, Encoder& to, ifinfomsg header) {
+  static const CodecPointer nameCodec = interfaceName();
+  if (given(reference, "index") != nullptr) {
+    header.ifi_index = linkIndex(reference, to.path);
+    to.batch.header(header);
+    return;
+  }
+  to.batch.header(header);
+  const auto scope = to.path.at("name");
+  nameCodec->encode(member(reference, "name"), IFLA_IFNAME, to);
+}
+
+void encodeAdd(const Map& arguments, Encoder& to) {
+  static constexpr std::array<std::string_view, 4> others{"index", "up", "kind", "data"};
+  const Map& link = part(arguments, "link", to.path);
+  const auto scope = to.path.at("link");
+  to.batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  encodeHeader(link, to);
+  attributes.encode(link, to, others);
+  encodeKind(link, to);
+}
+
+void encodeSet(const Map& arguments, Encoder& to) {
+  static constexpr std::array<std::string_view, 3> others{"up", "inet", "inet6"};
+  const Map& reference = part(arguments, "link", to.path);
+  const Map& changes = part(arguments, "changes", to.path);
+  ifinfomsg header{};
+  if (const Value* up = given(changes, "up")) {
+    const auto scope = to.path.at("changes");
+    const auto field = to.path.at("up");
+    header.ifi_change = IFF_UP;
+    header.ifi_flags = boolean(*up, to.path) ? IFF_UP : 0;
+  }
+  to.batch.begin(RTM_NEWLINK, 0);
+  {
+    const auto scope = to.path.at("link");
+    if (given(reference, "index") == nullptr && given(changes, "name") != nullptr) {
+      to.path.reject(reference, "an index: a link cannot be renamed by its name");
+    }
+    encodeReference(reference, to, header);
+  }
+  const auto scope = to.path.at("changes");
+  attributes.encode(changes, to, others);
+  encodeProtocolSettings(changes, to);
+}
+
+void encodeDelete(const Map& arguments, Encoder& to) {
+  const Map& reference = part(arguments, "link", to.path);
+  const auto scope = to.path.at("link");
+  to.batch.begin(RTM_DELLINK, 0);
+  if (const Value* group = given(reference, "group")) {
+    const auto field = to.path.at("group");
+    // Group 0 is where every link starts that nobody put elsewhere.
+    const auto number = static_cast<std::uint32_t>(integer(*group, to.path, 1, 0xffffffff));
+    to.batch.header(ifinfomsg{});
+    to.batch.put(IFLA_GROUP, number);
+    return;
+  }
+  encodeReference(reference, to, {});
+}
+
+void encodePort(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_NEWLINK, 0);
+  ifinfomsg header{};
+  header.ifi_family = AF_BRIDGE;
+  header.ifi_index = linkIndex(arguments, to.path);
+  to.batch.header(header);
+  const Map& port = part(arguments, "port", to.path);
+  const auto scope = to.path.at("port");
+  const auto options = to.batch.nest(IFLA_PROTINFO);
+  findPortKind("bridge")->options.encode(port, to);
+}
+
+void encodeGet(const Map& arguments, Encoder& to) {
+  const Map& reference = part(arguments, "link", to.path);
+  const auto scope = to.path.at("link");
+  to.batch.begin(RTM_GETLINK, 0);
+  encodeReference(reference, to, {});
+}
+
+void encodeList(const Map&, Encoder& to) {
+  to.batch.begin(RTM_GETLINK, NLM_F_DUMP);
+  to.batch.header(ifinfomsg{});
+}
+
+void decodeInfo(Span info, Map& link) {
+  struct Names {
+    std::uint16_t kind;
+    std::uint16_t data;
+    const char* kindName;
+    const char* dataName;
+    const LinkKind* (*find)(std::string_view);
+  };
+  static constexpr std::array<Names, 2> both{
+      {{IFLA_INFO_KIND, IFLA_INFO_DATA, "kind", "data", findLinkKind},
+       {IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, "portKind", "port", findPortKind}}};
+  for (const Names& names : both) {
+    const auto name = findAttribute(info, names.kind);
+    if (!name) {
+      continue;
+    }
+    const Value kindName = text(64)->decode(*name);
+    link.set(names.kindName, kindName);
+    const auto data = findAttribute(info, names.data);
+    if (!data) {
+      continue;
+    }
+    Map options;
+    if (const LinkKind* kind = names.find(*kindName.as<std::string>())) {
+      kind->options.decode(*data, options);
+    } else {
+      static const Schema unknown{};
+      unknown.decode(*data, options);
+    }
+    link.set(names.dataName, std::move(options));
+  }
+}
+
+void decodeProtocolSettings(Span families, Map& link) {
+  if (const auto inet6 = findAttribute(families, AF_INET6)) {
+    Map settings;
+    inet6Settings.decode(*inet6, settings);
+    link.set("inet6", std::move(settings));
+  }
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<ifinfomsg>(message.payload);
+  if (message.header.nlmsg_type != RTM_NEWLINK || !header) {
+    return {};
+  }
+  Map link{{"index", header->ifi_index},
+           {"type", header->ifi_type},
+           {"flags", static_cast<std::uint32_t>(header->ifi_flags)},
+           {"up", (header->ifi_flags & IFF_UP) != 0}};
+  const Span rest = message.attributes<ifinfomsg>();
+  attributes.decode(rest, link);
+  if (const auto info = findAttribute(rest, IFLA_LINKINFO)) {
+    decodeInfo(*info, link);
+  }
+  if (const auto families = findAttribute(rest, IFLA_AF_SPEC)) {
+    decodeProtocolSettings(*families, link);
+  }
+  return link;
+}
+
+}  // namespace
+
+CodecPointer linkMessage() { return std::make_shared<LinkMessage>(); }
+
+OperationKinds linkOperations() {
+  using Sending = NetlinkOperation::Sending;
+  static const std::array<OperationKind, 6> kinds{{
+      {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
+      {"link.set", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet}},
+      {"link.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"link.port", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort}},
+      {"link.get", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode}},
+      {"link.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork

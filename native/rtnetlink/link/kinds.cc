@@ -1,0 +1,27 @@
+#include "rtnetlink/link/kinds.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace vethwork {
+namespace {
+
+const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view name) {
+  const auto found = std::ranges::find(kinds, name, &LinkKind::name);
+  return found == kinds.end() ? nullptr : *found;
+}
+
+}  // namespace
+
+const LinkKind* findLinkKind(std::string_view name) {
+  static constexpr std::array kinds{&bridgeKind, &vethKind, &vxlanKind};
+  return find(kinds, name);
+}
+
+const LinkKind* findPortKind(std::string_view name) {
+  static constexpr std::array kinds{&bridgePortKind};
+  return find(kinds, name);
+}
+
+}  // namespace vethwork

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "rtnetlink/link.h"
+
+namespace vethwork {
+
+extern const LinkKind bridgeKind;
+extern const LinkKind vethKind;
+extern const LinkKind vxlanKind;
+
+extern const LinkKind bridgePortKind;
+
+}  // namespace vethwork

@@ -1,0 +1,87 @@
+#include <linux/if_link.h>
+#include <netinet/in.h>
+
+#include "rtnetlink/link/kinds.h"
+#include "schema/address.h"
+
+namespace vethwork {
+namespace {
+
+/// An underlay address: IPv4 and IPv6 have attributes of their own.
+class UnderlayAddress final : public Codec {
+ public:
+  explicit UnderlayAddress(std::uint16_t attribute6) : attribute6_(attribute6) {}
+
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const IpAddress address = ip(value, to.path);
+    to.batch.put(address.family() == AF_INET ? attribute : attribute6_, address.bytes());
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto address = IpAddress::read(payload);
+    return address ? Value(address->text()) : Value();
+  }
+
+ private:
+  std::uint16_t attribute6_;
+};
+
+class PortRange final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const Map& range = object(value, to.path);
+    ifla_vxlan_port_range ports{.low = port(range, "low", to.path), .high = port(range, "high", to.path)};
+    if (ntohs(ports.low) > ntohs(ports.high)) {
+      to.path.reject(value, "a range whose low end is not above its high end");
+    }
+    to.batch.put(attribute, ports);
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto ports = readAs<ifla_vxlan_port_range>(payload);
+    if (!ports || (ports->low == 0 && ports->high == 0)) {
+      return {};
+    }
+    return Map{{"low", ntohs(ports->low)}, {"high", ntohs(ports->high)}};
+  }
+
+ private:
+  static std::uint16_t port(const Map& range, std::string_view end, Path& path) {
+    const auto scope = path.at(end);
+    const Value* value = range.find(end);
+    return htons(static_cast<std::uint16_t>(integer(value == nullptr ? Value() : *value, path, 0, 0xffff)));
+  }
+};
+
+CodecPointer underlayAddress(std::uint16_t attribute6) { return std::make_shared<UnderlayAddress>(attribute6); }
+
+const Words dfWords{{"unset", VXLAN_DF_UNSET}, {"set", VXLAN_DF_SET}, {"inherit", VXLAN_DF_INHERIT}};
+
+const Schema options{
+    {
+        {"id", IFLA_VXLAN_ID, u32(0, 0xffffff), Presence::required},
+        {"local", IFLA_VXLAN_LOCAL, underlayAddress(IFLA_VXLAN_LOCAL6)},
+        {"local", IFLA_VXLAN_LOCAL6, underlayAddress(IFLA_VXLAN_LOCAL6), Presence::alias},
+        {"remote", IFLA_VXLAN_GROUP, underlayAddress(IFLA_VXLAN_GROUP6)},
+        {"remote", IFLA_VXLAN_GROUP6, underlayAddress(IFLA_VXLAN_GROUP6), Presence::alias},
+        {"link", IFLA_VXLAN_LINK, u32(1, 0x7fffffff)},
+        {"port", IFLA_VXLAN_PORT, be16(1)},
+        {"portRange", IFLA_VXLAN_PORT_RANGE, std::make_shared<PortRange>()},
+        {"learning", IFLA_VXLAN_LEARNING, boolean8()},
+        {"ttl", IFLA_VXLAN_TTL, u8()},
+        {"tos", IFLA_VXLAN_TOS, u8()},
+        {"ageing", IFLA_VXLAN_AGEING, u32()},
+        {"limit", IFLA_VXLAN_LIMIT, u32()},
+        {"df", IFLA_VXLAN_DF, words8(dfWords)},
+        {"udpChecksum", IFLA_VXLAN_UDP_CSUM, boolean8()},
+        {"udp6ZeroChecksumTx", IFLA_VXLAN_UDP_ZERO_CSUM6_TX, boolean8()},
+        {"udp6ZeroChecksumRx", IFLA_VXLAN_UDP_ZERO_CSUM6_RX, boolean8()},
+        {"proxy", IFLA_VXLAN_PROXY, boolean8()},
+    },
+};
+
+}  // namespace
+
+const LinkKind vxlanKind{"vxlan", options};
+
+}  // namespace vethwork

@@ -1,0 +1,126 @@
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+
+#include "rtnetlink/objects.h"
+#include "rtnetlink/write_mode.h"
+#include "schema/address.h"
+#include "schema/arguments.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}, {"bridge", AF_BRIDGE}};
+
+const Words states{{"none", NUD_NONE},   {"incomplete", NUD_INCOMPLETE}, {"reachable", NUD_REACHABLE},
+                   {"stale", NUD_STALE}, {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
+                   {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},         {"permanent", NUD_PERMANENT}};
+
+constexpr std::array<std::pair<std::string_view, std::uint8_t>, 5> flags{{{"self", NTF_SELF},
+                                                                         {"master", NTF_MASTER},
+                                                                         {"proxy", NTF_PROXY},
+                                                                         {"externallyLearned", NTF_EXT_LEARNED},
+                                                                         {"sticky", NTF_STICKY}}};
+
+const Schema attributes{
+    {
+        {"destination", NDA_DST, ipAddress()},
+        {"address", NDA_LLADDR, mac()},
+        {"vlan", NDA_VLAN, u16(1, 4094)},
+        {"vni", NDA_VNI, u32(0, 0xffffff)},
+        {"port", NDA_PORT, be16()},
+        {"masterIndex", NDA_MASTER, u32(), Presence::reported},
+        {"protocol", NDA_PROTOCOL, u8(), Presence::reported},
+    },
+    {NDA_CACHEINFO, NDA_PROBES, NDA_FLAGS_EXT, NDA_FDB_EXT_ATTRS}};
+
+std::uint8_t family(const Map& neighbour, Path& path) {
+  if (const Value* value = given(neighbour, "family")) {
+    const auto scope = path.at("family");
+    return static_cast<std::uint8_t>(word(*value, path, families));
+  }
+  const auto scope = path.at("destination");
+  return ip(member(neighbour, "destination"), path).family();
+}
+
+void encodeNeighbour(const Map& arguments, Encoder& to) {
+  static constexpr std::array<std::string_view, 8> others{"index",  "family", "state", "self",
+                                                          "master", "proxy",  "externallyLearned", "sticky"};
+  const Map& neighbour = part(arguments, "neighbour", to.path);
+  const auto scope = to.path.at("neighbour");
+  ndmsg header{};
+  header.ndm_family = family(neighbour, to.path);
+  header.ndm_ifindex = linkIndex(neighbour, to.path);
+  header.ndm_state = NUD_PERMANENT;
+  if (const Value* state = given(neighbour, "state")) {
+    const auto field = to.path.at("state");
+    header.ndm_state = static_cast<std::uint16_t>(word(*state, to.path, states));
+  }
+  for (const auto& [name, bit] : flags) {
+    const auto field = to.path.at(name);
+    if (const Value* value = given(neighbour, name); value != nullptr && boolean(*value, to.path)) {
+      header.ndm_flags |= bit;
+    }
+  }
+  to.batch.header(header);
+  attributes.encode(neighbour, to, others);
+}
+
+void encodeAdd(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_NEWNEIGH, writeFlags(arguments, to.path));
+  encodeNeighbour(arguments, to);
+}
+
+void encodeDelete(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_DELNEIGH, 0);
+  encodeNeighbour(arguments, to);
+}
+
+void encodeList(const Map& arguments, Encoder& to) {
+  ndmsg header{};
+  if (const Value* value = given(arguments, "family")) {
+    const auto scope = to.path.at("family");
+    header.ndm_family = static_cast<std::uint8_t>(word(*value, to.path, families));
+  }
+  if (const Value* proxy = given(arguments, "proxy")) {
+    const auto scope = to.path.at("proxy");
+    header.ndm_flags = boolean(*proxy, to.path) ? NTF_PROXY : 0;
+  }
+  to.batch.begin(RTM_GETNEIGH, NLM_F_DUMP);
+  to.batch.header(header);
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<ndmsg>(message.payload);
+  if (message.header.nlmsg_type != RTM_NEWNEIGH || !header) {
+    return {};
+  }
+  Map neighbour{{"family", wordOf(header->ndm_family, families)},
+                {"index", header->ndm_ifindex},
+                {"state", wordOf(header->ndm_state, states)}};
+  for (const auto& [name, bit] : flags) {
+    if ((header->ndm_flags & bit) != 0) {
+      neighbour.set(name, true);
+    }
+  }
+  attributes.decode(message.attributes<ndmsg>(), neighbour);
+  return neighbour;
+}
+
+}  // namespace
+
+OperationKinds neighbourOperations() {
+  static const std::array<OperationKind, 3> kinds{{
+      {"neighbour.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
+      {"neighbour.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"neighbour.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
+                                          .encode = encodeList,
+                                          .decode = decode,
+                                          .sending = NetlinkOperation::Sending::dump}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork

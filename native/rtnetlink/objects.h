@@ -1,0 +1,12 @@
+#pragma once
+
+#include "engine/operation.h"
+
+namespace vethwork {
+
+OperationKinds addressOperations();
+OperationKinds routeOperations();
+OperationKinds ruleOperations();
+OperationKinds neighbourOperations();
+
+}  // namespace vethwork

@@ -1,0 +1,218 @@
+#include <linux/rtnetlink.h>
+
+#include <array>
+
+#include "rtnetlink/objects.h"
+#include "rtnetlink/write_mode.h"
+#include "schema/address.h"
+#include "schema/arguments.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words types{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
+                  {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
+                  {"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT},   {"throw", RTN_THROW}};
+
+const Words protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, {"kernel", RTPROT_KERNEL},
+                      {"boot", RTPROT_BOOT},     {"static", RTPROT_STATIC},     {"ra", RTPROT_RA}};
+
+const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+
+const Schema metrics{{{"mtu", RTAX_MTU, u32()}},
+                     {RTAX_LOCK, RTAX_WINDOW, RTAX_RTT, RTAX_RTTVAR, RTAX_SSTHRESH, RTAX_CWND, RTAX_ADVMSS,
+                      RTAX_REORDERING, RTAX_HOPLIMIT, RTAX_INITCWND, RTAX_FEATURES, RTAX_INITRWND, RTAX_QUICKACK}};
+
+const Schema attributes{
+    {
+        {"index", RTA_OIF, u32(1, maximumIndex)},
+        {"gateway", RTA_GATEWAY, ipAddress()},
+        {"source", RTA_PREFSRC, ipAddress()},
+        {"metric", RTA_PRIORITY, u32()},
+        {"table", RTA_TABLE, u32(1)},
+    },
+    {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_PREF}};
+
+/// The destination's prefix; `default` takes its family from `family`, else from the gateway.
+IpPrefix destination(const Map& route, Path& path) {
+  const Value& value = member(route, "destination");
+  const auto* text = value.as<std::string>();
+  if (text != nullptr && *text == "default") {
+    bool six = false;
+    if (const Value* family = given(route, "family")) {
+      const auto scope = path.at("family");
+      six = word(*family, path, families) == AF_INET6;
+    } else if (const Value* gateway = given(route, "gateway")) {
+      const auto scope = path.at("gateway");
+      six = ip(*gateway, path).family() == AF_INET6;
+    }
+    return {*IpAddress::parse(six ? "::" : "0.0.0.0"), 0};
+  }
+  const auto scope = path.at("destination");
+  return prefix(value, path);
+}
+
+std::uint8_t chosen(const Map& route, std::string_view key, const Words& words, std::uint32_t fallback, Path& path) {
+  const Value* value = given(route, key);
+  const auto scope = path.at(key);
+  return static_cast<std::uint8_t>(value == nullptr ? fallback : word(*value, path, words));
+}
+
+bool isTrue(const Map& map, std::string_view key, Path& path) {
+  const Value* value = given(map, key);
+  const auto scope = path.at(key);
+  return value != nullptr && boolean(*value, path);
+}
+
+/// A next hop has a header of its own in place of an attribute's.
+void encodeNextHop(const Map& hop, Encoder& to, Bytes& into) {
+  Batch scratch;
+  scratch.begin(0, 0);
+  if (const Value* gateway = given(hop, "gateway")) {
+    const auto scope = to.path.at("gateway");
+    scratch.put(RTA_GATEWAY, ip(*gateway, to.path).bytes());
+  }
+  const auto options = scratch.bytes().subspan(NLMSG_HDRLEN);
+  rtnexthop header{};
+  header.rtnh_len = static_cast<std::uint16_t>(sizeof header + options.size());
+  header.rtnh_ifindex = linkIndex(hop, to.path);
+  header.rtnh_flags = isTrue(hop, "onlink", to.path) ? RTNH_F_ONLINK : 0;
+  if (const Value* weight = given(hop, "weight")) {
+    const auto scope = to.path.at("weight");
+    header.rtnh_hops = static_cast<std::uint8_t>(integer(*weight, to.path, 1, 256) - 1);
+  }
+  const auto* raw = reinterpret_cast<const std::uint8_t*>(&header);
+  into.insert(into.end(), raw, raw + sizeof header);
+  into.insert(into.end(), options.begin(), options.end());
+}
+
+void encodeNextHops(const Value& hops, Encoder& to) {
+  const auto* list = hops.as<List>();
+  if (list == nullptr || list->empty()) {
+    to.path.reject(hops, "a list of next hops");
+  }
+  Bytes encoded;
+  for (std::size_t position = 0; position < list->size(); ++position) {
+    const std::string label = '[' + std::to_string(position) + ']';
+    const auto scope = to.path.at(label);
+    encodeNextHop(object((*list)[position], to.path), to, encoded);
+  }
+  to.batch.put(RTA_MULTIPATH, std::span<const std::uint8_t>(encoded));
+}
+
+/// `forDeletion`: what is not given matches anything.
+void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
+  static constexpr std::array<std::string_view, 8> others{"destination", "family",  "type",     "scope",
+                                                          "protocol",    "onlink", "nextHops", "mtu"};
+  const IpPrefix target = destination(route, to.path);
+  rtmsg header{};
+  header.rtm_family = target.address.family();
+  header.rtm_dst_len = target.length;
+  header.rtm_table = RT_TABLE_UNSPEC;
+  header.rtm_type = chosen(route, "type", types, forDeletion ? RTN_UNSPEC : RTN_UNICAST, to.path);
+  header.rtm_protocol = chosen(route, "protocol", protocols, forDeletion ? RTPROT_UNSPEC : RTPROT_STATIC, to.path);
+  const bool direct = given(route, "gateway") == nullptr && given(route, "nextHops") == nullptr;
+  const bool toLink = header.rtm_family == AF_INET && header.rtm_type == RTN_UNICAST && direct;
+  const std::uint32_t usualScope = forDeletion ? RT_SCOPE_NOWHERE : toLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  header.rtm_scope = chosen(route, "scope", scopeWords(), usualScope, to.path);
+  header.rtm_flags = isTrue(route, "onlink", to.path) ? RTNH_F_ONLINK : 0;
+  to.batch.header(header);
+  if (target.length > 0) {
+    to.batch.put(RTA_DST, target.address.bytes());
+  }
+  attributes.encode(route, to, others);
+  if (given(route, "table") == nullptr) {
+    to.batch.put(RTA_TABLE, std::uint32_t{RT_TABLE_MAIN});
+  }
+  if (const Value* mtu = given(route, "mtu")) {
+    const auto nest = to.batch.nest(RTA_METRICS);
+    metrics.encode(Map{{"mtu", *mtu}}, to);
+  }
+  if (const Value* hops = given(route, "nextHops")) {
+    const auto scope = to.path.at("nextHops");
+    encodeNextHops(*hops, to);
+  }
+}
+
+void encodeAdd(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_NEWROUTE, writeFlags(arguments, to.path));
+  const Map& route = part(arguments, "route", to.path);
+  const auto scope = to.path.at("route");
+  encodeRoute(route, to, false);
+}
+
+void encodeDelete(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_DELROUTE, 0);
+  const Map& route = part(arguments, "route", to.path);
+  const auto scope = to.path.at("route");
+  encodeRoute(route, to, true);
+}
+
+void encodeList(const Map&, Encoder& to) {
+  to.batch.begin(RTM_GETROUTE, NLM_F_DUMP);
+  to.batch.header(rtmsg{});
+}
+
+List decodeNextHops(Span bytes) {
+  List hops;
+  while (const auto header = readAs<rtnexthop>(bytes)) {
+    if (header->rtnh_len < sizeof *header || header->rtnh_len > bytes.size()) {
+      break;
+    }
+    Map hop{{"index", header->rtnh_ifindex}, {"weight", header->rtnh_hops + 1}};
+    if ((header->rtnh_flags & RTNH_F_ONLINK) != 0) {
+      hop.set("onlink", true);
+    }
+    const Span options = bytes.subspan(sizeof *header, header->rtnh_len - sizeof *header);
+    if (const auto gateway = findAttribute(options, RTA_GATEWAY)) {
+      hop.set("gateway", ipAddress()->decode(*gateway));
+    }
+    hops.emplace_back(std::move(hop));
+    bytes = bytes.subspan(std::min<std::size_t>(NLMSG_ALIGN(header->rtnh_len), bytes.size()));
+  }
+  return hops;
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<rtmsg>(message.payload);
+  // Cloned entries are the IPv6 routing cache, not routes.
+  if (message.header.nlmsg_type != RTM_NEWROUTE || !header || (header->rtm_flags & RTM_F_CLONED) != 0) {
+    return {};
+  }
+  const Span rest = message.attributes<rtmsg>();
+  const auto target = IpAddress::read(findAttribute(rest, RTA_DST).value_or(Span()));
+  Map route{{"destination", header->rtm_dst_len == 0 ? "default" : formatPrefix(target ? target->text() : "", header->rtm_dst_len)},
+            {"family", wordOf(header->rtm_family, families)},
+            {"type", wordOf(header->rtm_type, types)},
+            {"scope", wordOf(header->rtm_scope, scopeWords())},
+            {"protocol", wordOf(header->rtm_protocol, protocols)},
+            {"table", static_cast<std::uint32_t>(header->rtm_table)}};
+  if ((header->rtm_flags & RTNH_F_ONLINK) != 0) {
+    route.set("onlink", true);
+  }
+  attributes.decode(rest, route);
+  if (const auto found = findAttribute(rest, RTA_METRICS)) {
+    metrics.decode(*found, route);
+  }
+  if (const auto hops = findAttribute(rest, RTA_MULTIPATH)) {
+    route.set("nextHops", decodeNextHops(*hops));
+  }
+  return route;
+}
+
+}  // namespace
+
+OperationKinds routeOperations() {
+  static const std::array<OperationKind, 3> kinds{{
+      {"route.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
+      {"route.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"route.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
+                                      .encode = encodeList,
+                                      .decode = decode,
+                                      .sending = NetlinkOperation::Sending::dump}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork

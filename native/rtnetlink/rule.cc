@@ -1,0 +1,130 @@
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+
+#include "rtnetlink/objects.h"
+#include "schema/address.h"
+#include "schema/arguments.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words actions{{"lookup", FR_ACT_TO_TBL},        {"goto", FR_ACT_GOTO},
+                    {"nop", FR_ACT_NOP},              {"blackhole", FR_ACT_BLACKHOLE},
+                    {"unreachable", FR_ACT_UNREACHABLE}, {"prohibit", FR_ACT_PROHIBIT}};
+
+const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+
+const Schema attributes{
+    {
+        {"priority", FRA_PRIORITY, u32()},
+        {"table", FRA_TABLE, u32()},
+        {"mark", FRA_FWMARK, u32()},
+        {"mask", FRA_FWMASK, u32()},
+        {"inputInterface", FRA_IIFNAME, interfaceName()},
+        {"outputInterface", FRA_OIFNAME, interfaceName()},
+        {"goto", FRA_GOTO, u32()},
+        {"protocol", FRA_PROTOCOL, u8(), Presence::reported},
+    },
+    {FRA_SRC, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
+
+std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t attribute, fib_rule_hdr& header,
+                        std::vector<std::pair<std::uint16_t, IpAddress>>& sides, Path& path) {
+  const Value* value = given(rule, key);
+  if (value == nullptr) {
+    return 0;
+  }
+  const auto scope = path.at(key);
+  const IpPrefix side = prefix(*value, path);
+  if (header.family != AF_UNSPEC && header.family != side.address.family()) {
+    path.reject(*value, "an address of the rule's family");
+  }
+  header.family = side.address.family();
+  sides.emplace_back(attribute, side.address);
+  return side.length;
+}
+
+void encodeRule(const Map& arguments, Encoder& to) {
+  static constexpr std::array<std::string_view, 5> others{"family", "action", "source", "destination", "invert"};
+  const Map& rule = part(arguments, "rule", to.path);
+  const auto scope = to.path.at("rule");
+  fib_rule_hdr header{};
+  if (const Value* family = given(rule, "family")) {
+    const auto field = to.path.at("family");
+    header.family = static_cast<std::uint8_t>(word(*family, to.path, families));
+  }
+  std::vector<std::pair<std::uint16_t, IpAddress>> sides;
+  header.src_len = encodeSide(rule, "source", FRA_SRC, header, sides, to.path);
+  header.dst_len = encodeSide(rule, "destination", FRA_DST, header, sides, to.path);
+  if (header.family == AF_UNSPEC) {
+    header.family = AF_INET;
+  }
+  header.action = FR_ACT_TO_TBL;
+  if (const Value* action = given(rule, "action")) {
+    const auto field = to.path.at("action");
+    header.action = static_cast<std::uint8_t>(word(*action, to.path, actions));
+  }
+  if (const Value* invert = given(rule, "invert")) {
+    const auto field = to.path.at("invert");
+    header.flags = boolean(*invert, to.path) ? FIB_RULE_INVERT : 0;
+  }
+  to.batch.header(header);
+  for (const auto& [attribute, address] : sides) {
+    to.batch.put(attribute, address.bytes());
+  }
+  attributes.encode(rule, to, others);
+}
+
+void encodeAdd(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+  encodeRule(arguments, to);
+}
+
+void encodeDelete(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_DELRULE, 0);
+  encodeRule(arguments, to);
+}
+
+void encodeList(const Map&, Encoder& to) {
+  to.batch.begin(RTM_GETRULE, NLM_F_DUMP);
+  to.batch.header(fib_rule_hdr{});
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<fib_rule_hdr>(message.payload);
+  if (message.header.nlmsg_type != RTM_NEWRULE || !header) {
+    return {};
+  }
+  const Span rest = message.attributes<fib_rule_hdr>();
+  // The kernel leaves the priority out where it is 0.
+  Map rule{{"family", wordOf(header->family, families)}, {"priority", 0}, {"action", wordOf(header->action, actions)}};
+  if ((header->flags & FIB_RULE_INVERT) != 0) {
+    rule.set("invert", true);
+  }
+  attributes.decode(rest, rule);
+  if (const auto source = IpAddress::read(findAttribute(rest, FRA_SRC).value_or(Span()))) {
+    rule.set("source", formatPrefix(source->text(), header->src_len));
+  }
+  if (const auto destination = IpAddress::read(findAttribute(rest, FRA_DST).value_or(Span()))) {
+    rule.set("destination", formatPrefix(destination->text(), header->dst_len));
+  }
+  return rule;
+}
+
+}  // namespace
+
+OperationKinds ruleOperations() {
+  static const std::array<OperationKind, 3> kinds{{
+      {"rule.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
+      {"rule.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"rule.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
+                                     .encode = encodeList,
+                                     .decode = decode,
+                                     .sending = NetlinkOperation::Sending::dump}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string_view>
+
+#include "schema/codec.h"
+
+namespace vethwork {
+
+/// The value of a property that is there and not null.
+inline const Value* given(const Map& map, std::string_view key) {
+  const Value* value = map.find(key);
+  return value == nullptr || value->isNull() ? nullptr : value;
+}
+
+/// A property's value, or null for the check that follows to refuse.
+inline const Value& member(const Map& map, std::string_view key) {
+  static const Value null;
+  const Value* value = map.find(key);
+  return value == nullptr ? null : *value;
+}
+
+/// A property that is an object. @throws ValidationError
+inline const Map& part(const Map& map, std::string_view key, Path& path) {
+  const auto scope = path.at(key);
+  return object(member(map, key), path);
+}
+
+inline constexpr std::int64_t maximumIndex = 0x7fffffff;
+
+/// A property that is an interface index. @throws ValidationError
+inline int linkIndex(const Map& map, Path& path, std::string_view key = "index") {
+  const auto scope = path.at(key);
+  return static_cast<int>(integer(member(map, key), path, 1, maximumIndex));
+}
+
+}  // namespace vethwork

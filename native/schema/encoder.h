@@ -1,0 +1,75 @@
+#pragma once
+
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "netlink/batch.h"
+#include "netlink/unique_fd.h"
+#include "value/value.h"
+
+namespace vethwork {
+
+/// A value does not fit. Becomes the `ValidationError` of the JavaScript side, field for field.
+class ValidationError : public std::exception {
+ public:
+  ValidationError(std::string field, Value value, std::string expected)
+      : field_(std::move(field)), value_(std::move(value)), expected_(std::move(expected)) {}
+
+  [[nodiscard]] const char* what() const noexcept override { return expected_.c_str(); }
+  [[nodiscard]] const std::string& field() const { return field_; }
+  [[nodiscard]] const Value& value() const { return value_; }
+  [[nodiscard]] const std::string& expected() const { return expected_; }
+
+ private:
+  std::string field_;
+  Value value_;
+  std::string expected_;
+};
+
+/// Where in the arguments we are, for errors. Segments are not copied: names are static or live in the arguments.
+class Path {
+ public:
+  class Scope {
+   public:
+    Scope(Path& path, std::string_view segment) : path_(path) { path.segments_.push_back(segment); }
+    ~Scope() { path_.segments_.pop_back(); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Path& path_;
+  };
+
+  [[nodiscard]] Scope at(std::string_view segment) { return {*this, segment}; }
+  [[nodiscard]] std::string text() const;
+
+  [[noreturn]] void reject(const Value& value, std::string_view expected) const;
+
+ private:
+  std::vector<std::string_view> segments_;
+};
+
+/// Turns references to namespaces into descriptors that a message can name.
+class NamespaceOpener {
+ public:
+  virtual ~NamespaceOpener() = default;
+  /// The descriptor stays open until the message is sent. @throws ValidationError, std::system_error
+  virtual int open(const Value& reference, const Path& path) = 0;
+};
+
+/// Checks the form of references without opening anything.
+class NamespaceChecker final : public NamespaceOpener {
+ public:
+  int open(const Value& reference, const Path& path) override;
+};
+
+/// What an encoder needs: the messages it adds to, where it is, and the way to namespaces.
+struct Encoder {
+  Batch& batch;
+  NamespaceOpener& namespaces;
+  Path path = {};
+};
+
+}  // namespace vethwork
