@@ -1,4 +1,5 @@
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <array>
 
