@@ -118,6 +118,20 @@ export class MissingProgramError extends VethworkError {
   }
 }
 
+/** What vethwork remembers can't be read or written: a damaged or newer state folder, a full disk, a closed store. */
+export class StoreError extends VethworkError {
+  readonly code = 'STORE';
+
+  constructor(
+    /** The state folder, or the address of the cluster's store. */
+    readonly location: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${location}: ${problem}`, options);
+  }
+}
+
 export interface KernelErrorDetails {
   /** The errno's name, for example `EEXIST`. */
   code: string;

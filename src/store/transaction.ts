@@ -1,4 +1,6 @@
-import type { Entry, Json, Store } from './store.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConflictError } from '../errors.js';
+import type { Commit, Entry, Json, Store } from './store.js';
 
 /**
  * A read-check-write over a store: reads are remembered with their versions, writes are collected, and the commit
@@ -6,15 +8,105 @@ import type { Entry, Json, Store } from './store.js';
  */
 export interface Transaction {
   get<Value extends Json>(key: string): Promise<Value | undefined>;
-  /** Unlike `get`, not part of what the commit checks: guard what follows from it with `get` of the key written. */
+  /**
+   * Unlike `get`, not part of what the commit checks: guard what follows from it with `get` of the key written.
+   * Entries written by this transaction have version 0.
+   */
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
   put(key: string, value: Json): void;
-  /** Fails the commit if the key exists by then. */
+  /**
+   * Fails the commit if the key exists by then.
+   * @throws ConflictError if this transaction has seen the key
+   */
   create(key: string, value: Json): void;
   delete(key: string): void;
 }
 
-export declare function transact<Result>(
+const MAX_ATTEMPTS = 100;
+const MAX_BACKOFF_MS = 64;
+
+/**
+ * Runs the body and commits what it wrote; again, after a short random pause, if something it read has changed.
+ * What the body throws counts only if everything it had read still holds: otherwise it runs again as well.
+ * @throws ConflictError after 100 attempts
+ */
+export async function transact<Result>(
   store: Store,
   body: (transaction: Transaction) => Promise<Result>,
-): Promise<Result>;
+): Promise<Result> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, MAX_BACKOFF_MS));
+    const recorder = new Recorder(store);
+    let result: Result;
+    try {
+      result = await body(recorder);
+    } catch (error) {
+      if (await store.commit({ ...recorder.commit(), puts: [], deletes: [] })) throw error;
+      continue;
+    }
+    if (await store.commit(recorder.commit())) return result;
+  }
+  throw new ConflictError(`the store kept changing: no commit in ${MAX_ATTEMPTS} attempts`);
+}
+
+/** One attempt: what it has read, and what it wants to write. */
+class Recorder implements Transaction {
+  readonly #store: Store;
+  readonly #reads = new Map<string, Entry | undefined>();
+  readonly #created = new Set<string>();
+  /** `undefined`: deleted. */
+  readonly #writes = new Map<string, Json | undefined>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async get<Value extends Json>(key: string): Promise<Value | undefined> {
+    if (this.#writes.has(key)) return this.#writes.get(key) as Value | undefined;
+    if (!this.#reads.has(key)) {
+      const entry = await this.#store.get(key);
+      // Of two reads at the same time, both answer with the one that is remembered.
+      if (!this.#reads.has(key)) this.#reads.set(key, entry);
+    }
+    return this.#reads.get(key)?.value as Value | undefined;
+  }
+
+  async list<Value extends Json>(prefix: string): Promise<Entry<Value>[]> {
+    const stored = await this.#store.list<Value>(prefix);
+    const own = [...this.#writes].filter(([key]) => key.startsWith(prefix));
+    if (own.length === 0) return stored;
+    const entries = new Map(stored.map((entry) => [entry.key, entry]));
+    for (const [key, value] of own) {
+      if (value === undefined) entries.delete(key);
+      else entries.set(key, { key, value: value as Value, version: 0 });
+    }
+    return [...entries.values()].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+  }
+
+  put(key: string, value: Json): void {
+    this.#writes.set(key, value);
+  }
+
+  create(key: string, value: Json): void {
+    const exists = this.#writes.has(key) ? this.#writes.get(key) !== undefined : this.#reads.get(key) !== undefined;
+    if (exists) throw new ConflictError(`${key} exists already`);
+    if (!this.#writes.has(key)) this.#created.add(key);
+    this.#writes.set(key, value);
+  }
+
+  delete(key: string): void {
+    this.#writes.set(key, undefined);
+  }
+
+  commit(): Commit {
+    const versions = new Map<string, number>();
+    for (const key of this.#created) versions.set(key, 0);
+    for (const [key, entry] of this.#reads) versions.set(key, entry?.version ?? 0);
+    const writes = [...this.#writes];
+    return {
+      conditions: [...versions].map(([key, version]) => ({ key, version })),
+      puts: writes.flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }])),
+      deletes: writes.flatMap(([key, value]) => (value === undefined ? [key] : [])),
+    };
+  }
+}
