@@ -1,0 +1,51 @@
+import { randomInt } from 'node:crypto';
+import type { Store } from '../store/store.js';
+import { type Transaction, transact } from '../store/transaction.js';
+
+/**
+ * Interface indexes are chosen by us, so that one message can name a link that the one before it creates. They come
+ * from the upper half of what the kernel takes; its own counter starts at 1 and does not get there.
+ */
+const FIRST = 2 ** 30;
+const LAST = 2 ** 31 - 1;
+const KEY = 'ifindex';
+/** The counter starts somewhere in the first quarter, so that two stores on one machine hardly ever meet. */
+const START_BITS = 28;
+const BLOCK = 1024;
+
+/** Takes the next indexes from the store's counter, which goes round at the end of the range. */
+export async function takeIndexes(transaction: Transaction, count: number): Promise<number[]> {
+  const next = (await transaction.get<number>(KEY)) ?? FIRST + randomInt(2 ** START_BITS);
+  const range = LAST - FIRST + 1;
+  transaction.put(KEY, FIRST + ((next - FIRST + count) % range));
+  return Array.from({ length: count }, (_, offset) => FIRST + ((next - FIRST + offset) % range));
+}
+
+/**
+ * Hands out interface indexes from memory, of blocks taken from the store: no two processes get the same, and few
+ * calls wait for a commit. What is left of a block is lost with the process.
+ */
+export class IndexAllocator {
+  readonly #store: Store;
+  #block: number[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** One call after the other, so that an empty block is refilled once. */
+  take(count: number): Promise<number[]> {
+    const taken = this.#last.then(() => this.#take(count));
+    this.#last = taken.catch(() => undefined);
+    return taken;
+  }
+
+  async #take(count: number): Promise<number[]> {
+    if (this.#block.length < count) {
+      const missing = Math.max(BLOCK, count - this.#block.length);
+      this.#block.push(...(await transact(this.#store, (transaction) => takeIndexes(transaction, missing))));
+    }
+    return this.#block.splice(0, count);
+  }
+}
