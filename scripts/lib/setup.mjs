@@ -12,7 +12,9 @@ export async function setup({ lint = false, fuzz = false } = {}) {
 
   if (!modulesAreFresh()) {
     console.log('setup: installing node modules');
-    await run('npm', ['ci', '--no-audit', '--no-fund']);
+    // Not `npm ci`: it refuses a lock file without entries for optional packages of other systems, and npm leaves those
+    // out when a registry does not have them. This installs what the lock file says all the same, and does not write it.
+    await run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund']);
   }
 
   const addon = 'build/Release/vethwork.node';
