@@ -52,9 +52,9 @@ std::optional<IpAddress> IpAddress::parse(const std::string& text) {
   if (text.find('\0') != std::string::npos) {
     return std::nullopt;
   }
-  for (const std::uint8_t family : {AF_INET, AF_INET6}) {
+  for (const int family : {AF_INET, AF_INET6}) {
     if (::inet_pton(family, text.c_str(), address.bytes_.data()) == 1) {
-      address.family_ = family;
+      address.family_ = static_cast<std::uint8_t>(family);
       return address;
     }
   }
