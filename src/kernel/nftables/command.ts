@@ -61,4 +61,7 @@ export type NftCommand =
         SetSpec,
         'keyType' | 'dataType'
       >)
-  | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & Pick<SetSpec, 'keyType' | 'dataType'>);
+  | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & Pick<
+        SetSpec,
+        'keyType' | 'dataType'
+      >);

@@ -67,10 +67,4 @@ export type MetaKey =
 
 export type CtKey = 'state' | 'direction' | 'status' | 'mark' | 'zone';
 
-export type Verdict =
-  | 'accept'
-  | 'drop'
-  | 'continue'
-  | 'return'
-  | { jump: string }
-  | { goto: string };
+export type Verdict = 'accept' | 'drop' | 'continue' | 'return' | { jump: string } | { goto: string };

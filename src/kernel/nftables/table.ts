@@ -1,0 +1,41 @@
+import type { ChainHook, NftCommand, NftFamily, SetElement, SetSpec } from './command.js';
+import type { Expression } from './expression.js';
+
+/** Builds the commands of one table, so that its family and name are said once. */
+export function nftTable(family: NftFamily, table: string) {
+  const at = { family, table } as const;
+  return {
+    add: (): NftCommand => ({ command: 'table.add', family, name: table }),
+    delete: (): NftCommand => ({ command: 'table.delete', family, name: table }),
+    set: (name: string, spec: SetSpec): NftCommand => ({ ...at, command: 'set.add', name, ...spec }),
+    /** A base chain with its rules, each with the comment that says what it is for. */
+    chain: (name: string, hook: ChainHook, rules: Record<string, Expression[][]>): NftCommand[] => [
+      { ...at, command: 'chain.add', name, hook },
+      ...Object.entries(rules).map(
+        ([comment, parts]): NftCommand => ({
+          ...at,
+          command: 'rule.add',
+          chain: name,
+          expressions: parts.flat(),
+          comment,
+        }),
+      ),
+    ],
+    addElements: (set: string, spec: SetTypes, elements: SetElement[]): NftCommand => ({
+      ...at,
+      command: 'element.add',
+      set,
+      ...spec,
+      elements,
+    }),
+    deleteElements: (set: string, spec: SetTypes, elements: SetElement[]): NftCommand => ({
+      ...at,
+      command: 'element.delete',
+      set,
+      ...spec,
+      elements,
+    }),
+  };
+}
+
+type SetTypes = Pick<SetSpec, 'keyType' | 'dataType'>;

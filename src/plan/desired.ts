@@ -1,0 +1,89 @@
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { TapSpec } from '../kernel/operation.js';
+
+/**
+ * What is wished for, as plain data: everything a planner needs to know. Indexes and MACs are chosen beforehand and
+ * recorded, so that the same wish always gives the same plan.
+ */
+
+/** A veth pair by its indexes: the host's end and the end in the other namespace. */
+export interface Pair {
+  outer: number;
+  inner: number;
+}
+
+export interface DesiredHost {
+  /** The namespace that stands for the host; the process's own if absent. */
+  netns?: NamespaceRef | undefined;
+  egressNic: string;
+  egressBridge: { name: string; index: number; mac: string };
+  /** Of the egress bridge and everything in it. */
+  egressMtu: number;
+  /** CIDR. */
+  floatingNetwork: string;
+  /** The egress bridge's own address, the first of the floating network. */
+  floatingAddress: string;
+  outboundNat: boolean;
+  vxlanPort: number;
+}
+
+/** The NIC that carries the mesh, as it is now. */
+export interface Underlay {
+  index: number;
+  /** Local VTEP; absent while the NIC has no address. */
+  address?: string | undefined;
+}
+
+export interface DesiredNetwork {
+  uuid: string;
+  vni: number;
+  netblock: string;
+  gateway: string;
+  mtu: number;
+  provideDhcp: boolean;
+  provideDns: boolean;
+  /** Index of `vxlan-…`. */
+  vxlan: number;
+  bridge: { index: number; mac: string };
+  /** `veth-…`: between the overlay bridge and the namespace. The MAC is the gateway's, the same after a rebuild. */
+  inner: Pair & { mac: string };
+  /** `egr-…`: between the egress bridge and the namespace, with the floating gateway's address. Only with NAT. */
+  egress?: (Pair & { address: string }) | undefined;
+}
+
+/** How an instance is connected. */
+export type DesiredAttachment =
+  | ({ kind: 'tap'; index: number } & TapSpec)
+  | {
+      kind: 'veth';
+      /** Host's end. */
+      index: number;
+      netns: NamespaceRef;
+      /** The end in the container. */
+      innerName: string;
+      innerIndex: number;
+      configure: boolean;
+    }
+  | {
+      kind: 'device';
+      name: string;
+      index: number;
+      /** What it was like before, given back on detach. */
+      before: { mtu: number; up: boolean };
+    };
+
+export interface DesiredInterface {
+  attachment: DesiredAttachment;
+  mac: string;
+  address: string;
+  /** Position in its instance; the first NIC's default route is preferred. */
+  order: number;
+}
+
+export interface DesiredFloatingIp {
+  address: string;
+  /** The `flt-…` pair. */
+  pair: Pair;
+  /** The instance's own address. */
+  target: string;
+}

@@ -1,0 +1,71 @@
+import type { LinkAttributes } from '../kernel/link/index.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Operation } from '../kernel/operation.js';
+import type { DesiredHost, Pair } from './desired.js';
+import { networkAlias } from './names.js';
+
+type Netns = NamespaceRef | undefined;
+
+/**
+ * Settles a new link and brings it up. Two steps, because the kernel brings a link up before it applies the IPv4 and
+ * IPv6 settings of the same message: the link would have a link-local address by then.
+ */
+export function bringUp(netns: Netns, index: number, settings: LinkAttributes): Operation[] {
+  return [
+    { op: 'link.set', netns, link: { index }, changes: settings },
+    { op: 'link.set', netns, link: { index }, changes: { up: true } },
+  ];
+}
+
+/** A bridge whose MAC and MTU are its own, whatever its ports are. */
+export function bridge(
+  netns: Netns,
+  link: { name: string; index: number; mac: string; mtu: number },
+  settings: LinkAttributes,
+): Operation[] {
+  return [
+    {
+      op: 'link.add',
+      netns,
+      link: {
+        kind: 'bridge',
+        name: link.name,
+        index: link.index,
+        address: link.mac,
+        // A bridge follows the smallest MTU of its ports until its MTU is changed to another value than it has.
+        mtu: link.mtu - 1,
+        data: { stp: false, forwardDelay: 0, multicastSnooping: false },
+      },
+    },
+    ...bringUp(netns, link.index, { mtu: link.mtu, inet6: { addressGeneration: 'none' }, ...settings }),
+  ];
+}
+
+/** What every port of ours has on the host: a sign whose it is, and no IPv6 address of its own. */
+export function portSettings(network: string): LinkAttributes {
+  return { alias: networkAlias(network), inet6: { addressGeneration: 'none' } };
+}
+
+/** A veth pair between a bridge of the host and a network's namespace; its inner end is brought up from inside. */
+export function planPair(
+  host: DesiredHost,
+  network: string,
+  pair: { name: { outer: string; inner: string }; index: Pair; mac: string; mtu: number; master: number },
+): Operation[] {
+  const { name, index, mac, mtu, master } = pair;
+  return [
+    {
+      op: 'link.add',
+      netns: host.netns,
+      link: {
+        kind: 'veth',
+        name: name.outer,
+        index: index.outer,
+        mtu,
+        master,
+        data: { peer: { name: name.inner, index: index.inner, address: mac, mtu, netns: network } },
+      },
+    },
+    ...bringUp(host.netns, index.outer, portSettings(network)),
+  ];
+}

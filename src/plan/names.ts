@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { addressToHex } from '../ipam/address.js';
+
+/** Interface names as the kernel knows them; all fit its 15 bytes. */
+
+const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');
+
+const EGRESS_BRIDGE = 'egr-br-';
+const NIC_BYTES = 15 - EGRESS_BRIDGE.length;
+
+/**
+ * `egr-br-<egress nic>`. A NIC's name longer than 8 bytes is shortened to its first three letters and a hash of the whole,
+ * so that two NICs that share their first characters have different bridges.
+ */
+export function egressBridgeName(nic: string): string {
+  if (Buffer.byteLength(nic) <= NIC_BYTES) return EGRESS_BRIDGE + nic;
+  const start = nic.replace(/[^a-zA-Z0-9]/g, '').slice(0, 3);
+  const hash = createHash('sha256').update(nic).digest('hex');
+  return EGRESS_BRIDGE + start + hash.slice(0, NIC_BYTES - start.length);
+}
+
+/** The links of one network, named after its VNI; `…-o` ends are the host's, `…-i` ends the namespace's. */
+export function networkNames(vni: number) {
+  const id = hex(vni, 6);
+  return {
+    vxlan: `vxlan-${id}`,
+    bridge: `br-vxlan-${id}`,
+    innerOuter: `veth-${id}-o`,
+    innerInner: `veth-${id}-i`,
+    egressOuter: `egr-${id}-o`,
+    egressInner: `egr-${id}-i`,
+  } as const;
+}
+
+/** The pair that carries a floating IP. */
+export function floatingNames(address: string) {
+  const id = addressToHex(address);
+  return { outer: `flt-${id}-o`, inner: `flt-${id}-i` } as const;
+}
+
+/** Every network's overlay bridge starts with this, and nothing else on a host does. */
+export const OVERLAY_BRIDGE_PREFIX = 'br-vxlan-';
+
+/** Every floating pair's name starts with this. */
+export const FLOATING_PREFIX = 'flt-';
+
+/** Host's end of the veth of a container. */
+export const containerLinkName = (index: number) => `vnet-${hex(index, 8)}`;
+
+/** The name of a link that is out of service, until it is deleted: its own name is free at once. */
+export const retiredName = (index: number) => `dead${hex(index, 8)}`;
+
+/** What `ip link` shows beside every link of a network, and how strays are recognised. */
+export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
+
+/** The alias of the host's own link. */
+export const HOST_ALIAS = 'vethwork';

@@ -1,0 +1,72 @@
+import type { Inet4Settings, LinkAttributes } from '../kernel/link/index.js';
+import type { Operation } from '../kernel/operation.js';
+import { withPrefixOf } from './addresses.js';
+import type { DesiredHost, DesiredNetwork } from './desired.js';
+import { bringUp } from './link.js';
+import { networkAlias } from './names.js';
+import { planRuleset } from './ruleset.js';
+
+/** Of every namespace. */
+export const LOOPBACK_INDEX = 1;
+
+const DEFAULTS: Record<string, number> = {
+  'ipv4/ip_forward': 1,
+  'ipv4/conf/all/send_redirects': 0,
+  'ipv6/conf/default/accept_dad': 0,
+  'ipv6/conf/default/dad_transmits': 0,
+  'ipv6/conf/default/accept_ra': 0,
+};
+
+/** Only the interface that owns an address answers for it; packets may leave through another than they came in by. */
+const ROUTER: Inet4Settings = {
+  arpIgnore: 1,
+  arpAnnounce: 2,
+  rpFilter: 2,
+  sendRedirects: 0,
+  acceptRedirects: 0,
+};
+
+/** Settings of every link inside a network's namespace. */
+export function innerSettings(network: string, inet: Inet4Settings = {}): LinkAttributes {
+  return { alias: networkAlias(network), inet: { ...ROUTER, ...inet } };
+}
+
+/** Set before any link comes, so that no address is ever tentative and nobody's advertisements are believed. */
+export function planNamespaceDefaults(netns: string): Operation[] {
+  return Object.entries(DEFAULTS).map(([key, value]) => ({ op: 'sysctl.set', netns, key, value }));
+}
+
+/** The inside of a network's namespace: a router between its overlay and the egress bridge. */
+export function planRouter(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  const netns = network.uuid;
+  const { inner, egress } = network;
+  const settings = innerSettings(network.uuid);
+  return [
+    // A DHCPRELEASE reaches dnsmasq over the loopback.
+    { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
+    ...bringUp(netns, inner.inner, settings),
+    address(netns, inner.inner, network.gateway, network.netblock),
+    ...(egress === undefined
+      ? []
+      : [
+          ...bringUp(netns, egress.inner, settings),
+          address(netns, egress.inner, egress.address, host.floatingNetwork),
+          {
+            op: 'route.add',
+            netns,
+            route: { destination: 'default', gateway: host.floatingAddress, index: egress.inner },
+            mode: 'replace',
+          } satisfies Operation,
+        ]),
+    planRuleset(network),
+  ];
+}
+
+function address(netns: string, index: number, address: string, network: string): Operation {
+  return {
+    op: 'address.add',
+    netns,
+    address: { index, address: withPrefixOf(network, address) },
+    mode: 'replace',
+  };
+}

@@ -1,0 +1,82 @@
+import type { Operation } from '../kernel/operation.js';
+import { floatingMac } from './addresses.js';
+import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
+import { bridge, bringUp, planPair, portSettings } from './link.js';
+import { networkAlias, networkNames } from './names.js';
+import { planNamespaceDefaults, planRouter } from './namespace.js';
+import { retire } from './retire.js';
+
+/** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
+export function planNetwork(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+  const names = networkNames(network.vni);
+  const { uuid, mtu, inner, egress } = network;
+  return [
+    { op: 'namespace.add', name: uuid },
+    ...planNamespaceDefaults(uuid),
+    ...planOverlay(host, underlay, network),
+    ...planPair(host, uuid, {
+      name: { outer: names.innerOuter, inner: names.innerInner },
+      index: inner,
+      mac: inner.mac,
+      mtu,
+      master: network.bridge.index,
+    }),
+    ...(egress === undefined
+      ? []
+      : planPair(host, uuid, {
+          name: { outer: names.egressOuter, inner: names.egressInner },
+          index: egress,
+          mac: floatingMac(egress.address),
+          mtu: host.egressMtu,
+          master: host.egressBridge.index,
+        })),
+    { op: 'sysctl.set', netns: host.netns, key: `ipv6/conf/${names.bridge}/disable_ipv6`, value: 1 },
+    ...planRouter(host, network),
+  ];
+}
+
+/** The overlay bridge and its VXLAN link: what every node of a network has. */
+export function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+  const { netns } = host;
+  const names = networkNames(network.vni);
+  const { mtu } = network;
+  return [
+    ...bridge(
+      netns,
+      { name: names.bridge, ...network.bridge, mtu },
+      {
+        alias: networkAlias(network.uuid),
+        // Nothing on the host answers the tenants: no ARP, no forwarding of what they send to the bridge itself.
+        inet: { arpIgnore: 8, forwarding: 0, rpFilter: 1, sendRedirects: 0, acceptRedirects: 0 },
+      },
+    ),
+    {
+      op: 'link.add',
+      netns,
+      link: {
+        kind: 'vxlan',
+        name: names.vxlan,
+        index: network.vxlan,
+        mtu,
+        master: network.bridge.index,
+        data: {
+          id: network.vni,
+          link: underlay.index,
+          port: host.vxlanPort,
+          learning: true,
+          ...(underlay.address === undefined ? {} : { local: underlay.address }),
+        },
+      },
+    },
+    ...bringUp(netns, network.vxlan, portSettings(network.uuid)),
+  ];
+}
+
+/** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
+export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  const links = [network.inner.outer, network.egress?.outer, network.vxlan, network.bridge.index];
+  return [
+    ...links.filter((index) => index !== undefined).flatMap((index) => retire(host.netns, index)),
+    { op: 'namespace.delete', name: network.uuid },
+  ];
+}

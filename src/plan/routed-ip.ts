@@ -1,0 +1,59 @@
+import type { Neighbour } from '../kernel/neighbour.js';
+import type { Operation } from '../kernel/operation.js';
+import type { Route } from '../kernel/route.js';
+import type { DesiredHost, DesiredNetwork } from './desired.js';
+import { addRouted, deleteRouted } from './ruleset.js';
+
+/**
+ * A routed IP: the host routes the address into the overlay bridge, where an instance answers for it. Replies come back
+ * through the network's namespace, as everything that instances send.
+ */
+export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
+  return [
+    { op: 'route.add', netns: host.netns, route: hostRoute(host, network, address), mode: 'replace' },
+    { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address), mode: 'replace' },
+    { op: 'route.add', netns: network.uuid, route: innerRoute(network, address), mode: 'replace' },
+    addRouted(network.uuid, address),
+  ];
+}
+
+export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
+  return [
+    { op: 'neighbour.delete', netns: host.netns, neighbour: proxy(host, address) },
+    { op: 'route.delete', netns: host.netns, route: hostRoute(host, network, address) },
+    // Who answered for the address so far must not be asked when it is routed again.
+    {
+      op: 'neighbour.delete',
+      netns: host.netns,
+      neighbour: { family: 'inet', index: network.bridge.index, destination: address },
+    },
+    deleteRouted(network.uuid, address),
+    { op: 'route.delete', netns: network.uuid, route: innerRoute(network, address) },
+    {
+      op: 'neighbour.delete',
+      netns: network.uuid,
+      neighbour: { family: 'inet', index: network.inner.inner, destination: address },
+    },
+    { op: 'conntrack.delete', netns: network.uuid, filter: { address } },
+    { op: 'conntrack.delete', netns: host.netns, filter: { address } },
+  ];
+}
+
+/** With the floating network's own source: tenants see no other address of the host. */
+function hostRoute(host: DesiredHost, network: DesiredNetwork, address: string): Route {
+  return {
+    destination: `${address}/32`,
+    index: network.bridge.index,
+    scope: 'link',
+    source: host.floatingAddress,
+  };
+}
+
+function innerRoute(network: DesiredNetwork, address: string): Route {
+  return { destination: `${address}/32`, index: network.inner.inner, scope: 'link' };
+}
+
+/** The namespaces of other networks have the address on their egress link's subnet and ask for it there. */
+function proxy(host: DesiredHost, address: string): Neighbour {
+  return { family: 'inet', index: host.egressBridge.index, destination: address, proxy: true };
+}

@@ -1,0 +1,146 @@
+import { match, nftTable, type SetElement, statement } from '../kernel/nftables/index.js';
+import type { Operation } from '../kernel/operation.js';
+import type { DesiredNetwork } from './desired.js';
+import { FLOATING_PREFIX, networkNames } from './names.js';
+
+const table = nftTable('ip', 'vethwork');
+/** Floating address -> address of the instance. */
+const FLOATING = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
+/** Addresses that are routed into the network. */
+const ROUTED = { keyType: 'ipv4_addr' } as const;
+
+const { accept, counter, drop, masquerade } = statement;
+
+/**
+ * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
+ * the thousandth costs what the first does.
+ */
+export function planRuleset(network: DesiredNetwork): Operation {
+  const names = networkNames(network.vni);
+  const inside = names.innerInner;
+  const outside = network.egress === undefined ? undefined : names.egressInner;
+  const fromInside = match.inputInterface(inside);
+  const toInside = match.outputInterface(inside);
+  const established = [match.state('established', 'related'), accept()];
+
+  return {
+    op: 'nftables.batch',
+    netns: network.uuid,
+    commands: [
+      table.add(),
+      table.set('floating', FLOATING),
+      table.set('routed', ROUTED),
+      ...table.chain(
+        'prerouting',
+        { type: 'filter', hook: 'prerouting', priority: -150 },
+        {
+          'a connection remembers its floating link': [
+            match.inputInterface(`${FLOATING_PREFIX}*`),
+            match.state('new'),
+            statement.markConnectionByInput(),
+          ],
+          'replies leave through that link': [
+            fromInside,
+            match.replyDirection(),
+            match.marked(),
+            statement.markPacketByConnection(),
+          ],
+        },
+      ),
+      ...table.chain(
+        'dstnat',
+        { type: 'nat', hook: 'prerouting', priority: -100 },
+        { 'floating addresses': [statement.translateDestinationBy('floating')] },
+      ),
+      ...table.chain(
+        'srcnat',
+        { type: 'nat', hook: 'postrouting', priority: 100 },
+        {
+          ...(outside !== undefined && {
+            'instances appear as the floating gateway': [
+              match.sourceAddress(network.netblock),
+              match.outputInterface(outside),
+              counter(),
+              masquerade(),
+            ],
+          }),
+          // The instance would answer a neighbour directly, which expects an answer from the floating address.
+          'instances reach floating addresses of their own network': [
+            fromInside,
+            toInside,
+            match.destinationTranslated(),
+            counter(),
+            masquerade(),
+          ],
+        },
+      ),
+      ...table.chain(
+        'forward',
+        { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' },
+        {
+          'known connections': established,
+          'to floating addresses': [match.destinationTranslated(), counter(), accept()],
+          ...(outside !== undefined && {
+            'instances to the outside': [
+              fromInside,
+              match.outputInterface(outside),
+              match.sourceAddress(network.netblock),
+              counter(),
+              accept(),
+            ],
+            // Requests come in on the host's bridge: here only the replies pass, to which no connection is known.
+            'replies of routed addresses': [
+              fromInside,
+              match.outputInterface(outside),
+              match.sourceIn('routed'),
+              counter(),
+              accept(),
+            ],
+          }),
+          'instances to routed addresses of their own network': [
+            fromInside,
+            toInside,
+            match.destinationIn('routed'),
+            counter(),
+            accept(),
+          ],
+          'everything else': [counter(), drop()],
+        },
+      ),
+      ...table.chain(
+        'input',
+        { type: 'filter', hook: 'input', priority: 0, policy: 'drop' },
+        {
+          loopback: [match.inputInterface('lo'), accept()],
+          'known connections': established,
+          ping: [match.echoRequest(), accept()],
+          ...(network.provideDhcp && { DHCP: [fromInside, match.udpPort(67), accept()] }),
+          ...(network.provideDns && {
+            'DNS over UDP': [fromInside, match.udpPort(53), accept()],
+            'DNS over TCP': [fromInside, match.tcpPort(53), accept()],
+          }),
+          'everything else': [counter(), drop()],
+        },
+      ),
+    ],
+  };
+}
+
+/** Makes an address float: one element, however many there are. */
+export const addFloating = (network: string, address: string, target: string): Operation =>
+  batch(network, table.addElements('floating', FLOATING, [{ key: address, data: target }]));
+
+export const deleteFloating = (network: string, address: string, target: string): Operation =>
+  batch(network, table.deleteElements('floating', FLOATING, [{ key: address, data: target }]));
+
+export const addRouted = (network: string, address: string): Operation =>
+  batch(network, table.addElements('routed', ROUTED, [element(address)]));
+
+export const deleteRouted = (network: string, address: string): Operation =>
+  batch(network, table.deleteElements('routed', ROUTED, [element(address)]));
+
+const element = (address: string): SetElement => ({ key: address });
+
+function batch(netns: string, ...commands: Extract<Operation, { op: 'nftables.batch' }>['commands']): Operation {
+  return { op: 'nftables.batch', netns, commands };
+}
