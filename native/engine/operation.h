@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "netlink/reader.h"
+#include "engine/worker.h"
 #include "schema/encoder.h"
 #include "value/value.h"
 
@@ -41,9 +42,9 @@ struct DirectOperation {
   };
 
   /// @throws ValidationError
-  void (*check)(const Map& arguments, const Path& path);
+  void (*check)(const Map& arguments, Path& path);
   /// @throws std::system_error
-  Value (*run)(const Map& arguments);
+  Value (*run)(const Map& arguments, Worker& worker);
   Place place = Place::inside;
   /// Waits for something other than the kernel's own work: does not hold up the namespace's other operations.
   bool waits = false;

@@ -72,6 +72,7 @@ void Batch::truncate(std::size_t count) {
     bytes_.resize(starts_[count]);
     starts_.resize(count);
   }
+  error_.reset();
 }
 
 void Batch::append(const void* data, std::size_t size) {

@@ -59,7 +59,7 @@ class Batch {
   /// Numbers the messages in order and asks for an acknowledgement of the last one: a failure is always reported.
   void seal(std::uint32_t firstSequence);
 
-  /// Forgets all messages from `count` on.
+  /// Forgets all messages from `count` on, and the error.
   void truncate(std::size_t count);
 
   [[nodiscard]] std::size_t size() const { return starts_.size(); }

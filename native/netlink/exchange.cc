@@ -39,7 +39,7 @@ Outcome readError(const Message& message) {
 
 }  // namespace
 
-std::vector<Outcome> Exchange::request(Batch& batch, const MessageHandler& onReply) {
+std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply) {
   std::vector<Outcome> outcomes(batch.size());
   if (batch.size() == 0) {
     return outcomes;
@@ -76,7 +76,7 @@ std::vector<Outcome> Exchange::request(Batch& batch, const MessageHandler& onRep
       }
       if (message->header.nlmsg_type != NLMSG_ERROR) {
         if (onReply) {
-          onReply(*message);
+          onReply(index, *message);
         }
         continue;
       }

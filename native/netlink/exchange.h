@@ -21,6 +21,8 @@ struct Outcome {
 };
 
 using MessageHandler = std::function<void(const Message&)>;
+/// With the position in its batch of the message that is answered.
+using ReplyHandler = std::function<void(std::size_t position, const Message&)>;
 
 /// Sends requests and sorts the answers: every message of a batch gets exactly one outcome.
 class Exchange {
@@ -28,7 +30,7 @@ class Exchange {
   explicit Exchange(Transport& transport) : transport_(transport), buffer_(64 << 10) {}
 
   /// One outcome a message, in order. Replies other than acknowledgements go to `onReply`.
-  std::vector<Outcome> request(Batch& batch, const MessageHandler& onReply = {});
+  std::vector<Outcome> request(Batch& batch, const ReplyHandler& onReply = {});
 
   /// Sends the batch's only message, a dump request, and passes on every answer. A dump that the kernel interrupted
   /// because its objects changed is started again, a bounded number of times: `onRestart` forgets what was passed on.

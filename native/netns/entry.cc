@@ -1,0 +1,36 @@
+#include "netns/entry.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace vethwork {
+
+ThreadHome::ThreadHome() : fd_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+  if (!fd_) {
+    throw std::system_error(errno, std::generic_category(), "/proc/thread-self/ns/net");
+  }
+}
+
+void ThreadHome::goHome() noexcept {
+  if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
+    stranded_ = true;
+  }
+}
+
+NamespaceEntry::NamespaceEntry(ThreadHome& home, int fd) : home_(home) {
+  if (::setns(fd, CLONE_NEWNET) != 0) {
+    throw std::system_error(errno, std::generic_category(), "setns");
+  }
+}
+
+NamespaceEntry NamespaceEntry::fresh(ThreadHome& home) {
+  if (::unshare(CLONE_NEWNET) != 0) {
+    throw std::system_error(errno, std::generic_category(), "unshare");
+  }
+  return NamespaceEntry(home);
+}
+
+}  // namespace vethwork

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "engine/operation.h"
+
+namespace vethwork {
+
+OperationKinds namespaceOperations();
+OperationKinds sysctlOperations();
+OperationKinds tapOperations();
+OperationKinds processOperations();
+OperationKinds probeOperations();
+
+}  // namespace vethwork

@@ -1,0 +1,96 @@
+#include <fcntl.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "netns/operations.h"
+#include "schema/arguments.h"
+
+namespace vethwork {
+namespace {
+
+/// A path below /proc/sys/net that cannot lead out of it. Segments may be device names, which hold almost anything.
+bool staysInside(const std::string& key) {
+  if (key.empty() || key.size() > 255 || key.find('\0') != std::string::npos) {
+    return false;
+  }
+  std::size_t start = 0;
+  for (;;) {
+    const std::size_t end = key.find('/', start);
+    const std::string segment = key.substr(start, end - start);
+    if (segment.empty() || segment == "." || segment == "..") {
+      return false;
+    }
+    if (end == std::string::npos) {
+      return true;
+    }
+    start = end + 1;
+  }
+}
+
+void checkKey(const Map& arguments, Path& path) {
+  const auto scope = path.at("key");
+  const Value& key = member(arguments, "key");
+  if (!staysInside(string(key, path))) {
+    path.reject(key, "a path below /proc/sys/net, such as ipv4/ip_forward");
+  }
+}
+
+void checkSet(const Map& arguments, Path& path) {
+  checkKey(arguments, path);
+  const auto scope = path.at("value");
+  const Value& value = member(arguments, "value");
+  const auto* text = value.as<std::string>();
+  if (value.as<std::int64_t>() == nullptr && (text == nullptr || text->size() > 4096)) {
+    path.reject(value, "a number or a text of at most 4096 bytes");
+  }
+}
+
+UniqueFd openKey(const Map& arguments, int mode) {
+  // Resolves to the files of the namespace that the calling thread is in.
+  const std::string path = "/proc/sys/net/" + *arguments.find("key")->as<std::string>();
+  UniqueFd fd(::open(path.c_str(), mode | O_CLOEXEC));
+  if (!fd) {
+    throw std::system_error(errno, std::generic_category(), path);
+  }
+  return fd;
+}
+
+Value set(const Map& arguments, Worker&) {
+  const Value& value = *arguments.find("value");
+  const auto* number = value.as<std::int64_t>();
+  const std::string text = number != nullptr ? std::to_string(*number) : *value.as<std::string>();
+  const UniqueFd fd = openKey(arguments, O_WRONLY);
+  if (::write(fd.get(), text.data(), text.size()) < 0) {
+    throw std::system_error(errno, std::generic_category(), "write");
+  }
+  return {};
+}
+
+Value get(const Map& arguments, Worker&) {
+  const UniqueFd fd = openKey(arguments, O_RDONLY);
+  std::array<char, 4096> text{};
+  const ssize_t size = ::read(fd.get(), text.data(), text.size());
+  if (size < 0) {
+    throw std::system_error(errno, std::generic_category(), "read");
+  }
+  std::string value(text.data(), static_cast<std::size_t>(size));
+  while (value.ends_with('\n')) {
+    value.pop_back();
+  }
+  return value;
+}
+
+}  // namespace
+
+OperationKinds sysctlOperations() {
+  static const std::array<OperationKind, 2> kinds{{
+      {"sysctl.set", DirectOperation{.check = checkSet, .run = set}},
+      {"sysctl.get", DirectOperation{.check = checkKey, .run = get}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork
