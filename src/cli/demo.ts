@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { type App, print } from './app.js';
+import { exitCodes } from './error.js';
+import { globalsOf } from './globals.js';
+import { examples } from './help.js';
+import { interruptible } from './interrupt.js';
+
+interface DemoFlags {
+  keep?: boolean;
+  remove?: boolean;
+  verbose?: boolean;
+}
+
+export function addDemoCommand(program: Command, app: App): void {
+  program
+    .command('demo')
+    .description('play the walk-through in namespaces of its own: networks, instances, floating and routed IPs')
+    .option('--keep', 'leave everything standing at the end, for a look')
+    .option('--remove', 'remove what earlier runs left standing')
+    .option('--verbose', 'show the commands behind every check')
+    .addHelpText('after', examples('demo', 'demo --keep', 'demo --remove'))
+    .action(async ({ keep = false, remove = false, verbose = false }: DemoFlags, command: Command) => {
+      const json = globalsOf(command).json === true;
+      if (keep && remove) {
+        command.error('error: --keep and --remove exclude each other');
+      }
+      const { removeDemos, runDemo } = await import('../demo/index.js');
+      if (remove) {
+        const removed = await removeDemos();
+        print(app, json, { removed }, removed.length === 0 ? 'nothing to remove' : `removed ${removed.join(', ')}`);
+        return;
+      }
+      const write = (text: string): unknown => (json ? undefined : app.stdout.write(text));
+      const report = await interruptible((signal) => runDemo({ keep, verbose, signal, write }));
+      if (json) {
+        print(app, json, report, '');
+      }
+      app.exitCode = report.passed ? exitCodes.ok : exitCodes.failure;
+    });
+}

@@ -1,0 +1,75 @@
+import { CommanderError } from 'commander';
+import { KernelError, ValidationError, VethworkError } from '../errors.js';
+import type { App } from './app.js';
+
+export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
+
+/** Appended to `vethwork --help`. */
+export const exitCodesHelp = `
+Exit codes:
+  0    done
+  1    failed: the kernel refused, there is no such network or interface, no address is left, …
+  2    wrong usage: unknown command or option, or a value that was refused before anything was touched
+  130  interrupted (143: terminated); what was under way has been finished or undone
+
+Results go to stdout, errors to stderr as one line "error: …". With --json a result is a JSON value on stdout
+and an error is one line {"error": {"name", "code", "message", …}} on stderr.`;
+
+/** Ends a command that a signal interrupted. */
+export class InterruptedError extends VethworkError {
+  readonly code = 'INTERRUPTED';
+
+  constructor(readonly exitCode: number) {
+    super('interrupted');
+  }
+}
+
+/** The exit code that an error stands for. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof InterruptedError) {
+    return error.exitCode;
+  }
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  return error instanceof ValidationError ? exitCodes.usage : exitCodes.failure;
+}
+
+/** Tells the user; commander has already printed what is not an error (help, version). */
+export function reportError(app: App, error: unknown, json: boolean): void {
+  if (error instanceof CommanderError) {
+    // Help asked for, or shown because the command was left out, has been printed.
+    if (error.exitCode === 0 || error.code === 'commander.help') {
+      return;
+    }
+    const message = oneLine(error.message.replace(/^error: /, ''));
+    write(app, json, { name: 'UsageError', code: 'USAGE', message }, message);
+    return;
+  }
+  const shown = error instanceof Error ? error : new Error(String(error));
+  const code = shown instanceof VethworkError ? shown.code : 'INTERNAL';
+  const value = shown instanceof VethworkError ? shown.toJSON() : { name: shown.name, message: shown.message };
+  write(app, json, { code, ...value }, describe(shown));
+  if (process.env.VETHWORK_DEBUG && shown.stack !== undefined && !json) {
+    app.stderr.write(`${shown.stack}\n`);
+  }
+}
+
+function describe(error: Error): string {
+  const message = oneLine(error.message);
+  if (error instanceof AggregateError) {
+    return [message, ...error.errors.map(String)].join('; ');
+  }
+  if (error instanceof KernelError && error.rollbackErrors.length > 0) {
+    return `${message}; could not be undone: ${error.rollbackErrors.map((inner) => inner.message).join('; ')}`;
+  }
+  return message;
+}
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ' ');
+}
+
+function write(app: App, json: boolean, value: unknown, text: string): void {
+  app.stderr.write(json ? `${JSON.stringify({ error: value })}\n` : `error: ${text}\n`);
+}

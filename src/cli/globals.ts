@@ -1,0 +1,59 @@
+import { type Command, Option } from 'commander';
+import { ValidationError } from '../errors.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { HostOptions } from '../model/types.js';
+import { type HostFile, readHostFile } from './host-file.js';
+import { defined, parseNamespace } from './parse.js';
+
+/** Options that every command takes, before or after its name. */
+export interface GlobalOptions {
+  json?: true;
+  state: string;
+  hostNetns?: NamespaceRef;
+  egressNic?: string;
+  meshNic?: string;
+  floatingNetwork?: string;
+}
+
+export function addGlobalOptions(program: Command): Command {
+  return program
+    .addOption(new Option('--json', 'print JSON'))
+    .addOption(
+      new Option('--state <dir>', 'folder in which vethwork remembers')
+        .env('VETHWORK_STATE')
+        .default('/var/lib/vethwork'),
+    )
+    .addOption(
+      new Option('--host-netns <ref>', 'network namespace that stands for the host: name, path or pid')
+        .env('VETHWORK_NETNS')
+        .argParser(parseNamespace),
+    )
+    .addOption(new Option('--egress-nic <name>', 'NIC towards the outside').env('VETHWORK_EGRESS_NIC'))
+    .addOption(new Option('--mesh-nic <name>', 'NIC that carries the VXLAN mesh').env('VETHWORK_MESH_NIC'))
+    .addOption(
+      new Option('--floating-network <cidr>', 'network of the floating addresses').env('VETHWORK_FLOATING_NETWORK'),
+    );
+}
+
+/** The globals of whatever command is being run. */
+export function globalsOf(command: Command): GlobalOptions {
+  return command.optsWithGlobals<GlobalOptions>();
+}
+
+/** Flags and environment first, then what `vethwork init` has remembered. */
+export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile> = {}): Promise<HostOptions> {
+  const given = defined({
+    netns: globals.hostNetns,
+    egressNic: globals.egressNic,
+    meshNic: globals.meshNic,
+    floatingNetwork: globals.floatingNetwork,
+  });
+  const { egressNic, floatingNetwork, ...rest } = { ...(await readHostFile(globals.state)), ...more, ...given };
+  if (egressNic === undefined) {
+    throw new ValidationError('--egress-nic', undefined, 'the name of a NIC, here or once with "vethwork init"');
+  }
+  if (floatingNetwork === undefined) {
+    throw new ValidationError('--floating-network', undefined, 'a CIDR, here or once with "vethwork init"');
+  }
+  return { ...rest, state: globals.state, egressNic, floatingNetwork };
+}

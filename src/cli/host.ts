@@ -1,0 +1,85 @@
+import type { Command } from 'commander';
+import type { HostOptions } from '../model/types.js';
+import { formatStatus } from '../text/format.js';
+import type { App } from './app.js';
+import { examples } from './help.js';
+import { removeHostFile, writeHostFile } from './host-file.js';
+import { collect, defined, parseInteger } from './parse.js';
+import { type Session, withHost } from './session.js';
+
+type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>> & {
+  dnsServer?: string[];
+};
+
+/** The commands about the host as a whole. */
+export function addHostCommands(program: Command, app: App): void {
+  program
+    .command('init')
+    .description('set the host up (egress bridge, forwarding) and remember the options for all later commands')
+    .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
+    .option('--no-outbound-nat', 'do not (the default)')
+    .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
+    .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
+    .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
+    .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')
+    .option('--tenant <name>', 'owner of what is created (system otherwise)')
+    .addHelpText(
+      'after',
+      examples(
+        'init --egress-nic eth0 --floating-network 192.168.15.0/24',
+        'init --egress-nic eth0 --mesh-nic eth1 --floating-network 192.168.15.0/24 --outbound-nat',
+      ),
+    )
+    .action(async ({ dnsServer, outboundNat, ...rest }: InitFlags, command: Command) => {
+      const nat = command.getOptionValueSource('outboundNat') === 'cli' ? outboundNat : undefined;
+      const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer });
+      await withHost(app, command, initialise, more);
+    });
+
+  program
+    .command('status')
+    .description('show the host, its networks and whether the kernel is as it should be')
+    .addHelpText('after', examples('status', 'status --json'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, showStatus);
+    });
+
+  program
+    .command('reconcile')
+    .description('make the kernel and dnsmasq match what is remembered, and say what was repaired')
+    .option('--dry-run', 'only say what would be repaired')
+    .addHelpText('after', examples('reconcile --dry-run', 'reconcile'))
+    .action(async ({ dryRun = false }: { dryRun?: boolean }, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const repairs = await host.reconcile({ dryRun });
+        print({ dryRun, repairs }, repairs.length === 0 ? 'nothing to repair' : repairs.join('\n'));
+      });
+    });
+
+  program
+    .command('teardown')
+    .description('remove what init made; refused while networks exist')
+    .addHelpText('after', examples('teardown'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, options, print }) => {
+        await host.teardown();
+        await removeHostFile(options.state);
+        print({ removed: host.info.egressBridge }, `removed ${host.info.egressBridge}`);
+      });
+    });
+}
+
+async function initialise(session: Session): Promise<void> {
+  const { state, ...remembered } = session.options;
+  await writeHostFile(state, remembered);
+  await showStatus(session);
+}
+
+async function showStatus({ host, print }: Session): Promise<void> {
+  const status = {
+    host: await host.refresh(),
+    repairs: await host.reconcile({ dryRun: true }),
+    networks: await host.listNetworks(),
+  };
+  print(status, formatStatus(status));
+}

@@ -1,0 +1,150 @@
+import type { Command } from 'commander';
+import { ValidationError } from '../errors.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { AttachCommon, AttachOptions } from '../model/types.js';
+import { formatInterface, formatInterfaces } from '../text/format.js';
+import type { App } from './app.js';
+import { examples } from './help.js';
+import { defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
+import { withHost } from './session.js';
+
+export type AttachFlags = Omit<AttachCommon, 'signal'> & {
+  tap?: string;
+  owner?: number;
+  multiQueue?: true;
+  netns?: NamespaceRef;
+  name?: string;
+  configure?: true;
+  device?: string;
+};
+
+/** What the flags of `interface attach` ask for. @throws ValidationError unless they name exactly one way to attach */
+export function attachOptions(flags: AttachFlags): AttachOptions {
+  const { tap, owner, multiQueue, netns, name, configure, device, ...common } = flags;
+  const ways = Object.keys(defined({ tap, netns, device })).map((way) => `--${way}`);
+  if (ways.length !== 1) {
+    throw new ValidationError('attach', ways, 'exactly one of --tap, --netns and --device');
+  }
+  refuse({ owner, multiQueue }, tap === undefined, '--tap');
+  refuse({ name, configure }, netns === undefined, '--netns');
+  const rest = defined(common);
+  if (tap !== undefined) {
+    return { ...rest, tap, ...defined({ owner, multiQueue }) };
+  }
+  if (netns !== undefined) {
+    return { ...rest, netns, ...defined({ name, configure }) };
+  }
+  return { ...rest, device: device as string };
+}
+
+function refuse(flags: Record<string, unknown>, when: boolean, way: string): void {
+  const [given] = Object.entries(defined(flags));
+  if (when && given !== undefined) {
+    const flag = given[0].replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new ValidationError(`--${flag}`, given[1], `to be used only with ${way}`);
+  }
+}
+
+/** `vethwork interface …`; an interface is named by its UUID or by its device on the host. */
+export function addInterfaceCommands(program: Command, app: App): void {
+  const nic = program.command('interface').description("attach instances' interfaces and give them floating IPs");
+
+  nic
+    .command('attach')
+    .description('put an interface on a network and print it')
+    .argument('<network>', 'UUID or name')
+    .option('--tap <name>', 'create a tap of this name, for a virtual machine')
+    .option('--owner <uid>', 'user id that may open the tap', parseInteger)
+    .option('--multi-queue', 'tap with several queues')
+    .option('--netns <ref>', 'put a veth into this namespace: name, path or pid', parseNamespace)
+    .option('--name <name>', 'its name in there (eth0 otherwise)')
+    .option('--configure', 'give it its address, routes and MTU in there, without DHCP')
+    .option('--device <name>', 'use a link that exists on the host')
+    .option('--address <address>', 'fixed IPv4 address (a free one otherwise)')
+    .option('--mac <mac>', 'fixed MAC (a free one otherwise)')
+    .option('--hostname <name>', 'name given by DHCP and DNS')
+    .option('--order <number>', 'position in its instance', parseInteger)
+    .option('--model <model>', 'model of the NIC, as shown')
+    .option('--instance <id>', 'instance that it belongs to, as shown')
+    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata)
+    .addHelpText(
+      'after',
+      examples(
+        'interface attach demo --tap vnet0 --mac 02:00:00:bd:cd:9b',
+        'interface attach demo --netns /run/netns/c1 --name eth0 --configure',
+        'interface attach demo --device vnet0 --address 172.16.0.232',
+      ),
+    )
+    .action(async (network: string, flags: AttachFlags, command: Command) => {
+      const options = attachOptions(flags);
+      await withHost(app, command, async ({ host, signal, print }) => {
+        const { info } = await (await host.getNetwork(network)).attach({ ...options, signal });
+        print(info, formatInterface(info));
+      });
+    });
+
+  nic
+    .command('list')
+    .description('list interfaces')
+    .argument('[network]', 'only those of this network: UUID or name')
+    .addHelpText('after', examples('interface list', 'interface list demo --json'))
+    .action(async (network: string | undefined, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const nics =
+          network === undefined ? await host.listInterfaces() : await (await host.getNetwork(network)).listInterfaces();
+        print(nics, formatInterfaces(nics));
+      });
+    });
+
+  nic
+    .command('show')
+    .description('print one interface')
+    .argument('<interface>', 'UUID or device')
+    .addHelpText('after', examples('interface show vnet0'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const { info } = await host.getInterface(id);
+        print(info, formatInterface(info));
+      });
+    });
+
+  nic
+    .command('detach')
+    .description('take an interface off its network and free its addresses')
+    .argument('<interface>', 'UUID or device')
+    .addHelpText('after', examples('interface detach vnet0'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getInterface(id);
+        await found.detach();
+        print({ detached: found.uuid }, `detached interface ${found.uuid}`);
+      });
+    });
+
+  nic
+    .command('float')
+    .description('give an interface a floating IP and print it')
+    .argument('<interface>', 'UUID or device')
+    .option('--address <address>', 'address of the floating network (a free one otherwise)')
+    .addHelpText('after', examples('interface float vnet1', 'interface float vnet1 --address 192.168.15.29'))
+    .action(async (id: string, { address: wanted }: { address?: string }, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getInterface(id);
+        const floating = await found.float(defined({ address: wanted }));
+        print({ interface: found.uuid, floating }, floating);
+      });
+    });
+
+  nic
+    .command('defloat')
+    .description('take the floating IP of an interface away, cutting what runs through it')
+    .argument('<interface>', 'UUID or device')
+    .addHelpText('after', examples('interface defloat vnet1'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getInterface(id);
+        await found.defloat();
+        print({ defloated: found.uuid }, `interface ${found.uuid} has no floating IP`);
+      });
+    });
+}

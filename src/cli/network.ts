@@ -1,0 +1,159 @@
+import type { Command } from 'commander';
+import { ValidationError } from '../errors.js';
+import type { CreateNetworkOptions } from '../model/types.js';
+import { formatAddresses, formatNetwork, formatNetworks } from '../text/format.js';
+import type { App } from './app.js';
+import { exitCodes } from './error.js';
+import { examples } from './help.js';
+import { defined, parseInteger, parseMetadata } from './parse.js';
+import { withHost } from './session.js';
+
+type CreateFlags = {
+  dhcp: boolean;
+  nat: boolean;
+  dns?: true;
+} & Pick<CreateNetworkOptions, 'vni' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
+
+/** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
+export function addNetworkCommands(program: Command, app: App): void {
+  const network = program.command('network').description('create, look at and delete networks');
+
+  network
+    .command('create')
+    .description('create a network and print it')
+    .argument('<name>', 'name for people; need not be unique')
+    .argument('<netblock>', 'IPv4 CIDR of the network, /8 to /29')
+    .option('--no-dhcp', 'do not run a DHCP server in it')
+    .option('--no-nat', 'no way out of it, no floating gateway')
+    .option('--dns', 'let instances resolve each other by name')
+    .option('--vni <number>', 'VXLAN id, 1 to 16777215 (a free one otherwise)', parseInteger)
+    .option('--uuid <uuid>', 'UUID (a random one otherwise)')
+    .option('--mtu <bytes>', "MTU (the mesh NIC's less 50 otherwise)", parseInteger)
+    .option('--tenant <name>', 'owner, printed as "namespace"')
+    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata)
+    .addHelpText(
+      'after',
+      examples(
+        'network create demo 172.16.0.0/24',
+        'network create --no-nat --dns --metadata team=blue db 10.1.0.0/16',
+      ),
+    )
+    .action(async (name: string, netblock: string, flags: CreateFlags, command: Command) => {
+      const { dhcp, nat, dns, ...rest } = flags;
+      await withHost(app, command, async ({ host, signal, print }) => {
+        const { info } = await host.createNetwork({
+          name,
+          netblock,
+          provideDhcp: dhcp,
+          provideNat: nat,
+          provideDns: dns === true,
+          signal,
+          ...defined(rest),
+        });
+        print(info, formatNetwork(info));
+      });
+    });
+
+  network
+    .command('list')
+    .description('list all networks')
+    .addHelpText('after', examples('network list', 'network list --json'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const networks = await host.listNetworks();
+        print(networks, formatNetworks(networks));
+      });
+    });
+
+  network
+    .command('show')
+    .description('print one network')
+    .argument('<network>', 'UUID or name')
+    .addHelpText('after', examples('network show demo'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const { info } = await host.getNetwork(id);
+        print(info, formatNetwork(info));
+      });
+    });
+
+  network
+    .command('addresses')
+    .description('list the addresses of a network that are in use or not to be used')
+    .argument('<network>', 'UUID or name')
+    .addHelpText('after', examples('network addresses demo'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const addresses = await (await host.getNetwork(id)).listAddresses();
+        print(addresses, formatAddresses(addresses));
+      });
+    });
+
+  network
+    .command('delete')
+    .description('detach all interfaces of a network, free its addresses and remove it')
+    .argument('<network>', 'UUID or name')
+    .addHelpText('after', examples('network delete demo'))
+    .action(async (id: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getNetwork(id);
+        await found.delete();
+        print({ deleted: found.uuid }, `deleted network ${found.uuid}`);
+      });
+    });
+
+  addRouteCommands(network, app);
+}
+
+function addRouteCommands(network: Command, app: App): void {
+  network
+    .command('route')
+    .description('route an address of the floating network into a network, for an instance to answer for')
+    .argument('<network>', 'UUID or name')
+    .argument('[address]', 'address of the floating network (a free one otherwise)')
+    .addHelpText('after', examples('network route demo', 'network route demo 192.168.15.30'))
+    .action(async (id: string, wanted: string | undefined, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getNetwork(id);
+        const address = await found.routeAddress(defined({ address: wanted }));
+        print({ network: found.uuid, address }, address);
+      });
+    });
+
+  network
+    .command('unroute')
+    .description('stop routing an address into a network and free it')
+    .argument('<network>', 'UUID or name')
+    .argument('<address>', 'a routed address of that network')
+    .addHelpText('after', examples('network unroute demo 192.168.15.30'))
+    .action(async (id: string, address: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const found = await host.getNetwork(id);
+        await found.unroute(address);
+        print({ network: found.uuid, unrouted: address }, `${address} is no longer routed`);
+      });
+    });
+
+  network
+    .command('ping')
+    .description("send one ICMP echo from inside a network's namespace; exit code 1 if nothing answers")
+    .argument('<network>', 'UUID or name')
+    .argument('<address>', 'IPv4 address')
+    .option('--timeout <ms>', 'how long to wait, in milliseconds', parseInteger, 1000)
+    .addHelpText('after', examples('network ping demo 172.16.0.37'))
+    .action(async (id: string, address: string, { timeout }: { timeout: number }, command: Command) => {
+      if (timeout <= 0) {
+        throw new ValidationError('--timeout', timeout, 'a positive number of milliseconds');
+      }
+      await withHost(app, command, async ({ host, print }) => {
+        const time = await (await host.getNetwork(id)).ping(address, { timeout });
+        print(
+          { address, answered: time !== undefined, time: time ?? null },
+          time === undefined
+            ? `${address} did not answer within ${timeout} ms`
+            : `${address} answered in ${time.toFixed(3)} ms`,
+        );
+        app.exitCode = time === undefined ? exitCodes.failure : exitCodes.ok;
+      });
+    });
+}

@@ -1,0 +1,39 @@
+import { InvalidArgumentError } from 'commander';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Json } from '../store/store.js';
+
+/** A whole number, decimal; whether its value makes sense is for the model to say. */
+export function parseInteger(text: string): number {
+  const value = Number(text);
+  if (!/^-?[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError('expected a whole number.');
+  }
+  return value;
+}
+
+/** A namespace as the command line writes it: all digits is a pid, anything else a name or an absolute path. */
+export function parseNamespace(text: string): NamespaceRef {
+  if (text === '') {
+    throw new InvalidArgumentError('expected the name of a namespace, its path or a pid.');
+  }
+  return /^[0-9]+$/.test(text) ? parseInteger(text) : text;
+}
+
+/** Collects `key=value`; the value is a string and may be empty. */
+export function parseMetadata(text: string, previous: Record<string, Json> = {}): Record<string, Json> {
+  const at = text.indexOf('=');
+  if (at < 1) {
+    throw new InvalidArgumentError('expected key=value.');
+  }
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Collects an option that may be given several times. */
+export function collect(text: string, previous: string[] = []): string[] {
+  return [...previous, text];
+}
+
+/** The object without its undefined members, which strict option types do not admit. */
+export function defined<Value extends object>(value: Value): { [Key in keyof Value]: Exclude<Value[Key], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
+}

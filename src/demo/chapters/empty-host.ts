@@ -1,0 +1,22 @@
+import { ipv4, links, ports } from '../look.js';
+import type { Chapter } from '../scene.js';
+import { machine } from '../stage.js';
+import { device, story } from './names.js';
+
+export const emptyHost: Chapter = {
+  title: 'A host without networks',
+  text: `A network namespace stands for the machine; its eth0 leads to the outside. Opening the host made one thing: the
+    egress bridge, named after that NIC and still without ports. It holds the first address of the floating network,
+    and whatever leaves a network will pass through it.`,
+  async play(scene) {
+    await scene.show('host', 'ip', 'address');
+    const all = await links(scene.stage.host);
+    const bridge = all.get(device.egressBridge);
+    scene.equal(`${device.egressBridge} is a bridge`, bridge?.linkinfo?.info_kind, 'bridge');
+    scene.equal(`${device.egressBridge} has the floating network's first address`, ipv4(bridge), [
+      `${story.floatingGateway}/24`,
+    ]);
+    scene.equal(`${device.egressBridge} has no ports`, ports(all, device.egressBridge), []);
+    scene.equal('eth0 is as it was', ipv4(all.get(machine.nic)), [`${machine.address}/24`]);
+  },
+};

@@ -1,0 +1,111 @@
+import { ipv4, links, ports, routes, ruleset } from '../look.js';
+import type { Chapter, Scene } from '../scene.js';
+import { machine } from '../stage.js';
+import { startGuest } from './guest.js';
+import { device, story } from './names.js';
+import { startWebServer } from './web-server.js';
+
+export const floatingIp: Chapter = {
+  title: 'Two instances, one with a floating IP',
+  text: `A second instance gets a floating IP: an address of the floating network that leads to it from outside. A
+    further veth pair, named after that address in hexadecimal, brings the traffic into the network's namespace, where
+    its destination is rewritten. The instance itself knows nothing of it.`,
+  async play(scene) {
+    const { name } = story.second;
+    const routesBefore = await routes(scene.stage.host);
+    const { nic } = await startGuest(scene, story.second);
+    await scene.call(`await nic.float({ address: '${story.floating}' })`, () => nic.float({ address: story.floating }));
+    await checkDevices(scene, routesBefore);
+    await checkWayIn(scene);
+    await checkWayOut(scene);
+
+    scene.say('The instances reach each other directly, at full size; and the floating IP works from everywhere:');
+    const neighbour = story.first.name;
+    scene.check('instance to instance', await scene.pings(neighbour, story.second.address));
+    scene.check(`${story.mtu} bytes in one piece`, await scene.pings(neighbour, story.second.address, story.mtu));
+    await using _server = await startWebServer(scene, name);
+    for (const from of ['outside', 'host', neighbour, name]) {
+      scene.equal(`TCP to the floating IP from ${from}`, await scene.fetch(from, story.floating), `this is ${name}`);
+    }
+  },
+};
+
+async function checkDevices(scene: Scene, routesBefore: string[]): Promise<void> {
+  const { uuid } = scene.network;
+  const enter = ['ip', 'netns', 'exec', uuid];
+  await scene.show('host', 'ip', 'address', 'show', device.floatingOuter);
+  await scene.show('host', ...enter, 'ip', 'address', 'show', device.floatingInner);
+  const outer = await links(scene.stage.host);
+  const inner = (await links(uuid)).get(device.floatingInner);
+  const isUp = [outer.get(device.floatingOuter), inner].map((link) => link?.flags.includes('LOWER_UP'));
+  scene.check(
+    `${device.floatingOuter} is a port of the egress bridge`,
+    ports(outer, device.egressBridge).includes(device.floatingOuter),
+  );
+  scene.equal(`${device.floatingInner} has the floating IP, /32`, ipv4(inner), [`${story.floating}/32`]);
+  scene.equal('both ends are up', isUp, [true, true]);
+
+  scene.say("The namespace's rules have the address in a map; the host's routes are as before:");
+  await scene.show('host', ...enter, 'nft', 'list', 'ruleset');
+  await scene.show('host', 'ip', 'route');
+  const mapped = `${story.floating} : ${story.second.address}`;
+  scene.check(`nftables maps ${mapped}`, (await ruleset(uuid)).includes(mapped));
+  scene.equal("the host's routes are as before", await routes(scene.stage.host), routesBefore);
+}
+
+/** The four devices that tell which way a packet takes. */
+function crossroads(scene: Scene) {
+  const { host } = scene.stage;
+  const { uuid } = scene.network;
+  return {
+    [device.floatingOuter]: { netns: host, device: device.floatingOuter },
+    [device.floatingInner]: { netns: uuid, device: device.floatingInner },
+    [device.egressOuter]: { netns: host, device: device.egressOuter },
+    [device.egressInner]: { netns: uuid, device: device.egressInner },
+  };
+}
+
+async function checkWayIn(scene: Scene): Promise<void> {
+  scene.say(
+    `From outside to the floating IP: in through ${device.floatingOuter}, and the answer goes back the same way.`,
+  );
+  const seen = await scene.listen(
+    crossroads(scene),
+    ['icmp'],
+    () => scene.show('outside', 'ping', '-c', '1', '-W', '2', story.floating),
+    { [device.floatingOuter]: /echo reply/, [device.floatingInner]: /echo reply/ },
+  );
+  const there = `${machine.outside} > ${story.floating}`;
+  const back = `${story.floating} > ${machine.outside}`;
+  for (const name of [device.floatingOuter, device.floatingInner]) {
+    scene.equal(`in and back through ${name}`, ways(seen[name]), [there, back]);
+  }
+  for (const name of [device.egressOuter, device.egressInner]) {
+    scene.equal(`nothing of it on ${name}`, ways(seen[name]), []);
+  }
+}
+
+async function checkWayOut(scene: Scene): Promise<void> {
+  const { floatingGateway } = scene.network.info;
+  scene.say(
+    `What the instance starts itself leaves as that of any other: through ${device.egressInner}, as ${floatingGateway}.`,
+  );
+  const seen = await scene.listen(
+    crossroads(scene),
+    ['icmp'],
+    () => scene.show(story.second.name, 'ping', '-c', '1', '-W', '2', machine.outside),
+    { [device.egressOuter]: /echo reply/, [device.egressInner]: /echo reply/ },
+  );
+  const there = `${floatingGateway} > ${machine.outside}`;
+  const back = `${machine.outside} > ${floatingGateway}`;
+  for (const name of [device.egressOuter, device.egressInner]) {
+    scene.equal(`out and back through ${name}`, ways(seen[name]), [there, back]);
+  }
+  for (const name of [device.floatingOuter, device.floatingInner]) {
+    scene.equal(`nothing of it on ${name}`, ways(seen[name]), []);
+  }
+}
+
+function ways(packets: readonly { source: string; destination: string }[] = []): string[] {
+  return packets.map(({ source, destination }) => `${source} > ${destination}`);
+}

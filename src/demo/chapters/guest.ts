@@ -1,0 +1,39 @@
+import { formatInterface } from '../../text/format.js';
+import { links, ports } from '../look.js';
+import type { Guest, Scene } from '../scene.js';
+import { device, story } from './names.js';
+
+type Wanted = typeof story.first | typeof story.second;
+
+/** Starts an instance on the network, as a hypervisor would, and lets its DHCP client ask for an address. */
+export async function startGuest(scene: Scene, wanted: Wanted): Promise<Guest> {
+  const { name, device: vnet, mac, address } = wanted;
+  const { stage, network, signal } = scene;
+  const instance = await stage.addInstance(name, vnet, mac, signal);
+  const code = `await network.attach({ device: '${vnet}', mac: '${mac}', address: '${address}' })`;
+  const nic = await scene.call(code, () =>
+    network.attach({ device: vnet, mac, address, hostname: name, instance: name, signal }),
+  );
+  const guest = { instance, nic };
+  scene.addGuest(guest);
+  scene.print(formatInterface(nic.info));
+
+  scene.say(`On the host there is ${vnet}, the hypervisor's end of the instance's wire, now a port of the bridge:`);
+  await scene.show('host', 'ip', 'address', 'show', vnet);
+  await scene.show('host', 'ip', '-br', 'link', 'show', 'master', device.bridge);
+  const all = await links(stage.host);
+  scene.check(`${vnet} is a port of ${device.bridge}`, ports(all, device.bridge).includes(vnet));
+  scene.equal(`${vnet} has the network's MTU`, all.get(vnet)?.mtu, story.mtu);
+
+  scene.say('The instance asks for its address with an ordinary DHCP client:');
+  await scene.show(name, ...(await instance.dhcpCommand()));
+  await scene.show(name, 'ip', 'address', 'show', 'eth0');
+  const { ip, router, mtu, hostname } = await instance.lease();
+  scene.equal(
+    `${name} is given ${address} by DHCP, with gateway and MTU`,
+    [ip, router, mtu],
+    [address, story.gateway, String(story.mtu)],
+  );
+  scene.equal(`${name} is told its name`, hostname, name);
+  return guest;
+}

@@ -1,0 +1,29 @@
+import { ipv4, links, ports } from '../look.js';
+import type { Chapter } from '../scene.js';
+import { machine } from '../stage.js';
+import { device, story } from './names.js';
+
+export const otherWaysIn: Chapter = {
+  title: 'A container, and a tap',
+  text: `Not in the walk-through, but what an orchestrator mostly does: a container is attached by putting a configured
+    eth0 into its namespace, with no DHCP involved; a virtual machine by making the tap which its hypervisor opens.`,
+  async play(scene) {
+    const { network, stage, signal } = scene;
+    const netns = await stage.addContainer('container', signal);
+    const nic = await scene.call(`await network.attach({ netns: '${netns}', name: 'eth0', configure: true })`, () =>
+      network.attach({ netns, name: 'eth0', configure: true, instance: 'container', signal }),
+    );
+    await scene.show('container', 'ip', 'address', 'show', 'eth0');
+    await scene.show('container', 'ip', 'route');
+    scene.equal('the container has its address', ipv4((await links(netns)).get('eth0')), [`${nic.info.address}/24`]);
+    scene.check('the container reaches an instance', await scene.pings('container', story.first.address));
+    scene.check('the container reaches the outside', await scene.pings('container', machine.outside));
+    scene.check('an instance reaches the container', await scene.pings(story.first.name, nic.info.address));
+
+    await scene.call(`await network.attach({ tap: 'tap0' })`, () => network.attach({ tap: 'tap0', signal }));
+    await scene.show('host', 'ip', '-d', 'link', 'show', 'tap0');
+    const all = await links(stage.host);
+    scene.equal('tap0 is a tap', all.get('tap0')?.linkinfo?.info_kind, 'tun');
+    scene.check(`tap0 is a port of ${device.bridge}`, ports(all, device.bridge).includes('tap0'));
+  },
+};

@@ -1,0 +1,131 @@
+import { openHost } from '../index.js';
+import type { Host } from '../model/types.js';
+import { emptyHost } from './chapters/empty-host.js';
+import { floatingIp } from './chapters/floating-ip.js';
+import { oneInstance } from './chapters/one-instance.js';
+import { oneNetwork } from './chapters/one-network.js';
+import { otherWaysIn } from './chapters/other-ways-in.js';
+import { removal } from './chapters/removal.js';
+import { routedIp } from './chapters/routed-ip.js';
+import { releaseClaims } from './claim.js';
+import { snapshot } from './look.js';
+import { type Check, formatReport, type Report, summarise } from './report.js';
+import { checkRequirements } from './requirements.js';
+import { type Chapter, Scene } from './scene.js';
+import { Stage } from './stage.js';
+
+export type { Check, Report } from './report.js';
+
+export interface DemoOptions {
+  /** Leave everything standing at the end. */
+  keep: boolean;
+  /** Show the commands behind every check. */
+  verbose: boolean;
+  /** Ends the demo early; what it made is removed then, whatever `keep` says. */
+  signal: AbortSignal;
+  /** Is given the story as it unfolds, and the table at its end. */
+  write: (text: string) => unknown;
+}
+
+/**
+ * Plays the walk-through on a stage of its own.
+ * @throws PrivilegeError, MissingProgramError before anything is made; the signal's reason if it was aborted
+ */
+export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Promise<Report> {
+  await checkRequirements();
+  const stage = await Stage.build(signal);
+  const leftovers: string[] = [];
+  const checks: Check[] = [];
+  let host: Host | undefined;
+  try {
+    const before = await snapshot(stage.host);
+    host = await openHost(stage.hostOptions);
+    const scene = new Scene(stage, host, signal, { verbose, write, checks });
+    const chapters = [emptyHost, oneNetwork, oneInstance, floatingIp, routedIp, otherWaysIn];
+    await play(scene, keep ? chapters : [...chapters, removal(before)]);
+  } finally {
+    if (keep && !signal.aborted && host !== undefined) {
+      await stage.keep();
+      await host.close();
+    } else {
+      leftovers.push(...(await strike(stage, host)));
+    }
+    releaseClaims();
+  }
+  const report: Report = {
+    ...summarise(checks, leftovers),
+    ...(stage.record.kept && { kept: { folder: stage.folder, namespaces: stage.record.namespaces } }),
+  };
+  write(`\n${formatReport(report)}\n`);
+  if (report.kept !== undefined) {
+    write(howToLook(stage));
+  }
+  return report;
+}
+
+/** Removes what earlier runs left standing; gives the folders that stood for them. */
+export async function removeDemos(): Promise<string[]> {
+  await checkRequirements();
+  const removed: string[] = [];
+  for (const stage of await Stage.abandoned()) {
+    // Without a host to open, its namespaces can still be removed.
+    const host = await openHost(stage.hostOptions).catch(() => undefined);
+    const leftovers = await strike(stage, host);
+    if (leftovers.length > 0) {
+      throw new Error(`could not be removed: ${leftovers.join(', ')}`);
+    }
+    removed.push(stage.folder);
+  }
+  return removed;
+}
+
+/** Plays chapter by chapter; one that breaks off is a failed check, and the last. */
+async function play(scene: Scene, chapters: readonly Chapter[]): Promise<void> {
+  for (const chapter of chapters) {
+    scene.open(chapter);
+    try {
+      await chapter.play(scene);
+    } catch (error) {
+      scene.signal.throwIfAborted();
+      scene.check('played to its end', false, error instanceof Error ? error.message : String(error));
+      return;
+    }
+  }
+}
+
+/** Has the library remove what it made, then removes the stage; gives what is left, in words. */
+async function strike(stage: Stage, host: Host | undefined): Promise<string[]> {
+  const leftovers: string[] = [];
+  try {
+    for (const { uuid } of (await host?.listNetworks()) ?? []) {
+      await (await host?.getNetwork(uuid))?.delete();
+    }
+    await host?.teardown();
+    await host?.drained();
+    if (host !== undefined) {
+      await stage.setNetwork(undefined);
+    }
+  } catch (error) {
+    leftovers.push(error instanceof Error ? error.message : String(error));
+  } finally {
+    await host?.close();
+  }
+  return [...leftovers, ...(await stage.remove())];
+}
+
+function howToLook(stage: Stage): string {
+  const { host, outside, ...instances } = stage.record.namespaces;
+  const { state } = stage.hostOptions;
+  const options = `--state ${state} --host-netns ${host} --egress-nic eth0 --floating-network 192.168.15.0/24`;
+  return `
+Everything is left standing. To look around:
+  ip netns exec ${host} ip address          the machine
+  ip netns exec ${outside} ping 192.168.15.29
+${Object.values(instances)
+  .map((netns) => `  ip netns exec ${netns} sh\n`)
+  .join('')}  ip netns exec ${stage.record.network} nft list ruleset
+  vethwork ${options} status
+To remove it:
+  vethwork demo --remove
+`;
+}

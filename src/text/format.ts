@@ -1,0 +1,131 @@
+import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../model/types.js';
+import type { Json } from '../store/store.js';
+import { fields, table } from './table.js';
+
+/** A boolean as the walk-through prints it. */
+function truth(value: boolean): string {
+  return value ? 'True' : 'False';
+}
+
+function metadata(values: Record<string, Json>): string {
+  const lines = Object.entries(values).map(
+    ([key, value]) => `    ${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return ['Metadata:', ...lines].join('\n');
+}
+
+/** The walk-through's fields of a network, in its order and words. */
+export function formatNetwork(network: NetworkInfo): string {
+  const blocks = [
+    fields([
+      ['uuid', network.uuid],
+      ['name', network.name],
+      ['vxlan id', String(network.vni)],
+      ['netblock', network.netblock],
+      ['provide dhcp', truth(network.provideDhcp)],
+      ['provide nat', truth(network.provideNat)],
+      ['floating gateway', network.floatingGateway ?? 'None'],
+      ['namespace', network.tenant],
+      ['state', network.state],
+    ]),
+    metadata(network.metadata),
+  ];
+  if (network.routedAddresses.length > 0) {
+    blocks.push(['Routed addresses:', ...network.routedAddresses.map((address) => `    ${address}`)].join('\n'));
+  }
+  return blocks.join('\n\n');
+}
+
+export function formatNetworks(networks: readonly NetworkInfo[]): string {
+  return table(
+    ['UUID', 'NAME', 'VXLAN ID', 'NETBLOCK', 'DHCP', 'NAT', 'DNS', 'FLOATING GATEWAY', 'NAMESPACE', 'STATE'],
+    networks.map((network) => [
+      network.uuid,
+      network.name,
+      String(network.vni),
+      network.netblock,
+      truth(network.provideDhcp),
+      truth(network.provideNat),
+      truth(network.provideDns),
+      network.floatingGateway ?? 'None',
+      network.tenant,
+      network.state,
+    ]),
+  );
+}
+
+/** The walk-through's fields of an interface in its order, then those it has no word for. */
+export function formatInterface(nic: InterfaceInfo): string {
+  const own = fields([
+    ['uuid', nic.uuid],
+    ['network', nic.network],
+    ['macaddr', nic.mac],
+    ['order', String(nic.order)],
+    ['ipv4', nic.address],
+    ['floating', nic.floating ?? 'None'],
+    ['model', nic.model],
+    ['device', nic.device],
+    ['attached', nic.attachment],
+    ['hostname', nic.hostname ?? 'None'],
+    ['instance', nic.instance ?? 'None'],
+    ['state', nic.state],
+  ]);
+  return `${own}\n\n${metadata(nic.metadata)}`;
+}
+
+export function formatInterfaces(nics: readonly InterfaceInfo[]): string {
+  return table(
+    ['UUID', 'NETWORK', 'MACADDR', 'ORDER', 'IPV4', 'FLOATING', 'MODEL', 'DEVICE', 'STATE'],
+    nics.map((nic) => [
+      nic.uuid,
+      nic.network,
+      nic.mac,
+      String(nic.order),
+      nic.address,
+      nic.floating ?? 'None',
+      nic.model,
+      nic.device,
+      nic.state,
+    ]),
+  );
+}
+
+export function formatAddresses(addresses: readonly AddressInfo[]): string {
+  return table(
+    ['ADDRESS', 'USE', 'MACADDR', 'INTERFACE'],
+    addresses.map(({ address, use, mac, interface: nic }) => [address, use, mac ?? '', nic ?? '']),
+  );
+}
+
+/** What `vethwork status` shows: the host, what is wrong with it, its networks. */
+export interface Status {
+  host: HostInfo;
+  /** What `reconcile` would repair, in words; empty when all is in order. */
+  repairs: readonly string[];
+  networks: readonly NetworkInfo[];
+}
+
+export function formatStatus({ host, repairs, networks }: Status): string {
+  const { total, used } = host.floatingAddresses;
+  const blocks = [
+    fields([
+      ['egress bridge', host.egressBridge],
+      ['egress nic', host.egressNic],
+      ['mesh nic', host.meshNic],
+      ['mtu', String(host.mtu)],
+      ['floating network', host.floatingNetwork],
+      ['floating address', host.floatingAddress],
+      ['floating in use', `${used} of ${total}`],
+      ['networks', String(host.networks)],
+      ['interfaces', String(host.interfaces)],
+      ['health', repairs.length === 0 ? 'in order' : `${repairs.length} to repair (vethwork reconcile)`],
+    ]),
+  ];
+  if (repairs.length > 0) {
+    blocks.push(repairs.map((repair) => `    ${repair}`).join('\n'));
+  }
+  if (networks.length > 0) {
+    blocks.push(formatNetworks(networks));
+  }
+  return blocks.join('\n\n');
+}
