@@ -1,5 +1,6 @@
 #include "netlink/batch.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace vethwork {
@@ -9,8 +10,8 @@ constexpr std::size_t maximumAttribute = std::numeric_limits<std::uint16_t>::max
 
 }  // namespace
 
-void Batch::begin(std::uint16_t type, std::uint16_t flags) {
-  starts_.push_back(bytes_.size());
+void Batch::begin(std::uint16_t type, std::uint16_t flags, Answer answer) {
+  messages_.push_back({.offset = bytes_.size(), .answer = answer});
   const nlmsghdr header{
       .nlmsg_len = 0, .nlmsg_type = type, .nlmsg_flags = static_cast<__u16>(flags | NLM_F_REQUEST), .nlmsg_seq = 0, .nlmsg_pid = 0};
   append(&header, sizeof header);
@@ -54,13 +55,19 @@ Batch::Nest::~Nest() {
   std::memcpy(batch_.bytes_.data() + start_, &narrow, sizeof narrow);
 }
 
+std::size_t Batch::lastAnswered() const {
+  const auto last = std::ranges::find(messages_.rbegin(), messages_.rend(), Answer::own, &Start::answer);
+  return last == messages_.rend() ? messages_.size() - 1 : static_cast<std::size_t>(messages_.rend() - last) - 1;
+}
+
 void Batch::seal(std::uint32_t firstSequence) {
-  for (std::size_t index = 0; index < starts_.size(); ++index) {
+  const std::size_t last = messages_.empty() ? 0 : lastAnswered();
+  for (std::size_t index = 0; index < messages_.size(); ++index) {
     nlmsghdr header = messageHeader(index);
-    const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] : bytes_.size();
-    header.nlmsg_len = static_cast<__u32>(end - starts_[index]);
+    const std::size_t end = index + 1 < messages_.size() ? messages_[index + 1].offset : bytes_.size();
+    header.nlmsg_len = static_cast<__u32>(end - messages_[index].offset);
     header.nlmsg_seq = firstSequence + static_cast<std::uint32_t>(index);
-    if (index + 1 == starts_.size()) {
+    if (index == last) {
       header.nlmsg_flags |= NLM_F_ACK;
     }
     setMessageHeader(index, header);
@@ -68,9 +75,9 @@ void Batch::seal(std::uint32_t firstSequence) {
 }
 
 void Batch::truncate(std::size_t count) {
-  if (count < starts_.size()) {
-    bytes_.resize(starts_[count]);
-    starts_.resize(count);
+  if (count < messages_.size()) {
+    bytes_.resize(messages_[count].offset);
+    messages_.resize(count);
   }
   error_.reset();
 }
@@ -86,12 +93,12 @@ void Batch::append(const void* data, std::size_t size) {
 
 nlmsghdr Batch::messageHeader(std::size_t index) const {
   nlmsghdr header;
-  std::memcpy(&header, bytes_.data() + starts_[index], sizeof header);
+  std::memcpy(&header, bytes_.data() + messages_[index].offset, sizeof header);
   return header;
 }
 
 void Batch::setMessageHeader(std::size_t index, const nlmsghdr& header) {
-  std::memcpy(bytes_.data() + starts_[index], &header, sizeof header);
+  std::memcpy(bytes_.data() + messages_[index].offset, &header, sizeof header);
 }
 
 }  // namespace vethwork

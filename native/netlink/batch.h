@@ -16,8 +16,18 @@ namespace vethwork {
 /// and `error()` says what was wrong first.
 class Batch {
  public:
+  /// How the kernel answers a message.
+  enum class Answer {
+    /// With an outcome of its own.
+    own,
+    /// With a failure only, which is that of all messages: the start of an nftables batch.
+    failure,
+    /// Not reliably: the end of an nftables batch, which only newer kernels acknowledge.
+    none,
+  };
+
   /// Starts a message; the one before it is complete.
-  void begin(std::uint16_t type, std::uint16_t flags);
+  void begin(std::uint16_t type, std::uint16_t flags, Answer answer = Answer::own);
 
   /// The family's fixed header, directly after `begin`.
   template <typename Header>
@@ -56,23 +66,33 @@ class Batch {
     return {*this, static_cast<std::uint16_t>(attribute | (flagged ? NLA_F_NESTED : 0))};
   }
 
-  /// Numbers the messages in order and asks for an acknowledgement of the last one: a failure is always reported.
+  /// Numbers the messages in order and asks for an acknowledgement of the last one that gets an answer of its own: a
+  /// failure is always reported.
   void seal(std::uint32_t firstSequence);
+
+  [[nodiscard]] Answer answer(std::size_t index) const { return messages_[index].answer; }
+  /// The message after whose answer none follows.
+  [[nodiscard]] std::size_t lastAnswered() const;
 
   /// Forgets all messages from `count` on, and the error.
   void truncate(std::size_t count);
 
-  [[nodiscard]] std::size_t size() const { return starts_.size(); }
+  [[nodiscard]] std::size_t size() const { return messages_.size(); }
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
   [[nodiscard]] std::optional<std::string_view> error() const { return error_; }
 
  private:
+  struct Start {
+    std::size_t offset;
+    Answer answer;
+  };
+
   void append(const void* data, std::size_t size);
   nlmsghdr messageHeader(std::size_t index) const;
   void setMessageHeader(std::size_t index, const nlmsghdr& header);
 
   std::vector<std::uint8_t> bytes_;
-  std::vector<std::size_t> starts_;
+  std::vector<Start> messages_;
   std::optional<std::string_view> error_;
 };
 

@@ -47,6 +47,7 @@ std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply
   const std::uint32_t first = sequence_;
   sequence_ += static_cast<std::uint32_t>(batch.size());
   batch.seal(first);
+  const std::size_t last = batch.lastAnswered();
 
   const auto failAll = [&](int error) {
     for (Outcome& outcome : outcomes) {
@@ -81,7 +82,8 @@ std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply
         continue;
       }
       outcomes[index] = readError(*message);
-      if (index + 1 == outcomes.size()) {
+      const bool failedAsWhole = batch.answer(index) == Batch::Answer::failure && outcomes[index].error != 0;
+      if (index == last || failedAsWhole) {
         return outcomes;
       }
     }
