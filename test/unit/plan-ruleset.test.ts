@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import type { Operation } from '../../src/kernel/operation.js';
+import { addFloating, addRouted, deleteFloating, deleteRouted, planRuleset } from '../../src/plan/ruleset.js';
+import { lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
+
+const commands = (operation: Operation) => (operation.op === 'nftables.batch' ? operation.commands : []);
+
+/** Comments of a chain's rules. */
+function rules(chain: string, ...of: Parameters<typeof planRuleset>): string[] {
+  return commands(planRuleset(...of)).flatMap((command) =>
+    command.command === 'rule.add' && command.chain === chain ? [command.comment ?? ''] : [],
+  );
+}
+
+describe('the ruleset of a namespace', () => {
+  test('with NAT', () => {
+    expect(lines(commands(planRuleset(network)))).toMatchInlineSnapshot(`
+      "{"command":"table.add","family":"ip","name":"vethwork"}
+      {"family":"ip","table":"vethwork","command":"set.add","name":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr"}
+      {"family":"ip","table":"vethwork","command":"set.add","name":"routed","keyType":"ipv4_addr"}
+      {"family":"ip","table":"vethwork","command":"chain.add","name":"prerouting","hook":{"type":"filter","hook":"prerouting","priority":-150}}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"prerouting","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"666c742d"},{"expression":"ct","key":"state","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"08000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"meta","key":"iif","register":1},{"expression":"ct","key":"mark","sourceRegister":1}],"comment":"a connection remembers its floating link"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"prerouting","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"ct","key":"direction","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"01"},{"expression":"ct","key":"mark","register":1},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"ct","key":"mark","register":1},{"expression":"meta","key":"mark","sourceRegister":1}],"comment":"replies leave through that link"}
+      {"family":"ip","table":"vethwork","command":"chain.add","name":"dstnat","hook":{"type":"nat","hook":"prerouting","priority":-100}}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"dstnat","expressions":[{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"lookup","set":"floating","sourceRegister":1,"register":1},{"expression":"nat","type":"dnat","family":"ip","addressRegister":1}],"comment":"floating addresses"}
+      {"family":"ip","table":"vethwork","command":"chain.add","name":"srcnat","hook":{"type":"nat","hook":"postrouting","priority":100}}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"srcnat","expressions":[{"expression":"payload","base":"network","offset":12,"length":4,"register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"ffffff00","xor":"00000000"},{"expression":"cmp","register":1,"operator":"eq","data":"ac100000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"counter"},{"expression":"masquerade"}],"comment":"instances appear as the floating gateway"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"srcnat","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"ct","key":"status","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"20000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"counter"},{"expression":"masquerade"}],"comment":"instances reach floating addresses of their own network"}
+      {"family":"ip","table":"vethwork","command":"chain.add","name":"forward","hook":{"type":"filter","hook":"forward","priority":0,"policy":"drop"}}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"ct","key":"state","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"06000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"immediate","verdict":"accept"}],"comment":"known connections"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"ct","key":"status","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"20000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"to floating addresses"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":12,"length":4,"register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"ffffff00","xor":"00000000"},{"expression":"cmp","register":1,"operator":"eq","data":"ac100000"},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"instances to the outside"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":12,"length":4,"register":1},{"expression":"lookup","set":"routed","sourceRegister":1},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"replies of routed addresses"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"lookup","set":"routed","sourceRegister":1},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"instances to routed addresses of their own network"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"forward","expressions":[{"expression":"counter"},{"expression":"immediate","verdict":"drop"}],"comment":"everything else"}
+      {"family":"ip","table":"vethwork","command":"chain.add","name":"input","hook":{"type":"filter","hook":"input","priority":0,"policy":"drop"}}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"input","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6c6f0000000000000000000000000000"},{"expression":"immediate","verdict":"accept"}],"comment":"loopback"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"input","expressions":[{"expression":"ct","key":"state","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"06000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"immediate","verdict":"accept"}],"comment":"known connections"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"input","expressions":[{"expression":"meta","key":"l4proto","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"01"},{"expression":"payload","base":"transport","offset":0,"length":1,"register":1},{"expression":"cmp","register":1,"operator":"eq","data":"08"},{"expression":"immediate","verdict":"accept"}],"comment":"ping"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"input","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"l4proto","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"11"},{"expression":"payload","base":"transport","offset":2,"length":2,"register":1},{"expression":"cmp","register":1,"operator":"eq","data":"0043"},{"expression":"immediate","verdict":"accept"}],"comment":"DHCP"}
+      {"family":"ip","table":"vethwork","command":"rule.add","chain":"input","expressions":[{"expression":"counter"},{"expression":"immediate","verdict":"drop"}],"comment":"everything else"}"
+    `);
+  });
+
+  test('without NAT neither masquerades nor lets anything out', () => {
+    expect(rules('srcnat', networkWithoutNat)).toEqual(['instances reach floating addresses of their own network']);
+    expect(rules('forward', networkWithoutNat)).not.toContain('instances to the outside');
+    expect(lines(commands(planRuleset(networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
+  });
+
+  test('opens port 67 only with DHCP and port 53 only with DNS', () => {
+    expect(rules('input', network)).toEqual(['loopback', 'known connections', 'ping', 'DHCP', 'everything else']);
+    expect(rules('input', { ...network, provideDhcp: false, provideDns: true })).toEqual([
+      'loopback',
+      'known connections',
+      'ping',
+      'DNS over UDP',
+      'DNS over TCP',
+      'everything else',
+    ]);
+  });
+
+  test('is the same every time', () => {
+    expect(planRuleset(network)).toEqual(planRuleset(structuredClone(network)));
+  });
+});
+
+test('addresses are elements', () => {
+  expect(
+    lines([
+      addFloating(uuid, '192.168.15.29', '172.16.0.37'),
+      deleteFloating(uuid, '192.168.15.29', '172.16.0.37'),
+      addRouted(uuid, '192.168.15.30'),
+      deleteRouted(uuid, '192.168.15.30'),
+    ]),
+  ).toMatchInlineSnapshot(`
+    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}"
+  `);
+});
