@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError, ValidationError } from '../errors.js';
 import { prepareFolder } from './folder.js';
+import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
 const FILE = 'store.mdb';
@@ -18,6 +19,7 @@ const MAX_KEY_BYTES = 1024;
  */
 export async function openLmdbStore(folder: string): Promise<Store> {
   const path = await prepareFolder(folder, FILE);
+  await checkLmdbFile(join(path, FILE));
   const databases = openFile(path);
   try {
     await checkLayout(path, databases);
@@ -38,8 +40,12 @@ interface Databases {
 
 function openFile(path: string): Databases {
   try {
-    // Without overlapping sync, a transaction is on disk when its promise resolves.
-    const root = open<unknown, string>(join(path, FILE), { overlappingSync: false, maxDbs: 2, maxReaders: 1024 });
+    const root = open<unknown, string>(join(path, FILE), {
+      // A transaction is on disk when its promise resolves.
+      overlappingSync: false,
+      maxDbs: 2,
+      maxReaders: 1024,
+    });
     const meta = root.openDB<number, string>('meta', { encoding: 'json' });
     const entries = root.openDB<string, Buffer>('entries', {
       encoding: 'string',
@@ -148,7 +154,10 @@ class LmdbStore implements Store {
       let batch: Pending[] = [];
       try {
         // A child transaction, since only these are undone if something throws.
-        const outcomes = await this.#databases.root.childTransaction(() => {
+        const { root } = this.#databases;
+        const outcomes = await root.childTransaction(() => {
+          // lmdb has a promise of its own for this transaction; unhandled, it ends the process when the commit fails.
+          root.committed.then(undefined, () => undefined);
           batch = this.#queue;
           this.#queue = [];
           return this.#apply(batch);
@@ -157,7 +166,8 @@ class LmdbStore implements Store {
       } catch (error) {
         // Without a batch the transaction did not even begin; those that wait would meet the same.
         const failed = batch.length > 0 ? batch : this.#queue.splice(0);
-        const failure = new StoreError(this.#path, `can't be written: ${(error as Error).message}`, { cause: error });
+        const cause = await causeOf(error);
+        const failure = new StoreError(this.#path, `can't be written: ${cause.message}`, { cause });
         for (const { reject } of failed) reject(failure);
       }
     }
@@ -183,6 +193,12 @@ class LmdbStore implements Store {
     const { entries } = this.#databases;
     return conditions.every(({ key, version }) => (entries.getEntry(key)?.version ?? 0) === version);
   }
+}
+
+/** The error of a failed lmdb commit, which lmdb hides in a promise. */
+async function causeOf(error: unknown): Promise<Error> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  return commitError === undefined ? (error as Error) : commitError.catch((cause: Error) => cause);
 }
 
 function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {
