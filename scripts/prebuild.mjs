@@ -24,6 +24,9 @@ await runMain(async () => {
   await run(
     process.execPath,
     [join(root, 'node_modules/prebuildify/bin.js'), '--napi', '--strip', '--tag-libc', '--out', root],
-    { cwd: stage, env: { MAKEFLAGS: '-j2', ...(nodedir ? { npm_config_nodedir: nodedir } : {}) } },
+    {
+      cwd: stage,
+      env: { MAKEFLAGS: '-j2', npm_config_loglevel: 'warn', ...(nodedir ? { npm_config_nodedir: nodedir } : {}) },
+    },
   );
 });

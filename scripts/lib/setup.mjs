@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { ensurePackages, packages } from './debian.mjs';
 import { isFresh, makeStamped, modulesAreFresh } from './fresh.mjs';
 import { root, run } from './process.mjs';
@@ -28,6 +29,6 @@ export async function setup({ lint = false, fuzz = false } = {}) {
 
   if (!isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) {
     console.log('setup: compiling TypeScript');
-    await makeStamped('dist', () => run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`]));
+    await makeStamped('dist', () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc')]));
   }
 }
