@@ -37,10 +37,11 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
   const leftovers: string[] = [];
   const checks: Check[] = [];
   let host: Host | undefined;
+  let scene: Scene | undefined;
   try {
     const before = await snapshot(stage.host);
     host = await openHost(stage.hostOptions);
-    const scene = new Scene(stage, host, signal, { verbose, write, checks });
+    scene = new Scene(stage, host, signal, { verbose, write, checks });
     const chapters = [emptyHost, oneNetwork, oneInstance, floatingIp, routedIp, otherWaysIn];
     await play(scene, keep ? chapters : [...chapters, removal(before)]);
   } finally {
@@ -54,6 +55,7 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
   }
   const report: Report = {
     ...summarise(checks, leftovers),
+    ...(scene.networkId !== undefined && { network: scene.networkId }),
     ...(stage.record.kept && { kept: { folder: stage.folder, namespaces: stage.record.namespaces } }),
   };
   write(`\n${formatReport(report)}\n`);

@@ -137,6 +137,11 @@ export class Scene {
     this.currentNetwork = network;
   }
 
+  /** Its UUID; undefined before there is one. */
+  get networkId(): string | undefined {
+    return this.currentNetwork?.uuid;
+  }
+
   guest(name: string): Guest {
     const guest = this.guests.get(name);
     if (guest === undefined) {

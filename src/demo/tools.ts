@@ -5,6 +5,11 @@ import { execFile, spawn } from 'node:child_process';
  * them: the library needs none of them.
  */
 
+/** Where the tools are looked for: Debian keeps some in sbin, which an ordinary PATH leaves out. */
+export const searchPath = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(':');
+
+const env = { ...process.env, PATH: searchPath };
+
 /** What a tool left behind. */
 export interface Outcome {
   code: number;
@@ -25,7 +30,7 @@ export function inside(netns: string, ...command: string[]): string[] {
 /** Runs a tool to its end, whatever its exit code. An abort kills it and rejects with the signal's reason. */
 export function attempt(command: readonly string[], signal?: AbortSignal): Promise<Outcome> {
   const [file, ...args] = command as [string, ...string[]];
-  const options = { maxBuffer: 16 * 1024 * 1024, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
+  const options = { env, maxBuffer: 16 * 1024 * 1024, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
   return new Promise((resolve, reject) => {
     execFile(file, args, options, (error, stdout, stderr) => {
       if (signal?.aborted) {
@@ -63,9 +68,9 @@ export interface Background {
   stop(): Promise<string>;
 }
 
-export function start(command: readonly string[], input: 'ignore' | 'pipe' = 'ignore'): Background {
+export function start(command: readonly string[]): Background {
   const [file, ...args] = command as [string, ...string[]];
-  const child = spawn(file, args, { stdio: [input, 'pipe', 'pipe'] });
+  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let all = '';
   let ended = false;
