@@ -1,0 +1,49 @@
+/** Run by the store's tests as a process of its own: `store-child.ts <folder> <job> [<argument>]`. */
+
+import { parseNetblock } from '../../src/ipam/netblock.js';
+import { AddressPool } from '../../src/ipam/pool.js';
+import { openLmdbStore } from '../../src/store/lmdb.js';
+import { transact } from '../../src/store/transaction.js';
+
+const [folder = '', job, argument = ''] = process.argv.slice(2);
+const store = await openLmdbStore(folder);
+
+switch (job) {
+  /** Adds 1 to `counter` so many times, one after the other. */
+  case 'increment':
+    for (let round = 0; round < Number(argument); round++) {
+      await transact(store, async (transaction) => {
+        transaction.put('counter', ((await transaction.get<number>('counter')) ?? 0) + 1);
+      });
+    }
+    break;
+
+  /** Writes pairs of keys for ever, several commits at a time, and says which are acknowledged. */
+  case 'write':
+    for (let first = 0; ; first += 8) {
+      await Promise.all(
+        Array.from({ length: 8 }, async (_, offset) => {
+          const id = `${argument}-${first + offset}`;
+          const puts = [
+            { key: `left/${id}`, value: id },
+            { key: `right/${id}`, value: id },
+          ];
+          await store.commit({ conditions: [], puts, deletes: [] });
+          process.stdout.write(`${id}\n`);
+        }),
+      );
+    }
+
+  /** Reserves so many addresses of 172.16.0.0/24 and prints them. */
+  case 'reserve': {
+    const pool = new AddressPool({ prefix: 'addresses', netblock: parseNetblock('netblock', '172.16.0.0/24') });
+    const reserved = await Promise.all(
+      Array.from({ length: Number(argument) }, () =>
+        transact(store, (transaction) => pool.reserve(transaction, { use: 'interface' })),
+      ),
+    );
+    process.stdout.write(reserved.join('\n'));
+    break;
+  }
+}
+await store.close();
