@@ -8,14 +8,16 @@
 
 namespace vethwork {
 
-ThreadHome::ThreadHome() : fd_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
-  if (!fd_) {
+UniqueFd currentNamespace() {
+  UniqueFd fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!fd) {
     throw std::system_error(errno, std::generic_category(), "/proc/thread-self/ns/net");
   }
+  return fd;
 }
 
 void ThreadHome::goHome() noexcept {
-  if (::setns(fd_.get(), CLONE_NEWNET) != 0) {
+  if (::setns(fd_, CLONE_NEWNET) != 0) {
     stranded_ = true;
   }
 }

@@ -4,14 +4,16 @@
 
 namespace vethwork {
 
+/// A descriptor of the calling thread's network namespace. @throws std::system_error
+UniqueFd currentNamespace();
+
 /// The namespace a worker thread comes from. Only threads of the engine have one: no other thread ever changes
 /// namespaces.
 class ThreadHome {
  public:
-  /// Of the calling thread. @throws std::system_error
-  ThreadHome();
+  /// Does not own the descriptor.
+  explicit ThreadHome(int fd) : fd_(fd) {}
 
-  [[nodiscard]] int fd() const { return fd_.get(); }
   /// The thread could not go home again and must end.
   [[nodiscard]] bool stranded() const { return stranded_; }
 
@@ -19,7 +21,7 @@ class ThreadHome {
   friend class NamespaceEntry;
   void goHome() noexcept;
 
-  UniqueFd fd_;
+  int fd_;
   bool stranded_ = false;
 };
 

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <napi.h>
+
+#include "value/value.h"
+
+namespace vethwork {
+
+/// Plain data out of JavaScript. What no message can hold becomes `Unsupported`. Getters may throw: the error passes
+/// through.
+Value fromJavaScript(const Napi::Value& value);
+
+Napi::Value toJavaScript(Napi::Env env, const Value& value);
+
+}  // namespace vethwork

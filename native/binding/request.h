@@ -1,0 +1,18 @@
+#pragma once
+
+#include <napi.h>
+
+#include "engine/transaction.h"
+
+namespace vethwork {
+
+/// Reads and checks the operations of a transaction. @throws Napi::Error with the fields of a `ValidationError`
+std::vector<Request> readRequests(const Napi::Value& operations);
+
+/// @throws Napi::Error as above
+NamespaceReference readNamespace(const Napi::Value& reference);
+
+/// An array with one entry a request, or undefined where all succeeded and nothing was asked.
+Napi::Value writeResults(Napi::Env env, const std::vector<Result>& results);
+
+}  // namespace vethwork

@@ -1,0 +1,75 @@
+#include "binding/settler.h"
+
+#include "binding/request.h"
+
+namespace vethwork {
+
+Settler::Settler(Napi::Env env)
+    : wake_(Wake::New(env, "vethwork", 0, 1, this)),
+      engine_(std::make_unique<Engine>([this](TransactionPointer transaction) { finished(std::move(transaction)); })) {
+  // Only work under way keeps the process alive.
+  wake_.Unref(env);
+}
+
+Napi::Promise Settler::submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction) {
+  const auto promise = Napi::Promise::Deferred::New(env);
+  if (pending_.empty()) {
+    wake_.Ref(env);
+  }
+  pending_.emplace(transaction.get(), Pending{id, promise});
+  cancellable_.emplace(id, transaction);
+  engine_->submit(std::move(transaction));
+  return promise.Promise();
+}
+
+void Settler::cancel(std::uint32_t id) {
+  if (const auto found = cancellable_.find(id); found != cancellable_.end()) {
+    found->second->cancelled = true;
+  }
+}
+
+void Settler::shutdown() {
+  if (engine_) {
+    engine_.reset();
+    wake_.Release();
+  }
+}
+
+void Settler::finished(TransactionPointer transaction) {
+  const std::lock_guard lock(mutex_);
+  finished_.push_back(std::move(transaction));
+  if (finished_.size() == 1) {
+    // Refused only while the environment goes away.
+    (void)wake_.NonBlockingCall();
+  }
+}
+
+void Settler::call(Napi::Env env, Napi::Function, Settler* settler, void*) {
+  if (static_cast<napi_env>(env) != nullptr) {
+    settler->settleAll(env);
+  }
+}
+
+void Settler::settleAll(Napi::Env env) {
+  std::vector<TransactionPointer> finished;
+  {
+    const std::lock_guard lock(mutex_);
+    finished.swap(finished_);
+  }
+  for (const TransactionPointer& transaction : finished) {
+    const Napi::HandleScope scope(env);
+    const auto pending = pending_.find(transaction.get());
+    if (pending == pending_.end()) {
+      continue;
+    }
+    const Napi::Promise::Deferred promise = pending->second.promise;
+    cancellable_.erase(pending->second.id);
+    pending_.erase(pending);
+    promise.Resolve(writeResults(env, transaction->results));
+  }
+  if (pending_.empty()) {
+    wake_.Unref(env);
+  }
+}
+
+}  // namespace vethwork

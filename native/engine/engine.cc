@@ -1,0 +1,204 @@
+#include "engine/engine.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace vethwork {
+namespace {
+
+/// Enough for deletions, which mostly wait, to overlap; the kernel does the rest under one lock anyway.
+constexpr std::size_t maximumThreads = 8;
+
+/// What is sent together at most.
+constexpr std::size_t maximumJoined = 512;
+
+bool waits(const Request& request) {
+  const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
+  return direct != nullptr && direct->waits;
+}
+
+/// Signals are for the threads that expect them.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+Engine::Engine(OnDone onDone) : onDone_(std::move(onDone)), home_(currentNamespace()), stopFd_(::eventfd(0, EFD_CLOEXEC)) {
+  if (!stopFd_) {
+    throw std::system_error(errno, std::generic_category(), "eventfd");
+  }
+  addThread();
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    ::eventfd_write(stopFd_.get(), 1);
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+}
+
+void Engine::submit(TransactionPointer transaction) {
+  transaction->results.resize(transaction->requests.size());
+  if (transaction->requests.empty()) {
+    onDone_(std::move(transaction));
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  enqueue(transaction);
+}
+
+void Engine::retain(const NamespaceReference& netns) {
+  const std::lock_guard lock(mutex_);
+  ++retained_[netns.path()];
+}
+
+void Engine::release(const NamespaceReference& netns) {
+  const std::lock_guard lock(mutex_);
+  const auto retained = retained_.find(netns.path());
+  if (retained == retained_.end() || --retained->second > 0) {
+    return;
+  }
+  retained_.erase(retained);
+  for (auto queue = queues_.begin(); queue != queues_.end();) {
+    const auto next = std::next(queue);
+    if (queue->first.first == netns.path()) {
+      dropIfIdle(queue);
+    }
+    queue = next;
+  }
+}
+
+void Engine::enqueue(const TransactionPointer& transaction) {
+  Run run = nextRun(transaction);
+  const NamespaceReference& netns = run.front().netns;
+  // What waits for something else has a queue to itself.
+  QueueKey key{netns.path(), waits(run.front()) ? "waits " + std::to_string(waits_++) : transaction->lane};
+  const auto queue = queues_.try_emplace(std::move(key), netns).first;
+  queue->second.waiting.push_back(std::move(run));
+  if (queue->second.busy || queue->second.waiting.size() > 1) {
+    return;
+  }
+  ready_.push_back(queue);
+  if (idle_ < ready_.size() && threads_.size() < maximumThreads) {
+    try {
+      addThread();
+    } catch (const std::system_error&) {
+      // Fewer threads do it as well.
+    }
+  }
+  changed_.notify_one();
+}
+
+void Engine::addThread() {
+  const SignalsBlocked blocked;
+  threads_.emplace_back([this] { work(); });
+}
+
+std::vector<Run> Engine::take(Queue& queue) {
+  std::vector<Run> runs;
+  std::size_t requests = 0;
+  do {
+    requests += queue.waiting.front().size();
+    runs.push_back(std::move(queue.waiting.front()));
+    queue.waiting.pop_front();
+  } while (!queue.waiting.empty() && requests < maximumJoined && canJoin(runs.front(), queue.waiting.front()));
+  return runs;
+}
+
+bool Engine::advance(const TransactionPointer& transaction) {
+  const bool halted = (transaction->failed && transaction->stopOnError) || transaction->cancelled || stopping_;
+  if (halted || transaction->next == transaction->requests.size()) {
+    return true;
+  }
+  enqueue(transaction);
+  return false;
+}
+
+void Engine::dropIfIdle(Queues::iterator queue) {
+  const bool retained = queue->first.second.empty() && retained_.contains(queue->first.first);
+  if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
+    queues_.erase(queue);
+  }
+}
+
+void Engine::work() {
+  ::pthread_setname_np(::pthread_self(), "vethwork");
+  Worker worker{.home = ThreadHome(home_.get()), .stopFd = stopFd_.get()};
+  std::vector<TransactionPointer> done;
+  std::unique_lock lock(mutex_);
+  while (!worker.home.stranded()) {
+    ++idle_;
+    changed_.wait(lock, [this] { return !ready_.empty() || stopping_; });
+    --idle_;
+    if (ready_.empty()) {
+      return;
+    }
+    const auto queue = ready_.front();
+    ready_.pop_front();
+    queue->second.busy = true;
+    const std::vector<Run> runs = take(queue->second);
+    std::vector<Run> live;
+    for (const Run& run : runs) {
+      if (!run.transaction->cancelled && !stopping_) {
+        live.push_back(run);
+      }
+    }
+    lock.unlock();
+    if (!live.empty()) {
+      execute(live, queue->second.session, worker);
+    }
+    lock.lock();
+    for (const Run& run : live) {
+      Transaction& transaction = *run.transaction;
+      for (std::size_t index = run.first; index < run.last; ++index) {
+        transaction.failed = transaction.failed || transaction.results[index].state == Result::State::failed;
+      }
+      transaction.next = run.last;
+    }
+    for (const Run& run : runs) {
+      if (advance(run.transaction)) {
+        done.push_back(run.transaction);
+      }
+    }
+    queue->second.busy = false;
+    if (!queue->second.waiting.empty()) {
+      ready_.push_back(queue);
+      changed_.notify_one();
+    } else {
+      dropIfIdle(queue);
+    }
+    lock.unlock();
+    for (TransactionPointer& transaction : done) {
+      onDone_(std::move(transaction));
+    }
+    done.clear();
+    lock.lock();
+  }
+  // A thread that is in the wrong namespace for good is replaced.
+  if (!stopping_) {
+    addThread();
+  }
+}
+
+}  // namespace vethwork

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/execute.h"
+#include "engine/session.h"
+#include "engine/transaction.h"
+
+namespace vethwork {
+
+/// Does transactions on threads of its own. Requests of one namespace and lane are done in the order in which they
+/// came; what waits there is sent together. Other namespaces and lanes do not wait for it.
+class Engine {
+ public:
+  /// Called on a worker thread, once a transaction.
+  using OnDone = std::function<void(TransactionPointer)>;
+
+  /// The process's own namespace is that of the calling thread. @throws std::system_error
+  explicit Engine(OnDone onDone);
+  /// What was not sent is cancelled, what is under way is waited for.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void submit(TransactionPointer transaction);
+
+  /// Keeps a namespace's sockets open while nothing is asked of it, until released as often.
+  void retain(const NamespaceReference& netns);
+  void release(const NamespaceReference& netns);
+
+ private:
+  /// What waits for one namespace and lane. At most one thread serves it at a time.
+  struct Queue {
+    explicit Queue(const NamespaceReference& netns) : session(netns) {}
+    Session session;
+    std::deque<Run> waiting;
+    bool busy = false;
+  };
+  using QueueKey = std::pair<std::string, std::string>;
+  using Queues = std::map<QueueKey, Queue>;
+
+  void work();
+  void addThread();
+  void enqueue(const TransactionPointer& transaction);
+  /// Moves on a transaction whose run is done; true if it is complete.
+  bool advance(const TransactionPointer& transaction);
+  void dropIfIdle(Queues::iterator queue);
+  std::vector<Run> take(Queue& queue);
+
+  OnDone onDone_;
+  UniqueFd home_;
+  UniqueFd stopFd_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Queues queues_;
+  std::deque<Queues::iterator> ready_;
+  std::map<std::string, int> retained_;
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  std::uint64_t waits_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace vethwork

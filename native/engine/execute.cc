@@ -1,0 +1,238 @@
+#include "engine/execute.h"
+
+#include <cerrno>
+#include <new>
+#include <system_error>
+#include <vector>
+
+namespace vethwork {
+namespace {
+
+/// Keeps one send, and the answers to it, well within the sockets' buffers.
+constexpr std::size_t maximumRun = 128;
+
+const NetlinkOperation* netlinkOperation(const Request& request) {
+  return std::get_if<NetlinkOperation>(&request.kind->how);
+}
+
+bool isJoined(const Request& request) {
+  const NetlinkOperation* operation = netlinkOperation(request);
+  return operation != nullptr && operation->sending == NetlinkOperation::Sending::joined;
+}
+
+/// Opens namespaces that messages name, and keeps the descriptors until the messages are sent.
+class HeldNamespaces final : public NamespaceOpener {
+ public:
+  int open(const Value& reference, const Path& path) override {
+    return held_.emplace_back(NamespaceReference::parse(reference, path).open()).get();
+  }
+
+ private:
+  std::vector<UniqueFd> held_;
+};
+
+/// Runs the body; what it throws becomes a failure.
+template <typename Body>
+Result attempt(Body&& body) {
+  try {
+    return body();
+  } catch (const std::system_error& error) {
+    return Result::failure(error.code().value(), error.what());
+  } catch (const ValidationError& error) {
+    return Result::failure(EINVAL, error.field() + ": expected " + error.expected());
+  } catch (const std::bad_alloc&) {
+    return Result::failure(ENOMEM);
+  }
+}
+
+/// Adds a request's messages to the batch, or takes back what it had added. A failure is the request's result.
+bool encode(const Request& request, Result& result, Batch& batch, NamespaceOpener& namespaces) {
+  const std::size_t before = batch.size();
+  result = attempt([&] {
+    Encoder encoder{.batch = batch, .namespaces = namespaces};
+    netlinkOperation(request)->encode(request.arguments, encoder);
+    return batch.error() ? Result::failure(EMSGSIZE, "expected " + std::string(*batch.error())) : Result();
+  });
+  if (result.state == Result::State::failed) {
+    batch.truncate(before);
+    return false;
+  }
+  return true;
+}
+
+/// A request's messages have one result: that of the first that failed.
+void settle(Result& result, std::span<const Outcome> outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    if (outcome.error != 0) {
+      Value value = std::move(result.value);
+      result = {.state = Result::State::failed,
+                .error = outcome.error,
+                .text = outcome.text,
+                .offset = outcome.offset,
+                .value = std::move(value)};
+      return;
+    }
+  }
+  result.state = Result::State::done;
+}
+
+/// Where a request's messages are in the batch.
+struct Placed {
+  const Request* request;
+  Result* result;
+  std::size_t first;
+  std::size_t last;
+};
+
+void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& session, Worker& worker) {
+  const int protocol = netlinkOperation(*placed.front().request)->protocol;
+  const auto onReply = [&](std::size_t position, const Message& message) {
+    for (const Placed& one : placed) {
+      const NetlinkOperation& operation = *netlinkOperation(*one.request);
+      if (position >= one.first && position < one.last && operation.decode != nullptr) {
+        one.result->value = operation.decode(message);
+      }
+    }
+  };
+  const std::vector<Outcome> outcomes = session.exchange(protocol, worker).request(batch, onReply);
+  bool lost = false;
+  for (const Placed& one : placed) {
+    settle(*one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
+    lost = lost || one.result->error == ETIMEDOUT;
+  }
+  if (lost) {
+    session.reset();
+  }
+}
+
+void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) {
+  Batch batch;
+  HeldNamespaces namespaces;
+  std::vector<Placed> placed;
+  for (const Run& run : runs) {
+    Transaction& transaction = *run.transaction;
+    for (std::size_t index = run.first; index < run.last; ++index) {
+      const std::size_t before = batch.size();
+      const Request& request = transaction.requests[index];
+      Result& result = transaction.results[index];
+      if (encode(request, result, batch, namespaces)) {
+        placed.push_back({&request, &result, before, batch.size()});
+      } else if (transaction.stopOnError) {
+        break;
+      }
+    }
+  }
+  if (placed.empty()) {
+    return;
+  }
+  const Result whole = attempt([&] {
+    exchangeJoined(placed, batch, session, worker);
+    return Result();
+  });
+  if (whole.state == Result::State::failed) {
+    for (const Placed& one : placed) {
+      *one.result = whole;
+    }
+  }
+}
+
+Result executeDump(const Request& request, Session& session, Worker& worker) {
+  const NetlinkOperation& operation = *netlinkOperation(request);
+  Batch batch;
+  HeldNamespaces namespaces;
+  Result result;
+  if (!encode(request, result, batch, namespaces)) {
+    return result;
+  }
+  List list;
+  const Outcome outcome = session.exchange(operation.protocol, worker)
+                              .dump(
+                                  batch,
+                                  [&](const Message& message) {
+                                    if (Value value = operation.decode(message); !value.isNull()) {
+                                      list.push_back(std::move(value));
+                                    }
+                                  },
+                                  [&] { list.clear(); });
+  settle(result, std::span(&outcome, 1));
+  if (result.error == ETIMEDOUT) {
+    session.reset();
+  }
+  result.value = std::move(list);
+  return result;
+}
+
+Result executeDirect(const DirectOperation& operation, const Request& request, const Session& session, Worker& worker) {
+  Result result;
+  if (operation.place == DirectOperation::Place::inside && session.fd() >= 0) {
+    const NamespaceEntry entry(worker.home, session.fd());
+    result.value = operation.run(request.arguments, worker);
+  } else {
+    result.value = operation.run(request.arguments, worker);
+  }
+  result.state = Result::State::done;
+  return result;
+}
+
+Result executeAlone(const Request& request, Session& session, Worker& worker) {
+  if (const auto* direct = std::get_if<DirectOperation>(&request.kind->how)) {
+    return executeDirect(*direct, request, session, worker);
+  }
+  return executeDump(request, session, worker);
+}
+
+bool isOutside(const Request& request) {
+  const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
+  return direct != nullptr && direct->place == DirectOperation::Place::outside;
+}
+
+}  // namespace
+
+Run nextRun(const TransactionPointer& transaction) {
+  const auto& requests = transaction->requests;
+  const std::size_t first = transaction->next;
+  std::size_t last = first + 1;
+  if (isJoined(requests[first])) {
+    while (last < requests.size() && last - first < maximumRun && isJoined(requests[last]) &&
+           requests[last].netns == requests[first].netns &&
+           netlinkOperation(requests[last])->protocol == netlinkOperation(requests[first])->protocol) {
+      ++last;
+    }
+  }
+  return {transaction, first, last};
+}
+
+bool canJoin(const Run& one, const Run& other) {
+  return isJoined(one.front()) && isJoined(other.front()) &&
+         netlinkOperation(one.front())->protocol == netlinkOperation(other.front())->protocol;
+}
+
+void execute(std::span<const Run> runs, Session& session, Worker& worker) {
+  const Request& front = runs.front().front();
+  if (isOutside(front)) {
+    // Our own sockets would keep a namespace alive that is to go, or belong to one that was there before.
+    session.reset();
+  } else {
+    const Result opened = attempt([&] {
+      session.refresh();
+      return Result();
+    });
+    if (opened.state == Result::State::failed) {
+      for (const Run& run : runs) {
+        for (std::size_t index = run.first; index < run.last; ++index) {
+          run.transaction->results[index] = opened;
+        }
+      }
+      return;
+    }
+  }
+  const NetlinkOperation* netlink = netlinkOperation(front);
+  if (netlink != nullptr && netlink->sending != NetlinkOperation::Sending::dump) {
+    executeJoined(runs, session, worker);
+  } else {
+    runs.front().transaction->results[runs.front().first] =
+        attempt([&] { return executeAlone(front, session, worker); });
+  }
+}
+
+}  // namespace vethwork

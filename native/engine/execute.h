@@ -1,0 +1,29 @@
+#pragma once
+
+#include <span>
+
+#include "engine/session.h"
+#include "engine/transaction.h"
+
+namespace vethwork {
+
+/// Requests of one transaction that follow each other, go to one namespace and travel together.
+struct Run {
+  TransactionPointer transaction;
+  std::size_t first;
+  std::size_t last;
+
+  [[nodiscard]] const Request& front() const { return transaction->requests[first]; }
+  [[nodiscard]] std::size_t size() const { return last - first; }
+};
+
+/// The run that starts at the transaction's next request.
+Run nextRun(const TransactionPointer& transaction);
+
+/// Whether two runs of the same namespace can share a send.
+bool canJoin(const Run& one, const Run& other);
+
+/// Does the runs, which share a send where there are several, and writes the results into their transactions.
+void execute(std::span<const Run> runs, Session& session, Worker& worker);
+
+}  // namespace vethwork

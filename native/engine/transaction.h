@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/operation.h"
+#include "netns/reference.h"
+#include "value/value.h"
+
+namespace vethwork {
+
+struct Request {
+  const OperationKind* kind;
+  Map arguments;
+  NamespaceReference netns;
+};
+
+/// How one request ended.
+struct Result {
+  enum class State {
+    /// Never sent, because an earlier request failed or the transaction was cancelled.
+    notDone,
+    done,
+    failed,
+  };
+
+  State state = State::notDone;
+  /// An errno, and the kernel's own sentence about it.
+  int error = 0;
+  std::string text;
+  std::optional<std::uint32_t> offset;
+  /// What a query found.
+  Value value;
+
+  static Result failure(int error, std::string text = {}) {
+    return {.state = State::failed, .error = error, .text = std::move(text), .offset = {}, .value = {}};
+  }
+};
+
+/// Requests to be done in order, over any number of namespaces.
+struct Transaction {
+  std::vector<Request> requests;
+  /// One a request.
+  std::vector<Result> results;
+  /// Whether a failed request keeps the later ones from being sent.
+  bool stopOnError = true;
+  /// Requests of one namespace stay in order within a lane.
+  std::string lane;
+  /// Keeps from being sent what is not sent yet.
+  std::atomic<bool> cancelled = false;
+
+  /// The first request that the engine has not dealt with.
+  std::size_t next = 0;
+  bool failed = false;
+};
+
+using TransactionPointer = std::shared_ptr<Transaction>;
+
+}  // namespace vethwork

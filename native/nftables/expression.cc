@@ -1,0 +1,105 @@
+#include "nftables/expression.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+void encodeData(const ExpressionKind& kind, const Map& expression, Encoder& to) {
+  std::vector<std::string_view> others{"expression"};
+  std::uint32_t flags = 0;
+  for (const auto& [name, bit] : kind.flags.bits) {
+    others.push_back(name);
+    if (const Value* value = given(expression, name)) {
+      const auto scope = to.path.at(name);
+      flags |= boolean(*value, to.path) ? bit : 0;
+    }
+  }
+  const auto data = to.batch.nest(NFTA_EXPR_DATA);
+  kind.attributes.encode(expression, to, others);
+  if (kind.check != nullptr) {
+    kind.check(expression, to.path);
+  }
+  if (flags != 0) {
+    to.batch.put(kind.flags.attribute, htonl(flags));
+  }
+}
+
+/// An expression as it was listed, of a kind that is not known here.
+void encodeOpaque(const Map& expression, Encoder& to) {
+  static const Schema attributes{{"name", NFTA_EXPR_NAME, text(31, 1), Presence::required},
+                                 {"data", NFTA_EXPR_DATA | NLA_F_NESTED, bytes(), Presence::required}};
+  static constexpr std::array<std::string_view, 1> others{"expression"};
+  attributes.encode(expression, to, others);
+}
+
+void encodeExpression(const Map& expression, Encoder& to) {
+  const Value& name = member(expression, "expression");
+  const ExpressionKind* kind = nullptr;
+  {
+    const auto scope = to.path.at("expression");
+    const std::string& text = string(name, to.path);
+    kind = findExpressionKind(text);
+    if (kind == nullptr && text != "opaque") {
+      to.path.reject(name, "a known kind of expression");
+    }
+  }
+  const auto element = to.batch.nest(NFTA_LIST_ELEM);
+  if (kind == nullptr) {
+    encodeOpaque(expression, to);
+    return;
+  }
+  to.batch.putText(NFTA_EXPR_NAME, kind->kernelName);
+  encodeData(*kind, expression, to);
+}
+
+Map decodeExpression(Span element) {
+  const Value name = text(31)->decode(findAttribute(element, NFTA_EXPR_NAME).value_or(Span()));
+  const Span data = findAttribute(element, NFTA_EXPR_DATA).value_or(Span());
+  const ExpressionKind* kind = findKernelExpressionKind(*name.as<std::string>());
+  if (kind == nullptr) {
+    return {{"expression", "opaque"}, {"name", name}, {"data", Bytes(data.begin(), data.end())}};
+  }
+  Map expression{{"expression", kind->name}};
+  kind->attributes.decode(data, expression);
+  if (kind->flags.attribute != 0) {
+    const auto raw = readAs<std::uint32_t>(findAttribute(data, kind->flags.attribute).value_or(Span()));
+    for (const auto& [flag, bit] : kind->flags.bits) {
+      if (raw && (ntohl(*raw) & bit) != 0) {
+        expression.set(flag, true);
+      }
+    }
+  }
+  return expression;
+}
+
+}  // namespace
+
+void encodeExpressions(const Value& expressions, Encoder& to) {
+  const auto* list = expressions.as<List>();
+  if (list == nullptr) {
+    to.path.reject(expressions, "a list of expressions");
+  }
+  const auto nest = to.batch.nest(NFTA_RULE_EXPRESSIONS);
+  for (std::size_t position = 0; position < list->size(); ++position) {
+    const std::string label = listLabel(position);
+    const auto scope = to.path.at(label);
+    encodeExpression(object((*list)[position], to.path), to);
+  }
+}
+
+List decodeExpressions(Span list) {
+  List expressions;
+  AttributeReader reader(list);
+  while (const auto element = reader.next()) {
+    expressions.emplace_back(decodeExpression(element->payload));
+  }
+  return expressions;
+}
+
+}  // namespace vethwork

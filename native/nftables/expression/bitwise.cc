@@ -1,0 +1,35 @@
+#include "nftables/data.h"
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+/// `(register & mask) ^ xor`; shifts, which nothing here writes, are listed with their operation's number.
+const Schema attributes{
+    {
+        {"sourceRegister", NFTA_BITWISE_SREG, nftRegister(), Presence::required},
+        {"register", NFTA_BITWISE_DREG, nftRegister(), Presence::required},
+        {"length", NFTA_BITWISE_LEN, be32(1, maximumRegisterBytes), Presence::required},
+        {"operation", NFTA_BITWISE_OP, unlessZero(be32()), Presence::reported},
+        {"mask", NFTA_BITWISE_MASK, nftData(), Presence::required},
+        {"xor", NFTA_BITWISE_XOR, nftData(), Presence::required},
+    },
+};
+
+void check(const Map& expression, const Path& path) {
+  const auto length = static_cast<std::size_t>(*expression.find("length")->as<std::int64_t>());
+  for (const std::string_view operand : {"mask", "xor"}) {
+    const Value& bytes = *expression.find(operand);
+    if (bytes.as<Bytes>()->size() != length) {
+      path.reject(bytes, "a mask and a xor of as many bytes as length says");
+    }
+  }
+}
+
+}  // namespace
+
+const ExpressionKind bitwiseExpression{
+    .name = "bitwise", .kernelName = "bitwise", .attributes = attributes, .check = check};
+
+}  // namespace vethwork

@@ -1,0 +1,23 @@
+#include "nftables/data.h"
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+const Words operations{{"ntoh", NFT_BYTEORDER_NTOH}, {"hton", NFT_BYTEORDER_HTON}};
+
+/// Intervals are compared in network order: what the host keeps otherwise, such as a mark, is turned round before.
+const Schema attributes{{
+    {"sourceRegister", NFTA_BYTEORDER_SREG, nftRegister(), Presence::required},
+    {"register", NFTA_BYTEORDER_DREG, nftRegister(), Presence::required},
+    {"operation", NFTA_BYTEORDER_OP, words32(operations, Order::network), Presence::required},
+    {"length", NFTA_BYTEORDER_LEN, be32(1, maximumRegisterBytes), Presence::required},
+    {"size", NFTA_BYTEORDER_SIZE, be32(2, 8), Presence::required},
+}};
+
+}  // namespace
+
+const ExpressionKind byteorderExpression{.name = "byteorder", .kernelName = "byteorder", .attributes = attributes};
+
+}  // namespace vethwork

@@ -1,0 +1,37 @@
+#include "nftables/expression/kinds.h"
+
+#include <algorithm>
+#include <array>
+
+#include "schema/arguments.h"
+
+namespace vethwork {
+namespace {
+
+constexpr std::array kinds{
+    &bitwiseExpression,    &byteorderExpression, &cmpExpression,      &counterExpression,
+    &ctExpression,         &fibExpression,       &immediateExpression, &limitExpression,
+    &logExpression,        &lookupExpression,    &masqueradeExpression, &metaExpression,
+    &natExpression,        &payloadExpression,   &redirectExpression, &rejectExpression,
+};
+
+const ExpressionKind* find(std::string_view name, std::string_view ExpressionKind::*property) {
+  const auto found = std::ranges::find(kinds, name, [property](const ExpressionKind* kind) { return kind->*property; });
+  return found == kinds.end() ? nullptr : *found;
+}
+
+}  // namespace
+
+void checkLoadOrSet(const Map& expression, const Path& path) {
+  if ((given(expression, "register") == nullptr) == (given(expression, "sourceRegister") == nullptr)) {
+    path.reject(expression, "either a register to load into or a sourceRegister to set from");
+  }
+}
+
+const ExpressionKind* findExpressionKind(std::string_view name) { return find(name, &ExpressionKind::name); }
+
+const ExpressionKind* findKernelExpressionKind(std::string_view name) {
+  return find(name, &ExpressionKind::kernelName);
+}
+
+}  // namespace vethwork

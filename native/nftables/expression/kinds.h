@@ -1,0 +1,31 @@
+#pragma once
+
+#include "nftables/expression.h"
+
+namespace vethwork {
+
+extern const ExpressionKind bitwiseExpression;
+extern const ExpressionKind byteorderExpression;
+extern const ExpressionKind cmpExpression;
+extern const ExpressionKind counterExpression;
+extern const ExpressionKind ctExpression;
+extern const ExpressionKind fibExpression;
+extern const ExpressionKind immediateExpression;
+extern const ExpressionKind limitExpression;
+extern const ExpressionKind logExpression;
+extern const ExpressionKind lookupExpression;
+extern const ExpressionKind masqueradeExpression;
+extern const ExpressionKind metaExpression;
+extern const ExpressionKind natExpression;
+extern const ExpressionKind payloadExpression;
+extern const ExpressionKind redirectExpression;
+extern const ExpressionKind rejectExpression;
+
+/// For kinds that load into `register` or set from `sourceRegister`: either must be given. @throws ValidationError
+void checkLoadOrSet(const Map& expression, const Path& path);
+
+/// Null if the kind is not known.
+const ExpressionKind* findExpressionKind(std::string_view name);
+const ExpressionKind* findKernelExpressionKind(std::string_view name);
+
+}  // namespace vethwork

@@ -1,0 +1,28 @@
+#include "nftables/data.h"
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+/// To the kernel's log at a `level` as syslog numbers them, or to the listeners of a `group`.
+const Schema attributes{{
+    {"group", NFTA_LOG_GROUP, be16()},
+    {"prefix", NFTA_LOG_PREFIX, text(127, 1)},
+    {"snapLength", NFTA_LOG_SNAPLEN, unlessZero(be32())},
+    {"queueThreshold", NFTA_LOG_QTHRESHOLD, unlessZero(be16())},
+    {"level", NFTA_LOG_LEVEL, be32(0, 8)},
+    {"flags", NFTA_LOG_FLAGS, unlessZero(be32()), Presence::reported},
+}};
+
+void check(const Map& expression, const Path& path) {
+  if (given(expression, "group") != nullptr && given(expression, "level") != nullptr) {
+    path.reject(expression, "a group or a level, not both");
+  }
+}
+
+}  // namespace
+
+const ExpressionKind logExpression{.name = "log", .kernelName = "log", .attributes = attributes, .check = check};
+
+}  // namespace vethwork

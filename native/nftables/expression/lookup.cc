@@ -1,0 +1,23 @@
+#include "nftables/data.h"
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+/// Is in the set, or, with `register`, loads the map's data: for a verdict map, register 0.
+const Schema attributes{{
+                            {"set", NFTA_LOOKUP_SET, nftName(), Presence::required},
+                            {"sourceRegister", NFTA_LOOKUP_SREG, nftRegister(), Presence::required},
+                            {"register", NFTA_LOOKUP_DREG, nftRegister()},
+                        },
+                        {NFTA_LOOKUP_FLAGS, NFTA_LOOKUP_SET_ID}};
+
+}  // namespace
+
+const ExpressionKind lookupExpression{.name = "lookup",
+                                      .kernelName = "lookup",
+                                      .attributes = attributes,
+                                      .flags = {NFTA_LOOKUP_FLAGS, {{"invert", NFT_LOOKUP_F_INV}}}};
+
+}  // namespace vethwork
