@@ -1,3 +1,4 @@
+import type { KernelError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
@@ -8,6 +9,10 @@ export interface TransactionOptions {
   /** Cancels what has not been sent; what has been sent is undone if `rollback`. */
   signal?: AbortSignal | undefined;
   /** Operations of one namespace stay in order within a lane; lanes do not wait for each other. */
+  lane?: string;
+}
+
+export interface TeardownOptions {
   lane?: string;
 }
 
@@ -24,8 +29,13 @@ export interface Kernel {
   /** Does all operations in order, or none (with `rollback`). @throws KernelError, ValidationError */
   transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
   /** Does every operation whatever fails; what is already gone is success. Resolves to the errors met. */
-  teardown(operations: readonly Operation[], options?: { lane?: string }): Promise<Error[]>;
-  query<Q extends QueryName>(query: Q, ...args: Record<never, never> extends Queries[Q]['takes'] ? [takes?: Queries[Q]['takes']] : [takes: Queries[Q]['takes']]): Promise<Queries[Q]['gives']>;
+  teardown(operations: readonly Operation[], options?: TeardownOptions): Promise<KernelError[]>;
+  query<Q extends QueryName>(
+    query: Q,
+    ...args: Record<never, never> extends Queries[Q]['takes']
+      ? [takes?: Queries[Q]['takes']]
+      : [takes: Queries[Q]['takes']]
+  ): Promise<Queries[Q]['gives']>;
   /** Starts a program inside a namespace and waits until it has ended (a daemon: until it has gone to the background). */
   run(file: string, args: readonly string[], options: { netns?: NamespaceRef; timeout?: number }): Promise<RunResult>;
   /** Sends one UDP datagram from inside a namespace. */

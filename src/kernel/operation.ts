@@ -1,5 +1,5 @@
 import type { Address } from './address.js';
-import type { LinkAttributes, LinkSpec, BridgePortOptions } from './link/index.js';
+import type { BridgePortOptions, LinkAttributes, LinkSpec } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
 import type { NftCommand } from './nftables/index.js';
@@ -20,7 +20,8 @@ interface In {
 /** One thing to be done in the kernel. Plain data, so that plans can be compared, printed and stored. */
 export type Operation =
   | (In & { op: 'link.add'; link: LinkSpec })
-  | (In & { op: 'link.set'; link: LinkRef; changes: LinkAttributes })
+  /** `undo` is what the link was before, where it was not made by the same transaction: a roll-back needs it. */
+  | (In & { op: 'link.set'; link: LinkRef; changes: LinkAttributes; undo?: LinkAttributes })
   /** By group: every link of the group in one message, which waits for the kernel only once. */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })

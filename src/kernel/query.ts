@@ -1,8 +1,8 @@
 import type { Address } from './address.js';
 import type { Link } from './link/index.js';
-import type { LinkRef } from './operation.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
+import type { LinkRef } from './operation.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 

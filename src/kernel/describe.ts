@@ -1,0 +1,56 @@
+import type { NamespaceRef } from './namespace.js';
+import type { LinkRef, Operation } from './operation.js';
+
+function linkText(link: LinkRef | { group: number }): string {
+  if ('name' in link) {
+    return `link ${link.name}`;
+  }
+  return 'index' in link ? `link ${link.index}` : `links of group ${link.group}`;
+}
+
+/** An operation in words, for errors and logs: `create veth veth-e2300f-o`. */
+export function describeOperation(operation: Operation): string {
+  switch (operation.op) {
+    case 'link.add':
+      return `create ${operation.link.kind} ${operation.link.name}`;
+    case 'link.set':
+      return `set ${Object.keys(operation.changes).join(', ')} of ${linkText(operation.link)}`;
+    case 'link.delete':
+      return `delete ${linkText(operation.link)}`;
+    case 'link.port':
+      return `set bridge port options of link ${operation.index}`;
+    case 'address.add':
+      return `add address ${operation.address.address} to link ${operation.address.index}`;
+    case 'address.delete':
+      return `delete address ${operation.address.address} of link ${operation.address.index}`;
+    case 'route.add':
+      return `add route to ${operation.route.destination}`;
+    case 'route.delete':
+      return `delete route to ${operation.route.destination}`;
+    case 'rule.add':
+      return `add routing rule ${operation.rule.priority}`;
+    case 'rule.delete':
+      return `delete routing rule ${operation.rule.priority}`;
+    case 'neighbour.add':
+      return `add neighbour ${operation.neighbour.destination ?? operation.neighbour.address} of link ${operation.neighbour.index}`;
+    case 'neighbour.delete':
+      return `delete neighbour ${operation.neighbour.destination ?? operation.neighbour.address} of link ${operation.neighbour.index}`;
+    case 'sysctl.set':
+      return `set net/${operation.key} to ${operation.value}`;
+    case 'tap.add':
+      return `create tap ${operation.tap.name}`;
+    case 'namespace.add':
+      return `create namespace ${operation.name}`;
+    case 'namespace.delete':
+      return `delete namespace ${operation.name}`;
+    case 'nftables.batch':
+      return 'change the nftables ruleset';
+    case 'conntrack.delete':
+      return `forget connections of ${operation.filter.address ?? `mark ${operation.filter.mark}`}`;
+  }
+}
+
+/** The namespace an operation is done in, as errors name it. */
+export function namespaceText(operation: { netns?: NamespaceRef | undefined }): string | undefined {
+  return operation.netns === undefined ? undefined : String(operation.netns);
+}

@@ -1,0 +1,12 @@
+export type { Address } from './address.js';
+export { describeOperation } from './describe.js';
+export type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
+export type * from './link/index.js';
+export type { NamespaceRef } from './namespace.js';
+export type { Neighbour } from './neighbour.js';
+export * from './nftables/index.js';
+export { openKernel } from './open-kernel.js';
+export type * from './operation.js';
+export type * from './query.js';
+export type { NextHop, Route } from './route.js';
+export type { Rule } from './rule.js';

@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ValidationError } from '../errors.js';
+import type { NamespaceRef } from './namespace.js';
+
+/** How the addon says that one operation ended. */
+export interface NativeResult {
+  done: boolean;
+  /** Positive; absent if the operation succeeded or was never sent. */
+  errno?: number;
+  text?: string;
+  offset?: number;
+  value?: unknown;
+}
+
+/** The addon. Its checks throw errors that carry the fields of a `ValidationError`. */
+interface Addon {
+  /** Resolves to undefined if every operation succeeded and none asked for anything. */
+  submit(
+    id: number,
+    operations: readonly object[],
+    stopOnError: boolean,
+    lane: string,
+  ): Promise<NativeResult[] | undefined>;
+  cancel(id: number): void;
+  retain(netns: NamespaceRef | undefined): void;
+  release(netns: NamespaceRef | undefined): void;
+}
+
+interface NativeValidationError extends Error {
+  code: 'VALIDATION';
+  field: string;
+  value: unknown;
+  expected: string;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const load = createRequire(import.meta.url)('node-gyp-build') as (folder: string) => Addon;
+const addon = load(root);
+
+let lastId = 0;
+
+function isValidationError(error: unknown): error is NativeValidationError {
+  return error instanceof Error && (error as Partial<NativeValidationError>).code === 'VALIDATION';
+}
+
+function checked<Result>(call: () => Result): Result {
+  try {
+    return call();
+  } catch (error) {
+    throw isValidationError(error) ? new ValidationError(error.field, error.value, error.expected) : error;
+  }
+}
+
+export interface SubmitOptions {
+  stopOnError: boolean;
+  lane?: string | undefined;
+  /** What has not been sent when it aborts is never sent. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Hands operations to the engine. @throws ValidationError before anything is sent */
+export async function submit(
+  operations: readonly object[],
+  { stopOnError, lane = '', signal }: SubmitOptions,
+): Promise<NativeResult[] | undefined> {
+  lastId = (lastId + 1) % 0x1_0000_0000;
+  const id = lastId;
+  const results = checked(() => addon.submit(id, operations, stopOnError, lane));
+  if (signal === undefined) {
+    return results;
+  }
+  const cancel = () => addon.cancel(id);
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await results;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** Keeps a namespace's sockets open between operations. Every call wants one of `release`. */
+export function retain(netns: NamespaceRef | undefined): void {
+  checked(() => addon.retain(netns));
+}
+
+export function release(netns: NamespaceRef | undefined): void {
+  checked(() => addon.release(netns));
+}

@@ -1,0 +1,154 @@
+import { getSystemErrorName } from 'node:util';
+import { KernelError } from '../errors.js';
+import { describeOperation, namespaceText } from './describe.js';
+import { inverseOf } from './inverse.js';
+import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
+import type { NamespaceRef } from './namespace.js';
+import { type NativeResult, release, retain, submit } from './native.js';
+import type { Operation } from './operation.js';
+import type { Queries, QueryName } from './query.js';
+
+/** Errno names that a deletion of what is already gone ends with. */
+const goneCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
+
+interface Failure {
+  operation: string;
+  netns?: NamespaceRef | undefined;
+  index?: number | undefined;
+  rollbackErrors?: readonly KernelError[] | undefined;
+}
+
+function toError(result: NativeResult, failure: Failure): KernelError {
+  const errno = result.errno ?? 0;
+  return new KernelError({
+    code: getSystemErrorName(-errno),
+    errno,
+    operation: failure.operation,
+    namespace: namespaceText(failure),
+    extack: result.text,
+    offset: result.offset,
+    index: failure.index,
+    rollbackErrors: failure.rollbackErrors,
+  });
+}
+
+/** What the addon takes besides the operations of transactions. */
+interface Request {
+  op: string;
+  netns?: NamespaceRef | undefined;
+  [argument: string]: unknown;
+}
+
+class NetlinkKernel implements Kernel {
+  readonly #home: NamespaceRef | undefined;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(home: NamespaceRef | undefined) {
+    this.#home = home;
+    retain(home);
+  }
+
+  async transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
+    const { rollback = true, signal, lane } = options;
+    signal?.throwIfAborted();
+    const results = await this.#track(submit(operations, { stopOnError: true, lane, signal }));
+    const position = results?.findIndex(({ errno }) => errno !== undefined) ?? -1;
+    if (results === undefined || (position < 0 && results.every(({ done }) => done))) {
+      return;
+    }
+    const done = operations.filter((_, index) => results[index]?.done);
+    const rollbackErrors = rollback ? await this.#undo(done, lane) : [];
+    const failed = operations[position];
+    const result = results[position];
+    if (failed === undefined || result === undefined) {
+      // Nothing failed, so it was cancelled midway.
+      signal?.throwIfAborted();
+      throw new Error('the kernel was closed while a transaction was under way');
+    }
+    throw toError(result, {
+      operation: describeOperation(failed),
+      netns: 'netns' in failed ? failed.netns : undefined,
+      index: position,
+      rollbackErrors,
+    });
+  }
+
+  async teardown(operations: readonly Operation[], { lane }: TeardownOptions = {}): Promise<KernelError[]> {
+    const results = await this.#track(submit(operations, { stopOnError: false, lane }));
+    const errors: KernelError[] = [];
+    for (const [index, operation] of operations.entries()) {
+      const result = results?.[index];
+      if (result?.errno === undefined) {
+        continue;
+      }
+      const error = toError(result, {
+        operation: describeOperation(operation),
+        netns: 'netns' in operation ? operation.netns : undefined,
+        index,
+      });
+      if (!goneCodes.has(error.code)) {
+        errors.push(error);
+      }
+    }
+    return errors;
+  }
+
+  async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
+    return (await this.#one({ op: query, ...takes }, `read ${query}`)) as Queries[Q]['gives'];
+  }
+
+  async run(
+    file: string,
+    args: readonly string[],
+    options: { netns?: NamespaceRef; timeout?: number },
+  ): Promise<RunResult> {
+    return (await this.#one({ op: 'process.run', file, arguments: args, ...options }, `run ${file}`)) as RunResult;
+  }
+
+  async sendDatagram(datagram: Datagram): Promise<void> {
+    await this.#one(
+      { op: 'datagram.send', ...datagram },
+      `send a datagram to ${datagram.destination}:${datagram.port}`,
+    );
+  }
+
+  async ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined> {
+    return (await this.#one({ op: 'icmp.echo', destination, ...options }, `ping ${destination}`)) as number | undefined;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.allSettled(this.#underWay).then(() => release(this.#home));
+    return this.#closed;
+  }
+
+  async #one(request: Request, operation: string): Promise<unknown> {
+    const results = await this.#track(submit([request], { stopOnError: true }));
+    const result = results?.[0];
+    if (result?.errno !== undefined) {
+      throw toError(result, { operation, netns: request.netns });
+    }
+    return result?.value;
+  }
+
+  /** Takes back, last first, what a transaction had done. */
+  async #undo(done: readonly Operation[], lane: string | undefined): Promise<KernelError[]> {
+    const inverse = done.map(inverseOf).filter((operation) => operation !== undefined);
+    return inverse.length === 0 ? [] : this.teardown(inverse.reverse(), lane === undefined ? {} : { lane });
+  }
+
+  #track<Result>(promise: Promise<Result>): Promise<Result> {
+    this.#underWay.add(promise);
+    const forget = () => this.#underWay.delete(promise);
+    promise.then(forget, forget);
+    return promise;
+  }
+}
+
+/**
+ * Opens the kernel.
+ * @param options.home namespace whose sockets stay open between operations: the one most of them happen in
+ */
+export function openKernel(options: { home?: NamespaceRef | undefined } = {}): Kernel {
+  return new NetlinkKernel(options.home);
+}
