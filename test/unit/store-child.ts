@@ -34,6 +34,33 @@ switch (job) {
       );
     }
 
+  /** Writes until the disk is full, makes room, goes on; prints what happened. */
+  case 'fill': {
+    const write = (index: number) => {
+      const puts = [{ key: `fill/${index}`, value: 'x'.repeat(20_000) }];
+      return store.commit({ conditions: [], puts, deletes: [] });
+    };
+    let written = 0;
+    let code: unknown;
+    while (code === undefined) {
+      try {
+        await write(written);
+        written++;
+      } catch (error) {
+        code = (error as { code: unknown }).code;
+      }
+    }
+    const kept = (await store.list('fill/')).length;
+    await store.commit({ conditions: [], puts: [], deletes: ['fill/0', 'fill/1', 'fill/2'] });
+    // lmdb re-uses pages two transactions after they became free.
+    for (const value of [1, 2]) await store.commit({ conditions: [], puts: [{ key: 'small', value }], deletes: [] });
+    await write(0);
+    process.stdout.write(
+      JSON.stringify({ lost: written - kept, code, after: (await store.list('fill/')).length - kept }),
+    );
+    break;
+  }
+
   /** Reserves so many addresses of 172.16.0.0/24 and prints them. */
   case 'reserve': {
     const pool = new AddressPool({ prefix: 'addresses', netblock: parseNetblock('netblock', '172.16.0.0/24') });

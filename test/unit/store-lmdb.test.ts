@@ -19,6 +19,7 @@ describeStore('lmdb', async () => {
 });
 
 let compiled: Awaited<ReturnType<typeof compile>>;
+const children: ChildProcess[] = [];
 let base: string;
 let folder: string;
 
@@ -33,13 +34,18 @@ beforeEach(async () => {
   folder = join(base, 'state');
 });
 
-afterEach(() => discard(base));
+afterEach(async () => {
+  for (const each of children.splice(0)) each.kill('SIGKILL');
+  await discard(base);
+});
 
 const put = (key: string, value: string) => ({ conditions: [], puts: [{ key, value }], deletes: [] });
 
 /** A process of its own that works on the store; see store-child.ts. */
 function child(...job: string[]): ChildProcess {
-  return spawn(process.execPath, [compiled.script, folder, ...job], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const started = spawn(process.execPath, [compiled.script, folder, ...job], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(started);
+  return started;
 }
 
 async function output(process: ChildProcess): Promise<string> {
