@@ -1,5 +1,5 @@
-import type { Json } from '../store/store.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Json } from '../store/store.js';
 
 /** Options of `openHost`. */
 export interface HostOptions {
@@ -64,9 +64,13 @@ export interface AttachCommon {
 
 export type AttachOptions = AttachCommon &
   (
-    | { tap: string; /** User id that may open it. */ owner?: number; multiQueue?: boolean }
+    | { tap: string /** User id that may open it. */; owner?: number; multiQueue?: boolean }
     /** A veth whose inner end is put into a container's namespace as `name`. */
-    | { netns: NamespaceRef; name?: string; /** Static address, routes, MTU, loopback up. Default false. */ configure?: boolean }
+    | {
+        netns: NamespaceRef;
+        name?: string /** Static address, routes, MTU, loopback up. Default false. */;
+        configure?: boolean;
+      }
     /** A link that exists already; it is given back as it was on detach. */
     | { device: string }
   );

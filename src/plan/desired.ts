@@ -1,18 +1,18 @@
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { TapSpec } from '../kernel/operation.js';
 
-/**
+/*
  * What is wished for, as plain data: everything a planner needs to know. Indexes and MACs are chosen beforehand and
- * recorded, so that the same wish always gives the same plan.
+ * recorded, so that the same wish always gives the same plan. (Types, not interfaces: they are stored as JSON.)
  */
 
 /** A veth pair by its indexes: the host's end and the end in the other namespace. */
-export interface Pair {
+export type Pair = {
   outer: number;
   inner: number;
-}
+};
 
-export interface DesiredHost {
+export type DesiredHost = {
   /** The namespace that stands for the host; the process's own if absent. */
   netns?: NamespaceRef | undefined;
   egressNic: string;
@@ -25,16 +25,16 @@ export interface DesiredHost {
   floatingAddress: string;
   outboundNat: boolean;
   vxlanPort: number;
-}
+};
 
 /** The NIC that carries the mesh, as it is now. */
-export interface Underlay {
+export type Underlay = {
   index: number;
   /** Local VTEP; absent while the NIC has no address. */
   address?: string | undefined;
-}
+};
 
-export interface DesiredNetwork {
+export type DesiredNetwork = {
   uuid: string;
   vni: number;
   netblock: string;
@@ -49,17 +49,17 @@ export interface DesiredNetwork {
   inner: Pair & { mac: string };
   /** `egr-…`: between the egress bridge and the namespace, with the floating gateway's address. Only with NAT. */
   egress?: (Pair & { address: string }) | undefined;
-}
+};
 
 /** How an instance is connected. */
 export type DesiredAttachment =
-  | ({ kind: 'tap'; index: number } & TapSpec)
+  | ({ kind: 'tap'; index: number } & Pick<TapSpec, 'name' | 'owner' | 'multiQueue'>)
   | {
       kind: 'veth';
       /** Host's end. */
       index: number;
+      /** Of the container. */
       netns: NamespaceRef;
-      /** The end in the container. */
       innerName: string;
       innerIndex: number;
       configure: boolean;
@@ -72,18 +72,18 @@ export type DesiredAttachment =
       before: { mtu: number; up: boolean };
     };
 
-export interface DesiredInterface {
+export type DesiredInterface = {
   attachment: DesiredAttachment;
   mac: string;
   address: string;
   /** Position in its instance; the first NIC's default route is preferred. */
   order: number;
-}
+};
 
-export interface DesiredFloatingIp {
+export type DesiredFloatingIp = {
   address: string;
   /** The `flt-…` pair. */
   pair: Pair;
   /** The instance's own address. */
   target: string;
-}
+};

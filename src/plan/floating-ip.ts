@@ -30,19 +30,17 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     }),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
     // Before the link is up: what it announces when it comes up are the addresses it has by then.
-    { op: 'address.add', netns, address: { index, address: `${address}/32` }, mode: 'replace' },
+    { op: 'address.add', netns, address: { index, address: `${address}/32` } },
     { op: 'link.set', netns, link, changes: { up: true } },
     {
       op: 'route.add',
       netns,
       route: { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address },
-      mode: 'replace',
     },
     {
       op: 'route.add',
       netns,
       route: { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true },
-      mode: 'replace',
     },
     { op: 'rule.add', netns, rule: replyRule(index) },
     addFloating(network.uuid, address, target),

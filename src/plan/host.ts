@@ -25,7 +25,6 @@ export function planHost(host: DesiredHost): Operation[] {
       op: 'address.add',
       netns,
       address: { index, address: withPrefixOf(host.floatingNetwork, host.floatingAddress) },
-      mode: 'replace',
     },
     { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
     { op: 'sysctl.set', netns, key: `ipv6/conf/${name}/disable_ipv6`, value: 1 },

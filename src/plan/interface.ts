@@ -67,9 +67,15 @@ const veth: Attachment<'veth'> = {
 
 const device: Attachment<'device'> = {
   device: ({ name }) => name,
-  add: ({ netns }, network, _nic, { index }) => [
-    { op: 'link.set', netns, link: { index }, changes: { mtu: network.mtu, master: network.bridge.index } },
-    { op: 'link.set', netns, link: { index }, changes: { up: true } },
+  add: ({ netns }, network, _nic, { index, before }) => [
+    {
+      op: 'link.set',
+      netns,
+      link: { index },
+      changes: { mtu: network.mtu, master: network.bridge.index },
+      undo: { mtu: before.mtu, master: 0 },
+    },
+    { op: 'link.set', netns, link: { index }, changes: { up: true }, undo: { up: before.up } },
   ],
   remove: ({ netns }, { index, before }) => [
     { op: 'link.set', netns, link: { index }, changes: { up: before.up, master: 0 } },
@@ -117,7 +123,6 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
       op: 'address.add',
       netns,
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
-      mode: 'replace',
     },
     ...(network.egress === undefined
       ? []
@@ -131,7 +136,6 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
               index,
               ...(nic.order > 0 && { metric: nic.order }),
             },
-            mode: 'create',
           } satisfies Operation,
         ]),
   ];

@@ -55,7 +55,6 @@ export function planRouter(host: DesiredHost, network: DesiredNetwork): Operatio
             op: 'route.add',
             netns,
             route: { destination: 'default', gateway: host.floatingAddress, index: egress.inner },
-            mode: 'replace',
           } satisfies Operation,
         ]),
     planRuleset(network),
@@ -67,6 +66,5 @@ function address(netns: string, index: number, address: string, network: string)
     op: 'address.add',
     netns,
     address: { index, address: withPrefixOf(network, address) },
-    mode: 'replace',
   };
 }

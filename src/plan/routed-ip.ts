@@ -10,9 +10,9 @@ import { addRouted, deleteRouted } from './ruleset.js';
  */
 export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
-    { op: 'route.add', netns: host.netns, route: hostRoute(host, network, address), mode: 'replace' },
-    { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address), mode: 'replace' },
-    { op: 'route.add', netns: network.uuid, route: innerRoute(network, address), mode: 'replace' },
+    { op: 'route.add', netns: host.netns, route: hostRoute(host, network, address) },
+    { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address) },
+    { op: 'route.add', netns: network.uuid, route: innerRoute(network, address) },
     addRouted(network.uuid, address),
   ];
 }

@@ -7,7 +7,7 @@ test('a host', () => {
     "{"op":"link.add","netns":"node1","link":{"kind":"bridge","name":"egr-br-eth0","index":1000,"address":"f6:d1:c6:05:15:fd","mtu":1499,"data":{"stp":false,"forwardDelay":0,"multicastSnooping":false}}}
     {"op":"link.set","netns":"node1","link":{"index":1000},"changes":{"mtu":1500,"inet6":{"addressGeneration":"none"},"alias":"vethwork","inet":{"forwarding":1,"rpFilter":2,"arpIgnore":1,"arpAnnounce":2,"sendRedirects":0}}}
     {"op":"link.set","netns":"node1","link":{"index":1000},"changes":{"up":true}}
-    {"op":"address.add","netns":"node1","address":{"index":1000,"address":"192.168.15.1/24"},"mode":"replace"}
+    {"op":"address.add","netns":"node1","address":{"index":1000,"address":"192.168.15.1/24"}}
     {"op":"sysctl.set","netns":"node1","key":"ipv4/ip_forward","value":1}
     {"op":"sysctl.set","netns":"node1","key":"ipv6/conf/egr-br-eth0/disable_ipv6","value":1}
     {"op":"sysctl.set","netns":"node1","key":"ipv4/neigh/egr-br-eth0/proxy_delay","value":0}

@@ -31,8 +31,8 @@ test('a container that is configured', () => {
     {"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
-    {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"},"mode":"replace"}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003},"mode":"create"}"
+    {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003}}"
   `);
 });
 
@@ -47,15 +47,15 @@ test('a container has no default route without NAT, and one of its own metric fo
     planInterface(host, of, nic(veth, order)).filter(({ op }) => op === 'route.add');
   expect(routes(networkWithoutNat, 0)).toEqual([]);
   expect(lines([...routes(network, 0), ...routes(network, 2)])).toMatchInlineSnapshot(`
-    "{"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003},"mode":"create"}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"metric":2},"mode":"create"}"
+    "{"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003}}
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"metric":2}}"
   `);
 });
 
 test('an existing device', () => {
   expect(lines(planInterface(host, network, nic(device)))).toMatchInlineSnapshot(`
-    "{"op":"link.set","netns":"node1","link":{"index":17},"changes":{"mtu":8900,"master":2001}}
-    {"op":"link.set","netns":"node1","link":{"index":17},"changes":{"up":true}}"
+    "{"op":"link.set","netns":"node1","link":{"index":17},"changes":{"mtu":8900,"master":2001},"undo":{"mtu":1500,"master":0}}
+    {"op":"link.set","netns":"node1","link":{"index":17},"changes":{"up":true},"undo":{"up":false}}"
   `);
 });
 

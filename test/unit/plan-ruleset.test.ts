@@ -74,9 +74,9 @@ test('addresses are elements', () => {
       deleteRouted(uuid, '192.168.15.30'),
     ]),
   ).toMatchInlineSnapshot(`
-    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}"
   `);
 });

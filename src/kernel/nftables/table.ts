@@ -21,12 +21,14 @@ export function nftTable(family: NftFamily, table: string) {
         }),
       ),
     ],
+    /** None of them may be there yet, so that a roll-back takes away no other's. */
     addElements: (set: string, spec: SetTypes, elements: SetElement[]): NftCommand => ({
       ...at,
       command: 'element.add',
       set,
       ...spec,
       elements,
+      exclusive: true,
     }),
     deleteElements: (set: string, spec: SetTypes, elements: SetElement[]): NftCommand => ({
       ...at,

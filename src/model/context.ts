@@ -1,0 +1,64 @@
+import type { IndexAllocator } from '../ipam/ifindex.js';
+import type { AddressPool } from '../ipam/pool.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Operation } from '../kernel/operation.js';
+import type { DesiredHost } from '../plan/desired.js';
+import type { Store } from '../store/store.js';
+import type { Dhcp } from './dhcp.js';
+import type { Facts } from './facts.js';
+import type { Locks } from './lock.js';
+import type { Settings } from './options.js';
+import type { Reaper } from './reaper.js';
+
+/** What all work on a host shares. */
+export interface Context {
+  readonly settings: Settings;
+  readonly kernel: Kernel;
+  readonly store: Store;
+  readonly indexes: IndexAllocator;
+  readonly locks: Locks;
+  readonly reaper: Reaper;
+  readonly dhcp: Dhcp;
+  readonly floating: AddressPool;
+  readonly facts: Facts;
+  /** The host as it is to be. */
+  readonly host: DesiredHost;
+}
+
+/** Takes things away, whatever fails, and lets the reaper delete the links. Resolves to the errors met. */
+export async function takeAway({ kernel, reaper }: Context, plan: readonly Operation[]): Promise<Error[]> {
+  const errors = await kernel.teardown(plan);
+  reaper.wake();
+  return errors;
+}
+
+/** Deletion halo in milliseconds. */
+export const halo = ({ settings }: Context): number => settings.deletionHalo * 1000;
+
+/** Collects the errors of steps that must all be tried. */
+export class Errors {
+  readonly #errors: Error[] = [];
+
+  add(...errors: Error[]): void {
+    this.#errors.push(...errors);
+  }
+
+  /** Tries a step; what it throws is kept. */
+  async attempt(step: () => Promise<unknown>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#errors.push(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  get any(): boolean {
+    return this.#errors.length > 0;
+  }
+
+  /** @throws AggregateError if there is any */
+  throwIfAny(message: string): void {
+    if (this.any)
+      throw new AggregateError(this.#errors, `${message}: ${this.#errors.map(({ message }) => message).join('; ')}`);
+  }
+}

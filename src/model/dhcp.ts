@@ -1,0 +1,94 @@
+import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
+import { findProgram } from '../dnsmasq/process.js';
+import { parseNetblock } from '../ipam/netblock.js';
+import { networkNames } from '../plan/names.js';
+import type { Store } from '../store/store.js';
+import { transact } from '../store/transaction.js';
+import { membersOf } from './members.js';
+import type { Settings } from './options.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
+
+/** In seconds. */
+const LEASE_TIME = 3600;
+
+type Services = Pick<NetworkRecord, 'provideDhcp' | 'provideDns'>;
+
+/** The dnsmasq of each network. What it is to serve follows from the store, whoever changed that. */
+export class Dhcp {
+  readonly #supervisor: DnsmasqSupervisor;
+  readonly #store: Store;
+  readonly #settings: Settings;
+
+  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: Settings) {
+    this.#supervisor = supervisor;
+    this.#store = store;
+    this.#settings = settings;
+  }
+
+  /** @throws MissingProgramError if a network with these services could not be served */
+  async require(services: Services): Promise<void> {
+    if (isServed(services)) await findProgram();
+  }
+
+  /** Makes a network's dnsmasq run, or adopts the one that does. */
+  async start(network: NetworkRecord): Promise<void> {
+    if (isServed(network)) await this.#supervisor.start(await this.#config(network), this.#current(network.uuid));
+  }
+
+  /** Makes its reservations those of the network's interfaces. */
+  async update(network: NetworkRecord): Promise<void> {
+    if (isServed(network)) await this.#supervisor.update(await this.#config(network), this.#current(network.uuid));
+  }
+
+  /** Once an interface is no longer the network's: takes its reservation and frees its lease. */
+  async release(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
+    if (!isServed(network)) return;
+    await this.update(network);
+    await this.#supervisor.release(server(network), nic.address);
+  }
+
+  async stop(network: NetworkRecord): Promise<void> {
+    if (isServed(network)) await this.#supervisor.stop(server(network));
+  }
+
+  /** True unless a dnsmasq that should run does not. */
+  async isRunning(network: NetworkRecord): Promise<boolean> {
+    return !isServed(network) || (await this.#supervisor.pid(server(network))) !== undefined;
+  }
+
+  /** Leaves every dnsmasq running. */
+  close(): Promise<void> {
+    return this.#supervisor.close();
+  }
+
+  #current(uuid: string): () => Promise<DnsmasqConfig | undefined> {
+    return async () => {
+      const network = (await this.#store.get<NetworkRecord>(keys.network(uuid)))?.value;
+      return network === undefined || network.state === 'deleting' ? undefined : this.#config(network);
+    };
+  }
+
+  async #config(network: NetworkRecord): Promise<DnsmasqConfig> {
+    const members = await transact(this.#store, (transaction) => membersOf(transaction, network.uuid));
+    return {
+      ...server(network),
+      device: networkNames(network.vni).innerInner,
+      netblock: network.netblock,
+      broadcast: parseNetblock('netblock', network.netblock).broadcast,
+      mtu: network.mtu,
+      domain: this.#settings.domain,
+      provideDhcp: network.provideDhcp,
+      provideNat: network.egress !== undefined,
+      provideDns: network.provideDns,
+      dnsServers: this.#settings.dnsServers,
+      leaseTime: LEASE_TIME,
+      reservations: members
+        .filter(({ state }) => state !== 'deleting')
+        .map(({ mac, address, hostname }) => ({ mac, address, ...(hostname !== undefined && { hostname }) })),
+    };
+  }
+}
+
+const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
+
+const server = ({ uuid, gateway }: NetworkRecord) => ({ network: uuid, netns: uuid, gateway });

@@ -1,0 +1,110 @@
+import { ConflictError, NotFoundError } from '../errors.js';
+import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
+import { transact } from '../store/transaction.js';
+import { claim } from './claim.js';
+import { type Context, Errors, takeAway } from './context.js';
+import { interfaceOf } from './interface-lifecycle.js';
+import { liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
+import { desiredFloating, type InterfaceRecord, keys } from './records.js';
+
+type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
+
+/** Gives an interface a floating IP, or the one it has. @throws ConflictError without NAT, or if it has another */
+export function float(context: Context, { uuid, network }: Identity, wanted: string | undefined): Promise<string> {
+  const { locks } = context;
+  return locks.shared(network, () => locks.exclusive(uuid, () => addFloating(context, uuid, wanted)));
+}
+
+/** Takes it away. Does nothing if there is none. @throws AggregateError */
+export function defloat(context: Context, { uuid, network }: Identity): Promise<void> {
+  const { locks } = context;
+  return locks.shared(network, () => locks.exclusive(uuid, () => removeFloating(context, uuid)));
+}
+
+async function addFloating(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
+  const { store, kernel, host } = context;
+  const [outer, inner] = (await context.indexes.take(2)) as [number, number];
+  const { nic, network, isNew } = await transact(store, async (transaction) => {
+    const nic = await interfaceOf(transaction, uuid);
+    if (nic.state !== 'created') throw new ConflictError(`interface ${uuid} is in state ${nic.state}`);
+    const network = await liveNetworkOf(transaction, nic.network);
+    if (nic.floating !== undefined) {
+      const { address, state } = nic.floating;
+      if (state === 'created' && (wanted ?? address) === address) return { nic, network, isNew: false };
+      throw new ConflictError(`interface ${uuid} has the floating address ${address} already`);
+    }
+    if (network.egress === undefined) {
+      throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces can have no floating address`);
+    }
+    const address = await reserveEgress(transaction, context, 'floating', uuid, wanted);
+    const floating = { address, pair: { outer, inner }, state: 'initial', claim: claim() } as const;
+    const changed: InterfaceRecord = { ...nic, floating };
+    transaction.put(keys.interface(uuid), changed);
+    return { nic: changed, network, isNew: true };
+  });
+  const floating = desiredFloating(nic);
+  if (floating === undefined) throw new NotFoundError('floating address of interface', uuid);
+  if (!isNew) return floating.address;
+  try {
+    await kernel.transaction(planFloatingIp(host, network, floating));
+  } catch (error) {
+    await forget(context, uuid);
+    throw error;
+  }
+  try {
+    await settle(context, uuid);
+  } catch (error) {
+    await takeAway(context, planFloatingIpRemoval(host, network, floating));
+    await forget(context, uuid);
+    throw error;
+  }
+  return floating.address;
+}
+
+/** The floating address is as recorded. */
+function settle({ store }: Context, uuid: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const record = await interfaceOf(transaction, uuid);
+    if (record.state !== 'created' || record.floating?.state !== 'initial') {
+      throw new ConflictError(`interface ${uuid} is being detached`);
+    }
+    const { claim: _, ...floating } = record.floating;
+    transaction.put(keys.interface(uuid), { ...record, floating: { ...floating, state: 'created' } });
+  });
+}
+
+/** As `defloat`, without waiting for its turn. */
+export async function removeFloating(context: Context, uuid: string): Promise<void> {
+  const { store, host } = context;
+  const doomed = await transact(store, async (transaction) => {
+    const nic = await interfaceOf(transaction, uuid);
+    if (nic.floating === undefined) return undefined;
+    const floating = { ...nic.floating, state: 'deleting', claim: claim() } as const;
+    transaction.put(keys.interface(uuid), { ...nic, floating });
+    return { nic, network: await networkOf(transaction, nic.network) };
+  });
+  const floating = doomed && desiredFloating(doomed.nic);
+  if (doomed === undefined || floating === undefined) return;
+
+  const errors = new Errors();
+  errors.add(...(await takeAway(context, planFloatingIpRemoval(host, doomed.network, floating))));
+  if (!errors.any) return forget(context, uuid);
+  await transact(store, async (transaction) => {
+    const record = await interfaceOf(transaction, uuid);
+    if (record.floating === undefined) return;
+    const { claim: _, ...rest } = record.floating;
+    transaction.put(keys.interface(uuid), { ...record, floating: rest });
+  });
+  errors.throwIfAny(`floating address ${floating.address} could not be removed completely`);
+}
+
+/** Gives the address back to the pool. */
+function forget({ store, floating: pool }: Context, uuid: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+    if (record?.floating === undefined) return;
+    const { floating, ...rest } = record;
+    await pool.release(transaction, floating.address, { owner: uuid });
+    transaction.put(keys.interface(uuid), rest);
+  });
+}

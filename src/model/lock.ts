@@ -1,0 +1,46 @@
+/** What runs or waits for one key. */
+interface Queue {
+  /** The last exclusive work, and the shared work since. */
+  exclusive: Promise<unknown>;
+  shared: Promise<unknown>[];
+  pending: number;
+}
+
+/**
+ * Order within this process: work on one key runs together if all of it is shared, and alone if it is exclusive. Keys
+ * do not wait for each other. Between processes the store decides.
+ */
+export class Locks {
+  readonly #queues = new Map<string, Queue>();
+
+  /** Runs beside other shared work on the key, after exclusive work that came before. */
+  shared<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+    const queue = this.#queue(key);
+    const result = queue.exclusive.then(work);
+    queue.shared.push(this.#settle(key, queue, result));
+    return result;
+  }
+
+  /** Runs alone: after all work on the key that came before, and before all that comes later. */
+  exclusive<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+    const queue = this.#queue(key);
+    const result = Promise.all([queue.exclusive, ...queue.shared]).then(work);
+    queue.exclusive = this.#settle(key, queue, result);
+    queue.shared = [];
+    return result;
+  }
+
+  #queue(key: string): Queue {
+    const queue = this.#queues.get(key) ?? { exclusive: Promise.resolve(), shared: [], pending: 0 };
+    this.#queues.set(key, queue);
+    queue.pending++;
+    return queue;
+  }
+
+  /** Resolves when the work has ended, however; the queue goes with the last of its work. */
+  async #settle(key: string, queue: Queue, work: Promise<unknown>): Promise<void> {
+    await work.catch(() => undefined);
+    queue.pending--;
+    if (queue.pending === 0) this.#queues.delete(key);
+  }
+}

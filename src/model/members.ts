@@ -1,0 +1,67 @@
+import type { Operation } from '../kernel/operation.js';
+import type { DesiredHost } from '../plan/desired.js';
+import { planFloatingIpRemoval } from '../plan/floating-ip.js';
+import { deviceName, planInterfaceRemoval } from '../plan/interface.js';
+import { planRoutedIpRemoval } from '../plan/routed-ip.js';
+import type { Transaction } from '../store/transaction.js';
+import type { Context } from './context.js';
+import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
+
+/** The interfaces of a network. */
+export async function membersOf(transaction: Transaction, network: string): Promise<InterfaceRecord[]> {
+  const prefix = keys.members(network);
+  const members = await transaction.list(prefix);
+  const records = members.map(({ key }) => transaction.get<InterfaceRecord>(keys.interface(key.slice(prefix.length))));
+  return (await Promise.all(records)).filter((record) => record !== undefined);
+}
+
+/** Records an interface and all that finds it. */
+export function createInterface(transaction: Transaction, record: InterfaceRecord): void {
+  transaction.create(keys.interface(record.uuid), record);
+  transaction.create(keys.member(record.network, record.uuid), true);
+  transaction.create(keys.device(deviceName(record.attachment)), record.uuid);
+  transaction.create(keys.mac(record.network, record.mac), record.uuid);
+}
+
+/** Gives back everything that was reserved for an interface. */
+export async function releaseInterface(
+  transaction: Transaction,
+  context: Pick<Context, 'floating'>,
+  network: NetworkRecord,
+  record: InterfaceRecord,
+  halo = 0,
+): Promise<void> {
+  const { uuid, address, floating, attachment, mac } = record;
+  await networkPool(network).release(transaction, address, { owner: uuid, halo });
+  if (floating) await context.floating.release(transaction, floating.address, { owner: uuid });
+  transaction.delete(keys.interface(uuid));
+  transaction.delete(keys.member(network.uuid, uuid));
+  transaction.delete(keys.device(deviceName(attachment)));
+  transaction.delete(keys.mac(network.uuid, mac));
+}
+
+/** What an interface has in the kernel. */
+export function planDetach(host: DesiredHost, network: NetworkRecord, member: InterfaceRecord): Operation[] {
+  const floating = desiredFloating(member);
+  return [
+    ...(floating ? planFloatingIpRemoval(host, network, floating) : []),
+    ...planInterfaceRemoval(host, network, member),
+  ];
+}
+
+/** What all members and routed addresses of a network have in the kernel. */
+export function planMemberRemoval(
+  host: DesiredHost,
+  network: NetworkRecord,
+  members: readonly InterfaceRecord[],
+): Operation[] {
+  return [
+    ...members.flatMap((member) => planDetach(host, network, member)),
+    ...Object.keys(network.routed).flatMap((address) => planRoutedIpRemoval(host, network, address)),
+  ];
+}
+
+/** Without the operations inside the network's namespace. */
+export function outside(network: NetworkRecord, plan: readonly Operation[]): Operation[] {
+  return plan.filter((operation) => !('netns' in operation) || operation.netns !== network.uuid);
+}

@@ -1,0 +1,207 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { CapacityError, ConflictError, NotFoundError } from '../errors.js';
+import { parseNetblock } from '../ipam/netblock.js';
+import { releaseVni, reserveVni } from '../ipam/vni.js';
+import { planNetwork, planNetworkRemoval } from '../plan/network.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { claim } from './claim.js';
+import { type Context, Errors, takeAway } from './context.js';
+import { membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
+import { type NetworkRequest, parseNetworkOptions } from './options.js';
+import { keys, type NetworkRecord } from './records.js';
+import type { CreateNetworkOptions } from './types.js';
+
+/** `vxlan`, `br-vxlan`, and the two pairs. */
+const LINKS = 6;
+/** Ports that a bridge of the kernel takes. */
+export const BRIDGE_PORTS = 1023;
+
+export async function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  const { floatingNetwork } = context.host;
+  const { tenant } = context.settings;
+  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant });
+  request.signal?.throwIfAborted();
+  await context.dhcp.require(request);
+  if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
+  const uuid = request.uuid ?? randomUUID();
+  return context.locks.exclusive(uuid, async () => {
+    const indexes = await context.indexes.take(LINKS);
+    const record = await transact(context.store, (transaction) =>
+      reserveNetwork(transaction, context, uuid, request, indexes),
+    );
+    return build(context, record, request.signal);
+  });
+}
+
+/** Deleting a network deletes the namespace of its name, so that one must not be another's. */
+async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
+  const namespaces = await kernel.query('namespace.list');
+  if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
+    throw new ConflictError(`a namespace named ${uuid} exists already`);
+  }
+}
+
+async function reserveNetwork(
+  transaction: Transaction,
+  context: Context,
+  uuid: string,
+  request: NetworkRequest,
+  indexes: readonly number[],
+): Promise<NetworkRecord> {
+  if ((await transaction.get(keys.network(uuid))) !== undefined) {
+    throw new ConflictError(`network ${uuid} exists already`);
+  }
+  const [vxlan, bridge, innerOuter, innerInner, egressOuter, egressInner] = indexes as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const record: NetworkRecord = {
+    uuid,
+    name: request.name,
+    tenant: request.tenant,
+    vni: await reserveVni(transaction, uuid, request.vni),
+    netblock: request.netblock,
+    gateway: parseNetblock('netblock', request.netblock).gateway,
+    mtu: request.mtu,
+    provideDhcp: request.provideDhcp,
+    provideDns: request.provideDns,
+    vxlan,
+    bridge: { index: bridge, mac: localMac() },
+    inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
+    egress: request.provideNat
+      ? { outer: egressOuter, inner: egressInner, address: await reserveEgress(transaction, context, 'gateway', uuid) }
+      : undefined,
+    routed: {},
+    metadata: request.metadata,
+    state: 'initial',
+    claim: claim(),
+  };
+  transaction.create(keys.network(uuid), record);
+  return record;
+}
+
+/** An address of the floating network that comes with a port of the egress bridge. @throws CapacityError */
+export async function reserveEgress(
+  transaction: Transaction,
+  { floating, host }: Context,
+  use: 'gateway' | 'floating',
+  owner: string,
+  address?: string,
+): Promise<string> {
+  // A floating network that has no more addresses than the bridge has ports needs no count.
+  if (floating.netblock.size > BRIDGE_PORTS) {
+    const ports = (await floating.list(transaction)).filter((each) => each.owner && each.use !== 'routed');
+    if (ports.length >= BRIDGE_PORTS) {
+      throw new CapacityError(
+        host.egressBridge.name,
+        BRIDGE_PORTS,
+        `the egress bridge ${host.egressBridge.name} has no port left: a bridge takes ${BRIDGE_PORTS}`,
+      );
+    }
+  }
+  return floating.reserve(transaction, { use, owner }, { address });
+}
+
+async function build(context: Context, record: NetworkRecord, signal: AbortSignal | undefined): Promise<NetworkRecord> {
+  const { uuid } = record;
+  try {
+    await context.kernel.transaction(planNetwork(context.host, context.facts.underlay, record), { signal });
+  } catch (error) {
+    // The kernel is as before: only what was reserved is left.
+    await transact(context.store, (transaction) => releaseNetwork(transaction, context, uuid));
+    throw error;
+  }
+  try {
+    signal?.throwIfAborted();
+    await context.dhcp.start(record);
+    return await settle(context, uuid);
+  } catch (error) {
+    await removeNetwork(context, uuid);
+    throw error;
+  }
+}
+
+/** The network is as recorded. */
+function settle({ store }: Context, uuid: string): Promise<NetworkRecord> {
+  return transact(store, async (transaction) => {
+    const { claim: _, ...record } = await networkOf(transaction, uuid);
+    if (record.state === 'deleting') throw new ConflictError(`network ${uuid} is being deleted`);
+    const created: NetworkRecord = { ...record, state: 'created' };
+    transaction.put(keys.network(uuid), created);
+    return created;
+  });
+}
+
+/** @throws NotFoundError */
+export async function networkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
+  const record = await transaction.get<NetworkRecord>(keys.network(uuid));
+  if (record === undefined) throw new NotFoundError('network', uuid);
+  return record;
+}
+
+/** @throws NotFoundError, ConflictError if it is not in service */
+export async function liveNetworkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
+  const record = await networkOf(transaction, uuid);
+  if (record.state !== 'created') throw new ConflictError(`network ${uuid} is in state ${record.state}`);
+  return record;
+}
+
+/**
+ * Removes a network with all it has. Does nothing if it is gone. All steps are tried; if something is left, the record
+ * stays for reconciliation to finish.
+ * @throws AggregateError
+ */
+export async function removeNetwork(context: Context, uuid: string): Promise<void> {
+  const { host, store } = context;
+  const doomed = await transact(store, async (transaction) => {
+    const record = await transaction.get<NetworkRecord>(keys.network(uuid));
+    if (record === undefined) return undefined;
+    transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
+    return { record, members: await membersOf(transaction, uuid) };
+  });
+  if (doomed === undefined) return;
+  const { record, members } = doomed;
+
+  const errors = new Errors();
+  // First, because dnsmasq would keep the namespace alive, and with it both pairs.
+  await errors.attempt(() => context.dhcp.stop(record));
+  errors.add(
+    ...(await takeAway(context, [
+      // What is inside goes with the namespace.
+      ...outside(record, planMemberRemoval(host, record, members)),
+      ...planNetworkRemoval(host, record),
+    ])),
+  );
+  await transact(store, async (transaction) => {
+    if (!errors.any) return releaseNetwork(transaction, context, uuid);
+    const { claim: _, ...rest } = await networkOf(transaction, uuid);
+    transaction.put(keys.network(uuid), rest);
+  });
+  errors.throwIfAny(`network ${uuid} could not be removed completely`);
+}
+
+/** Gives back everything that was reserved for a network. */
+async function releaseNetwork(transaction: Transaction, context: Context, uuid: string): Promise<void> {
+  const record = await transaction.get<NetworkRecord>(keys.network(uuid));
+  if (record === undefined) return;
+  for (const member of await membersOf(transaction, uuid)) {
+    await releaseInterface(transaction, context, record, member);
+  }
+  for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
+  for (const address of [record.egress?.address, ...Object.keys(record.routed)]) {
+    if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
+  }
+  await releaseVni(transaction, uuid, record.vni);
+  transaction.delete(keys.network(uuid));
+}
+
+/** A random MAC of our own: unicast, locally administered. */
+export function localMac(): string {
+  const bytes = randomBytes(6);
+  bytes.writeUInt8((bytes.readUInt8(0) & 0xfc) | 0x02, 0);
+  return (bytes.toString('hex').match(/../g) ?? []).join(':');
+}

@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { ValidationError } from '../errors.js';
+import { isAddress } from '../ipam/address.js';
+import { parseNetblock } from '../ipam/netblock.js';
+import * as valid from '../validate.js';
+import type { AttachOptions, CreateNetworkOptions, HostOptions } from './types.js';
+
+const flag = z.boolean({ error: 'true or false' });
+const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
+const DAY = 24 * 60 * 60;
+
+const hostSchema = z.strictObject({
+  netns: valid.namespaceRef.optional(),
+  state,
+  egressNic: valid.interfaceName,
+  meshNic: valid.interfaceName.optional(),
+  floatingNetwork: valid.cidr,
+  outboundNat: flag.default(false),
+  vxlanPort: valid.port.default(4789),
+  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),
+  dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),
+  domain: valid.domain.default('vethwork.internal'),
+  tenant: valid.displayName.default('system'),
+});
+
+/** Options of `openHost`, checked and complete. */
+export type Settings = z.output<typeof hostSchema> & { meshNic: string; dnsServers: string[] };
+
+/** @throws ValidationError */
+export async function parseHostOptions(options: HostOptions): Promise<Settings> {
+  const parsed = valid.parse(hostSchema, options);
+  return {
+    ...parsed,
+    meshNic: parsed.meshNic ?? parsed.egressNic,
+    dnsServers: parsed.dnsServers ?? (await systemResolvers()),
+  };
+}
+
+/** Resolvers of /etc/resolv.conf that instances can reach: IPv4, not loopback. */
+async function systemResolvers(): Promise<string[]> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)]
+    .map((match) => match[1])
+    .filter((address) => isAddress(address) && !address.startsWith('127.')) as string[];
+}
+
+const networkSchema = z.strictObject({
+  name: valid.displayName,
+  netblock: valid.cidr,
+  provideDhcp: flag.default(true),
+  provideNat: flag.default(true),
+  provideDns: flag.default(false),
+  uuid: valid.uuid.optional(),
+  vni: valid.vni.optional(),
+  mtu: valid.mtu.optional(),
+  tenant: valid.displayName.optional(),
+  metadata: valid.metadata.default({}),
+  signal: valid.abortSignal.optional(),
+});
+
+export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; tenant: string };
+
+/** @throws ValidationError also for a netblock that overlaps the floating network, or an MTU that does not fit */
+export function parseNetworkOptions(
+  options: CreateNetworkOptions,
+  host: { floatingNetwork: string; mtu: number; tenant: string },
+): NetworkRequest {
+  const request = valid.parse(networkSchema, options);
+  const netblock = parseNetblock('netblock', request.netblock);
+  if (netblock.overlaps(parseNetblock('floatingNetwork', host.floatingNetwork))) {
+    throw new ValidationError(
+      'netblock',
+      request.netblock,
+      `a network apart from the floating network ${host.floatingNetwork}`,
+    );
+  }
+  const mtu = request.mtu ?? host.mtu;
+  if (mtu > host.mtu) {
+    throw new ValidationError('mtu', mtu, `at most ${host.mtu}, the mesh NIC's MTU less 50`);
+  }
+  return { ...request, mtu, tenant: request.tenant ?? host.tenant };
+}
+
+const attachCommon = {
+  address: valid.ipv4.optional(),
+  mac: valid.mac.optional(),
+  hostname: valid.hostname.optional(),
+  order: valid.integer(0, 1023, 'a position').default(0),
+  model: valid.displayName.default('virtio'),
+  instance: valid.displayName.optional(),
+  metadata: valid.metadata.default({}),
+  signal: valid.abortSignal.optional(),
+};
+
+const userId = valid.integer(0, 2 ** 32 - 2, 'a user id');
+
+/** By the option that says how to attach. */
+const attachSchemas = {
+  tap: z.strictObject({
+    ...attachCommon,
+    tap: valid.interfaceName,
+    owner: userId.optional(),
+    multiQueue: flag.optional(),
+  }),
+  netns: z.strictObject({
+    ...attachCommon,
+    netns: valid.namespaceRef,
+    name: valid.interfaceName.default('eth0'),
+    configure: flag.default(false),
+  }),
+  device: z.strictObject({ ...attachCommon, device: valid.interfaceName }),
+};
+
+type AttachKind = keyof typeof attachSchemas;
+export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
+
+/** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
+export function parseAttachOptions(options: AttachOptions): AttachRequest {
+  const ways = Object.keys(attachSchemas) as AttachKind[];
+  const given = ways.filter(
+    (way) => (options as Partial<Record<AttachKind, unknown>> | undefined)?.[way] !== undefined,
+  );
+  const [way] = given;
+  if (way === undefined || given.length > 1) {
+    throw new ValidationError('options', options, 'exactly one of tap, netns and device');
+  }
+  return valid.parse(attachSchemas[way], options);
+}
+
+const addressSchema = z.strictObject({ address: valid.ipv4.optional() });
+
+/** @throws ValidationError */
+export function parseAddressOption(options: { address?: string } | undefined): string | undefined {
+  return valid.parse(addressSchema, options ?? {}).address;
+}
+
+const pingSchema = z.strictObject({
+  address: valid.ipv4,
+  timeout: valid.integer(1, 60_000, 'a number of milliseconds').default(1000),
+});
+
+/** @throws ValidationError */
+export function parsePing(address: string, options: { timeout?: number } | undefined) {
+  return valid.parse(pingSchema, { ...options, address });
+}
+
+/** @throws ValidationError */
+export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, metadata, 'metadata');
+
+/** @throws ValidationError */
+export const parseAddressArgument = (address: unknown): string => valid.parse(valid.ipv4, address, 'address');
+
+const reconcileSchema = z.strictObject({ dryRun: flag.default(false) });
+
+/** @throws ValidationError */
+export const parseReconcileOptions = (options: unknown) => valid.parse(reconcileSchema, options ?? {});

@@ -1,0 +1,114 @@
+import { parseNetblock } from '../ipam/netblock.js';
+import { AddressPool } from '../ipam/pool.js';
+import type { DesiredFloatingIp, DesiredHost, DesiredInterface, DesiredNetwork, Pair } from '../plan/desired.js';
+import { deviceName } from '../plan/interface.js';
+import type { Json } from '../store/store.js';
+import type { Claim } from './claim.js';
+import type { InterfaceInfo, NetworkInfo } from './types.js';
+
+/*
+ * What the store remembers. A record holds the wish that planners need, what the user said about it, and how far we
+ * are with it. Everything else follows from it.
+ */
+
+/**
+ * `initial`: reserved, not yet made. `created`: the kernel is to be as recorded. `deleting`: to be removed.
+ * While a process is at work on a change, `claim` says which; without a claim, reconciliation finishes the change.
+ */
+export type Lifecycle = {
+  state: 'initial' | 'created' | 'deleting';
+  claim?: Claim;
+};
+
+/** What follows from the NICs as they are now is not recorded. */
+export type HostRecord = Omit<DesiredHost, 'netns' | 'egressMtu'>;
+
+export type NetworkRecord = DesiredNetwork &
+  Lifecycle & {
+    name: string;
+    tenant: string;
+    metadata: Record<string, Json>;
+    /** Addresses of the floating network that are routed into this one. */
+    routed: Record<string, Lifecycle>;
+  };
+
+export type InterfaceRecord = DesiredInterface &
+  Lifecycle & {
+    uuid: string;
+    network: string;
+    model: string;
+    hostname?: string;
+    instance?: string;
+    metadata: Record<string, Json>;
+    floating?: Lifecycle & { address: string; pair: Pair };
+  };
+
+export const keys = {
+  host: 'host',
+  networks: 'network/',
+  network: (uuid: string) => `network/${uuid}`,
+  interfaces: 'interface/',
+  interface: (uuid: string) => `interface/${uuid}`,
+  /** Which interfaces a network has. */
+  members: (network: string) => `member/${network}/`,
+  member: (network: string, uuid: string) => `member/${network}/${uuid}`,
+  addresses: (network: string) => `address/${network}`,
+  floating: 'floating',
+  /** Links of the host's namespace that are attached or made for an attachment. */
+  device: (name: string) => `device/${name}`,
+  /** MACs in use within a network. */
+  mac: (network: string, mac: string) => `mac/${network}/${mac}`,
+} as const;
+
+/** The addresses of a network. */
+export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock'>): AddressPool {
+  return new AddressPool({ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) });
+}
+
+/** The addresses of the floating network. */
+export function floatingPool(floatingNetwork: string): AddressPool {
+  const netblock = parseNetblock('floatingNetwork', floatingNetwork);
+  return new AddressPool({ prefix: keys.floating, name: 'the floating network', netblock });
+}
+
+/** The wish for an interface's floating IP. */
+export function desiredFloating({ address, floating }: InterfaceRecord): DesiredFloatingIp | undefined {
+  return floating && { address: floating.address, pair: floating.pair, target: address };
+}
+
+export function networkInfo(record: NetworkRecord): NetworkInfo {
+  return {
+    uuid: record.uuid,
+    name: record.name,
+    vni: record.vni,
+    netblock: record.netblock,
+    gateway: record.gateway,
+    provideDhcp: record.provideDhcp,
+    provideNat: record.egress !== undefined,
+    provideDns: record.provideDns,
+    ...(record.egress && { floatingGateway: record.egress.address }),
+    mtu: record.mtu,
+    tenant: record.tenant,
+    state: record.state,
+    routedAddresses: Object.keys(record.routed),
+    metadata: record.metadata,
+  };
+}
+
+export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
+  return {
+    uuid: record.uuid,
+    network: record.network,
+    device: deviceName(record.attachment),
+    attachment: record.attachment.kind,
+    mac: record.mac,
+    order: record.order,
+    address: record.address,
+    ...(record.floating && { floating: record.floating.address }),
+    model: record.model,
+    ...(record.hostname !== undefined && { hostname: record.hostname }),
+    ...(record.instance !== undefined && { instance: record.instance }),
+    state: record.state,
+    metadata: record.metadata,
+  };
+}

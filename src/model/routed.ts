@@ -1,0 +1,92 @@
+import { ConflictError, NotFoundError } from '../errors.js';
+import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
+import { transact } from '../store/transaction.js';
+import { claim } from './claim.js';
+import { type Context, Errors, takeAway } from './context.js';
+import { liveNetworkOf, networkOf } from './network-lifecycle.js';
+import { keys, type Lifecycle, type NetworkRecord } from './records.js';
+
+/**
+ * Routes an address of the floating network into a network. Does nothing more if it is routed there already.
+ * @throws ConflictError without NAT: replies would find no way out
+ */
+export function route(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
+  return context.locks.shared(uuid, async () => {
+    const { store, kernel, host, floating } = context;
+    const { network, address, isNew } = await transact(store, async (transaction) => {
+      const network = await liveNetworkOf(transaction, uuid);
+      if (network.egress === undefined) {
+        throw new ConflictError(`network ${uuid} has no NAT, so no address can be routed into it`);
+      }
+      if (wanted !== undefined && network.routed[wanted]?.state === 'created') {
+        return { network, address: wanted, isNew: false };
+      }
+      const address = await floating.reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
+      transaction.put(keys.network(uuid), withRouted(network, address, { state: 'initial', claim: claim() }));
+      return { network, address, isNew: true };
+    });
+    if (!isNew) return address;
+    try {
+      await kernel.transaction(planRoutedIp(host, network, address));
+    } catch (error) {
+      await forget(context, uuid, address);
+      throw error;
+    }
+    try {
+      await settle(context, uuid, address);
+    } catch (error) {
+      await takeAway(context, planRoutedIpRemoval(host, network, address));
+      await forget(context, uuid, address);
+      throw error;
+    }
+    return address;
+  });
+}
+
+/** The routed address is as recorded. */
+function settle({ store }: Context, uuid: string, address: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const network = await liveNetworkOf(transaction, uuid);
+    if (network.routed[address]?.state !== 'initial') throw new ConflictError(`${address} is being unrouted`);
+    transaction.put(keys.network(uuid), withRouted(network, address, { state: 'created' }));
+  });
+}
+
+/** @throws NotFoundError if the address is not routed into the network, AggregateError */
+export function unroute(context: Context, uuid: string, address: string): Promise<void> {
+  return context.locks.shared(uuid, () => removeRouted(context, uuid, address));
+}
+
+/** As `unroute`, without waiting for its turn. */
+export async function removeRouted(context: Context, uuid: string, address: string): Promise<void> {
+  const { store, host } = context;
+  const network = await transact(store, async (transaction) => {
+    const network = await networkOf(transaction, uuid);
+    if (network.routed[address] === undefined) throw new NotFoundError('routed address', address);
+    transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting', claim: claim() }));
+    return network;
+  });
+  const errors = new Errors();
+  errors.add(...(await takeAway(context, planRoutedIpRemoval(host, network, address))));
+  if (!errors.any) return forget(context, uuid, address);
+  await transact(store, async (transaction) => {
+    const record = await networkOf(transaction, uuid);
+    transaction.put(keys.network(uuid), withRouted(record, address, { state: 'deleting' }));
+  });
+  errors.throwIfAny(`routed address ${address} could not be removed completely`);
+}
+
+/** Gives the address back to the pool. */
+function forget({ store, floating }: Context, uuid: string, address: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const network = await transaction.get<NetworkRecord>(keys.network(uuid));
+    if (network?.routed[address] === undefined) return;
+    await floating.release(transaction, address, { owner: uuid });
+    const { [address]: _, ...routed } = network.routed;
+    transaction.put(keys.network(uuid), { ...network, routed });
+  });
+}
+
+function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
+  return { ...network, routed: { ...network.routed, [address]: lifecycle } };
+}

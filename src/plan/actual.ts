@@ -1,0 +1,22 @@
+import type { Address } from '../kernel/address.js';
+import type { Link } from '../kernel/link/index.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Neighbour } from '../kernel/neighbour.js';
+import type { NftObject } from '../kernel/query.js';
+import type { Route } from '../kernel/route.js';
+import type { Rule } from '../kernel/rule.js';
+
+/** What a namespace holds, as the kernel reports it. */
+export interface ActualNamespace {
+  links: Map<number, Link>;
+  addresses: Address[];
+  routes: Route[];
+  rules: Rule[];
+  neighbours: Neighbour[];
+  nft: NftObject[];
+  /** Those that were asked about and could be read. */
+  sysctls: Map<string, string>;
+}
+
+/** What there is, of everything a plan touches. A namespace that does not exist is absent. */
+export type Actual = Map<NamespaceRef | undefined, ActualNamespace>;

@@ -1,0 +1,69 @@
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { NftCommand } from '../kernel/nftables/index.js';
+import type { Operation } from '../kernel/operation.js';
+import type { NftObject } from '../kernel/query.js';
+import type { Actual } from './actual.js';
+
+/**
+ * What of a plan's rulesets is missing. Elements are added where they lack; if anything else is not as planned, the
+ * table is made anew with all its elements, in one batch, so that no packet ever meets half of it.
+ */
+export function outstandingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
+  const byNamespace = new Map<NamespaceRef | undefined, NftCommand[]>();
+  for (const operation of plan) {
+    if (operation.op !== 'nftables.batch') continue;
+    byNamespace.set(operation.netns, [...(byNamespace.get(operation.netns) ?? []), ...operation.commands]);
+  }
+  return [...byNamespace].flatMap(([netns, wanted]): Operation[] => {
+    const commands = missing(wanted, actual.get(netns)?.nft ?? []);
+    return commands.length === 0 ? [] : [{ op: 'nftables.batch', netns, commands }];
+  });
+}
+
+function missing(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
+  const tables = wanted.filter((command) => command.command === 'table.add');
+  const own = there.filter(({ family, table, name, object }) =>
+    tables.some((each) => each.family === family && each.name === (object === 'table' ? name : table)),
+  );
+  if (!sameStructure(wanted, own)) {
+    return [...tables, ...tables.map((table): NftCommand => ({ ...table, command: 'table.delete' })), ...wanted];
+  }
+  const elements = new Set(own.filter(({ object }) => object === 'element').map(elementKey));
+  return wanted.filter(
+    (command) =>
+      command.command === 'element.add' &&
+      !command.elements.every((element) => elements.has(elementKey({ ...command, ...element }))),
+  );
+}
+
+/** Tables, chains, sets and rules: as many of each as planned, in the same order, under the same names. */
+function sameStructure(wanted: readonly NftCommand[], there: readonly NftObject[]): boolean {
+  const planned = wanted.map(describeCommand).filter((text) => text !== undefined);
+  const found = there.filter(({ object }) => object !== 'element').map(describeObject);
+  return planned.length === found.length && sorted(planned) === sorted(found);
+}
+
+function describeCommand(command: NftCommand): string | undefined {
+  switch (command.command) {
+    case 'table.add':
+      return `table ${command.name}`;
+    case 'chain.add':
+      return `chain ${command.name}`;
+    case 'set.add':
+      return `set ${command.name}`;
+    case 'rule.add':
+      return `rule ${command.chain} ${command.comment ?? ''}`;
+    default:
+      return undefined;
+  }
+}
+
+function describeObject(object: NftObject): string {
+  return object.object === 'rule' ? `rule ${object.chain} ${object.comment ?? ''}` : `${object.object} ${object.name}`;
+}
+
+function elementKey(element: Record<string, unknown>): string {
+  return `${element.set} ${element.key} ${element.data ?? ''}`;
+}
+
+const sorted = (texts: string[]) => texts.sort().join('\n');
