@@ -1,0 +1,145 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Kernel } from '../kernel/kernel.js';
+import { checkConfig, renderConfig } from './config.js';
+import { DnsmasqError } from './error.js';
+import { readIfThere, writeIfChanged } from './files.js';
+import { type Lease, withoutLeases } from './lease.js';
+import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
+import {
+  CONFIG_OPTION,
+  type Found,
+  findAllDnsmasqs,
+  findDnsmasq,
+  findProgram,
+  type ProcessIdentity,
+  signal,
+  stopProcess,
+} from './process.js';
+import { releaseLeases } from './release.js';
+import type { DnsmasqConfig } from './types.js';
+import { findAccount } from './user.js';
+
+/** What dnsmasq needs of the kernel. */
+export type DnsmasqKernel = Pick<Kernel, 'run' | 'sendDatagram'>;
+
+/** dnsmasq goes to the background within milliseconds, or fails. */
+const START_TIMEOUT = 30_000;
+
+/** One network's dnsmasq: its files and its process. Calls must not overlap; the supervisor sees to that. */
+export class DnsmasqInstance {
+  /** Whether the process is known to have read the files as they are. */
+  #inStep = false;
+
+  constructor(
+    private readonly kernel: DnsmasqKernel,
+    readonly network: string,
+    private readonly paths: RuntimePaths,
+  ) {}
+
+  /**
+   * Makes files and process match the wish, and touches nothing that matches already. New reservations reach a running
+   * dnsmasq by SIGHUP; a new configuration restarts it, if `restart`.
+   * @returns the process, or `undefined` if the wish needs none
+   * @throws ValidationError, MissingProgramError, DnsmasqError
+   */
+  async apply(wish: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+    if (!wish.provideDhcp && !wish.provideDns) {
+      checkConfig(wish);
+      await this.stop(wish.netns);
+      return undefined;
+    }
+    const account = await findAccount();
+    const rendered = renderConfig(wish, this.paths, account);
+    const program = await findProgram();
+    await makeRuntimeFolder(this.paths, account.gid);
+    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, account.gid);
+    const newNames = await writeIfChanged(this.paths.names, rendered.names, account.gid);
+    if (newHosts || newNames) this.#inStep = false;
+    const running = await findDnsmasq(this.paths, wish.netns);
+    const file = configFile(this.paths, rendered.config);
+    if (running !== undefined && (running.config === file || !restart)) {
+      // Whoever wrote the files may have died before it could say so: the first time always sends the signal.
+      if (!this.#inStep) this.#inStep = await signal(running, 'SIGHUP');
+      if (this.#inStep) return running;
+    }
+    await writeIfChanged(file, rendered.config, account.gid);
+    return this.#launch(program, file, wish);
+  }
+
+  async #launch(program: string, file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
+    for (const old of await findAllDnsmasqs(this.paths, wish.netns)) await stopProcess(old);
+    await this.#removeConfigs((each) => each !== file);
+    await this.#forget((lease) => !isReserved(lease, wish));
+    const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
+      netns: wish.netns,
+      timeout: START_TIMEOUT,
+    });
+    // Another process may have been here at the same time: the one in the pid file stays.
+    const [first, ...others] = await findAllDnsmasqs(this.paths, wish.netns);
+    for (const other of others) await stopProcess(other);
+    if (first === undefined || first.config !== file)
+      throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
+    this.#inStep = true;
+    return first;
+  }
+
+  /** Frees the leases that nobody has a reservation for. */
+  async releaseStale(wish: DnsmasqConfig): Promise<void> {
+    await this.release(wish, (lease) => !isReserved(lease, wish));
+  }
+
+  /** Frees leases; resolves when they are gone. Without a running dnsmasq they are taken out of its file. */
+  async release(server: { netns: string; gateway: string }, wanted: (lease: Lease) => boolean): Promise<void> {
+    if ((await this.find(server.netns)) === undefined) return this.#forget(wanted);
+    const { netns, gateway } = server;
+    await releaseLeases(this.kernel, { network: this.network, netns, gateway, leaseFile: this.paths.leases }, wanted);
+  }
+
+  find(netns: string): Promise<Found | undefined> {
+    return findDnsmasq(this.paths, netns);
+  }
+
+  /** Whether another process has stopped it for good. */
+  async isWithdrawn(): Promise<boolean> {
+    return (await this.#configs()).length === 0;
+  }
+
+  /** Ends dnsmasq and removes its files, leases included. Nothing there is success. */
+  async stop(netns: string): Promise<void> {
+    // The configuration goes first: that tells the watchers of other processes not to start it again.
+    await this.#removeConfigs(() => true);
+    for (const found of await findAllDnsmasqs(this.paths, netns)) await stopProcess(found);
+    await removeRuntimeFolder(this.paths);
+    this.#inStep = false;
+  }
+
+  async #forget(unwanted: (lease: Lease) => boolean): Promise<void> {
+    const text = await readIfThere(this.paths.leases);
+    if (text === undefined) return;
+    const { gid } = await findAccount();
+    await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), gid);
+  }
+
+  async #configs(): Promise<string[]> {
+    const names = await readdir(this.paths.folder).catch(() => []);
+    return names.map((name) => path.join(this.paths.folder, name)).filter((file) => isConfigFile(this.paths, file));
+  }
+
+  async #removeConfigs(unwanted: (file: string) => boolean): Promise<void> {
+    for (const file of (await this.#configs()).filter(unwanted)) await rm(file, { force: true });
+  }
+}
+
+function isReserved(lease: Lease, { reservations }: DnsmasqConfig): boolean {
+  return reservations.some(({ mac, address }) => mac.toLowerCase() === lease.mac && address === lease.address);
+}
+
+/** dnsmasq's own sentence: `dnsmasq: failed to create listening socket for 172.16.0.1: …`. */
+function reason(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim().replace(/^dnsmasq: /, ''))
+    .filter(Boolean);
+  return lines.at(-1) ?? 'it ended at once without saying why';
+}
