@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -30,6 +31,8 @@ struct NetlinkOperation {
   /// Reads one answer of a query; null for what only writes. A null value is left out of a dump's list.
   Value (*decode)(const Message& message) = nullptr;
   Sending sending = Sending::joined;
+  /// What one of several messages does, for the error that says it failed; null where the operation's name says it all.
+  std::string (*describe)(const Map& arguments, std::size_t message) = nullptr;
 };
 
 /// An operation that is system calls of a thread, most often inside the namespace.

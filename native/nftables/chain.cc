@@ -25,11 +25,13 @@ const Words policies{{"accept", NF_ACCEPT}, {"drop", NF_DROP}};
 
 /// Hooks are numbered by family.
 const Words& hookNumbers(std::uint8_t family) {
-  static const Words inet{{"prerouting", NF_INET_PRE_ROUTING}, {"input", NF_INET_LOCAL_IN},
-                          {"forward", NF_INET_FORWARD},        {"output", NF_INET_LOCAL_OUT},
+  static const Words inet{{"prerouting", NF_INET_PRE_ROUTING},   {"input", NF_INET_LOCAL_IN},
+                          {"forward", NF_INET_FORWARD},          {"output", NF_INET_LOCAL_OUT},
                           {"postrouting", NF_INET_POST_ROUTING}, {"ingress", NF_INET_INGRESS}};
-  static const Words bridge{{"prerouting", NF_BR_PRE_ROUTING}, {"input", NF_BR_LOCAL_IN},
-                            {"forward", NF_BR_FORWARD},        {"output", NF_BR_LOCAL_OUT},
+  static const Words bridge{{"prerouting", NF_BR_PRE_ROUTING},
+                            {"input", NF_BR_LOCAL_IN},
+                            {"forward", NF_BR_FORWARD},
+                            {"output", NF_BR_LOCAL_OUT},
                             {"postrouting", NF_BR_POST_ROUTING}};
   static const Words arp{{"input", NF_ARP_IN}, {"output", NF_ARP_OUT}, {"forward", NF_ARP_FORWARD}};
   static const Words netdev{{"ingress", NF_NETDEV_INGRESS}, {"egress", NF_NETDEV_EGRESS}};

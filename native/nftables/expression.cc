@@ -58,6 +58,22 @@ void encodeExpression(const Map& expression, Encoder& to) {
   encodeData(*kind, expression, to);
 }
 
+/// Leaves out the upper ends that say nothing.
+Map withoutRepeats(const Map& expression, const std::vector<RegisterRange>& ranges) {
+  Map kept;
+  for (const Entry& entry : expression.entries()) {
+    const auto range = std::ranges::find(ranges, entry.key, &RegisterRange::upper);
+    const Value* lower = range == ranges.end() ? nullptr : given(expression, range->lower);
+    const auto* first = lower == nullptr ? nullptr : lower->as<std::int64_t>();
+    const auto* last = entry.value.as<std::int64_t>();
+    const bool repeats = first != nullptr && last != nullptr && *first == *last;
+    if (!repeats) {
+      kept.set(entry.key, entry.value);
+    }
+  }
+  return kept;
+}
+
 Map decodeExpression(Span element) {
   const Value name = text(31)->decode(findAttribute(element, NFTA_EXPR_NAME).value_or(Span()));
   const Span data = findAttribute(element, NFTA_EXPR_DATA).value_or(Span());
@@ -75,7 +91,7 @@ Map decodeExpression(Span element) {
       }
     }
   }
-  return expression;
+  return kind->ranges.empty() ? expression : withoutRepeats(expression, kind->ranges);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "schema/codec.h"
 #include "schema/schema.h"
@@ -13,14 +14,21 @@ struct FlagBits {
   Words bits = {};
 };
 
-/// A kind of rule expression, with the attributes of its NFTA_EXPR_DATA. To add one: a file in expression/ and a line in
-/// expression/kinds.cc.
+/// Two properties of which the kernel reports the upper even where it was left out, then the same as the lower.
+struct RegisterRange {
+  std::string_view lower;
+  std::string_view upper;
+};
+
+/// A kind of rule expression, with the attributes of its NFTA_EXPR_DATA. To add one: a file in expression/ and a line
+/// in expression/kinds.cc.
 struct ExpressionKind {
   /// In commands, and in the kernel.
   std::string_view name;
   std::string_view kernelName;
   const Schema& attributes;
   FlagBits flags = {};
+  std::vector<RegisterRange> ranges = {};
   /// What no attribute can say alone. @throws ValidationError
   void (*check)(const Map& expression, const Path& path) = nullptr;
 };

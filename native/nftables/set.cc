@@ -10,14 +10,20 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"table", NFTA_SET_TABLE, nftName(), Presence::required},
-                            {"name", NFTA_SET_NAME, nftName(), Presence::required},
-                            {"handle", NFTA_SET_HANDLE, be64(), Presence::reported},
-                            {"timeout", NFTA_SET_TIMEOUT, be64()},
-                        },
-                        {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN,
-                         NFTA_SET_POLICY, NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA}};
+// Newer than the headers: the name of the implementation that was chosen, and how many elements there are.
+constexpr std::uint16_t implementation = 19;
+constexpr std::uint16_t elementCount = 20;
+
+const Schema attributes{
+    {
+        {"table", NFTA_SET_TABLE, nftName(), Presence::required},
+        {"name", NFTA_SET_NAME, nftName(), Presence::required},
+        {"handle", NFTA_SET_HANDLE, be64(), Presence::reported},
+        {"timeout", NFTA_SET_TIMEOUT, be64()},
+        {"elementCount", elementCount, be32(), Presence::reported},
+    },
+    {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY,
+     NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, implementation}};
 
 constexpr std::array<std::string_view, 8> others{"command",  "family",   "exclusive", "keyType",
                                                  "dataType", "interval", "constant",  "size"};

@@ -15,26 +15,16 @@ namespace {
 using Form = BasicType::Form;
 
 constexpr std::array<BasicType, 21> basicTypes{{
-    {"nf_proto", 2, 1, Form::number, true},
-    {"ipv4_addr", 7, 4, Form::address4},
-    {"ipv6_addr", 8, 16, Form::address6},
-    {"ether_addr", 9, 6, Form::mac},
-    {"ether_type", 10, 2, Form::number},
-    {"inet_proto", 12, 1, Form::number},
-    {"inet_service", 13, 2, Form::number},
-    {"icmp_type", 14, 1, Form::number},
-    {"mark", 19, 4, Form::number, true},
-    {"iface_index", 20, 4, Form::number, true},
-    {"iface_type", 21, 2, Form::number, true},
-    {"uid", 24, 4, Form::number, true},
-    {"gid", 25, 4, Form::number, true},
-    {"ct_state", 26, 4, Form::number, true},
-    {"ct_dir", 27, 1, Form::number, true},
-    {"ct_status", 28, 4, Form::number, true},
-    {"icmpv6_type", 29, 1, Form::number},
-    {"pkt_type", 31, 1, Form::number, true},
-    {"devgroup", 35, 4, Form::number, true},
-    {"fib_addrtype", 38, 4, Form::number, true},
+    {"nf_proto", 2, 1, Form::number, true},    {"ipv4_addr", 7, 4, Form::address4},
+    {"ipv6_addr", 8, 16, Form::address6},      {"ether_addr", 9, 6, Form::mac},
+    {"ether_type", 10, 2, Form::number},       {"inet_proto", 12, 1, Form::number},
+    {"inet_service", 13, 2, Form::number},     {"icmp_type", 14, 1, Form::number},
+    {"mark", 19, 4, Form::number, true},       {"iface_index", 20, 4, Form::number, true},
+    {"iface_type", 21, 2, Form::number, true}, {"uid", 24, 4, Form::number, true},
+    {"gid", 25, 4, Form::number, true},        {"ct_state", 26, 4, Form::number, true},
+    {"ct_dir", 27, 1, Form::number, true},     {"ct_status", 28, 4, Form::number, true},
+    {"icmpv6_type", 29, 1, Form::number},      {"pkt_type", 31, 1, Form::number, true},
+    {"devgroup", 35, 4, Form::number, true},   {"fib_addrtype", 38, 4, Form::number, true},
     {"ifname", 41, IFNAMSIZ, Form::name},
 }};
 
@@ -210,8 +200,7 @@ Bytes NftType::encode(const Value& value, Path& path, Use use) const {
 }
 
 Value NftType::decode(Span bytes, Use use) const {
-  // The kernel keeps keys in whole registers and may report the padding.
-  if (bytes.size() < size()) {
+  if (parts_.empty() || bytes.size() < size()) {
     return Bytes(bytes.begin(), bytes.end());
   }
   if (!isConcatenation()) {

@@ -26,6 +26,8 @@ struct BasicType {
 /// The type of a set's keys or a map's data: one basic type, or several joined by ` . `.
 class NftType {
  public:
+  /// A type that is not known here, whose values are bytes; only for decoding.
+  NftType() = default;
   /// @throws ValidationError
   static NftType parse(const Value& text, const Path& path);
   /// From what the kernel keeps; empty if it is none of the types known here.

@@ -5,8 +5,8 @@
 namespace vethwork {
 namespace {
 
-const Words operators{{"eq", NFT_CMP_EQ}, {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
-                      {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT}, {"gte", NFT_CMP_GTE}};
+const Words operators{{"eq", NFT_CMP_EQ},   {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
+                      {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT},   {"gte", NFT_CMP_GTE}};
 
 const Schema attributes{{
     {"register", NFTA_CMP_SREG, nftRegister(), Presence::required},

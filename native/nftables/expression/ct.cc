@@ -5,10 +5,17 @@
 namespace vethwork {
 namespace {
 
-const Words keys{{"state", NFT_CT_STATE},     {"direction", NFT_CT_DIRECTION},   {"status", NFT_CT_STATUS},
-                 {"mark", NFT_CT_MARK},       {"l3proto", NFT_CT_L3PROTOCOL},    {"source", NFT_CT_SRC},
-                 {"destination", NFT_CT_DST}, {"protocol", NFT_CT_PROTOCOL},     {"sourcePort", NFT_CT_PROTO_SRC},
-                 {"destinationPort", NFT_CT_PROTO_DST}, {"zone", NFT_CT_ZONE}};
+const Words keys{{"state", NFT_CT_STATE},
+                 {"direction", NFT_CT_DIRECTION},
+                 {"status", NFT_CT_STATUS},
+                 {"mark", NFT_CT_MARK},
+                 {"l3proto", NFT_CT_L3PROTOCOL},
+                 {"source", NFT_CT_SRC},
+                 {"destination", NFT_CT_DST},
+                 {"protocol", NFT_CT_PROTOCOL},
+                 {"sourcePort", NFT_CT_PROTO_SRC},
+                 {"destinationPort", NFT_CT_PROTO_DST},
+                 {"zone", NFT_CT_ZONE}};
 
 const Words directions{{"original", 0}, {"reply", 1}};
 

@@ -21,6 +21,7 @@ const ExpressionKind masqueradeExpression{.name = "masquerade",
                                           .flags = {NFTA_MASQ_FLAGS,
                                                     {{"random", NF_NAT_RANGE_PROTO_RANDOM},
                                                      {"fullyRandom", NF_NAT_RANGE_PROTO_RANDOM_FULLY},
-                                                     {"persistent", NF_NAT_RANGE_PERSISTENT}}}};
+                                                     {"persistent", NF_NAT_RANGE_PERSISTENT}}},
+                                          .ranges = {{"portRegister", "portMaxRegister"}}};
 
 }  // namespace vethwork

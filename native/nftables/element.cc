@@ -1,0 +1,175 @@
+#include "nftables/element.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+
+#include "nftables/data.h"
+#include "nftables/message.h"
+#include "nftables/objects.h"
+
+namespace vethwork {
+namespace {
+
+/// The elements of a message are within one attribute, which is to stay below 64 KiB with the last element.
+constexpr std::size_t maximumList = 48 << 10;
+
+const Schema list{{"table", NFTA_SET_ELEM_LIST_TABLE, nftName(), Presence::required},
+                  {"set", NFTA_SET_ELEM_LIST_SET, nftName(), Presence::required}};
+
+constexpr std::array<std::string_view, 7> listOthers{"command", "family",   "exclusive", "elements",
+                                                     "keyType", "dataType", "interval"};
+
+/// What an element has beside its key and data.
+const Schema attributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()}};
+
+constexpr std::array<std::string_view, 4> elementOthers{"key", "keyEnd", "data", "verdict"};
+
+enum class Purpose { add, remove };
+
+void encodeData(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
+  const Value* data = given(element, "data");
+  const Value* verdict = given(element, "verdict");
+  if (data != nullptr) {
+    const auto scope = to.path.at("data");
+    if (!types.data) {
+      to.path.reject(*data, types.isVerdictMap ? "no data: the map holds verdicts" : "no data: the set is not a map");
+    }
+    putNftData(NFTA_SET_ELEM_DATA, types.data->encode(*data, to.path), to);
+  } else if (types.data && purpose == Purpose::add) {
+    const auto scope = to.path.at("data");
+    to.path.reject(Value(), "a value of type " + types.data->name());
+  }
+  const auto scope = to.path.at("verdict");
+  if (verdict != nullptr && !types.isVerdictMap) {
+    to.path.reject(*verdict, "no verdict: this is no verdict map");
+  }
+  if (types.isVerdictMap && (verdict != nullptr || purpose == Purpose::add)) {
+    nftVerdict()->encode(verdict == nullptr ? Value() : *verdict, NFTA_SET_ELEM_DATA, to);
+  }
+}
+
+/// The number after this one, big endian; false if there is none.
+bool increment(Bytes& number) {
+  for (auto byte = number.rbegin(); byte != number.rend(); ++byte) {
+    if (++*byte != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Part by part, no end lies before its start.
+bool isInterval(const NftType& type, Span first, Span last) {
+  for (const BasicType* part : type.parts()) {
+    if (std::ranges::lexicographical_compare(last.first(part->size), first.first(part->size))) {
+      return false;
+    }
+    const std::size_t step = std::min(paddedSize(*part), first.size());
+    first = first.subspan(step);
+    last = last.subspan(step);
+  }
+  return true;
+}
+
+/// An interval of a key that is not a concatenation is two elements: the first key, and the one after the last.
+void encodeEnd(Bytes last, Encoder& to) {
+  if (!increment(last)) {
+    return;  // open: the interval reaches to the end of what there is
+  }
+  const auto nest = to.batch.nest(NFTA_LIST_ELEM);
+  putNftData(NFTA_SET_ELEM_KEY, last, to);
+  to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+}
+
+void encodeElement(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
+  Bytes key;
+  {
+    const auto scope = to.path.at("key");
+    key = types.key.encode(member(element, "key"), to.path, types.use());
+  }
+  Bytes last = key;
+  const Value* end = given(element, "keyEnd");
+  if (end != nullptr) {
+    const auto scope = to.path.at("keyEnd");
+    if (!types.isInterval) {
+      to.path.reject(*end, "no end: the set has no intervals");
+    }
+    last = types.key.encode(*end, to.path, types.use());
+    if (!isInterval(types.key, key, last)) {
+      to.path.reject(*end, "an end that is not below the key");
+    }
+  }
+  {
+    const auto nest = to.batch.nest(NFTA_LIST_ELEM);
+    putNftData(NFTA_SET_ELEM_KEY, key, to);
+    if (end != nullptr && types.key.isConcatenation()) {
+      putNftData(NFTA_SET_ELEM_KEY_END, last, to);
+    }
+    encodeData(element, types, purpose, to);
+    attributes.encode(element, to, elementOthers);
+  }
+  if (types.isInterval && !types.key.isConcatenation()) {
+    encodeEnd(std::move(last), to);
+  }
+}
+
+void encodeElements(const Map& command, Purpose purpose, Encoder& to) {
+  const bool adding = purpose == Purpose::add;
+  const std::uint8_t message = adding ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM;
+  const std::uint16_t flags = adding ? NLM_F_CREATE | exclusiveFlag(command, to.path) : 0;
+  const ElementTypes types = ElementTypes::parse(command, to.path);
+  const Value& value = member(command, "elements");
+  const auto* elements = value.as<List>();
+  if (elements == nullptr || elements->empty()) {
+    const auto scope = to.path.at("elements");
+    to.path.reject(value, "a list of elements that is not empty");
+  }
+  for (std::size_t position = 0; position < elements->size();) {
+    beginNft(command, message, flags, to);
+    list.encode(command, to, listOthers);
+    const auto scope = to.path.at("elements");
+    const auto nest = to.batch.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+    const std::size_t start = to.batch.bytes().size();
+    for (; position < elements->size() && to.batch.bytes().size() - start < maximumList; ++position) {
+      const std::string label = listLabel(position);
+      const auto entry = to.path.at(label);
+      encodeElement(object((*elements)[position], to.path), types, purpose, to);
+    }
+  }
+}
+
+void encodeAdd(const Map& command, Encoder& to) { encodeElements(command, Purpose::add, to); }
+
+void encodeDelete(const Map& command, Encoder& to) { encodeElements(command, Purpose::remove, to); }
+
+}  // namespace
+
+ElementTypes ElementTypes::parse(const Map& set, Path& path) {
+  ElementTypes types;
+  {
+    const auto scope = path.at("keyType");
+    types.key = NftType::parse(member(set, "keyType"), path);
+  }
+  if (const Value* data = given(set, "dataType")) {
+    const auto scope = path.at("dataType");
+    const auto* name = data->as<std::string>();
+    types.isVerdictMap = name != nullptr && *name == "verdict";
+    if (!types.isVerdictMap) {
+      types.data = NftType::parse(*data, path);
+    }
+  }
+  if (const Value* interval = given(set, "interval")) {
+    const auto scope = path.at("interval");
+    types.isInterval = boolean(*interval, path);
+  }
+  return types;
+}
+
+CommandKinds elementCommands() {
+  static constexpr std::array<CommandKind, 2> kinds{{{"element.add", encodeAdd}, {"element.delete", encodeDelete}}};
+  return kinds;
+}
+
+}  // namespace vethwork

@@ -1,0 +1,34 @@
+#include <linux/netlink.h>
+
+#include <array>
+
+#include "netlink/exchange.h"
+#include "netlink/socket.h"
+#include "nftables/batch.h"
+#include "nftables/list.h"
+#include "nftables/nftables.h"
+
+namespace vethwork {
+namespace {
+
+/// Several dumps that belong together, so it has a socket of its own.
+Value list(const Map& arguments, Worker&) {
+  Socket socket(NETLINK_NETFILTER);
+  Exchange exchange(socket);
+  return listRuleset(arguments, exchange);
+}
+
+}  // namespace
+
+OperationKinds nftablesOperations() {
+  static const std::array<OperationKind, 2> kinds{{
+      {"nftables.batch", NetlinkOperation{.protocol = NETLINK_NETFILTER,
+                                          .encode = encodeBatch,
+                                          .sending = NetlinkOperation::Sending::atomic,
+                                          .describe = describeBatchMessage}},
+      {"nftables.list", DirectOperation{.check = checkList, .run = list}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork
