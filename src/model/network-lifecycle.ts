@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { CapacityError, ConflictError, NotFoundError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { releaseVni, reserveVni } from '../ipam/vni.js';
@@ -6,6 +6,7 @@ import { planNetwork, planNetworkRemoval } from '../plan/network.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
+import { localMac } from './mac.js';
 import { membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
 import { keys, type NetworkRecord } from './records.js';
@@ -197,11 +198,4 @@ async function releaseNetwork(transaction: Transaction, context: Context, uuid: 
   }
   await releaseVni(transaction, uuid, record.vni);
   transaction.delete(keys.network(uuid));
-}
-
-/** A random MAC of our own: unicast, locally administered. */
-export function localMac(): string {
-  const bytes = randomBytes(6);
-  bytes.writeUInt8((bytes.readUInt8(0) & 0xfc) | 0x02, 0);
-  return (bytes.toString('hex').match(/../g) ?? []).join(':');
 }

@@ -30,6 +30,11 @@ export class Reaper {
     if (errors.length > 0) throw new AggregateError(errors, 'links that are out of service could not be deleted');
   }
 
+  /** Resolves when nothing is under way, whether it succeeded or not. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   async #run(): Promise<void> {
     while (this.#wanted) {
       this.#wanted = false;

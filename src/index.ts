@@ -1,0 +1,5 @@
+export * from './errors.js';
+export type { NamespaceRef } from './kernel/namespace.js';
+export { openHost } from './model/open-host.js';
+export type * from './model/types.js';
+export type { Json } from './store/store.js';

@@ -1,0 +1,111 @@
+import { ConflictError } from '../errors.js';
+import { planHostRemoval } from '../plan/host.js';
+import { transact } from '../store/transaction.js';
+import type { Context } from './context.js';
+import { InterfaceHandle } from './interface.js';
+import { NetworkHandle } from './network.js';
+import { createNetwork } from './network-lifecycle.js';
+import { parseReconcileOptions } from './options.js';
+import { adoptAll, reconcile } from './reconcile.js';
+import { interfaceInfo, keys, networkInfo } from './records.js';
+import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
+import type { CreateNetworkOptions, Host, HostInfo, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
+
+/** @see Host */
+export class HostHandle implements Host {
+  readonly #context: Context;
+  readonly #closing = new AbortController();
+  readonly #adoption: Promise<void>;
+  #info: HostInfo;
+
+  private constructor(context: Context, info: HostInfo) {
+    this.#context = context;
+    this.#info = info;
+    this.#adoption = adoptAll(context, this.#closing.signal);
+  }
+
+  static async of(context: Context): Promise<HostHandle> {
+    return new HostHandle(context, await describeHost(context));
+  }
+
+  get info(): HostInfo {
+    return this.#info;
+  }
+
+  async refresh(): Promise<HostInfo> {
+    this.#info = await describeHost(this.#context);
+    return this.#info;
+  }
+
+  async createNetwork(options: CreateNetworkOptions): Promise<Network> {
+    return new NetworkHandle(this.#context, await createNetwork(this.#context, options));
+  }
+
+  async getNetwork(idOrName: string): Promise<Network> {
+    return new NetworkHandle(this.#context, await findNetwork(this.#context, idOrName));
+  }
+
+  async listNetworks(): Promise<NetworkInfo[]> {
+    return (await readNetworks(this.#context)).map(networkInfo);
+  }
+
+  async getInterface(idOrDevice: string): Promise<Interface> {
+    return new InterfaceHandle(this.#context, await findInterface(this.#context, idOrDevice));
+  }
+
+  async listInterfaces(): Promise<InterfaceInfo[]> {
+    return (await readInterfaces(this.#context)).map(interfaceInfo);
+  }
+
+  async reconcile(options?: { dryRun?: boolean }): Promise<string[]> {
+    return reconcile(this.#context, parseReconcileOptions(options));
+  }
+
+  drained(): Promise<void> {
+    return this.#context.reaper.drained();
+  }
+
+  async teardown(): Promise<void> {
+    const { kernel, store, host } = this.#context;
+    await transact(store, async (transaction) => {
+      const networks = await transaction.list(keys.networks);
+      if (networks.length > 0) {
+        throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);
+      }
+    });
+    const errors = await kernel.teardown(planHostRemoval(host));
+    if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
+    await transact(store, async (transaction) => transaction.delete(keys.host));
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    const { dhcp, reaper, kernel, store } = this.#context;
+    this.#closing.abort();
+    await this.#adoption;
+    await dhcp.close();
+    await reaper.idle();
+    await kernel.close();
+    await store.close();
+  }
+}
+
+async function describeHost(context: Context): Promise<HostInfo> {
+  const { store, settings, host, facts, floating } = context;
+  const [networks, interfaces, usage] = await Promise.all([
+    store.list(keys.networks),
+    store.list(keys.interfaces),
+    transact(store, (transaction) => floating.usage(transaction)),
+  ]);
+  return {
+    egressBridge: host.egressBridge.name,
+    floatingNetwork: host.floatingNetwork,
+    floatingAddress: host.floatingAddress,
+    egressNic: host.egressNic,
+    meshNic: settings.meshNic,
+    mtu: facts.mtu,
+    networks: networks.length,
+    interfaces: interfaces.length,
+    floatingAddresses: usage,
+  };
+}

@@ -1,0 +1,109 @@
+import { KernelError } from '../errors.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Operation, OperationName } from '../kernel/operation.js';
+import type { Actual, ActualNamespace } from '../plan/actual.js';
+
+/** What has to be read to tell whether an operation holds. */
+const READS = {
+  'link.add': 'link.list',
+  'link.set': 'link.list',
+  'tap.add': 'link.list',
+  'address.add': 'address.list',
+  'route.add': 'route.list',
+  'rule.add': 'rule.list',
+  'neighbour.add': 'neighbour.list',
+  'nftables.batch': 'nftables.list',
+} as const satisfies Partial<Record<OperationName, string>>;
+
+type Read = (typeof READS)[keyof typeof READS];
+
+/** How the kernel says that a namespace is not there, or is none. */
+const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR']);
+
+/** Looks at the kernel, reading each thing once. */
+export class Observer {
+  readonly #kernel: Kernel;
+  readonly #seen = new Map<NamespaceRef | undefined, Map<string, Promise<unknown>>>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Everything that a plan touches. */
+  async look(plan: readonly Operation[]): Promise<Actual> {
+    const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
+    for (const operation of plan) {
+      const netns = operation.op.startsWith('namespace.') ? undefined : (operation as { netns?: NamespaceRef }).netns;
+      byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
+    }
+    const actual: Actual = new Map();
+    for (const [netns, operations] of byNamespace) {
+      if (!(await this.#exists(netns))) continue;
+      actual.set(netns, await this.#lookInto(netns, operations));
+    }
+    return actual;
+  }
+
+  async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
+    const reads = new Set(operations.map(({ op }) => (READS as Partial<Record<OperationName, Read>>)[op]));
+    const list = <Item>(read: Read): Promise<Item[]> =>
+      reads.has(read)
+        ? (this.#once(netns, read, () => this.#kernel.query(read, { netns })) as Promise<Item[]>)
+        : Promise.resolve([]);
+    const keys = operations.flatMap((operation) => (operation.op === 'sysctl.set' ? [operation.key] : []));
+    const [links, addresses, routes, rules, neighbours, nft, sysctls] = await Promise.all([
+      list<ActualNamespace['links'] extends Map<number, infer L> ? L : never>('link.list'),
+      list<ActualNamespace['addresses'][number]>('address.list'),
+      list<ActualNamespace['routes'][number]>('route.list'),
+      list<ActualNamespace['rules'][number]>('rule.list'),
+      list<ActualNamespace['neighbours'][number]>('neighbour.list'),
+      list<ActualNamespace['nft'][number]>('nftables.list'),
+      Promise.all(keys.map(async (key) => [key, await this.#sysctl(netns, key)] as const)),
+    ]);
+    return {
+      links: new Map(links.map((link) => [link.index, link])),
+      addresses,
+      routes,
+      rules,
+      neighbours,
+      nft,
+      sysctls: new Map(sysctls.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
+    };
+  }
+
+  async #exists(netns: NamespaceRef | undefined): Promise<boolean> {
+    if (netns === undefined) return true;
+    return this.#once(netns, 'exists', async () => {
+      try {
+        await this.#kernel.query('namespace.get', { netns });
+        return true;
+      } catch (error) {
+        if (error instanceof KernelError && ABSENT.has(error.code)) return false;
+        throw error;
+      }
+    });
+  }
+
+  /** Undefined where there is none, as for the settings of a link that is gone. */
+  #sysctl(netns: NamespaceRef | undefined, key: string): Promise<string | undefined> {
+    return this.#once(netns, key, async () => {
+      try {
+        return (await this.#kernel.query('sysctl.get', { netns, key })).trim();
+      } catch (error) {
+        if (error instanceof KernelError && error.code === 'ENOENT') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  #once<Result>(netns: NamespaceRef | undefined, what: string, read: () => Promise<Result>): Promise<Result> {
+    const seen = this.#seen.get(netns) ?? new Map<string, Promise<unknown>>();
+    this.#seen.set(netns, seen);
+    const known = seen.get(what) as Promise<Result> | undefined;
+    if (known !== undefined) return known;
+    const result = read();
+    seen.set(what, result);
+    return result;
+  }
+}

@@ -1,0 +1,119 @@
+import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
+import { ConflictError, KernelError, ValidationError } from '../errors.js';
+import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
+import { parseNetblock } from '../ipam/netblock.js';
+import { openKernel } from '../kernel/index.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { planHostRemoval } from '../plan/host.js';
+import { egressBridgeName } from '../plan/names.js';
+import { reap } from '../plan/retire.js';
+import { openLmdbStore } from '../store/lmdb.js';
+import type { Store } from '../store/store.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import type { Context } from './context.js';
+import { Dhcp } from './dhcp.js';
+import { type Facts, lookAtNics } from './facts.js';
+import { HostHandle } from './host.js';
+import { Locks } from './lock.js';
+import { localMac } from './mac.js';
+import { parseHostOptions, type Settings } from './options.js';
+import { requirePrivileges } from './preflight.js';
+import { Reaper } from './reaper.js';
+import { reconcile, reconcileHost } from './reconcile.js';
+import { floatingPool, type HostRecord, keys } from './records.js';
+import type { Host, HostOptions } from './types.js';
+
+/**
+ * Opens a host: makes its egress bridge and what forwarding needs unless they are there, and repairs what is not as the
+ * store has it. Several processes may have the same host open. Close it when done; its networks keep running.
+ * @throws ValidationError, NotFoundError for a NIC that is not there, PrivilegeError, ConflictError if the state
+ * folder is that of a host with other NICs or addresses, KernelError
+ */
+export async function openHost(options: HostOptions): Promise<Host> {
+  const settings = await parseHostOptions(options);
+  await requirePrivileges('opening a host');
+  const kernel = await openKernelIn(settings);
+  try {
+    const facts = await lookAtNics(kernel, settings.netns, settings);
+    const store = await openLmdbStore(settings.state);
+    try {
+      return await openWith(settings, kernel, facts, store);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  } catch (error) {
+    await kernel.close();
+    throw error;
+  }
+}
+
+async function openKernelIn({ netns }: Settings): Promise<Kernel> {
+  try {
+    const kernel = openKernel({ home: netns });
+    if (netns !== undefined) await kernel.query('namespace.get', { netns });
+    return kernel;
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
+  }
+}
+
+async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store: Store): Promise<Host> {
+  const { record, isNew } = await transact(store, (transaction) => rememberHost(transaction, settings));
+  const supervisor = new DnsmasqSupervisor(kernel, { root: await runtimeRoot(settings.state) });
+  const context: Context = {
+    settings,
+    kernel,
+    store,
+    facts,
+    indexes: new IndexAllocator(store),
+    locks: new Locks(),
+    reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
+    dhcp: new Dhcp(supervisor, store, settings),
+    floating: floatingPool(settings.floatingNetwork),
+    host: { ...record, netns: settings.netns, egressMtu: facts.egressMtu },
+  };
+  try {
+    await reconcileHost(context, false);
+  } catch (error) {
+    if (isNew) {
+      await kernel.teardown(planHostRemoval(context.host));
+      await transact(store, async (transaction) => transaction.delete(keys.host));
+    }
+    throw error;
+  }
+  await reconcile(context, { dryRun: false });
+  return HostHandle.of(context);
+}
+
+/** The host of this state folder: the one that is remembered, or a new one. */
+async function rememberHost(
+  transaction: Transaction,
+  settings: Settings,
+): Promise<{ record: HostRecord; isNew: boolean }> {
+  const { egressNic, floatingNetwork, vxlanPort, outboundNat } = settings;
+  const known = await transaction.get<HostRecord>(keys.host);
+  if (known === undefined) {
+    const [index] = (await takeIndexes(transaction, 1)) as [number];
+    const record: HostRecord = {
+      egressNic,
+      egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
+      floatingNetwork,
+      floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
+      outboundNat,
+      vxlanPort,
+    };
+    transaction.create(keys.host, record);
+    return { record, isNew: true };
+  }
+  for (const [field, value] of Object.entries({ egressNic, floatingNetwork, vxlanPort })) {
+    const before = known[field as keyof HostRecord];
+    if (before !== value) {
+      throw new ConflictError(`${field} is ${before} in the state folder ${settings.state}, so it can't be ${value}`);
+    }
+  }
+  const record = { ...known, outboundNat };
+  if (known.outboundNat !== outboundNat) transaction.put(keys.host, record);
+  return { record, isNew: false };
+}
