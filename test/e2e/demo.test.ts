@@ -4,14 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../src/demo/index.js';
 import { checkRequirements } from '../../src/demo/requirements.js';
 import { MissingProgramError } from '../../src/errors.js';
 import { json, privileged, sh } from '../support/namespaces.js';
 
-const loader = new URL('../support/typescript.mjs', import.meta.url).href;
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+/** The command as users have it; `npm test` has built it. */
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 interface Run {
   child: ChildProcess;
@@ -20,7 +21,7 @@ interface Run {
 
 /** `vethwork demo …` as a process of its own. */
 function startDemo(args: string[], prefix: string[] = []): Run {
-  const [file, ...rest] = [...prefix, process.execPath, '--import', loader, main, 'demo', ...args] as [string];
+  const [file, ...rest] = [...prefix, process.execPath, main, 'demo', ...args] as [string];
   const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
   const result = Promise.all([exit, text(child.stdout), text(child.stderr)]).then(([code, stdout, stderr]) => ({
