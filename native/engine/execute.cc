@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -15,9 +16,41 @@ const NetlinkOperation* netlinkOperation(const Request& request) {
   return std::get_if<NetlinkOperation>(&request.kind->how);
 }
 
+const DirectOperation* directOperation(const Request& request) {
+  return std::get_if<DirectOperation>(&request.kind->how);
+}
+
 bool isJoined(const Request& request) {
   const NetlinkOperation* operation = netlinkOperation(request);
   return operation != nullptr && operation->sending == NetlinkOperation::Sending::joined;
+}
+
+/// Whether the request is system calls in its namespace that end soon, so that others can follow at once.
+bool isInside(const Request& request) {
+  const DirectOperation* operation = directOperation(request);
+  return operation != nullptr && operation->place == DirectOperation::Place::inside && !operation->waits;
+}
+
+bool isOutside(const Request& request) {
+  const DirectOperation* operation = directOperation(request);
+  return operation != nullptr && operation->place == DirectOperation::Place::outside;
+}
+
+/// Whether `later` can travel in the run that `front` starts.
+bool sharesRun(const Request& front, const Request& later) {
+  if (later.netns != front.netns) {
+    return false;
+  }
+  if (isJoined(front)) {
+    return isJoined(later) && netlinkOperation(later)->protocol == netlinkOperation(front)->protocol;
+  }
+  return isInside(front) && isInside(later);
+}
+
+void fail(const Run& run, const Result& failure) {
+  for (std::size_t index = run.first; index < run.last; ++index) {
+    run.transaction->results[index] = failure;
+  }
 }
 
 /// Opens namespaces that messages name, and keeps the descriptors until the messages are sent.
@@ -162,28 +195,32 @@ Result executeDump(const Request& request, Session& session, Worker& worker) {
   return result;
 }
 
-Result executeDirect(const DirectOperation& operation, const Request& request, const Session& session, Worker& worker) {
-  Result result;
-  if (operation.place == DirectOperation::Place::inside && session.fd() >= 0) {
-    const NamespaceEntry entry(worker.home, session.fd());
-    result.value = operation.run(request.arguments, worker);
-  } else {
-    result.value = operation.run(request.arguments, worker);
+/// System calls one after the other, with the namespace entered once for all of them.
+void executeDirect(const Run& run, const Session& session, Worker& worker) {
+  Transaction& transaction = *run.transaction;
+  const bool inside = directOperation(run.front())->place == DirectOperation::Place::inside && session.fd() >= 0;
+  const Result entered = attempt([&] {
+    std::optional<NamespaceEntry> entry;
+    if (inside) {
+      entry.emplace(worker.home, session.fd());
+    }
+    for (std::size_t index = run.first; index < run.last; ++index) {
+      const Request& request = transaction.requests[index];
+      Result& result = transaction.results[index];
+      result = attempt([&] {
+        Result done{.state = Result::State::done};
+        done.value = directOperation(request)->run(request.arguments, worker);
+        return done;
+      });
+      if (result.state == Result::State::failed && transaction.stopOnError) {
+        break;
+      }
+    }
+    return Result();
+  });
+  if (entered.state == Result::State::failed) {
+    fail(run, entered);
   }
-  result.state = Result::State::done;
-  return result;
-}
-
-Result executeAlone(const Request& request, Session& session, Worker& worker) {
-  if (const auto* direct = std::get_if<DirectOperation>(&request.kind->how)) {
-    return executeDirect(*direct, request, session, worker);
-  }
-  return executeDump(request, session, worker);
-}
-
-bool isOutside(const Request& request) {
-  const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
-  return direct != nullptr && direct->place == DirectOperation::Place::outside;
 }
 
 }  // namespace
@@ -192,12 +229,8 @@ Run nextRun(const TransactionPointer& transaction) {
   const auto& requests = transaction->requests;
   const std::size_t first = transaction->next;
   std::size_t last = first + 1;
-  if (isJoined(requests[first])) {
-    while (last < requests.size() && last - first < maximumRun && isJoined(requests[last]) &&
-           requests[last].netns == requests[first].netns &&
-           netlinkOperation(requests[last])->protocol == netlinkOperation(requests[first])->protocol) {
-      ++last;
-    }
+  while (last < requests.size() && last - first < maximumRun && sharesRun(requests[first], requests[last])) {
+    ++last;
   }
   return {transaction, first, last};
 }
@@ -219,19 +252,19 @@ void execute(std::span<const Run> runs, Session& session, Worker& worker) {
     });
     if (opened.state == Result::State::failed) {
       for (const Run& run : runs) {
-        for (std::size_t index = run.first; index < run.last; ++index) {
-          run.transaction->results[index] = opened;
-        }
+        fail(run, opened);
       }
       return;
     }
   }
   const NetlinkOperation* netlink = netlinkOperation(front);
-  if (netlink != nullptr && netlink->sending != NetlinkOperation::Sending::dump) {
-    executeJoined(runs, session, worker);
-  } else {
+  if (netlink == nullptr) {
+    executeDirect(runs.front(), session, worker);
+  } else if (netlink->sending == NetlinkOperation::Sending::dump) {
     runs.front().transaction->results[runs.front().first] =
-        attempt([&] { return executeAlone(front, session, worker); });
+        attempt([&] { return executeDump(front, session, worker); });
+  } else {
+    executeJoined(runs, session, worker);
   }
 }
 
