@@ -140,7 +140,7 @@ function resolvers(config: DnsmasqConfig): string[] {
 
 /** Without values dnsmasq leaves the option out, instead of giving its own address. */
 function option(code: number, values: readonly string[]): string {
-  return ['dhcp-option=' + code, ...values].join(',');
+  return [`dhcp-option=${code}`, ...values].join(',');
 }
 
 /** `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. */

@@ -107,20 +107,24 @@ export async function stopProcess(identity: ProcessIdentity): Promise<void> {
   }
 }
 
-/** @throws MissingProgramError */
-export async function findProgram(): Promise<string> {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
-  for (const folder of folders.filter(path.isAbsolute)) {
+/**
+ * @param folders where to look; PATH, and where Debian has it although many a PATH has not
+ * @throws MissingProgramError
+ */
+export async function findProgram(folders: readonly string[] = programFolders()): Promise<string> {
+  for (const folder of folders) {
     const file = path.join(folder, 'dnsmasq');
-    if (
-      await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
+    const executable = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (executable) return file;
   }
   throw new MissingProgramError('dnsmasq', 'dnsmasq-base');
+}
+
+function programFolders(): string[] {
+  return [...(process.env.PATH ?? '').split(':').filter(path.isAbsolute), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 }
 
 function namespacePath(netns: string): string {

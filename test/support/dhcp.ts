@@ -1,0 +1,57 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestNamespace } from './namespaces.js';
+
+/** What a DHCP client was told, by udhcpc's names: `ip`, `subnet`, `router`, `dns`, `domain`, `mtu`, `broadcast`, `serverid`, … */
+export type DhcpAnswer = Record<string, string>;
+
+const ACTION = `#!/bin/sh
+[ "$1" = bound ] || exit 0
+env > "$VETHWORK_ANSWER"
+ip address flush dev "$interface"
+ip address add "$ip/$mask" dev "$interface"
+[ -z "$router" ] || ip route replace default via "$router"
+`;
+
+/**
+ * Asks for a lease with busybox's DHCP client, and sets the address and default route it is given.
+ * @param options `quick`: give up after a second, for those who expect nothing; `args`: further arguments of udhcpc
+ * @returns what was offered and confirmed, or `undefined` without a lease
+ */
+export async function askForLease(
+  namespace: TestNamespace,
+  device: string,
+  options: { quick?: boolean; args?: string[] } = {},
+): Promise<DhcpAnswer | undefined> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'vethwork-udhcpc-'));
+  try {
+    const script = path.join(folder, 'action');
+    const answer = path.join(folder, 'answer');
+    await writeFile(script, ACTION);
+    await chmod(script, 0o755);
+    const patience = options.quick ? ['-t', '2', '-T', '1'] : ['-t', '5', '-T', '1'];
+    const wanted = ['mtu', 'broadcast', 'domain'].flatMap((name) => ['-O', name]);
+    const udhcpc = [
+      'udhcpc',
+      '-i',
+      device,
+      '-f',
+      '-n',
+      '-q',
+      '-s',
+      script,
+      ...patience,
+      ...wanted,
+      ...(options.args ?? []),
+    ];
+    const { exitCode } = await namespace.attempt('env', `VETHWORK_ANSWER=${answer}`, 'busybox', ...udhcpc);
+    if (exitCode !== 0) return undefined;
+    const lines = (await readFile(answer, 'utf8')).split('\n').filter((line) => line.includes('='));
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
