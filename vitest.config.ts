@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    // For the processes of the test files alone: scripts/test-asan.mjs.
+    env: JSON.parse(process.env.VETHWORK_TEST_ENV ?? '{}'),
     projects: [
       {
         extends: true,

@@ -16,8 +16,19 @@ async function runVitest(args) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const code = await exitCodeOf(process.execPath, [vitest, 'run', ...reporters, ...args]);
   if (!existsSync(report)) throw new StepError(`vitest ended with exit code ${code} and without a report`);
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));
-  return { code, passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  /** @type {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number,
+   *   testResults: { status: string, assertionResults: { status: string }[] }[] }} */
+  const results = JSON.parse(readFileSync(report, 'utf8'));
+  // A file that could not be loaded, or whose hook failed, has failed without a failed test.
+  const brokenFiles = results.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  ).length;
+  return {
+    code,
+    passed: results.numPassedTests,
+    failed: results.numFailedTests + brokenFiles,
+    skipped: results.numPendingTests + results.numTodoTests,
+  };
 }
 
 await runMain(async () => {
@@ -29,10 +40,10 @@ await runMain(async () => {
   const vitest = await runVitest(args);
 
   const failed = native.failed + vitest.failed;
-  // A suite that could not be loaded, or that left something behind, fails without a failed test.
   const line = `${native.passed + vitest.passed} passed, ${failed} failed, ${vitest.skipped} skipped`;
   writeFileSync(summary, `${line}\n`);
-  if (vitest.code !== 0 && failed === 0) console.error('error: vitest failed outside of a test; see above');
+  // The suites left something behind (test/global-setup.ts), or an error was thrown outside of a test.
+  if (vitest.code !== 0 && vitest.failed === 0) console.error('error: vitest failed outside of a test; see above');
   console.log(line);
   return failed > 0 || vitest.code !== 0 ? 1 : 0;
 });
