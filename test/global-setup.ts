@@ -27,7 +27,11 @@ function machine(): Map<string, Set<string>> {
     ['interface', new Set(links.map((link) => link.ifname))],
     ['namespace', new Set(entries('/run/netns'))],
     ['nft ruleset', new Set(lines('nft', 'list', 'ruleset'))],
-    ['process', new Set(lines('pgrep', '-a', '-x', 'dnsmasq|udhcpc|tcpdump'))],
+    // Not those that have ended and wait for their parent.
+    [
+      'process',
+      new Set(lines('pgrep', '-a', '-x', 'dnsmasq|udhcpc|tcpdump').filter((line) => !line.includes('<defunct>'))),
+    ],
     ['temporary file', new Set(entries(tmpdir()).filter((name) => name.startsWith('vethwork')))],
   ]);
 }
