@@ -4,7 +4,6 @@ import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { openKernel } from '../kernel/index.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { planHostRemoval } from '../plan/host.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
 import { openLmdbStore } from '../store/lmdb.js';
@@ -77,10 +76,8 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
   try {
     await reconcileHost(context, false);
   } catch (error) {
-    if (isNew) {
-      await kernel.teardown(planHostRemoval(context.host));
-      await transact(store, async (transaction) => transaction.delete(keys.host));
-    }
+    // The kernel is as before: only what was remembered is left.
+    if (isNew) await transact(store, async (transaction) => transaction.delete(keys.host));
     throw error;
   }
   await reconcile(context, { dryRun: false });
