@@ -3,10 +3,10 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "netlink/batch.h"
 #include "netlink/reader.h"
-#include "schema/codec.h"
 
 namespace vethwork {
 
@@ -16,11 +16,5 @@ void beginNetfilter(Batch& batch, std::uint8_t subsystem, std::uint8_t message, 
 
 /// A dump's or a reply's header, if the message is the one expected.
 std::optional<nfgenmsg> netfilterHeader(const Message& message, std::uint8_t subsystem, std::uint8_t expected);
-
-/// A netfilter integer of 64 bits, big endian as they all are.
-CodecPointer be64();
-
-/// Leaves out of what is decoded the number that means nothing special.
-CodecPointer unlessZero(CodecPointer codec);
 
 }  // namespace vethwork

@@ -6,6 +6,7 @@
 #include <array>
 #include <string>
 
+#include "netfilter/codec.h"
 #include "netfilter/message.h"
 #include "schema/arguments.h"
 #include "schema/schema.h"

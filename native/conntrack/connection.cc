@@ -1,0 +1,112 @@
+#include "conntrack/connection.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <array>
+#include <memory>
+
+#include "netfilter/codec.h"
+#include "netfilter/message.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+
+const Words protocols{{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP},       {"udp", IPPROTO_UDP},
+                      {"gre", IPPROTO_GRE},   {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}};
+
+const Words states{{"expected", IPS_EXPECTED},
+                   {"replied", IPS_SEEN_REPLY},
+                   {"assured", IPS_ASSURED},
+                   {"confirmed", IPS_CONFIRMED},
+                   {"sourceNat", IPS_SRC_NAT},
+                   {"destinationNat", IPS_DST_NAT},
+                   {"sourceNatDone", IPS_SRC_NAT_DONE},
+                   {"destinationNatDone", IPS_DST_NAT_DONE},
+                   {"dying", IPS_DYING},
+                   {"fixedTimeout", IPS_FIXED_TIMEOUT}};
+
+const Schema addresses{{"source", CTA_IP_V4_SRC, ipAddress()},
+                       {"destination", CTA_IP_V4_DST, ipAddress()},
+                       {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
+                       {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
+
+const Schema transport{{"protocol", CTA_PROTO_NUM, words8(protocols)},
+                       {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
+                       {"destinationPort", CTA_PROTO_DST_PORT, be16()},
+                       {"icmpId", CTA_PROTO_ICMP_ID, be16()},
+                       {"icmpType", CTA_PROTO_ICMP_TYPE, u8()},
+                       {"icmpCode", CTA_PROTO_ICMP_CODE, u8()},
+                       {"icmpId", CTA_PROTO_ICMPV6_ID, be16(), Presence::alias},
+                       {"icmpType", CTA_PROTO_ICMPV6_TYPE, u8(), Presence::alias},
+                       {"icmpCode", CTA_PROTO_ICMPV6_CODE, u8(), Presence::alias}};
+
+/// One direction of a connection; only ever read.
+class Tuple final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t, Encoder& to) const override {
+    to.path.reject(value, "nothing: this is only reported");
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    Map tuple;
+    addresses.decode(findAttribute(payload, CTA_TUPLE_IP).value_or(Span()), tuple);
+    transport.decode(findAttribute(payload, CTA_TUPLE_PROTO).value_or(Span()), tuple);
+    if (const auto zone = findAttribute(payload, CTA_TUPLE_ZONE)) {
+      tuple.set("zone", be16()->decode(*zone));
+    }
+    return tuple;
+  }
+};
+
+const Schema attributes{{
+                            {"original", CTA_TUPLE_ORIG, std::make_shared<Tuple>()},
+                            {"reply", CTA_TUPLE_REPLY, std::make_shared<Tuple>()},
+                            {"status", CTA_STATUS, wordList(states)},
+                            {"timeout", CTA_TIMEOUT, be32()},
+                            {"mark", CTA_MARK, be32()},
+                            {"zone", CTA_ZONE, be16()},
+                            {"id", CTA_ID, be32()},
+                        },
+                        {CTA_PROTOINFO, CTA_HELP, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_TUPLE_MASTER,
+                         CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
+
+}  // namespace
+
+void encodeConnectionDump(Batch& batch, std::uint8_t family) {
+  beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
+}
+
+Value decodeConnection(const Message& message) {
+  const auto header = netfilterHeader(message, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW);
+  if (!header) {
+    return {};
+  }
+  Map connection{{"family", wordOf(header->nfgen_family, families)}};
+  attributes.decode(message.attributes<nfgenmsg>(), connection);
+  return connection;
+}
+
+bool encodeForget(const Message& report, Batch& batch) {
+  const auto header = netfilterHeader(report, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW);
+  const Span reported = report.attributes<nfgenmsg>();
+  const auto tuple = findAttribute(reported, CTA_TUPLE_ORIG);
+  if (!header || !tuple || tuple->empty()) {
+    return false;
+  }
+  beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, header->nfgen_family);
+  batch.put(CTA_TUPLE_ORIG | NLA_F_NESTED, *tuple);
+  // The id keeps a connection that has the same tuple but came later.
+  for (const std::uint16_t detail : {CTA_ZONE, CTA_ID}) {
+    if (const auto payload = findAttribute(reported, detail)) {
+      batch.put(detail, *payload);
+    }
+  }
+  return true;
+}
+
+}  // namespace vethwork

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "engine/operation.h"
+
+namespace vethwork {
+
+OperationKinds conntrackOperations();
+
+}  // namespace vethwork
