@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DnsmasqError } from './error.js';
+import { exclusively } from './exclusion.js';
 import { readIfThere, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
@@ -11,6 +12,7 @@ import {
   type Found,
   findAllDnsmasqs,
   findDnsmasq,
+  findHinted,
   findProgram,
   type ProcessIdentity,
   signal,
@@ -18,7 +20,7 @@ import {
 } from './process.js';
 import { releaseLeases } from './release.js';
 import type { DnsmasqConfig } from './types.js';
-import { findAccount } from './user.js';
+import { type Account, findAccount } from './user.js';
 
 /** What dnsmasq needs of the kernel. */
 export type DnsmasqKernel = Pick<Kernel, 'run' | 'sendDatagram'>;
@@ -30,6 +32,7 @@ const START_TIMEOUT = 30_000;
 export class DnsmasqInstance {
   /** Whether the process is known to have read the files as they are. */
   #inStep = false;
+  #account: Account | undefined;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
@@ -49,39 +52,53 @@ export class DnsmasqInstance {
       await this.stop(wish.netns);
       return undefined;
     }
-    const account = await findAccount();
-    const rendered = renderConfig(wish, this.paths, account);
-    const program = await findProgram();
-    await makeRuntimeFolder(this.paths, account.gid);
-    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, account.gid);
-    const newNames = await writeIfChanged(this.paths.names, rendered.names, account.gid);
+    this.#account ??= await findAccount();
+    const { gid } = this.#account;
+    const rendered = renderConfig(wish, this.paths, this.#account);
+    if (findHinted(this.paths, wish.netns) === undefined) await findProgram();
+    await makeRuntimeFolder(this.paths, gid);
+    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, gid);
+    const newNames = await writeIfChanged(this.paths.names, rendered.names, gid);
     if (newHosts || newNames) this.#inStep = false;
-    const running = await findDnsmasq(this.paths, wish.netns);
     const file = configFile(this.paths, rendered.config);
-    if (running !== undefined && (running.config === file || !restart)) {
-      // Whoever wrote the files may have died before it could say so: the first time always sends the signal.
-      if (!this.#inStep) this.#inStep = await signal(running, 'SIGHUP');
-      if (this.#inStep) return running;
-    }
-    await writeIfChanged(file, rendered.config, account.gid);
-    return this.#launch(program, file, wish);
+    const fits = (found: Found) => found.inNamespace && (found.config === file || !restart);
+    const running = findHinted(this.paths, wish.netns);
+    if (running !== undefined && fits(running) && this.#keepInStep(running)) return running;
+    return exclusively(this.paths.folder, async () => {
+      await writeIfChanged(file, rendered.config, gid);
+      // The pid file may be lost, and another process may have started one meanwhile.
+      const all = await findAllDnsmasqs(this.paths, wish.netns);
+      const adopted = all.find((found) => fits(found) && this.#keepInStep(found));
+      for (const other of all) if (other !== adopted) await stopProcess(other);
+      if (adopted === undefined) return this.#launch(file, wish);
+      // A lost pid file is written again, or it would be searched for every time.
+      await writeIfChanged(this.paths.pid, `${adopted.pid}\n`, gid);
+      return adopted;
+    });
   }
 
-  async #launch(program: string, file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
-    for (const old of await findAllDnsmasqs(this.paths, wish.netns)) await stopProcess(old);
+  /**
+   * Tells a running dnsmasq to read its files again, unless it has. The first time always: whoever wrote them may have
+   * died before it could say so.
+   * @returns false if it has ended
+   */
+  #keepInStep(running: Found): boolean {
+    if (!this.#inStep) this.#inStep = signal(running, 'SIGHUP');
+    return this.#inStep;
+  }
+
+  async #launch(file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
+    const program = await findProgram();
     await this.#removeConfigs((each) => each !== file);
     await this.#forget((lease) => !isReserved(lease, wish));
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: wish.netns,
       timeout: START_TIMEOUT,
     });
-    // Another process may have been here at the same time: the one in the pid file stays.
-    const [first, ...others] = await findAllDnsmasqs(this.paths, wish.netns);
-    for (const other of others) await stopProcess(other);
-    if (first === undefined || first.config !== file)
-      throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
+    const started = result.exitCode === 0 ? findHinted(this.paths, wish.netns) : undefined;
+    if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
     this.#inStep = true;
-    return first;
+    return started;
   }
 
   /** Frees the leases that nobody has a reservation for. */
@@ -109,16 +126,20 @@ export class DnsmasqInstance {
   async stop(netns: string): Promise<void> {
     // The configuration goes first: that tells the watchers of other processes not to start it again.
     await this.#removeConfigs(() => true);
-    for (const found of await findAllDnsmasqs(this.paths, netns)) await stopProcess(found);
-    await removeRuntimeFolder(this.paths);
+    await exclusively(this.paths.folder, async () => {
+      const hinted = findHinted(this.paths, netns);
+      const all = hinted === undefined ? await findAllDnsmasqs(this.paths, netns) : [hinted];
+      for (const found of all) await stopProcess(found);
+      await removeRuntimeFolder(this.paths);
+    });
     this.#inStep = false;
   }
 
   async #forget(unwanted: (lease: Lease) => boolean): Promise<void> {
     const text = await readIfThere(this.paths.leases);
     if (text === undefined) return;
-    const { gid } = await findAccount();
-    await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), gid);
+    this.#account ??= await findAccount();
+    await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), this.#account.gid);
   }
 
   async #configs(): Promise<string[]> {

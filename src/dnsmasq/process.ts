@@ -1,8 +1,9 @@
-import { access, constants, readdir, readlink, stat } from 'node:fs/promises';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { access, constants, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { MissingProgramError } from '../errors.js';
-import { isGone, readIfThere } from './files.js';
+import { isGone } from './files.js';
 import { isConfigFile, type RuntimePaths } from './paths.js';
 
 /** A running process: a pid may be used again, a pid with its start time is not. */
@@ -15,6 +16,8 @@ export interface ProcessIdentity {
 /** The option that names the configuration file, by which a running dnsmasq is known. */
 export const CONFIG_OPTION = '--conf-file=';
 
+/** How many processes to look at before others get their turn. */
+const PIDS_PER_TURN = 64;
 const POLL = 5;
 const PATIENCE = 2000;
 
@@ -31,62 +34,82 @@ export interface Found extends ProcessIdentity {
  * the program, its configuration file and the namespace it is in. Without a fitting pid file all processes are looked at.
  */
 export async function findDnsmasq(paths: RuntimePaths, netns: string): Promise<Found | undefined> {
-  const hint = await hintedPid(paths);
-  const inode = await namespaceInode(namespacePath(netns));
-  const hinted = hint === undefined ? undefined : await identify(hint, paths, inode);
+  const hinted = findHinted(paths, netns);
   if (hinted?.inNamespace) return hinted;
   return (await findAllDnsmasqs(paths, netns)).find((found) => found.inNamespace);
 }
 
-/** Every dnsmasq that has read a configuration of these paths, the one in the pid file first. */
+/** The dnsmasq in the pid file, if it is one of ours. Cheap. */
+export function findHinted(paths: RuntimePaths, netns: string): Found | undefined {
+  const pid = Number.parseInt(read(paths.pid) ?? '', 10);
+  return pid > 0 ? identify(pid, paths, namespaceInode(namespacePath(netns))) : undefined;
+}
+
+/** Every dnsmasq that has read a configuration of these paths. */
 export async function findAllDnsmasqs(paths: RuntimePaths, netns: string): Promise<Found[]> {
-  const hint = await hintedPid(paths);
-  const inode = await namespaceInode(namespacePath(netns));
+  const inode = namespaceInode(namespacePath(netns));
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const found = (await Promise.all(pids.map((pid) => identify(pid, paths, inode)))).filter(
-    (each) => each !== undefined,
-  );
-  return found.sort((a, b) => Number(b.pid === hint) - Number(a.pid === hint));
+  const all: Found[] = [];
+  for (const [index, pid] of pids.entries()) {
+    if (index % PIDS_PER_TURN === 0) await nextTurn();
+    const found = identify(pid, paths, inode);
+    if (found !== undefined) all.push(found);
+  }
+  return all;
 }
 
-async function hintedPid(paths: RuntimePaths): Promise<number | undefined> {
-  const pid = Number.parseInt((await readIfThere(paths.pid)) ?? '', 10);
-  return pid > 0 ? pid : undefined;
-}
-
-async function identify(pid: number, paths: RuntimePaths, namespace: number | undefined): Promise<Found | undefined> {
+function identify(pid: number, paths: RuntimePaths, namespace: number | undefined): Found | undefined {
   const folder = `/proc/${pid}`;
-  const argument = (await readIfThere(`${folder}/cmdline`))?.split('\0').find((each) => each.startsWith(CONFIG_OPTION));
+  const argument = read(`${folder}/cmdline`)
+    ?.split('\0')
+    .find((each) => each.startsWith(CONFIG_OPTION));
   const config = argument?.slice(CONFIG_OPTION.length);
-  if (config === undefined || !isConfigFile(paths, config)) return undefined;
-  const startTime = await readStartTime(pid);
-  if (startTime === undefined || !(await isDnsmasq(folder))) return undefined;
-  const inode = await namespaceInode(`${folder}/ns/net`);
+  if (config === undefined || !isConfigFile(paths, config) || !isDnsmasq(folder)) return undefined;
+  const startTime = readStartTime(pid);
+  if (startTime === undefined) return undefined;
+  const inode = namespaceInode(`${folder}/ns/net`);
   return { pid, startTime, config, inNamespace: inode !== undefined && inode === namespace };
 }
 
-async function isDnsmasq(folder: string): Promise<boolean> {
-  // After an upgrade the link reads "/usr/sbin/dnsmasq (deleted)". The name says less, but everybody may read it.
-  const program = await readlink(`${folder}/exe`).catch(() => readIfThere(`${folder}/comm`));
-  return program !== undefined && /^dnsmasq\b/.test(path.basename(program));
+function isDnsmasq(folder: string): boolean {
+  return /^dnsmasq\b/.test(programName(folder) ?? '');
+}
+
+/** After an upgrade the link reads `/usr/sbin/dnsmasq (deleted)`. The name in `comm` says less, but everybody may read it. */
+function programName(folder: string): string | undefined {
+  try {
+    return path.basename(readlinkSync(`${folder}/exe`));
+  } catch {
+    return read(`${folder}/comm`);
+  }
 }
 
 /** Whether that very process still runs. */
-export async function isRunning({ pid, startTime }: ProcessIdentity): Promise<boolean> {
-  return (await readStartTime(pid)) === startTime;
+export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
+  return readStartTime(pid) === startTime;
 }
 
 /** `undefined` if the process has ended, or has ended and waits for its parent to notice. */
-async function readStartTime(pid: number): Promise<string | undefined> {
-  const text = await readIfThere(`/proc/${pid}/stat`);
+function readStartTime(pid: number): string | undefined {
+  const text = read(`/proc/${pid}/stat`);
   // Field 2, the name, may hold anything, parentheses included; fields 3 (state) and 22 (start time) follow it.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
 
+/** Files in memory: reading them here takes microseconds, handing each to the thread pool five times as long. */
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Sends a signal if that very process still runs. */
-export async function signal(identity: ProcessIdentity, name: NodeJS.Signals): Promise<boolean> {
-  if (!(await isRunning(identity))) return false;
+export function signal(identity: ProcessIdentity, name: NodeJS.Signals): boolean {
+  if (!isRunning(identity)) return false;
   try {
     return process.kill(identity.pid, name);
   } catch (error) {
@@ -98,10 +121,10 @@ export async function signal(identity: ProcessIdentity, name: NodeJS.Signals): P
 /** Ends a process and waits until it has ended; by force after two seconds. Already ended is success. */
 export async function stopProcess(identity: ProcessIdentity): Promise<void> {
   for (const name of ['SIGTERM', 'SIGKILL'] as const) {
-    if (!(await signal(identity, name))) return;
+    if (!signal(identity, name)) return;
     const end = Date.now() + PATIENCE;
     while (Date.now() < end) {
-      if (!(await isRunning(identity))) return;
+      if (!isRunning(identity)) return;
       await sleep(POLL);
     }
   }
@@ -131,9 +154,9 @@ function namespacePath(netns: string): string {
   return netns.startsWith('/') ? netns : `/run/netns/${netns}`;
 }
 
-async function namespaceInode(file: string): Promise<number | undefined> {
+function namespaceInode(file: string): number | undefined {
   try {
-    return (await stat(file)).ino;
+    return statSync(file).ino;
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;

@@ -176,7 +176,7 @@ export class DnsmasqSupervisor {
   async #look(watched: Watched): Promise<void> {
     const { process, wish } = watched;
     if (wish === undefined || process === undefined || Date.now() < watched.retryAt) return;
-    if (await isRunning(process)) {
+    if (isRunning(process)) {
       if (Date.now() > watched.retryAt + SETTLED) watched.failures = 0;
       return;
     }

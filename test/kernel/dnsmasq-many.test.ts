@@ -1,0 +1,58 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type DnsmasqConfig, DnsmasqSupervisor } from '../../src/dnsmasq/index.js';
+import { privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { shellKernel } from '../support/shell-kernel.js';
+
+const LIMIT = '/proc/sys/fs/inotify/max_user_instances';
+
+describe.skipIf(!privileged)('many networks', () => {
+  it('need no inotify instances', { timeout: 300_000 }, async () => {
+    // More than the usual 128: with one instance each, the 129th would not start.
+    const limit = Number(await readFile(LIMIT, 'utf8'));
+    const count = Math.min(limit, 128) + 12;
+    const root = `/run/vethwork-test-${randomBytes(4).toString('hex')}/state`;
+    const supervisor = new DnsmasqSupervisor(shellKernel, { root });
+    const namespaces: TestNamespace[] = [];
+    try {
+      for (let index = 0; index < count; index++) {
+        const namespace = await TestNamespace.create(randomUUID(), { exact: true });
+        namespaces.push(namespace);
+        await namespace.ip('link', 'add', 'veth-000abc-i', 'type', 'bridge');
+        await namespace.ip('link', 'set', 'veth-000abc-i', 'up');
+        await namespace.ip('address', 'add', '172.16.0.1/24', 'dev', 'veth-000abc-i');
+        await supervisor.start(wish(namespace.name));
+      }
+      const pids = (await sh('pgrep', '-f', `dnsmasq --conf-file=${root}/`)).trim().split('\n');
+      expect(pids).toHaveLength(count);
+      const watchers = await sh('bash', '-c', `ls -l /proc/{${pids.join(',')}}/fd | grep -c inotify || true`);
+      expect(watchers.trim()).toBe('0');
+    } finally {
+      for (const { name } of namespaces) await supervisor.stop({ network: name, netns: name });
+      for (const namespace of namespaces) await namespace.remove();
+      await supervisor.close();
+      await rm(path.dirname(root), { recursive: true, force: true });
+    }
+  });
+});
+
+function wish(network: string): DnsmasqConfig {
+  return {
+    network,
+    netns: network,
+    device: 'veth-000abc-i',
+    netblock: '172.16.0.0/24',
+    gateway: '172.16.0.1',
+    broadcast: '172.16.0.255',
+    mtu: 1450,
+    domain: 'demo.internal',
+    provideDhcp: true,
+    provideNat: true,
+    provideDns: true,
+    dnsServers: ['10.0.0.2'],
+    leaseTime: 3600,
+    reservations: [],
+  };
+}
