@@ -1,4 +1,5 @@
 export type { Address } from './address.js';
+export type * from './connection.js';
 export { describeOperation } from './describe.js';
 export type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 export type * from './link/index.js';

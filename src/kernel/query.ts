@@ -1,7 +1,9 @@
 import type { Address } from './address.js';
+import type { Connection } from './connection.js';
 import type { Link } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
+import type { NftFamily } from './nftables/index.js';
 import type { LinkRef } from './operation.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
@@ -22,7 +24,9 @@ export interface Queries {
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */
   'namespace.get': { takes: { netns?: NamespaceRef }; gives: NamespaceInfo };
-  'nftables.list': { takes: In; gives: NftObject[] };
+  /** The whole ruleset, of one moment; or what is in the tables of a family or name. Elements unless `elements` is false. */
+  'nftables.list': { takes: In & { family?: NftFamily; table?: string; elements?: boolean }; gives: NftObject[] };
+  'conntrack.list': { takes: In; gives: Connection[] };
 }
 
 export interface NamespaceInfo {
@@ -32,7 +36,10 @@ export interface NamespaceInfo {
   inode: number;
 }
 
-/** A table, chain, rule, set or element as the kernel reports it. */
+/**
+ * A table, chain, rule, set or element as the kernel reports it: the properties of the command that adds it, with `handle`
+ * and `family`. Elements are one by one, with the `set` they are in.
+ */
 export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element' } & Record<string, unknown>;
 
 export type QueryName = keyof Queries;

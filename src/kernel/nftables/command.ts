@@ -21,9 +21,11 @@ export interface SetElement {
   key: NftValue;
   /** The end of an interval, inclusive; needs a set with `interval`. */
   keyEnd?: NftValue;
+  /** Of a map; not needed to delete. */
   data?: NftValue;
+  /** Of a verdict map; not needed to delete. */
   verdict?: Verdict;
-  /** In milliseconds. */
+  /** In milliseconds; needs a set with `timeout`. */
   timeout?: number;
 }
 
@@ -33,12 +35,16 @@ export interface SetSpec {
   keyType: NftDataType;
   /** A map, if present; `verdict` for a verdict map. */
   dataType?: NftDataType;
+  /** Elements may be intervals. Numbers of host order, such as marks, are then looked up in network order (`byteorder`). */
   interval?: boolean;
   constant?: boolean;
-  /** Elements' default life, in milliseconds. */
+  /** Elements' default life, in milliseconds; 0: none, but an element may have a life of its own. */
   timeout?: number;
   size?: number;
 }
+
+/** What must be said again of a set to write its elements. */
+type SetTypes = Pick<SetSpec, 'keyType' | 'dataType' | 'interval'>;
 
 interface InTable {
   family: NftFamily;
@@ -57,11 +63,5 @@ export type NftCommand =
   | (InTable & { command: 'rule.delete'; chain: string; handle: number })
   | (InTable & { command: 'set.add'; name: string } & SetSpec)
   | (InTable & { command: 'set.delete'; name: string })
-  | (InTable & { command: 'element.add'; set: string; elements: SetElement[]; exclusive?: boolean } & Pick<
-        SetSpec,
-        'keyType' | 'dataType'
-      >)
-  | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & Pick<
-        SetSpec,
-        'keyType' | 'dataType'
-      >);
+  | (InTable & { command: 'element.add'; set: string; elements: SetElement[]; exclusive?: boolean } & SetTypes)
+  | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & SetTypes);

@@ -1,6 +1,7 @@
 /**
  * Rule expressions, one for one those of the kernel (nf_tables uapi, include/uapi/linux/netfilter/nf_tables.h).
- * Registers are 1 to 4 (16 bytes each); data is in network byte order where the packet's is.
+ * Registers are 1 to 4 of 16 bytes, or 8 to 23, the same space in pieces of 4 bytes, which concatenations are put together
+ * in; data is in network byte order where the packet's is.
  */
 export type Expression =
   | { expression: 'payload'; base: 'link' | 'network' | 'transport'; offset: number; length: number; register: number }
@@ -17,6 +18,16 @@ export type Expression =
       mask: Uint8Array;
       xor: Uint8Array;
     }
+  /** Turns numbers of `size` bytes round, `length` bytes in all: for what is compared with intervals. */
+  | {
+      expression: 'byteorder';
+      sourceRegister: number;
+      register: number;
+      operation: 'ntoh' | 'hton';
+      length: number;
+      size: number;
+    }
+  /** Matches members; of a map, loads the data into `register`: of a verdict map, into 0. */
   | { expression: 'lookup'; set: string; sourceRegister: number; register?: number; invert?: boolean }
   | { expression: 'immediate'; register: number; data: Uint8Array }
   | { expression: 'immediate'; verdict: Verdict }
@@ -29,27 +40,47 @@ export type Expression =
       portRegister?: number;
       portMaxRegister?: number;
       random?: boolean;
+      fullyRandom?: boolean;
       persistent?: boolean;
     }
-  | { expression: 'masquerade'; random?: boolean; fullyRandom?: boolean }
-  | { expression: 'redirect'; portRegister?: number }
+  | ({ expression: 'masquerade' | 'redirect' } & PortRange)
   | { expression: 'counter'; packets?: number; bytes?: number }
   | {
       expression: 'limit';
       rate: number;
-      unit: 'second' | 'minute' | 'hour' | 'day';
+      unit: 'second' | 'minute' | 'hour' | 'day' | 'week';
       burst?: number;
       type?: 'packets' | 'bytes';
       invert?: boolean;
     }
-  | { expression: 'log'; prefix?: string; group?: number; level?: number }
+  /** To the kernel's log at a syslog level (default 4, warnings), or to the listeners of a group. */
+  | {
+      expression: 'log';
+      prefix?: string;
+      level?: number;
+      group?: number;
+      snapLength?: number;
+      queueThreshold?: number;
+    }
+  /** `code` is required but for a reset: of ICMP or ICMPv6 as the family has it, or for icmpx 0 no route, 1 port, 2 host, 3 prohibited. */
   | { expression: 'reject'; type: 'icmp-unreachable' | 'tcp-reset' | 'icmpx-unreachable'; code?: number }
   | {
       expression: 'fib';
       result: 'oif' | 'oifname' | 'type';
       flags: ('saddr' | 'daddr' | 'mark' | 'iif' | 'oif' | 'present')[];
       register: number;
-    };
+    }
+  /** An expression of a kind not known here, as it was listed. */
+  | { expression: 'opaque'; name: string; data: Uint8Array };
+
+/** Ports to choose from, and how. */
+interface PortRange {
+  portRegister?: number;
+  portMaxRegister?: number;
+  random?: boolean;
+  fullyRandom?: boolean;
+  persistent?: boolean;
+}
 
 export type MetaKey =
   | 'len'
@@ -62,9 +93,23 @@ export type MetaKey =
   | 'nfproto'
   | 'l4proto'
   | 'pkttype'
+  | 'priority'
+  | 'iifgroup'
+  | 'oifgroup'
   | 'ibrname'
   | 'obrname';
 
-export type CtKey = 'state' | 'direction' | 'status' | 'mark' | 'zone';
+export type CtKey =
+  | 'state'
+  | 'direction'
+  | 'status'
+  | 'mark'
+  | 'zone'
+  | 'l3proto'
+  | 'protocol'
+  | 'source'
+  | 'destination'
+  | 'sourcePort'
+  | 'destinationPort';
 
 export type Verdict = 'accept' | 'drop' | 'continue' | 'return' | { jump: string } | { goto: string };

@@ -40,4 +40,4 @@ export function nftTable(family: NftFamily, table: string) {
   };
 }
 
-type SetTypes = Pick<SetSpec, 'keyType' | 'dataType'>;
+type SetTypes = Pick<SetSpec, 'keyType' | 'dataType' | 'interval'>;
