@@ -33,6 +33,9 @@ struct NetlinkOperation {
   Sending sending = Sending::joined;
   /// What one of several messages does, for the error that says it failed; null where the operation's name says it all.
   std::string (*describe)(const Map& arguments, std::size_t message) = nullptr;
+  /// Cannot be taken back. The kernel goes on with a send after a failure, so in a transaction that stops at the first
+  /// failure this is sent only when everything before it has succeeded.
+  bool final = false;
 };
 
 /// An operation that is system calls of a thread, most often inside the namespace.

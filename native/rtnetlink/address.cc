@@ -43,8 +43,8 @@ std::uint32_t flags(const Map& address, Path& path) {
   return flags;
 }
 
-/// The header and the address itself, which is all that a deletion takes.
-void encodeIdentity(const Map& address, Encoder& to) {
+/// The header and the address itself, which is all that a deletion takes. Returns the family.
+std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
   const IpPrefix own = [&] {
     const auto scope = to.path.at("address");
     return prefix(member(address, "address"), to.path);
@@ -61,7 +61,8 @@ void encodeIdentity(const Map& address, Encoder& to) {
   to.batch.put(IFA_LOCAL, own.address.bytes());
   const Value* peer = given(address, "peer");
   const auto scope = to.path.at("peer");
-  to.batch.put(IFA_ADDRESS, (peer == nullptr ? own.address : ip(*peer, to.path)).bytes());
+  to.batch.put(IFA_ADDRESS, (peer == nullptr ? own.address : ip(*peer, header.ifa_family, to.path)).bytes());
+  return header.ifa_family;
 }
 
 void encodeAdd(const Map& arguments, Encoder& to) {
@@ -70,7 +71,11 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_NEWADDR, writeFlags(arguments, to.path));
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
-  encodeIdentity(address, to);
+  const std::uint8_t family = encodeIdentity(address, to);
+  if (const Value* broadcast = given(address, "broadcast")) {
+    const auto field = to.path.at("broadcast");
+    (void)ip(*broadcast, family, to.path);
+  }
   if (const std::uint32_t bits = flags(address, to.path); bits != 0) {
     to.batch.put(IFA_FLAGS, bits);
   }
@@ -88,7 +93,7 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_DELADDR, 0);
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
-  encodeIdentity(address, to);
+  (void)encodeIdentity(address, to);
 }
 
 void encodeList(const Map&, Encoder& to) {
@@ -145,7 +150,7 @@ Value decode(const Message& message) {
 OperationKinds addressOperations() {
   static const std::array<OperationKind, 3> kinds{{
       {"address.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"address.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"address.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
       {"address.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
                                         .encode = encodeList,
                                         .decode = decode,

@@ -20,7 +20,7 @@ const Schema attributes{
     {
         {"name", IFLA_IFNAME, interfaceName()},
         {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
-        {"address", IFLA_ADDRESS, mac()},
+        {"address", IFLA_ADDRESS, unicastMac()},
         {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
         {"master", IFLA_MASTER, u32(0, maximumIndex)},
         {"group", IFLA_GROUP, u32()},
@@ -122,12 +122,24 @@ void encodeKind(const Map& link, Encoder& to) {
   kind->options.encode(data == nullptr ? Map() : object(*data, to.path), to);
 }
 
+/// Refuses what the kernel would ignore, so that nobody relies on it.
+void refuse(const Map& link, Path& path, std::string_view key, std::string_view expected) {
+  if (const Value* value = given(link, key)) {
+    const auto scope = path.at(key);
+    path.reject(*value, expected);
+  }
+}
+
+constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
+
 class LinkMessage final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     static constexpr std::array<std::string_view, 2> others{"index", "up"};
     const auto nest = to.batch.nest(attribute);
     const Map& link = object(value, to.path);
+    refuse(link, to.path, "alias", noAlias);
+    refuse(link, to.path, "master", "nothing: a peer's master is set by link.set");
     encodeHeader(link, to);
     attributes.encode(link, to, others);
   }
@@ -152,6 +164,12 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   static constexpr std::array<std::string_view, 4> others{"index", "up", "kind", "data"};
   const Map& link = part(arguments, "link", to.path);
   const auto scope = to.path.at("link");
+  refuse(link, to.path, "alias", noAlias);
+  if (given(link, "name") == nullptr) {
+    // The kernel would make one up, and nothing could tell it.
+    const auto field = to.path.at("name");
+    to.path.reject(Value(), "a value: it is required");
+  }
   to.batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   encodeHeader(link, to);
   attributes.encode(link, to, others);
@@ -198,7 +216,8 @@ void encodeDelete(const Map& arguments, Encoder& to) {
 }
 
 void encodePort(const Map& arguments, Encoder& to) {
-  to.batch.begin(RTM_NEWLINK, 0);
+  // RTM_NEWLINK would be taken, and its IFLA_PROTINFO ignored.
+  to.batch.begin(RTM_SETLINK, 0);
   ifinfomsg header{};
   header.ifi_family = AF_BRIDGE;
   header.ifi_index = linkIndex(arguments, to.path);
@@ -291,7 +310,7 @@ OperationKinds linkOperations() {
   static const std::array<OperationKind, 6> kinds{{
       {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
       {"link.set", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet}},
-      {"link.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"link.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
       {"link.port", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort}},
       {"link.get", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode}},
       {"link.list",

@@ -39,8 +39,16 @@ const Schema attributes{
 
 std::uint8_t family(const Map& neighbour, Path& path) {
   if (const Value* value = given(neighbour, "family")) {
-    const auto scope = path.at("family");
-    return static_cast<std::uint8_t>(word(*value, path, families));
+    std::uint8_t family = 0;
+    {
+      const auto scope = path.at("family");
+      family = static_cast<std::uint8_t>(word(*value, path, families));
+    }
+    if (const Value* destination = given(neighbour, "destination"); destination != nullptr && family != AF_BRIDGE) {
+      const auto scope = path.at("destination");
+      (void)ip(*destination, family, path);
+    }
+    return family;
   }
   const auto scope = path.at("destination");
   return ip(member(neighbour, "destination"), path).family();
@@ -115,7 +123,7 @@ Value decode(const Message& message) {
 OperationKinds neighbourOperations() {
   static const std::array<OperationKind, 3> kinds{{
       {"neighbour.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"neighbour.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"neighbour.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
       {"neighbour.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
                                           .encode = encodeList,
                                           .decode = decode,

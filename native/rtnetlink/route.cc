@@ -67,12 +67,12 @@ bool isTrue(const Map& map, std::string_view key, Path& path) {
 }
 
 /// A next hop has a header of its own in place of an attribute's.
-void encodeNextHop(const Map& hop, Encoder& to, Bytes& into) {
+void encodeNextHop(const Map& hop, std::uint8_t family, Encoder& to, Bytes& into) {
   Batch scratch;
   scratch.begin(0, 0);
   if (const Value* gateway = given(hop, "gateway")) {
     const auto scope = to.path.at("gateway");
-    scratch.put(RTA_GATEWAY, ip(*gateway, to.path).bytes());
+    scratch.put(RTA_GATEWAY, ip(*gateway, family, to.path).bytes());
   }
   const auto options = scratch.bytes().subspan(NLMSG_HDRLEN);
   rtnexthop header{};
@@ -88,7 +88,7 @@ void encodeNextHop(const Map& hop, Encoder& to, Bytes& into) {
   into.insert(into.end(), options.begin(), options.end());
 }
 
-void encodeNextHops(const Value& hops, Encoder& to) {
+void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
   const auto* list = hops.as<List>();
   if (list == nullptr || list->empty()) {
     to.path.reject(hops, "a list of next hops");
@@ -97,7 +97,7 @@ void encodeNextHops(const Value& hops, Encoder& to) {
   for (std::size_t position = 0; position < list->size(); ++position) {
     const std::string label = '[' + std::to_string(position) + ']';
     const auto scope = to.path.at(label);
-    encodeNextHop(object((*list)[position], to.path), to, encoded);
+    encodeNextHop(object((*list)[position], to.path), family, to, encoded);
   }
   to.batch.put(RTA_MULTIPATH, std::span<const std::uint8_t>(encoded));
 }
@@ -109,6 +109,12 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   const IpPrefix target = destination(route, to.path);
   rtmsg header{};
   header.rtm_family = target.address.family();
+  for (const std::string_view key : {"gateway", "source"}) {
+    if (const Value* address = given(route, key)) {
+      const auto scope = to.path.at(key);
+      (void)ip(*address, header.rtm_family, to.path);
+    }
+  }
   header.rtm_dst_len = target.length;
   header.rtm_table = RT_TABLE_UNSPEC;
   header.rtm_type = chosen(route, "type", types, forDeletion ? RTN_UNSPEC : RTN_UNICAST, to.path);
@@ -132,7 +138,7 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   }
   if (const Value* hops = given(route, "nextHops")) {
     const auto scope = to.path.at("nextHops");
-    encodeNextHops(*hops, to);
+    encodeNextHops(*hops, header.rtm_family, to);
   }
 }
 
@@ -207,7 +213,7 @@ Value decode(const Message& message) {
 OperationKinds routeOperations() {
   static const std::array<OperationKind, 3> kinds{{
       {"route.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"route.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"route.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
       {"route.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
                                       .encode = encodeList,
                                       .decode = decode,

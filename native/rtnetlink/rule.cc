@@ -119,7 +119,7 @@ Value decode(const Message& message) {
 OperationKinds ruleOperations() {
   static const std::array<OperationKind, 3> kinds{{
       {"rule.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"rule.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete}},
+      {"rule.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
       {"rule.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
                                      .encode = encodeList,
                                      .decode = decode,

@@ -85,6 +85,14 @@ IpAddress ip(const Value& value, const Path& path) {
   return *address;
 }
 
+IpAddress ip(const Value& value, std::uint8_t family, const Path& path) {
+  const IpAddress address = ip(value, path);
+  if (address.family() != family) {
+    path.reject(value, family == AF_INET ? "an IPv4 address" : "an IPv6 address");
+  }
+  return address;
+}
+
 IpPrefix prefix(const Value& value, const Path& path) {
   constexpr std::string_view expected = "an IP address with a prefix length, such as 10.0.0.0/8";
   const auto* text = value.as<std::string>();

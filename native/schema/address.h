@@ -44,6 +44,9 @@ struct IpPrefix {
 
 /// @throws ValidationError
 IpAddress ip(const Value& value, const Path& path);
+/// As above, of this family only: the kernel reads as much of an address as its family has, and would cut a longer one.
+/// @throws ValidationError
+IpAddress ip(const Value& value, std::uint8_t family, const Path& path);
 /// `10.0.0.0/8`; without a length all bits count. @throws ValidationError
 IpPrefix prefix(const Value& value, const Path& path);
 

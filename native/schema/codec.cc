@@ -90,7 +90,10 @@ class Flag final : public Codec {
 
 bool validInterfaceName(std::string_view name) {
   return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
-         std::ranges::none_of(name, [](unsigned char c) { return c == '/' || c == ':' || c <= ' ' || c == 0x7f; });
+         std::ranges::none_of(name, [](unsigned char c) {
+           // The kernel takes a percent sign for a pattern that it completes: `veth%d` becomes `veth0`.
+           return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7f;
+         });
 }
 
 class Text : public Codec {
@@ -123,7 +126,7 @@ class InterfaceName final : public Text {
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     const auto* name = value.as<std::string>();
     if (name == nullptr || !validInterfaceName(*name)) {
-      to.path.reject(value, "an interface name of 1 to 15 bytes without slash, colon or white space");
+      to.path.reject(value, "an interface name of 1 to 15 bytes without slash, colon, percent sign or white space");
     }
     to.batch.putText(attribute, *name);
   }
@@ -149,11 +152,16 @@ class RawBytes final : public Codec {
 
 class Mac final : public Codec {
  public:
+  explicit Mac(bool unicast) : unicast_(unicast) {}
+
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     const auto* text = value.as<std::string>();
     const auto address = text == nullptr ? std::nullopt : parseMac(*text);
     if (!address) {
       to.path.reject(value, "a MAC address such as 02:00:00:bd:cd:9b");
+    }
+    if (unicast_ && ((address->front() & 1) != 0 || *address == MacAddress{})) {
+      to.path.reject(value, "a unicast MAC address such as 02:00:00:bd:cd:9b");
     }
     to.batch.put(attribute, *address);
   }
@@ -162,6 +170,9 @@ class Mac final : public Codec {
     const auto address = readAs<MacAddress>(payload);
     return address && payload.size() == address->size() ? Value(formatMac(*address)) : opaque(payload);
   }
+
+ private:
+  bool unicast_;
 };
 
 class Ip final : public Codec {
@@ -280,7 +291,8 @@ CodecPointer flag() { return std::make_shared<Flag>(); }
 CodecPointer text(std::size_t maximum, std::size_t minimum) { return std::make_shared<Text>(minimum, maximum); }
 CodecPointer interfaceName() { return std::make_shared<InterfaceName>(); }
 CodecPointer bytes(std::size_t maximum) { return std::make_shared<RawBytes>(maximum); }
-CodecPointer mac() { return std::make_shared<Mac>(); }
+CodecPointer mac() { return std::make_shared<Mac>(false); }
+CodecPointer unicastMac() { return std::make_shared<Mac>(true); }
 CodecPointer ipAddress() { return std::make_shared<Ip>(); }
 CodecPointer centiseconds() { return std::make_shared<Centiseconds>(); }
 CodecPointer words8(Words words) { return std::make_shared<WordCodec<std::uint8_t>>(std::move(words), Order::host); }

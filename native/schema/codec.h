@@ -45,8 +45,10 @@ CodecPointer text(std::size_t maximum, std::size_t minimum = 0);
 CodecPointer interfaceName();
 CodecPointer bytes(std::size_t maximum = 65531);
 
-/// Six bytes as `02:00:00:bd:cd:9b`. For links and neighbours; a multicast address is accepted only where it may stand.
+/// Six bytes as `02:00:00:bd:cd:9b`.
 CodecPointer mac();
+/// As `mac`, but neither a multicast address nor all zeros, as a link's own address has to be.
+CodecPointer unicastMac();
 
 /// An IP address of either family as text.
 CodecPointer ipAddress();

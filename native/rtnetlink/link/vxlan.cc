@@ -59,7 +59,7 @@ const Words dfWords{{"unset", VXLAN_DF_UNSET}, {"set", VXLAN_DF_SET}, {"inherit"
 
 const Schema options{
     {
-        {"id", IFLA_VXLAN_ID, u32(0, 0xffffff), Presence::required},
+        {"id", IFLA_VXLAN_ID, u32(1, 0xffffff), Presence::required},
         {"local", IFLA_VXLAN_LOCAL, underlayAddress(IFLA_VXLAN_LOCAL6)},
         {"local", IFLA_VXLAN_LOCAL6, underlayAddress(IFLA_VXLAN_LOCAL6), Presence::alias},
         {"remote", IFLA_VXLAN_GROUP, underlayAddress(IFLA_VXLAN_GROUP6)},
