@@ -37,12 +37,14 @@ bool isOutside(const Request& request) {
 }
 
 /// Whether `later` can travel in the run that `front` starts.
-bool sharesRun(const Request& front, const Request& later) {
+bool sharesRun(const Transaction& transaction, const Request& front, const Request& later) {
   if (later.netns != front.netns) {
     return false;
   }
   if (isJoined(front)) {
-    return isJoined(later) && netlinkOperation(later)->protocol == netlinkOperation(front)->protocol;
+    const NetlinkOperation* operation = netlinkOperation(later);
+    return isJoined(later) && operation->protocol == netlinkOperation(front)->protocol &&
+           !(operation->final && transaction.stopOnError);
   }
   return isInside(front) && isInside(later);
 }
@@ -188,7 +190,8 @@ Result executeDump(const Request& request, Session& session, Worker& worker) {
                                   },
                                   [&] { list.clear(); });
   settle(result, std::span(&outcome, 1));
-  if (result.error == ETIMEDOUT) {
+  if (outcome.error != 0) {
+    // The rest of the dump may still be on its way, and would keep the next one from starting.
     session.reset();
   }
   result.value = std::move(list);
@@ -229,7 +232,7 @@ Run nextRun(const TransactionPointer& transaction) {
   const auto& requests = transaction->requests;
   const std::size_t first = transaction->next;
   std::size_t last = first + 1;
-  while (last < requests.size() && last - first < maximumRun && sharesRun(requests[first], requests[last])) {
+  while (last < requests.size() && last - first < maximumRun && sharesRun(*transaction, requests[first], requests[last])) {
     ++last;
   }
   return {transaction, first, last};
