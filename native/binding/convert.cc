@@ -28,67 +28,124 @@ Value fromBigInt(const Napi::BigInt& number) {
   return Unsupported{"a BigInt beyond 64 bits"};
 }
 
-Value fromObject(const Napi::Object& object, int depth);
-
-Value from(const Napi::Value& value, int depth) {
-  switch (value.Type()) {
-    case napi_undefined:
-    case napi_null:
-      return {};
-    case napi_boolean:
-      return value.As<Napi::Boolean>().Value();
-    case napi_number:
-      return fromNumber(value.As<Napi::Number>().DoubleValue());
-    case napi_bigint:
-      return fromBigInt(value.As<Napi::BigInt>());
-    case napi_string:
-      return value.As<Napi::String>().Utf8Value();
-    case napi_object:
-      return depth > maximumDepth ? Value(Unsupported{"an object nested too deeply"})
-                                  : fromObject(value.As<Napi::Object>(), depth);
-    case napi_function:
-      return Unsupported{"a function"};
-    case napi_symbol:
-      return Unsupported{"a symbol"};
-    case napi_external:
-      break;
+/// Reads one argument. What is shared within it is read as often as it is met, so its size is bounded as a whole.
+class Reader {
+ public:
+  Value read(const Napi::Value& value, int depth = 0) {
+    if (!take(1, 0)) {
+      return tooMuch();
+    }
+    switch (value.Type()) {
+      case napi_undefined:
+      case napi_null:
+        return {};
+      case napi_boolean:
+        return value.As<Napi::Boolean>().Value();
+      case napi_number:
+        return fromNumber(value.As<Napi::Number>().DoubleValue());
+      case napi_bigint:
+        return fromBigInt(value.As<Napi::BigInt>());
+      case napi_string:
+        return readText(value.As<Napi::String>());
+      case napi_object:
+        return depth > maximumDepth ? Value(Unsupported{"an object nested too deeply"})
+                                    : readObject(value.As<Napi::Object>(), depth);
+      case napi_function:
+        return Unsupported{"a function"};
+      case napi_symbol:
+        return Unsupported{"a symbol"};
+      case napi_external:
+        break;
+    }
+    return Unsupported{"an external value"};
   }
-  return Unsupported{"an external value"};
-}
 
-Value fromObject(const Napi::Object& object, int depth) {
-  if (object.IsTypedArray()) {
-    const auto array = object.As<Napi::TypedArray>();
+ private:
+  /// Enough for a million elements of a set. Once more is asked for, nothing is left.
+  bool take(std::size_t values, std::size_t bytes) {
+    if (values > values_ || bytes > bytes_) {
+      values_ = 0;
+      return false;
+    }
+    values_ -= values;
+    bytes_ -= bytes;
+    return true;
+  }
+  [[nodiscard]] bool exhausted() const { return values_ == 0; }
+  static Value tooMuch() { return Unsupported{"more data than fits into a transaction"}; }
+
+  Value readText(const Napi::String& text) {
+    std::size_t length = 0;
+    const napi_status status = napi_get_value_string_utf16(text.Env(), text, nullptr, 0, &length);
+    NAPI_THROW_IF_FAILED(text.Env(), status, Value());
+    return take(0, length) ? Value(text.Utf8Value()) : tooMuch();
+  }
+
+  Value readObject(const Napi::Object& object, int depth) {
+    if (object.IsTypedArray()) {
+      return readBytes(object.As<Napi::TypedArray>());
+    }
+    if (object.IsArray()) {
+      return readList(object.As<Napi::Array>(), depth);
+    }
+    if (object.IsArrayBuffer() || object.IsDataView() || object.IsDate() || object.IsPromise()) {
+      return Unsupported{"an object that is not plain data"};
+    }
+    return readMap(object, depth);
+  }
+
+  Value readBytes(const Napi::TypedArray& array) {
     if (array.TypedArrayType() != napi_uint8_array) {
       return Unsupported{"a typed array other than Uint8Array"};
     }
     const auto bytes = array.As<Napi::Uint8Array>();
-    return Bytes(bytes.Data(), bytes.Data() + bytes.ByteLength());
+    return take(0, bytes.ByteLength()) ? Value(Bytes(bytes.Data(), bytes.Data() + bytes.ByteLength())) : tooMuch();
   }
-  if (object.IsArray()) {
-    const auto array = object.As<Napi::Array>();
+
+  Value readList(const Napi::Array& array, int depth) {
+    if (array.Length() > values_) {
+      values_ = 0;
+      return tooMuch();
+    }
     List list;
     list.reserve(array.Length());
+    // A getter may change the array meanwhile.
     for (std::uint32_t index = 0; index < array.Length(); ++index) {
-      const Napi::HandleScope scope(object.Env());
-      list.push_back(from(array.Get(index), depth + 1));
+      const Napi::HandleScope scope(array.Env());
+      list.push_back(read(array.Get(index), depth + 1));
+      if (exhausted()) {
+        return tooMuch();
+      }
     }
     return list;
   }
-  if (object.IsArrayBuffer() || object.IsDataView() || object.IsDate() || object.IsPromise()) {
-    return Unsupported{"an object that is not plain data"};
-  }
-  Map map;
-  const Napi::Array names = object.GetPropertyNames();
-  for (std::uint32_t index = 0; index < names.Length(); ++index) {
-    const Napi::HandleScope scope(object.Env());
-    const Napi::Value name = names.Get(index);
-    if (Value value = from(object.Get(name), depth + 1); !value.isNull()) {
-      map.set(name.ToString().Utf8Value(), std::move(value));
+
+  Value readMap(const Napi::Object& object, int depth) {
+    const Napi::Env env = object.Env();
+    napi_value own = nullptr;
+    const napi_status status = napi_get_all_property_names(
+        env, object, napi_key_own_only, static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+        napi_key_numbers_to_strings, &own);
+    NAPI_THROW_IF_FAILED(env, status, Value());
+    const Napi::Array names(env, own);
+    Map map;
+    for (std::uint32_t index = 0; index < names.Length(); ++index) {
+      const Napi::HandleScope scope(env);
+      const Napi::Value name = names.Get(index);
+      Value value = read(object.Get(name), depth + 1);
+      if (exhausted()) {
+        return tooMuch();
+      }
+      if (!value.isNull()) {
+        map.append(name.As<Napi::String>().Utf8Value(), std::move(value));
+      }
     }
+    return map;
   }
-  return map;
-}
+
+  std::size_t values_ = 4 << 20;
+  std::size_t bytes_ = 256 << 20;
+};
 
 struct ToJavaScript {
   Napi::Env env;
@@ -124,7 +181,7 @@ struct ToJavaScript {
 
 }  // namespace
 
-Value fromJavaScript(const Napi::Value& value) { return from(value, 0); }
+Value fromJavaScript(const Napi::Value& value) { return Reader().read(value); }
 
 Napi::Value toJavaScript(Napi::Env env, const Value& value) { return value.visit(ToJavaScript{env}); }
 

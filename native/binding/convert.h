@@ -6,8 +6,8 @@
 
 namespace vethwork {
 
-/// Plain data out of JavaScript. What no message can hold becomes `Unsupported`. Getters may throw: the error passes
-/// through.
+/// Plain data out of JavaScript: own enumerable properties, arrays, bytes. What no message can hold, and what is larger
+/// than any transaction, becomes `Unsupported`. Getters may throw: the error passes through.
 Value fromJavaScript(const Napi::Value& value);
 
 Napi::Value toJavaScript(Napi::Env env, const Value& value);

@@ -26,4 +26,6 @@ void Map::set(std::string_view key, Value value) {
   }
 }
 
+void Map::append(std::string key, Value value) { entries_.push_back({std::move(key), std::move(value)}); }
+
 }  // namespace vethwork

@@ -30,6 +30,8 @@ class Map {
 
   [[nodiscard]] const Value* find(std::string_view key) const;
   void set(std::string_view key, Value value);
+  /// As `set`, for a key that is not there yet.
+  void append(std::string key, Value value);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
 
