@@ -145,7 +145,8 @@ Value run(const Map& arguments, Worker& worker) {
     cut = !ended && (left <= 0 || waiting[1].revents != 0);
   }
   if (cut) {
-    ::kill(pid, SIGKILL);
+    // With what it has started, unless that went to the background.
+    ::kill(-pid, SIGKILL);
   }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
