@@ -36,7 +36,9 @@ export function inverseOf(operation: Operation): Operation | undefined {
     case 'tap.add': {
       const made = operation.op === 'tap.add' ? operation.tap : operation.link;
       const link = made.index === undefined ? { name: made.name } : { index: made.index };
-      return { op: 'link.delete', ...where, link };
+      // A link may have been made in another namespace than the one that was asked for it.
+      const place = 'netns' in made && made.netns !== undefined ? { netns: made.netns } : where;
+      return { op: 'link.delete', ...place, link };
     }
     case 'link.set':
       return operation.undo === undefined ? undefined : { ...operation, changes: operation.undo };

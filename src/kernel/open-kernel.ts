@@ -1,6 +1,6 @@
-import { getSystemErrorName } from 'node:util';
 import { KernelError } from '../errors.js';
 import { describeOperation, namespaceText } from './describe.js';
+import { errnoName } from './errno.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
@@ -21,7 +21,7 @@ interface Failure {
 function toError(result: NativeResult, failure: Failure): KernelError {
   const errno = result.errno ?? 0;
   return new KernelError({
-    code: getSystemErrorName(-errno),
+    code: errnoName(errno),
     errno,
     operation: failure.operation,
     namespace: namespaceText(failure),
