@@ -10,7 +10,7 @@
       'include_dirs': ['native', '<!(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
       'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20'],
-      'cflags_cc': ['-std=c++20', '-O2', '-fvisibility=hidden', '-fvisibility-inlines-hidden'],
+      'cflags_cc': ['-std=c++20', '-O2', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-Wno-missing-field-initializers'],
       'libraries': ['-pthread'],
     },
   ],

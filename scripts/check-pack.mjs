@@ -41,7 +41,7 @@ const addon = require('node-gyp-build').path(dirname(require.resolve('vethwork/p
 if (!addon.includes('/prebuilds/')) throw new Error('loaded from ' + addon);
 if (typeof vethwork.openHost !== 'function') throw new Error('no openHost in ' + Object.keys(vethwork));
 const kernel = await openKernel();
-const links = await kernel.query('links');
+const links = await kernel.query('link.list');
 await kernel.close();
 if (!links.some((link) => link.name === 'lo')) throw new Error('no loopback in ' + JSON.stringify(links));
 console.log('check-pack: the installed package lists ' + links.map((link) => link.name).join(', '));
