@@ -19,7 +19,8 @@ export interface Queries {
   'address.list': { takes: In; gives: Address[] };
   'route.list': { takes: In; gives: Route[] };
   'rule.list': { takes: In; gives: Rule[] };
-  'neighbour.list': { takes: In & { family?: 'inet' | 'inet6' | 'bridge' }; gives: Neighbour[] };
+  /** With `proxy` the entries that are answered for, instead of the neighbours themselves. */
+  'neighbour.list': { takes: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; gives: Neighbour[] };
   'sysctl.get': { takes: In & { key: string }; gives: string };
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */

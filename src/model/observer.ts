@@ -2,6 +2,7 @@ import { KernelError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation, OperationName } from '../kernel/operation.js';
+import type { Queries } from '../kernel/query.js';
 import type { Actual, ActualNamespace } from '../plan/actual.js';
 
 /** What has to be read to tell whether an operation holds. */
@@ -47,18 +48,19 @@ export class Observer {
 
   async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
     const reads = new Set(operations.map(({ op }) => (READS as Partial<Record<OperationName, Read>>)[op]));
-    const list = <Item>(read: Read): Promise<Item[]> =>
-      reads.has(read)
-        ? (this.#once(netns, read, () => this.#kernel.query(read, { netns })) as Promise<Item[]>)
-        : Promise.resolve([]);
+    // Of neighbours, plans make proxy entries only; the others are the kernel's own to learn.
+    const takes = (read: Read) =>
+      read === 'neighbour.list' ? { netns, family: 'inet' as const, proxy: true } : { netns };
+    const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['gives'] | []> =>
+      reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, takes(read))) : [];
     const keys = operations.flatMap((operation) => (operation.op === 'sysctl.set' ? [operation.key] : []));
     const [links, addresses, routes, rules, neighbours, nft, sysctls] = await Promise.all([
-      list<ActualNamespace['links'] extends Map<number, infer L> ? L : never>('link.list'),
-      list<ActualNamespace['addresses'][number]>('address.list'),
-      list<ActualNamespace['routes'][number]>('route.list'),
-      list<ActualNamespace['rules'][number]>('rule.list'),
-      list<ActualNamespace['neighbours'][number]>('neighbour.list'),
-      list<ActualNamespace['nft'][number]>('nftables.list'),
+      list('link.list'),
+      list('address.list'),
+      list('route.list'),
+      list('rule.list'),
+      list('neighbour.list'),
+      list('nftables.list'),
       Promise.all(keys.map(async (key) => [key, await this.#sysctl(netns, key)] as const)),
     ]);
     return {
