@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -21,7 +21,9 @@ export async function compile(script: string): Promise<{ script: string; folder:
   const cache = join(PROJECT, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'vethwork-test-'));
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  // The addon is looked for beside package.json, or where the variable says that has this name in front.
+  await writeFile(join(folder, 'package.json'), '{"name":"vethwork","type":"module"}');
+  await symlink(join(PROJECT, 'build'), join(folder, 'build'));
   const sources = await readdir(join(PROJECT, 'src'), { recursive: true });
   const files = sources.filter((file) => file.endsWith('.ts')).map((file) => join('src', file));
   await Promise.all([...files, script].map((file) => translate(file, folder)));

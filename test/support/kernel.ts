@@ -65,12 +65,21 @@ export async function openStage(count = 1) {
   return {
     kernel,
     namespaces,
-    /** The first namespace. */
+    /** The first namespace, and the second. */
     namespace: namespaces[0] as TestNamespace,
+    other: namespaces[1] as TestNamespace,
     netns: (namespaces[0] as TestNamespace).name,
     async [Symbol.asyncDispose]() {
       await kernel.close();
       await Promise.all(namespaces.map((namespace) => namespace.remove()));
     },
   };
+}
+
+/** What a promise rejects with; undefined if it does not. */
+export function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }

@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import type { Operation } from '../../src/kernel/index.js';
+import { ipPicture, openStage, rejection } from '../support/kernel.js';
+import { eventually, json, privileged, type TestNamespace } from '../support/namespaces.js';
+
+/** Two namespaces that hold a little of everything, so that what is left behind or taken away shows. */
+async function furnish(namespace: TestNamespace): Promise<void> {
+  await namespace.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6');
+  await namespace.ip('link', 'add', 'name', 'keep', 'index', '50', 'address', '02:00:00:00:00:50', 'type', 'bridge');
+  await namespace.ip('link', 'set', 'keep', 'up');
+  await namespace.ip('address', 'add', '10.50.0.1/24', 'dev', 'keep');
+  await namespace.ip('address', 'add', '10.50.0.2/24', 'dev', 'keep');
+  await namespace.ip('route', 'add', '10.51.0.0/16', 'via', '10.50.0.9');
+  await namespace.ip('rule', 'add', 'priority', '500', 'fwmark', '5', 'lookup', '55');
+  await namespace.ip('neigh', 'add', '10.50.0.9', 'lladdr', '02:00:00:00:00:09', 'dev', 'keep', 'nud', 'permanent');
+}
+
+function tenOperations(left: string, right: string): Operation[] {
+  const peer = { name: 'in', index: 6002, netns: right };
+  return [
+    { op: 'link.add', netns: left, link: { kind: 'bridge', name: 'new', index: 6000, up: true } },
+    {
+      op: 'link.add',
+      netns: left,
+      link: { kind: 'veth', name: 'out', index: 6001, master: 6000, up: true, data: { peer } },
+    },
+    {
+      op: 'link.set',
+      netns: left,
+      link: { index: 50 },
+      changes: { mtu: 1300, group: 5 },
+      undo: { mtu: 1500, group: 0 },
+    },
+    { op: 'address.add', netns: left, address: { index: 6000, address: '10.60.0.1/24' } },
+    { op: 'link.set', netns: right, link: { index: 6002 }, changes: { up: true } },
+    { op: 'address.add', netns: right, address: { index: 6002, address: '10.60.0.2/24' } },
+    { op: 'route.add', netns: right, route: { destination: '10.61.0.0/16', gateway: '10.60.0.1', index: 6002 } },
+    { op: 'rule.add', netns: right, rule: { priority: 700, mark: 7, table: 77 } },
+    {
+      op: 'neighbour.add',
+      netns: left,
+      neighbour: { index: 50, destination: '10.50.0.77', address: '02:00:00:00:00:77', state: 'permanent' },
+    },
+    // Cannot be taken back: it must not happen unless all the others did.
+    { op: 'address.delete', netns: left, address: { index: 50, address: '10.50.0.2/24' } },
+  ];
+}
+
+describe.skipIf(!privileged)('transactions', () => {
+  test('a failure at any position leaves both namespaces as they were', async () => {
+    await using stage = await openStage(2);
+    const { kernel, namespaces, netns: left } = stage;
+    const right = stage.other.name;
+    await Promise.all(namespaces.map(furnish));
+    const before = await Promise.all(namespaces.map(ipPicture));
+    const operations = tenOperations(left, right);
+    for (let position = 0; position < operations.length; ++position) {
+      // A failure in the middle of a send, and one that has a namespace to itself.
+      for (const netns of [left, right]) {
+        const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
+        const error = await rejection(kernel.transaction(operations.toSpliced(position, 0, failing)));
+        expect(error).toMatchObject({ name: 'KernelError', code: 'ENODEV', index: position, namespace: netns });
+        expect(error).toMatchObject({ rollbackErrors: [] });
+      }
+      expect(await Promise.all(namespaces.map(ipPicture)), `after a failure at ${position}`).toEqual(before);
+    }
+    await kernel.transaction(operations);
+    const after = (await json('ip', '-n', left, '-j', 'addr', 'show', 'dev', 'keep')) as { addr_info: unknown[] }[];
+    expect(after[0]?.addr_info).toHaveLength(1);
+  });
+
+  test('without roll-back, what was done stays', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const error = await rejection(
+      kernel.transaction(
+        [
+          { op: 'link.add', netns, link: { kind: 'bridge', name: 'stays' } },
+          { op: 'link.delete', netns, link: { name: 'none' } },
+          { op: 'tap.add', netns, tap: { name: 'never' } },
+        ],
+        { rollback: false },
+      ),
+    );
+    expect(error).toMatchObject({ code: 'ENODEV', index: 1 });
+    const names = ((await json('ip', '-n', namespace.name, '-j', 'link')) as { ifname: string }[]).map((l) => l.ifname);
+    expect(names).toEqual(['lo', 'stays']);
+  });
+
+  test('a link made in another namespace is undone there, and a namespace is unpinned', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, other } = stage;
+    const before = await ipPicture(other);
+    const name = `${netns}-made`;
+    const error = await rejection(
+      kernel.transaction([
+        { op: 'namespace.add', name },
+        { op: 'link.add', netns, link: { kind: 'bridge', name: 'elsewhere', netns: other.name } },
+        { op: 'link.add', netns, link: { kind: 'veth', name: 'a', data: { peer: { name: 'b', netns: name } } } },
+        { op: 'tap.add', netns: name, tap: { name: 'tap0' } },
+        { op: 'sysctl.set', netns: name, key: 'ipv4/no_such_thing', value: 1 },
+      ]),
+    );
+    expect(error).toMatchObject({ code: 'ENOENT', index: 4, operation: 'set net/ipv4/no_such_thing to 1' });
+    expect(await ipPicture(other)).toEqual(before);
+    expect((await json<{ name: string }[]>('ip', '-j', 'netns')).some((pinned) => pinned.name === name)).toBe(false);
+  });
+
+  test('nothing at all happens if the signal is aborted before', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const before = await ipPicture(stage.namespace);
+    const reason = new Error('not wanted any more');
+    const operation: Operation = { op: 'link.add', netns, link: { kind: 'bridge', name: 'br' } };
+    expect(await rejection(kernel.transaction([operation], { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(await ipPicture(stage.namespace)).toEqual(before);
+  });
+
+  test('aborted midway, a transaction is undone', async () => {
+    await using stage = await openStage(2);
+    const { kernel, namespaces, netns, other } = stage;
+    const before = await Promise.all(namespaces.map(ipPicture));
+    const monitor = stage.namespace.spawn('ip', ['monitor', 'rule'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let heard = '';
+    monitor.stdout?.on('data', (data: Buffer) => {
+      heard += data.toString();
+    });
+    try {
+      // `ip monitor` is listening once it has heard of something.
+      await eventually(async () => {
+        await stage.namespace.ip('rule', 'add', 'priority', '9');
+        await stage.namespace.ip('rule', 'del', 'priority', '9');
+        return heard.length > 0;
+      });
+      const operations = Array.from(
+        { length: 4000 },
+        (_, n): Operation => ({
+          op: 'rule.add',
+          netns: n % 2 === 0 ? netns : other.name,
+          rule: { priority: 10_000 + n, mark: n + 1, table: 99 },
+        }),
+      );
+      const controller = new AbortController();
+      heard = '';
+      const promise = rejection(kernel.transaction(operations, { signal: controller.signal }));
+      await eventually(() => heard.includes('10000:'));
+      controller.abort();
+      expect(await promise).toMatchObject({ name: 'AbortError' });
+      expect(await Promise.all(namespaces.map(ipPicture))).toEqual(before);
+      await eventually(() => /^Deleted.*10000:/m.test(heard));
+    } finally {
+      monitor.kill();
+      await once(monitor, 'exit');
+    }
+  });
+
+  test('an abort after the end changes nothing', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const controller = new AbortController();
+    await kernel.transaction([{ op: 'tap.add', netns, tap: { name: 'tap0' } }], { signal: controller.signal });
+    controller.abort();
+    await sleep(20);
+    expect(await kernel.query('link.get', { netns, link: { name: 'tap0' } })).toMatchObject({ name: 'tap0' });
+  });
+
+  test('a tear-down finishes everything, takes what is gone for success and tells the rest', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, other } = stage;
+    await kernel.transaction([
+      { op: 'link.add', netns, link: { kind: 'bridge', name: 'a', index: 6000 } },
+      { op: 'link.add', netns: other.name, link: { kind: 'bridge', name: 'b', index: 6001 } },
+    ]);
+    const errors = await kernel.teardown([
+      { op: 'link.delete', netns, link: { name: 'gone' } },
+      { op: 'link.delete', netns, link: { name: 'lo' } },
+      { op: 'address.delete', netns, address: { index: 6000, address: '10.0.0.1/8' } },
+      { op: 'route.delete', netns, route: { destination: '10.0.0.0/8', index: 6000 } },
+      { op: 'rule.delete', netns, rule: { priority: 5 } },
+      { op: 'neighbour.delete', netns, neighbour: { index: 6000, destination: '10.0.0.9' } },
+      { op: 'link.delete', netns, link: { index: 6000 } },
+      { op: 'link.delete', netns: 'vwt-no-such-namespace', link: { index: 6000 } },
+      { op: 'link.delete', netns: other.name, link: { index: 6001 } },
+      { op: 'namespace.delete', name: 'vwt-no-such-namespace' },
+    ]);
+    expect(errors.map(({ index, code }) => [index, code])).toEqual([[1, 'ENOTSUP']]);
+    for (const name of [netns, other.name]) {
+      expect(((await json('ip', '-n', name, '-j', 'link')) as unknown[]).length).toBe(1);
+    }
+  });
+});
