@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { openKernel } from '../../src/kernel/index.js';
+import { openStage, rejection } from '../support/kernel.js';
+import { attempt, json, privileged, sh } from '../support/namespaces.js';
+
+describe.skipIf(!privileged)('namespaces', () => {
+  test('one that is made is seen by ip, has its pin in a shared mount, and ends when deleted', async () => {
+    await using stage = await openStage();
+    const { kernel } = stage;
+    const name = `${stage.netns}-made`;
+    const pinned = async () => (await json<{ name: string }[]>('ip', '-j', 'netns')).map((netns) => netns.name);
+    await kernel.transaction([{ op: 'namespace.add', name }]);
+    expect(await pinned()).toContain(name);
+    expect(
+      (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(' /run/netns ')),
+    ).toEqual([expect.stringMatching(/ shared:\d+ /)]);
+    const inode = Number(await sh('stat', '-L', '-c', '%i', `/run/netns/${name}`));
+    expect(await kernel.query('namespace.get', { netns: name })).toEqual({ inode });
+    expect(await kernel.query('namespace.list')).toContainEqual({ name, inode });
+    // As fresh as one of ip's.
+    expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
+
+    expect(await rejection(kernel.transaction([{ op: 'namespace.add', name }]))).toMatchObject({
+      code: 'EEXIST',
+      operation: `create namespace ${name}`,
+    });
+    await kernel.transaction([{ op: 'namespace.delete', name }]);
+    expect(await pinned()).not.toContain(name);
+    expect((await attempt('test', '-e', `/run/netns/${name}`)).exitCode).toBe(1);
+    expect(await rejection(kernel.transaction([{ op: 'namespace.delete', name }]))).toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('a pin that a crash left without its mount is deleted', async () => {
+    await using stage = await openStage();
+    const name = `${stage.netns}-left`;
+    await sh('touch', `/run/netns/${name}`);
+    expect(await stage.kernel.query('namespace.list')).not.toContainEqual(expect.objectContaining({ name }));
+    expect(await rejection(stage.kernel.query('link.list', { netns: name }))).toMatchObject({ code: 'EINVAL' });
+    await stage.kernel.transaction([{ op: 'namespace.delete', name }]);
+    expect((await attempt('test', '-e', `/run/netns/${name}`)).exitCode).toBe(1);
+  });
+
+  test('the same name made and deleted a hundred times, its links with it', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const name = `${netns}-again`;
+    for (let round = 0; round < 100; ++round) {
+      await kernel.transaction([
+        { op: 'namespace.add', name },
+        { op: 'link.add', netns, link: { kind: 'veth', name: 'o', data: { peer: { name: 'i', netns: name } } } },
+      ]);
+      expect(
+        await kernel.teardown([
+          { op: 'link.delete', netns, link: { name: 'o' } },
+          { op: 'namespace.delete', name },
+        ]),
+      ).toEqual([]);
+    }
+  });
+
+  test.each([
+    ['whose sockets are kept open', true],
+    ['that is used now and then', false],
+  ])('one %s is recognised when it was deleted behind our back and made anew', async (_, retained) => {
+    await using stage = await openStage();
+    const name = `${stage.netns}-replaced`;
+    await sh('ip', 'netns', 'add', name);
+    const kernel = openKernel(retained ? { home: name } : {});
+    try {
+      for (let round = 0; round < 5; ++round) {
+        await kernel.transaction([{ op: 'link.add', netns: name, link: { kind: 'bridge', name: `br${round}` } }]);
+        await sh('ip', 'netns', 'delete', name);
+        expect(await rejection(kernel.query('link.list', { netns: name }))).toMatchObject({ code: 'ENOENT' });
+        await sh('ip', 'netns', 'add', name);
+        await kernel.transaction([{ op: 'link.add', netns: name, link: { kind: 'bridge', name: `new${round}` } }]);
+        const seen = (await json<{ ifname: string }[]>('ip', '-n', name, '-j', 'link')).map(({ ifname }) => ifname);
+        expect(seen).toEqual(['lo', `new${round}`]);
+      }
+    } finally {
+      await kernel.close();
+      await attempt('ip', 'netns', 'delete', name);
+    }
+  });
+
+  test.each(['', '.', '..', 'a/b', 'a\0b', 'x'.repeat(256), 7, null])('%j is no name for a new one', async (name) => {
+    const error = await rejection(openKernel().transaction([{ op: 'namespace.add', name: name as string }]));
+    expect(error).toMatchObject({ name: 'ValidationError', field: 'operations[0].name' });
+  });
+});
