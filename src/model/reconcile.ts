@@ -62,7 +62,7 @@ export async function reconcileHost(context: Context, dryRun: boolean, report: s
   const plan = planHost(host);
   const actual = await new Observer(kernel).look(plan);
   const operations = outstanding(plan, actual);
-  report.push(...operations.map((operation) => `host: ${describeOperation(operation)}`));
+  if (operations.length > 0) report.push(`host: ${describe(operations, plan)}`);
   if (dryRun) return;
   if (operations.length > 0) await kernel.transaction(operations);
   const links = [...(actual.get(host.netns)?.links.values() ?? [])];
@@ -118,7 +118,7 @@ async function drift(context: Context, uuid: string): Promise<Repair[]> {
     const operations = await missing(plan);
     if (operations.length === 0) continue;
     repairs.push({
-      text: `${what}: ${operations.map(describeOperation).join(', ')}`,
+      text: `${what}: ${describe(operations, plan)}`,
       carryOut: () => kernel.transaction(operations, { rollback: false }),
     });
   }
@@ -168,6 +168,19 @@ interface Scope {
 async function readScope(context: Context, uuid: string): Promise<Scope | undefined> {
   const network = await readNetwork(context, uuid).catch(() => undefined);
   return network && { network, members: await readMembers(context, uuid) };
+}
+
+/** Operations in words, with the names that the plan gives to links instead of their indexes. */
+function describe(operations: readonly Operation[], plan: readonly Operation[]): string {
+  const names = new Map(plan.flatMap(linksOf).map(({ index, name }) => [String(index), name ?? '']));
+  const text = operations.map(describeOperation).join(', ');
+  return text.replace(/\blink (\d+)/g, (link, index) => names.get(index) ?? link);
+}
+
+function linksOf(operation: Operation): { index?: number; name?: string }[] {
+  if (operation.op === 'tap.add') return [operation.tap];
+  if (operation.op !== 'link.add') return [];
+  return operation.link.kind === 'veth' ? [operation.link, operation.link.data.peer] : [operation.link];
 }
 
 const title = ({ name, uuid }: NetworkRecord) => `network ${name} (${uuid})`;
