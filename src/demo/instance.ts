@@ -49,6 +49,7 @@ export class Instance {
     await run(['ip', '-n', netns, 'link', 'set', 'lo', 'up'], signal);
     await run(['ip', '-n', host, 'link', 'add', device, ...wire], signal);
     await run(['ip', '-n', host, 'link', 'set', device, 'up'], signal);
+    await run(['ip', '-n', netns, 'link', 'set', 'eth0', 'up'], signal);
     return new Instance(name, netns, mac, host, device, folder);
   }
 

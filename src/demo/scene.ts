@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import type { Host, Interface, Network } from '../model/types.js';
 import { Capture, type Packet, type Tap } from './capture.js';
 import type { Instance } from './instance.js';
@@ -49,11 +49,22 @@ export class Scene {
     this.output.write(`\n${wrap(text)}\n\n`);
   }
 
-  /** Shows a call of the library, as a user would write it, and makes it. */
-  async call<Result>(code: string, make: () => Promise<Result>): Promise<Result> {
+  /**
+   * Shows a call of the library, as a user would write it, and makes it.
+   * @param code the call up to its argument, for example `network.attach`
+   */
+  async call<Result>(code: string, make: () => Promise<Result>): Promise<Result>;
+  async call<Options, Result>(
+    code: string,
+    make: (argument: Options) => Promise<Result>,
+    argument: Options,
+  ): Promise<Result>;
+  async call<Options, Result>(code: string, make: (argument: Options) => Promise<Result>, argument?: Options) {
     this.signal.throwIfAborted();
-    this.output.write(`> ${code}\n`);
-    const result = await make();
+    this.output.write(
+      `> await ${code}(${argument === undefined ? '' : inspect(argument, { breakLength: Infinity })})\n`,
+    );
+    const result = await make(argument as Options);
     this.signal.throwIfAborted();
     return result;
   }
@@ -91,7 +102,7 @@ export class Scene {
   /** One TCP connection from a place: what the web server at the address says. */
   async fetch(place: string, address: string): Promise<string> {
     const url = `http://${address}:8080/`;
-    return (await this.ask(place, 'busybox', 'wget', '-T', '3', '-q', '-O', '-', url)).stdout.trim();
+    return (await this.ask(place, 'timeout', '4', 'busybox', 'wget', '-q', '-O', '-', url)).stdout.trim();
   }
 
   /** Listens at several places while something happens, until each of `awaited` has seen a packet that matches. */

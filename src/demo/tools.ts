@@ -35,8 +35,9 @@ export function attempt(command: readonly string[], signal?: AbortSignal): Promi
     execFile(file, args, options, (error, stdout, stderr) => {
       if (signal?.aborted) {
         reject(signal.reason);
-      } else if (error === null || typeof error.code === 'number') {
-        resolve({ code: Number(error?.code ?? 0), stdout, stderr });
+      } else if (error === null || typeof error.code === 'number' || error.signal != null) {
+        // As a shell has it: 128 and more for a tool that a signal ended.
+        resolve({ code: error === null ? 0 : Number(error.code ?? 128), stdout, stderr });
       } else {
         reject(new ToolError(error.message, { cause: error }));
       }

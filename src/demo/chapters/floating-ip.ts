@@ -14,7 +14,7 @@ export const floatingIp: Chapter = {
     const { name } = story.second;
     const routesBefore = await routes(scene.stage.host);
     const { nic } = await startGuest(scene, story.second);
-    await scene.call(`await nic.float({ address: '${story.floating}' })`, () => nic.float({ address: story.floating }));
+    await scene.call('nic.float', (options) => nic.float(options), { address: story.floating });
     await checkDevices(scene, routesBefore);
     await checkWayIn(scene);
     await checkWayOut(scene);

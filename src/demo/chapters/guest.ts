@@ -10,10 +10,13 @@ export async function startGuest(scene: Scene, wanted: Wanted): Promise<Guest> {
   const { name, device: vnet, mac, address } = wanted;
   const { stage, network, signal } = scene;
   const instance = await stage.addInstance(name, vnet, mac, signal);
-  const code = `await network.attach({ device: '${vnet}', mac: '${mac}', address: '${address}' })`;
-  const nic = await scene.call(code, () =>
-    network.attach({ device: vnet, mac, address, hostname: name, instance: name, signal }),
-  );
+  const nic = await scene.call('network.attach', (options) => network.attach({ ...options, signal }), {
+    device: vnet,
+    mac,
+    address,
+    hostname: name,
+    instance: name,
+  });
   const guest = { instance, nic };
   scene.addGuest(guest);
   scene.print(formatInterface(nic.info));

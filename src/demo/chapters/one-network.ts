@@ -31,11 +31,9 @@ async function createNetwork(scene: Scene): Promise<Network> {
   if (!free) {
     scene.say(`The walk-through's UUID ${uuid} is in use on this machine; this network gets a random one.`);
   }
-  const options = { name, netblock, vni, provideDhcp: true, provideNat: true, provideDns: true, signal: scene.signal };
-  const code = `await host.createNetwork({ name: '${name}', netblock: '${netblock}', vni: ${vni}`;
-  return scene.call(`${code}${free ? `, uuid: '${uuid}'` : ''} })`, () =>
-    scene.host.createNetwork(free ? { ...options, uuid } : options),
-  );
+  const options = { name, netblock, vni, ...(free && { uuid }) };
+  const { host, signal } = scene;
+  return scene.call('host.createNetwork', (wanted) => host.createNetwork({ ...wanted, signal }), options);
 }
 
 async function checkOutside(scene: Scene): Promise<void> {

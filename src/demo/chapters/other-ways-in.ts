@@ -1,3 +1,4 @@
+import type { AttachOptions } from '../../model/types.js';
 import { ipv4, links, ports } from '../look.js';
 import type { Chapter } from '../scene.js';
 import { machine } from '../stage.js';
@@ -10,9 +11,8 @@ export const otherWaysIn: Chapter = {
   async play(scene) {
     const { network, stage, signal } = scene;
     const netns = await stage.addContainer('container', signal);
-    const nic = await scene.call(`await network.attach({ netns: '${netns}', name: 'eth0', configure: true })`, () =>
-      network.attach({ netns, name: 'eth0', configure: true, instance: 'container', signal }),
-    );
+    const attach = (options: AttachOptions) => network.attach({ ...options, signal });
+    const nic = await scene.call('network.attach', attach, { netns, name: 'eth0', configure: true });
     await scene.show('container', 'ip', 'address', 'show', 'eth0');
     await scene.show('container', 'ip', 'route');
     scene.equal('the container has its address', ipv4((await links(netns)).get('eth0')), [`${nic.info.address}/24`]);
@@ -20,7 +20,7 @@ export const otherWaysIn: Chapter = {
     scene.check('the container reaches the outside', await scene.pings('container', machine.outside));
     scene.check('an instance reaches the container', await scene.pings(story.first.name, nic.info.address));
 
-    await scene.call(`await network.attach({ tap: 'tap0' })`, () => network.attach({ tap: 'tap0', signal }));
+    await scene.call('network.attach', attach, { tap: 'tap0' });
     await scene.show('host', 'ip', '-d', 'link', 'show', 'tap0');
     const all = await links(stage.host);
     scene.equal('tap0 is a tap', all.get('tap0')?.linkinfo?.info_kind, 'tun');

@@ -13,20 +13,20 @@ export function removal(before: string): Chapter {
       const { host, network, stage } = scene;
       const { nic } = scene.guest(story.second.name);
       scene.check('the floating IP answers, still', await scene.pings('outside', story.floating));
-      await scene.call('await nic.defloat()', () => nic.defloat());
+      await scene.call('nic.defloat', () => nic.defloat());
       scene.check('the floating IP is cut off', !(await scene.pings('outside', story.floating)));
       scene.check('its devices are gone', !(await links(stage.host)).has(device.floatingOuter));
 
-      await scene.call(`await network.unroute('${story.routed}')`, () => network.unroute(story.routed));
-      await scene.call('await nic.detach()', () => nic.detach());
+      await scene.call('network.unroute', (address) => network.unroute(address), story.routed);
+      await scene.call('nic.detach', () => nic.detach());
       const all = await links(stage.host);
       scene.check(
         `${story.second.device} is given back`,
         all.has(story.second.device) && !ports(all, device.bridge).includes(story.second.device),
       );
 
-      await scene.call('await network.delete()', () => network.delete());
-      await scene.call('await host.drained()', () => host.drained());
+      await scene.call('network.delete', () => network.delete());
+      await scene.call('host.drained', () => host.drained());
       scene.check("the network's namespace is gone", !existsSync(`/run/netns/${network.uuid}`));
       if (!existsSync(`/run/netns/${network.uuid}`)) {
         await stage.setNetwork(undefined);
@@ -37,7 +37,7 @@ export function removal(before: string): Chapter {
       for (const instance of stage.instances) {
         await instance.remove();
       }
-      await scene.call('await host.teardown()', () => host.teardown());
+      await scene.call('host.teardown', () => host.teardown());
       await scene.show('host', 'ip', 'address');
       scene.equal('the host is as it was before', await snapshot(stage.host), before);
     },

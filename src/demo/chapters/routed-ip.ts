@@ -11,9 +11,7 @@ export const routedIp: Chapter = {
   async play(scene) {
     const { name } = story.first;
     const { network } = scene;
-    await scene.call(`await network.routeAddress({ address: '${story.routed}' })`, () =>
-      network.routeAddress({ address: story.routed }),
-    );
+    await scene.call('network.routeAddress', (options) => network.routeAddress(options), { address: story.routed });
     scene.say('The instance takes the address itself:');
     await scene.show(name, 'ip', 'address', 'add', `${story.routed}/32`, 'dev', 'eth0');
     await scene.show('host', 'ip', 'route');
