@@ -96,13 +96,18 @@ bool encode(const Request& request, Result& result, Batch& batch, NamespaceOpene
 }
 
 /// A request's messages have one result: that of the first that failed.
-void settle(Result& result, std::span<const Outcome> outcomes) {
-  for (const Outcome& outcome : outcomes) {
+void settle(const Request& request, Result& result, std::span<const Outcome> outcomes) {
+  for (std::size_t message = 0; message < outcomes.size(); ++message) {
+    const Outcome& outcome = outcomes[message];
     if (outcome.error != 0) {
       Value value = std::move(result.value);
+      std::string text = outcome.text;
+      if (const auto describe = netlinkOperation(request)->describe; describe != nullptr) {
+        text = describe(request.arguments, message) + (text.empty() ? "" : ": " + text);
+      }
       result = {.state = Result::State::failed,
                 .error = outcome.error,
-                .text = outcome.text,
+                .text = std::move(text),
                 .offset = outcome.offset,
                 .value = std::move(value)};
       return;
@@ -132,7 +137,7 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   const std::vector<Outcome> outcomes = session.exchange(protocol, worker).request(batch, onReply);
   bool lost = false;
   for (const Placed& one : placed) {
-    settle(*one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
+    settle(*one.request, *one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
     lost = lost || one.result->error == ETIMEDOUT;
   }
   if (lost) {
@@ -189,7 +194,7 @@ Result executeDump(const Request& request, Session& session, Worker& worker) {
                                     }
                                   },
                                   [&] { list.clear(); });
-  settle(result, std::span(&outcome, 1));
+  settle(request, result, std::span(&outcome, 1));
   if (outcome.error != 0) {
     // The rest of the dump may still be on its way, and would keep the next one from starting.
     session.reset();

@@ -32,12 +32,18 @@ void Schema::encode(const Map& values, Encoder& to, std::span<const std::string_
 void Schema::decode(Span attributes, Map& into) const {
   AttributeReader reader(attributes);
   while (const auto attribute = reader.next()) {
-    const auto field = std::ranges::find(fields_, attribute->type, &Field::attribute);
-    if (field != fields_.end()) {
-      if (Value value = field->codec->decode(attribute->payload); !value.isNull()) {
-        into.set(field->name, std::move(value));
+    bool known = std::ranges::find(skipped_, attribute->type) != skipped_.end();
+    for (const Field& field : fields_) {
+      if (field.attribute != attribute->type) {
+        continue;
       }
-    } else if (std::ranges::find(skipped_, attribute->type) == skipped_.end()) {
+      known = true;
+      if (Value value = field.codec->decode(attribute->payload); !value.isNull()) {
+        into.set(field.name, std::move(value));
+        break;
+      }
+    }
+    if (!known) {
       into.set("attribute" + std::to_string(attribute->type),
                Bytes(attribute->payload.begin(), attribute->payload.end()));
     }
