@@ -5,7 +5,7 @@ import type { App } from './app.js';
 import { examples } from './help.js';
 import { removeHostFile, writeHostFile } from './host-file.js';
 import { collect, defined, parseInteger } from './parse.js';
-import { type Session, withHost } from './session.js';
+import { type Session, withHost, withRepairedHost } from './session.js';
 
 type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>> & {
   dnsServer?: string[];
@@ -33,7 +33,7 @@ export function addHostCommands(program: Command, app: App): void {
     .action(async ({ dnsServer, outboundNat, ...rest }: InitFlags, command: Command) => {
       const nat = command.getOptionValueSource('outboundNat') === 'cli' ? outboundNat : undefined;
       const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer });
-      await withHost(app, command, initialise, more);
+      await withRepairedHost(app, command, initialise, more);
     });
 
   program

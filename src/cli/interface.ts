@@ -6,7 +6,7 @@ import { formatInterface, formatInterfaces } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
-import { withHost } from './session.js';
+import { withHost, withRepairedHost } from './session.js';
 
 export type AttachFlags = Omit<AttachCommon, 'signal'> & {
   tap?: string;
@@ -77,7 +77,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
     )
     .action(async (network: string, flags: AttachFlags, command: Command) => {
       const options = attachOptions(flags);
-      await withHost(app, command, async ({ host, signal, print }) => {
+      await withRepairedHost(app, command, async ({ host, signal, print }) => {
         const { info } = await (await host.getNetwork(network)).attach({ ...options, signal });
         print(info, formatInterface(info));
       });
@@ -128,7 +128,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
     .option('--address <address>', 'address of the floating network (a free one otherwise)')
     .addHelpText('after', examples('interface float vnet1', 'interface float vnet1 --address 192.168.15.29'))
     .action(async (id: string, { address: wanted }: { address?: string }, command: Command) => {
-      await withHost(app, command, async ({ host, print }) => {
+      await withRepairedHost(app, command, async ({ host, print }) => {
         const found = await host.getInterface(id);
         const floating = await found.float(defined({ address: wanted }));
         print({ interface: found.uuid, floating }, floating);

@@ -6,7 +6,7 @@ import type { App } from './app.js';
 import { exitCodes } from './error.js';
 import { examples } from './help.js';
 import { defined, parseInteger, parseMetadata } from './parse.js';
-import { withHost } from './session.js';
+import { withHost, withRepairedHost } from './session.js';
 
 type CreateFlags = {
   dhcp: boolean;
@@ -40,7 +40,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     )
     .action(async (name: string, netblock: string, flags: CreateFlags, command: Command) => {
       const { dhcp, nat, dns, ...rest } = flags;
-      await withHost(app, command, async ({ host, signal, print }) => {
+      await withRepairedHost(app, command, async ({ host, signal, print }) => {
         const { info } = await host.createNetwork({
           name,
           netblock,
@@ -113,7 +113,7 @@ function addRouteCommands(network: Command, app: App): void {
     .argument('[address]', 'address of the floating network (a free one otherwise)')
     .addHelpText('after', examples('network route demo', 'network route demo 192.168.15.30'))
     .action(async (id: string, wanted: string | undefined, _flags: object, command: Command) => {
-      await withHost(app, command, async ({ host, print }) => {
+      await withRepairedHost(app, command, async ({ host, print }) => {
         const found = await host.getNetwork(id);
         const address = await found.routeAddress(defined({ address: wanted }));
         print({ network: found.uuid, address }, address);

@@ -14,19 +14,19 @@ export interface Session {
   print(value: unknown, text: string): void;
 }
 
-/** Opens the host, runs the body and closes the host, whatever happens. */
+/** Opens the host as it is found, runs the body and closes the host, whatever happens. */
 export async function withHost(
   app: App,
   command: Command,
   body: (session: Session) => Promise<void>,
-  more?: Partial<HostOptions>,
+  { repair = false, ...more }: Partial<HostOptions> = {},
 ): Promise<void> {
   const globals = globalsOf(command);
   const options = await hostOptions(globals, more);
   // Loaded late: help and usage errors need no native code.
   const { openHost } = await import('../index.js');
   await interruptible(async (signal) => {
-    const host = await openHost(options);
+    const host = await openHost({ ...options, repair });
     try {
       signal.throwIfAborted();
       await body({ host, options, signal, print: (value, text) => print(app, globals.json === true, value, text) });
@@ -34,4 +34,14 @@ export async function withHost(
       await host.close();
     }
   });
+}
+
+/** As `withHost`, for commands that build upon what is there: whatever lacks is repaired before. */
+export function withRepairedHost(
+  app: App,
+  command: Command,
+  body: (session: Session) => Promise<void>,
+  more: Partial<HostOptions> = {},
+): Promise<void> {
+  return withHost(app, command, body, { ...more, repair: true });
 }

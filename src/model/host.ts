@@ -21,7 +21,7 @@ export class HostHandle implements Host {
   private constructor(context: Context, info: HostInfo) {
     this.#context = context;
     this.#info = info;
-    this.#adoption = adoptAll(context, this.#closing.signal);
+    this.#adoption = context.settings.repair ? adoptAll(context, this.#closing.signal) : Promise.resolve();
   }
 
   static async of(context: Context): Promise<HostHandle> {

@@ -74,13 +74,13 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     host: { ...record, netns: settings.netns, egressMtu: facts.egressMtu },
   };
   try {
-    await reconcileHost(context, false);
+    if (isNew || settings.repair) await reconcileHost(context, false);
   } catch (error) {
     // The kernel is as before: only what was remembered is left.
     if (isNew) await transact(store, async (transaction) => transaction.delete(keys.host));
     throw error;
   }
-  await reconcile(context, { dryRun: false });
+  if (settings.repair) await reconcile(context, { dryRun: false });
   return HostHandle.of(context);
 }
 

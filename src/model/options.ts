@@ -22,6 +22,7 @@ const hostSchema = z.strictObject({
   dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),
   domain: valid.domain.default('vethwork.internal'),
   tenant: valid.displayName.default('system'),
+  repair: flag.default(true),
 });
 
 /** Options of `openHost`, checked and complete. */

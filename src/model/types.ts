@@ -25,6 +25,11 @@ export interface HostOptions {
   domain?: string;
   /** Owner recorded with what is made through this handle. Default `system`. */
   tenant?: string;
+  /**
+   * Repair at once what is not as the store has it, and watch over every dnsmasq. Default true. With false, a host that
+   * is known already is opened without a change: for looking, or for a short visit.
+   */
+  repair?: boolean;
 }
 
 export interface CreateNetworkOptions {
