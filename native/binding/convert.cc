@@ -152,7 +152,14 @@ struct ToJavaScript {
 
   Napi::Value operator()(std::monostate) const { return env.Undefined(); }
   Napi::Value operator()(bool value) const { return Napi::Boolean::New(env, value); }
-  Napi::Value operator()(std::int64_t value) const { return Napi::Number::New(env, static_cast<double>(value)); }
+  Napi::Value operator()(std::int64_t value) const {
+    // Beyond this a number would be another one.
+    constexpr std::int64_t maximumSafe = 9007199254740991;
+    if (value > maximumSafe || value < -maximumSafe) {
+      return Napi::BigInt::New(env, value);
+    }
+    return Napi::Number::New(env, static_cast<double>(value));
+  }
   Napi::Value operator()(std::uint64_t value) const { return Napi::BigInt::New(env, value); }
   Napi::Value operator()(double value) const { return Napi::Number::New(env, value); }
   Napi::Value operator()(const std::string& value) const { return Napi::String::New(env, value); }

@@ -19,6 +19,7 @@ function inverseCommand(command: NftCommand): NftCommand | undefined {
         set: command.set,
         keyType: command.keyType,
         ...(command.dataType === undefined ? {} : { dataType: command.dataType }),
+        ...(command.interval === undefined ? {} : { interval: command.interval }),
         elements: command.elements,
       };
     default:

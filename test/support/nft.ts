@@ -36,13 +36,12 @@ function withoutHandles(value: unknown): unknown {
 
 /** The commands that make what was listed. */
 export function commandsOf(objects: readonly NftObject[]): NftCommand[] {
-  const sets = new Map(
-    objects.filter(({ object }) => object === 'set').map((set) => [`${set.table} ${set.name}`, set]),
-  );
+  const sets = objects.filter(({ object }) => object === 'set');
   return objects.map(({ object, handle: _handle, elementCount: _count, ...rest }) => {
     if (object !== 'element') return { command: `${object}.add`, ...rest } as unknown as NftCommand;
     const { family, table, set, expires: _expires, ...element } = rest;
-    const { keyType, dataType, interval } = sets.get(`${table} ${set}`) ?? {};
+    const owner = sets.find((one) => one.family === family && one.table === table && one.name === set);
+    const { keyType, dataType, interval } = owner as NftObject;
     const elements = [element];
     return {
       command: 'element.add',

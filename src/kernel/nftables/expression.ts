@@ -44,7 +44,8 @@ export type Expression =
       persistent?: boolean;
     }
   | ({ expression: 'masquerade' | 'redirect' } & PortRange)
-  | { expression: 'counter'; packets?: number; bytes?: number }
+  /** Told as bigint where a number could not hold them. */
+  | { expression: 'counter'; packets?: number | bigint; bytes?: number | bigint }
   | {
       expression: 'limit';
       rate: number;
