@@ -22,11 +22,11 @@ export abstract class VethworkError extends Error {
 export function describeValue(value: unknown): string {
   let text: string | undefined;
   try {
-    text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+    text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
   } catch {
-    text = undefined;
+    // It refers to itself, or holds a BigInt; it may not even have a toString of its own.
+    text = Object.prototype.toString.call(value);
   }
-  text ??= String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
@@ -45,6 +45,16 @@ export class ValidationError extends VethworkError {
     readonly expected: string,
   ) {
     super(`${field}: expected ${expected}, got ${describeValue(value)}`);
+  }
+
+  override toJSON(): Record<string, unknown> {
+    let value = this.value;
+    try {
+      JSON.stringify(value);
+    } catch {
+      value = describeValue(value);
+    }
+    return { ...super.toJSON(), value };
   }
 }
 

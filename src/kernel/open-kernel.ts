@@ -1,4 +1,5 @@
-import { KernelError } from '../errors.js';
+import { KernelError, ValidationError } from '../errors.js';
+import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
 import { errnoName } from './errno.js';
 import { inverseOf } from './inverse.js';
@@ -39,6 +40,14 @@ interface Request {
   [argument: string]: unknown;
 }
 
+/** The caller of a single operation knows nothing of the list that it is sent in. */
+function asArgument(error: unknown): unknown {
+  const prefix = 'operations[0].';
+  return error instanceof ValidationError && error.field.startsWith(prefix)
+    ? new ValidationError(error.field.slice(prefix.length), error.value, error.expected)
+    : error;
+}
+
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
@@ -50,6 +59,7 @@ class NetlinkKernel implements Kernel {
   }
 
   async transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
+    checkOptions(options);
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
     const results = await this.#track(submit(operations, { stopOnError: true, lane, signal }));
@@ -74,7 +84,9 @@ class NetlinkKernel implements Kernel {
     });
   }
 
-  async teardown(operations: readonly Operation[], { lane }: TeardownOptions = {}): Promise<KernelError[]> {
+  async teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
+    checkOptions(options);
+    const { lane } = options;
     const results = await this.#track(submit(operations, { stopOnError: false, lane }));
     const errors: KernelError[] = [];
     for (const [index, operation] of operations.entries()) {
@@ -95,7 +107,7 @@ class NetlinkKernel implements Kernel {
   }
 
   async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
-    return (await this.#one({ op: query, ...takes }, `read ${query}`)) as Queries[Q]['gives'];
+    return (await this.#one({ ...takes, op: query }, () => `read ${query}`)) as Queries[Q]['gives'];
   }
 
   async run(
@@ -103,18 +115,20 @@ class NetlinkKernel implements Kernel {
     args: readonly string[],
     options: { netns?: NamespaceRef; timeout?: number },
   ): Promise<RunResult> {
-    return (await this.#one({ op: 'process.run', file, arguments: args, ...options }, `run ${file}`)) as RunResult;
+    const request = { ...options, op: 'process.run', file, arguments: args };
+    return (await this.#one(request, () => `run ${file}`)) as RunResult;
   }
 
   async sendDatagram(datagram: Datagram): Promise<void> {
     await this.#one(
-      { op: 'datagram.send', ...datagram },
-      `send a datagram to ${datagram.destination}:${datagram.port}`,
+      { ...datagram, op: 'datagram.send' },
+      () => `send a datagram to ${datagram.destination}:${datagram.port}`,
     );
   }
 
   async ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined> {
-    return (await this.#one({ op: 'icmp.echo', destination, ...options }, `ping ${destination}`)) as number | undefined;
+    const request = { ...options, op: 'icmp.echo', destination };
+    return (await this.#one(request, () => `ping ${destination}`)) as number | undefined;
   }
 
   close(): Promise<void> {
@@ -122,11 +136,14 @@ class NetlinkKernel implements Kernel {
     return this.#closed;
   }
 
-  async #one(request: Request, operation: string): Promise<unknown> {
-    const results = await this.#track(submit([request], { stopOnError: true }));
+  /** `describe` is asked only about what has passed the addon's checks. */
+  async #one(request: Request, describe: () => string): Promise<unknown> {
+    const results = await this.#track(submit([request], { stopOnError: true })).catch((error) => {
+      throw asArgument(error);
+    });
     const result = results?.[0];
     if (result?.errno !== undefined) {
-      throw toError(result, { operation, netns: request.netns });
+      throw toError(result, { operation: describe(), netns: request.netns });
     }
     return result?.value;
   }
