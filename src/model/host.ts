@@ -2,6 +2,7 @@ import { ConflictError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import type { Context } from './context.js';
+import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import { createNetwork } from './network-lifecycle.js';
@@ -91,11 +92,12 @@ export class HostHandle implements Host {
 }
 
 async function describeHost(context: Context): Promise<HostInfo> {
-  const { store, settings, host, facts, floating } = context;
-  const [networks, interfaces, usage] = await Promise.all([
+  const { kernel, store, settings, host, facts, floating } = context;
+  const [networks, interfaces, usage, warnings] = await Promise.all([
     store.list(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
+    lookForTrouble(kernel, settings.netns),
   ]);
   return {
     egressBridge: host.egressBridge.name,
@@ -107,5 +109,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     networks: networks.length,
     interfaces: interfaces.length,
     floatingAddresses: usage,
+    ...(warnings.length > 0 && { warnings }),
   };
 }

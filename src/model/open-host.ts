@@ -11,7 +11,7 @@ import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import type { Context } from './context.js';
 import { Dhcp } from './dhcp.js';
-import { type Facts, lookAtNics } from './facts.js';
+import { type Facts, lookAtHost } from './facts.js';
 import { HostHandle } from './host.js';
 import { Locks } from './lock.js';
 import { localMac } from './mac.js';
@@ -33,7 +33,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   await requirePrivileges('opening a host');
   const kernel = await openKernelIn(settings);
   try {
-    const facts = await lookAtNics(kernel, settings.netns, settings);
+    const facts = await lookAtHost(kernel, settings.netns, settings);
     const store = await openLmdbStore(settings.state);
     try {
       return await openWith(settings, kernel, facts, store);
@@ -71,7 +71,12 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, settings),
     floating: floatingPool(settings.floatingNetwork),
-    host: { ...record, netns: settings.netns, egressMtu: facts.egressMtu },
+    host: {
+      ...record,
+      netns: settings.netns,
+      egressMtu: facts.egressMtu,
+      disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
+    },
   };
   try {
     if (isNew || settings.repair) await reconcileHost(context, false);

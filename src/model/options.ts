@@ -17,6 +17,7 @@ const hostSchema = z.strictObject({
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr,
   outboundNat: flag.default(false),
+  disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.default(4789),
   deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),
   dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),

@@ -21,7 +21,7 @@ export type Lifecycle = {
 };
 
 /** What follows from the NICs as they are now is not recorded. */
-export type HostRecord = Omit<DesiredHost, 'netns' | 'egressMtu'>;
+export type HostRecord = Omit<DesiredHost, 'netns' | 'egressMtu' | 'disableBridgeNetfilter'>;
 
 export type NetworkRecord = DesiredNetwork &
   Lifecycle & {

@@ -15,6 +15,11 @@ export interface HostOptions {
   floatingNetwork: string;
   /** Masquerade the floating network out of the egress NIC. Default false. */
   outboundNat?: boolean;
+  /**
+   * Keep iptables away from bridged frames in the host's namespace (`net.bridge.bridge-nf-call-iptables` = 0), for
+   * others' bridges too. Default false: where it drops traffic, `HostInfo.warnings` says so.
+   */
+  disableBridgeNetfilter?: boolean;
   /** UDP port of VXLAN. Default 4789. */
   vxlanPort?: number;
   /** How long a released address is kept from re-use, in seconds. Default 300. */
@@ -133,6 +138,8 @@ export interface HostInfo {
   networks: number;
   interfaces: number;
   floatingAddresses: { total: number; used: number };
+  /** What is likely to disturb the networks and is not ours to change, in words. Absent if there is nothing. */
+  warnings?: string[];
 }
 
 /** A handle: getting one does no I/O beyond checking that the object exists. */

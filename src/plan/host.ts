@@ -7,6 +7,9 @@ import { HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
 
+/** 1 where bridged frames pass iptables; absent without the module br_netfilter. */
+export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
+
 /** The egress bridge with the floating network's first address, forwarding, and the host's own ruleset. */
 export function planHost(host: DesiredHost): Operation[] {
   const { netns } = host;
@@ -30,6 +33,9 @@ export function planHost(host: DesiredHost): Operation[] {
     { op: 'sysctl.set', netns, key: `ipv6/conf/${name}/disable_ipv6`, value: 1 },
     // Routed addresses are answered for by proxy, which otherwise waits up to 0.8 s before each answer.
     { op: 'sysctl.set', netns, key: `ipv4/neigh/${name}/proxy_delay`, value: 0 },
+    ...(host.disableBridgeNetfilter
+      ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
+      : []),
     hostRuleset(host),
   ];
 }

@@ -1,5 +1,5 @@
 import type { NamespaceRef } from '../kernel/namespace.js';
-import type { NftCommand } from '../kernel/nftables/index.js';
+import type { ChainHook, Expression, NftCommand } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
 import type { Actual } from './actual.js';
@@ -36,7 +36,7 @@ function missing(wanted: readonly NftCommand[], there: readonly NftObject[]): Nf
   );
 }
 
-/** Tables, chains, sets and rules: as many of each as planned, in the same order, under the same names. */
+/** Tables, chains, sets and rules: those that are planned, and no others. */
 function sameStructure(wanted: readonly NftCommand[], there: readonly NftObject[]): boolean {
   const planned = wanted.map(describeCommand).filter((text) => text !== undefined);
   const found = there.filter(({ object }) => object !== 'element').map(describeObject);
@@ -48,18 +48,38 @@ function describeCommand(command: NftCommand): string | undefined {
     case 'table.add':
       return `table ${command.name}`;
     case 'chain.add':
-      return `chain ${command.name}`;
+      return describeChain(command);
     case 'set.add':
       return `set ${command.name}`;
     case 'rule.add':
-      return `rule ${command.chain} ${command.comment ?? ''}`;
+      return describeRule(command);
     default:
       return undefined;
   }
 }
 
+/** What is listed has the fields of the command that made it. */
 function describeObject(object: NftObject): string {
-  return object.object === 'rule' ? `rule ${object.chain} ${object.comment ?? ''}` : `${object.object} ${object.name}`;
+  if (object.object === 'chain') return describeChain(object as unknown as Parameters<typeof describeChain>[0]);
+  if (object.object === 'rule') return describeRule(object as unknown as Parameters<typeof describeRule>[0]);
+  return `${object.object} ${object.name}`;
+}
+
+function describeChain({ name, hook }: { name: string; hook?: ChainHook }): string {
+  return `chain ${name} ${hook?.type} ${hook?.hook} ${hook?.priority} ${hook?.policy ?? 'accept'}`;
+}
+
+function describeRule(rule: { chain: string; comment?: string; expressions?: readonly Expression[] }): string {
+  return `rule ${rule.chain} ${rule.comment} ${rule.expressions?.map(describeExpression).join(' ')}`;
+}
+
+/** Whatever the order of its fields; what a counter has counted does not matter. */
+function describeExpression(expression: Expression): string {
+  const fields = Object.entries(expression).filter(([key]) => key !== 'packets' && key !== 'bytes');
+  return fields
+    .map(([key, value]) => `${key}=${value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value}`)
+    .sort()
+    .join();
 }
 
 function elementKey(element: Record<string, unknown>): string {
