@@ -1,4 +1,13 @@
 #!/usr/bin/env node
 import { run } from './program.js';
 
+// Whoever reads us may stop reading (`vethwork demo | head`): what is under way is still finished or undone.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') {
+      throw error;
+    }
+  });
+}
+
 process.exitCode = await run(process.argv.slice(2));

@@ -1,3 +1,5 @@
+import { rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { checkConfig } from './config.js';
 import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
@@ -105,6 +107,12 @@ export class DnsmasqSupervisor {
   /** The pid of a network's dnsmasq, or `undefined` if it does not run. */
   async pid({ network, netns }: Pick<DnsmasqConfig, 'network' | 'netns'>): Promise<number | undefined> {
     return (await this.#network(network).instance.find(netns))?.pid;
+  }
+
+  /** Removes the runtime folder of a state that has no networks any more. Does nothing while one has files in it. */
+  async leave(): Promise<void> {
+    const { root } = this.options;
+    for (const folder of [root, dirname(root)]) await rmdir(folder).catch(() => undefined);
   }
 
   /** Waits for what is under way and stops watching. Leaves every dnsmasq running. */

@@ -56,6 +56,11 @@ export class Dhcp {
     return !isServed(network) || (await this.#supervisor.pid(server(network))) !== undefined;
   }
 
+  /** Removes what only a host with networks needs. */
+  leave(): Promise<void> {
+    return this.#supervisor.leave();
+  }
+
   /** Leaves every dnsmasq running. */
   close(): Promise<void> {
     return this.#supervisor.close();

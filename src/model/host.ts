@@ -67,7 +67,7 @@ export class HostHandle implements Host {
   }
 
   async teardown(): Promise<void> {
-    const { kernel, store, host } = this.#context;
+    const { kernel, store, host, dhcp } = this.#context;
     await transact(store, async (transaction) => {
       const networks = await transaction.list(keys.networks);
       if (networks.length > 0) {
@@ -76,6 +76,7 @@ export class HostHandle implements Host {
     });
     const errors = await kernel.teardown(planHostRemoval(host));
     if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
+    await dhcp.leave();
     await transact(store, async (transaction) => transaction.delete(keys.host));
   }
 

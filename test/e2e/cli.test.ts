@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
+import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { AddressInfo, InterfaceInfo, NetworkInfo } from '../../src/model/types.js';
 import type { Status } from '../../src/text/format.js';
 import { connect, privileged, TestNamespace } from '../support/namespaces.js';
@@ -177,6 +178,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(existsSync(`/run/netns/${network?.uuid}`)).toBe(false);
     expect(await text('teardown')).toBe('removed egr-br-eth0\n');
     expect(existsSync(join(state, 'host.json'))).toBe(false);
+    expect(existsSync(await runtimeRoot(state))).toBe(false);
     const links = (await host.ip('-o', 'link')).match(/(?<=^\d+: )[^:@]+/gm);
     expect(links?.sort()).toEqual(['eth0', 'lo']);
   });
