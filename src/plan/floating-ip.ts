@@ -6,6 +6,7 @@ import { planPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
 import { retire } from './retire.js';
+import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
 
 /** Before the main table's 32766; the rules differ in their marks. */
@@ -32,16 +33,8 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     // Before the link is up: what it announces when it comes up are the addresses it has by then.
     { op: 'address.add', netns, address: { index, address: `${address}/32` } },
     { op: 'link.set', netns, link, changes: { up: true } },
-    {
-      op: 'route.add',
-      netns,
-      route: { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address },
-    },
-    {
-      op: 'route.add',
-      netns,
-      route: { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true },
-    },
+    addRoute(netns, { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address }),
+    addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
     { op: 'rule.add', netns, rule: replyRule(index) },
     addFloating(network.uuid, address, target),
     forget(network.uuid, address),

@@ -6,6 +6,7 @@ import { bringUp, portSettings } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { retire } from './retire.js';
+import { addRoute } from './route.js';
 
 type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
 
@@ -127,16 +128,12 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
     ...(network.egress === undefined
       ? []
       : [
-          {
-            op: 'route.add',
-            netns,
-            route: {
-              destination: 'default',
-              gateway: network.gateway,
-              index,
-              ...(nic.order > 0 && { metric: nic.order }),
-            },
-          } satisfies Operation,
+          addRoute(netns, {
+            destination: 'default',
+            gateway: network.gateway,
+            index,
+            ...(nic.order > 0 && { metric: nic.order }),
+          }),
         ]),
   ];
 }

@@ -4,6 +4,7 @@ import { withPrefixOf } from './addresses.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { bringUp } from './link.js';
 import { networkAlias } from './names.js';
+import { addRoute } from './route.js';
 import { planRuleset } from './ruleset.js';
 
 /** Of every namespace. */
@@ -51,11 +52,7 @@ export function planRouter(host: DesiredHost, network: DesiredNetwork): Operatio
       : [
           ...bringUp(netns, egress.inner, settings),
           address(netns, egress.inner, egress.address, host.floatingNetwork),
-          {
-            op: 'route.add',
-            netns,
-            route: { destination: 'default', gateway: host.floatingAddress, index: egress.inner },
-          } satisfies Operation,
+          addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index: egress.inner }),
         ]),
     planRuleset(network),
   ];

@@ -2,6 +2,7 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import type { Route } from '../kernel/route.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
+import { addRoute } from './route.js';
 import { addRouted, deleteRouted } from './ruleset.js';
 
 /**
@@ -10,9 +11,9 @@ import { addRouted, deleteRouted } from './ruleset.js';
  */
 export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
-    { op: 'route.add', netns: host.netns, route: hostRoute(host, network, address) },
+    addRoute(host.netns, hostRoute(host, network, address)),
     { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address) },
-    { op: 'route.add', netns: network.uuid, route: innerRoute(network, address) },
+    addRoute(network.uuid, innerRoute(network, address)),
     addRouted(network.uuid, address),
   ];
 }

@@ -45,6 +45,11 @@ export class TestNamespace {
     return namespace;
   }
 
+  /** One that exists already. */
+  static named(name: string): TestNamespace {
+    return new TestNamespace(name);
+  }
+
   get path(): string {
     return `/run/netns/${this.name}`;
   }

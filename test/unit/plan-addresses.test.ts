@@ -11,8 +11,8 @@ test('a floating IP', () => {
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0,"arpNotify":1}}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":3002,"address":"192.168.15.29/32"}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"up":true}}
-    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.0/24","index":3002,"table":3002,"scope":"link","source":"192.168.15.29"}}
-    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":3002,"table":3002,"onlink":true}}
+    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.0/24","index":3002,"table":3002,"scope":"link","source":"192.168.15.29","protocol":"boot"}}
+    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":3002,"table":3002,"onlink":true,"protocol":"boot"}}
     {"op":"rule.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"192.168.15.29"}}"
@@ -33,9 +33,9 @@ test('taking a floating IP away', () => {
 
 test('a routed IP', () => {
   expect(lines(planRoutedIp(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
-    "{"op":"route.add","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1"}}
+    "{"op":"route.add","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1","protocol":"boot"}}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
-    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link"}}
+    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link","protocol":"boot"}}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}"
   `);
 });

@@ -32,7 +32,7 @@ test('a container that is configured', () => {
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003}}"
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
   `);
 });
 
@@ -47,8 +47,8 @@ test('a container has no default route without NAT, and one of its own metric fo
     planInterface(host, of, nic(veth, order)).filter(({ op }) => op === 'route.add');
   expect(routes(networkWithoutNat, 0)).toEqual([]);
   expect(lines([...routes(network, 0), ...routes(network, 2)])).toMatchInlineSnapshot(`
-    "{"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003}}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"metric":2}}"
+    "{"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"metric":2,"protocol":"boot"}}"
   `);
 });
 

@@ -1,0 +1,125 @@
+import type { ChildProcess } from 'node:child_process';
+import { type Background, inside, start } from '../../src/demo/tools.js';
+import { eventually, type TestNamespace } from './namespaces.js';
+
+/** A bound against hanging, in seconds; what must not arrive is waited for as long. */
+const PATIENCE = 2;
+
+export const TCP = 8080;
+export const UDP = 9090;
+
+/** One echo. `size`: of the whole packet, which must not be cut. */
+export async function pings(from: TestNamespace, address: string, size?: number): Promise<boolean> {
+  const whole = size === undefined ? [] : ['-M', 'do', '-s', String(size - 28)];
+  const { exitCode } = await from.attempt('ping', '-n', '-c', '1', '-W', String(PATIENCE), ...whole, address);
+  return exitCode === 0;
+}
+
+/** Answers every TCP connection with a name and the address it sees. Stop it when done. */
+export async function serveTcp(at: TestNamespace, name: string, port = TCP): Promise<Background> {
+  const server = start(
+    inside(
+      at.name,
+      'socat',
+      '-d',
+      '-d',
+      `TCP4-LISTEN:${port},fork,reuseaddr`,
+      `SYSTEM:echo ${name} sees $SOCAT_PEERADDR`,
+    ),
+  );
+  await server.until(/listening on/);
+  return server;
+}
+
+/** What the server says to one TCP connection; empty if none is made. */
+export async function askTcp(from: TestNamespace, address: string, port = TCP): Promise<string> {
+  const client = ['socat', '-u', `TCP4:${address}:${port},connect-timeout=${PATIENCE}`, '-'];
+  return (await from.attempt('timeout', String(2 * PATIENCE), ...client)).stdout.trim();
+}
+
+/** Answers every line with a name before it, in one long connection (TCP) or for each datagram (UDP). */
+export async function serveEcho(at: TestNamespace, name: string, protocol: 'tcp' | 'udp'): Promise<Background> {
+  const listen = protocol === 'tcp' ? `TCP4-LISTEN:${TCP + 1},fork,reuseaddr` : `UDP4-RECVFROM:${UDP},fork,reuseaddr`;
+  const server = start(inside(at.name, 'socat', '-d', '-d', listen, `EXEC:sed -u s/^/${name}-/`));
+  await (protocol === 'tcp'
+    ? server.until(/listening on/)
+    : eventually(async () => (await at.run('ss', '-Hlun', `sport = :${UDP}`)).trim() !== ''));
+  return server;
+}
+
+/** A flow that goes on: one TCP connection, or datagrams from one source port. */
+export class Flow implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  #heard = '';
+  #lines = 0;
+
+  constructor(from: TestNamespace, address: string, protocol: 'tcp' | 'udp', sourcePort: number) {
+    const target = protocol === 'tcp' ? `TCP4:${address}:${TCP + 1}` : `UDP4:${address}:${UDP}`;
+    this.#child = from.spawn('socat', ['-', `${target},sourceport=${sourcePort},reuseaddr`], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#heard += text;
+    });
+    // A connection that was cut ends the program.
+    this.#child.stdin?.on('error', () => undefined);
+  }
+
+  /** Sends a line and waits for its answer: the name of who answered, or undefined. */
+  async ask(): Promise<string | undefined> {
+    const line = `line${++this.#lines}`;
+    this.#child.stdin?.write(`${line}\n`);
+    const answer = () => new RegExp(`(\\w+)-${line}\\n`).exec(this.#heard)?.[1];
+    return eventually(answer, PATIENCE * 1000).catch(() => undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once('close', resolve));
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill('SIGKILL');
+      await ended;
+    }
+  }
+}
+
+/** tcpdump on a device. */
+export class Ear {
+  private constructor(private readonly tcpdump: Background) {}
+
+  static async open(namespace: TestNamespace, device: string, ...filter: string[]): Promise<Ear> {
+    const tcpdump = start(inside(namespace.name, 'tcpdump', '--immediate-mode', '-lnteq', '-i', device, ...filter));
+    await tcpdump.until(/listening on/);
+    return new Ear(tcpdump);
+  }
+
+  /** Resolves once something that matches was heard; rejects if it is not. */
+  until(pattern: RegExp): Promise<void> {
+    return this.tcpdump.until(pattern);
+  }
+
+  /** What was heard, a line for each frame. */
+  async close(): Promise<string[]> {
+    // What has passed may not have been printed yet.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return (await this.tcpdump.stop()).split('\n').filter(Boolean);
+  }
+}
+
+/** Listens at several places while something happens; what each heard. */
+export async function listen<Place extends string>(
+  places: Readonly<Record<Place, readonly [TestNamespace, string]>>,
+  filter: string,
+  action: () => Promise<unknown>,
+): Promise<Record<Place, string[]>> {
+  const names = Object.keys(places) as Place[];
+  const ears = await Promise.all(
+    names.map(async (name) => [name, await Ear.open(places[name][0], places[name][1], filter)] as const),
+  );
+  try {
+    await action();
+  } finally {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const heard = await Promise.all(ears.map(async ([name, ear]) => [name, await ear.close()] as const));
+  return Object.fromEntries(heard) as Record<Place, string[]>;
+}

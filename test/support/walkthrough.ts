@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Background, inside, start } from '../../src/demo/tools.js';
+import { openHost } from '../../src/index.js';
+import type {
+  AttachOptions,
+  CreateNetworkOptions,
+  Host,
+  HostOptions,
+  Interface,
+  Network,
+} from '../../src/model/types.js';
+import { askForLease, type DhcpAnswer } from './dhcp.js';
+import { connect, TestNamespace } from './namespaces.js';
+
+type AttachWishes = Omit<Partial<AttachOptions>, 'netns' | 'tap' | 'device'>;
+
+/** An instance: a namespace whose eth0 is attached to a network. */
+export interface Instance {
+  name: string;
+  namespace: TestNamespace;
+  nic: Interface;
+  /** What the DHCP server said; only of those that asked. */
+  lease?: DhcpAnswer | undefined;
+}
+
+export interface Setting {
+  /** Settings of the host namespace, as `ipv4.conf.all.rp_filter`, before the host is opened. */
+  sysctls?: Record<string, number>;
+  options?: Partial<HostOptions>;
+}
+
+/**
+ * The walk-through's machine: a namespace that stands for the host, with an uplink `eth0` (MTU 8950, 10.0.0.74/24) to
+ * another that stands for the outside (10.0.0.1, with a route to the floating network). Closing it removes everything.
+ */
+export class Walkthrough implements AsyncDisposable {
+  readonly #instances: Instance[] = [];
+  readonly #networks: Network[] = [];
+  readonly #running: Background[] = [];
+
+  private constructor(
+    readonly machine: TestNamespace,
+    readonly outside: TestNamespace,
+    readonly options: HostOptions,
+    readonly host: Host,
+  ) {}
+
+  static async open({ sysctls = {}, options = {} }: Setting = {}): Promise<Walkthrough> {
+    const machine = await TestNamespace.create('host');
+    const outside = await TestNamespace.create('outside');
+    const state = await mkdtemp(path.join(tmpdir(), 'vethwork-e2e-'));
+    try {
+      await connect([machine, 'eth0'], [outside, 'eth0']);
+      for (const [namespace, address] of [
+        [machine, '10.0.0.74/24'],
+        [outside, '10.0.0.1/24'],
+      ] as const) {
+        await namespace.ip('link', 'set', 'eth0', 'mtu', '8950');
+        await namespace.ip('address', 'add', address, 'brd', '+', 'dev', 'eth0');
+      }
+      await machine.ip('route', 'add', 'default', 'via', '10.0.0.1');
+      await outside.ip('route', 'add', '192.168.15.0/24', 'via', '10.0.0.74');
+      for (const [key, value] of Object.entries(sysctls)) await machine.run('sysctl', '-qw', `net.${key}=${value}`);
+      const complete = {
+        netns: machine.name,
+        state,
+        egressNic: 'eth0',
+        floatingNetwork: '192.168.15.0/24',
+        deletionHalo: 0,
+        dnsServers: [],
+        ...options,
+      };
+      return new Walkthrough(machine, outside, complete, await openHost(complete));
+    } catch (error) {
+      await outside.remove();
+      await machine.remove();
+      await rm(state, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** A network that goes with the walk-through. */
+  async network(options: Partial<CreateNetworkOptions> = {}): Promise<Network> {
+    const network = await this.host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24', ...options });
+    this.#networks.push(network);
+    return network;
+  }
+
+  /** A container, completely configured by `attach`. */
+  async container(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
+    return this.#instance(network, name, { configure: true, ...wishes });
+  }
+
+  /** An instance that asks for its address with a real DHCP client. */
+  async client(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
+    const instance = await this.#instance(network, name, wishes);
+    await instance.namespace.ip('link', 'set', 'eth0', 'up');
+    instance.lease = await askForLease(instance.namespace, 'eth0');
+    return instance;
+  }
+
+  async #instance(network: Network, name: string, wishes: object): Promise<Instance> {
+    const namespace = await TestNamespace.create(name);
+    try {
+      const nic = await network.attach({ netns: namespace.name, name: 'eth0', hostname: name, ...wishes });
+      const instance = { name, namespace, nic };
+      this.#instances.push(instance);
+      return instance;
+    } catch (error) {
+      await namespace.remove();
+      throw error;
+    }
+  }
+
+  /** The inside of a network: its namespace. */
+  inside(network: Network): TestNamespace {
+    return TestNamespace.named(network.uuid);
+  }
+
+  /** Starts a program that runs until everything is removed. */
+  start(namespace: TestNamespace, ...command: string[]): Background {
+    const background = start(inside(namespace.name, ...command));
+    this.#running.push(background);
+    return background;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#running.map((background) => background.stop()));
+    // What a failed test left half done is for the namespaces' removal.
+    for (const network of this.#networks) await network.delete().catch(() => undefined);
+    await this.host.drained().catch(() => undefined);
+    await this.host.close();
+    const namespaces = [
+      ...this.#networks.map((network) => this.inside(network)),
+      ...this.#instances.map(({ namespace }) => namespace),
+      this.outside,
+      this.machine,
+    ];
+    for (const namespace of namespaces) await namespace.remove();
+    await rm(this.options.state, { recursive: true, force: true });
+  }
+}
