@@ -25,7 +25,7 @@ export function addGlobalOptions(program: Command): Command {
     )
     .addOption(
       new Option('--host-netns <ref>', 'network namespace that stands for the host: name, path or pid')
-        .env('VETHWORK_NETNS')
+        .env('VETHWORK_HOST_NETNS')
         .argParser(parseNamespace),
     )
     .addOption(new Option('--egress-nic <name>', 'NIC towards the outside').env('VETHWORK_EGRESS_NIC'))
