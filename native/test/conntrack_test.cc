@@ -1,0 +1,148 @@
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <system_error>
+
+#include "conntrack/connection.h"
+#include "conntrack/filter.h"
+#include "conntrack/forget.h"
+#include "netfilter/message.h"
+#include "test/fake_transport.h"
+
+namespace vethwork {
+namespace {
+
+using test::FakeTransport;
+using test::hex;
+using test::unhex;
+
+constexpr std::uint16_t reportType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+constexpr std::uint16_t deleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+constexpr std::uint16_t getType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+
+// The UDP connection 10.0.0.1:1000 to 192.168.15.29:53, of which answers come from 172.16.0.37; mark 7, id 1.
+const char* const header = "02000000 ";
+const char* const original =
+    "34000180 14000180 08000100 0a000001 08000200 c0a80f1d 1c000280 05000100 11000000 06000200 03e80000 06000300 "
+    "00350000 ";
+const char* const reply =
+    "34000280 14000180 08000100 ac100025 08000200 0a000001 1c000280 05000100 11000000 06000200 00350000 06000300 "
+    "03e80000 ";
+const char* const rest = "08000300 0000002a 08000800 00000007 08000c00 00000001";
+
+Message report(const Bytes& payload) {
+  nlmsghdr head{};
+  head.nlmsg_type = reportType;
+  return {.header = head, .payload = payload};
+}
+
+Bytes whole() { return unhex(std::string(header) + original + reply + rest); }
+
+bool matches(std::initializer_list<Entry> filter) {
+  const Bytes payload = whole();
+  Path path;
+  return ConnectionFilter::parse(Map(filter), path).matches(report(payload));
+}
+
+}  // namespace
+
+TEST_CASE("a connection is read in both directions") {
+  const Bytes payload = whole();
+  const Value value = decodeConnection(report(payload));
+  const auto* connection = value.as<Map>();
+  REQUIRE(connection != nullptr);
+  const auto* one = connection->find("original")->as<Map>();
+  CHECK(*one->find("source")->as<std::string>() == "10.0.0.1");
+  CHECK(*one->find("destination")->as<std::string>() == "192.168.15.29");
+  CHECK(*one->find("protocol")->as<std::string>() == "udp");
+  CHECK(*one->find("destinationPort")->as<std::int64_t>() == 53);
+  CHECK(*connection->find("reply")->as<Map>()->find("source")->as<std::string>() == "172.16.0.37");
+  CHECK(*connection->find("mark")->as<std::int64_t>() == 7);
+  CHECK(connection->find("status")->as<List>()->size() == 3);
+}
+
+TEST_CASE("an address matches at either end of either direction") {
+  CHECK(matches({{"address", "10.0.0.1"}}));
+  CHECK(matches({{"address", "192.168.15.29"}}));
+  CHECK(matches({{"address", "172.16.0.37"}}));
+  CHECK_FALSE(matches({{"address", "172.16.0.38"}}));
+  CHECK_FALSE(matches({{"address", "::ffff:10.0.0.1"}}));
+  CHECK(matches({{"mark", 7}}));
+  CHECK_FALSE(matches({{"mark", 8}}));
+  CHECK_FALSE(matches({{"address", "10.0.0.1"}, {"mark", 8}}));
+}
+
+TEST_CASE("a filter that chooses nothing is refused, for it would forget everything") {
+  Path path;
+  CHECK_THROWS_AS((void)ConnectionFilter::parse(Map{}, path), ValidationError);
+  CHECK_THROWS_AS((void)ConnectionFilter::parse(Map{{"address", Value()}}, path), ValidationError);
+  CHECK_THROWS_AS((void)ConnectionFilter::parse(Map{{"adress", "10.0.0.1"}}, path), ValidationError);
+  CHECK_THROWS_AS((void)ConnectionFilter::parse(Value(), path), ValidationError);
+}
+
+TEST_CASE("the message that forgets names the connection") {
+  const Bytes payload = whole();
+  Batch batch;
+  REQUIRE(encodeForget(report(payload), batch));
+  const auto message = test::messages((batch.seal(1), batch)).front();
+  CHECK(message.header.nlmsg_type == deleteType);
+  CHECK(hex(message.payload) + ' ' == std::string(header) + original + "08000c00 00000001 ");
+}
+
+TEST_CASE("a report without a tuple makes no message: that would forget every connection") {
+  Batch batch;
+  for (const std::string& payload : {std::string(header) + reply + rest, std::string(header) + "04000180",
+                                     std::string(), std::string(header) + "34000180 14000180"}) {
+    const Bytes bytes = unhex(payload);
+    CHECK_FALSE(encodeForget(report(bytes), batch));
+  }
+  CHECK(batch.size() == 0);
+}
+
+TEST_CASE("connections are forgotten in sends of bounded size; one that ended meanwhile counts as forgotten") {
+  FakeTransport kernel;
+  std::size_t deletions = 0;
+  kernel.onMessage = [&](const Message& message, FakeTransport& to) {
+    if (message.header.nlmsg_type == getType) {
+      const Bytes payload = whole();
+      for (int count = 0; count < 600; ++count) {
+        to.answer(reportType, NLM_F_MULTI, message, payload.data(), payload.size());
+      }
+      const int done = 0;
+      to.answer(NLMSG_DONE, NLM_F_MULTI, message, &done, sizeof done);
+      return;
+    }
+    REQUIRE(message.header.nlmsg_type == deleteType);
+    ++deletions;
+    if (deletions % 7 == 0) {
+      to.acknowledge(message, ENOENT);
+    } else if ((message.header.nlmsg_flags & NLM_F_ACK) != 0) {
+      to.acknowledge(message);
+    }
+  };
+  Exchange exchange(kernel);
+  Path path;
+  forgetConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange);
+  CHECK(deletions == 600);
+  CHECK(kernel.sent.size() == 4);
+}
+
+TEST_CASE("another failure to forget is reported") {
+  FakeTransport kernel;
+  kernel.onMessage = [&](const Message& message, FakeTransport& to) {
+    if (message.header.nlmsg_type == getType) {
+      const Bytes payload = whole();
+      to.answer(reportType, NLM_F_MULTI, message, payload.data(), payload.size());
+      const int done = 0;
+      to.answer(NLMSG_DONE, NLM_F_MULTI, message, &done, sizeof done);
+    } else {
+      to.acknowledge(message, EPERM);
+    }
+  };
+  Exchange exchange(kernel);
+  Path path;
+  CHECK_THROWS_AS(forgetConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange), std::system_error);
+}
+
+}  // namespace vethwork

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/operation.h"
+#include "netlink/batch.h"
+#include "netlink/reader.h"
+
+namespace vethwork::test {
+
+/// Bytes as hexadecimal digits, four bytes to a word.
+inline std::string hex(Span bytes) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::size_t index = 0; index < bytes.size(); ++index) {
+    if (index > 0 && index % 4 == 0) {
+      text += ' ';
+    }
+    text += digits[bytes[index] >> 4];
+    text += digits[bytes[index] & 15];
+  }
+  return text;
+}
+
+inline Bytes unhex(std::string_view text) {
+  Bytes bytes;
+  std::string digits;
+  for (const char character : text) {
+    if (character != ' ') {
+      digits += character;
+    }
+  }
+  for (std::size_t index = 0; index + 1 < digits.size(); index += 2) {
+    bytes.push_back(static_cast<std::uint8_t>(std::stoi(digits.substr(index, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+/// The batch that an operation makes of its arguments, sealed from sequence number 1 on. @throws ValidationError
+inline Batch encoded(const NetlinkOperation& operation, const Map& arguments) {
+  Batch batch;
+  NamespaceChecker namespaces;
+  Encoder encoder{.batch = batch, .namespaces = namespaces};
+  operation.encode(arguments, encoder);
+  batch.seal(1);
+  return batch;
+}
+
+/// The messages of a batch. They point into it.
+inline std::vector<Message> messages(const Batch& batch) {
+  std::vector<Message> list;
+  MessageReader reader(batch.bytes());
+  while (const auto message = reader.next()) {
+    list.push_back(*message);
+  }
+  return list;
+}
+
+}  // namespace vethwork::test
