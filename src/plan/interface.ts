@@ -119,12 +119,14 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
     // No IPv6 address of the container is tentative when we return.
     { op: 'sysctl.set', netns, key: `ipv6/conf/${innerName}/accept_dad`, value: 0 },
     { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
-    { op: 'link.set', netns, link: { index }, changes: { up: true } },
+    // Its neighbours may remember who had the address before: it is announced when the link comes up.
+    { op: 'link.set', netns, link: { index }, changes: { inet: { arpNotify: 1 } } },
     {
       op: 'address.add',
       netns,
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
     },
+    { op: 'link.set', netns, link: { index }, changes: { up: true } },
     ...(network.egress === undefined
       ? []
       : [

@@ -83,7 +83,7 @@ export class Flow implements AsyncDisposable {
 }
 
 /** tcpdump on a device. */
-export class Ear {
+export class Ear implements AsyncDisposable {
   private constructor(private readonly tcpdump: Background) {}
 
   static async open(namespace: TestNamespace, device: string, ...filter: string[]): Promise<Ear> {
@@ -103,6 +103,10 @@ export class Ear {
     await new Promise((resolve) => setTimeout(resolve, 200));
     return (await this.tcpdump.stop()).split('\n').filter(Boolean);
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.tcpdump.stop();
+  }
 }
 
 /** Listens at several places while something happens; what each heard. */
@@ -117,8 +121,9 @@ export async function listen<Place extends string>(
   );
   try {
     await action();
-  } finally {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  } catch (error) {
+    await Promise.all(ears.map(([, ear]) => ear.close()));
+    throw error;
   }
   const heard = await Promise.all(ears.map(async ([name, ear]) => [name, await ear.close()] as const));
   return Object.fromEntries(heard) as Record<Place, string[]>;

@@ -30,8 +30,9 @@ test('a container that is configured', () => {
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"up":true}}
     {"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":1},"changes":{"up":true}}
-    {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
+    {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"inet":{"arpNotify":1}}}
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
+    {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
     {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
   `);
 });
