@@ -30,6 +30,8 @@ export async function createNetwork(context: Context, options: CreateNetworkOpti
     const record = await transact(context.store, (transaction) =>
       reserveNetwork(transaction, context, uuid, request, indexes),
     );
+    // A link that is out of service still holds its VNI, and a fixed one may be that of a network just deleted.
+    if (request.vni !== undefined) await context.reaper.sweep();
     return build(context, record, request.signal);
   });
 }

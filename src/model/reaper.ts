@@ -19,6 +19,12 @@ export class Reaper {
     this.#running ??= this.#run();
   }
 
+  /** Deletes what is out of service by now, whoever put it there, and waits for it. */
+  async sweep(): Promise<void> {
+    this.wake();
+    await this.#running;
+  }
+
   /**
    * Resolves when everything that was put out of service is gone.
    * @throws AggregateError if something could not be deleted; it is tried again with the next deletion

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Host, type HostOptions, openHost } from '../../src/index.js';
+import { attempt, connect, TestNamespace } from './namespaces.js';
+
+/** A machine of the walk-through, made of namespaces: the host, and the world beyond its uplink. */
+export class TestHost {
+  readonly #handles: Host[] = [];
+  readonly #guests: TestNamespace[] = [];
+
+  private constructor(
+    readonly node: TestNamespace,
+    readonly world: TestNamespace,
+    readonly options: HostOptions,
+  ) {}
+
+  static async create(options: Partial<HostOptions> = {}): Promise<TestHost> {
+    const [node, world] = [await TestNamespace.create('node'), await TestNamespace.create('world')];
+    await connect([node, 'eth0'], [world, 'up0']);
+    await node.ip('link', 'set', 'eth0', 'mtu', '8950');
+    await world.ip('link', 'set', 'up0', 'mtu', '8950');
+    await node.ip('address', 'add', '10.0.0.74/24', 'dev', 'eth0');
+    await world.ip('address', 'add', '10.0.0.1/24', 'dev', 'up0');
+    await node.ip('route', 'add', 'default', 'via', '10.0.0.1');
+    await world.ip('route', 'add', '192.168.15.0/24', 'via', '10.0.0.74');
+    return new TestHost(node, world, {
+      netns: node.name,
+      egressNic: 'eth0',
+      floatingNetwork: '192.168.15.0/24',
+      state: await mkdtemp(join(tmpdir(), 'vethwork-test-')),
+      dnsServers: ['10.0.0.1'],
+      ...options,
+    });
+  }
+
+  /** As another process would: the state folder may be open several times. */
+  async open(options: Partial<HostOptions> = {}): Promise<Host> {
+    const host = await openHost({ ...this.options, ...options });
+    this.#handles.push(host);
+    return host;
+  }
+
+  /** A container, with a TCP server on port 80 that says OK. */
+  async guest(): Promise<TestNamespace> {
+    const guest = await TestNamespace.create('guest');
+    this.#guests.push(guest);
+    guest.spawn('socat', ['TCP-LISTEN:80,fork,reuseaddr', "SYSTEM:'echo OK'"], { stdio: 'ignore' });
+    return guest;
+  }
+
+  /** Removes all networks and everything that stands for a machine. */
+  async remove(): Promise<void> {
+    const [host, ...others] = this.#handles;
+    for (const other of others) await other.close();
+    for (const { uuid } of (await host?.listNetworks()) ?? []) await (await host?.getNetwork(uuid))?.delete();
+    await host?.drained();
+    await host?.teardown();
+    await host?.close();
+    for (const namespace of [...this.#guests, this.world, this.node]) await namespace.remove();
+    await rm(this.options.state, { recursive: true, force: true });
+  }
+}
+
+/** One echo request; true if it was answered. */
+export async function pings(from: TestNamespace, address: string, ...options: string[]): Promise<boolean> {
+  return (await from.attempt('ping', '-c1', '-W1', ...options, address)).exitCode === 0;
+}
+
+/** A TCP connection to port 80; true if the server there said OK. */
+export async function talks(from: TestNamespace, address: string): Promise<boolean> {
+  return (await from.attempt('socat', '-u', `TCP:${address}:80,connect-timeout=1`, '-')).stdout.includes('OK');
+}
+
+/** Processes of a namespace. */
+export async function pidsIn(namespace: string): Promise<number[]> {
+  return (await attempt('ip', 'netns', 'pids', namespace)).stdout.split('\n').filter(Boolean).map(Number);
+}
