@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -12,6 +13,7 @@ namespace {
 
 // Room for the acknowledgements of the largest batch that the engine sends.
 constexpr int bufferBytes = 4 << 20;
+constexpr std::size_t maximumSend = 1 << 30;
 constexpr int replyTimeoutMilliseconds = 1000;
 
 void option(int fd, int level, int name, int value) {
@@ -41,7 +43,11 @@ int Socket::send(std::span<const std::uint8_t> bytes) {
     if (sent >= 0) {
       return 0;
     }
-    if (errno != EINTR) {
+    if (errno == EMSGSIZE && bytes.size() > sendBytes_) {
+      // An atomic batch cannot be cut: make room for it, once.
+      sendBytes_ = bytes.size();
+      option(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, static_cast<int>(std::min(bytes.size(), maximumSend)));
+    } else if (errno != EINTR) {
       return errno;
     }
   }

@@ -16,6 +16,8 @@ class Socket final : public Transport {
 
  private:
   UniqueFd fd_;
+  /// The largest send that room was made for.
+  std::size_t sendBytes_ = 0;
 };
 
 }  // namespace vethwork
