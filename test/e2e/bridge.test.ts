@@ -1,0 +1,321 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Network } from '../../src/model/types.js';
+import { ipLink, ipLinks } from '../support/kernel.js';
+import { json, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { askTcp, Ear, listen, pings, serveTcp } from '../support/traffic.js';
+import { type Instance, Walkthrough } from '../support/walkthrough.js';
+
+const VNI = 0xe2300f;
+const OVERLAY = 8900;
+const EGRESS = 1500;
+
+describe.skipIf(!privileged)('the overlay bridge', () => {
+  let scene: Walkthrough;
+  let network: Network;
+  let inside: TestNamespace;
+  let one: Instance;
+  let two: Instance;
+  let three: Instance;
+
+  beforeAll(async () => {
+    scene = await Walkthrough.open();
+    network = await scene.network({ vni: VNI });
+    inside = scene.inside(network);
+    one = await scene.client(network, 'one');
+    two = await scene.client(network, 'two');
+    three = await scene.container(network, 'three');
+  });
+
+  afterAll(() => scene?.[Symbol.asyncDispose]());
+
+  const bridge = () => ipLink(scene.machine, 'br-vxlan-e2300f');
+
+  /** MTUs of everything that the network's frames, and its packets on the egress side, pass. */
+  async function mtus(): Promise<Record<string, number>> {
+    const links = [
+      ...(await ipLinks(scene.machine)).filter(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0'),
+      ...(await ipLinks(inside)).filter(({ ifname }) => /e2300f|^flt-/.test(ifname)),
+    ];
+    const guests = await Promise.all([one, two, three].map(({ namespace }) => ipLink(namespace, 'eth0')));
+    return Object.fromEntries([
+      ...links
+        .filter(({ ifname }) => !/^(tunl|gre|erspan|ip6|sit|ip_vti)/.test(ifname))
+        .map(({ ifname, mtu }) => [ifname, mtu]),
+      ...guests.map(({ mtu }, index) => [`guest ${index}`, mtu]),
+    ]);
+  }
+
+  function expectEqualMtus(all: Record<string, number>): void {
+    const wanted = Object.keys(all).map((name) => [name, /^(egr-|flt-)/.test(name) ? EGRESS : OVERLAY]);
+    expect(all).toEqual(Object.fromEntries(wanted));
+  }
+
+  /** At full size everywhere; one byte more is refused by the sender itself, so that nothing vanishes silently. */
+  async function expectFullSize(): Promise<void> {
+    const { address } = two.nic.info;
+    for (const target of [address, three.nic.info.address, '172.16.0.1']) {
+      expect(await pings(one.namespace, target, OVERLAY), target).toBe(true);
+    }
+    expect(await pings(inside, address, OVERLAY)).toBe(true);
+    const { stdout, stderr } = await one.namespace.attempt('ping', '-c', '1', '-M', 'do', '-s', '8873', address);
+    expect(stdout + stderr).toContain(`mtu=${OVERLAY}`);
+  }
+
+  it('two instances that talk are not heard by a third, nor by the mesh', async () => {
+    const { address } = two.nic.info;
+    expect(await pings(one.namespace, address)).toBe(true);
+    const { device } = three.nic.info;
+    const places = { third: [scene.machine, device], mesh: [scene.machine, 'vxlan-e2300f'] } as const;
+    const heard = await listen({ ...places, second: [scene.machine, two.nic.info.device] }, 'icmp', () =>
+      one.namespace.run('ping', '-c', '200', '-i', '0.01', '-q', address),
+    );
+    expect(heard.second.length).toBe(400);
+    expect(heard.third).toEqual([]);
+    expect(heard.mesh).toEqual([]);
+    const { linkinfo } = await bridge();
+    expect(linkinfo?.info_data?.ageing_time).toBe(30000);
+  });
+
+  it('has one MTU with all its ports, which is what DHCP says', async () => {
+    expect(one.lease?.mtu).toBe(String(OVERLAY));
+    // A real client sets what it is told.
+    for (const { namespace } of [one, two]) await namespace.ip('link', 'set', 'eth0', 'mtu', one.lease?.mtu as string);
+    await one.nic.float({ address: '192.168.15.29' });
+    expectEqualMtus(await mtus());
+    await expectFullSize();
+  });
+
+  it('tells who sends too much through the NAT, and takes what fits', async () => {
+    expect(await pings(one.namespace, '10.0.0.1', EGRESS)).toBe(true);
+    expect(await pings(scene.outside, '192.168.15.29', EGRESS)).toBe(true);
+    const { stdout } = await two.namespace.attempt(
+      'ping',
+      '-n',
+      '-c',
+      '1',
+      '-W',
+      '2',
+      '-M',
+      'do',
+      '-s',
+      '1473',
+      '10.0.0.1',
+    );
+    expect(stdout).toMatch(/From 172\.16\.0\.1 .*Frag(mentation)? needed.*mtu = 1500/);
+    // TCP learns from that, in both directions, whatever its first segments were.
+    const count = 1_000_000;
+    const sink = scene.start(
+      scene.outside,
+      'socat',
+      '-d',
+      '-d',
+      '-u',
+      'TCP4-LISTEN:7000,fork,reuseaddr',
+      'SYSTEM:wc -c >&2',
+    );
+    await sink.until(/listening on/);
+    const send = `head -c ${count} /dev/zero | timeout 10 socat -u - TCP4:10.0.0.1:7000,connect-timeout=3`;
+    await three.namespace.run('sh', '-c', send);
+    await sink.until(new RegExp(`^${count}$`, 'm'));
+    const source = scene.start(
+      scene.outside,
+      'socat',
+      '-d',
+      '-d',
+      '-U',
+      'TCP4-LISTEN:7001,fork,reuseaddr',
+      `SYSTEM:head -c ${count} /dev/zero`,
+    );
+    await source.until(/listening on/);
+    const receive = 'timeout 10 socat -u TCP4:10.0.0.1:7001,connect-timeout=3 - | wc -c';
+    expect(Number(await two.namespace.run('sh', '-c', receive))).toBe(count);
+  });
+
+  it('keeps MAC and MTU while 50 ports come and go, and the gateway its own', async () => {
+    const before = await bridge();
+    const gateway = await ipLink(inside, 'veth-e2300f-i');
+    const seen = new Set<string>();
+    const container = await TestNamespace.create('churn');
+    try {
+      for (let round = 0; round < 50; round++) {
+        // The lowest MAC there is: a bridge without one of its own would take it.
+        const mac = `02:00:00:00:00:${round.toString(16).padStart(2, '0')}`;
+        const nic = await network.attach({ netns: container.name, name: 'eth0', configure: true, mac });
+        const { address, mtu } = await bridge();
+        seen.add(`${address} ${mtu}`);
+        await nic.detach();
+      }
+      await scene.host.drained();
+    } finally {
+      await container.remove();
+    }
+    expect([...seen]).toEqual([`${before.address} ${before.mtu}`]);
+    expect((await ipLink(inside, 'veth-e2300f-i')).address).toBe(gateway.address);
+    expectEqualMtus(await mtus());
+    await expectFullSize();
+    expect(await scene.host.reconcile()).toEqual([]);
+  });
+
+  it('the gateway has its MAC again after a rebuild', async () => {
+    const before = { bridge: (await bridge()).address, gateway: (await ipLink(inside, 'veth-e2300f-i')).address };
+    expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
+    await scene.machine.ip('link', 'delete', 'veth-e2300f-o');
+    await scene.machine.ip('link', 'delete', 'br-vxlan-e2300f');
+    expect(await scene.host.reconcile()).not.toEqual([]);
+    expect(await scene.host.reconcile()).toEqual([]);
+    expect({ bridge: (await bridge()).address, gateway: (await ipLink(inside, 'veth-e2300f-i')).address }).toEqual(
+      before,
+    );
+    // The guests' ARP entries are still right: no new request is needed.
+    const heard = await listen({ guest: [one.namespace, 'eth0'] }, 'arp', async () => {
+      expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
+    });
+    expect(
+      heard.guest.filter((line) => line.includes('who-has 172.16.0.1 tell') && line.includes('ff:ff:ff:ff:ff:ff')),
+    ).toEqual([]);
+    expectEqualMtus(await mtus());
+    await expectFullSize();
+  });
+});
+
+describe.skipIf(!privileged)('tenants and the host', () => {
+  let scene: Walkthrough;
+  let network: Network;
+  let tenant: Instance;
+
+  beforeAll(async () => {
+    scene = await Walkthrough.open();
+    network = await scene.network({ vni: VNI });
+    tenant = await scene.container(network, 'tenant');
+    await serveTcp(scene.machine, 'host', 2222);
+  });
+
+  afterAll(() => scene?.[Symbol.asyncDispose]());
+
+  const onLink = async () => {
+    for (const prefix of ['10.0.0.0/24', '192.168.15.0/24']) {
+      await tenant.namespace.ip('route', 'replace', prefix, 'dev', 'eth0');
+    }
+  };
+
+  it('the host answers no ARP request on the overlay bridge', async () => {
+    for (const address of ['10.0.0.74', '192.168.15.1']) {
+      const ask = ['arping', '-c', '2', '-w', '2', '-I', 'eth0', address];
+      const { exitCode, stdout } = await tenant.namespace.attempt(...(ask as [string, ...string[]]));
+      expect({ exitCode, answers: /(reply|bytes) from/i.test(stdout) }, address).toEqual({
+        exitCode: 1,
+        answers: false,
+      });
+    }
+    // The same question is answered where it should be.
+    expect(await tenant.namespace.run('arping', '-c', '1', '-w', '3', '-I', 'eth0', '172.16.0.1')).toMatch(
+      /(reply|bytes) from/i,
+    );
+  });
+
+  it('a tenant that knows the MAC of the bridge reaches nothing through it', async () => {
+    await onLink();
+    const { address: mac } = await ipLink(scene.machine, 'br-vxlan-e2300f');
+    for (const address of ['10.0.0.74', '192.168.15.1', '10.0.0.1']) {
+      await tenant.namespace.ip('neighbour', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent');
+      expect(await pings(tenant.namespace, address), address).toBe(false);
+      expect(await askTcp(tenant.namespace, address, 2222), address).toBe('');
+    }
+    const { address: gateway } = await ipLink(scene.inside(network), 'veth-e2300f-i');
+    await tenant.namespace.ip('neighbour', 'replace', '10.0.0.1', 'lladdr', gateway, 'dev', 'eth0', 'nud', 'permanent');
+    expect(await pings(tenant.namespace, '10.0.0.1')).toBe(true);
+  });
+
+  it('no device of the network has an IPv6 address on the host, and none can be reached', async () => {
+    const all = await json<{ ifname: string; addr_info: { family: string }[] }[]>(
+      'ip',
+      '-n',
+      scene.machine.name,
+      '-j',
+      'address',
+    );
+    const ours = all.filter(({ ifname }) => /e2300f|^egr-br-|^vnet-/.test(ifname));
+    expect(ours.length).toBe(6);
+    expect(ours.flatMap(({ addr_info }) => addr_info).filter(({ family }) => family === 'inet6')).toEqual([]);
+    // All nodes are asked: the network's router answers, the host does not.
+    const { stdout } = await tenant.namespace.attempt('ping', '-6', '-c', '2', '-W', '1', '-I', 'eth0', 'ff02::1');
+    const links = (await ipLinks(scene.machine)).map(({ address }) => linkLocal(address));
+    const router = await ipLink(scene.inside(network), 'veth-e2300f-i');
+    const answered = [...stdout.matchAll(/from (fe80:[0-9a-f:]+)/g)].map(([, address]) => address as string);
+    expect(answered).toContain(linkLocal(router.address));
+    expect(answered.filter((address) => links.includes(address))).toEqual([]);
+  });
+
+  it("a tenant's router advertisements are believed by nobody", async () => {
+    await using ear = await Ear.open(scene.machine, 'br-vxlan-e2300f', 'icmp6 and ip6[40] == 134');
+    await tenant.namespace.run('python3', '-c', ADVERTISE, 'eth0');
+    await ear.until(/router advertisement/);
+    for (const netns of [scene.machine.name, network.uuid]) {
+      expect(await sh('ip', '-n', netns, '-6', 'route', 'show', 'default'), netns).toBe('');
+      expect(await sh('ip', '-n', netns, '-6', 'address', 'show', 'scope', 'global'), netns).toBe('');
+    }
+  });
+});
+
+/** A router advertisement with a prefix, from the device's link-local address. */
+const ADVERTISE = `
+import socket, struct, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+index = socket.if_nametoindex(sys.argv[1])
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+prefix = socket.inet_pton(socket.AF_INET6, '2001:db8:1::')
+option = struct.pack('!BBBBIII', 3, 4, 64, 0xc0, 3600, 3600, 0) + prefix
+for _ in range(3):
+    s.sendto(struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0) + option, ('ff02::1', 0, 0, index))
+`;
+
+function linkLocal(mac: string): string {
+  const [a = '0', b = '0', c = '0', d = '0', e = '0', f = '0'] = mac.split(':');
+  const group = (high: string, low: string) => Number.parseInt(high + low, 16).toString(16);
+  const first = (Number.parseInt(a, 16) ^ 2).toString(16);
+  return `fe80::${group(first, b)}:${group(c, 'ff')}:${group('fe', d)}:${group(e, f)}`;
+}
+
+describe.skipIf(!privileged)("another tool's FORWARD drop where bridged frames pass iptables", () => {
+  const sysctls = { 'bridge.bridge-nf-call-iptables': 1 };
+  /** As Docker does. */
+  const dropForwarded = (machine: TestNamespace) => machine.run('iptables', '-P', 'FORWARD', 'DROP');
+  /** Without times and counters. */
+  const rules = async (machine: TestNamespace) =>
+    (await machine.run('iptables-save')).replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
+
+  it('is told, and left alone', async () => {
+    await using scene = await Walkthrough.open({ sysctls });
+    expect((await scene.host.refresh()).warnings).toBeUndefined();
+    await dropForwarded(scene.machine);
+    const before = await rules(scene.machine);
+    expect((await scene.host.refresh()).warnings).toEqual([expect.stringMatching(/FORWARD.*disableBridgeNetfilter/)]);
+    const network = await scene.network();
+    const one = await scene.container(network, 'one');
+    const two = await scene.container(network, 'two');
+    // That is what the warning is about: if this worked, none would be needed.
+    expect(await pings(one.namespace, two.nic.info.address)).toBe(false);
+    expect(await rules(scene.machine)).toBe(before);
+  });
+
+  it('is harmless with the remedy', async () => {
+    await using scene = await Walkthrough.open({ sysctls, options: { disableBridgeNetfilter: true } });
+    await dropForwarded(scene.machine);
+    expect((await scene.host.refresh()).warnings).toBeUndefined();
+    const network = await scene.network();
+    const one = await scene.container(network, 'one');
+    const two = await scene.container(network, 'two');
+    expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
+    expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
+    expect(await rules(scene.machine)).toContain(':FORWARD DROP');
+  });
+
+  it('no rule of ours matches a foreign interface', async () => {
+    await using scene = await Walkthrough.open({ sysctls });
+    await scene.container(await scene.network(), 'one');
+    const ruleset = await scene.machine.run('nft', 'list', 'table', 'ip', 'vethwork');
+    const matched = [...ruleset.matchAll(/[io]ifname "([^"]+)"/g)].map(([, name]) => name);
+    expect(matched).toEqual(['br-vxlan-*']);
+    expect(ruleset).not.toContain('policy drop');
+  });
+});
