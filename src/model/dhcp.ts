@@ -1,5 +1,4 @@
-import { rmdir } from 'node:fs/promises';
-import { type DnsmasqConfig, type DnsmasqKernel, DnsmasqSupervisor } from '../dnsmasq/index.js';
+import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { networkNames } from '../plan/names.js';
@@ -19,14 +18,11 @@ export class Dhcp {
   readonly #supervisor: DnsmasqSupervisor;
   readonly #store: Store;
   readonly #settings: Settings;
-  readonly #root: string;
 
-  /** @param root where the files of every dnsmasq of this host are */
-  constructor(kernel: DnsmasqKernel, store: Store, settings: Settings, root: string) {
-    this.#supervisor = new DnsmasqSupervisor(kernel, { root });
+  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: Settings) {
+    this.#supervisor = supervisor;
     this.#store = store;
     this.#settings = settings;
-    this.#root = root;
   }
 
   /** @throws MissingProgramError if a network with these services could not be served */
@@ -63,13 +59,6 @@ export class Dhcp {
   /** Removes what only a host with networks needs. */
   leave(): Promise<void> {
     return this.#supervisor.leave();
-  }
-
-  /** Once no network is left: removes the folder that their files were in. */
-  async clear(): Promise<void> {
-    await rmdir(this.#root).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
   }
 
   /** Leaves every dnsmasq running. */

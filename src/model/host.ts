@@ -77,7 +77,6 @@ export class HostHandle implements Host {
     const errors = await kernel.teardown(planHostRemoval(host));
     if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
     await dhcp.leave();
-    await dhcp.clear();
     await transact(store, async (transaction) => transaction.delete(keys.host));
   }
 

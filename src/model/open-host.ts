@@ -1,4 +1,4 @@
-import { runtimeRoot } from '../dnsmasq/index.js';
+import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, KernelError, ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
@@ -60,7 +60,7 @@ async function openKernelIn({ netns }: Settings): Promise<Kernel> {
 
 async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store: Store): Promise<Host> {
   const { record, isNew } = await transact(store, (transaction) => rememberHost(transaction, settings));
-  const root = await runtimeRoot(settings.state);
+  const supervisor = new DnsmasqSupervisor(kernel, { root: await runtimeRoot(settings.state) });
   const context: Context = {
     settings,
     kernel,
@@ -69,7 +69,7 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(kernel, store, settings, root),
+    dhcp: new Dhcp(supervisor, store, settings),
     floating: floatingPool(settings.floatingNetwork),
     host: {
       ...record,
