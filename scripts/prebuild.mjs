@@ -1,6 +1,6 @@
 // Builds the addon as it is packed, into prebuilds/. prebuildify wipes the build folder beside binding.gyp, which is the
 // development build's, so it works in a folder of its own that shows it the same files.
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root, run, runMain } from './lib/process.mjs';
 
@@ -29,4 +29,7 @@ await runMain(async () => {
       env: { MAKEFLAGS: '-j2', npm_config_loglevel: 'warn', ...(nodedir ? { npm_config_nodedir: nodedir } : {}) },
     },
   );
+  // prebuildify takes only the addon along.
+  const program = 'vethwork-enter';
+  copyFileSync(join(stage, 'build/Release', program), join(root, `prebuilds/linux-${process.arch}`, program));
 });

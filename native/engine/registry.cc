@@ -1,8 +1,10 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "conntrack/conntrack.h"
 #include "engine/operation.h"
 #include "netns/operations.h"
+#include "nftables/nftables.h"
 #include "rtnetlink/link.h"
 #include "rtnetlink/objects.h"
 
@@ -13,8 +15,8 @@ const OperationKind* findOperation(std::string_view name) {
     std::unordered_map<std::string_view, const OperationKind*> map;
     for (const OperationKinds some :
          {linkOperations(), addressOperations(), routeOperations(), ruleOperations(), neighbourOperations(),
-          namespaceOperations(), sysctlOperations(), tapOperations(),
-          processOperations(), probeOperations()}) {
+          nftablesOperations(), conntrackOperations(), namespaceOperations(), sysctlOperations(), tapOperations(),
+          processOperations(), probeOperations(), socketOperations()}) {
       for (const OperationKind& kind : some) {
         map.emplace(kind.name, &kind);
       }

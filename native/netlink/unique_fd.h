@@ -25,6 +25,8 @@ class UniqueFd {
   }
 
   [[nodiscard]] int get() const { return fd_; }
+  /// Hands it over to the caller.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   explicit operator bool() const { return fd_ >= 0; }
 
  private:

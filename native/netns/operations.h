@@ -9,5 +9,6 @@ OperationKinds sysctlOperations();
 OperationKinds tapOperations();
 OperationKinds processOperations();
 OperationKinds probeOperations();
+OperationKinds socketOperations();
 
 }  // namespace vethwork

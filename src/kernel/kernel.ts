@@ -1,7 +1,12 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket as DatagramSocket } from 'node:dgram';
+import type { Server, Socket } from 'node:net';
 import type { KernelError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
+import type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
+import type { SpawnInOptions } from './spawn.js';
 
 export interface TransactionOptions {
   /** Undo what was done if an operation fails. Default true. */
@@ -42,6 +47,17 @@ export interface Kernel {
   sendDatagram(datagram: Datagram): Promise<void>;
   /** Sends one ICMP echo request from inside a namespace; resolves to the round-trip time in milliseconds, or undefined. */
   ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined>;
+  /**
+   * Starts a program inside a namespace and returns an ordinary child process. `options` are node's own and `netns`.
+   * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not
+   */
+  spawn(command: string, args?: readonly string[], options?: SpawnInOptions): ChildProcess;
+  /** Opens a TCP connection from inside a namespace, for example to ask an instance how it is. @throws KernelError */
+  dial(options: DialOptions): Promise<Socket>;
+  /** Starts a TCP server that listens inside a namespace. @throws KernelError */
+  listen(options: ListenOptions): Promise<Server>;
+  /** Opens a UDP socket that is bound inside a namespace; port 0 lets the kernel choose. @throws KernelError */
+  bind(options: Endpoint): Promise<DatagramSocket>;
   /** Waits for what is under way, then frees threads and sockets. */
   close(): Promise<void>;
 }

@@ -1,3 +1,6 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket as DatagramSocket } from 'node:dgram';
+import type { Server, Socket } from 'node:net';
 import { KernelError, ValidationError } from '../errors.js';
 import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
@@ -8,6 +11,16 @@ import type { NamespaceRef } from './namespace.js';
 import { type NativeResult, release, retain, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
+import {
+  bind,
+  type DialOptions,
+  dial,
+  type Endpoint,
+  type ListenOptions,
+  listen,
+  type OpenDescriptor,
+} from './sockets.js';
+import { type SpawnInOptions, spawnIn } from './spawn.js';
 
 /** Errno names that a deletion of what is already gone ends with. */
 const goneCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
@@ -131,10 +144,32 @@ class NetlinkKernel implements Kernel {
     return (await this.#one(request, () => `ping ${destination}`)) as number | undefined;
   }
 
+  spawn(command: string, args?: readonly string[], options?: SpawnInOptions): ChildProcess {
+    return spawnIn(command, args, options);
+  }
+
+  dial(options: DialOptions): Promise<Socket> {
+    return dial(this.#open, options);
+  }
+
+  listen(options: ListenOptions): Promise<Server> {
+    return listen(this.#open, options);
+  }
+
+  bind(options: Endpoint): Promise<DatagramSocket> {
+    return bind(this.#open, options);
+  }
+
   close(): Promise<void> {
     this.#closed ??= Promise.allSettled(this.#underWay).then(() => release(this.#home));
     return this.#closed;
   }
+
+  /** Opens a socket inside a namespace. */
+  readonly #open: OpenDescriptor = async (request) => {
+    const what = request.op === 'socket.connect' ? 'connect to' : 'bind to';
+    return (await this.#one(request, () => `${what} ${request.address}:${request.port}`)) as number;
+  };
 
   /** `describe` is asked only about what has passed the addon's checks. */
   async #one(request: Request, describe: () => string): Promise<unknown> {

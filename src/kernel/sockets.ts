@@ -1,0 +1,82 @@
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { closeSync } from 'node:fs';
+import { createServer, isIPv6, type Server, type ServerOpts, Socket } from 'node:net';
+import type { NamespaceRef } from './namespace.js';
+
+/** One end of a connection, in a namespace. */
+export interface Endpoint {
+  /** The process's own if absent. */
+  netns?: NamespaceRef | undefined;
+  /** IPv4 or IPv6 address. */
+  address: string;
+  port: number;
+}
+
+export interface DialOptions extends Endpoint {
+  /** In milliseconds. Default 10,000. */
+  timeout?: number;
+}
+
+export interface ListenOptions extends Endpoint {
+  /** Connections that wait to be accepted. Default 511. */
+  backlog?: number;
+  server?: ServerOpts;
+}
+
+/** Opens a descriptor inside a namespace; the caller owns it. */
+export type OpenDescriptor = (
+  request: { op: 'socket.connect' | 'socket.bind' } & Record<string, unknown>,
+) => Promise<number>;
+
+/** A TCP connection made from inside a namespace, for example to ask an instance how it is. */
+export async function dial(open: OpenDescriptor, options: DialOptions): Promise<Socket> {
+  const fd = await open({ op: 'socket.connect', ...options });
+  try {
+    return new Socket({ fd, readable: true, writable: true });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** A TCP server that listens inside a namespace. */
+export async function listen(
+  open: OpenDescriptor,
+  { server: serverOptions, ...options }: ListenOptions,
+): Promise<Server> {
+  const fd = await open({ op: 'socket.bind', kind: 'tcp', ...options });
+  const server = createServer(serverOptions ?? {});
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ fd }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    return server;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** A UDP socket bound inside a namespace; port 0 lets the kernel choose. */
+export async function bind(open: OpenDescriptor, options: Endpoint): Promise<DatagramSocket> {
+  const fd = await open({ op: 'socket.bind', kind: 'udp', ...options });
+  const socket = createSocket(isIPv6(options.address) ? 'udp6' : 'udp4');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind({ fd }, () => {
+        socket.off('error', reject);
+        resolve();
+      });
+    });
+    return socket;
+  } catch (error) {
+    socket.close();
+    closeSync(fd);
+    throw error;
+  }
+}

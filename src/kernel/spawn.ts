@@ -1,0 +1,65 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NotFoundError, ValidationError } from '../errors.js';
+import type { NamespaceRef } from './namespace.js';
+
+export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
+  /** The namespace in which the program runs; this process's own if absent. */
+  netns?: NamespaceRef | undefined;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The program that enters a namespace and becomes another: built beside the addon, and packed beside it. */
+function enterProgram(): string {
+  const places = ['build/Release', `prebuilds/linux-${process.arch}`].map((folder) =>
+    join(root, folder, 'vethwork-enter'),
+  );
+  const found = places.find((place) => existsSync(place));
+  if (found === undefined) throw new NotFoundError('program', 'vethwork-enter');
+  return found;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** As execvp(3) looks for it, in the environment that the program is to have. */
+function findProgram(command: string, options: SpawnInOptions): boolean {
+  const folder =
+    options.cwd === undefined ? process.cwd() : options.cwd instanceof URL ? fileURLToPath(options.cwd) : options.cwd;
+  if (command.includes('/')) return isProgram(resolve(folder, command));
+  const path = (options.env ?? process.env).PATH ?? '/usr/bin:/bin';
+  return path.split(delimiter).some((place) => isProgram(resolve(folder, place, command)));
+}
+
+function pathOf(netns: NamespaceRef): string {
+  if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
+  return netns.startsWith('/') ? netns : join('/run/netns', netns);
+}
+
+/**
+ * Starts a program with its network namespace entered; everything else is `child_process.spawn`, and so is the child:
+ * its pid is the program's own. No thread of this process enters the namespace.
+ * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not
+ */
+export function spawnIn(command: string, args: readonly string[] = [], options: SpawnInOptions = {}): ChildProcess {
+  const { netns, ...rest } = options;
+  if (typeof command !== 'string' || command === '' || command.includes('\0')) {
+    throw new ValidationError('command', command, 'the name or path of a program');
+  }
+  if (netns === undefined) return spawn(command, args, rest);
+  const path = pathOf(netns);
+  if (!existsSync(path)) {
+    throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
+  }
+  if (!findProgram(command, options)) throw new NotFoundError('program', command);
+  return spawn(enterProgram(), [path, command, ...args], rest);
+}
