@@ -99,8 +99,9 @@ export class CapacityError extends VethworkError {
     readonly resource: string,
     readonly limit: number,
     message: string,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
   }
 }
 

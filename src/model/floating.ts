@@ -1,6 +1,7 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { transact } from '../store/transaction.js';
+import { asCapacityError } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { interfaceOf } from './interface-lifecycle.js';
@@ -49,7 +50,7 @@ async function addFloating(context: Context, uuid: string, wanted: string | unde
     await kernel.transaction(planFloatingIp(host, network, floating));
   } catch (error) {
     await forget(context, uuid);
-    throw error;
+    throw asCapacityError(error, host.egressBridge.name);
   }
   try {
     await settle(context, uuid);

@@ -3,7 +3,9 @@ import { ConflictError, KernelError, NotFoundError, ValidationError } from '../e
 import { parseMac, randomMac } from '../ipam/mac.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
+import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { asCapacityError, requireOverlayPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, halo, takeAway } from './context.js';
 import { findLink } from './facts.js';
@@ -70,6 +72,7 @@ async function reserveInterface(
   if ((await transaction.get(keys.device(device))) !== undefined) {
     throw new ConflictError(`${device} is attached already`);
   }
+  await requireOverlayPort(transaction, network);
   const mac = await chooseMac(transaction, uuid, request.mac);
   const owner = randomUUID();
   const address = await networkPool(network).reserve(
@@ -124,7 +127,7 @@ async function connect(
     // The kernel is as before: only what was reserved is left.
     await transact(store, (transaction) => releaseInterface(transaction, context, network, nic));
     await dhcp.release(network, nic).catch(() => undefined);
-    throw error;
+    throw asCapacityError(error, networkNames(network.vni).bridge);
   }
   try {
     signal?.throwIfAborted();

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { CapacityError, ConflictError, NotFoundError } from '../errors.js';
+import { ConflictError, NotFoundError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { releaseVni, reserveVni } from '../ipam/vni.js';
 import { planNetwork, planNetworkRemoval } from '../plan/network.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { asCapacityError, requireEgressPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { localMac } from './mac.js';
@@ -14,8 +15,6 @@ import type { CreateNetworkOptions } from './types.js';
 
 /** `vxlan`, `br-vxlan`, and the two pairs. */
 const LINKS = 6;
-/** Ports that a bridge of the kernel takes. */
-export const BRIDGE_PORTS = 1023;
 
 export async function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { floatingNetwork } = context.host;
@@ -90,23 +89,13 @@ async function reserveNetwork(
 /** An address of the floating network that comes with a port of the egress bridge. @throws CapacityError */
 export async function reserveEgress(
   transaction: Transaction,
-  { floating, host }: Context,
+  context: Pick<Context, 'floating' | 'host'>,
   use: 'gateway' | 'floating',
   owner: string,
   address?: string,
 ): Promise<string> {
-  // A floating network that has no more addresses than the bridge has ports needs no count.
-  if (floating.netblock.size > BRIDGE_PORTS) {
-    const ports = (await floating.list(transaction)).filter((each) => each.owner && each.use !== 'routed');
-    if (ports.length >= BRIDGE_PORTS) {
-      throw new CapacityError(
-        host.egressBridge.name,
-        BRIDGE_PORTS,
-        `the egress bridge ${host.egressBridge.name} has no port left: a bridge takes ${BRIDGE_PORTS}`,
-      );
-    }
-  }
-  return floating.reserve(transaction, { use, owner }, { address });
+  await requireEgressPort(transaction, context);
+  return context.floating.reserve(transaction, { use, owner }, { address });
 }
 
 async function build(context: Context, record: NetworkRecord, signal: AbortSignal | undefined): Promise<NetworkRecord> {
@@ -116,7 +105,7 @@ async function build(context: Context, record: NetworkRecord, signal: AbortSigna
   } catch (error) {
     // The kernel is as before: only what was reserved is left.
     await transact(context.store, (transaction) => releaseNetwork(transaction, context, uuid));
-    throw error;
+    throw asCapacityError(error, context.host.egressBridge.name);
   }
   try {
     signal?.throwIfAborted();
