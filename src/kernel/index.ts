@@ -11,5 +11,6 @@ export type * from './operation.js';
 export type * from './query.js';
 export type { NextHop, Route } from './route.js';
 export type { Rule } from './rule.js';
+export type { Snapshot } from './snapshot.js';
 export type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 export type { SpawnInOptions } from './spawn.js';

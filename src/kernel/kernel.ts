@@ -5,6 +5,7 @@ import type { KernelError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
+import type { Snapshot } from './snapshot.js';
 import type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 import type { SpawnInOptions } from './spawn.js';
 
@@ -33,6 +34,14 @@ export interface RunResult {
 export interface Kernel {
   /** Does all operations in order, or none (with `rollback`). @throws KernelError, ValidationError */
   transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
+  /**
+   * Makes what the operations make, unless it is there: compares with the kernel first and does only what differs, in one
+   * transaction. What operations forget or take away is left out.
+   * @returns what was done; empty, with nothing sent, where everything was as it should be
+   */
+  ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]>;
+  /** Everything a namespace holds, each kind read in one dump. */
+  snapshot(netns?: NamespaceRef): Promise<Snapshot>;
   /** Does every operation whatever fails; what is already gone is success. Resolves to the errors met. */
   teardown(operations: readonly Operation[], options?: TeardownOptions): Promise<KernelError[]>;
   query<Q extends QueryName>(

@@ -4,6 +4,8 @@ import type { Server, Socket } from 'node:net';
 import { KernelError, ValidationError } from '../errors.js';
 import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
+import { Observer } from './ensure/observer.js';
+import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
@@ -11,6 +13,7 @@ import type { NamespaceRef } from './namespace.js';
 import { type NativeResult, release, retain, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
+import { type Snapshot, snapshot } from './snapshot.js';
 import {
   bind,
   type DialOptions,
@@ -95,6 +98,16 @@ class NetlinkKernel implements Kernel {
       index: position,
       rollbackErrors,
     });
+  }
+
+  async ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]> {
+    const missing = outstanding(operations, await new Observer(this).look(operations));
+    if (missing.length > 0) await this.transaction(missing, options);
+    return missing;
+  }
+
+  snapshot(netns?: NamespaceRef): Promise<Snapshot> {
+    return snapshot(this, netns);
   }
 
   async teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {

@@ -1,9 +1,9 @@
-import { KernelError } from '../errors.js';
-import type { Kernel } from '../kernel/kernel.js';
-import type { NamespaceRef } from '../kernel/namespace.js';
-import type { Operation, OperationName } from '../kernel/operation.js';
-import type { Queries } from '../kernel/query.js';
-import type { Actual, ActualNamespace } from '../plan/actual.js';
+import { KernelError } from '../../errors.js';
+import type { Kernel } from '../kernel.js';
+import type { NamespaceRef } from '../namespace.js';
+import type { Operation, OperationName } from '../operation.js';
+import type { Queries } from '../query.js';
+import type { Actual, ActualNamespace } from './actual.js';
 
 /** What has to be read to tell whether an operation holds. */
 const READS = {

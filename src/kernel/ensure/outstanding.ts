@@ -1,7 +1,7 @@
-import type { LinkAttributes } from '../kernel/link/index.js';
-import type { Operation, OperationName } from '../kernel/operation.js';
+import type { Link, LinkAttributes } from '../link/index.js';
+import type { Operation, OperationName } from '../operation.js';
 import type { Actual, ActualNamespace } from './actual.js';
-import { outstandingRuleset } from './repair-ruleset.js';
+import { outstandingRuleset } from './outstanding-ruleset.js';
 
 /**
  * What of a plan is still to be done, given what there is. The plan that makes a thing describes it, so it also says
@@ -22,18 +22,19 @@ const ANYWHERE = '0.0.0.0/0';
 const checks: { [Op in OperationName]?: Check<Op> } = {
   'link.add': (operation, { links }) => {
     const { link, netns } = operation;
-    if (link.index === undefined || !links.has(link.index)) return false;
+    const there = findLink(links, link);
+    if (there === undefined) return false;
     // A bridge is created with another MTU than it is to have.
     const { mtu, ...rest } = { mtu: link.mtu, name: link.name, address: link.address, master: link.master };
     const wanted: LinkAttributes = defined(link.kind === 'bridge' ? rest : { ...rest, mtu });
-    return changeLink(netns, link.index, wanted, links);
+    return changeLink(netns, there, wanted);
   },
   'tap.add': ({ tap, netns }, { links }) => {
-    if (tap.index === undefined || !links.has(tap.index)) return false;
-    return changeLink(netns, tap.index, { name: tap.name }, links);
+    const there = findLink(links, tap);
+    return there === undefined ? false : changeLink(netns, there, { name: tap.name });
   },
   'link.set': ({ link, changes }, { links }) => {
-    const there = 'index' in link ? links.get(link.index) : [...links.values()].find(({ name }) => name === link.name);
+    const there = findLink(links, link);
     return there !== undefined && matches(there, changes);
   },
   'address.add': ({ address }, { addresses }) =>
@@ -69,16 +70,20 @@ function remaining(operation: Operation, actual: Actual): Operation[] {
   return result;
 }
 
-/** What has to be changed of a link that is there. */
-function changeLink(
-  netns: Of<'link.set'>['netns'],
-  index: number,
-  wanted: LinkAttributes,
+/** By index where one is given: a link may have been renamed. */
+function findLink(
   links: ActualNamespace['links'],
-): Operation[] {
-  const there = links.get(index);
-  const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => there?.[key] !== value));
-  return Object.keys(changes).length === 0 ? [] : [{ op: 'link.set', netns, link: { index }, changes }];
+  { index, name }: { index?: number | undefined; name?: string | undefined },
+): Link | undefined {
+  if (index !== undefined) return links.get(index);
+  return [...links.values()].find((link) => link.name === name);
+}
+
+/** What has to be changed of a link that is there. */
+function changeLink(netns: Of<'link.set'>['netns'], there: Link, wanted: LinkAttributes): Operation[] {
+  const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => there[key] !== value));
+  const link = { index: there.index };
+  return Object.keys(changes).length === 0 ? [] : [{ op: 'link.set', netns, link, changes }];
 }
 
 /** True if everything that is wanted is reported so; what is not reported can't be told. */

@@ -1,10 +1,10 @@
-import type { Address } from '../kernel/address.js';
-import type { Link } from '../kernel/link/index.js';
-import type { NamespaceRef } from '../kernel/namespace.js';
-import type { Neighbour } from '../kernel/neighbour.js';
-import type { NftObject } from '../kernel/query.js';
-import type { Route } from '../kernel/route.js';
-import type { Rule } from '../kernel/rule.js';
+import type { Address } from '../address.js';
+import type { Link } from '../link/index.js';
+import type { NamespaceRef } from '../namespace.js';
+import type { Neighbour } from '../neighbour.js';
+import type { NftObject } from '../query.js';
+import type { Route } from '../route.js';
+import type { Rule } from '../rule.js';
 
 /** What a namespace holds, as the kernel reports it. */
 export interface ActualNamespace {

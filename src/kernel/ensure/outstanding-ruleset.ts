@@ -1,7 +1,7 @@
-import type { NamespaceRef } from '../kernel/namespace.js';
-import type { ChainHook, Expression, NftCommand } from '../kernel/nftables/index.js';
-import type { Operation } from '../kernel/operation.js';
-import type { NftObject } from '../kernel/query.js';
+import type { NamespaceRef } from '../namespace.js';
+import type { ChainHook, Expression, NftCommand } from '../nftables/index.js';
+import type { Operation } from '../operation.js';
+import type { NftObject } from '../query.js';
 import type { Actual } from './actual.js';
 
 /**

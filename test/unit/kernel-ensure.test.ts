@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { Actual, ActualNamespace } from '../../src/kernel/ensure/actual.js';
+import { outstanding } from '../../src/kernel/ensure/outstanding.js';
 import type { Link } from '../../src/kernel/link/index.js';
 import type { Operation } from '../../src/kernel/operation.js';
 import type { NftObject } from '../../src/kernel/query.js';
-import type { Actual, ActualNamespace } from '../../src/plan/actual.js';
-import { outstanding } from '../../src/plan/repair.js';
 import { addFloating, planRuleset } from '../../src/plan/ruleset.js';
 import { network, uuid } from './plan-fixtures.js';
 

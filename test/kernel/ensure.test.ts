@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kernel, type Operation, openKernel } from '../../src/kernel/index.js';
+import { json, privileged, TestNamespace } from '../support/namespaces.js';
+
+describe.skipIf(!privileged)('kernel.ensure', () => {
+  let kernel: Kernel;
+
+  beforeAll(() => {
+    kernel = openKernel();
+  });
+
+  afterAll(() => kernel.close());
+
+  function wish(netns: string): Operation[] {
+    const index = 0x5000_0001;
+    return [
+      { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
+      { op: 'link.add', netns, link: { kind: 'bridge', name: 'br0', index, address: '02:00:00:00:00:01' } },
+      { op: 'link.set', netns, link: { index }, changes: { up: true, mtu: 1400, alias: 'ours' } },
+      { op: 'link.add', netns, link: { kind: 'veth', name: 'port', master: index, data: { peer: { name: 'other' } } } },
+      { op: 'address.add', netns, address: { index, address: '192.0.2.1/24' } },
+      { op: 'route.add', netns, route: { destination: '198.51.100.0/24', gateway: '192.0.2.2', index } },
+      { op: 'rule.add', netns, rule: { priority: 100, mark: 7, table: 7 } },
+    ];
+  }
+
+  const state = async (netns: string) => ({
+    links: await json('ip', '-n', netns, '-d', '-j', 'link'),
+    addresses: await json('ip', '-n', netns, '-j', 'address'),
+    routes: await json('ip', '-n', netns, '-j', 'route'),
+    rules: await json('ip', '-n', netns, '-j', 'rule'),
+  });
+
+  it('does everything once, and nothing a hundred times after', async () => {
+    await using namespace = await TestNamespace.create('ensure');
+    const operations = wish(namespace.name);
+    expect(await kernel.ensure(operations)).toEqual(operations);
+    await namespace.ip('link', 'set', 'port', 'up');
+    const before = JSON.stringify(await state(namespace.name), (key, value) => (key.endsWith('_timer') ? 0 : value));
+    for (let round = 0; round < 100; round++) expect(await kernel.ensure(operations)).toEqual([]);
+    const after = JSON.stringify(await state(namespace.name), (key, value) => (key.endsWith('_timer') ? 0 : value));
+    expect(after).toBe(before);
+  });
+
+  it.each([
+    ['an MTU', ['link', 'set', 'br0', 'mtu', '1300'], 'link.set'],
+    ['a link that is down', ['link', 'set', 'br0', 'down'], 'link.set'],
+    ['a port that was taken out', ['link', 'set', 'port', 'nomaster'], 'link.set'],
+    ['an address', ['address', 'del', '192.0.2.1/24', 'dev', 'br0'], 'address.add'],
+    ['a rule', ['rule', 'del', 'priority', '100'], 'rule.add'],
+  ])('mends %s, and only that', async (_what, change, op) => {
+    await using namespace = await TestNamespace.create('ensure');
+    const operations = wish(namespace.name);
+    await kernel.ensure(operations);
+    await namespace.ip(...change);
+    const done = await kernel.ensure(operations);
+    expect(done.map((operation) => operation.op)).toContain(op);
+    // A route goes with its address or its link.
+    expect(done.length).toBeLessThanOrEqual(2);
+    expect(await kernel.ensure(operations)).toEqual([]);
+  });
+});
+
+describe.skipIf(!privileged)('kernel.snapshot', () => {
+  it('holds what ip and bridge show', async () => {
+    await using namespace = await TestNamespace.create('snapshot');
+    await using kernel = { kernel: openKernel(), [Symbol.asyncDispose]: () => kernel.kernel.close() };
+    const netns = namespace.name;
+    await namespace.ip('link', 'add', 'br0', 'type', 'bridge');
+    await namespace.ip('link', 'set', 'br0', 'up');
+    await namespace.ip('address', 'add', '192.0.2.1/24', 'dev', 'br0');
+    await namespace.ip('neighbour', 'add', '192.0.2.9', 'lladdr', '02:00:00:00:00:09', 'dev', 'br0');
+    await namespace.ip('neighbour', 'add', 'proxy', '192.0.2.10', 'dev', 'br0');
+    await namespace.run('nft', 'add', 'table', 'ip', 'mine');
+    const seen = await kernel.kernel.snapshot(netns);
+    const [links, routes, fdb] = await Promise.all([
+      json<{ ifindex: number; ifname: string }[]>('ip', '-n', netns, '-j', 'link'),
+      json<{ dst: string }[]>('ip', '-n', netns, '-j', 'route', 'show', 'table', 'all'),
+      json<{ mac: string }[]>('bridge', '-n', netns, '-j', 'fdb'),
+    ]);
+    expect(seen.links.map(({ index, name }) => ({ ifindex: index, ifname: name }))).toEqual(
+      links.map(({ ifindex, ifname }) => ({ ifindex, ifname })),
+    );
+    expect(seen.addresses.map(({ address }) => address)).toContain('192.0.2.1/24');
+    expect(seen.routes).toHaveLength(routes.length);
+    expect(seen.forwarding.map(({ address }) => address).sort()).toEqual(fdb.map(({ mac }) => mac).sort());
+    expect(seen.neighbours).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ destination: '192.0.2.9', address: '02:00:00:00:00:09', state: 'permanent' }),
+        expect.objectContaining({ destination: '192.0.2.10', proxy: true }),
+      ]),
+    );
+    expect(seen.nftables).toEqual([expect.objectContaining({ object: 'table', family: 'ip', name: 'mine' })]);
+    expect(seen.rules.length).toBeGreaterThanOrEqual(3);
+  });
+});
