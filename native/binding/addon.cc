@@ -6,26 +6,33 @@
 
 #include "binding/request.h"
 #include "binding/settler.h"
+#include "binding/watch.h"
 
 namespace vethwork {
 namespace {
 
-/// The environment's engine, started when it is first needed.
+/// The environment's engine and watches, started when they are first needed.
 struct AddonData {
   std::unique_ptr<Settler> settler;
+  std::unique_ptr<Watches> watches;
 };
 
-Settler& settler(Napi::Env env) {
-  auto* data = env.GetInstanceData<AddonData>();
-  if (!data->settler) {
+template <typename Part>
+Part& started(Napi::Env env, std::unique_ptr<Part> AddonData::*member) {
+  auto& part = env.GetInstanceData<AddonData>()->*member;
+  if (!part) {
     try {
-      data->settler = std::make_unique<Settler>(env);
+      part = std::make_unique<Part>(env);
     } catch (const std::system_error& error) {
       throw Napi::Error::New(env, std::string("cannot start the engine: ") + error.what());
     }
   }
-  return *data->settler;
+  return *part;
 }
+
+Settler& settler(Napi::Env env) { return started(env, &AddonData::settler); }
+
+Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
 /// submit(id, operations, stopOnError, lane): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
@@ -46,14 +53,38 @@ void retain(const Napi::CallbackInfo& info) { settler(info.Env()).engine().retai
 /// release(netns)
 void release(const Napi::CallbackInfo& info) { settler(info.Env()).engine().release(readNamespace(info[0])); }
 
+/// watchOpen(id, options): Promise
+Napi::Value watchOpen(const Napi::CallbackInfo& info) {
+  WatchSpec spec = readWatchSpec(info[1]);
+  return watches(info.Env()).open(info.Env(), info[0].ToNumber().Uint32Value(), std::move(spec));
+}
+
+/// watchNext(id): Promise
+Napi::Value watchNext(const Napi::CallbackInfo& info) {
+  return watches(info.Env()).next(info.Env(), info[0].ToNumber().Uint32Value());
+}
+
+/// watchClose(id)
+void watchClose(const Napi::CallbackInfo& info) {
+  watches(info.Env()).close(info.Env(), info[0].ToNumber().Uint32Value());
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto data = std::make_unique<AddonData>();
-  env.AddCleanupHook([](AddonData* addon) { addon->settler.reset(); }, data.get());
+  env.AddCleanupHook(
+      [](AddonData* addon) {
+        addon->settler.reset();
+        addon->watches.reset();
+      },
+      data.get());
   env.SetInstanceData(data.release());
   exports.Set("submit", Napi::Function::New(env, submit));
   exports.Set("cancel", Napi::Function::New(env, cancel));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));
+  exports.Set("watchOpen", Napi::Function::New(env, watchOpen));
+  exports.Set("watchNext", Napi::Function::New(env, watchNext));
+  exports.Set("watchClose", Napi::Function::New(env, watchClose));
   return exports;
 }
 

@@ -9,16 +9,6 @@
 namespace vethwork {
 namespace {
 
-Napi::Error toError(Napi::Env env, const ValidationError& error) {
-  Napi::Error thrown = Napi::TypeError::New(env, error.field() + ": expected " + error.expected());
-  Napi::Object object = thrown.Value();
-  object.Set("code", "VALIDATION");
-  object.Set("field", error.field());
-  object.Set("value", toJavaScript(env, error.value()));
-  object.Set("expected", error.expected());
-  return thrown;
-}
-
 /// Everything that can be known without the kernel is checked here, by the code that will encode it.
 void check(const Request& request, Path& path) {
   if (const auto* direct = std::get_if<DirectOperation>(&request.kind->how)) {
@@ -60,6 +50,16 @@ Request readRequest(Value value, Path& path) {
 }
 
 }  // namespace
+
+Napi::Error toError(Napi::Env env, const ValidationError& error) {
+  Napi::Error thrown = Napi::TypeError::New(env, error.field() + ": expected " + error.expected());
+  Napi::Object object = thrown.Value();
+  object.Set("code", "VALIDATION");
+  object.Set("field", error.field());
+  object.Set("value", toJavaScript(env, error.value()));
+  object.Set("expected", error.expected());
+  return thrown;
+}
 
 std::vector<Request> readRequests(const Napi::Value& operations) {
   const Napi::Env env = operations.Env();

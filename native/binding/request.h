@@ -6,6 +6,9 @@
 
 namespace vethwork {
 
+/// An error with the fields of a `ValidationError`.
+Napi::Error toError(Napi::Env env, const ValidationError& error);
+
 /// Reads and checks the operations of a transaction. @throws Napi::Error with the fields of a `ValidationError`
 std::vector<Request> readRequests(const Napi::Value& operations);
 

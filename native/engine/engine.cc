@@ -1,11 +1,12 @@
 #include "engine/engine.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <cerrno>
 #include <system_error>
+
+#include "engine/signals_blocked.h"
 
 namespace vethwork {
 namespace {
@@ -20,22 +21,6 @@ bool waits(const Request& request) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
   return direct != nullptr && direct->waits;
 }
-
-/// Signals are for the threads that expect them.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 export type { Address } from './address.js';
 export type * from './connection.js';
 export { describeOperation } from './describe.js';
+export type * from './event.js';
 export type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 export type * from './link/index.js';
 export type { NamespaceRef } from './namespace.js';

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import type { KernelError } from '../errors.js';
+import type { KernelWatch, WatchOptions } from './event.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
@@ -67,7 +68,12 @@ export interface Kernel {
   listen(options: ListenOptions): Promise<Server>;
   /** Opens a UDP socket that is bound inside a namespace; port 0 lets the kernel choose. @throws KernelError */
   bind(options: Endpoint): Promise<DatagramSocket>;
-  /** Waits for what is under way, then frees threads and sockets. */
+  /**
+   * Tells what happens in a namespace, from the moment on when the watch is `ready`. Nothing is lost in silence: where
+   * events are not read in time, an `overflow` says so and a `snapshot` follows. @throws ValidationError
+   */
+  watch(netns?: NamespaceRef, options?: WatchOptions): KernelWatch;
+  /** Ends all watches, waits for what is under way, then frees threads and sockets. */
   close(): Promise<void>;
 }
 

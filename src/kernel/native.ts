@@ -25,6 +25,26 @@ interface Addon {
   cancel(id: number): void;
   retain(netns: NamespaceRef | undefined): void;
   release(netns: NamespaceRef | undefined): void;
+  watchOpen(id: number, options: NativeWatchOptions): Promise<NativeDelivery | undefined>;
+  watchNext(id: number): Promise<NativeDelivery | undefined>;
+  watchClose(id: number): void;
+}
+
+export interface NativeWatchOptions {
+  netns: NamespaceRef | undefined;
+  topics: readonly string[] | undefined;
+  bufferBytes: number | undefined;
+}
+
+/** What a watch has to say. */
+export interface NativeDelivery {
+  events: unknown[];
+  /** Events were lost after these. */
+  overflow: boolean;
+  /** Nothing follows. */
+  ended: boolean;
+  errno?: number;
+  text?: string;
 }
 
 interface NativeValidationError extends Error {
@@ -86,4 +106,28 @@ export function retain(netns: NamespaceRef | undefined): void {
 
 export function release(netns: NamespaceRef | undefined): void {
   checked(() => addon.release(netns));
+}
+
+let lastWatch = 0;
+
+/** A watch of the addon. What it is asked for resolves to undefined if it is closed meanwhile. */
+export class NativeWatch {
+  readonly opened: Promise<NativeDelivery | undefined>;
+  readonly #id: number;
+
+  /** @throws ValidationError */
+  constructor(options: NativeWatchOptions) {
+    lastWatch = (lastWatch + 1) % 0x1_0000_0000;
+    this.#id = lastWatch;
+    this.opened = checked(() => addon.watchOpen(this.#id, options));
+  }
+
+  /** Not again before it has settled. */
+  next(): Promise<NativeDelivery | undefined> {
+    return addon.watchNext(this.#id);
+  }
+
+  close(): void {
+    addon.watchClose(this.#id);
+  }
 }

@@ -7,6 +7,7 @@ import { describeOperation, namespaceText } from './describe.js';
 import { Observer } from './ensure/observer.js';
 import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
+import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
@@ -24,6 +25,7 @@ import {
   type OpenDescriptor,
 } from './sockets.js';
 import { type SpawnInOptions, spawnIn } from './spawn.js';
+import { NetlinkWatch } from './watch.js';
 
 /** Errno names that a deletion of what is already gone ends with. */
 const goneCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
@@ -67,6 +69,7 @@ function asArgument(error: unknown): unknown {
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #watches = new Set<NetlinkWatch>();
   #closed: Promise<void> | undefined;
 
   constructor(home: NamespaceRef | undefined) {
@@ -173,7 +176,16 @@ class NetlinkKernel implements Kernel {
     return bind(this.#open, options);
   }
 
+  watch(netns?: NamespaceRef, options: WatchOptions = {}): KernelWatch {
+    const watch = new NetlinkWatch(this, netns, options, (ended) => this.#watches.delete(ended));
+    this.#watches.add(watch);
+    return watch;
+  }
+
   close(): Promise<void> {
+    for (const watch of this.#watches) {
+      void watch.return();
+    }
     this.#closed ??= Promise.allSettled(this.#underWay).then(() => release(this.#home));
     return this.#closed;
   }

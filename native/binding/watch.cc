@@ -1,0 +1,102 @@
+#include "binding/watch.h"
+
+#include "binding/convert.h"
+#include "binding/request.h"
+#include "schema/codec.h"
+
+namespace vethwork {
+namespace {
+
+Napi::Value toObject(Napi::Env env, Watcher::Delivery&& delivery) {
+  auto object = Napi::Object::New(env);
+  object.Set("events", toJavaScript(env, std::move(delivery.events)));
+  object.Set("overflow", delivery.overflow);
+  object.Set("ended", delivery.ended);
+  if (delivery.error != 0) {
+    object.Set("errno", delivery.error);
+    object.Set("text", delivery.text);
+  }
+  return object;
+}
+
+}  // namespace
+
+WatchSpec readWatchSpec(const Napi::Value& options) {
+  try {
+    Path path;
+    const Value value = fromJavaScript(options);
+    return WatchSpec::parse(object(value, path), path);
+  } catch (const ValidationError& error) {
+    throw toError(options.Env(), error);
+  }
+}
+
+Watches::Watches(Napi::Env env)
+    : wake_(Wake::New(env, "vethwork watch", 0, 1, this)), watcher_(std::make_unique<Watcher>([this] {
+        // Refused only while the environment goes away.
+        (void)wake_.NonBlockingCall();
+      })) {
+  // Only somebody who waits for events keeps the process alive.
+  wake_.Unref(env);
+}
+
+Napi::Promise Watches::open(Napi::Env env, Watcher::Id id, WatchSpec spec) {
+  watcher_->open(id, std::move(spec));
+  return promise(env, id);
+}
+
+Napi::Promise Watches::next(Napi::Env env, Watcher::Id id) {
+  watcher_->next(id);
+  return promise(env, id);
+}
+
+void Watches::close(Napi::Env env, Watcher::Id id) {
+  watcher_->close(id);
+  settle(env, id, env.Undefined());
+}
+
+Napi::Promise Watches::promise(Napi::Env env, Watcher::Id id) {
+  if (pending_.empty()) {
+    wake_.Ref(env);
+  }
+  return pending_.emplace(id, Napi::Promise::Deferred::New(env)).first->second.Promise();
+}
+
+void Watches::settle(Napi::Env env, Watcher::Id id, Napi::Value value) {
+  const auto pending = pending_.find(id);
+  if (pending == pending_.end()) {
+    return;
+  }
+  const Napi::Promise::Deferred deferred = pending->second;
+  pending_.erase(pending);
+  if (pending_.empty()) {
+    wake_.Unref(env);
+  }
+  deferred.Resolve(value);
+}
+
+void Watches::call(Napi::Env env, Napi::Function, Watches* watches, void*) {
+  if (static_cast<napi_env>(env) != nullptr) {
+    watches->deliver(env);
+  }
+}
+
+void Watches::deliver(Napi::Env env) {
+  for (Watcher::Delivery& delivery : watcher_->take()) {
+    const Napi::HandleScope scope(env);
+    const Watcher::Id id = delivery.id;
+    if (pending_.contains(id)) {
+      settle(env, id, toObject(env, std::move(delivery)));
+    }
+  }
+}
+
+void Watches::shutdown() {
+  if (watcher_) {
+    watcher_.reset();
+    // Calls that are queued still would find nobody.
+    wake_.Abort();
+  }
+}
+
+}  // namespace vethwork

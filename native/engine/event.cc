@@ -1,0 +1,120 @@
+#include "engine/event.h"
+
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+#include "engine/operation.h"
+#include "rtnetlink/link.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+
+const std::uint16_t nftablesGeneration = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN;
+
+namespace {
+
+constexpr std::array<unsigned int, 1> linkGroups{RTNLGRP_LINK};
+constexpr std::array<unsigned int, 2> addressGroups{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+constexpr std::array<unsigned int, 2> routeGroups{RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+constexpr std::array<unsigned int, 1> neighbourGroups{RTNLGRP_NEIGH};
+constexpr std::array<unsigned int, 2> ruleGroups{RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
+constexpr std::array<unsigned int, 1> nftablesGroups{NFNLGRP_NFTABLES};
+
+/// Messages that tell of an object, and whose objects are decoded as the answers to a query are.
+struct ObjectMessages {
+  std::uint16_t changed;
+  std::uint16_t deleted;
+  std::string_view object;
+  std::string_view changedEvent;
+  std::string_view deletedEvent;
+  std::string_view query;
+};
+
+constexpr std::array<ObjectMessages, 5> objects{{
+    {RTM_NEWLINK, RTM_DELLINK, "link", "link.changed", "link.deleted", "link.list"},
+    {RTM_NEWADDR, RTM_DELADDR, "address", "address.changed", "address.deleted", "address.list"},
+    {RTM_NEWROUTE, RTM_DELROUTE, "route", "route.changed", "route.deleted", "route.list"},
+    {RTM_NEWNEIGH, RTM_DELNEIGH, "neighbour", "neighbour.changed", "neighbour.deleted", "neighbour.list"},
+    {RTM_NEWRULE, RTM_DELRULE, "rule", "rule.changed", "rule.deleted", "rule.list"},
+}};
+
+/// The group of links also carries what bridges say of their ports. Such a RTM_DELLINK means that a link has left its
+/// bridge, not that it is gone.
+Value decodePort(const Message& message) {
+  const auto header = readAs<ifinfomsg>(message.payload);
+  const Span rest = message.attributes<ifinfomsg>();
+  Map event{{"event", message.header.nlmsg_type == RTM_NEWLINK ? "port.changed" : "port.deleted"},
+            {"index", header->ifi_index}};
+  if (const auto master = readAs<std::uint32_t>(findAttribute(rest, IFLA_MASTER).value_or(Span()))) {
+    event.set("master", *master);
+  }
+  if (const auto options = findAttribute(rest, IFLA_PROTINFO)) {
+    Map port;
+    findPortKind("bridge")->options.decode(*options, port);
+    event.set("port", std::move(port));
+  }
+  return event;
+}
+
+bool isOfBridge(const Message& message) {
+  const auto header = readAs<ifinfomsg>(message.payload);
+  const bool isLink = message.header.nlmsg_type == RTM_NEWLINK || message.header.nlmsg_type == RTM_DELLINK;
+  return isLink && header && header->ifi_family == AF_BRIDGE;
+}
+
+const Schema& generation() {
+  static const Schema schema{{
+      {"generation", NFTA_GEN_ID, be32()},
+      {"pid", NFTA_GEN_PROC_PID, be32()},
+      {"program", NFTA_GEN_PROC_NAME, text(64)},
+  }};
+  return schema;
+}
+
+}  // namespace
+
+std::span<const Topic> allTopics() {
+  static constexpr std::array<Topic, 6> all{{
+      {"link", NETLINK_ROUTE, linkGroups},
+      {"address", NETLINK_ROUTE, addressGroups},
+      {"route", NETLINK_ROUTE, routeGroups},
+      {"neighbour", NETLINK_ROUTE, neighbourGroups},
+      {"rule", NETLINK_ROUTE, ruleGroups},
+      {"nftables", NETLINK_NETFILTER, nftablesGroups},
+  }};
+  return all;
+}
+
+Value decodeEvent(const Message& message) {
+  const std::uint16_t type = message.header.nlmsg_type;
+  if (type == nftablesGeneration) {
+    Map event{{"event", "nftables.changed"}};
+    generation().decode(message.attributes<nfgenmsg>(), event);
+    return event;
+  }
+  if (isOfBridge(message)) {
+    return decodePort(message);
+  }
+  const auto messages =
+      std::ranges::find_if(objects, [&](const auto& one) { return type == one.changed || type == one.deleted; });
+  if (messages == objects.end()) {
+    return {};
+  }
+  // A deletion has the form of what was there: only its type differs.
+  Message as = message;
+  as.header.nlmsg_type = messages->changed;
+  Value object = std::get<NetlinkOperation>(findOperation(messages->query)->how).decode(as);
+  if (object.isNull()) {
+    return {};
+  }
+  Map event{{"event", type == messages->changed ? messages->changedEvent : messages->deletedEvent}};
+  event.set(messages->object, std::move(object));
+  return event;
+}
+
+}  // namespace vethwork

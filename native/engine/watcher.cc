@@ -1,0 +1,313 @@
+#include "engine/watcher.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+
+#include "engine/signals_blocked.h"
+
+namespace vethwork {
+namespace {
+
+/// Datagrams read for one delivery at most.
+constexpr std::size_t maximumRead = 256;
+/// And of a namespace that is gone, where nothing should be going on.
+constexpr std::size_t maximumLastRead = 1 << 16;
+
+/// What epoll reports: a watch's socket, a watch's process, or one of ours.
+constexpr std::size_t processSlot = 3;
+constexpr std::uint64_t wakeSource = ~std::uint64_t{0};
+constexpr std::uint64_t mountsSource = wakeSource - 1;
+
+std::uint64_t sourceOf(Watcher::Id id, std::size_t slot) { return std::uint64_t{id} << 2 | slot; }
+
+UniqueFd checked(int fd, const char* what) {
+  if (fd < 0) {
+    throw std::system_error(errno, std::generic_category(), what);
+  }
+  return UniqueFd(fd);
+}
+
+/// The process that a path such as /proc/123/ns/net is about; empty if it is about none, or cannot be watched.
+UniqueFd processOf(const std::string& path) {
+  constexpr std::string_view folder = "/proc/";
+  int pid = 0;
+  if (!path.starts_with(folder) ||
+      std::from_chars(path.data() + folder.size(), path.data() + path.size(), pid).ec != std::errc()) {
+    return {};
+  }
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+struct Identity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const Identity&) const = default;
+};
+
+Identity identityOf(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+
+/// Reads what there is, up to a number of datagrams, into the delivery.
+void readInto(Watcher::Delivery& delivery, EventSocket& socket, std::span<std::uint8_t> buffer, std::size_t most) {
+  for (std::size_t count = 0; count < most; ++count) {
+    const std::int64_t received = socket.receive(buffer);
+    if (received == -EINTR) {
+      continue;
+    }
+    if (received == -EAGAIN) {
+      return;
+    }
+    if (received == -ENOBUFS || received == -EMSGSIZE) {
+      // What waits is older than what was lost: told afterwards it would bring back what is gone.
+      socket.drain();
+      delivery.overflow = true;
+      return;
+    }
+    if (received < 0) {
+      delivery.ended = true;
+      delivery.error = static_cast<int>(-received);
+      return;
+    }
+    MessageReader reader(Span(buffer).first(static_cast<std::size_t>(received)));
+    while (const auto message = reader.next()) {
+      if (Value event = decodeEvent(*message); !event.isNull()) {
+        delivery.events.push_back(std::move(event));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+struct Watcher::Watch {
+  Id id;
+  NamespaceReference netns;
+  Identity identity;
+  /// Readable when the process that names the namespace has ended.
+  UniqueFd process;
+  std::vector<EventSocket> sockets;
+  /// Somebody wants to know what comes next.
+  bool asked = false;
+  /// What there was to read when the namespace went.
+  Delivery last{};
+};
+
+Watcher::Watcher(OnDelivery onDelivery)
+    : onDelivery_(std::move(onDelivery)),
+      home_(currentNamespace()),
+      wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      poll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      mounts_(checked(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), "/proc/self/mountinfo")),
+      threadHome_(home_.get()),
+      buffer_(64 << 10) {
+  listen(wake_.get(), EPOLLIN, wakeSource);
+  listen(mounts_.get(), EPOLLPRI, mountsSource);
+  const SignalsBlocked blocked;
+  thread_ = std::thread([this] { work(); });
+}
+
+Watcher::~Watcher() {
+  post([this] { stopping_ = true; });
+  thread_.join();
+}
+
+void Watcher::open(Id id, WatchSpec spec) {
+  post([this, id, spec = std::move(spec)] { start(id, spec); });
+}
+
+void Watcher::next(Id id) {
+  post([this, id] { arm(id); });
+}
+
+void Watcher::close(Id id) {
+  post([this, id] { watches_.erase(id); });
+}
+
+std::vector<Watcher::Delivery> Watcher::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(deliveries_, {});
+}
+
+void Watcher::post(Command command) {
+  const std::lock_guard lock(mutex_);
+  commands_.push_back(std::move(command));
+  if (commands_.size() == 1) {
+    ::eventfd_write(wake_.get(), 1);
+  }
+}
+
+void Watcher::deliver(Delivery delivery) {
+  {
+    const std::lock_guard lock(mutex_);
+    deliveries_.push_back(std::move(delivery));
+    if (deliveries_.size() > 1) {
+      return;
+    }
+  }
+  onDelivery_();
+}
+
+void Watcher::work() {
+  ::pthread_setname_np(::pthread_self(), "vethwork-watch");
+  std::array<epoll_event, 64> events{};
+  while (!stopping_) {
+    const int count = ::epoll_wait(poll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
+      handle(event.data.u64);
+    }
+  }
+}
+
+void Watcher::handle(std::uint64_t source) {
+  if (source == wakeSource) {
+    runCommands();
+    return;
+  }
+  if (source == mountsSource) {
+    endWhereGone();
+    return;
+  }
+  const auto found = watches_.find(static_cast<Id>(source >> 2));
+  if (found == watches_.end()) {
+    return;
+  }
+  Watch& watch = *found->second;
+  const std::size_t slot = source & 3;
+  if (slot == processSlot) {
+    end(watch);
+  } else if (watch.asked && slot < watch.sockets.size()) {
+    read(watch, slot);
+  }
+}
+
+void Watcher::runCommands() {
+  eventfd_t count = 0;
+  ::eventfd_read(wake_.get(), &count);
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+  }
+  for (const Command& command : commands) {
+    command();
+  }
+}
+
+void Watcher::listen(int fd, std::uint32_t events, std::uint64_t source) {
+  epoll_event event{.events = events, .data = {.u64 = source}};
+  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
+
+void Watcher::start(Id id, const WatchSpec& spec) {
+  Delivery opened{.id = id};
+  try {
+    auto watch = std::make_unique<Watch>(Watch{.id = id, .netns = spec.netns});
+    watch->process = processOf(spec.netns.path());
+    const UniqueFd fd = spec.netns.isOwn() ? UniqueFd() : spec.netns.open();
+    const int target = fd ? fd.get() : home_.get();
+    struct stat status {};
+    if (::fstat(target, &status) != 0) {
+      throw std::system_error(errno, std::generic_category(), spec.netns.path());
+    }
+    watch->identity = identityOf(status);
+    const NamespaceEntry entry(threadHome_, target);
+    for (const int protocol : {NETLINK_ROUTE, NETLINK_NETFILTER}) {
+      std::vector<unsigned int> groups;
+      for (const Topic* topic : spec.topics) {
+        if (topic->protocol == protocol) {
+          groups.insert(groups.end(), topic->groups.begin(), topic->groups.end());
+        }
+      }
+      if (groups.empty()) {
+        continue;
+      }
+      EventSocket& socket = watch->sockets.emplace_back(protocol, groups, spec.bufferBytes);
+      if (protocol == NETLINK_NETFILTER) {
+        socket.keepOnly(nftablesGeneration);
+      }
+      listen(socket.fd(), EPOLLONESHOT, sourceOf(id, watch->sockets.size() - 1));
+    }
+    if (watch->process) {
+      listen(watch->process.get(), EPOLLIN | EPOLLONESHOT, sourceOf(id, processSlot));
+    }
+    watches_.emplace(id, std::move(watch));
+  } catch (const std::system_error& error) {
+    opened.ended = true;
+    opened.error = error.code().value();
+    opened.text = error.what();
+  }
+  deliver(std::move(opened));
+}
+
+void Watcher::arm(Id id) {
+  const auto found = watches_.find(id);
+  if (found == watches_.end()) {
+    return;
+  }
+  Watch& watch = *found->second;
+  if (watch.sockets.empty()) {
+    deliver(std::move(watch.last));
+    watches_.erase(found);
+    return;
+  }
+  watch.asked = true;
+  for (std::size_t slot = 0; slot < watch.sockets.size(); ++slot) {
+    // Once: an error that waits to be read would be reported again and again while nobody wants to read it.
+    epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = sourceOf(id, slot)}};
+    ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, watch.sockets[slot].fd(), &event);
+  }
+}
+
+void Watcher::read(Watch& watch, std::size_t socket) {
+  Delivery delivery{.id = watch.id};
+  readInto(delivery, watch.sockets[socket], buffer_, maximumRead);
+  if (delivery.events.empty() && !delivery.overflow && !delivery.ended) {
+    arm(watch.id);
+    return;
+  }
+  watch.asked = false;
+  if (delivery.ended) {
+    watches_.erase(watch.id);
+  }
+  deliver(std::move(delivery));
+}
+
+void Watcher::endWhereGone() {
+  for (const auto& [id, watch] : watches_) {
+    if (watch->sockets.empty() || watch->netns.isOwn() || watch->process) {
+      continue;
+    }
+    struct stat status {};
+    if (::stat(watch->netns.path().c_str(), &status) != 0 || identityOf(status) != watch->identity) {
+      end(*watch);
+    }
+  }
+}
+
+/// Sockets keep a namespace alive: they are closed at once, whether somebody asks or not.
+void Watcher::end(Watch& watch) {
+  watch.last = {.id = watch.id, .ended = true};
+  for (EventSocket& socket : watch.sockets) {
+    readInto(watch.last, socket, buffer_, maximumLastRead);
+  }
+  watch.last.ended = true;
+  watch.sockets.clear();
+  if (watch.asked) {
+    watch.asked = false;
+    post([this, id = watch.id] { arm(id); });
+  }
+}
+
+}  // namespace vethwork
