@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../src/model/types.js';
+import { inside, start } from '../../src/demo/tools.js';
+import type { AttachOptions, Network } from '../../src/model/types.js';
 import { ipLink, ipLinks } from '../support/kernel.js';
 import { json, privileged, sh, TestNamespace } from '../support/namespaces.js';
 import { askTcp, Ear, listen, pings, serveTcp } from '../support/traffic.js';
@@ -9,10 +10,35 @@ const VNI = 0xe2300f;
 const OVERLAY = 8900;
 const EGRESS = 1500;
 
+const BULK = 1_000_000;
+
+/** Sends many bytes over a TCP connection; how many arrived. */
+async function exchange(from: TestNamespace, to: TestNamespace, address: string, way: 'upload' | 'download') {
+  const send = `head -c ${BULK} /dev/zero`;
+  const connection = `TCP4:${address}:7000,connect-timeout=3`;
+  const [server, client] =
+    way === 'upload'
+      ? ['wc -c >&2', `${send} | timeout 15 socat -u - ${connection}`]
+      : [send, `timeout 15 socat -u ${connection} - | wc -c`];
+  const direction = way === 'upload' ? '-u' : '-U';
+  const listener = start(
+    inside(to.name, 'socat', '-d', '-d', direction, 'TCP4-LISTEN:7000,reuseaddr', `SYSTEM:${server}`),
+  );
+  try {
+    await listener.until(/listening on/);
+    const count = await from.run('sh', '-c', client);
+    if (way === 'download') return Number(count);
+    await listener.until(new RegExp(`^${BULK}$`, 'm'), 15_000);
+    return BULK;
+  } finally {
+    await listener.stop();
+  }
+}
+
 describe.skipIf(!privileged)('the overlay bridge', () => {
   let scene: Walkthrough;
   let network: Network;
-  let inside: TestNamespace;
+  let router: TestNamespace;
   let one: Instance;
   let two: Instance;
   let three: Instance;
@@ -20,7 +46,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
   beforeAll(async () => {
     scene = await Walkthrough.open();
     network = await scene.network({ vni: VNI });
-    inside = scene.inside(network);
+    router = scene.inside(network);
     one = await scene.client(network, 'one');
     two = await scene.client(network, 'two');
     three = await scene.container(network, 'three');
@@ -34,7 +60,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
   async function mtus(): Promise<Record<string, number>> {
     const links = [
       ...(await ipLinks(scene.machine)).filter(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0'),
-      ...(await ipLinks(inside)).filter(({ ifname }) => /e2300f|^flt-/.test(ifname)),
+      ...(await ipLinks(router)).filter(({ ifname }) => /e2300f|^flt-/.test(ifname)),
     ];
     const guests = await Promise.all([one, two, three].map(({ namespace }) => ipLink(namespace, 'eth0')));
     return Object.fromEntries([
@@ -56,7 +82,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     for (const target of [address, three.nic.info.address, '172.16.0.1']) {
       expect(await pings(one.namespace, target, OVERLAY), target).toBe(true);
     }
-    expect(await pings(inside, address, OVERLAY)).toBe(true);
+    expect(await pings(router, address, OVERLAY)).toBe(true);
     const { stdout, stderr } = await one.namespace.attempt('ping', '-c', '1', '-M', 'do', '-s', '8873', address);
     expect(stdout + stderr).toContain(`mtu=${OVERLAY}`);
   }
@@ -102,68 +128,72 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
       '10.0.0.1',
     );
     expect(stdout).toMatch(/From 172\.16\.0\.1 .*Frag(mentation)? needed.*mtu = 1500/);
-    // TCP learns from that, in both directions, whatever its first segments were.
-    const count = 1_000_000;
-    const sink = scene.start(
-      scene.outside,
-      'socat',
-      '-d',
-      '-d',
-      '-u',
-      'TCP4-LISTEN:7000,fork,reuseaddr',
-      'SYSTEM:wc -c >&2',
+    const { stdout: fromHost } = await scene.outside.attempt(
+      ...(['ping', '-n', '-c', '1', '-W', '2', '-M', 'do', '-s', '1473', '192.168.15.29'] as const),
     );
-    await sink.until(/listening on/);
-    const send = `head -c ${count} /dev/zero | timeout 10 socat -u - TCP4:10.0.0.1:7000,connect-timeout=3`;
-    await three.namespace.run('sh', '-c', send);
-    await sink.until(new RegExp(`^${count}$`, 'm'));
-    const source = scene.start(
-      scene.outside,
-      'socat',
-      '-d',
-      '-d',
-      '-U',
-      'TCP4-LISTEN:7001,fork,reuseaddr',
-      `SYSTEM:head -c ${count} /dev/zero`,
-    );
-    await source.until(/listening on/);
-    const receive = 'timeout 10 socat -u TCP4:10.0.0.1:7001,connect-timeout=3 - | wc -c';
-    expect(Number(await two.namespace.run('sh', '-c', receive))).toBe(count);
+    expect(fromHost).toMatch(/From 10\.0\.0\.74 .*Frag(mentation)? needed.*mtu = 1500/);
+  });
+
+  it.each([
+    ['out through the NAT', () => ({ from: three.namespace, to: scene.outside, address: '10.0.0.1' })],
+    ['in to a floating address', () => ({ from: scene.outside, to: one.namespace, address: '192.168.15.29' })],
+    ['in to a routed address', () => ({ from: scene.outside, to: two.namespace, address: '192.168.15.30' })],
+  ])('TCP learns what fits, both ways: %s', async (_way, ends) => {
+    if (!(await network.refresh()).routedAddresses.includes('192.168.15.30')) {
+      await network.routeAddress({ address: '192.168.15.30' });
+      await two.namespace.ip('address', 'add', '192.168.15.30/32', 'dev', 'eth0');
+    }
+    const { from, to, address } = ends();
+    // Both ends offer segments of nearly 8,900 bytes, and nothing between them changes that.
+    const upload = await exchange(from, to, address, 'upload');
+    const download = await exchange(from, to, address, 'download');
+    expect([upload, download]).toEqual([BULK, BULK]);
   });
 
   it('keeps MAC and MTU while 50 ports come and go, and the gateway its own', async () => {
     const before = await bridge();
-    const gateway = await ipLink(inside, 'veth-e2300f-i');
+    const gateway = await ipLink(router, 'veth-e2300f-i');
     const seen = new Set<string>();
     const container = await TestNamespace.create('churn');
+    await scene.machine.ip('link', 'add', 'vnet7', 'mtu', '1500', 'type', 'veth', 'peer', 'name', 'vnet8');
+    const ways: AttachOptions[] = [
+      { netns: container.name, name: 'eth0', configure: true },
+      { tap: 'tap7' },
+      { device: 'vnet7' },
+    ];
     try {
       for (let round = 0; round < 50; round++) {
         // The lowest MAC there is: a bridge without one of its own would take it.
         const mac = `02:00:00:00:00:${round.toString(16).padStart(2, '0')}`;
-        const nic = await network.attach({ netns: container.name, name: 'eth0', configure: true, mac });
+        const nic = await network.attach({ ...(ways[round % 3] as AttachOptions), mac });
         const { address, mtu } = await bridge();
         seen.add(`${address} ${mtu}`);
         await nic.detach();
       }
+      // A port that another program puts in, with the MTU it came with.
+      await scene.machine.ip('link', 'set', 'vnet7', 'mtu', '1400', 'master', 'br-vxlan-e2300f', 'up');
+      const { address, mtu } = await bridge();
+      seen.add(`${address} ${mtu}`);
+      await scene.machine.ip('link', 'delete', 'vnet7');
       await scene.host.drained();
     } finally {
       await container.remove();
     }
     expect([...seen]).toEqual([`${before.address} ${before.mtu}`]);
-    expect((await ipLink(inside, 'veth-e2300f-i')).address).toBe(gateway.address);
+    expect((await ipLink(router, 'veth-e2300f-i')).address).toBe(gateway.address);
     expectEqualMtus(await mtus());
     await expectFullSize();
     expect(await scene.host.reconcile()).toEqual([]);
   });
 
   it('the gateway has its MAC again after a rebuild', async () => {
-    const before = { bridge: (await bridge()).address, gateway: (await ipLink(inside, 'veth-e2300f-i')).address };
+    const before = { bridge: (await bridge()).address, gateway: (await ipLink(router, 'veth-e2300f-i')).address };
     expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
     await scene.machine.ip('link', 'delete', 'veth-e2300f-o');
     await scene.machine.ip('link', 'delete', 'br-vxlan-e2300f');
     expect(await scene.host.reconcile()).not.toEqual([]);
     expect(await scene.host.reconcile()).toEqual([]);
-    expect({ bridge: (await bridge()).address, gateway: (await ipLink(inside, 'veth-e2300f-i')).address }).toEqual(
+    expect({ bridge: (await bridge()).address, gateway: (await ipLink(router, 'veth-e2300f-i')).address }).toEqual(
       before,
     );
     // The guests' ARP entries are still right: no new request is needed.
@@ -221,6 +251,10 @@ describe.skipIf(!privileged)('tenants and the host', () => {
       expect(await pings(tenant.namespace, address), address).toBe(false);
       expect(await askTcp(tenant.namespace, address, 2222), address).toBe('');
     }
+    // Even where the host itself talks to the tenants' side.
+    await network.routeAddress({ address: '192.168.15.30' });
+    expect(await pings(tenant.namespace, '192.168.15.1')).toBe(false);
+    expect(await askTcp(tenant.namespace, '192.168.15.1', 2222)).toBe('');
     const { address: gateway } = await ipLink(scene.inside(network), 'veth-e2300f-i');
     await tenant.namespace.ip('neighbour', 'replace', '10.0.0.1', 'lladdr', gateway, 'dev', 'eth0', 'nud', 'permanent');
     expect(await pings(tenant.namespace, '10.0.0.1')).toBe(true);
