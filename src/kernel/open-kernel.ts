@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
+import pLimit from 'p-limit';
 import { KernelError, ValidationError } from '../errors.js';
 import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
@@ -11,7 +12,7 @@ import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
-import { type NativeResult, release, retain, submit } from './native.js';
+import { type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
 import { type Snapshot, snapshot } from './snapshot.js';
@@ -66,10 +67,17 @@ function asArgument(error: unknown): unknown {
     : error;
 }
 
+/**
+ * Transactions handed to the engine at once; others wait for their turn here. Enough for sends to be shared, and few
+ * enough that checking and settling them does not hold up the event loop.
+ */
+const UNDER_WAY = 64;
+
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #watches = new Set<NetlinkWatch>();
+  readonly #limit = pLimit(UNDER_WAY);
   #closed: Promise<void> | undefined;
 
   constructor(home: NamespaceRef | undefined) {
@@ -81,7 +89,7 @@ class NetlinkKernel implements Kernel {
     checkOptions(options);
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
-    const results = await this.#track(submit(operations, { stopOnError: true, lane, signal }));
+    const results = await this.#submit(operations, { stopOnError: true, lane, signal });
     const position = results?.findIndex(({ errno }) => errno !== undefined) ?? -1;
     if (results === undefined || (position < 0 && results.every(({ done }) => done))) {
       return;
@@ -116,7 +124,7 @@ class NetlinkKernel implements Kernel {
   async teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
     checkOptions(options);
     const { lane } = options;
-    const results = await this.#track(submit(operations, { stopOnError: false, lane }));
+    const results = await this.#submit(operations, { stopOnError: false, lane });
     const errors: KernelError[] = [];
     for (const [index, operation] of operations.entries()) {
       const result = results?.[index];
@@ -212,6 +220,10 @@ class NetlinkKernel implements Kernel {
   async #undo(done: readonly Operation[], lane: string | undefined): Promise<KernelError[]> {
     const inverse = done.map(inverseOf).filter((operation) => operation !== undefined);
     return inverse.length === 0 ? [] : this.teardown(inverse.reverse(), lane === undefined ? {} : { lane });
+  }
+
+  #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
+    return this.#track(this.#limit(() => submit(operations, options)));
   }
 
   #track<Result>(promise: Promise<Result>): Promise<Result> {
