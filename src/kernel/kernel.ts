@@ -5,7 +5,7 @@ import type { KernelError } from '../errors.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
-import type { Queries, QueryName } from './query.js';
+import type { Reader } from './query.js';
 import type { Snapshot } from './snapshot.js';
 import type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 import type { SpawnInOptions } from './spawn.js';
@@ -32,7 +32,7 @@ export interface RunResult {
 /**
  * The kernel, as the layers above see it. Nothing above this interface touches the kernel in any other way.
  */
-export interface Kernel {
+export interface Kernel extends Reader {
   /** Does all operations in order, or none (with `rollback`). @throws KernelError, ValidationError */
   transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
   /**
@@ -45,12 +45,6 @@ export interface Kernel {
   snapshot(netns?: NamespaceRef): Promise<Snapshot>;
   /** Does every operation whatever fails; what is already gone is success. Resolves to the errors met. */
   teardown(operations: readonly Operation[], options?: TeardownOptions): Promise<KernelError[]>;
-  query<Q extends QueryName>(
-    query: Q,
-    ...args: Record<never, never> extends Queries[Q]['takes']
-      ? [takes?: Queries[Q]['takes']]
-      : [takes: Queries[Q]['takes']]
-  ): Promise<Queries[Q]['gives']>;
   /** Starts a program inside a namespace and waits until it has ended (a daemon: until it has gone to the background). */
   run(file: string, args: readonly string[], options: { netns?: NamespaceRef; timeout?: number }): Promise<RunResult>;
   /** Sends one UDP datagram from inside a namespace. */

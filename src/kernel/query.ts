@@ -44,3 +44,13 @@ export interface NamespaceInfo {
 export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element' } & Record<string, unknown>;
 
 export type QueryName = keyof Queries;
+
+/** What answers queries. */
+export interface Reader {
+  query<Q extends QueryName>(
+    query: Q,
+    ...args: Record<never, never> extends Queries[Q]['takes']
+      ? [takes?: Queries[Q]['takes']]
+      : [takes: Queries[Q]['takes']]
+  ): Promise<Queries[Q]['gives']>;
+}

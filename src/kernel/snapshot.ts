@@ -1,10 +1,9 @@
 import type { Address } from './address.js';
 import type { Connection } from './connection.js';
-import type { Kernel } from './kernel.js';
 import type { Link } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
-import type { NftObject } from './query.js';
+import type { NftObject, Reader } from './query.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 
@@ -23,7 +22,7 @@ export interface Snapshot {
 }
 
 /** Reads everything at about the same time; each kind is consistent in itself, and read again if it was interrupted. */
-export async function snapshot(kernel: Pick<Kernel, 'query'>, netns: NamespaceRef | undefined): Promise<Snapshot> {
+export async function snapshot(kernel: Reader, netns: NamespaceRef | undefined): Promise<Snapshot> {
   const [links, addresses, routes, rules, learnt, proxied, forwarding, nftables, connections] = await Promise.all([
     kernel.query('link.list', { netns }),
     kernel.query('address.list', { netns }),
