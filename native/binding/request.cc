@@ -38,6 +38,9 @@ Request readRequest(Value value, Path& path) {
       path.reject(name, "the name of an operation");
     }
   }
+  std::vector<std::string_view> known = request.kind->takes;
+  known.push_back("op");
+  checkKeys(request.arguments, known, path);
   check(request, path);
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
   if (direct != nullptr && direct->place == DirectOperation::Place::outside && given(request.arguments, "name") != nullptr) {

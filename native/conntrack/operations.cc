@@ -35,11 +35,13 @@ Value runDelete(const Map& arguments, Worker&) {
 
 OperationKinds conntrackOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"conntrack.list", NetlinkOperation{.protocol = NETLINK_NETFILTER,
-                                          .encode = encodeList,
-                                          .decode = decodeConnection,
-                                          .sending = NetlinkOperation::Sending::dump}},
-      {"conntrack.delete", DirectOperation{.check = checkDelete, .run = runDelete}},
+      {"conntrack.list",
+       NetlinkOperation{.protocol = NETLINK_NETFILTER,
+                        .encode = encodeList,
+                        .decode = decodeConnection,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns"}},
+      {"conntrack.delete", DirectOperation{.check = checkDelete, .run = runDelete}, {"netns", "filter"}},
   }};
   return kinds;
 }

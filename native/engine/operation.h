@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "netlink/reader.h"
 #include "engine/worker.h"
+#include "netlink/reader.h"
 #include "schema/encoder.h"
 #include "value/value.h"
 
@@ -59,6 +59,8 @@ struct DirectOperation {
 struct OperationKind {
   std::string_view name;
   std::variant<NetlinkOperation, DirectOperation> how;
+  /// The arguments it takes besides `op`. Any other is refused: with a misspelt `netns` it would happen elsewhere.
+  std::vector<std::string_view> takes;
 };
 
 using OperationKinds = std::span<const OperationKind>;

@@ -61,10 +61,10 @@ Value get(const Map& arguments, Worker&) {
 OperationKinds namespaceOperations() {
   using Place = DirectOperation::Place;
   static const std::array<OperationKind, 4> kinds{{
-      {"namespace.add", DirectOperation{.check = checkName, .run = add, .place = Place::outside}},
-      {"namespace.delete", DirectOperation{.check = checkName, .run = remove, .place = Place::outside}},
-      {"namespace.list", DirectOperation{.check = checkNothing, .run = list, .place = Place::outside}},
-      {"namespace.get", DirectOperation{.check = checkNothing, .run = get, .place = Place::outside}},
+      {"namespace.add", DirectOperation{.check = checkName, .run = add, .place = Place::outside}, {"name"}},
+      {"namespace.delete", DirectOperation{.check = checkName, .run = remove, .place = Place::outside}, {"name"}},
+      {"namespace.list", DirectOperation{.check = checkNothing, .run = list, .place = Place::outside}, {}},
+      {"namespace.get", DirectOperation{.check = checkNothing, .run = get, .place = Place::outside}, {"netns"}},
   }};
   return kinds;
 }

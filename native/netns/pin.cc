@@ -15,9 +15,7 @@
 namespace vethwork {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
+[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 std::string pinPath(const std::string& name) { return std::string(pinFolder) + '/' + name; }
 

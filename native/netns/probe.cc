@@ -171,8 +171,12 @@ Value ping(const Map& arguments, Worker& worker) {
 
 OperationKinds probeOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"datagram.send", DirectOperation{.check = checkDatagram, .run = sendDatagram}},
-      {"icmp.echo", DirectOperation{.check = checkPing, .run = ping, .waits = true}},
+      {"datagram.send",
+       DirectOperation{.check = checkDatagram, .run = sendDatagram},
+       {"netns", "sourceAddress", "sourcePort", "device", "destination", "port", "payload"}},
+      {"icmp.echo",
+       DirectOperation{.check = checkPing, .run = ping, .waits = true},
+       {"netns", "destination", "timeout"}},
   }};
   return kinds;
 }

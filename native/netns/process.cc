@@ -28,7 +28,8 @@ void check(const Map& arguments, Path& path) {
   {
     const auto scope = path.at("file");
     const Value& file = member(arguments, "file");
-    if (const auto* text = file.as<std::string>(); text == nullptr || !text->starts_with('/') || text->find('\0') != std::string::npos) {
+    if (const auto* text = file.as<std::string>();
+        text == nullptr || !text->starts_with('/') || text->find('\0') != std::string::npos) {
       path.reject(file, "the absolute path of a program");
     }
   }
@@ -95,7 +96,8 @@ pid_t spawn(const Map& arguments, int errorFd) {
   ::posix_spawnattr_setflags(&attributes.value, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
   pid_t pid = 0;
-  if (const int error = ::posix_spawn(&pid, argv[0], &actions.value, &attributes.value, argv.data(), environment.data());
+  if (const int error =
+          ::posix_spawn(&pid, argv[0], &actions.value, &attributes.value, argv.data(), environment.data());
       error != 0) {
     fail(error, argv[0]);
   }
@@ -163,8 +165,9 @@ Value run(const Map& arguments, Worker& worker) {
 }  // namespace
 
 OperationKinds processOperations() {
-  static const std::array<OperationKind, 1> kinds{
-      {{"process.run", DirectOperation{.check = check, .run = run, .waits = true}}}};
+  static const std::array<OperationKind, 1> kinds{{{"process.run",
+                                                    DirectOperation{.check = check, .run = run, .waits = true},
+                                                    {"netns", "file", "arguments", "timeout"}}}};
   return kinds;
 }
 

@@ -72,7 +72,8 @@ UniqueFd NamespaceReference::open() const {
     fail(errno, path);
   }
   struct statfs info {};
-  if (::fstatfs(fd.get(), &info) != 0 || info.f_type != NSFS_MAGIC || ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+  if (::fstatfs(fd.get(), &info) != 0 || info.f_type != NSFS_MAGIC ||
+      ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
     fail(EINVAL, std::string(path) + " is not a network namespace");
   }
   return fd;

@@ -43,8 +43,9 @@ void checkSet(const Map& arguments, Path& path) {
   const auto scope = path.at("value");
   const Value& value = member(arguments, "value");
   const auto* text = value.as<std::string>();
-  if (value.as<std::int64_t>() == nullptr && (text == nullptr || text->size() > 4096)) {
-    path.reject(value, "a number or a text of at most 4096 bytes");
+  if (value.as<std::int64_t>() == nullptr &&
+      (text == nullptr || text->size() > 4096 || text->find('\0') != std::string::npos)) {
+    path.reject(value, "a number or a text of at most 4096 bytes without NUL");
   }
 }
 
@@ -87,8 +88,8 @@ Value get(const Map& arguments, Worker&) {
 
 OperationKinds sysctlOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"sysctl.set", DirectOperation{.check = checkSet, .run = set}},
-      {"sysctl.get", DirectOperation{.check = checkKey, .run = get}},
+      {"sysctl.set", DirectOperation{.check = checkSet, .run = set}, {"netns", "key", "value"}},
+      {"sysctl.get", DirectOperation{.check = checkKey, .run = get}, {"netns", "key"}},
   }};
   return kinds;
 }

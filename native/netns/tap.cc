@@ -82,7 +82,8 @@ Value add(const Map& arguments, Worker&) {
 }  // namespace
 
 OperationKinds tapOperations() {
-  static const std::array<OperationKind, 1> kinds{{{"tap.add", DirectOperation{.check = check, .run = add}}}};
+  static const std::array<OperationKind, 1> kinds{
+      {{"tap.add", DirectOperation{.check = check, .run = add}, {"netns", "tap"}}}};
   return kinds;
 }
 

@@ -22,11 +22,13 @@ Value list(const Map& arguments, Worker&) {
 
 OperationKinds nftablesOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"nftables.batch", NetlinkOperation{.protocol = NETLINK_NETFILTER,
-                                          .encode = encodeBatch,
-                                          .sending = NetlinkOperation::Sending::atomic,
-                                          .describe = describeBatchMessage}},
-      {"nftables.list", DirectOperation{.check = checkList, .run = list}},
+      {"nftables.batch",
+       NetlinkOperation{.protocol = NETLINK_NETFILTER,
+                        .encode = encodeBatch,
+                        .sending = NetlinkOperation::Sending::atomic,
+                        .describe = describeBatchMessage},
+       {"netns", "commands"}},
+      {"nftables.list", DirectOperation{.check = checkList, .run = list}, {"netns", "family", "table", "elements"}},
   }};
   return kinds;
 }

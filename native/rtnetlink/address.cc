@@ -16,13 +16,12 @@ namespace {
 
 constexpr std::uint32_t forever = std::numeric_limits<std::uint32_t>::max();
 
-const Schema attributes{
-    {
-        {"broadcast", IFA_BROADCAST, ipAddress()},
-        {"label", IFA_LABEL, interfaceName()},
-        {"priority", IFA_RT_PRIORITY, u32()},
-    },
-    {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO}};
+const Schema attributes{{
+                            {"broadcast", IFA_BROADCAST, ipAddress()},
+                            {"label", IFA_LABEL, interfaceName()},
+                            {"priority", IFA_RT_PRIORITY, u32()},
+                        },
+                        {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO}};
 
 std::uint32_t lifetime(const Map& address, std::string_view key, Path& path) {
   const Value* seconds = given(address, key);
@@ -42,6 +41,9 @@ std::uint32_t flags(const Map& address, Path& path) {
   }
   return flags;
 }
+
+constexpr std::array<std::string_view, 8> others{"index", "address",       "peer",          "scope",
+                                                 "nodad", "noPrefixRoute", "validLifetime", "preferredLifetime"};
 
 /// The header and the address itself, which is all that a deletion takes. Returns the family.
 std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
@@ -66,8 +68,6 @@ std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
 }
 
 void encodeAdd(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 8> others{
-      "index", "address", "peer", "scope", "nodad", "noPrefixRoute", "validLifetime", "preferredLifetime"};
   to.batch.begin(RTM_NEWADDR, writeFlags(arguments, to.path));
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
@@ -94,6 +94,10 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
   (void)encodeIdentity(address, to);
+  // Checked like the rest, though the kernel asks for no more.
+  Batch discarded;
+  Encoder checker{.batch = discarded, .namespaces = to.namespaces, .path = to.path};
+  attributes.encode(address, checker, others);
 }
 
 void encodeList(const Map&, Encoder& to) {
@@ -121,11 +125,12 @@ Value decode(const Message& message) {
   if (const auto wide = findAttribute(rest, IFA_FLAGS)) {
     bits = readAs<std::uint32_t>(*wide).value_or(bits);
   }
-  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 5> shown{{{"nodad", IFA_F_NODAD},
-                                                                                  {"noPrefixRoute", IFA_F_NOPREFIXROUTE},
-                                                                                  {"tentative", IFA_F_TENTATIVE},
-                                                                                  {"dadFailed", IFA_F_DADFAILED},
-                                                                                  {"permanent", IFA_F_PERMANENT}}};
+  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 5> shown{
+      {{"nodad", IFA_F_NODAD},
+       {"noPrefixRoute", IFA_F_NOPREFIXROUTE},
+       {"tentative", IFA_F_TENTATIVE},
+       {"dadFailed", IFA_F_DADFAILED},
+       {"permanent", IFA_F_PERMANENT}}};
   for (const auto& [name, bit] : shown) {
     if ((bits & bit) != 0) {
       address.set(name, true);
@@ -149,12 +154,16 @@ Value decode(const Message& message) {
 
 OperationKinds addressOperations() {
   static const std::array<OperationKind, 3> kinds{{
-      {"address.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"address.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
-      {"address.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
-                                        .encode = encodeList,
-                                        .decode = decode,
-                                        .sending = NetlinkOperation::Sending::dump}},
+      {"address.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "address", "mode"}},
+      {"address.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "address"}},
+      {"address.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeList,
+                        .decode = decode,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns"}},
   }};
   return kinds;
 }

@@ -13,38 +13,61 @@
 namespace vethwork {
 namespace {
 
-const Words operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2},   {"lower-layer-down", 3},
+const Words operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2}, {"lower-layer-down", 3},
                               {"testing", 4}, {"dormant", 5},     {"up", 6}};
 
-const Schema attributes{
-    {
-        {"name", IFLA_IFNAME, interfaceName()},
-        {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
-        {"address", IFLA_ADDRESS, unicastMac()},
-        {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
-        {"master", IFLA_MASTER, u32(0, maximumIndex)},
-        {"group", IFLA_GROUP, u32()},
-        {"netns", IFLA_NET_NS_FD, namespaceDescriptor()},
-        {"txQueueLength", IFLA_TXQLEN, u32()},
-        {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
-        {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
-        {"alias", IFLA_IFALIAS, text(255)},
-        {"link", IFLA_LINK, u32(0, maximumIndex), Presence::reported},
-        {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
-        {"operationalState", IFLA_OPERSTATE, words8(operationalStates), Presence::reported},
-        {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
-        {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
-        {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
-        {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
-        {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
-    },
-    // Read below, or counters and hardware details that no one here asks for.
-    {IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_STATS, IFLA_STATS64, IFLA_MAP, IFLA_LINKMODE, IFLA_XDP, IFLA_CARRIER_CHANGES,
-     IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT, IFLA_PROTO_DOWN, IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE,
-     IFLA_PROP_LIST, IFLA_PERM_ADDRESS, IFLA_EVENT, IFLA_PROTINFO, IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME,
-     IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS, IFLA_ALLMULTI, 63 /* GSO_IPV4_MAX_SIZE */,
-     64 /* GRO_IPV4_MAX_SIZE */, 65 /* DPLL_PIN */, 66 /* MAX_PACING_OFFLOAD_HORIZON */, 67 /* NETNS_IMMUTABLE */,
-     68 /* HEADROOM */, 69 /* TAILROOM */}};
+const Schema attributes{{
+                            {"name", IFLA_IFNAME, interfaceName()},
+                            {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
+                            {"address", IFLA_ADDRESS, unicastMac()},
+                            {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
+                            {"master", IFLA_MASTER, u32(0, maximumIndex)},
+                            {"group", IFLA_GROUP, u32()},
+                            {"netns", IFLA_NET_NS_FD, namespaceDescriptor()},
+                            {"txQueueLength", IFLA_TXQLEN, u32()},
+                            {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
+                            {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
+                            {"alias", IFLA_IFALIAS, text(255)},
+                            {"link", IFLA_LINK, u32(0, maximumIndex), Presence::reported},
+                            {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
+                            {"operationalState", IFLA_OPERSTATE, words8(operationalStates), Presence::reported},
+                            {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
+                            {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
+                            {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
+                            {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
+                            {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
+                        },
+                        // Read below, or counters and hardware details that no one here asks for.
+                        {IFLA_LINKINFO,
+                         IFLA_AF_SPEC,
+                         IFLA_STATS,
+                         IFLA_STATS64,
+                         IFLA_MAP,
+                         IFLA_LINKMODE,
+                         IFLA_XDP,
+                         IFLA_CARRIER_CHANGES,
+                         IFLA_CARRIER_UP_COUNT,
+                         IFLA_CARRIER_DOWN_COUNT,
+                         IFLA_PROTO_DOWN,
+                         IFLA_GSO_MAX_SEGS,
+                         IFLA_GSO_MAX_SIZE,
+                         IFLA_PROP_LIST,
+                         IFLA_PERM_ADDRESS,
+                         IFLA_EVENT,
+                         IFLA_PROTINFO,
+                         IFLA_PARENT_DEV_NAME,
+                         IFLA_PARENT_DEV_BUS_NAME,
+                         IFLA_GRO_MAX_SIZE,
+                         IFLA_TSO_MAX_SIZE,
+                         IFLA_TSO_MAX_SEGS,
+                         IFLA_ALLMULTI,
+                         63 /* GSO_IPV4_MAX_SIZE */,
+                         64 /* GRO_IPV4_MAX_SIZE */,
+                         65 /* DPLL_PIN */,
+                         66 /* MAX_PACING_OFFLOAD_HORIZON */,
+                         67 /* NETNS_IMMUTABLE */,
+                         68 /* HEADROOM */,
+                         69 /* TAILROOM */}};
 
 /// Attributes of IFLA_INET_CONF are numbered as the sysctls are.
 const Schema inetSettings{{
@@ -150,7 +173,11 @@ class LinkMessage final : public Codec {
 /// `{ index }` or `{ name }`.
 void encodeReference(const Map& reference, Encoder& to, ifinfomsg header) {
   static const CodecPointer nameCodec = interfaceName();
-  if (given(reference, "index") != nullptr) {
+  static constexpr std::string_view byIndex = "index";
+  static constexpr std::string_view byName = "name";
+  const bool hasIndex = given(reference, "index") != nullptr;
+  checkKeys(reference, {hasIndex ? &byIndex : &byName, 1}, to.path);
+  if (hasIndex) {
     header.ifi_index = linkIndex(reference, to.path);
     to.batch.header(header);
     return;
@@ -205,6 +232,8 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("link");
   to.batch.begin(RTM_DELLINK, 0);
   if (const Value* group = given(reference, "group")) {
+    static constexpr std::string_view byGroup = "group";
+    checkKeys(reference, {&byGroup, 1}, to.path);
     const auto field = to.path.at("group");
     // Group 0 is where every link starts that nobody put elsewhere.
     const auto number = static_cast<std::uint32_t>(integer(*group, to.path, 1, 0xffffffff));
@@ -308,13 +337,20 @@ CodecPointer linkMessage() { return std::make_shared<LinkMessage>(); }
 OperationKinds linkOperations() {
   using Sending = NetlinkOperation::Sending;
   static const std::array<OperationKind, 6> kinds{{
-      {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"link.set", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet}},
-      {"link.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
-      {"link.port", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort}},
-      {"link.get", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode}},
+      {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "link"}},
+      {"link.set",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet},
+       {"netns", "link", "changes", "undo"}},
+      {"link.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "link"}},
+      {"link.port", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort}, {"netns", "index", "port"}},
+      {"link.get",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode},
+       {"netns", "link"}},
       {"link.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump}},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump},
+       {"netns"}},
   }};
   return kinds;
 }

@@ -15,27 +15,26 @@ namespace {
 
 const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}, {"bridge", AF_BRIDGE}};
 
-const Words states{{"none", NUD_NONE},   {"incomplete", NUD_INCOMPLETE}, {"reachable", NUD_REACHABLE},
-                   {"stale", NUD_STALE}, {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
-                   {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},         {"permanent", NUD_PERMANENT}};
+const Words states{{"none", NUD_NONE},     {"incomplete", NUD_INCOMPLETE}, {"reachable", NUD_REACHABLE},
+                   {"stale", NUD_STALE},   {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
+                   {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},           {"permanent", NUD_PERMANENT}};
 
 constexpr std::array<std::pair<std::string_view, std::uint8_t>, 5> flags{{{"self", NTF_SELF},
-                                                                         {"master", NTF_MASTER},
-                                                                         {"proxy", NTF_PROXY},
-                                                                         {"externallyLearned", NTF_EXT_LEARNED},
-                                                                         {"sticky", NTF_STICKY}}};
+                                                                          {"master", NTF_MASTER},
+                                                                          {"proxy", NTF_PROXY},
+                                                                          {"externallyLearned", NTF_EXT_LEARNED},
+                                                                          {"sticky", NTF_STICKY}}};
 
-const Schema attributes{
-    {
-        {"destination", NDA_DST, ipAddress()},
-        {"address", NDA_LLADDR, mac()},
-        {"vlan", NDA_VLAN, u16(1, 4094)},
-        {"vni", NDA_VNI, u32(0, 0xffffff)},
-        {"port", NDA_PORT, be16()},
-        {"masterIndex", NDA_MASTER, u32(), Presence::reported},
-        {"protocol", NDA_PROTOCOL, u8(), Presence::reported},
-    },
-    {NDA_CACHEINFO, NDA_PROBES, NDA_FLAGS_EXT, NDA_FDB_EXT_ATTRS}};
+const Schema attributes{{
+                            {"destination", NDA_DST, ipAddress()},
+                            {"address", NDA_LLADDR, mac()},
+                            {"vlan", NDA_VLAN, u16(1, 4094)},
+                            {"vni", NDA_VNI, u32(0, 0xffffff)},
+                            {"port", NDA_PORT, be16()},
+                            {"masterIndex", NDA_MASTER, u32(), Presence::reported},
+                            {"protocol", NDA_PROTOCOL, u8(), Presence::reported},
+                        },
+                        {NDA_CACHEINFO, NDA_PROBES, NDA_FLAGS_EXT, NDA_FDB_EXT_ATTRS}};
 
 std::uint8_t family(const Map& neighbour, Path& path) {
   if (const Value* value = given(neighbour, "family")) {
@@ -55,8 +54,8 @@ std::uint8_t family(const Map& neighbour, Path& path) {
 }
 
 void encodeNeighbour(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 8> others{"index",  "family", "state", "self",
-                                                          "master", "proxy",  "externallyLearned", "sticky"};
+  static constexpr std::array<std::string_view, 8> others{
+      "index", "family", "state", "self", "master", "proxy", "externallyLearned", "sticky"};
   const Map& neighbour = part(arguments, "neighbour", to.path);
   const auto scope = to.path.at("neighbour");
   ndmsg header{};
@@ -101,6 +100,11 @@ void encodeList(const Map& arguments, Encoder& to) {
   to.batch.header(header);
 }
 
+/// The states are bits, and entries of other tools may have several: what is permanent is that above all.
+Value stateOf(std::uint16_t bits) {
+  return wordOf((bits & NUD_PERMANENT) != 0 ? std::uint32_t{NUD_PERMANENT} : bits, states);
+}
+
 Value decode(const Message& message) {
   const auto header = readAs<ndmsg>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWNEIGH || !header) {
@@ -108,7 +112,7 @@ Value decode(const Message& message) {
   }
   Map neighbour{{"family", wordOf(header->ndm_family, families)},
                 {"index", header->ndm_ifindex},
-                {"state", wordOf(header->ndm_state, states)}};
+                {"state", stateOf(header->ndm_state)}};
   for (const auto& [name, bit] : flags) {
     if ((header->ndm_flags & bit) != 0) {
       neighbour.set(name, true);
@@ -122,12 +126,18 @@ Value decode(const Message& message) {
 
 OperationKinds neighbourOperations() {
   static const std::array<OperationKind, 3> kinds{{
-      {"neighbour.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"neighbour.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
-      {"neighbour.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
-                                          .encode = encodeList,
-                                          .decode = decode,
-                                          .sending = NetlinkOperation::Sending::dump}},
+      {"neighbour.add",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd},
+       {"netns", "neighbour", "mode"}},
+      {"neighbour.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "neighbour"}},
+      {"neighbour.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeList,
+                        .decode = decode,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns", "family", "proxy"}},
   }};
   return kinds;
 }

@@ -25,15 +25,14 @@ const Schema metrics{{{"mtu", RTAX_MTU, u32()}},
                      {RTAX_LOCK, RTAX_WINDOW, RTAX_RTT, RTAX_RTTVAR, RTAX_SSTHRESH, RTAX_CWND, RTAX_ADVMSS,
                       RTAX_REORDERING, RTAX_HOPLIMIT, RTAX_INITCWND, RTAX_FEATURES, RTAX_INITRWND, RTAX_QUICKACK}};
 
-const Schema attributes{
-    {
-        {"index", RTA_OIF, u32(1, maximumIndex)},
-        {"gateway", RTA_GATEWAY, ipAddress()},
-        {"source", RTA_PREFSRC, ipAddress()},
-        {"metric", RTA_PRIORITY, u32()},
-        {"table", RTA_TABLE, u32(1)},
-    },
-    {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_PREF}};
+const Schema attributes{{
+                            {"index", RTA_OIF, u32(1, maximumIndex)},
+                            {"gateway", RTA_GATEWAY, ipAddress()},
+                            {"source", RTA_PREFSRC, ipAddress()},
+                            {"metric", RTA_PRIORITY, u32()},
+                            {"table", RTA_TABLE, u32(1)},
+                        },
+                        {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_PREF}};
 
 /// The destination's prefix; `default` takes its family from `family`, else from the gateway.
 IpPrefix destination(const Map& route, Path& path) {
@@ -68,6 +67,8 @@ bool isTrue(const Map& map, std::string_view key, Path& path) {
 
 /// A next hop has a header of its own in place of an attribute's.
 void encodeNextHop(const Map& hop, std::uint8_t family, Encoder& to, Bytes& into) {
+  static constexpr std::array<std::string_view, 4> known{"index", "gateway", "weight", "onlink"};
+  checkKeys(hop, known, to.path);
   Batch scratch;
   scratch.begin(0, 0);
   if (const Value* gateway = given(hop, "gateway")) {
@@ -104,7 +105,7 @@ void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
 
 /// `forDeletion`: what is not given matches anything.
 void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
-  static constexpr std::array<std::string_view, 8> others{"destination", "family",  "type",     "scope",
+  static constexpr std::array<std::string_view, 8> others{"destination", "family", "type",     "scope",
                                                           "protocol",    "onlink", "nextHops", "mtu"};
   const IpPrefix target = destination(route, to.path);
   rtmsg header{};
@@ -189,7 +190,8 @@ Value decode(const Message& message) {
   }
   const Span rest = message.attributes<rtmsg>();
   const auto target = IpAddress::read(findAttribute(rest, RTA_DST).value_or(Span()));
-  Map route{{"destination", header->rtm_dst_len == 0 ? "default" : formatPrefix(target ? target->text() : "", header->rtm_dst_len)},
+  Map route{{"destination",
+             header->rtm_dst_len == 0 ? "default" : formatPrefix(target ? target->text() : "", header->rtm_dst_len)},
             {"family", wordOf(header->rtm_family, families)},
             {"type", wordOf(header->rtm_type, types)},
             {"scope", wordOf(header->rtm_scope, scopeWords())},
@@ -212,12 +214,16 @@ Value decode(const Message& message) {
 
 OperationKinds routeOperations() {
   static const std::array<OperationKind, 3> kinds{{
-      {"route.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"route.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
-      {"route.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
-                                      .encode = encodeList,
-                                      .decode = decode,
-                                      .sending = NetlinkOperation::Sending::dump}},
+      {"route.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "route", "mode"}},
+      {"route.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "route"}},
+      {"route.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeList,
+                        .decode = decode,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns"}},
   }};
   return kinds;
 }

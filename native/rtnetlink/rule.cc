@@ -12,24 +12,26 @@
 namespace vethwork {
 namespace {
 
-const Words actions{{"lookup", FR_ACT_TO_TBL},        {"goto", FR_ACT_GOTO},
-                    {"nop", FR_ACT_NOP},              {"blackhole", FR_ACT_BLACKHOLE},
-                    {"unreachable", FR_ACT_UNREACHABLE}, {"prohibit", FR_ACT_PROHIBIT}};
+const Words actions{{"lookup", FR_ACT_TO_TBL},
+                    {"goto", FR_ACT_GOTO},
+                    {"nop", FR_ACT_NOP},
+                    {"blackhole", FR_ACT_BLACKHOLE},
+                    {"unreachable", FR_ACT_UNREACHABLE},
+                    {"prohibit", FR_ACT_PROHIBIT}};
 
 const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
-const Schema attributes{
-    {
-        {"priority", FRA_PRIORITY, u32()},
-        {"table", FRA_TABLE, u32()},
-        {"mark", FRA_FWMARK, u32()},
-        {"mask", FRA_FWMASK, u32()},
-        {"inputInterface", FRA_IIFNAME, interfaceName()},
-        {"outputInterface", FRA_OIFNAME, interfaceName()},
-        {"goto", FRA_GOTO, u32()},
-        {"protocol", FRA_PROTOCOL, u8(), Presence::reported},
-    },
-    {FRA_SRC, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
+const Schema attributes{{
+                            {"priority", FRA_PRIORITY, u32(), Presence::required},
+                            {"table", FRA_TABLE, u32()},
+                            {"mark", FRA_FWMARK, u32()},
+                            {"mask", FRA_FWMASK, u32()},
+                            {"inputInterface", FRA_IIFNAME, interfaceName()},
+                            {"outputInterface", FRA_OIFNAME, interfaceName()},
+                            {"goto", FRA_GOTO, u32()},
+                            {"protocol", FRA_PROTOCOL, u8(), Presence::reported},
+                        },
+                        {FRA_SRC, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
 
 std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t attribute, fib_rule_hdr& header,
                         std::vector<std::pair<std::uint16_t, IpAddress>>& sides, Path& path) {
@@ -118,12 +120,16 @@ Value decode(const Message& message) {
 
 OperationKinds ruleOperations() {
   static const std::array<OperationKind, 3> kinds{{
-      {"rule.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}},
-      {"rule.delete", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true}},
-      {"rule.list", NetlinkOperation{.protocol = NETLINK_ROUTE,
-                                     .encode = encodeList,
-                                     .decode = decode,
-                                     .sending = NetlinkOperation::Sending::dump}},
+      {"rule.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "rule"}},
+      {"rule.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "rule"}},
+      {"rule.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeList,
+                        .decode = decode,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns"}},
   }};
   return kinds;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "schema/codec.h"
@@ -17,6 +19,16 @@ inline const Value& member(const Map& map, std::string_view key) {
   static const Value null;
   const Value* value = map.find(key);
   return value == nullptr ? null : *value;
+}
+
+/// Refuses every property that is given and not one of these. @throws ValidationError
+inline void checkKeys(const Map& map, std::span<const std::string_view> known, Path& path) {
+  for (const Entry& entry : map.entries()) {
+    if (!entry.value.isNull() && std::ranges::find(known, entry.key) == known.end()) {
+      const auto scope = path.at(entry.key);
+      path.reject(entry.value, "no property of this name");
+    }
+  }
 }
 
 /// A property that is an object. @throws ValidationError

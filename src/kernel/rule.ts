@@ -5,6 +5,8 @@ export interface Rule {
   priority: number;
   table?: number;
   action?: 'lookup' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
+  /** Priority of the rule that `goto` goes on with. */
+  goto?: number;
   source?: string;
   destination?: string;
   mark?: number;

@@ -1,8 +1,11 @@
 #include <linux/if_link.h>
 #include <netinet/in.h>
 
+#include <array>
+
 #include "rtnetlink/link/kinds.h"
 #include "schema/address.h"
+#include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
@@ -29,7 +32,9 @@ class UnderlayAddress final : public Codec {
 class PortRange final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    static constexpr std::array<std::string_view, 2> known{"low", "high"};
     const Map& range = object(value, to.path);
+    checkKeys(range, known, to.path);
     ifla_vxlan_port_range ports{.low = port(range, "low", to.path), .high = port(range, "high", to.path)};
     if (ntohs(ports.low) > ntohs(ports.high)) {
       to.path.reject(value, "a range whose low end is not above its high end");
