@@ -15,11 +15,16 @@ namespace {
 struct AddonData {
   std::unique_ptr<Settler> settler;
   std::unique_ptr<Watches> watches;
+  bool ended = false;
 };
 
 template <typename Part>
 Part& started(Napi::Env env, std::unique_ptr<Part> AddonData::*member) {
-  auto& part = env.GetInstanceData<AddonData>()->*member;
+  auto* data = env.GetInstanceData<AddonData>();
+  if (data->ended) {
+    throw Napi::Error::New(env, "the process is ending");
+  }
+  auto& part = data->*member;
   if (!part) {
     try {
       part = std::make_unique<Part>(env);
@@ -53,6 +58,19 @@ void retain(const Napi::CallbackInfo& info) { settler(info.Env()).engine().retai
 /// release(netns)
 void release(const Napi::CallbackInfo& info) { settler(info.Env()).engine().release(readNamespace(info[0])); }
 
+/// end(): as the process exits, which skips the hooks of its environment. No thread, and no program that is waited for, is
+/// left behind.
+void end(const Napi::CallbackInfo& info) {
+  auto* data = info.Env().GetInstanceData<AddonData>();
+  data->ended = true;
+  if (data->settler) {
+    data->settler->shutdown();
+  }
+  if (data->watches) {
+    data->watches->shutdown();
+  }
+}
+
 /// watchOpen(id, options): Promise
 Napi::Value watchOpen(const Napi::CallbackInfo& info) {
   WatchSpec spec = readWatchSpec(info[1]);
@@ -82,6 +100,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("cancel", Napi::Function::New(env, cancel));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));
+  exports.Set("end", Napi::Function::New(env, end));
   exports.Set("watchOpen", Napi::Function::New(env, watchOpen));
   exports.Set("watchNext", Napi::Function::New(env, watchNext));
   exports.Set("watchClose", Napi::Function::New(env, watchClose));

@@ -31,7 +31,8 @@ void Settler::cancel(std::uint32_t id) {
 void Settler::shutdown() {
   if (engine_) {
     engine_.reset();
-    wake_.Release();
+    // Calls that are queued still would find nobody.
+    wake_.Abort();
   }
 }
 

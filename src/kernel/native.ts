@@ -25,6 +25,8 @@ interface Addon {
   cancel(id: number): void;
   retain(netns: NamespaceRef | undefined): void;
   release(netns: NamespaceRef | undefined): void;
+  /** Cancels what was not sent and waits for the rest. Nothing can be submitted afterwards. */
+  end(): void;
   watchOpen(id: number, options: NativeWatchOptions): Promise<NativeDelivery | undefined>;
   watchNext(id: number): Promise<NativeDelivery | undefined>;
   watchClose(id: number): void;
@@ -58,6 +60,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const load = createRequire(import.meta.url)('node-gyp-build') as (folder: string) => Addon;
 const addon = load(root);
 
+// `process.exit` skips the clean-up of native code: the engine's threads would run on while the process is taken apart,
+// and a program that is being waited for would stay.
+process.once('exit', () => addon.end());
+
 let lastId = 0;
 
 function isValidationError(error: unknown): error is NativeValidationError {
@@ -84,6 +90,7 @@ export async function submit(
   operations: readonly object[],
   { stopOnError, lane = '', signal }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
+  signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
   const results = checked(() => addon.submit(id, operations, stopOnError, lane));
