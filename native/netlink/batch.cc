@@ -12,8 +12,11 @@ constexpr std::size_t maximumAttribute = std::numeric_limits<std::uint16_t>::max
 
 void Batch::begin(std::uint16_t type, std::uint16_t flags, Answer answer) {
   messages_.push_back({.offset = bytes_.size(), .answer = answer});
-  const nlmsghdr header{
-      .nlmsg_len = 0, .nlmsg_type = type, .nlmsg_flags = static_cast<__u16>(flags | NLM_F_REQUEST), .nlmsg_seq = 0, .nlmsg_pid = 0};
+  const nlmsghdr header{.nlmsg_len = 0,
+                        .nlmsg_type = type,
+                        .nlmsg_flags = static_cast<__u16>(flags | NLM_F_REQUEST),
+                        .nlmsg_seq = 0,
+                        .nlmsg_pid = 0};
   append(&header, sizeof header);
 }
 

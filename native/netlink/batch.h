@@ -39,7 +39,7 @@ class Batch {
   void put(std::uint16_t attribute, std::span<const std::uint8_t> payload);
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void put(std::uint16_t attribute, const T& value) {
     put(attribute, std::span(reinterpret_cast<const std::uint8_t*>(&value), sizeof value));
   }

@@ -39,7 +39,8 @@ struct Filter {
 
   [[nodiscard]] bool takes(const Map& object) const {
     const Value& name = member(object, *member(object, "object").as<std::string>() == "table" ? "name" : "table");
-    return !table || *name.as<std::string>() == *table;
+    const auto* text = name.as<std::string>();
+    return !table || (text != nullptr && *text == *table);
   }
 };
 
@@ -85,9 +86,12 @@ List dumpObjects(const ObjectKind& kind, const Filter& filter, Exchange& exchang
 }
 
 List dumpElements(const Map& set, Exchange& exchange) {
-  Batch batch;
   const Value& table = member(set, "table");
   const Value& name = member(set, "name");
+  if (table.as<std::string>() == nullptr || name.as<std::string>() == nullptr) {
+    return {};
+  }
+  Batch batch;
   Path path;
   beginNetfilter(batch, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETSETELEM, NLM_F_DUMP, nftFamily(set, path));
   batch.putText(NFTA_SET_ELEM_LIST_TABLE, *table.as<std::string>());

@@ -144,7 +144,7 @@ std::optional<NftType> NftType::of(std::uint32_t number) {
   NftType type;
   for (; number != 0; number >>= partBits) {
     const BasicType* part = byNumber(number & partMask);
-    if (part == nullptr) {
+    if (part == nullptr || type.parts_.size() == maximumParts) {
       return std::nullopt;
     }
     type.parts_.insert(type.parts_.begin(), part);

@@ -174,6 +174,8 @@ TEST_CASE("parts of a concatenation start on multiples of four") {
   CHECK(*read.as<List>()->at(1).as<std::string>() == "02:00:00:bd:cd:9b");
   CHECK(NftType::of(type.number())->name() == "inet_service . ether_addr . mark");
   CHECK_FALSE(NftType::of(63));
+  // Five parts take 30 bits: what is left is no sixth.
+  CHECK_FALSE(NftType::of(0x871c71c7));
 }
 
 TEST_CASE("many elements are spread over messages whose lists stay below 64 KiB") {

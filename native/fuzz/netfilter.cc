@@ -1,0 +1,53 @@
+// What netfilter reports, in every form that is read: tables, chains, rules, sets, elements, connections.
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <array>
+#include <utility>
+
+#include "conntrack/connection.h"
+#include "nftables/element.h"
+#include "nftables/objects.h"
+
+using namespace vethwork;
+
+namespace {
+
+Message message(std::uint8_t subsystem, std::uint8_t type, Span payload) {
+  nlmsghdr header{};
+  header.nlmsg_type = static_cast<std::uint16_t>(subsystem << 8 | type);
+  return {.header = header, .payload = payload};
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const Span payload(data, size);
+  constexpr std::array<std::pair<std::uint8_t, Value (*)(const Message&)>, 4> kinds{{{NFT_MSG_NEWTABLE, decodeTable},
+                                                                                     {NFT_MSG_NEWCHAIN, decodeChain},
+                                                                                     {NFT_MSG_NEWRULE, decodeRule},
+                                                                                     {NFT_MSG_NEWSET, decodeSet}}};
+  for (const auto& [type, decode] : kinds) {
+    const Value object = decode(message(NFNL_SUBSYS_NFTABLES, type, payload));
+    if (const auto* set = object.as<Map>(); set != nullptr && type == NFT_MSG_NEWSET) {
+      ElementList elements(ElementTypes::ofListed(*set));
+      elements.add(message(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM, payload));
+      (void)elements.finish(*set);
+    }
+  }
+  // Elements of types that the message itself does not say.
+  const std::array<Map, 3> sets{Map{{"keyType", "ipv4_addr . ifname"}, {"dataType", "verdict"}, {"interval", true}},
+                                Map{{"keyType", "mark"}, {"dataType", "ether_addr"}, {"interval", true}},
+                                Map{{"keyType", 63}}};
+  for (const Map& set : sets) {
+    ElementList elements(ElementTypes::ofListed(set));
+    elements.add(message(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM, payload));
+    (void)elements.finish({});
+  }
+  const Message connection = message(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, payload);
+  (void)decodeConnection(connection);
+  Batch batch;
+  (void)encodeForget(connection, batch);
+  return 0;
+}
