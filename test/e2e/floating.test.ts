@@ -9,6 +9,9 @@ const FLOATING = '192.168.15.29';
 const ROUTED = '192.168.15.30';
 const OUTSIDE = '10.0.0.1';
 
+/** What some distributions preset. */
+const STRICT = { 'ipv4.conf.all.rp_filter': 1, 'ipv4.conf.default.rp_filter': 1 };
+
 /** `10.0.0.1 > 192.168.15.29` of each frame heard, without ports. */
 function ways(heard: readonly string[]): string[] {
   return heard.map((line) => {
@@ -19,7 +22,7 @@ function ways(heard: readonly string[]): string[] {
 
 describe.skipIf(!privileged).each([
   ['as it is', {}],
-  ['with a strict path filter preset', { 'ipv4.conf.all.rp_filter': 1, 'ipv4.conf.default.rp_filter': 1 }],
+  ['with a strict path filter preset', STRICT],
 ])('the floating path on a host %s', (_title, sysctls) => {
   let scene: Walkthrough;
   let network: Network;
@@ -82,7 +85,17 @@ describe.skipIf(!privileged).each([
       [network.info.floatingGateway as string, `egr-${vni}-i`],
     ] as const;
     for (const [address, device] of owners) {
-      const { stdout } = await scene.machine.attempt('arping', '-c', '3', '-w', '3', '-I', 'egr-br-eth0', address);
+      const { stdout } = await scene.machine.attempt(
+        'busybox',
+        'arping',
+        '-c',
+        '3',
+        '-w',
+        '3',
+        '-I',
+        'egr-br-eth0',
+        address,
+      );
       const macs = new Set(
         [...stdout.matchAll(/([0-9a-f]{2}(?::[0-9a-f]{2}){5})/gi)].map(([mac]) => mac.toLowerCase()),
       );
@@ -138,6 +151,9 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
   it('whoever remembers the MAC of an address that no longer floats reaches nobody', async () => {
     await one.nic.float({ address: FLOATING });
     expect(await askTcp(scene.machine, FLOATING)).toContain('one');
+    await using tcp = new Flow(scene.machine, FLOATING, 'tcp', 5560);
+    await using udp = new Flow(scene.machine, FLOATING, 'udp', 5561);
+    expect([await tcp.ask(), await udp.ask()]).toEqual(['one', 'one']);
     const inside = scene.inside(network);
     const vni = network.info.vni.toString(16).padStart(6, '0');
     const macs = [(await ipLink(inside, 'flt-c0a80f1d-i')).address, (await ipLink(inside, `egr-${vni}-i`)).address];
@@ -145,6 +161,8 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     for (const mac of macs) {
       const entry = ['neighbour', 'replace', FLOATING, 'lladdr', mac, 'dev', 'egr-br-eth0', 'nud', 'permanent'];
       await scene.machine.ip(...entry);
+      // Neither what was begun before, nor anything new.
+      expect([await tcp.ask(), await udp.ask()]).toEqual([undefined, undefined]);
       expect(await askTcp(scene.machine, FLOATING)).toBe('');
       expect(await pings(scene.machine, FLOATING)).toBe(false);
       await scene.machine.ip('neighbour', 'delete', FLOATING, 'dev', 'egr-br-eth0');
@@ -194,7 +212,7 @@ describe.skipIf(!privileged)('who reaches an instance', () => {
   let places: Record<string, TestNamespace>;
 
   beforeAll(async () => {
-    scene = await Walkthrough.open();
+    scene = await Walkthrough.open({ sysctls: STRICT });
     network = await scene.network();
     const other = await scene.network({ name: 'other', netblock: '172.17.0.0/24' });
     floated = await scene.container(network, 'floated');
