@@ -29,6 +29,7 @@ const oracles = [
   ['iputils-ping', 'ping'],
   ['iputils-arping', 'arping'],
   ['tcpdump', 'tcpdump'],
+  ['socat', 'socat'],
   ['strace', 'strace'],
   ['procps', 'pgrep'],
 ];

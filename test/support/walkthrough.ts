@@ -131,6 +131,7 @@ export class Walkthrough implements AsyncDisposable {
     // What a failed test left half done is for the namespaces' removal.
     for (const network of this.#networks) await network.delete().catch(() => undefined);
     await this.host.drained().catch(() => undefined);
+    await this.host.teardown().catch(() => undefined);
     await this.host.close();
     const namespaces = [
       ...this.#networks.map((network) => this.inside(network)),
