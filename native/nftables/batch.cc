@@ -15,7 +15,7 @@ const CommandKind* findCommand(std::string_view name) {
   static const auto kinds = [] {
     std::unordered_map<std::string_view, const CommandKind*> map;
     for (const CommandKinds some :
-         {tableCommands(), chainCommands(), ruleCommands(), setCommands(), elementCommands()}) {
+         {tableCommands(), chainCommands(), ruleCommands(), setCommands(), elementCommands(), objectCommands()}) {
       for (const CommandKind& kind : some) {
         map.emplace(kind.name, &kind);
       }

@@ -31,7 +31,10 @@ enum class Purpose { add, remove };
 void encodeData(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
   const Value* data = given(element, "data");
   const Value* verdict = given(element, "verdict");
-  if (data != nullptr) {
+  if (types.isObjectMap && (data != nullptr || purpose == Purpose::add)) {
+    const auto scope = to.path.at("data");
+    nftName()->encode(data == nullptr ? Value() : *data, NFTA_SET_ELEM_OBJREF, to);
+  } else if (data != nullptr) {
     const auto scope = to.path.at("data");
     if (!types.data) {
       to.path.reject(*data, types.isVerdictMap ? "no data: the map holds verdicts" : "no data: the set is not a map");
@@ -146,6 +149,15 @@ void encodeDelete(const Map& command, Encoder& to) { encodeElements(command, Pur
 
 }  // namespace
 
+void ElementTypes::setData(const Value& dataType, const Path& path) {
+  const auto* name = dataType.as<std::string>();
+  isVerdictMap = name != nullptr && *name == "verdict";
+  isObjectMap = name != nullptr && isNftObjectType(*name);
+  if (!isVerdictMap && !isObjectMap) {
+    data = NftType::parse(dataType, path);
+  }
+}
+
 ElementTypes ElementTypes::parse(const Map& set, Path& path) {
   ElementTypes types;
   {
@@ -154,11 +166,7 @@ ElementTypes ElementTypes::parse(const Map& set, Path& path) {
   }
   if (const Value* data = given(set, "dataType")) {
     const auto scope = path.at("dataType");
-    const auto* name = data->as<std::string>();
-    types.isVerdictMap = name != nullptr && *name == "verdict";
-    if (!types.isVerdictMap) {
-      types.data = NftType::parse(*data, path);
-    }
+    types.setData(*data, path);
   }
   if (const Value* interval = given(set, "interval")) {
     const auto scope = path.at("interval");

@@ -10,15 +10,19 @@ namespace vethwork {
 /// What must be known of a set to write or read its elements.
 struct ElementTypes {
   NftType key;
-  /// Of a map that does not hold verdicts.
+  /// Of a map that holds neither verdicts nor objects.
   std::optional<NftType> data = {};
   bool isVerdictMap = false;
+  bool isObjectMap = false;
   bool isInterval = false;
 
   /// From `keyType`, `dataType` and `interval`. @throws ValidationError
   static ElementTypes parse(const Map& set, Path& path);
   /// The same of a set as it was listed, whose types may not be known here.
   static ElementTypes ofListed(const Map& set);
+
+  /// From a set's `dataType`. @throws ValidationError
+  void setData(const Value& dataType, const Path& path);
 
   [[nodiscard]] NftType::Use use() const { return isInterval ? NftType::Use::interval : NftType::Use::exact; }
 };

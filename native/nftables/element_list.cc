@@ -14,7 +14,7 @@ const Schema attributes{{
                             {"expires", NFTA_SET_ELEM_EXPIRATION, be64()},
                         },
                         {NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_FLAGS,
-                         NFTA_SET_ELEM_USERDATA, NFTA_SET_ELEM_PAD}};
+                         NFTA_SET_ELEM_USERDATA, NFTA_SET_ELEM_OBJREF, NFTA_SET_ELEM_PAD}};
 
 Span value(Span element, std::uint16_t attribute) {
   return findAttribute(findAttribute(element, attribute).value_or(Span()), NFTA_DATA_VALUE).value_or(Span());
@@ -37,10 +37,8 @@ ElementTypes ElementTypes::ofListed(const Map& set) {
   if (const Value& key = member(set, "keyType"); key.as<std::string>() != nullptr) {
     types.key = NftType::parse(key, path);
   }
-  const auto* data = member(set, "dataType").as<std::string>();
-  types.isVerdictMap = data != nullptr && *data == "verdict";
-  if (data != nullptr && !types.isVerdictMap) {
-    types.data = NftType::parse(*data, path);
+  if (const Value& data = member(set, "dataType"); data.as<std::string>() != nullptr) {
+    types.setData(data, path);
   }
   types.isInterval = given(set, "interval") != nullptr;
   return types;
@@ -70,6 +68,9 @@ void ElementList::addElement(Span element) {
     raw.rest.set("verdict", nftVerdict()->decode(findAttribute(element, NFTA_SET_ELEM_DATA).value_or(Span())));
   } else if (const Span data = value(element, NFTA_SET_ELEM_DATA); !data.empty()) {
     raw.rest.set("data", types_.data ? types_.data->decode(data) : Value(Bytes(data.begin(), data.end())));
+  }
+  if (const auto object = findAttribute(element, NFTA_SET_ELEM_OBJREF)) {
+    raw.rest.set("data", nftName()->decode(*object));
   }
   attributes.decode(element, raw.rest);
   elements_.push_back(std::move(raw));

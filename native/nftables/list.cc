@@ -111,6 +111,7 @@ List listOnce(const Filter& filter, Exchange& exchange) {
   List list;
   append(list, dumpObjects({NFT_MSG_GETTABLE, decodeTable}, filter, exchange));
   append(list, dumpObjects({NFT_MSG_GETCHAIN, decodeChain}, filter, exchange));
+  append(list, dumpObjects({NFT_MSG_GETOBJ, decodeObject}, filter, exchange));
   for (Value& set : dumpObjects({NFT_MSG_GETSET, decodeSet}, filter, exchange)) {
     List elements = filter.elements ? dumpElements(*set.as<Map>(), exchange) : List();
     list.push_back(std::move(set));

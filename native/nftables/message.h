@@ -16,7 +16,11 @@ namespace vethwork {
 /// The families of tables.
 const Words& nftFamilies();
 
-/// The name of a table, chain or set (NFT_NAME_MAXLEN).
+/// The types of named objects, as nft calls them.
+const Words& nftObjectTypes();
+bool isNftObjectType(std::string_view name);
+
+/// The name of a table, chain, object or set (NFT_NAME_MAXLEN).
 CodecPointer nftName();
 
 /// The `family` of a command. @throws ValidationError

@@ -23,6 +23,7 @@ CommandKinds chainCommands();
 CommandKinds ruleCommands();
 CommandKinds setCommands();
 CommandKinds elementCommands();
+CommandKinds objectCommands();
 
 // Objects as they are listed; null for messages of other kinds.
 
@@ -30,5 +31,7 @@ Value decodeTable(const Message& message);
 Value decodeChain(const Message& message);
 Value decodeRule(const Message& message);
 Value decodeSet(const Message& message);
+/// A named counter; objects of other types as `opaque`.
+Value decodeObject(const Message& message);
 
 }  // namespace vethwork

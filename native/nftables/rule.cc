@@ -9,29 +9,6 @@
 namespace vethwork {
 namespace {
 
-/// NFTNL_UDATA_RULE_COMMENT
-constexpr std::uint8_t commentEntry = 0;
-/// What nft itself accepts (NFTNL_UDATA_COMMENT_MAXLEN).
-constexpr std::size_t maximumComment = 128;
-
-class Comment final : public Codec {
- public:
-  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
-    const auto* text = value.as<std::string>();
-    if (text == nullptr || text->empty() || text->size() > maximumComment || text->find('\0') != std::string::npos) {
-      to.path.reject(value, "a text of 1 to " + std::to_string(maximumComment) + " bytes without NUL");
-    }
-    UserData userData;
-    userData.addText(commentEntry, *text);
-    to.batch.put(attribute, Span(userData.bytes()));
-  }
-
-  [[nodiscard]] Value decode(Span payload) const override {
-    const auto comment = UserData::find(payload, commentEntry);
-    return comment ? text(maximumComment)->decode(*comment) : Value();
-  }
-};
-
 class Expressions final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t, Encoder& to) const override { encodeExpressions(value, to); }
@@ -42,7 +19,7 @@ const Schema attributes{{
                             {"table", NFTA_RULE_TABLE, nftName(), Presence::required},
                             {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
                             {"handle", NFTA_RULE_HANDLE, be64(), Presence::reported},
-                            {"comment", NFTA_RULE_USERDATA, std::make_shared<Comment>()},
+                            {"comment", NFTA_RULE_USERDATA, nftComment()},
                             {"expressions", NFTA_RULE_EXPRESSIONS, std::make_shared<Expressions>(), Presence::required},
                         },
                         {NFTA_RULE_COMPAT, NFTA_RULE_POSITION, NFTA_RULE_ID, NFTA_RULE_POSITION_ID}};

@@ -23,7 +23,7 @@ const Schema attributes{
         {"elementCount", elementCount, be32(), Presence::reported},
     },
     {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY,
-     NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, implementation}};
+     NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, NFTA_SET_OBJ_TYPE, implementation}};
 
 constexpr std::array<std::string_view, 8> others{"command",  "family",   "exclusive", "keyType",
                                                  "dataType", "interval", "constant",  "size"};
@@ -54,10 +54,17 @@ bool isSet(const Map& set, std::string_view key, Path& path) {
 
 void put(Encoder& to, std::uint16_t attribute, std::uint32_t number) { to.batch.put(attribute, htonl(number)); }
 
-/// Writes type and length of the data; empty for verdicts. The flag that makes the set a map is the caller's.
-std::optional<NftType> encodeDataType(const Value& value, Encoder& to) {
+/// Writes what a map has for its keys; empty if that is verdicts or objects.
+std::optional<NftType> encodeDataType(const Value& value, std::uint32_t& flags, Encoder& to) {
   const auto scope = to.path.at("dataType");
-  if (const auto* text = value.as<std::string>(); text != nullptr && *text == "verdict") {
+  const auto* text = value.as<std::string>();
+  if (text != nullptr && isNftObjectType(*text)) {
+    flags |= NFT_SET_OBJECT;
+    put(to, NFTA_SET_OBJ_TYPE, word(value, to.path, nftObjectTypes()));
+    return std::nullopt;
+  }
+  flags |= NFT_SET_MAP;
+  if (text != nullptr && *text == "verdict") {
     put(to, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
     return std::nullopt;
   }
@@ -102,8 +109,7 @@ void encodeAdd(const Map& command, Encoder& to) {
   addOrder(userData, keyOrderEntry, key);
   std::uint32_t flags = 0;
   if (const Value* dataType = given(command, "dataType")) {
-    flags |= NFT_SET_MAP;
-    if (const auto data = encodeDataType(*dataType, to)) {
+    if (const auto data = encodeDataType(*dataType, flags, to)) {
       addOrder(userData, dataOrderEntry, *data);
     }
   }
@@ -157,6 +163,8 @@ Value decodeSet(const Message& message) {
   set.set("keyType", typeName(number(rest, NFTA_SET_KEY_TYPE).value_or(0)));
   if (const auto data = number(rest, NFTA_SET_DATA_TYPE)) {
     set.set("dataType", *data == NFT_DATA_VERDICT ? Value("verdict") : typeName(*data));
+  } else if (const auto type = number(rest, NFTA_SET_OBJ_TYPE)) {
+    set.set("dataType", wordOf(*type, nftObjectTypes()));
   }
   struct Flag {
     std::uint32_t bit;

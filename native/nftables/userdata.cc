@@ -1,6 +1,34 @@
 #include "nftables/userdata.h"
 
+#include <memory>
+
 namespace vethwork {
+namespace {
+
+/// NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_OBJ_COMMENT
+constexpr std::uint8_t commentEntry = 0;
+/// What nft itself accepts (NFTNL_UDATA_COMMENT_MAXLEN).
+constexpr std::size_t maximumComment = 128;
+
+class Comment final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const auto* text = value.as<std::string>();
+    if (text == nullptr || text->empty() || text->size() > maximumComment || text->find('\0') != std::string::npos) {
+      to.path.reject(value, "a text of 1 to " + std::to_string(maximumComment) + " bytes without NUL");
+    }
+    UserData userData;
+    userData.addText(commentEntry, *text);
+    to.batch.put(attribute, Span(userData.bytes()));
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto comment = UserData::find(payload, commentEntry);
+    return comment ? text(maximumComment)->decode(*comment) : Value();
+  }
+};
+
+}  // namespace
 
 void UserData::add(std::uint8_t type, Span value) {
   bytes_.push_back(type);
@@ -24,5 +52,7 @@ std::optional<Span> UserData::find(Span userData, std::uint8_t type) {
   }
   return std::nullopt;
 }
+
+CodecPointer nftComment() { return std::make_shared<Comment>(); }
 
 }  // namespace vethwork

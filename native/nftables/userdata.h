@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "netlink/reader.h"
+#include "schema/codec.h"
 #include "value/value.h"
 
 namespace vethwork {
@@ -24,5 +25,8 @@ class UserData {
  private:
   Bytes bytes_;
 };
+
+/// The comment of a rule or an object, as user data of one entry.
+CodecPointer nftComment();
 
 }  // namespace vethwork

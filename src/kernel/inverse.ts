@@ -11,6 +11,8 @@ function inverseCommand(command: NftCommand): NftCommand | undefined {
       return { command: 'table.delete', family: command.family, name: command.name };
     case 'chain.add':
       return { command: 'chain.delete', family: command.family, table: command.table, name: command.name };
+    case 'counter.add':
+      return { command: 'counter.delete', family: command.family, table: command.table, name: command.name };
     case 'element.add':
       return {
         command: 'element.delete',

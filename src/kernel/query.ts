@@ -38,10 +38,14 @@ export interface NamespaceInfo {
 }
 
 /**
- * A table, chain, rule, set or element as the kernel reports it: the properties of the command that adds it, with `handle`
- * and `family`. Elements are one by one, with the `set` they are in.
+ * A table, chain, rule, set, element or counter as the kernel reports it: the properties of the command that adds it, with `handle`
+ * and `family`. Elements are one by one, with the `set` they are in. Named objects of other types are `opaque`, with their
+ * `type` and their data as bytes.
  */
-export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element' } & Record<string, unknown>;
+export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element' | 'counter' | 'opaque' } & Record<
+  string,
+  unknown
+>;
 
 export type QueryName = keyof Queries;
 

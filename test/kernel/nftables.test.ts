@@ -109,6 +109,19 @@ const rulesets: Record<string, string> = {
         tcp dport 113 reject with tcp reset
       }
     }`,
+  'named counters, also in maps': `
+    table inet t {
+      counter web { comment "what the web takes" packets 5 bytes 300 }
+      counter huge { packets 4294967296 bytes 9007199254740993 }
+      map by_port { type inet_service : counter; elements = { 80 : "web", 443 : "huge" } }
+      map by_net { type ipv4_addr : counter; flags interval; elements = { 10.0.0.0/8 : "web" } }
+      chain input {
+        type filter hook input priority 0;
+        counter name "web"
+        counter name tcp dport map @by_port
+        counter name ip saddr map @by_net
+      }
+    }`,
   nat: `
     table inet t {
       chain pre {
@@ -219,11 +232,12 @@ describe.skipIf(!privileged)('nftables', () => {
       elements: [{ key: 1 }],
     };
     const chain: NftCommand = { ...at, command: 'chain.add', name: 'c' };
-    const all = [table, set, elements, chain];
+    const counter: NftCommand = { ...at, command: 'counter.add', name: 'n', packets: 1 };
+    const all = [table, set, elements, chain, counter];
     const batch = (...commands: NftCommand[]) => kernel.transaction([{ op: 'nftables.batch', netns, commands }]);
     await batch(...all);
     await batch(...all);
-    for (const command of [table, elements, chain]) {
+    for (const command of [table, elements, chain, counter]) {
       const again = { ...command, exclusive: true } as NftCommand;
       expect(await rejection(batch(again)), command.command).toMatchObject({ code: 'EEXIST' });
     }
@@ -238,6 +252,7 @@ describe.skipIf(!privileged)('nftables', () => {
       `table ip t {
         set s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.0.2.1, 240.0.0.0/4 } }
         map m { type mark : verdict; elements = { 1 : jump a, 2 : drop } }
+        counter n { }
         chain a { counter; counter comment "second"; }
         chain b { counter; counter; }
       }`,
@@ -267,9 +282,13 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await namespace.run('nft', 'list', 'chain', 'ip', 't', 'a')).toMatch(/\{\s+counter packets 0 bytes 0\s+\}/);
     await batch({ ...at, command: 'chain.flush', name: 'b' });
     expect(await namespace.run('nft', 'list', 'chain', 'ip', 't', 'b')).not.toContain('counter');
-    await batch({ ...at, command: 'chain.delete', name: 'b' }, { ...at, command: 'set.delete', name: 's' });
+    await batch(
+      { ...at, command: 'chain.delete', name: 'b' },
+      { ...at, command: 'set.delete', name: 's' },
+      { ...at, command: 'counter.delete', name: 'n' },
+    );
     const left = await namespace.run('nft', 'list', 'table', 'ip', 't');
-    expect(left).not.toMatch(/chain b|set s/);
+    expect(left).not.toMatch(/chain b|set s|counter n/);
     await batch({ command: 'table.delete', family: 'ip', name: 't' });
     expect(await nftPicture(namespace)).toEqual([]);
   });
@@ -344,6 +363,11 @@ describe.skipIf(!privileged)('nftables', () => {
     ['expressions[0]', rule({ expression: 'reject', type: 'icmp-unreachable' })],
     ['expressions[0]', rule({ expression: 'log', group: 1, level: 1 })],
     ['expressions[0].colour', rule({ expression: 'counter', colour: 1 })],
+    ['expressions[0]', rule({ expression: 'objref', name: 'n' })],
+    ['expressions[0]', rule({ expression: 'objref', type: 'counter', name: 'n', map: 'm', sourceRegister: 1 })],
+    ['packets', { ...at, command: 'counter.add', name: 'n', packets: -1 }],
+    ['colour', { ...at, command: 'counter.add', name: 'n', colour: 1 }],
+    ['name', { ...at, command: 'counter.delete' }],
     ['keyType', { ...at, command: 'set.add', name: 's', keyType: 'ipv5_addr' }],
     ['keyType', { ...at, command: 'set.add', name: 's', keyType: Array(6).fill('mark').join(' . ') }],
     ['size', { ...at, command: 'set.add', name: 's', keyType: 'mark', size: 0 }],
@@ -359,6 +383,7 @@ describe.skipIf(!privileged)('nftables', () => {
     ['elements[0].keyEnd', element({ keyType: 'mark', interval: true }, { key: 2, keyEnd: 1 })],
     ['elements[0].data', element({ keyType: 'mark' }, { key: 1, data: 2 })],
     ['elements[0].data', element({ keyType: 'mark', dataType: 'mark' }, { key: 1 })],
+    ['elements[0].data', element({ keyType: 'mark', dataType: 'counter' }, { key: 1 })],
     ['elements[0].verdict', element({ keyType: 'mark', dataType: 'verdict' }, { key: 1 })],
     ['elements[0].verdict', element({ keyType: 'mark', dataType: 'mark' }, { key: 1, data: 1, verdict: 'drop' })],
   ];

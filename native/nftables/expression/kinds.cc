@@ -9,10 +9,10 @@ namespace vethwork {
 namespace {
 
 constexpr std::array kinds{
-    &bitwiseExpression, &byteorderExpression, &cmpExpression,        &counterExpression,
-    &ctExpression,      &fibExpression,       &immediateExpression,  &limitExpression,
-    &logExpression,     &lookupExpression,    &masqueradeExpression, &metaExpression,
-    &natExpression,     &payloadExpression,   &redirectExpression,   &rejectExpression,
+    &bitwiseExpression,    &byteorderExpression, &cmpExpression,   &counterExpression, &ctExpression,
+    &fibExpression,        &immediateExpression, &limitExpression, &logExpression,     &lookupExpression,
+    &masqueradeExpression, &metaExpression,      &natExpression,   &objrefExpression,  &payloadExpression,
+    &redirectExpression,   &rejectExpression,
 };
 
 const ExpressionKind* find(std::string_view name, std::string_view ExpressionKind::*property) {

@@ -17,6 +17,7 @@ extern const ExpressionKind lookupExpression;
 extern const ExpressionKind masqueradeExpression;
 extern const ExpressionKind metaExpression;
 extern const ExpressionKind natExpression;
+extern const ExpressionKind objrefExpression;
 extern const ExpressionKind payloadExpression;
 extern const ExpressionKind redirectExpression;
 extern const ExpressionKind rejectExpression;

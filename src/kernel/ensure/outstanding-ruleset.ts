@@ -51,6 +51,8 @@ function describeCommand(command: NftCommand): string | undefined {
       return describeChain(command);
     case 'set.add':
       return `set ${command.name}`;
+    case 'counter.add':
+      return `counter ${command.name}`;
     case 'rule.add':
       return describeRule(command);
     default:

@@ -1,4 +1,4 @@
-import type { Expression, Verdict } from './expression.js';
+import type { Counted, Expression, Verdict } from './expression.js';
 
 export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
 
@@ -21,7 +21,7 @@ export interface SetElement {
   key: NftValue;
   /** The end of an interval, inclusive; needs a set with `interval`. */
   keyEnd?: NftValue;
-  /** Of a map; not needed to delete. */
+  /** Of a map, for one of counters a counter's name; not needed to delete. */
   data?: NftValue;
   /** Of a verdict map; not needed to delete. */
   verdict?: Verdict;
@@ -33,7 +33,7 @@ export type NftValue = string | number | Uint8Array | (string | number | Uint8Ar
 
 export interface SetSpec {
   keyType: NftDataType;
-  /** A map, if present; `verdict` for a verdict map. */
+  /** A map, if present; `verdict` for a verdict map, `counter` for a map of named counters. */
   dataType?: NftDataType;
   /** Elements may be intervals. Numbers of host order, such as marks, are then looked up in network order (`byteorder`). */
   interval?: boolean;
@@ -61,6 +61,9 @@ export type NftCommand =
   | (InTable & { command: 'chain.flush'; name: string })
   | (InTable & { command: 'rule.add'; chain: string; expressions: Expression[]; comment?: string })
   | (InTable & { command: 'rule.delete'; chain: string; handle: number })
+  /** A counter with a name, that rules count in (`objref`). */
+  | (InTable & { command: 'counter.add'; name: string; comment?: string; exclusive?: boolean } & Counted)
+  | (InTable & { command: 'counter.delete'; name: string })
   | (InTable & { command: 'set.add'; name: string } & SetSpec)
   | (InTable & { command: 'set.delete'; name: string })
   | (InTable & { command: 'element.add'; set: string; elements: SetElement[]; exclusive?: boolean } & SetTypes)

@@ -44,8 +44,10 @@ export type Expression =
       persistent?: boolean;
     }
   | ({ expression: 'masquerade' | 'redirect' } & PortRange)
-  /** Told as bigint where a number could not hold them. */
-  | { expression: 'counter'; packets?: number | bigint; bytes?: number | bigint }
+  | ({ expression: 'counter' } & Counted)
+  /** Passes the packet to the named object, or to the one that a map has for the key in a register. */
+  | { expression: 'objref'; type: NftObjectType; name: string }
+  | { expression: 'objref'; map: string; sourceRegister: number }
   | {
       expression: 'limit';
       rate: number;
@@ -73,6 +75,24 @@ export type Expression =
     }
   /** An expression of a kind not known here, as it was listed. */
   | { expression: 'opaque'; name: string; data: Uint8Array };
+
+/** Told as bigint where a number could not hold them. */
+export interface Counted {
+  packets?: number | bigint;
+  bytes?: number | bigint;
+}
+
+/** Of these, counters are what commands make; the others may be there already. */
+export type NftObjectType =
+  | 'counter'
+  | 'quota'
+  | 'ct helper'
+  | 'limit'
+  | 'tunnel'
+  | 'ct timeout'
+  | 'secmark'
+  | 'ct expectation'
+  | 'synproxy';
 
 /** Ports to choose from, and how. */
 interface PortRange {
