@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 using namespace vethwork;
@@ -10,11 +11,10 @@ namespace {
 
 /// One attribute as it lies in a message: length and type in the host's order, value, padding.
 std::vector<std::uint8_t> attribute(std::uint16_t length, std::uint16_t type, std::vector<std::uint8_t> value) {
-  std::vector<std::uint8_t> bytes(4);
+  std::vector<std::uint8_t> bytes(4 + (value.size() + 3) / 4 * 4);
   std::memcpy(bytes.data(), &length, sizeof length);
   std::memcpy(bytes.data() + 2, &type, sizeof type);
-  bytes.insert(bytes.end(), value.begin(), value.end());
-  bytes.resize((bytes.size() + 3) / 4 * 4);
+  std::ranges::copy(value, bytes.begin() + 4);
   return bytes;
 }
 
