@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "netlink/trace.h"
+
 namespace vethwork {
 namespace {
 
@@ -23,7 +25,7 @@ void option(int fd, int level, int name, int value) {
 
 }  // namespace
 
-Socket::Socket(int protocol) : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)) {
+Socket::Socket(int protocol) : protocol_(protocol), fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)) {
   if (!fd_) {
     throw std::system_error(errno, std::generic_category(), "netlink socket");
   }
@@ -35,11 +37,14 @@ Socket::Socket(int protocol) : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
 }
 
 int Socket::send(std::span<const std::uint8_t> bytes) {
+  if (tracing()) {
+    trace(protocol_, Direction::sent, bytes);
+  }
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   for (;;) {
-    const ssize_t sent = ::sendto(fd_.get(), bytes.data(), bytes.size(), 0,
-                                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
+    const ssize_t sent =
+        ::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
     if (sent >= 0) {
       return 0;
     }
@@ -57,7 +62,13 @@ std::int64_t Socket::receive(std::span<std::uint8_t> buffer) {
   for (;;) {
     const ssize_t received = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (received >= 0) {
-      return static_cast<std::size_t>(received) > buffer.size() ? -EMSGSIZE : received;
+      if (static_cast<std::size_t>(received) > buffer.size()) {
+        return -EMSGSIZE;
+      }
+      if (tracing()) {
+        trace(protocol_, Direction::received, buffer.first(static_cast<std::size_t>(received)));
+      }
+      return received;
     }
     if (errno == EAGAIN) {
       pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};

@@ -15,6 +15,7 @@ class Socket final : public Transport {
   std::int64_t receive(std::span<std::uint8_t> buffer) override;
 
  private:
+  int protocol_;
   UniqueFd fd_;
   /// The largest send that room was made for.
   std::size_t sendBytes_ = 0;
