@@ -86,6 +86,10 @@ pid_t spawn(const Map& arguments, int errorFd) {
   ::posix_spawn_file_actions_addopen(&actions.value, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions.value, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions.value, errorFd, STDERR_FILENO);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  // What this process has inherited itself may lack FD_CLOEXEC.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions.value, STDERR_FILENO + 1);
+#endif
   SpawnAttributes attributes;
   sigset_t none;
   sigset_t all;
@@ -117,11 +121,15 @@ void drain(int fd, std::string& into) {
 
 Value run(const Map& arguments, Worker& worker) {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     fail(errno, "pipe");
   }
   UniqueFd output(ends[0]);
   UniqueFd input(ends[1]);
+  // Only ours: a program takes a full pipe that does not block for a broken one.
+  if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) {
+    fail(errno, "pipe");
+  }
   const pid_t pid = spawn(arguments, input.get());
   input = UniqueFd();
 

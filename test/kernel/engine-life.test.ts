@@ -20,10 +20,11 @@ describe.skipIf(!privileged)('a process that ends', () => {
   afterAll(() => rm(child.folder, { recursive: true, force: true }));
 
   /** The time allowed is against hanging only. */
-  function play(scene: string, netns: string): Promise<Ended> {
+  function play(scene: string, netns: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     return new Promise((resolve) => {
       const args = ['--expose-gc', child.script, scene, netns];
-      execFile(process.execPath, args, { timeout: 45_000, killSignal: 'SIGKILL' }, (error, stdout, stderr) =>
+      const options = { timeout: 45_000, killSignal: 'SIGKILL', env: { ...process.env, ...env } } as const;
+      execFile(process.execPath, args, options, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : error.code, signal: error?.signal ?? null, stdout, stderr }),
       );
     });
@@ -50,5 +51,15 @@ describe.skipIf(!privileged)('a process that ends', () => {
     expect(
       (await namespace.attempt('ip', 'netns', 'pids', namespace.name)).stdout.trim().split('\n').length,
     ).toBeLessThan(2);
+  });
+
+  test('tells every message if it is asked to', async () => {
+    await using namespace = await TestNamespace.create('life');
+    const { stderr } = await play('idle', namespace.name, { VETHWORK_DEBUG: 'store,netlink' });
+    const lines = stderr.trim().split('\n');
+    expect(lines[0]).toMatch(/^netlink > RTM_GETLINK seq 1 flags 0x305 header 0{32}$/);
+    expect(lines[1]).toMatch(/^netlink < RTM_NEWLINK seq 1 .* 3="lo" /);
+    expect(lines.at(-1)).toBe('netlink < done seq 1');
+    expect(lines).toHaveLength(3);
   });
 });
