@@ -58,8 +58,8 @@ void retain(const Napi::CallbackInfo& info) { settler(info.Env()).engine().retai
 /// release(netns)
 void release(const Napi::CallbackInfo& info) { settler(info.Env()).engine().release(readNamespace(info[0])); }
 
-/// end(): as the process exits, which skips the hooks of its environment. No thread, and no program that is waited for, is
-/// left behind.
+/// end(): as the process exits, which skips the hooks of its environment. No thread, and no program that is waited for,
+/// is left behind.
 void end(const Napi::CallbackInfo& info) {
   auto* data = info.Env().GetInstanceData<AddonData>();
   data->ended = true;

@@ -43,7 +43,8 @@ Request readRequest(Value value, Path& path) {
   checkKeys(request.arguments, known, path);
   check(request, path);
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
-  if (direct != nullptr && direct->place == DirectOperation::Place::outside && given(request.arguments, "name") != nullptr) {
+  if (direct != nullptr && direct->place == DirectOperation::Place::outside &&
+      given(request.arguments, "name") != nullptr) {
     request.netns = NamespaceReference::ofName(*request.arguments.find("name")->as<std::string>());
   } else {
     const auto scope = path.at("netns");

@@ -24,7 +24,8 @@ bool waits(const Request& request) {
 
 }  // namespace
 
-Engine::Engine(OnDone onDone) : onDone_(std::move(onDone)), home_(currentNamespace()), stopFd_(::eventfd(0, EFD_CLOEXEC)) {
+Engine::Engine(OnDone onDone)
+    : onDone_(std::move(onDone)), home_(currentNamespace()), stopFd_(::eventfd(0, EFD_CLOEXEC)) {
   if (!stopFd_) {
     throw std::system_error(errno, std::generic_category(), "eventfd");
   }

@@ -237,7 +237,8 @@ Run nextRun(const TransactionPointer& transaction) {
   const auto& requests = transaction->requests;
   const std::size_t first = transaction->next;
   std::size_t last = first + 1;
-  while (last < requests.size() && last - first < maximumRun && sharesRun(*transaction, requests[first], requests[last])) {
+  while (last < requests.size() && last - first < maximumRun &&
+         sharesRun(*transaction, requests[first], requests[last])) {
     ++last;
   }
   return {transaction, first, last};

@@ -145,7 +145,8 @@ Value bind(const Map& arguments, Worker&) {
     fail(errno, "bind");
   }
   const auto* backlog = member(arguments, "backlog").as<std::int64_t>();
-  if (kind == SOCK_STREAM && ::listen(fd.get(), static_cast<int>(backlog == nullptr ? defaultBacklog : *backlog)) != 0) {
+  if (kind == SOCK_STREAM &&
+      ::listen(fd.get(), static_cast<int>(backlog == nullptr ? defaultBacklog : *backlog)) != 0) {
     fail(errno, "listen");
   }
   return fd.release();

@@ -102,9 +102,10 @@ class Text : public Codec {
 
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     const auto* text = value.as<std::string>();
-    if (text == nullptr || text->size() < minimum_ || text->size() > maximum_ || text->find('\0') != std::string::npos) {
-      to.path.reject(value, "a text of " + std::to_string(minimum_) + " to " + std::to_string(maximum_) +
-                                " bytes without NUL");
+    if (text == nullptr || text->size() < minimum_ || text->size() > maximum_ ||
+        text->find('\0') != std::string::npos) {
+      to.path.reject(
+          value, "a text of " + std::to_string(minimum_) + " to " + std::to_string(maximum_) + " bytes without NUL");
     }
     to.batch.putText(attribute, *text);
   }

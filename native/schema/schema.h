@@ -38,8 +38,8 @@ class Schema {
   /// the caller deals with, is refused.
   void encode(const Map& values, Encoder& to, std::span<const std::string_view> others = {}) const;
 
-  /// Of fields that share an attribute, the first that can read it takes it. Unknown attributes are kept, as bytes, under
-  /// `attribute<number>`.
+  /// Of fields that share an attribute, the first that can read it takes it. Unknown attributes are kept, as bytes,
+  /// under `attribute<number>`.
   void decode(Span attributes, Map& into) const;
 
  private:

@@ -49,7 +49,9 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     const sleeper = kernel.spawn('sleep', ['60'], { netns: netns.name, stdio: 'ignore' });
     await once(sleeper, 'spawn');
     await expect.poll(async () => (await netns.ip('netns', 'identify', String(sleeper.pid))).trim()).toBe(netns.name);
-    const child = kernel.spawn('readlink', ['/proc/self/ns/net', '/proc/self/ns/mnt'], { netns: sleeper.pid as number });
+    const child = kernel.spawn('readlink', ['/proc/self/ns/net', '/proc/self/ns/mnt'], {
+      netns: sleeper.pid as number,
+    });
     const [net, mounts] = (await text(child.stdout as NodeJS.ReadableStream)).split('\n');
     expect(net).toBe(readlinkSync(`/proc/${sleeper.pid}/ns/net`));
     expect(mounts).toBe(readlinkSync('/proc/self/ns/mnt'));
