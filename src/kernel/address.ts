@@ -13,6 +13,10 @@ export interface Address {
   nodad?: boolean;
   /** Do not add the on-link route of the prefix. */
   noPrefixRoute?: boolean;
+  /** Metric of that route. */
+  priority?: number;
+  /** Metric of that route. */
+  priority?: number;
   /** Lifetimes in seconds; absent: for ever. */
   validLifetime?: number;
   preferredLifetime?: number;

@@ -84,7 +84,7 @@ const odd: fc.Arbitrary<unknown> = fc.oneof(
         structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
         return bytes;
       },
-      () => new Uint8Array(new ArrayBuffer(16, { maxByteLength: 64 } as object)),
+      () => new Uint8Array(Reflect.construct(ArrayBuffer, [16, { maxByteLength: 64 }]) as ArrayBuffer),
       () => new DataView(new ArrayBuffer(8)),
       () => new Date(),
       () => Promise.resolve(),
