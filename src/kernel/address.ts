@@ -15,8 +15,6 @@ export interface Address {
   noPrefixRoute?: boolean;
   /** Metric of that route. */
   priority?: number;
-  /** Metric of that route. */
-  priority?: number;
   /** Lifetimes in seconds; absent: for ever. */
   validLifetime?: number;
   preferredLifetime?: number;
