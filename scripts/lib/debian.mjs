@@ -39,6 +39,12 @@ export const packages = {
   base: [...build, ...oracles],
   /** @type {readonly DebianPackage[]} */
   lint: [['clang-format', 'clang-format']],
+  /** @type {readonly DebianPackage[]} What the benchmark compares with. */
+  bench: [
+    ['python3-pyroute2', '/usr/lib/python3/dist-packages/pyroute2'],
+    ['containernetworking-plugins', '/usr/lib/cni/bridge'],
+    ['netavark', '/usr/lib/podman/netavark'],
+  ],
   /** @type {readonly DebianPackage[]} */
   fuzz: [
     ['clang', 'clang++'],

@@ -6,10 +6,15 @@ import { root, run } from './process.mjs';
 /**
  * Makes a checkout ready for tests and demonstration: Debian packages, node modules, the addon, dist. Does only what is
  * missing or older than what it is made from.
- * @param {{ lint?: boolean, fuzz?: boolean }} [extras] Debian packages for more than that
+ * @param {{ lint?: boolean, fuzz?: boolean, bench?: boolean }} [extras] Debian packages for more than that
  */
-export async function setup({ lint = false, fuzz = false } = {}) {
-  await ensurePackages([...packages.base, ...(lint ? packages.lint : []), ...(fuzz ? packages.fuzz : [])]);
+export async function setup({ lint = false, fuzz = false, bench = false } = {}) {
+  await ensurePackages([
+    ...packages.base,
+    ...(lint ? packages.lint : []),
+    ...(fuzz ? packages.fuzz : []),
+    ...(bench ? packages.bench : []),
+  ]);
 
   if (!modulesAreFresh()) {
     console.log('setup: installing node modules');
@@ -25,6 +30,13 @@ export async function setup({ lint = false, fuzz = false } = {}) {
     // Loaded here, not above: it needs the node modules.
     const { buildNative } = await import('./native.mjs');
     await makeStamped(addon, () => buildNative('vethwork'));
+  }
+
+  const floor = 'build/native/bench_attach';
+  if (bench && !isFresh(floor, ['native/bench', 'native/CMakeLists.txt'])) {
+    console.log('setup: building the floor of the benchmark');
+    const { buildNative } = await import('./native.mjs');
+    await makeStamped(floor, () => buildNative('native_bench'));
   }
 
   if (!isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) {

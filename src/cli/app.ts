@@ -1,7 +1,7 @@
 /** What one run of the command line works with; tests pass their own. */
 export interface App {
   stdout: { write(text: string): unknown; isTTY?: boolean };
-  stderr: { write(text: string): unknown };
+  stderr: { write(text: string): unknown; isTTY?: boolean };
   /** What the process ends with; commands set it where nothing was thrown and still the answer is no. */
   exitCode: number;
 }

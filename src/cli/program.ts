@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { App } from './app.js';
+import { addBenchCommand } from './bench.js';
 import { addDemoCommand } from './demo.js';
 import { exitCodeOf, exitCodes, exitCodesHelp, reportError } from './error.js';
 import { addGlobalOptions } from './globals.js';
@@ -37,6 +38,7 @@ ${exitCodesHelp}`,
   addNetworkCommands(program, app);
   addInterfaceCommands(program, app);
   addDemoCommand(program, app);
+  addBenchCommand(program, app);
   return program;
 }
 

@@ -1,0 +1,213 @@
+// The floor of making and deleting a network on the network node: one send into the host, one into the namespace, one
+// nftables batch. One line a request:
+//   create <uuid> <vni> <index of the NIC> <index of the egress bridge> <netblock> <bits> <gateway> <egress> <bits>
+//          <floating gateway> <id>
+//   delete <uuid>
+// First: the kernel's headers give way to the C library's, not the other way round.
+#include "bench/raw.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/mount.h>
+
+#include <map>
+
+using namespace floor_bench;
+
+namespace {
+
+constexpr std::uint32_t graveyard = 0x666c6f6f;
+std::map<std::string, std::vector<int>> networks;
+
+struct Wish {
+  std::string uuid;
+  std::uint32_t vni = 0;
+  std::uint32_t nic = 0;
+  std::uint32_t egressBridge = 0;
+  std::string netblock;
+  int bits = 0;
+  std::string gateway;
+  std::string egress;
+  int egressBits = 0;
+  std::string floatingGateway;
+  /// Six hexadecimal digits of the names.
+  std::string id;
+};
+
+void makeNamespace(const std::string& name) {
+  const std::string path = "/run/netns/" + name;
+  { const Fd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0), path); }
+  static const Fd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "own namespace");
+  if (::unshare(CLONE_NEWNET) != 0) {
+    fail(errno, "unshare");
+  }
+  const int pinned = ::mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr);
+  if (::setns(home.get(), CLONE_NEWNET) != 0 || pinned != 0) {
+    fail(errno, "pin");
+  }
+}
+
+void addOuter(Socket& host, const Wish& wish, int netns, std::vector<int>& indexes, int inner, int egress) {
+  Messages messages;
+  const int bridge = nextIndex();
+  messages.begin(RTM_NEWLINK, creating, link(bridge, true));
+  messages.put(IFLA_IFNAME, "br-vxlan-" + wish.id);
+  messages.nest(IFLA_LINKINFO, [&] {
+    messages.put(IFLA_INFO_KIND, std::string("bridge"));
+    messages.nest(IFLA_INFO_DATA, [&] { messages.put(IFLA_BR_FORWARD_DELAY, 0U); });
+  });
+  const int vxlan = nextIndex();
+  messages.begin(RTM_NEWLINK, creating, link(vxlan, true));
+  messages.put(IFLA_IFNAME, "vxlan-" + wish.id);
+  messages.put(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
+  messages.nest(IFLA_LINKINFO, [&] {
+    messages.put(IFLA_INFO_KIND, std::string("vxlan"));
+    messages.nest(IFLA_INFO_DATA, [&] {
+      messages.put(IFLA_VXLAN_ID, wish.vni);
+      messages.put(IFLA_VXLAN_LINK, wish.nic);
+      const std::uint16_t port = htons(4789);
+      messages.put(IFLA_VXLAN_PORT, &port, sizeof port);
+    });
+  });
+  const int innerOuter = nextIndex();
+  addVeth(messages, innerOuter, "veth-" + wish.id + "-o", static_cast<std::uint32_t>(bridge), inner,
+          "veth-" + wish.id + "-i", netns);
+  const int egressOuter = nextIndex();
+  addVeth(messages, egressOuter, "egr-" + wish.id + "-o", wish.egressBridge, egress, "egr-" + wish.id + "-i", netns);
+  host.exchange(messages);
+  indexes = {innerOuter, egressOuter, vxlan, bridge};
+}
+
+void addInner(const Wish& wish, int inner, int egress) {
+  Socket socket;
+  Messages messages;
+  bringUp(messages, 1);
+  bringUp(messages, inner);
+  addAddress(messages, inner, wish.gateway, static_cast<std::uint8_t>(wish.bits));
+  bringUp(messages, egress);
+  addAddress(messages, egress, wish.egress, static_cast<std::uint8_t>(wish.egressBits));
+  addDefaultRoute(messages, egress, wish.floatingGateway);
+  socket.exchange(messages);
+}
+
+constexpr std::uint16_t nft(int message) { return static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | message); }
+
+nfgenmsg family(std::uint8_t of, std::uint16_t resource = 0) { return {of, NFNETLINK_V0, htons(resource)}; }
+
+template <typename Body>
+void expression(Messages& to, const std::string& name, Body&& body) {
+  to.nest(NFTA_LIST_ELEM | NLA_F_NESTED, [&] {
+    to.put(NFTA_EXPR_NAME, name);
+    to.nest(NFTA_EXPR_DATA | NLA_F_NESTED, body);
+  });
+}
+
+void number(Messages& to, std::uint16_t type, std::uint32_t value) { to.put(type, htonl(value)); }
+
+void compare(Messages& to, const void* data, std::size_t size) {
+  expression(to, "cmp", [&] {
+    number(to, NFTA_CMP_SREG, NFT_REG_1);
+    number(to, NFTA_CMP_OP, NFT_CMP_EQ);
+    to.nest(NFTA_CMP_DATA | NLA_F_NESTED, [&] { to.put(NFTA_DATA_VALUE, data, size); });
+  });
+}
+
+/// table ip nat { chain postrouting { type nat hook postrouting priority 100; ip saddr … oifname … masquerade } }
+void addMasquerade(const Wish& wish) {
+  Socket socket(NETLINK_NETFILTER);
+  Messages messages;
+  messages.begin(NFNL_MSG_BATCH_BEGIN, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  messages.begin(nft(NFT_MSG_NEWTABLE), NLM_F_CREATE, family(NFPROTO_IPV4));
+  messages.put(NFTA_TABLE_NAME, std::string("nat"));
+  messages.begin(nft(NFT_MSG_NEWCHAIN), NLM_F_CREATE, family(NFPROTO_IPV4));
+  messages.put(NFTA_CHAIN_TABLE, std::string("nat"));
+  messages.put(NFTA_CHAIN_NAME, std::string("postrouting"));
+  messages.put(NFTA_CHAIN_TYPE, std::string("nat"));
+  messages.nest(NFTA_CHAIN_HOOK | NLA_F_NESTED, [&] {
+    number(messages, NFTA_HOOK_HOOKNUM, NF_INET_POST_ROUTING);
+    number(messages, NFTA_HOOK_PRIORITY, 100);
+  });
+  messages.begin(nft(NFT_MSG_NEWRULE), NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, family(NFPROTO_IPV4));
+  messages.put(NFTA_RULE_TABLE, std::string("nat"));
+  messages.put(NFTA_RULE_CHAIN, std::string("postrouting"));
+  messages.nest(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, [&] {
+    expression(messages, "payload", [&] {
+      number(messages, NFTA_PAYLOAD_DREG, NFT_REG_1);
+      number(messages, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+      number(messages, NFTA_PAYLOAD_OFFSET, 12);
+      number(messages, NFTA_PAYLOAD_LEN, 3);
+    });
+    in_addr netblock{};
+    ::inet_pton(AF_INET, wish.netblock.c_str(), &netblock);
+    compare(messages, &netblock, 3);
+    expression(messages, "meta", [&] {
+      number(messages, NFTA_META_DREG, NFT_REG_1);
+      number(messages, NFTA_META_KEY, NFT_META_OIFNAME);
+    });
+    char name[IFNAMSIZ]{};
+    std::snprintf(name, sizeof name, "egr-%s-i", wish.id.c_str());
+    compare(messages, name, sizeof name);
+    expression(messages, "masq", [] {});
+  });
+  messages.begin(NFNL_MSG_BATCH_END, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  socket.exchange(messages, false);
+}
+
+void forward() {
+  const Fd file(::open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC), "ip_forward");
+  if (::write(file.get(), "1", 1) != 1) {
+    fail(errno, "ip_forward");
+  }
+}
+
+void create(Socket& host, std::istringstream& words) {
+  Wish wish;
+  words >> wish.uuid >> wish.vni >> wish.nic >> wish.egressBridge >> wish.netblock >> wish.bits >> wish.gateway >>
+      wish.egress >> wish.egressBits >> wish.floatingGateway >> wish.id;
+  makeNamespace(wish.uuid);
+  const Fd netns(openNamespace(wish.uuid), wish.uuid);
+  const int inner = nextIndex();
+  const int egress = nextIndex();
+  addOuter(host, wish, netns.get(), networks[wish.uuid], inner, egress);
+  inside(netns.get(), [&] {
+    forward();
+    addInner(wish, inner, egress);
+    addMasquerade(wish);
+  });
+}
+
+void remove(Socket& host, std::istringstream& words) {
+  std::string uuid;
+  words >> uuid;
+  Messages messages;
+  for (const int index : networks[uuid]) {
+    messages.begin(RTM_NEWLINK, 0, link(index));
+    messages.put(IFLA_GROUP, graveyard);
+  }
+  messages.begin(RTM_DELLINK, 0, link(0));
+  messages.put(IFLA_GROUP, graveyard);
+  host.exchange(messages);
+  networks.erase(uuid);
+  const std::string path = "/run/netns/" + uuid;
+  if (::umount2(path.c_str(), MNT_DETACH) != 0 || ::unlink(path.c_str()) != 0) {
+    fail(errno, path);
+  }
+}
+
+}  // namespace
+
+int main() {
+  Socket host;
+  return serve([&](std::istringstream& words) {
+    std::string what;
+    words >> what;
+    if (what == "create") {
+      create(host, words);
+    } else if (what == "delete") {
+      remove(host, words);
+    } else {
+      throw std::invalid_argument("expected create or delete, got " + what);
+    }
+  });
+}

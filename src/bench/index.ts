@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { ValidationError } from '../errors.js';
+import { measureInArena } from './arena.js';
+import { peers } from './peers/index.js';
+import { scenarios } from './scenarios/index.js';
+import type { BenchOptions, BenchReport } from './types.js';
+
+export { BenchError } from './arena.js';
+export { drawBench, requirePlotter } from './report/svg.js';
+export { formatBench } from './report/table.js';
+export type { BenchOptions, BenchReport } from './types.js';
+
+/** What one contender may take of a case, in milliseconds. */
+const BUDGET = 20_000;
+const QUICK_BUDGET = 3_000;
+
+/** Not /tmp, which may be memory: what is durable must be seen to cost what it costs. */
+const FOLDER = '/var/tmp/vethwork-bench-';
+
+/**
+ * Measures vethwork and what it is compared with.
+ * @throws ValidationError for a scenario or peer that there is none of; PrivilegeError; BenchError; the signal's reason
+ */
+export async function runBench(options: BenchOptions): Promise<BenchReport> {
+  const { runs, quick, signal, progress } = options;
+  if (!Number.isInteger(runs) || runs < 1 || runs > 10_000) throw new ValidationError('runs', runs, '1 to 10000');
+  const inner = {
+    scenarios: choose('scenario', options.scenarios, scenarios),
+    peers: choose('peer', options.peers, peers),
+    runs,
+    quick,
+    budget: quick ? QUICK_BUDGET : BUDGET,
+  };
+  const folder = await mkdtemp(FOLDER);
+  try {
+    const date = new Date().toISOString();
+    const report = await measureInArena({ ...inner, folder }, { signal, progress });
+    return { vethwork: version(), date, ...report };
+  } finally {
+    // dnsmasq and the like may be on their way out.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+/** @throws ValidationError */
+function choose(field: string, wanted: readonly string[] | undefined, all: readonly { name: string }[]): string[] {
+  const names = all.map(({ name }) => name);
+  const unknown = wanted?.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new ValidationError(field, unknown, `one of ${names.join(', ')}`);
+  return wanted === undefined ? names : [...wanted];
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,85 @@
+import type { Contender } from './contender.js';
+import { describeMachine } from './machine.js';
+import type { Entrant } from './measure.js';
+import { peers } from './peers/index.js';
+import type { ScenarioResult } from './scenario.js';
+import { scenarios } from './scenarios/index.js';
+import { Stage } from './stage.js';
+import type { BenchReport, PeerReport } from './types.js';
+
+/*
+ * The process that measures: started by `arena.ts` in namespaces of its own, which end with it and take everything along.
+ */
+
+/** What the arena passes as the only argument, as JSON. */
+export interface InnerOptions {
+  folder: string;
+  scenarios: readonly string[];
+  peers: readonly string[];
+  runs: number;
+  /** In milliseconds. */
+  budget: number;
+  quick: boolean;
+}
+
+export type InnerMessage =
+  | { kind: 'progress'; text: string }
+  | { kind: 'report'; report: Omit<BenchReport, 'vethwork' | 'date'> }
+  | { kind: 'error'; message: string };
+
+function send(message: InnerMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, {}, () => resolve());
+  });
+}
+
+const progress = (text: string) => void send({ kind: 'progress', text });
+
+async function lookAtPeers(names: readonly string[]): Promise<PeerReport[]> {
+  return Promise.all(
+    peers
+      .filter(({ name }) => names.includes(name))
+      .map(async ({ name, title, description, ...peer }) => {
+        const missing = await peer.missing();
+        const version = missing === undefined ? await peer.version?.() : undefined;
+        return {
+          name,
+          title,
+          description,
+          ...(version !== undefined && { version }),
+          ...(missing !== undefined && { missing }),
+        };
+      }),
+  );
+}
+
+async function main(options: InnerOptions): Promise<void> {
+  progress('setting the stage');
+  const machine = await describeMachine(options.folder);
+  const stage = await Stage.build(options.folder);
+  const found = await lookAtPeers(options.peers);
+  const entrants: Entrant[] = [];
+  for (const peer of peers) {
+    if (!found.some(({ name, missing }) => name === peer.name && missing === undefined)) continue;
+    entrants.push({ peer, contender: await peer.open(stage) });
+  }
+  const setting = { ...options, stage, entrants, progress, signal: new AbortController().signal };
+  const results: ScenarioResult[] = [];
+  for (const scenario of scenarios.filter(({ name }) => options.scenarios.includes(name))) {
+    const { name, title, over, run } = scenario;
+    results.push({ name, title, ...(over !== undefined && { over }), facts: [], ...(await run(setting)) });
+  }
+  progress('clearing the stage');
+  for (const contender of entrants.map((entrant): Contender => entrant.contender)) await contender.close();
+  await stage.close();
+  const { runs, quick } = options;
+  await send({ kind: 'report', report: { machine, runs, quick, peers: found, scenarios: results } });
+}
+
+try {
+  await main(JSON.parse(process.argv[2] ?? '') as InnerOptions);
+} catch (error) {
+  await send({ kind: 'error', message: (error as Error).stack ?? String(error) });
+} finally {
+  process.disconnect?.();
+}

@@ -1,0 +1,22 @@
+import type { Peer } from '../contender.js';
+import { cni } from './cni.js';
+import { floor } from './floor.js';
+import { kernelLayer } from './kernel.js';
+import { model, modelWithDhcp } from './model.js';
+import { netavark } from './netavark.js';
+import { pyroute2 } from './pyroute2.js';
+import { shell } from './shell.js';
+import { walkthrough } from './walkthrough.js';
+
+/** In the order of the tables: ours first, then what it is compared with. */
+export const peers: readonly Peer[] = [
+  model,
+  modelWithDhcp,
+  kernelLayer,
+  floor,
+  walkthrough,
+  shell,
+  pyroute2,
+  cni,
+  netavark,
+];

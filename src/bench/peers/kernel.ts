@@ -1,0 +1,195 @@
+import { type Kernel, match, nftTable, type Operation, openKernel, statement } from '../../kernel/index.js';
+import type { Contender, NetworkWish, Peer } from '../contender.js';
+import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, uplink } from '../stage.js';
+import { linkNames } from './names.js';
+
+/** A device group of this contender's own. */
+const GROUP = 0x62656e63;
+/** Below the range of the model. */
+const FIRST_INDEX = 0x30000000;
+
+/** vethwork's kernel layer: the same work as everybody's, in one transaction. */
+export const kernelLayer: Peer = {
+  name: 'kernel',
+  title: 'vethwork/kernel',
+  description:
+    "vethwork's kernel layer: one transaction a piece of work, with checks and roll-back; nothing is remembered",
+  inProcess: true,
+  most: 1000,
+  missing: async () => undefined,
+  open: async () => KernelContender.open(),
+};
+
+class KernelContender implements Contender {
+  readonly lan = LAN;
+  readonly #indexes = new Map<string, { outer: number; inner: number }>();
+  readonly #networks = new Map<string, number[]>();
+  #next = FIRST_INDEX;
+
+  private constructor(
+    private readonly kernel: Kernel,
+    private readonly links: ReadonlyMap<string, number>,
+  ) {}
+
+  static async open(): Promise<KernelContender> {
+    const kernel = openKernel();
+    const links = await kernel.query('link.list');
+    return new KernelContender(kernel, new Map(links.map(({ name, index }) => [name, index])));
+  }
+
+  cpu(): number {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
+
+  async attach(slots: readonly Slot[]): Promise<undefined> {
+    await Promise.all(slots.map((slot) => this.kernel.transaction(this.#attach(slot))));
+  }
+
+  async attachTaps(slots: readonly Slot[]): Promise<undefined> {
+    await Promise.all(
+      slots.map(({ device }) => {
+        const index = this.#take(device).outer;
+        return this.kernel.transaction([
+          { op: 'tap.add', tap: { name: device, index } },
+          { op: 'link.set', link: { index }, changes: { master: this.#link(LAN.bridge), up: true } },
+        ]);
+      }),
+    );
+  }
+
+  async detach(slots: readonly Slot[]): Promise<undefined> {
+    await Promise.all(
+      slots.map(async ({ netns, device }) => {
+        const { outer, inner } = this.#indexes.get(device) ?? { outer: 0, inner: 0 };
+        const errors = await this.kernel.teardown([...retire(netns, inner), ...retire(undefined, outer)]);
+        if (errors.length > 0) throw new AggregateError(errors, `detach ${device}`);
+      }),
+    );
+  }
+
+  async drain(): Promise<undefined> {
+    await this.kernel.teardown([{ op: 'link.delete', link: { group: GROUP } }]);
+  }
+
+  async createNetwork(wish: NetworkWish): Promise<undefined> {
+    if (wish.dhcp) throw new Error('dnsmasq is the model’s');
+    await this.kernel.transaction(this.#network(wish));
+  }
+
+  async deleteNetwork({ uuid }: NetworkWish): Promise<undefined> {
+    const links = this.#networks.get(uuid) ?? [];
+    const errors = await this.kernel.teardown([
+      ...links.map((index): Operation => ({ op: 'link.set', link: { index }, changes: { group: GROUP } })),
+      { op: 'namespace.delete', name: uuid },
+      { op: 'link.delete', link: { group: GROUP } },
+    ]);
+    if (errors.length > 0) throw new AggregateError(errors, 'delete network');
+  }
+
+  close(): Promise<void> {
+    return this.kernel.close();
+  }
+
+  #link(name: string): number {
+    const index = this.links.get(name);
+    if (index === undefined) throw new Error(`no link ${name}`);
+    return index;
+  }
+
+  #take(device: string): { outer: number; inner: number } {
+    const pair = { outer: this.#next++, inner: this.#next++ };
+    this.#indexes.set(device, pair);
+    return pair;
+  }
+
+  #attach({ netns, device, address }: Slot): Operation[] {
+    const { outer, inner } = this.#take(device);
+    return [
+      {
+        op: 'link.add',
+        link: {
+          kind: 'veth',
+          name: device,
+          index: outer,
+          master: this.#link(LAN.bridge),
+          up: true,
+          data: { peer: { name: 'eth0', index: inner, netns } },
+        },
+      },
+      { op: 'link.set', netns, link: { index: 1 }, changes: { up: true } },
+      { op: 'link.set', netns, link: { index: inner }, changes: { up: true } },
+      { op: 'address.add', netns, address: { index: inner, address: `${address}/${LAN.prefix}` } },
+      { op: 'route.add', netns, route: { destination: 'default', gateway: LAN.gateway, index: inner } },
+    ];
+  }
+
+  #network(wish: NetworkWish): Operation[] {
+    const { uuid: netns, vni, netblock, gatewayCidr, egressCidr } = wish;
+    const names = linkNames(wish);
+    const index = () => this.#next++;
+    const [bridge, vxlan, vethOuter, vethInner, egressOuter, egressInner] = [
+      index(),
+      index(),
+      index(),
+      index(),
+      index(),
+      index(),
+    ];
+    this.#networks.set(netns, [vethOuter, egressOuter, vxlan, bridge]);
+    const pair = (name: string, outer: number, master: number, peer: string, inner: number): Operation => ({
+      op: 'link.add',
+      link: { kind: 'veth', name, index: outer, master, up: true, data: { peer: { name: peer, index: inner, netns } } },
+    });
+    const table = nftTable('ip', 'nat');
+    return [
+      { op: 'namespace.add', name: netns },
+      {
+        op: 'link.add',
+        link: { kind: 'bridge', name: names.bridge, index: bridge, up: true, data: { forwardDelay: 0 } },
+      },
+      {
+        op: 'link.add',
+        link: {
+          kind: 'vxlan',
+          name: names.vxlan,
+          index: vxlan,
+          master: bridge,
+          up: true,
+          data: { id: vni, link: this.#link(uplink.nic), port: 4789 },
+        },
+      },
+      pair(names.vethOuter, vethOuter, bridge, names.vethInner, vethInner),
+      pair(names.egressOuter, egressOuter, this.#link(EGRESS_BRIDGE), names.egressInner, egressInner),
+      { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
+      { op: 'link.set', netns, link: { index: 1 }, changes: { up: true } },
+      { op: 'link.set', netns, link: { index: vethInner }, changes: { up: true } },
+      { op: 'address.add', netns, address: { index: vethInner, address: gatewayCidr } },
+      { op: 'link.set', netns, link: { index: egressInner }, changes: { up: true } },
+      { op: 'address.add', netns, address: { index: egressInner, address: egressCidr } },
+      { op: 'route.add', netns, route: { destination: 'default', gateway: FLOATING_GATEWAY, index: egressInner } },
+      {
+        op: 'nftables.batch',
+        netns,
+        commands: [
+          table.add(),
+          ...table.chain(
+            'postrouting',
+            { type: 'nat', hook: 'postrouting', priority: 100 },
+            {
+              nat: [match.sourceAddress(netblock), match.outputInterface(names.egressInner), statement.masquerade()],
+            },
+          ),
+        ],
+      },
+    ];
+  }
+}
+
+function retire(netns: string | undefined, index: number): Operation[] {
+  const link = { index };
+  return [
+    { op: 'link.set', netns, link, changes: { up: false, master: 0, group: GROUP } },
+    { op: 'link.set', netns, link, changes: { name: `dead${index.toString(16)}` } },
+  ];
+}

@@ -1,0 +1,78 @@
+import { run } from '../../demo/tools.js';
+import type { Contender, Lan, Peer } from '../contender.js';
+import { Shell, withInput } from '../coprocess.js';
+import { LAN, LAN_CIDR, type Slot } from '../stage.js';
+import { findProgram } from './requirements.js';
+
+const PLACES = ['/usr/lib/podman', '/usr/libexec/podman', '/usr/local/lib/podman'];
+const AT_ONCE = 4;
+
+/** Podman's network stack, called as Podman calls it. */
+export const netavark: Peer = {
+  name: 'netavark',
+  title: 'netavark',
+  description:
+    'setup and teardown of a bridge network, one call a container; as an internal network, without firewall rules and default route',
+  inProcess: false,
+  most: 100,
+  missing: async () =>
+    (await findProgram('netavark', PLACES)) === undefined ? 'missing: netavark (apt-get install netavark)' : undefined,
+  version: async () => (await run([(await findProgram('netavark', PLACES)) ?? 'netavark', '--version'])).trim(),
+  open: async () => new Netavark((await findProgram('netavark', PLACES)) ?? 'netavark'),
+};
+
+class Netavark implements Contender {
+  /** It makes the default route only together with firewall rules, which would cost it ten times as much. */
+  readonly lan: Lan = { ...LAN, without: ['default route'] };
+  readonly #shell = new Shell();
+
+  constructor(private readonly program: string) {}
+
+  cpu(): number {
+    return this.#shell.cpu();
+  }
+
+  attach(slots: readonly Slot[]) {
+    return this.#call('setup', slots);
+  }
+
+  detach(slots: readonly Slot[]) {
+    return this.#call('teardown', slots);
+  }
+
+  close() {
+    return this.#shell.close();
+  }
+
+  #call(command: 'setup' | 'teardown', slots: readonly Slot[]): Promise<number | undefined> {
+    return this.#shell.runBeside(
+      slots.map((slot) => [
+        withInput(`${this.program} ${command} /run/netns/${slot.netns}`, [JSON.stringify(options(slot))]),
+      ]),
+      AT_ONCE,
+    );
+  }
+}
+
+/** What Podman passes for one container. */
+function options({ netns, address }: Slot): object {
+  return {
+    container_id: netns.padStart(64, '0'),
+    container_name: netns,
+    networks: { bench: { static_ips: [address], interface_name: 'eth0' } },
+    network_info: {
+      bench: {
+        name: 'bench',
+        id: '0'.repeat(64),
+        driver: 'bridge',
+        network_interface: LAN.bridge,
+        created: '2024-01-01T00:00:00Z',
+        subnets: [{ subnet: LAN_CIDR, gateway: LAN.gateway }],
+        ipv6_enabled: false,
+        internal: true,
+        dns_enabled: false,
+        ipam_options: { driver: 'host-local' },
+      },
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import { run } from '../../demo/tools.js';
+import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
+import { Shell, withInput } from '../coprocess.js';
+import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, type Stage, uplink } from '../stage.js';
+import { dnsmasqConfig, stopDnsmasq } from './dnsmasq.js';
+import { floatNames, linkNames } from './names.js';
+import { missingPrograms } from './requirements.js';
+
+const AT_ONCE = 4;
+/** A device group that only this contender uses. */
+const GROUP = 4242;
+
+/** The best that a shell can do: as few processes as there are namespaces, each told everything at once. */
+export const shell: Peer = {
+  name: 'shell',
+  title: 'best shell (ip -batch, nft -f)',
+  description: 'one ip -batch for the host and one for each namespace; many links are deleted by group in one message',
+  inProcess: false,
+  most: 1000,
+  missing: () => missingPrograms({ ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux', dnsmasq: 'dnsmasq-base' }),
+  version: async () => `${(await run(['ip', '-V'])).trim()}; ${(await run(['nft', '-v'])).trim()}`,
+  open: async (stage) => new BestShell(stage),
+};
+
+const batch = (lines: readonly string[]) => withInput('ip -batch -', lines);
+
+const inside = (netns: string, lines: readonly string[]) => withInput(`ip -n ${netns} -batch -`, lines);
+
+class BestShell implements Contender {
+  readonly lan = LAN;
+  readonly #shell = new Shell();
+
+  constructor(private readonly stage: Stage) {}
+
+  cpu(): number {
+    return this.#shell.cpu();
+  }
+
+  async attach(slots: readonly Slot[]) {
+    const pairs = slots.map(
+      ({ device, netns }) => `link add ${device} up master ${LAN.bridge} type veth peer name eth0 netns ${netns}`,
+    );
+    const insides = slots.map(({ netns, address }) => [
+      inside(netns, [
+        'link set lo up',
+        'link set eth0 up',
+        `address add ${address}/${LAN.prefix} dev eth0`,
+        `route add default via ${LAN.gateway}`,
+      ]),
+    ]);
+    if (slots.length === 1) return this.#shell.run([batch(pairs), ...insides.flat()]);
+    await this.#shell.run([batch(pairs)]);
+    await this.#shell.runBeside(insides, AT_ONCE);
+    return undefined;
+  }
+
+  attachTaps(slots: readonly Slot[]) {
+    return this.#shell.run([
+      batch(
+        slots.flatMap(({ device }) => [
+          `tuntap add dev ${device} mode tap`,
+          `link set ${device} up master ${LAN.bridge}`,
+        ]),
+      ),
+    ]);
+  }
+
+  detach(slots: readonly Slot[]) {
+    if (slots.length === 1) return this.#shell.run([`ip link del ${slots[0]?.device}`]);
+    const lines = slots.map(({ device }) => `link set ${device} group ${GROUP}`);
+    return this.#shell.run([batch([...lines, `link del group ${GROUP}`])]);
+  }
+
+  async createNetwork(wish: NetworkWish) {
+    const { uuid, vni, netblock, gatewayCidr, egressCidr } = wish;
+    const { vxlan, bridge, vethOuter, vethInner, egressOuter, egressInner } = linkNames(wish);
+    const outer = [
+      `netns add ${uuid}`,
+      `link add ${bridge} up type bridge forward_delay 0 stp_state 0`,
+      `link add ${vxlan} up master ${bridge} type vxlan id ${vni} dev ${uplink.nic} dstport 4789`,
+      `link add ${vethOuter} up master ${bridge} type veth peer name ${vethInner} netns ${uuid}`,
+      `link add ${egressOuter} up master ${EGRESS_BRIDGE} type veth peer name ${egressInner} netns ${uuid}`,
+    ];
+    const router = [
+      'link set lo up',
+      `link set ${vethInner} up`,
+      `address add ${gatewayCidr} dev ${vethInner}`,
+      `link set ${egressInner} up`,
+      `address add ${egressCidr} dev ${egressInner}`,
+      `route add default via ${FLOATING_GATEWAY}`,
+    ];
+    const rules = [
+      'table ip nat {',
+      '  map floating { type ipv4_addr : ipv4_addr; }',
+      '  chain prerouting { type nat hook prerouting priority -100; dnat to ip daddr map @floating; }',
+      `  chain postrouting { type nat hook postrouting priority 100; ip saddr ${netblock} oifname "${egressInner}" masquerade; }`,
+      '}',
+    ];
+    const config = wish.dhcp ? await dnsmasqConfig(await this.stage.room('shell'), wish) : undefined;
+    return this.#shell.run([
+      batch(outer),
+      [
+        `nsenter --net=/run/netns/${uuid} sh -e <<'INSIDE'`,
+        'echo 1 >/proc/sys/net/ipv4/ip_forward',
+        batch(router),
+        withInput('nft -f -', rules),
+        ...(config === undefined ? [] : [`dnsmasq --conf-file=${config}`]),
+        'INSIDE',
+      ].join('\n'),
+    ]);
+  }
+
+  async deleteNetwork(wish: NetworkWish) {
+    const { vxlan, bridge, vethOuter, egressOuter } = linkNames(wish);
+    const config = wish.dhcp ? await dnsmasqConfig(await this.stage.room('shell'), wish) : undefined;
+    const links = [vethOuter, egressOuter, vxlan, bridge].map((link) => `link set ${link} group ${GROUP}`);
+    return this.#shell.run([
+      ...(config === undefined ? [] : [stopDnsmasq(config)]),
+      batch([...links, `link del group ${GROUP}`, `netns del ${wish.uuid}`]),
+    ]);
+  }
+
+  float(wish: NetworkWish, floats: readonly FloatWish[]) {
+    const pairs = floats.map((each) => {
+      const { outer, inner } = floatNames(each);
+      return `link add ${outer} up master ${EGRESS_BRIDGE} type veth peer name ${inner} netns ${wish.uuid}`;
+    });
+    const addresses = floats.map((each) => `address add ${each.address}/32 dev ${floatNames(each).inner}`);
+    const elements = floats.map(({ address, target }) => `${address} : ${target}`).join(', ');
+    return this.#shell.run([
+      batch(pairs),
+      [
+        `nsenter --net=/run/netns/${wish.uuid} sh -e <<'INSIDE'`,
+        batch(addresses),
+        `nft add element ip nat floating '{ ${elements} }'`,
+        'INSIDE',
+      ].join('\n'),
+    ]);
+  }
+
+  defloat(wish: NetworkWish, floats: readonly FloatWish[]) {
+    const elements = floats.map(({ address }) => address).join(', ');
+    const links = floats.map((each) => `link del ${floatNames(each).outer}`);
+    return this.#shell.run([
+      `nsenter --net=/run/netns/${wish.uuid} nft delete element ip nat floating '{ ${elements} }'`,
+      batch(links),
+    ]);
+  }
+
+  close() {
+    return this.#shell.close();
+  }
+}

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import type { NetworkWish } from '../contender.js';
+import { type Case, measure, timed } from '../measure.js';
+import type { Scenario } from '../scenario.js';
+import { verifyNetwork, verifyNetworkGone } from '../verify.js';
+
+/** A network on the network node is made and deleted, with and without dnsmasq. */
+export const network: Scenario = {
+  name: 'network',
+  title: 'Create and delete a network on the network node',
+  run: async (setting) => {
+    const cases = [];
+    for (const dhcp of [false, true]) cases.push(await measure(networkCase(dhcp), setting.entrants, setting));
+    return { cases };
+  },
+};
+
+let made = 0;
+
+/** A network that nobody has had before. */
+export function nextNetwork(dhcp: boolean): NetworkWish {
+  made++;
+  const third = made % 250;
+  return {
+    uuid: randomUUID(),
+    // Of no interest to the model, which chooses its own.
+    vni: 0x100000 + made,
+    netblock: '172.30.1.0/24',
+    gateway: '172.30.1.1',
+    gatewayCidr: '172.30.1.1/24',
+    egress: `10.200.250.${1 + third}`,
+    egressCidr: `10.200.250.${1 + third}/16`,
+    dhcp,
+  };
+}
+
+function networkCase(dhcp: boolean): Case {
+  let wish: NetworkWish;
+  return {
+    name: dhcp ? 'network-dhcp' : 'network',
+    title: dhcp ? 'a network with NAT and dnsmasq' : 'a network with NAT',
+    can: ({ peer, contender }) =>
+      contender.createNetwork !== undefined &&
+      peer.name !== 'model-dhcp' &&
+      (!dhcp || ['model', 'walkthrough', 'shell'].includes(peer.name)),
+    prepare: async () => {
+      wish = nextNetwork(dhcp);
+    },
+    steps: [
+      {
+        figures: ['create'],
+        work: async (contender) => [await timed(async () => contender.createNetwork?.(wish))],
+        verify: () => verifyNetwork(wish),
+      },
+      {
+        figures: ['delete'],
+        work: async (contender) => [await timed(async () => contender.deleteNetwork?.(wish))],
+        verify: () => verifyNetworkGone(wish),
+      },
+    ],
+  };
+}

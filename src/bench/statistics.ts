@@ -1,0 +1,30 @@
+/** What several runs of one thing took, in milliseconds. */
+export interface Summary {
+  runs: number;
+  median: number;
+  min: number;
+  max: number;
+}
+
+/**
+ * The value below which a share of the samples lies, between two samples in proportion.
+ * @param share 0 to 1: 0.5 is the median
+ * @throws RangeError without samples
+ */
+export function quantile(samples: readonly number[], share: number): number {
+  if (samples.length === 0) throw new RangeError('no samples');
+  const sorted = [...samples].sort((a, b) => a - b);
+  const position = share * (sorted.length - 1);
+  const below = sorted[Math.floor(position)] as number;
+  const above = sorted[Math.ceil(position)] as number;
+  return below + (above - below) * (position - Math.floor(position));
+}
+
+export function summarise(samples: readonly number[]): Summary {
+  return {
+    runs: samples.length,
+    median: quantile(samples, 0.5),
+    min: Math.min(...samples),
+    max: Math.max(...samples),
+  };
+}

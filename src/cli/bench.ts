@@ -1,0 +1,70 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { type App, print } from './app.js';
+import { exitCodes } from './error.js';
+import { globalsOf } from './globals.js';
+import { examples } from './help.js';
+import { interruptible } from './interrupt.js';
+import { collect, parseInteger } from './parse.js';
+
+interface BenchFlags {
+  scenario?: string[];
+  peer?: string[];
+  runs?: number;
+  quick?: boolean;
+  svg?: string;
+}
+
+const RUNS = 10;
+const QUICK_RUNS = 3;
+const CLEAR_LINE = '\r\x1b[K';
+
+export function addBenchCommand(program: Command, app: App): void {
+  program
+    .command('bench')
+    .description('measure this against shell tooling and other programs, in namespaces of its own')
+    // After the global --json, which takes no value.
+    .argument('[file]', 'with --json: the file to which the report is written')
+    .option('--scenario <name>', 'only this scenario (may be repeated)', collect)
+    .option('--peer <name>', 'only this contender (may be repeated)', collect)
+    .option('--runs <n>', `runs of each case after one to warm up (${RUNS}; ${QUICK_RUNS} with --quick)`, parseInteger)
+    .option('--quick', 'small numbers and little time, to see that it works')
+    .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')
+    .addHelpText('after', examples('bench', 'bench --quick --scenario attach', 'bench --json bench.json --svg plots'))
+    .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {
+      const { scenario, peer, runs, quick = false, svg } = flags;
+      const json = globalsOf(command).json === true;
+      if (file !== undefined && !json)
+        command.error(`error: unexpected argument ${file}: it is --json that takes a file`);
+      const { runBench, formatBench, drawBench, requirePlotter } = await import('../bench/index.js');
+      if (svg !== undefined) await requirePlotter();
+      const report = await interruptible((signal) =>
+        runBench({
+          ...(scenario !== undefined && { scenarios: scenario }),
+          ...(peer !== undefined && { peers: peer }),
+          runs: runs ?? (quick ? QUICK_RUNS : RUNS),
+          quick,
+          signal,
+          progress: progressOn(app),
+        }),
+      );
+      if (app.stderr.isTTY === true) app.stderr.write(CLEAR_LINE);
+      if (file !== undefined) await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+      if (svg !== undefined) {
+        await mkdir(svg, { recursive: true });
+        for (const [name, text] of await drawBench(report)) await writeFile(join(svg, name), text);
+      }
+      print(app, json && file === undefined, report, formatBench(report));
+      const failed = report.scenarios.some(({ cases }) =>
+        cases.some((each) => each.contenders.some((one) => one.failed)),
+      );
+      app.exitCode = failed ? exitCodes.failure : exitCodes.ok;
+    });
+}
+
+/** One line that is written over and over; nothing where nobody watches. */
+function progressOn({ stderr }: App): (text: string) => void {
+  if (stderr.isTTY !== true) return () => undefined;
+  return (text) => stderr.write(CLEAR_LINE + text);
+}
