@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import pLimit from 'p-limit';
-import { KernelError, ValidationError } from '../errors.js';
+import { ConflictError, KernelError, ValidationError } from '../errors.js';
 import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
 import { Observer } from './ensure/observer.js';
@@ -85,7 +85,11 @@ class NetlinkKernel implements Kernel {
     retain(home);
   }
 
-  async transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
+  transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
+    return this.#track(() => this.#transact(operations, options));
+  }
+
+  async #transact(operations: readonly Operation[], options: TransactionOptions): Promise<void> {
     checkOptions(options);
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
@@ -121,7 +125,11 @@ class NetlinkKernel implements Kernel {
     return snapshot(this, netns);
   }
 
-  async teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
+  teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
+    return this.#track(() => this.#takeDown(operations, options));
+  }
+
+  async #takeDown(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
     checkOptions(options);
     const { lane } = options;
     const results = await this.#submit(operations, { stopOnError: false, lane });
@@ -206,7 +214,7 @@ class NetlinkKernel implements Kernel {
 
   /** `describe` is asked only about what has passed the addon's checks. */
   async #one(request: Request, describe: () => string): Promise<unknown> {
-    const results = await this.#track(submit([request], { stopOnError: true })).catch((error) => {
+    const results = await this.#track(() => submit([request], { stopOnError: true })).catch((error) => {
       throw asArgument(error);
     });
     const result = results?.[0];
@@ -219,18 +227,23 @@ class NetlinkKernel implements Kernel {
   /** Takes back, last first, what a transaction had done. */
   async #undo(done: readonly Operation[], lane: string | undefined): Promise<KernelError[]> {
     const inverse = done.map(inverseOf).filter((operation) => operation !== undefined);
-    return inverse.length === 0 ? [] : this.teardown(inverse.reverse(), lane === undefined ? {} : { lane });
+    return inverse.length === 0 ? [] : this.#takeDown(inverse.reverse(), lane === undefined ? {} : { lane });
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#track(this.#limit(() => submit(operations, options)));
+    return this.#limit(() => submit(operations, options));
   }
 
-  #track<Result>(promise: Promise<Result>): Promise<Result> {
+  /** What `close` waits for, with its roll-back. */
+  async #track<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#closed !== undefined) throw new ConflictError('the kernel is closed');
+    const promise = task();
     this.#underWay.add(promise);
-    const forget = () => this.#underWay.delete(promise);
-    promise.then(forget, forget);
-    return promise;
+    try {
+      return await promise;
+    } finally {
+      this.#underWay.delete(promise);
+    }
   }
 }
 

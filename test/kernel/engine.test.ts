@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type Operation, openKernel } from '../../src/kernel/index.js';
 import { ipLinks, openStage, rejection } from '../support/kernel.js';
-import { json, privileged, uniqueName } from '../support/namespaces.js';
+import { json, privileged, TestNamespace, uniqueName } from '../support/namespaces.js';
 
 interface Task {
   name: string;
@@ -232,5 +232,17 @@ describe.skipIf(!privileged)('the engine', () => {
     }
     await deletions;
     expect(turns).toBeGreaterThan(10 * indexes.length);
+  });
+
+  test('a closed kernel refuses what comes, and has finished what came before', async () => {
+    await using namespace = await TestNamespace.create('closed');
+    const netns = namespace.name;
+    const kernel = openKernel({ home: netns });
+    const last = kernel.transaction([{ op: 'link.add', netns, link: { kind: 'bridge', name: 'last' } }]);
+    await kernel.close();
+    expect((await ipLinks(namespace)).map(({ ifname }) => ifname)).toContain('last');
+    await last;
+    await expect(kernel.query('link.list', { netns })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(kernel.transaction([])).rejects.toMatchObject({ code: 'CONFLICT' });
   });
 });
