@@ -1,4 +1,5 @@
-// npm run fuzz [-- --seconds 60 name...]: builds the fuzzers of native/fuzz and lets each run for a while.
+// npm run fuzz [-- --seconds 60 --seed 1 name...]: builds the fuzzers of native/fuzz and lets each run for a while.
+import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,7 +8,7 @@ import { root, run, runMain } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' } },
+  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' } },
   allowPositionals: true,
 });
 
@@ -17,15 +18,22 @@ await runMain(async () => {
   const all = readdirSync(join(root, 'native/fuzz'))
     .filter((name) => name.endsWith('.cc'))
     .map((name) => name.slice(0, -'.cc'.length));
+  const seed = values.seed ?? String(randomInt(1, 2 ** 32));
   for (const name of positionals.length > 0 ? positionals : all) {
     const corpus = join(buildFolder('fuzz'), 'corpus', name);
     mkdirSync(corpus, { recursive: true });
-    console.log(`fuzz: ${name} for ${values.seconds} s`);
+    console.log(`fuzz: ${name} for ${values.seconds} s, seed ${seed}`);
     await run(join(buildFolder('fuzz'), 'native', `fuzz_${name}`), [
       `-max_total_time=${values.seconds}`,
+      `-seed=${seed}`,
+      // In seconds, for one input.
+      '-timeout=10',
+      '-use_value_profile=1',
       '-print_final_stats=1',
       `-artifact_prefix=${buildFolder('fuzz')}/${name}-`,
+      // What it finds goes into the first; the second is what it starts from.
       corpus,
+      join(root, 'native/fuzz/corpus', name),
     ]);
   }
 });

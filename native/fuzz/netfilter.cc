@@ -1,4 +1,5 @@
-// What netfilter reports, in every form that is read: tables, chains, rules, sets, elements, connections.
+// What netfilter reports, in every form that is read: tables, chains, rules, sets, elements, named objects,
+// connections; and rules that were read, written again.
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -7,6 +8,8 @@
 #include <utility>
 
 #include "conntrack/connection.h"
+#include "conntrack/filter.h"
+#include "fuzz/rewrite.h"
 #include "nftables/element.h"
 #include "nftables/objects.h"
 
@@ -20,26 +23,41 @@ Message message(std::uint8_t subsystem, std::uint8_t type, Span payload) {
   return {.header = header, .payload = payload};
 }
 
+void rewriteRule(const Map& rule) {
+  Map command{{"command", "rule.add"}};
+  for (const Entry& entry : rule.entries()) {
+    if (entry.key != "object" && entry.key != "handle") {
+      command.set(entry.key, entry.value);
+    }
+  }
+  fuzz::rewrite("nftables.batch", Map{{"commands", List{command}}});
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Span payload(data, size);
-  constexpr std::array<std::pair<std::uint8_t, Value (*)(const Message&)>, 4> kinds{{{NFT_MSG_NEWTABLE, decodeTable},
+  constexpr std::array<std::pair<std::uint8_t, Value (*)(const Message&)>, 5> kinds{{{NFT_MSG_NEWTABLE, decodeTable},
                                                                                      {NFT_MSG_NEWCHAIN, decodeChain},
                                                                                      {NFT_MSG_NEWRULE, decodeRule},
-                                                                                     {NFT_MSG_NEWSET, decodeSet}}};
+                                                                                     {NFT_MSG_NEWSET, decodeSet},
+                                                                                     {NFT_MSG_NEWOBJ, decodeObject}}};
   for (const auto& [type, decode] : kinds) {
     const Value object = decode(message(NFNL_SUBSYS_NFTABLES, type, payload));
-    if (const auto* set = object.as<Map>(); set != nullptr && type == NFT_MSG_NEWSET) {
-      ElementList elements(ElementTypes::ofListed(*set));
+    const auto* map = object.as<Map>();
+    if (map != nullptr && type == NFT_MSG_NEWRULE) {
+      rewriteRule(*map);
+    }
+    if (map != nullptr && type == NFT_MSG_NEWSET) {
+      ElementList elements(ElementTypes::ofListed(*map));
       elements.add(message(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM, payload));
-      (void)elements.finish(*set);
+      (void)elements.finish(*map);
     }
   }
   // Elements of types that the message itself does not say.
-  const std::array<Map, 3> sets{Map{{"keyType", "ipv4_addr . ifname"}, {"dataType", "verdict"}, {"interval", true}},
+  const std::array<Map, 4> sets{Map{{"keyType", "ipv4_addr . ifname"}, {"dataType", "verdict"}, {"interval", true}},
                                 Map{{"keyType", "mark"}, {"dataType", "ether_addr"}, {"interval", true}},
-                                Map{{"keyType", 63}}};
+                                Map{{"keyType", "inet_service"}, {"dataType", "counter"}}, Map{{"keyType", 63}}};
   for (const Map& set : sets) {
     ElementList elements(ElementTypes::ofListed(set));
     elements.add(message(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM, payload));
@@ -47,6 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const Message connection = message(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, payload);
   (void)decodeConnection(connection);
+  const ConnectionFilter filter{.address = IpAddress::parse("10.0.0.1"), .mark = 1};
+  (void)filter.matches(connection);
   Batch batch;
   (void)encodeForget(connection, batch);
   return 0;

@@ -13,7 +13,7 @@ Outcome readError(const Message& message) {
   if (!head) {
     return {.error = EBADMSG, .text = "truncated acknowledgement", .offset = {}};
   }
-  Outcome outcome{.error = -head->error, .text = {}, .offset = {}};
+  Outcome outcome{.error = reportedErrno(head->error), .text = {}, .offset = {}};
   if ((message.header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) {
     return outcome;
   }
@@ -126,7 +126,7 @@ Outcome Exchange::dumpOnce(Batch& batch, const MessageHandler& onReply, DumpEnd&
       }
       if (message->header.nlmsg_type == NLMSG_DONE) {
         const auto error = readAs<int>(message->payload);
-        return {.error = error && *error < 0 ? -*error : 0, .text = {}, .offset = {}};
+        return {.error = error && *error < 0 ? reportedErrno(*error) : 0, .text = {}, .offset = {}};
       }
       onReply(*message);
     }

@@ -1,6 +1,7 @@
 #include "netlink/reader.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace vethwork {
 
@@ -26,6 +27,11 @@ std::optional<Span> findAttribute(Span attributes, std::uint16_t type) {
     }
   }
   return std::nullopt;
+}
+
+int reportedErrno(int number) {
+  constexpr int maximum = 4095;  // MAX_ERRNO
+  return number > 0 || number < -maximum ? EBADMSG : -number;
 }
 
 std::optional<Message> MessageReader::next() {

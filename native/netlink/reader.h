@@ -14,8 +14,7 @@ using Span = std::span<const std::uint8_t>;
 
 /// Reads a fixed-size value from the front of a payload that may be shorter (then empty) or longer.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-std::optional<T> readAs(Span payload) {
+requires std::is_trivially_copyable_v<T> std::optional<T> readAs(Span payload) {
   if (payload.size() < sizeof(T)) {
     return std::nullopt;
   }
@@ -53,6 +52,9 @@ struct Message {
     return payload.size() < size ? Span() : payload.subspan(size);
   }
 };
+
+/// The errno that an answer holds with a minus sign; EBADMSG for a number that the kernel has no errno for.
+int reportedErrno(int number);
 
 /// Walks the messages of one datagram.
 class MessageReader {

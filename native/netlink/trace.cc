@@ -110,7 +110,7 @@ std::string describeError(const Message& message) {
   if (head->error == 0) {
     return " acknowledged";
   }
-  std::string text = ' ' + std::generic_category().message(-head->error);
+  std::string text = ' ' + std::generic_category().message(reportedErrno(head->error));
   if ((message.header.nlmsg_flags & NLM_F_ACK_TLVS) != 0 && (message.header.nlmsg_flags & NLM_F_CAPPED) != 0) {
     describeAttributes(message.payload.subspan(sizeof *head), 0, text);
   }
