@@ -187,7 +187,8 @@ inline int openNamespace(const std::string& name) {
 
 /// Indexes are chosen here, so that nothing has to be looked up.
 inline int nextIndex() {
-  static int index = 0x48000000;
+  // Several of these programs may be at work in one namespace.
+  static int index = 0x48000000 + (::getpid() & 0xfff) * 0x4000;
   return index++;
 }
 

@@ -24,6 +24,7 @@ export class Coprocess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   #stderr = '';
+  #isOver = false;
   #settle: ((line: string | undefined) => void) | undefined;
 
   constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -41,6 +42,7 @@ export class Coprocess {
     }
     this.#ended = new Promise((resolve) => {
       const end = () => {
+        this.#isOver = true;
         this.#settle?.(undefined);
         resolve();
       };
@@ -52,6 +54,7 @@ export class Coprocess {
 
   /** Sends a request and waits for its end. @throws CoprocessError with what the process printed about it */
   async ask(request: string): Promise<number | undefined> {
+    if (this.#isOver) throw new CoprocessError(`it has ended: ${this.#stderr.trim()}`);
     this.#stderr = '';
     const answer = new Promise<string | undefined>((resolve) => {
       this.#settle = resolve;
@@ -68,6 +71,7 @@ export class Coprocess {
 
   /** CPU time of the process and of its children that have ended, in milliseconds. */
   cpu(): number {
+    if (this.#isOver) return 0;
     const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return CPU_FIELDS.reduce((sum, field) => sum + Number(fields[field]), 0) * TICK_MS;

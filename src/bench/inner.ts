@@ -80,6 +80,6 @@ try {
   await main(JSON.parse(process.argv[2] ?? '') as InnerOptions);
 } catch (error) {
   await send({ kind: 'error', message: (error as Error).stack ?? String(error) });
-} finally {
-  process.disconnect?.();
 }
+// Whatever is still under way ends with the namespace of processes.
+process.exit();

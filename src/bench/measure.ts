@@ -1,5 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Contender, Elapsed, Peer } from './contender.js';
+import type { Stage } from './stage.js';
 import { quantile, type Summary, summarise } from './statistics.js';
 import { VerificationError } from './verify.js';
 
@@ -33,6 +34,8 @@ export interface Case {
 export interface Figure extends Summary {
   /** CPU time of a run in milliseconds; only with the last figure of a step, whose whole it is. */
   cpu?: number;
+  /** Of so many runs that it means something. */
+  p99?: number;
 }
 
 export interface ContenderResult {
@@ -57,6 +60,7 @@ export interface Limits {
   budget: number;
   signal: AbortSignal;
   progress: (text: string) => void;
+  stage: Stage;
 }
 
 /** However slow, a contender has so many runs. */
@@ -84,7 +88,7 @@ export async function measure(wanted: Case, entrants: readonly Entrant[], limits
       limits.progress(
         `${wanted.title}: ${round === 0 ? 'warm-up' : `run ${round} of ${limits.runs}`}, ${runner.title}`,
       );
-      await runner.run(round === 0);
+      if (!(await runner.run(round === 0))) await limits.stage.clear();
     }
   }
   const { name, title, at } = wanted;
@@ -114,7 +118,8 @@ class Runner {
     return this.#failed !== undefined || (this.#runs >= LEAST_RUNS && this.#spent > budget);
   }
 
-  async run(isFirst: boolean): Promise<void> {
+  /** @returns false if it failed: something may be left */
+  async run(isFirst: boolean): Promise<boolean> {
     const { contender } = this.entrant;
     const start = performance.now();
     // All the while: the first delay that is seen after a reset begins at the beat before.
@@ -129,6 +134,7 @@ class Runner {
     }
     this.#delay.disable();
     this.#spent += performance.now() - start;
+    return this.#failed === undefined;
   }
 
   async #step(step: Step, isFirst: boolean): Promise<void> {

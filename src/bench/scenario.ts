@@ -1,5 +1,4 @@
 import type { CaseResult, Entrant, Limits } from './measure.js';
-import type { Stage } from './stage.js';
 
 /** A value that is no comparison: only vethwork has it. */
 export interface Fact {
@@ -18,7 +17,6 @@ export interface ScenarioResult {
 }
 
 export interface Setting extends Limits {
-  stage: Stage;
   entrants: readonly Entrant[];
   /** A short look, as in continuous integration. */
   quick: boolean;

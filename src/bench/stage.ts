@@ -90,6 +90,16 @@ export class Stage {
     return this.#slots.slice(0, count);
   }
 
+  /** Removes what a contender that failed has left in the slots, so that the others find them empty. */
+  async clear(): Promise<void> {
+    const places = [...this.#slots.map(({ netns }) => netns), undefined];
+    for (const netns of places) {
+      const links = await this.kernel.query('link.list', { netns });
+      const left = links.filter(({ name }) => (netns === undefined ? /^port\d+i?$/.test(name) : name !== 'lo'));
+      await this.kernel.teardown(left.map(({ index }) => ({ op: 'link.delete', netns, link: { index } })));
+    }
+  }
+
   /** A folder of a contender's own. */
   async room(name: string): Promise<string> {
     const folder = join(this.folder, name);

@@ -7,6 +7,7 @@ import { debianVersion, findProgram } from './requirements.js';
 
 const PLACES = ['/usr/lib/cni', '/opt/cni/bin'];
 const AT_ONCE = 4;
+let opened = 0;
 
 /** The bridge plugin of the Container Network Interface, called as a container runtime calls it. */
 export const cni: Peer = {
@@ -24,7 +25,8 @@ export const cni: Peer = {
   open: async (stage) => {
     const program = (await findProgram('bridge', PLACES)) ?? 'bridge';
     const folder = await stage.room('cni');
-    const config = join(folder, 'bridge.json');
+    opened++;
+    const config = join(folder, `bridge${opened}.json`);
     const network = {
       cniVersion: '1.0.0',
       name: 'bench',
@@ -73,7 +75,7 @@ class Cni implements Contender {
   #call(command: 'ADD' | 'DEL', slots: readonly Slot[]): Promise<number | undefined> {
     const call = ({ netns }: Slot) =>
       `CNI_COMMAND=${command} CNI_CONTAINERID=${netns} CNI_NETNS=/run/netns/${netns} CNI_IFNAME=eth0 ` +
-      `CNI_PATH=${this.program.slice(0, this.program.lastIndexOf('/'))} ${this.program} <${this.config}`;
+      `CNI_PATH=${this.program.slice(0, this.program.lastIndexOf('/'))} ${this.program} <${this.config} >&2`;
     return this.#shell.runBeside(
       slots.map((slot) => [call(slot)]),
       AT_ONCE,

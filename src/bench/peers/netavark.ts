@@ -47,7 +47,7 @@ class Netavark implements Contender {
   #call(command: 'setup' | 'teardown', slots: readonly Slot[]): Promise<number | undefined> {
     return this.#shell.runBeside(
       slots.map((slot) => [
-        withInput(`${this.program} ${command} /run/netns/${slot.netns}`, [JSON.stringify(options(slot))]),
+        withInput(`${this.program} ${command} /run/netns/${slot.netns} >&2`, [JSON.stringify(options(slot))]),
       ]),
       AT_ONCE,
     );

@@ -29,6 +29,7 @@ function row(title: string, figure: Figure, base: Figure, eventLoop: ContenderRe
     milliseconds(figure.median),
     milliseconds(figure.min),
     milliseconds(figure.max),
+    figure.p99 === undefined ? '' : milliseconds(figure.p99),
     times(figure.median / base.median),
     figure.cpu === undefined ? '' : milliseconds(figure.cpu),
     eventLoop === undefined ? '' : milliseconds(eventLoop.p99),
@@ -43,8 +44,8 @@ function formatCase(result: CaseResult, titles: ReadonlyMap<string, string>): st
       const figure = figures[name];
       return figure === undefined ? [] : [row(titles.get(peer) ?? peer, figure, base, eventLoop)];
     });
-    const headers = ['', 'MEDIAN ms', 'MIN', 'MAX', 'RATIO', 'CPU ms', 'LOOP p99', 'RUNS'];
-    return `${result.title}: ${name}\n${table(headers, rows)}`;
+    const headers = ['', 'MEDIAN ms', 'MIN', 'MAX', 'P99', 'RATIO', 'CPU ms', 'LOOP p99', 'RUNS'];
+    return `${result.title}: ${name}\n${withoutEmptyColumns(headers, rows)}`;
   });
   const failures = result.contenders.flatMap(({ peer, failed }) =>
     failed === undefined ? [] : [`${result.title}: ${titles.get(peer) ?? peer}: ${failed}`],
@@ -71,4 +72,12 @@ export function formatBench(report: BenchReport): string {
     ...report.scenarios.flatMap((scenario) => formatScenario(scenario, titles)),
     ...peers.flatMap(({ title, missing }) => (missing === undefined ? [] : [`not measured: ${title}: ${missing}`])),
   ].join('\n\n');
+}
+
+function withoutEmptyColumns(headers: readonly string[], rows: readonly string[][]): string {
+  const kept = headers.flatMap((header, column) =>
+    header === '' || rows.some((cells) => cells[column] !== '') ? [column] : [],
+  );
+  const pick = (cells: readonly string[]) => kept.map((column) => cells[column] ?? '');
+  return table(pick(headers), rows.map(pick));
 }

@@ -1,0 +1,95 @@
+import { performance } from 'node:perf_hooks';
+import type { Contender } from '../contender.js';
+import { type CaseResult, type ContenderResult, type Entrant, timed } from '../measure.js';
+import type { Fact, Scenario, Setting } from '../scenario.js';
+import type { Slot } from '../stage.js';
+import { quantile, summarise } from '../statistics.js';
+import { look, verifyAttached, verifyGone } from '../verify.js';
+
+/** Instances that come and go beside each other. */
+const WORKERS = 8;
+/** Each contender's turns, and how long one is, in milliseconds. */
+const TURNS = 3;
+const TURN = 3000;
+const QUICK_TURN = 500;
+
+/** What one contender has done so far. */
+interface Tally {
+  entrant: Entrant;
+  /** Of each attach. */
+  latencies: number[];
+  /** In milliseconds, turns and draining included. */
+  spent: number;
+  failed?: string;
+}
+
+/** Interfaces come and go all the time, eight at a time. */
+export const churn: Scenario = {
+  name: 'churn',
+  title: `Churn: attach and detach without a pause, ${WORKERS} beside each other`,
+  run: async (setting) => {
+    const slots = await setting.stage.slots(WORKERS);
+    const able = setting.entrants.filter(({ contender }) => contender.attach && contender.detach);
+    const tallies = able.map((entrant): Tally => ({ entrant, latencies: [], spent: 0 }));
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const tally of tallies.filter(({ failed }) => failed === undefined)) {
+        setting.signal.throwIfAborted();
+        setting.progress(`churn: turn ${turn + 1} of ${TURNS}, ${tally.entrant.peer.title}`);
+        await takeTurn(setting, tally, slots);
+      }
+    }
+    const result: CaseResult = { name: 'churn', title: `${WORKERS} at work`, contenders: tallies.map(toResult) };
+    return { cases: [result], facts: tallies.flatMap(toFacts) };
+  },
+};
+
+async function takeTurn({ stage, quick }: Setting, tally: Tally, slots: readonly Slot[]): Promise<void> {
+  const { peer, contender } = tally.entrant;
+  // A process that does one thing at a time has company.
+  const others: Contender[] = [];
+  try {
+    while (!peer.inProcess && others.length < slots.length - 1) others.push(await peer.open(stage));
+    const workers = slots.map((slot, index) => ({ slot, contender: others[index - 1] ?? contender }));
+    const before = await look(contender);
+    await Promise.all(workers.map((worker) => worker.contender.attach?.([worker.slot])));
+    await verifyAttached(contender, slots, before);
+    await Promise.all(workers.map((worker) => worker.contender.detach?.([worker.slot])));
+    await drainAll(workers);
+
+    const start = performance.now();
+    const end = start + (quick ? QUICK_TURN : TURN);
+    await Promise.all(
+      workers.map(async (worker) => {
+        while (performance.now() < end) {
+          tally.latencies.push(await timed(async () => worker.contender.attach?.([worker.slot])));
+          await worker.contender.detach?.([worker.slot]);
+        }
+      }),
+    );
+    await drainAll(workers);
+    tally.spent += performance.now() - start;
+    await verifyGone(contender, slots, before);
+  } catch (error) {
+    tally.failed = `failed: ${(error as Error).message}`;
+    await stage.clear();
+  } finally {
+    for (const other of others) await other.close();
+  }
+}
+
+async function drainAll(workers: readonly { contender: Contender }[]): Promise<void> {
+  for (const contender of new Set(workers.map((worker) => worker.contender))) await contender.drain?.();
+}
+
+function toResult({ entrant, latencies, failed }: Tally): ContenderResult {
+  const { name: peer } = entrant.peer;
+  if (failed !== undefined) return { peer, figures: {}, failed };
+  return { peer, figures: { attach: { ...summarise(latencies), p99: quantile(latencies, 0.99) } } };
+}
+
+function toFacts({ entrant, latencies, spent, failed }: Tally): Fact[] {
+  if (failed !== undefined) return [];
+  return [
+    { name: `attached and gone, ${entrant.peer.title}`, value: latencies.length / (spent / 1000), unit: 'per second' },
+  ];
+}

@@ -1,0 +1,74 @@
+import { start } from '../../demo/tools.js';
+import type { Network } from '../../model/types.js';
+import { type Case, measure, timed } from '../measure.js';
+import type { Scenario } from '../scenario.js';
+import type { Stage } from '../stage.js';
+import { VerificationError } from '../verify.js';
+
+const SIZES = [10, 100, 500];
+const QUICK_SIZES = [10];
+const AT_ONCE = 10;
+
+/** `host.reconcile()` where all is in order: it looks at everything and writes nothing. */
+export const reconcile: Scenario = {
+  name: 'reconcile',
+  title: 'Reconcile with nothing to do',
+  over: 'networks',
+  run: async (setting) => {
+    const entrants = setting.entrants.filter(({ peer }) => peer.name === 'model');
+    if (entrants.length === 0) return { cases: [] };
+    const { host } = setting.stage;
+    const networks: Network[] = [];
+    const cases = [];
+    try {
+      for (const size of setting.quick ? QUICK_SIZES : SIZES) {
+        while (networks.length < size) {
+          setting.signal.throwIfAborted();
+          setting.progress(`reconcile: ${networks.length} of ${size} networks`);
+          const options = { name: 'many', netblock: '172.23.0.0/24', provideDhcp: false };
+          const batch = Array.from({ length: Math.min(AT_ONCE, size - networks.length) }, () =>
+            host.createNetwork(options),
+          );
+          networks.push(...(await Promise.all(batch)));
+        }
+        cases.push(await measure(reconcileCase(setting.stage, size), entrants, setting));
+      }
+    } finally {
+      setting.progress('reconcile: removing the networks');
+      await Promise.all(networks.map((network) => network.delete()));
+      await host.drained();
+    }
+    return { cases };
+  },
+};
+
+function reconcileCase({ host }: Stage, size: number): Case {
+  let repairs: string[] = [];
+  let written = '';
+  return {
+    name: `reconcile-${size}`,
+    title: `${size} networks`,
+    at: size,
+    can: () => true,
+    steps: [
+      {
+        figures: ['reconcile'],
+        work: async () => {
+          const monitors = [start(['ip', 'monitor', 'link', 'address', 'route', 'rule']), start(['nft', 'monitor'])];
+          // Until both listen.
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          const took = await timed(async () => {
+            repairs = await host.reconcile();
+            return undefined;
+          });
+          written = (await Promise.all(monitors.map((monitor) => monitor.stop()))).join('');
+          return [took];
+        },
+        verify: async () => {
+          if (repairs.length > 0) throw new VerificationError(`it repaired ${repairs.join('; ')}`);
+          if (written !== '') throw new VerificationError(`it wrote ${written}`);
+        },
+      },
+    ],
+  };
+}

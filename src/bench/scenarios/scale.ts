@@ -1,0 +1,72 @@
+import { run } from '../../demo/tools.js';
+import type { Network } from '../../model/types.js';
+import { measure } from '../measure.js';
+import type { Scenario, Setting } from '../scenario.js';
+import { attachCase } from './attach.js';
+
+const SIZES = [10, 100, 1000, 5000];
+const QUICK_SIZES = [10, 100];
+/** Interfaces of a network: a bridge takes 1,023 ports. */
+const PER_NETWORK = 1000;
+const AT_ONCE = 100;
+/** The namespace that the other ends are in. */
+const CROWD = 'crowd';
+
+/** One attach, with more and more interfaces that are there already. */
+export const scale: Scenario = {
+  name: 'scale',
+  title: 'Attach one interface where many are',
+  over: 'interfaces present',
+  run: async (setting) => {
+    const crowd = await Crowd.open(setting);
+    const cases = [];
+    try {
+      for (const size of setting.quick ? QUICK_SIZES : SIZES) {
+        await crowd.growTo(size);
+        const base = await attachCase(setting.stage, 'attach', 1);
+        const wanted = { ...base, name: `scale-${size}`, title: `1 veth beside ${size} interfaces`, at: size };
+        cases.push(await measure(wanted, setting.entrants, setting));
+      }
+    } finally {
+      setting.progress('scale: removing the interfaces');
+      await crowd.close();
+    }
+    return { cases };
+  },
+};
+
+/** Interfaces of networks of vethwork's, so that its records grow as the kernel does. */
+class Crowd {
+  readonly #networks: Network[] = [];
+  #size = 0;
+
+  private constructor(private readonly setting: Setting) {}
+
+  static async open(setting: Setting): Promise<Crowd> {
+    await run(['ip', 'netns', 'add', CROWD]);
+    return new Crowd(setting);
+  }
+
+  async growTo(size: number): Promise<void> {
+    const { stage, signal, progress } = this.setting;
+    while (this.#size < size) {
+      signal.throwIfAborted();
+      progress(`scale: ${this.#size} of ${size} interfaces`);
+      if (this.#size >= this.#networks.length * PER_NETWORK) {
+        const options = { name: `crowd${this.#networks.length}`, netblock: '172.22.0.0/16', provideDhcp: false };
+        this.#networks.push(await stage.host.createNetwork(options));
+      }
+      const network = this.#networks.at(-1) as Network;
+      const count = Math.min(AT_ONCE, size - this.#size, this.#networks.length * PER_NETWORK - this.#size);
+      const names = Array.from({ length: count }, (_, index) => `e${this.#size + index}`);
+      await Promise.all(names.map((name) => network.attach({ netns: CROWD, name })));
+      this.#size += count;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const network of this.#networks) await network.delete();
+    await this.setting.stage.host.drained();
+    await run(['ip', 'netns', 'delete', CROWD]);
+  }
+}
