@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const seconds = 1000;
 
+// Time-outs are against hanging only: machines that run this may be busy with other things.
+
 /** Suites of the kernel and e2e projects need root; without it they are shown as skipped (test/support `privileged`). */
 export default defineConfig({
   test: {
@@ -12,7 +14,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20 * seconds },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 60 * seconds,
+          hookTimeout: 120 * seconds,
+        },
       },
       {
         extends: true,
@@ -20,8 +27,8 @@ export default defineConfig({
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
-          testTimeout: 60 * seconds,
-          hookTimeout: 60 * seconds,
+          testTimeout: 180 * seconds,
+          hookTimeout: 180 * seconds,
         },
       },
       {
@@ -30,8 +37,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
-          testTimeout: 120 * seconds,
-          hookTimeout: 120 * seconds,
+          testTimeout: 240 * seconds,
+          hookTimeout: 240 * seconds,
         },
       },
     ],
