@@ -19,11 +19,12 @@ const Words states{{"none", NUD_NONE},     {"incomplete", NUD_INCOMPLETE}, {"rea
                    {"stale", NUD_STALE},   {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
                    {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},           {"permanent", NUD_PERMANENT}};
 
-constexpr std::array<std::pair<std::string_view, std::uint8_t>, 5> flags{{{"self", NTF_SELF},
+constexpr std::array<std::pair<std::string_view, std::uint8_t>, 6> flags{{{"self", NTF_SELF},
                                                                           {"master", NTF_MASTER},
                                                                           {"proxy", NTF_PROXY},
                                                                           {"externallyLearned", NTF_EXT_LEARNED},
-                                                                          {"sticky", NTF_STICKY}}};
+                                                                          {"sticky", NTF_STICKY},
+                                                                          {"router", NTF_ROUTER}}};
 
 const Schema attributes{{
                             {"destination", NDA_DST, ipAddress()},
@@ -31,6 +32,7 @@ const Schema attributes{{
                             {"vlan", NDA_VLAN, u16(1, 4094)},
                             {"vni", NDA_VNI, u32(0, 0xffffff)},
                             {"port", NDA_PORT, be16()},
+                            {"via", NDA_IFINDEX, u32(1, maximumIndex)},
                             {"masterIndex", NDA_MASTER, u32(), Presence::reported},
                             {"protocol", NDA_PROTOCOL, u8(), Presence::reported},
                         },
@@ -54,8 +56,8 @@ std::uint8_t family(const Map& neighbour, Path& path) {
 }
 
 void encodeNeighbour(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 8> others{
-      "index", "family", "state", "self", "master", "proxy", "externallyLearned", "sticky"};
+  static constexpr std::array<std::string_view, 9> others{
+      "index", "family", "state", "self", "master", "proxy", "externallyLearned", "sticky", "router"};
   const Map& neighbour = part(arguments, "neighbour", to.path);
   const auto scope = to.path.at("neighbour");
   ndmsg header{};

@@ -1,6 +1,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 
 #include "rtnetlink/objects.h"
@@ -21,9 +22,32 @@ const Words protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, 
 
 const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
-const Schema metrics{{{"mtu", RTAX_MTU, u32()}},
-                     {RTAX_LOCK, RTAX_WINDOW, RTAX_RTT, RTAX_RTTVAR, RTAX_SSTHRESH, RTAX_CWND, RTAX_ADVMSS,
-                      RTAX_REORDERING, RTAX_HOPLIMIT, RTAX_INITCWND, RTAX_FEATURES, RTAX_INITRWND, RTAX_QUICKACK}};
+const Schema metrics{{
+                         {"mtu", RTAX_MTU, u32()},
+                         {"window", RTAX_WINDOW, u32()},
+                         {"advertisedMss", RTAX_ADVMSS, u32()},
+                         {"hopLimit", RTAX_HOPLIMIT, u32(1, 255)},
+                         {"initialWindow", RTAX_INITCWND, u32()},
+                         {"initialReceiveWindow", RTAX_INITRWND, u32()},
+                         {"reordering", RTAX_REORDERING, u32()},
+                         {"quickAck", RTAX_QUICKACK, boolean32()},
+                         {"congestionControl", RTAX_CC_ALGO, text(15, 1)},
+                     },
+                     {RTAX_LOCK, RTAX_RTT, RTAX_RTTVAR, RTAX_SSTHRESH, RTAX_CWND, RTAX_FEATURES, RTAX_RTO_MIN}};
+
+constexpr std::array<std::string_view, 9> metricNames{"mtu",        "window",        "advertisedMss",
+                                                      "hopLimit",   "initialWindow", "initialReceiveWindow",
+                                                      "reordering", "quickAck",      "congestionControl"};
+
+Map metricsOf(const Map& route) {
+  Map given;
+  for (const Entry& entry : route.entries()) {
+    if (!entry.value.isNull() && std::ranges::find(metricNames, entry.key) != metricNames.end()) {
+      given.set(entry.key, entry.value);
+    }
+  }
+  return given;
+}
 
 const Schema attributes{{
                             {"index", RTA_OIF, u32(1, maximumIndex)},
@@ -105,8 +129,11 @@ void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
 
 /// `forDeletion`: what is not given matches anything.
 void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
-  static constexpr std::array<std::string_view, 8> others{"destination", "family", "type",     "scope",
-                                                          "protocol",    "onlink", "nextHops", "mtu"};
+  static const auto others = [] {
+    std::vector<std::string_view> names{"destination", "family", "type", "scope", "protocol", "onlink", "nextHops"};
+    names.insert(names.end(), metricNames.begin(), metricNames.end());
+    return names;
+  }();
   const IpPrefix target = destination(route, to.path);
   rtmsg header{};
   header.rtm_family = target.address.family();
@@ -133,9 +160,9 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   if (given(route, "table") == nullptr) {
     to.batch.put(RTA_TABLE, std::uint32_t{RT_TABLE_MAIN});
   }
-  if (const Value* mtu = given(route, "mtu")) {
+  if (const Map those = metricsOf(route); !those.entries().empty()) {
     const auto nest = to.batch.nest(RTA_METRICS);
-    metrics.encode(Map{{"mtu", *mtu}}, to);
+    metrics.encode(those, to);
   }
   if (const Value* hops = given(route, "nextHops")) {
     const auto scope = to.path.at("nextHops");

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <limits>
+#include <memory>
 
 #include "rtnetlink/objects.h"
 #include "schema/address.h"
@@ -21,6 +23,51 @@ const Words actions{{"lookup", FR_ACT_TO_TBL},
 
 const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
+/// A range of host order, as `{ low, high }`; `Range` is the kernel's structure of the two.
+template <typename Range, typename Number>
+class RangeCodec final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    static constexpr std::array<std::string_view, 2> known{"low", "high"};
+    const Map& range = object(value, to.path);
+    checkKeys(range, known, to.path);
+    const Number low = end(range, "low", to.path);
+    const Number high = end(range, "high", to.path);
+    if (low > high) {
+      to.path.reject(value, "a range whose low end is not above its high end");
+    }
+    to.batch.put(attribute, Range{low, high});
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto range = readAs<Range>(payload);
+    return range ? Map{{"low", std::uint32_t{range->start}}, {"high", std::uint32_t{range->end}}} : Value();
+  }
+
+ private:
+  /// The largest number means nothing to the kernel.
+  static Number end(const Map& range, std::string_view key, Path& path) {
+    const auto scope = path.at(key);
+    return static_cast<Number>(integer(member(range, key), path, 0, std::numeric_limits<Number>::max() - 1));
+  }
+};
+
+CodecPointer ports() { return std::make_shared<RangeCodec<fib_rule_port_range, std::uint16_t>>(); }
+CodecPointer userIds() { return std::make_shared<RangeCodec<fib_rule_uid_range, std::uint32_t>>(); }
+
+/// The kernel reports -1 where there is none.
+class PrefixLength final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    to.batch.put(attribute, static_cast<std::uint32_t>(integer(value, to.path, 0, 128)));
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto length = readAs<std::uint32_t>(payload);
+    return length && *length <= 128 ? Value(*length) : Value();
+  }
+};
+
 const Schema attributes{{
                             {"priority", FRA_PRIORITY, u32(), Presence::required},
                             {"table", FRA_TABLE, u32()},
@@ -29,9 +76,15 @@ const Schema attributes{{
                             {"inputInterface", FRA_IIFNAME, interfaceName()},
                             {"outputInterface", FRA_OIFNAME, interfaceName()},
                             {"goto", FRA_GOTO, u32()},
+                            {"ipProtocol", FRA_IP_PROTO, u8(1)},
+                            {"sourcePorts", FRA_SPORT_RANGE, ports()},
+                            {"destinationPorts", FRA_DPORT_RANGE, ports()},
+                            {"userIds", FRA_UID_RANGE, userIds()},
+                            {"suppressPrefixLength", FRA_SUPPRESS_PREFIXLEN, std::make_shared<PrefixLength>()},
+                            {"l3mdev", FRA_L3MDEV, boolean8()},
                             {"protocol", FRA_PROTOCOL, u8(), Presence::reported},
                         },
-                        {FRA_SRC, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
+                        {FRA_SRC, FRA_DST, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
 
 std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t attribute, fib_rule_hdr& header,
                         std::vector<std::pair<std::uint16_t, IpAddress>>& sides, Path& path) {

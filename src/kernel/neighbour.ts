@@ -18,8 +18,12 @@ export interface Neighbour {
   /** Marked as learnt elsewhere: not aged out by the bridge. */
   externallyLearned?: boolean;
   sticky?: boolean;
+  /** An IPv6 neighbour that is a router. */
+  router?: boolean;
   vlan?: number;
   /** VNI and UDP port of a VXLAN destination, where they differ from the link's. */
   vni?: number;
   port?: number;
+  /** Index of the link that a VXLAN destination is reached by, where it is not the VXLAN link's own. */
+  via?: number;
 }

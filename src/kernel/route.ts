@@ -10,8 +10,29 @@ export interface Route {
   /** Table id; 254 (main) if absent. */
   table?: number;
   metric?: number;
+  /** What connections that take the route start from (ip-route(8)): in bytes `mtu`, `window` and `advertisedMss`. */
   mtu?: number;
-  type?: 'unicast' | 'local' | 'broadcast' | 'multicast' | 'blackhole' | 'unreachable' | 'prohibit' | 'throw';
+  window?: number;
+  advertisedMss?: number;
+  /** 1 to 255. */
+  hopLimit?: number;
+  /** In segments, as is `reordering`. */
+  initialWindow?: number;
+  initialReceiveWindow?: number;
+  reordering?: number;
+  quickAck?: boolean;
+  /** Name of an algorithm that the kernel has, for example `cubic`. */
+  congestionControl?: string;
+  type?:
+    | 'unicast'
+    | 'local'
+    | 'broadcast'
+    | 'anycast'
+    | 'multicast'
+    | 'blackhole'
+    | 'unreachable'
+    | 'prohibit'
+    | 'throw';
   scope?: 'global' | 'site' | 'link' | 'host' | 'nowhere';
   /** Who made it: `static` unless said otherwise; reported as a number where it has no name. */
   protocol?: 'unspec' | 'redirect' | 'kernel' | 'boot' | 'static' | 'ra' | number;

@@ -75,6 +75,11 @@ describe.skipIf(!privileged)('neighbours', () => {
       { dst: 'fd00::9', lladdr: mac, state: ['PERMANENT'] },
     ],
     ['that never asks', { destination: '10.0.0.9', address: mac, state: 'noarp' }, { state: ['NOARP'] }],
+    [
+      'a router',
+      { destination: 'fd00::9', address: mac, state: 'permanent', router: true },
+      { state: ['PERMANENT'], router: null },
+    ],
     ['that goes stale', { destination: '10.0.0.9', address: mac, state: 'stale' }, { state: ['STALE'] }],
   ])('%s', async (_, entry, expected) => {
     await using stage = await openStage();

@@ -14,7 +14,7 @@ interface IpRoute {
   scope?: string;
   metric?: number;
   flags: string[];
-  metrics?: { mtu?: number }[];
+  metrics?: Record<string, number | string>[];
   nexthops?: { gateway?: string; dev: string; weight: number; flags: string[] }[];
 }
 
@@ -67,6 +67,37 @@ describe.skipIf(!privileged)('routes', () => {
         metrics: [{ mtu: 1300 }],
         protocol: 'boot',
         flags: ['onlink'],
+      },
+    ],
+    [
+      'with all that connections start from',
+      {
+        destination: '192.0.2.0/24',
+        index: 5000,
+        mtu: 1300,
+        window: 65000,
+        advertisedMss: 1200,
+        hopLimit: 9,
+        initialWindow: 20,
+        initialReceiveWindow: 30,
+        reordering: 5,
+        quickAck: true,
+        congestionControl: 'reno',
+      },
+      {
+        metrics: [
+          {
+            mtu: 1300,
+            window: 65000,
+            advmss: 1200,
+            hoplimit: 9,
+            initcwnd: 20,
+            initrwnd: 30,
+            reordering: 5,
+            quickack: 1,
+            congestion: 'reno',
+          },
+        ],
       },
     ],
     ['with a protocol of a number', { destination: '192.0.2.0/24', index: 5000, protocol: 150 }, { protocol: '150' }],
@@ -261,6 +292,7 @@ describe.skipIf(!privileged)('routes', () => {
     ],
     ['a table of 0', { destination: '10.0.0.0/8', index: 5, table: 0 }, 'table'],
     ['an unknown type', { destination: '10.0.0.0/8', index: 5, type: 'scenic' }, 'type'],
+    ['a hop limit of 0', { destination: '10.0.0.0/8', index: 5, hopLimit: 0 }, 'hopLimit'],
     ['an MTU below 0', { destination: '10.0.0.0/8', index: 5, mtu: -1 }, 'mtu'],
     ['an unknown property', { destination: '10.0.0.0/8', index: 5, colour: 1 }, 'colour'],
     ['an unknown mode', { destination: '10.0.0.0/8', index: 5 }, ''],

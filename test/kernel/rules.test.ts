@@ -18,6 +18,14 @@ interface IpRule {
   not?: null;
   goto?: number;
   nop?: null;
+  ipproto?: string;
+  sport?: number;
+  dport_start?: number;
+  dport_end?: number;
+  uid_start?: number;
+  uid_end?: number;
+  suppress_prefixlen?: number;
+  l3mdev?: null;
 }
 
 function shown(netns: string, ...family: string[]): Promise<IpRule[]> {
@@ -44,6 +52,20 @@ describe.skipIf(!privileged)('routing rules', () => {
     ['a prohibition', { priority: 500, mark: 5, action: 'prohibit' }, { action: 'prohibit' }],
     ['a jump', { priority: 500, mark: 5, action: 'goto', goto: 32766 }, { goto: 32766 }],
     ['nothing', { priority: 500, mark: 5, action: 'nop' }, { nop: null }],
+    [
+      'a protocol and its ports',
+      {
+        priority: 500,
+        ipProtocol: 17,
+        sourcePorts: { low: 53, high: 53 },
+        destinationPorts: { low: 1000, high: 2000 },
+        table: 77,
+      },
+      { ipproto: 'udp', sport: 53, dport_start: 1000, dport_end: 2000 },
+    ],
+    ['users', { priority: 500, userIds: { low: 1000, high: 2000 }, table: 77 }, { uid_start: 1000, uid_end: 2000 }],
+    ['all but the default route', { priority: 500, suppressPrefixLength: 0, table: 254 }, { suppress_prefixlen: 0 }],
+    ["the link's VRF", { priority: 500, l3mdev: true }, { l3mdev: null }],
   ])('%s', async (_, rule, expected) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
@@ -116,6 +138,8 @@ describe.skipIf(!privileged)('routing rules', () => {
     ['an unknown action', { priority: 5, action: 'dance' }, 'action'],
     ['an unknown property', { priority: 5, colour: 1 }, 'colour'],
     ['an interface name too long', { priority: 5, inputInterface: 'sixteen-bytes-xx' }, 'inputInterface'],
+    ['ports the wrong way round', { priority: 5, sourcePorts: { low: 2, high: 1 } }, 'sourcePorts'],
+    ['a port that means nothing', { priority: 5, sourcePorts: { low: 2, high: 65535 } }, 'sourcePorts.high'],
     ['no priority', { mark: 5, table: 7 }, 'priority'],
   ])('refused before anything is sent: %s', async (_, rule, field) => {
     await using stage = await openStage(1);
