@@ -16,9 +16,6 @@ namespace {
 
 const Words families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
 
-const Words protocols{{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP},       {"udp", IPPROTO_UDP},
-                      {"gre", IPPROTO_GRE},   {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}};
-
 const Words states{{"expected", IPS_EXPECTED},
                    {"replied", IPS_SEEN_REPLY},
                    {"assured", IPS_ASSURED},
@@ -35,7 +32,7 @@ const Schema addresses{{"source", CTA_IP_V4_SRC, ipAddress()},
                        {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
                        {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
 
-const Schema transport{{"protocol", CTA_PROTO_NUM, words8(protocols)},
+const Schema transport{{"protocol", CTA_PROTO_NUM, words8(connectionProtocols())},
                        {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
                        {"destinationPort", CTA_PROTO_DST_PORT, be16()},
                        {"icmpId", CTA_PROTO_ICMP_ID, be16()},
@@ -76,6 +73,12 @@ const Schema attributes{{
                          CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
 
 }  // namespace
+
+const Words& connectionProtocols() {
+  static const Words words{{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP},       {"udp", IPPROTO_UDP},
+                           {"gre", IPPROTO_GRE},   {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}};
+  return words;
+}
 
 void encodeConnectionDump(Batch& batch, std::uint8_t family) {
   beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);

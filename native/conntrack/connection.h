@@ -2,9 +2,13 @@
 
 #include "netlink/batch.h"
 #include "netlink/reader.h"
+#include "schema/codec.h"
 #include "value/value.h"
 
 namespace vethwork {
+
+/// The protocols that connections are told with.
+const Words& connectionProtocols();
 
 /// Starts the dump of all connections, of one family (NFPROTO_…) or of any (0).
 void encodeConnectionDump(Batch& batch, std::uint8_t family);

@@ -13,6 +13,10 @@ struct ConnectionFilter {
   /// Source or destination of either direction.
   std::optional<IpAddress> address;
   std::optional<std::uint32_t> mark;
+  /// IPPROTO_…
+  std::optional<std::uint8_t> protocol = {};
+  /// Of source or destination, in either direction.
+  std::optional<std::uint16_t> port = {};
 
   /// At least one must be given, so that nothing forgets all connections by accident. @throws ValidationError
   static ConnectionFilter parse(const Value& value, Path& path);

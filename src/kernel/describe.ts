@@ -1,11 +1,16 @@
 import type { NamespaceRef } from './namespace.js';
-import type { LinkRef, Operation } from './operation.js';
+import type { ConntrackFilter, LinkRef, Operation } from './operation.js';
 
 function linkText(link: LinkRef | { group: number }): string {
   if ('name' in link) {
     return `link ${link.name}`;
   }
   return 'index' in link ? `link ${link.index}` : `links of group ${link.group}`;
+}
+
+function filterText(filter: ConntrackFilter): string {
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return given.map(([key, value]) => (key === 'address' ? value : `${key} ${value}`)).join(', ');
 }
 
 /** An operation in words, for errors and logs: `create veth veth-e2300f-o`. */
@@ -46,7 +51,7 @@ export function describeOperation(operation: Operation): string {
     case 'nftables.batch':
       return 'change the nftables ruleset';
     case 'conntrack.delete':
-      return `forget connections of ${operation.filter.address ?? `mark ${operation.filter.mark}`}`;
+      return `forget connections of ${filterText(operation.filter)}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Address } from './address.js';
+import type { ConnectionTuple } from './connection.js';
 import type { BridgePortOptions, LinkAttributes, LinkSpec } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
@@ -60,6 +61,9 @@ export interface ConntrackFilter {
   /** Matches a connection in which this address is the source or destination of either direction. */
   address?: string;
   mark?: number;
+  protocol?: ConnectionTuple['protocol'];
+  /** The source or destination port of either direction. */
+  port?: number;
 }
 
 export type OperationName = Operation['op'];

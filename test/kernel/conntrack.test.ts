@@ -98,6 +98,9 @@ describe.skipIf(!privileged)('connections', () => {
     ['an IPv6 address', { address: '2001:db8::2' }, [0, 1, 2, 3, 4]],
     ['a mark', { mark: 7 }, [1, 2, 3, 5]],
     ['an address and a mark', { address: '192.168.15.29', mark: 7 }, [1, 2, 3, 4, 5]],
+    ['a protocol', { protocol: 'tcp' as const }, [0, 2, 4, 5]],
+    ['a protocol and a port that has none', { protocol: 'tcp' as const, port: 54 }, [0, 1, 2, 3, 4, 5]],
+    ['a port', { port: 53 }, [2]],
     ['an address that has none', { address: '10.9.9.9' }, [0, 1, 2, 3, 4, 5]],
   ])('of %s are forgotten, and no others', async (_about, filter, left) => {
     await using stage = await openTrackingStage();
@@ -140,6 +143,8 @@ describe.skipIf(!privileged)('connections', () => {
     ['only undefined', { address: undefined, mark: undefined }, 'filter'],
     ['a misspelt property', { adress: '10.0.0.1' }, 'filter.adress'],
     ['no address', { address: '10.0.0' }, 'filter.address'],
+    ['no protocol', { protocol: 'carrier pigeon' }, 'filter.protocol'],
+    ['a port beyond 16 bits', { port: 65536 }, 'filter.port'],
     ['a mark beyond 32 bits', { mark: 2 ** 32 }, 'filter.mark'],
   ])('are not touched by a filter of %s', async (_about, filter, field) => {
     await using stage = await openTrackingStage();
