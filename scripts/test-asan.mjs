@@ -15,7 +15,7 @@ await runMain(async () => {
   const env = {
     LD_PRELOAD: execFileSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim(),
     // Node leaks on exit by design.
-    ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
+    ASAN_OPTIONS: `detect_leaks=0:abort_on_error=1:suppressions=${join(root, 'scripts/asan-suppressions.txt')}`,
     UBSAN_OPTIONS: 'print_stacktrace=1',
     VETHWORK_PREBUILD: join(buildFolder('address'), '..'),
   };
