@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { Contender } from './contender.js';
 import { describeMachine } from './machine.js';
 import type { Entrant } from './measure.js';
@@ -76,8 +77,18 @@ async function main(options: InnerOptions): Promise<void> {
   await send({ kind: 'report', report: { machine, runs, quick, peers: found, scenarios: results } });
 }
 
+const options = JSON.parse(process.argv[2] ?? '') as InnerOptions;
+
+// Who started this has been killed: nobody else would remove the folder.
+function leave(): never {
+  rmSync(options.folder, { recursive: true, force: true });
+  process.exit(1);
+}
+process.once('disconnect', leave);
+if (!process.connected) leave();
+
 try {
-  await main(JSON.parse(process.argv[2] ?? '') as InnerOptions);
+  await main(options);
 } catch (error) {
   await send({ kind: 'error', message: (error as Error).stack ?? String(error) });
 }
