@@ -17,11 +17,15 @@ export interface LinkKinds {
 
 export type LinkKind = keyof LinkKinds;
 
+/** Kinds whose links are on top of another one, which `link` names. */
+export type StackedLinkKind = never;
+
 /** A link to create. `data` is required where the kind has a required option. */
 export type LinkSpec = {
   [Kind in LinkKind]: LinkAttributes & { name: string; kind: Kind } & (Record<string, never> extends LinkKinds[Kind]
       ? { data?: LinkKinds[Kind] }
-      : { data: LinkKinds[Kind] });
+      : { data: LinkKinds[Kind] }) &
+    (Kind extends StackedLinkKind ? { link: number } : unknown);
 }[LinkKind];
 
 /** A link as the kernel reports it. */
