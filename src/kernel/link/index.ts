@@ -1,10 +1,12 @@
 import type { BridgeOptions, BridgePortOptions } from './bridge.js';
 import type { LinkAttributes } from './common.js';
+import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
 import type { VxlanOptions } from './vxlan.js';
 
 export type * from './bridge.js';
 export type * from './common.js';
+export type * from './macvlan.js';
 export type * from './veth.js';
 export type * from './vxlan.js';
 
@@ -13,12 +15,13 @@ export interface LinkKinds {
   bridge: BridgeOptions;
   vxlan: VxlanOptions;
   veth: VethOptions;
+  macvlan: MacvlanOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
 
 /** Kinds whose links are on top of another one, which `link` names. */
-export type StackedLinkKind = never;
+export type StackedLinkKind = 'macvlan';
 
 /** A link to create. `data` is required where the kind has a required option. */
 export type LinkSpec = {
