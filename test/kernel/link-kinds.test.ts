@@ -17,6 +17,7 @@ const kinds: { [Kind in LinkKind]?: Case } = {
   bridge: { spec: { data: { ageingTime: 77, stp: true } }, ip: ['ageing_time', '7700', 'stp_state', '1'] },
   vxlan: { spec: { data: { id: 42, port: 4789 } }, ip: ['id', '42', 'dstport', '4789'] },
   macvlan: { spec: { link: lower, data: { mode: 'bridge', flags: 2 } }, ip: ['mode', 'bridge', 'nodst'] },
+  ifb: { spec: { txQueueLength: 32 }, ip: [] },
 };
 
 async function withLower(namespace: TestNamespace): Promise<void> {

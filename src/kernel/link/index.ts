@@ -1,11 +1,13 @@
 import type { BridgeOptions, BridgePortOptions } from './bridge.js';
 import type { LinkAttributes } from './common.js';
+import type { IfbOptions } from './ifb.js';
 import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
 import type { VxlanOptions } from './vxlan.js';
 
 export type * from './bridge.js';
 export type * from './common.js';
+export type * from './ifb.js';
 export type * from './macvlan.js';
 export type * from './veth.js';
 export type * from './vxlan.js';
@@ -16,6 +18,7 @@ export interface LinkKinds {
   vxlan: VxlanOptions;
   veth: VethOptions;
   macvlan: MacvlanOptions;
+  ifb: IfbOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
