@@ -18,6 +18,7 @@ const kinds: { [Kind in LinkKind]?: Case } = {
   vxlan: { spec: { data: { id: 42, port: 4789 } }, ip: ['id', '42', 'dstport', '4789'] },
   macvlan: { spec: { link: lower, data: { mode: 'bridge', flags: 2 } }, ip: ['mode', 'bridge', 'nodst'] },
   ifb: { spec: { txQueueLength: 32 }, ip: [] },
+  dummy: { spec: {}, ip: [] },
 };
 
 async function withLower(namespace: TestNamespace): Promise<void> {

@@ -5,6 +5,7 @@
 namespace vethwork {
 
 extern const LinkKind bridgeKind;
+extern const LinkKind dummyKind;
 extern const LinkKind ifbKind;
 extern const LinkKind macvlanKind;
 extern const LinkKind vethKind;

@@ -1,5 +1,6 @@
 import type { BridgeOptions, BridgePortOptions } from './bridge.js';
 import type { LinkAttributes } from './common.js';
+import type { DummyOptions } from './dummy.js';
 import type { IfbOptions } from './ifb.js';
 import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
@@ -7,6 +8,7 @@ import type { VxlanOptions } from './vxlan.js';
 
 export type * from './bridge.js';
 export type * from './common.js';
+export type * from './dummy.js';
 export type * from './ifb.js';
 export type * from './macvlan.js';
 export type * from './veth.js';
@@ -19,6 +21,7 @@ export interface LinkKinds {
   veth: VethOptions;
   macvlan: MacvlanOptions;
   ifb: IfbOptions;
+  dummy: DummyOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
