@@ -297,6 +297,9 @@ CodecPointer unicastMac() { return std::make_shared<Mac>(true); }
 CodecPointer ipAddress() { return std::make_shared<Ip>(); }
 CodecPointer centiseconds() { return std::make_shared<Centiseconds>(); }
 CodecPointer words8(Words words) { return std::make_shared<WordCodec<std::uint8_t>>(std::move(words), Order::host); }
+CodecPointer words16(Words words, Order order) {
+  return std::make_shared<WordCodec<std::uint16_t>>(std::move(words), order);
+}
 CodecPointer words32(Words words, Order order) {
   return std::make_shared<WordCodec<std::uint32_t>>(std::move(words), order);
 }

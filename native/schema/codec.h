@@ -59,6 +59,7 @@ CodecPointer centiseconds();
 /// Words for numbers. Numbers without a word are decoded as numbers, and accepted as such.
 using Words = std::vector<std::pair<std::string_view, std::uint32_t>>;
 CodecPointer words8(Words words);
+CodecPointer words16(Words words, Order order = Order::host);
 CodecPointer words32(Words words, Order order = Order::host);
 
 /// Attributes within an attribute, as an object.

@@ -19,6 +19,7 @@ const kinds: { [Kind in LinkKind]?: Case } = {
   macvlan: { spec: { link: lower, data: { mode: 'bridge', flags: 2 } }, ip: ['mode', 'bridge', 'nodst'] },
   ifb: { spec: { txQueueLength: 32 }, ip: [] },
   dummy: { spec: {}, ip: [] },
+  ipvlan: { spec: { link: lower, data: { mode: 'l2', isolation: 'private' } }, ip: ['mode', 'l2', 'private'] },
 };
 
 async function withLower(namespace: TestNamespace): Promise<void> {

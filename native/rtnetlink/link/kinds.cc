@@ -15,7 +15,8 @@ const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view na
 }  // namespace
 
 const LinkKind* findLinkKind(std::string_view name) {
-  static constexpr std::array kinds{&bridgeKind, &dummyKind, &ifbKind, &macvlanKind, &vethKind, &vxlanKind};
+  static constexpr std::array kinds{&bridgeKind,  &dummyKind, &ifbKind,  &ipvlanKind,
+                                    &macvlanKind, &vethKind,  &vxlanKind};
   return find(kinds, name);
 }
 

@@ -7,6 +7,7 @@ namespace vethwork {
 extern const LinkKind bridgeKind;
 extern const LinkKind dummyKind;
 extern const LinkKind ifbKind;
+extern const LinkKind ipvlanKind;
 extern const LinkKind macvlanKind;
 extern const LinkKind vethKind;
 extern const LinkKind vxlanKind;

@@ -2,6 +2,7 @@ import type { BridgeOptions, BridgePortOptions } from './bridge.js';
 import type { LinkAttributes } from './common.js';
 import type { DummyOptions } from './dummy.js';
 import type { IfbOptions } from './ifb.js';
+import type { IpvlanOptions } from './ipvlan.js';
 import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
 import type { VxlanOptions } from './vxlan.js';
@@ -10,6 +11,7 @@ export type * from './bridge.js';
 export type * from './common.js';
 export type * from './dummy.js';
 export type * from './ifb.js';
+export type * from './ipvlan.js';
 export type * from './macvlan.js';
 export type * from './veth.js';
 export type * from './vxlan.js';
@@ -22,12 +24,13 @@ export interface LinkKinds {
   macvlan: MacvlanOptions;
   ifb: IfbOptions;
   dummy: DummyOptions;
+  ipvlan: IpvlanOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
 
 /** Kinds whose links are on top of another one, which `link` names. */
-export type StackedLinkKind = 'macvlan';
+export type StackedLinkKind = 'macvlan' | 'ipvlan';
 
 /** A link to create. `data` is required where the kind has a required option. */
 export type LinkSpec = {
