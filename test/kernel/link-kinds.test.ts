@@ -20,6 +20,7 @@ const kinds: { [Kind in LinkKind]?: Case } = {
   ifb: { spec: { txQueueLength: 32 }, ip: [] },
   dummy: { spec: {}, ip: [] },
   ipvlan: { spec: { link: lower, data: { mode: 'l2', isolation: 'private' } }, ip: ['mode', 'l2', 'private'] },
+  vrf: { spec: { data: { table: 77 } }, ip: ['table', '77'] },
 };
 
 async function withLower(namespace: TestNamespace): Promise<void> {

@@ -10,8 +10,10 @@ extern const LinkKind ifbKind;
 extern const LinkKind ipvlanKind;
 extern const LinkKind macvlanKind;
 extern const LinkKind vethKind;
+extern const LinkKind vrfKind;
 extern const LinkKind vxlanKind;
 
 extern const LinkKind bridgePortKind;
+extern const LinkKind vrfPortKind;
 
 }  // namespace vethwork

@@ -5,6 +5,7 @@ import type { IfbOptions } from './ifb.js';
 import type { IpvlanOptions } from './ipvlan.js';
 import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
+import type { VrfOptions } from './vrf.js';
 import type { VxlanOptions } from './vxlan.js';
 
 export type * from './bridge.js';
@@ -14,6 +15,7 @@ export type * from './ifb.js';
 export type * from './ipvlan.js';
 export type * from './macvlan.js';
 export type * from './veth.js';
+export type * from './vrf.js';
 export type * from './vxlan.js';
 
 /** Every kind of link that can be created, with the options of each. */
@@ -25,6 +27,7 @@ export interface LinkKinds {
   ifb: IfbOptions;
   dummy: DummyOptions;
   ipvlan: IpvlanOptions;
+  vrf: VrfOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
