@@ -21,6 +21,7 @@ const kinds: { [Kind in LinkKind]?: Case } = {
   dummy: { spec: {}, ip: [] },
   ipvlan: { spec: { link: lower, data: { mode: 'l2', isolation: 'private' } }, ip: ['mode', 'l2', 'private'] },
   vrf: { spec: { data: { table: 77 } }, ip: ['table', '77'] },
+  vlan: { spec: { link: lower, data: { id: 7, flags: { gvrp: true } } }, ip: ['id', '7', 'gvrp', 'on'] },
 };
 
 async function withLower(namespace: TestNamespace): Promise<void> {

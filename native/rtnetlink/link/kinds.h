@@ -10,6 +10,7 @@ extern const LinkKind ifbKind;
 extern const LinkKind ipvlanKind;
 extern const LinkKind macvlanKind;
 extern const LinkKind vethKind;
+extern const LinkKind vlanKind;
 extern const LinkKind vrfKind;
 extern const LinkKind vxlanKind;
 

@@ -5,6 +5,7 @@ import type { IfbOptions } from './ifb.js';
 import type { IpvlanOptions } from './ipvlan.js';
 import type { MacvlanOptions } from './macvlan.js';
 import type { VethOptions } from './veth.js';
+import type { VlanOptions } from './vlan.js';
 import type { VrfOptions } from './vrf.js';
 import type { VxlanOptions } from './vxlan.js';
 
@@ -15,6 +16,7 @@ export type * from './ifb.js';
 export type * from './ipvlan.js';
 export type * from './macvlan.js';
 export type * from './veth.js';
+export type * from './vlan.js';
 export type * from './vrf.js';
 export type * from './vxlan.js';
 
@@ -28,12 +30,13 @@ export interface LinkKinds {
   dummy: DummyOptions;
   ipvlan: IpvlanOptions;
   vrf: VrfOptions;
+  vlan: VlanOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
 
 /** Kinds whose links are on top of another one, which `link` names. */
-export type StackedLinkKind = 'macvlan' | 'ipvlan';
+export type StackedLinkKind = 'macvlan' | 'ipvlan' | 'vlan';
 
 /** A link to create. `data` is required where the kind has a required option. */
 export type LinkSpec = {
