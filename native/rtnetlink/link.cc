@@ -161,7 +161,11 @@ void encodeKind(const Map& link, Encoder& to) {
   const Value* data = given(link, "data");
   const auto scope = to.path.at("data");
   const auto options = to.batch.nest(IFLA_INFO_DATA);
-  kind->options.encode(data == nullptr ? Map() : object(*data, to.path), to);
+  const Map values = data == nullptr ? Map() : object(*data, to.path);
+  if (kind->check != nullptr) {
+    kind->check(values, to.path);
+  }
+  kind->options.encode(values, to);
 }
 
 class LinkMessage final : public Codec {

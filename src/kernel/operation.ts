@@ -47,10 +47,13 @@ export type Operation =
 /** A persistent tap device, as a virtual machine monitor opens it (kernel Documentation/networking/tuntap.rst). */
 export interface TapSpec {
   name: string;
+  /** `tap` carries Ethernet frames, `tun` IP packets. Default `tap`. */
+  mode?: 'tap' | 'tun';
   index?: number;
   /** User and group id that may open it. */
   owner?: number;
   group?: number;
+  /** It can be opened several times, once a queue. */
   multiQueue?: boolean;
   /** Packets start with a virtio-net header. */
   vnetHeader?: boolean;

@@ -15,8 +15,8 @@ const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view na
 }  // namespace
 
 const LinkKind* findLinkKind(std::string_view name) {
-  static constexpr std::array kinds{&bridgeKind, &dummyKind, &ifbKind, &ipvlanKind, &macvlanKind,
-                                    &vethKind,   &vlanKind,  &vrfKind, &vxlanKind};
+  static constexpr std::array kinds{&bridgeKind, &dummyKind, &ifbKind,  &ipvlanKind, &macvlanKind,
+                                    &tunKind,    &vethKind,  &vlanKind, &vrfKind,    &vxlanKind};
   return find(kinds, name);
 }
 

@@ -9,6 +9,7 @@ extern const LinkKind dummyKind;
 extern const LinkKind ifbKind;
 extern const LinkKind ipvlanKind;
 extern const LinkKind macvlanKind;
+extern const LinkKind tunKind;
 extern const LinkKind vethKind;
 extern const LinkKind vlanKind;
 extern const LinkKind vrfKind;

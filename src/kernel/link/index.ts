@@ -4,6 +4,7 @@ import type { DummyOptions } from './dummy.js';
 import type { IfbOptions } from './ifb.js';
 import type { IpvlanOptions } from './ipvlan.js';
 import type { MacvlanOptions } from './macvlan.js';
+import type { TunReport } from './tun.js';
 import type { VethOptions } from './veth.js';
 import type { VlanOptions } from './vlan.js';
 import type { VrfOptions } from './vrf.js';
@@ -15,6 +16,7 @@ export type * from './dummy.js';
 export type * from './ifb.js';
 export type * from './ipvlan.js';
 export type * from './macvlan.js';
+export type * from './tun.js';
 export type * from './veth.js';
 export type * from './vlan.js';
 export type * from './vrf.js';
@@ -57,7 +59,7 @@ export interface Link {
   up: boolean;
   /** Absent for links without a kind, such as `lo` and physical NICs. */
   kind?: string;
-  data?: Partial<LinkKinds[LinkKind]> & Record<string, unknown>;
+  data?: Partial<LinkKinds[LinkKind] | TunReport> & Record<string, unknown>;
   /** Kind of the master, where this link is a port, and the port's options there. */
   portKind?: string;
   port?: BridgePortOptions & Record<string, unknown>;
