@@ -18,6 +18,7 @@ namespace {
 
 /// Only its checks are used: a tap is made by system calls, not by a message.
 const Schema& properties() {
+  static const Words modes{{"tap", IFF_TAP}, {"tun", IFF_TUN}};
   static const Schema schema{{
       {"name", 1, interfaceName(), Presence::required},
       {"index", 2, u32(1, maximumIndex)},
@@ -25,6 +26,7 @@ const Schema& properties() {
       {"group", 4, u32(0, INT_MAX)},
       {"multiQueue", 5, boolean8()},
       {"vnetHeader", 6, boolean8()},
+      {"mode", 7, words8(modes)},
   }};
   return schema;
 }
@@ -59,7 +61,8 @@ Value add(const Map& arguments, Worker&) {
   const std::string& name = *tap.find("name")->as<std::string>();
   std::memcpy(request.ifr_name, name.data(), name.size());
   // Without TUN_EXCL an existing tap of this name would be opened instead.
-  int flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL;
+  const auto* mode = member(tap, "mode").as<std::string>();
+  int flags = (mode != nullptr && *mode == "tun" ? IFF_TUN : IFF_TAP) | IFF_NO_PI | IFF_TUN_EXCL;
   flags |= isTrue(tap, "multiQueue") ? IFF_MULTI_QUEUE : 0;
   flags |= isTrue(tap, "vnetHeader") ? IFF_VNET_HDR : 0;
   request.ifr_flags = static_cast<short>(flags);

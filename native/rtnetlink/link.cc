@@ -28,7 +28,7 @@ const Schema attributes{{
                             {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
                             {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
                             {"alias", IFLA_IFALIAS, text(255)},
-                            {"link", IFLA_LINK, u32(0, maximumIndex), Presence::reported},
+                            {"link", IFLA_LINK, u32(1, maximumIndex)},
                             {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
                             {"operationalState", IFLA_OPERSTATE, words8(operationalStates), Presence::reported},
                             {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
@@ -127,6 +127,18 @@ void encodeProtocolSettings(const Map& link, Encoder& to) {
   }
 }
 
+/// Refuses what the kernel would ignore, so that nobody relies on it.
+void refuse(const Map& link, Path& path, std::string_view key, std::string_view expected) {
+  if (const Value* value = given(link, key)) {
+    const auto scope = path.at(key);
+    path.reject(*value, expected);
+  }
+}
+
+constexpr std::string_view noLower = "nothing: only a new link of a kind that is on top of another one has a lower link";
+
+constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
+
 void encodeKind(const Map& link, Encoder& to) {
   const LinkKind* kind = nullptr;
   {
@@ -139,21 +151,22 @@ void encodeKind(const Map& link, Encoder& to) {
   }
   const auto info = to.batch.nest(IFLA_LINKINFO);
   to.batch.putText(IFLA_INFO_KIND, kind->name);
+  if (kind->overLower && given(link, "link") == nullptr) {
+    const auto scope = to.path.at("link");
+    to.path.reject(Value(), "the index of the link below");
+  }
+  if (!kind->overLower) {
+    refuse(link, to.path, "link", noLower);
+  }
   const Value* data = given(link, "data");
   const auto scope = to.path.at("data");
   const auto options = to.batch.nest(IFLA_INFO_DATA);
-  kind->options.encode(data == nullptr ? Map() : object(*data, to.path), to);
-}
-
-/// Refuses what the kernel would ignore, so that nobody relies on it.
-void refuse(const Map& link, Path& path, std::string_view key, std::string_view expected) {
-  if (const Value* value = given(link, key)) {
-    const auto scope = path.at(key);
-    path.reject(*value, expected);
+  const Map values = data == nullptr ? Map() : object(*data, to.path);
+  if (kind->check != nullptr) {
+    kind->check(values, to.path);
   }
+  kind->options.encode(values, to);
 }
-
-constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
 
 class LinkMessage final : public Codec {
  public:
@@ -162,6 +175,7 @@ class LinkMessage final : public Codec {
     const auto nest = to.batch.nest(attribute);
     const Map& link = object(value, to.path);
     refuse(link, to.path, "alias", noAlias);
+    refuse(link, to.path, "link", noLower);
     refuse(link, to.path, "master", "nothing: a peer's master is set by link.set");
     encodeHeader(link, to);
     attributes.encode(link, to, others);
@@ -223,6 +237,7 @@ void encodeSet(const Map& arguments, Encoder& to) {
     encodeReference(reference, to, header);
   }
   const auto scope = to.path.at("changes");
+  refuse(changes, to.path, "link", noLower);
   attributes.encode(changes, to, others);
   encodeProtocolSettings(changes, to);
 }

@@ -12,6 +12,10 @@ namespace vethwork {
 struct LinkKind {
   std::string_view name;
   const Schema& options;
+  /// Whether links of this kind are on top of another one, which `link` names.
+  bool overLower = false;
+  /// What no single option can tell. @throws ValidationError
+  void (*check)(const Map& options, Path& path) = nullptr;
 };
 
 /// Null if the kind is not known; links of such kinds are still listed.

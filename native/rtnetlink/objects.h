@@ -8,5 +8,7 @@ OperationKinds addressOperations();
 OperationKinds routeOperations();
 OperationKinds ruleOperations();
 OperationKinds neighbourOperations();
+OperationKinds qdiscOperations();
+OperationKinds filterOperations();
 
 }  // namespace vethwork

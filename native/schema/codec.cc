@@ -85,7 +85,8 @@ class Flag final : public Codec {
     }
   }
 
-  [[nodiscard]] Value decode(Span) const override { return true; }
+  /// Some are told with a byte beside them.
+  [[nodiscard]] Value decode(Span payload) const override { return payload.empty() || payload.front() != 0; }
 };
 
 bool validInterfaceName(std::string_view name) {
@@ -188,6 +189,7 @@ class Ip final : public Codec {
   }
 };
 
+template <std::integral T>
 class Centiseconds final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -201,15 +203,15 @@ class Centiseconds final : public Codec {
     if (!seconds || !(*seconds >= 0 && *seconds <= maximum)) {
       to.path.reject(value, "seconds, 0 to 42949672");
     }
-    to.batch.put(attribute, static_cast<std::uint32_t>(*seconds * 100 + 0.5));
+    to.batch.put(attribute, static_cast<T>(*seconds * 100 + 0.5));
   }
 
   [[nodiscard]] Value decode(Span payload) const override {
-    const auto value = readAs<std::uint32_t>(payload);
+    const auto value = readAs<T>(payload);
     if (!value) {
       return opaque(payload);
     }
-    return *value % 100 == 0 ? Value(*value / 100) : Value(*value / 100.0);
+    return *value % 100 == 0 ? Value(*value / 100) : Value(static_cast<double>(*value) / 100);
   }
 };
 
@@ -295,8 +297,12 @@ CodecPointer bytes(std::size_t maximum) { return std::make_shared<RawBytes>(maxi
 CodecPointer mac() { return std::make_shared<Mac>(false); }
 CodecPointer unicastMac() { return std::make_shared<Mac>(true); }
 CodecPointer ipAddress() { return std::make_shared<Ip>(); }
-CodecPointer centiseconds() { return std::make_shared<Centiseconds>(); }
+CodecPointer centiseconds() { return std::make_shared<Centiseconds<std::uint32_t>>(); }
+CodecPointer centiseconds64() { return std::make_shared<Centiseconds<std::uint64_t>>(); }
 CodecPointer words8(Words words) { return std::make_shared<WordCodec<std::uint8_t>>(std::move(words), Order::host); }
+CodecPointer words16(Words words, Order order) {
+  return std::make_shared<WordCodec<std::uint16_t>>(std::move(words), order);
+}
 CodecPointer words32(Words words, Order order) {
   return std::make_shared<WordCodec<std::uint32_t>>(std::move(words), order);
 }

@@ -53,12 +53,14 @@ CodecPointer unicastMac();
 /// An IP address of either family as text.
 CodecPointer ipAddress();
 
-/// Seconds, kept by the kernel in hundredths (USER_HZ).
+/// Seconds, kept by the kernel in hundredths (USER_HZ), in 32 or 64 bits.
 CodecPointer centiseconds();
+CodecPointer centiseconds64();
 
 /// Words for numbers. Numbers without a word are decoded as numbers, and accepted as such.
 using Words = std::vector<std::pair<std::string_view, std::uint32_t>>;
 CodecPointer words8(Words words);
+CodecPointer words16(Words words, Order order = Order::host);
 CodecPointer words32(Words words, Order order = Order::host);
 
 /// Attributes within an attribute, as an object.

@@ -40,6 +40,14 @@ export function describeOperation(operation: Operation): string {
       return `add neighbour ${operation.neighbour.destination ?? operation.neighbour.address} of link ${operation.neighbour.index}`;
     case 'neighbour.delete':
       return `delete neighbour ${operation.neighbour.destination ?? operation.neighbour.address} of link ${operation.neighbour.index}`;
+    case 'qdisc.add':
+      return `add ${operation.qdisc.kind} queueing to link ${operation.qdisc.index}`;
+    case 'qdisc.delete':
+      return `delete ${operation.qdisc.kind ?? operation.qdisc.parent ?? 'root'} queueing of link ${operation.qdisc.index}`;
+    case 'filter.add':
+      return `add ${operation.filter.kind} filter ${operation.filter.priority} to link ${operation.filter.index}`;
+    case 'filter.delete':
+      return `delete filter ${operation.filter.priority} of link ${operation.filter.index}`;
     case 'sysctl.set':
       return `set net/${operation.key} to ${operation.value}`;
     case 'tap.add':

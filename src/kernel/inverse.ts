@@ -29,6 +29,10 @@ function inverseCommand(command: NftCommand): NftCommand | undefined {
   }
 }
 
+function withoutData<Spec extends object>(spec: Spec): Spec {
+  return { ...spec, data: undefined };
+}
+
 /** What takes back an operation that succeeded; undefined where nothing was made that was not there before. */
 export function inverseOf(operation: Operation): Operation | undefined {
   const { netns } = operation as { netns?: Operation extends { netns?: infer N } ? N : never };
@@ -53,6 +57,10 @@ export function inverseOf(operation: Operation): Operation | undefined {
       return { op: 'rule.delete', ...where, rule: operation.rule };
     case 'neighbour.add':
       return created ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour } : undefined;
+    case 'qdisc.add':
+      return created ? { op: 'qdisc.delete', ...where, qdisc: withoutData(operation.qdisc) } : undefined;
+    case 'filter.add':
+      return created ? { op: 'filter.delete', ...where, filter: withoutData(operation.filter) } : undefined;
     case 'namespace.add':
       return { op: 'namespace.delete', name: operation.name };
     case 'nftables.batch': {

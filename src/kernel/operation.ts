@@ -6,6 +6,7 @@ import type { Neighbour } from './neighbour.js';
 import type { NftCommand } from './nftables/index.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
+import type { FilterRef, FilterSpec, QdiscRef, QdiscSpec } from './traffic.js';
 
 /** Names a link by index (preferred: costs no look-up) or by name. */
 export type LinkRef = { index: number } | { name: string };
@@ -34,6 +35,11 @@ export type Operation =
   | (In & { op: 'rule.delete'; rule: Rule })
   | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode })
   | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
+  | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })
+  | (In & { op: 'qdisc.delete'; qdisc: QdiscRef })
+  | (In & { op: 'filter.add'; filter: FilterSpec; mode?: 'create' | 'replace' })
+  /** Every filter of that place, priority and protocol. */
+  | (In & { op: 'filter.delete'; filter: FilterRef })
   /** `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`. */
   | (In & { op: 'sysctl.set'; key: string; value: string | number })
   | (In & { op: 'tap.add'; tap: TapSpec })
@@ -48,10 +54,13 @@ export type Operation =
 /** A persistent tap device, as a virtual machine monitor opens it (kernel Documentation/networking/tuntap.rst). */
 export interface TapSpec {
   name: string;
+  /** `tap` carries Ethernet frames, `tun` IP packets. Default `tap`. */
+  mode?: 'tap' | 'tun';
   index?: number;
   /** User and group id that may open it. */
   owner?: number;
   group?: number;
+  /** It can be opened several times, once a queue. */
   multiQueue?: boolean;
   /** Packets start with a virtio-net header. */
   vnetHeader?: boolean;

@@ -7,6 +7,7 @@ import type { NftFamily } from './nftables/index.js';
 import type { LinkRef } from './operation.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
+import type { Filter, FilterRef, Qdisc } from './traffic.js';
 
 interface In {
   netns?: NamespaceRef | undefined;
@@ -21,6 +22,10 @@ export interface Queries {
   'rule.list': { takes: In; gives: Rule[] };
   /** With `proxy` the entries that are answered for, instead of the neighbours themselves. */
   'neighbour.list': { takes: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; gives: Neighbour[] };
+  /** Of all links; those that the kernel puts in place by itself are among them. */
+  'qdisc.list': { takes: In; gives: Qdisc[] };
+  /** Of one place of a link: what comes in if `parent` is absent. */
+  'filter.list': { takes: In & Pick<FilterRef, 'index' | 'parent'>; gives: Filter[] };
   'sysctl.get': { takes: In & { key: string }; gives: string };
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */

@@ -115,7 +115,7 @@ const textKeys = [
   'id', 'local', 'remote', 'link', 'port', 'portRange', 'learning', 'ttl', 'stp', 'ageingTime', 'priority', 'destination',
   'gateway', 'table', 'metric', 'type', 'scope', 'protocol', 'nextHops', 'mark', 'mask', 'source', 'family', 'state',
   'self', 'vlan', 'vni', 'owner', 'key', 'value', 'changes', 'mode', 'commands', 'command', 'filter', 'elements',
-  'expressions', 'keyType', 'set', 'chain', 'hook', 'undo', '__proto__', 'attribute1', 'toString',
+  'expressions', 'keyType', 'set', 'chain', 'hook', 'undo', 'actions', 'matches', 'rate', 'burst', '__proto__', 'attribute1', 'toString',
 ]; // biome-ignore format: a list of words
 
 /** Objects made of the names that operations have, filled with what does not fit, or does by chance. */
@@ -157,6 +157,10 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'rule.delete': ['rule'],
   'neighbour.add': ['neighbour', 'mode'],
   'neighbour.delete': ['neighbour'],
+  'qdisc.add': ['qdisc', 'mode'],
+  'qdisc.delete': ['qdisc'],
+  'filter.add': ['filter', 'mode'],
+  'filter.delete': ['filter'],
   'sysctl.set': ['key', 'value'],
   'tap.add': ['tap'],
   'namespace.add': ['name'],
@@ -193,6 +197,24 @@ const valid: Partial<Record<Operation['op'], object>> = {
     },
   },
   'link.delete': { link: { group: 7 } },
+  'qdisc.add': {
+    mode: 'replace',
+    qdisc: { index: 5, kind: 'tbf', parent: 'root', handle: '1:', data: { rate: 1000, burst: 2000, latency: 0.5 } },
+  },
+  'filter.add': {
+    filter: {
+      index: 5,
+      kind: 'u32',
+      priority: 1,
+      data: {
+        matches: [{ offset: 12, mask: 255, value: 1 }],
+        actions: [
+          { kind: 'police', rate: 1000, burst: 2000 },
+          { kind: 'mirred', index: 6, way: 'mirror egress' },
+        ],
+      },
+    },
+  },
   'link.port': { index: 5, port: { isolated: true, cost: 4, state: 'forwarding' } },
   'address.add': {
     mode: 'replace',

@@ -15,12 +15,13 @@ const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view na
 }  // namespace
 
 const LinkKind* findLinkKind(std::string_view name) {
-  static constexpr std::array kinds{&bridgeKind, &vethKind, &vxlanKind};
+  static constexpr std::array kinds{&bridgeKind, &dummyKind, &ifbKind,  &ipvlanKind, &macvlanKind,
+                                    &tunKind,    &vethKind,  &vlanKind, &vrfKind,    &vxlanKind};
   return find(kinds, name);
 }
 
 const LinkKind* findPortKind(std::string_view name) {
-  static constexpr std::array kinds{&bridgePortKind};
+  static constexpr std::array kinds{&bridgePortKind, &vrfPortKind};
   return find(kinds, name);
 }
 

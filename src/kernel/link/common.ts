@@ -10,6 +10,8 @@ export interface LinkAttributes {
   mtu?: number;
   /** MAC address, for example `02:00:00:bd:cd:9b`. */
   address?: string;
+  /** Index of the link below, in the namespace where the operation is done. On creation only. */
+  link?: number;
   /** Index of the bridge (or other master) this link is a port of; 0 takes it out. */
   master?: number;
   /** Device group, 32 bits; 0 is the default group. */

@@ -1,11 +1,25 @@
 import type { BridgeOptions, BridgePortOptions } from './bridge.js';
 import type { LinkAttributes } from './common.js';
+import type { DummyOptions } from './dummy.js';
+import type { IfbOptions } from './ifb.js';
+import type { IpvlanOptions } from './ipvlan.js';
+import type { MacvlanOptions } from './macvlan.js';
+import type { TunReport } from './tun.js';
 import type { VethOptions } from './veth.js';
+import type { VlanOptions } from './vlan.js';
+import type { VrfOptions } from './vrf.js';
 import type { VxlanOptions } from './vxlan.js';
 
 export type * from './bridge.js';
 export type * from './common.js';
+export type * from './dummy.js';
+export type * from './ifb.js';
+export type * from './ipvlan.js';
+export type * from './macvlan.js';
+export type * from './tun.js';
 export type * from './veth.js';
+export type * from './vlan.js';
+export type * from './vrf.js';
 export type * from './vxlan.js';
 
 /** Every kind of link that can be created, with the options of each. */
@@ -13,15 +27,25 @@ export interface LinkKinds {
   bridge: BridgeOptions;
   vxlan: VxlanOptions;
   veth: VethOptions;
+  macvlan: MacvlanOptions;
+  ifb: IfbOptions;
+  dummy: DummyOptions;
+  ipvlan: IpvlanOptions;
+  vrf: VrfOptions;
+  vlan: VlanOptions;
 }
 
 export type LinkKind = keyof LinkKinds;
+
+/** Kinds whose links are on top of another one, which `link` names. */
+export type StackedLinkKind = 'macvlan' | 'ipvlan' | 'vlan';
 
 /** A link to create. `data` is required where the kind has a required option. */
 export type LinkSpec = {
   [Kind in LinkKind]: LinkAttributes & { name: string; kind: Kind } & (Record<string, never> extends LinkKinds[Kind]
       ? { data?: LinkKinds[Kind] }
-      : { data: LinkKinds[Kind] });
+      : { data: LinkKinds[Kind] }) &
+    (Kind extends StackedLinkKind ? { link: number } : unknown);
 }[LinkKind];
 
 /** A link as the kernel reports it. */
@@ -35,7 +59,7 @@ export interface Link {
   up: boolean;
   /** Absent for links without a kind, such as `lo` and physical NICs. */
   kind?: string;
-  data?: Partial<LinkKinds[LinkKind]> & Record<string, unknown>;
+  data?: Partial<LinkKinds[LinkKind] | TunReport> & Record<string, unknown>;
   /** Kind of the master, where this link is a port, and the port's options there. */
   portKind?: string;
   port?: BridgePortOptions & Record<string, unknown>;

@@ -1,0 +1,44 @@
+#include <linux/tc_act/tc_mirred.h>
+
+#include <array>
+
+#include "rtnetlink/action/kinds.h"
+#include "schema/arguments.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words ways{{"redirect egress", TCA_EGRESS_REDIR},
+                 {"mirror egress", TCA_EGRESS_MIRROR},
+                 {"redirect ingress", TCA_INGRESS_REDIR},
+                 {"mirror ingress", TCA_INGRESS_MIRROR}};
+
+void encode(const Map& options, Encoder& to) {
+  static const Schema known{};
+  static constexpr std::array<std::string_view, 3> names{"kind", "way", "index"};
+  known.encode(options, to, names);
+  tc_mirred parameters{};
+  {
+    const auto scope = to.path.at("way");
+    const Value* way = given(options, "way");
+    parameters.eaction = way == nullptr ? TCA_EGRESS_REDIR : static_cast<int>(word(*way, to.path, ways));
+  }
+  const bool redirects = parameters.eaction == TCA_EGRESS_REDIR || parameters.eaction == TCA_INGRESS_REDIR;
+  parameters.action = redirects ? TC_ACT_STOLEN : TC_ACT_PIPE;
+  parameters.ifindex = static_cast<std::uint32_t>(linkIndex(options, to.path));
+  to.batch.put(TCA_MIRRED_PARMS, parameters);
+}
+
+void decode(Span options, Map& into) {
+  if (const auto parameters = readAs<tc_mirred>(findAttribute(options, TCA_MIRRED_PARMS).value_or(Span()))) {
+    into.set("way", wordOf(static_cast<std::uint32_t>(parameters->eaction), ways));
+    into.set("index", parameters->ifindex);
+  }
+}
+
+}  // namespace
+
+const TrafficKind mirredAction{"mirred", encode, decode};
+
+}  // namespace vethwork

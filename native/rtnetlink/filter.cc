@@ -1,0 +1,128 @@
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+
+#include "rtnetlink/filter/kinds.h"
+#include "rtnetlink/objects.h"
+#include "rtnetlink/traffic/handle.h"
+#include "rtnetlink/write_mode.h"
+#include "schema/arguments.h"
+#include "schema/schema.h"
+
+namespace vethwork {
+namespace {
+
+const Words parents{{"ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
+                    {"egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
+                    {"root", TC_H_ROOT}};
+
+const Words protocols{{"all", ETH_P_ALL}, {"ip", ETH_P_IP}, {"ipv6", ETH_P_IPV6}, {"arp", ETH_P_ARP}};
+
+std::uint32_t parent(const Map& filter, Path& path) {
+  return trafficHandle(filter, "parent", parents.front().second, path, parents);
+}
+
+/// What names a filter: where it is, its place among the others, what it looks at.
+tcmsg header(const Map& filter, Path& path) {
+  tcmsg message{};
+  message.tcm_ifindex = linkIndex(filter, path);
+  message.tcm_parent = parent(filter, path);
+  message.tcm_handle = trafficHandle(filter, "handle", 0, path);
+  std::uint32_t protocol = ETH_P_ALL;
+  if (const Value* value = given(filter, "protocol")) {
+    const auto scope = path.at("protocol");
+    protocol = word(*value, path, protocols);
+  }
+  const auto scope = path.at("priority");
+  const auto priority = static_cast<std::uint32_t>(integer(member(filter, "priority"), path, 1, 0xffff));
+  message.tcm_info = priority << 16 | htons(static_cast<std::uint16_t>(protocol));
+  return message;
+}
+
+void encodeAdd(const Map& arguments, Encoder& to) {
+  static const Schema known{};
+  static constexpr std::array<std::string_view, 7> names{"index",    "parent", "handle", "protocol",
+                                                         "priority", "kind",   "data"};
+  const Map& filter = part(arguments, "filter", to.path);
+  to.batch.begin(RTM_NEWTFILTER, writeFlags(arguments, to.path));
+  const auto scope = to.path.at("filter");
+  known.encode(filter, to, names);
+  const TrafficKind* kind = nullptr;
+  {
+    const auto field = to.path.at("kind");
+    const Value& name = member(filter, "kind");
+    kind = findFilterKind(string(name, to.path));
+    if (kind == nullptr) {
+      to.path.reject(name, "a known kind of filter");
+    }
+  }
+  to.batch.header(header(filter, to.path));
+  to.batch.putText(TCA_KIND, kind->name);
+  const auto options = to.batch.nest(TCA_OPTIONS);
+  kind->encode(part(filter, "data", to.path), to);
+}
+
+void encodeDelete(const Map& arguments, Encoder& to) {
+  const Map& filter = part(arguments, "filter", to.path);
+  const auto scope = to.path.at("filter");
+  to.batch.begin(RTM_DELTFILTER, 0);
+  to.batch.header(header(filter, to.path));
+}
+
+void encodeList(const Map& arguments, Encoder& to) {
+  tcmsg message{};
+  message.tcm_ifindex = linkIndex(arguments, to.path);
+  message.tcm_parent = parent(arguments, to.path);
+  to.batch.begin(RTM_GETTFILTER, NLM_F_DUMP);
+  to.batch.header(message);
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<tcmsg>(message.payload);
+  const Span rest = message.attributes<tcmsg>();
+  const auto options = findAttribute(rest, TCA_OPTIONS);
+  // What has no options is the list that filters of one priority are in.
+  if (message.header.nlmsg_type != RTM_NEWTFILTER || !header || !options) {
+    return {};
+  }
+  const Value name = text(64)->decode(findAttribute(rest, TCA_KIND).value_or(Span()));
+  Map filter{{"index", header->tcm_ifindex},
+             {"parent", formatTrafficHandle(header->tcm_parent, parents)},
+             {"handle", formatTrafficHandle(header->tcm_handle)},
+             {"protocol", wordOf(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), protocols)},
+             {"priority", header->tcm_info >> 16},
+             {"kind", name}};
+  if (const TrafficKind* kind = findFilterKind(*name.as<std::string>())) {
+    Map data;
+    kind->decode(*options, data);
+    if (data.entries().empty()) {
+      // A table that filters are looked up in.
+      return {};
+    }
+    filter.set("data", std::move(data));
+  }
+  return filter;
+}
+
+}  // namespace
+
+OperationKinds filterOperations() {
+  static const std::array<OperationKind, 3> kinds{{
+      {"filter.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "filter", "mode"}},
+      {"filter.delete",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       {"netns", "filter"}},
+      {"filter.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeList,
+                        .decode = decode,
+                        .sending = NetlinkOperation::Sending::dump},
+       {"netns", "index", "parent"}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork

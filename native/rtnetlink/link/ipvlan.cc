@@ -1,0 +1,21 @@
+#include <linux/if_link.h>
+
+#include "rtnetlink/link/kinds.h"
+
+namespace vethwork {
+namespace {
+
+const Words modes{{"l2", IPVLAN_MODE_L2}, {"l3", IPVLAN_MODE_L3}, {"l3s", IPVLAN_MODE_L3S}};
+
+const Words isolations{{"bridge", 0}, {"private", IPVLAN_F_PRIVATE}, {"vepa", IPVLAN_F_VEPA}};
+
+const Schema options{{
+    {"mode", IFLA_IPVLAN_MODE, words16(modes)},
+    {"isolation", IFLA_IPVLAN_FLAGS, words16(isolations)},
+}};
+
+}  // namespace
+
+const LinkKind ipvlanKind{"ipvlan", options, true};
+
+}  // namespace vethwork

@@ -1,0 +1,28 @@
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+
+#include "rtnetlink/link/kinds.h"
+
+namespace vethwork {
+namespace {
+
+const Words modes{{"tun", IFF_TUN}, {"tap", IFF_TAP}};
+
+/// Only read: the kernel makes such devices for whoever opens /dev/net/tun, not for messages.
+const Schema options{{
+    {"mode", IFLA_TUN_TYPE, words8(modes), Presence::reported},
+    {"owner", IFLA_TUN_OWNER, u32(), Presence::reported},
+    {"group", IFLA_TUN_GROUP, u32(), Presence::reported},
+    {"packetInformation", IFLA_TUN_PI, boolean8(), Presence::reported},
+    {"vnetHeader", IFLA_TUN_VNET_HDR, boolean8(), Presence::reported},
+    {"persistent", IFLA_TUN_PERSIST, boolean8(), Presence::reported},
+    {"multiQueue", IFLA_TUN_MULTI_QUEUE, boolean8(), Presence::reported},
+    {"queues", IFLA_TUN_NUM_QUEUES, u32(), Presence::reported},
+    {"disabledQueues", IFLA_TUN_NUM_DISABLED_QUEUES, u32(), Presence::reported},
+}};
+
+}  // namespace
+
+const LinkKind tunKind{"tun", options};
+
+}  // namespace vethwork

@@ -1,0 +1,7 @@
+#include "rtnetlink/qdisc/kinds.h"
+
+namespace vethwork {
+
+const TrafficKind ingressQdisc{"ingress", nullptr, nullptr};
+
+}  // namespace vethwork

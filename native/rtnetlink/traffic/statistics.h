@@ -1,0 +1,11 @@
+#pragma once
+
+#include "netlink/reader.h"
+#include "value/value.h"
+
+namespace vethwork {
+
+/// What is counted (TCA_STATS2), as `statistics`.
+void decodeTrafficStatistics(Span statistics, Map& into);
+
+}  // namespace vethwork
