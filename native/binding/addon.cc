@@ -4,6 +4,7 @@
 #include <string>
 #include <system_error>
 
+#include "binding/fault.h"
 #include "binding/request.h"
 #include "binding/settler.h"
 #include "binding/watch.h"
@@ -104,6 +105,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("watchOpen", Napi::Function::New(env, watchOpen));
   exports.Set("watchNext", Napi::Function::New(env, watchNext));
   exports.Set("watchClose", Napi::Function::New(env, watchClose));
+  exportFault(env, exports);
   return exports;
 }
 

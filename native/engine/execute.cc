@@ -6,6 +6,8 @@
 #include <system_error>
 #include <vector>
 
+#include "netlink/faults.h"
+
 namespace vethwork {
 namespace {
 
@@ -216,6 +218,7 @@ void executeDirect(const Run& run, const Session& session, Worker& worker) {
       const Request& request = transaction.requests[index];
       Result& result = transaction.results[index];
       result = attempt([&] {
+        Faults::instance().directStep();
         Result done{.state = Result::State::done};
         done.value = directOperation(request)->run(request.arguments, worker);
         return done;

@@ -7,6 +7,7 @@
 
 #include "engine/worker.h"
 #include "netlink/exchange.h"
+#include "netlink/faulty_transport.h"
 #include "netlink/socket.h"
 #include "netns/reference.h"
 
@@ -33,8 +34,9 @@ class Session {
  private:
   struct Channel {
     Socket socket;
+    FaultyTransport transport;
     Exchange exchange;
-    explicit Channel(int protocol) : socket(protocol), exchange(socket) {}
+    explicit Channel(int protocol) : socket(protocol), transport(socket), exchange(transport) {}
   };
 
   NamespaceReference reference_;

@@ -6,7 +6,7 @@ import type { HostOptions } from '../model/types.js';
 import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
 
 /** What `vethwork init` remembers; every value is checked again by `openHost`. */
-export type HostFile = Omit<HostOptions, 'state' | 'repair'>;
+export type HostFile = Omit<HostOptions, 'state' | 'repair' | 'onProgress'>;
 
 const schema = z
   .strictObject({

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 
 /**
  * Makes a file's content so, at once for every reader, mode 0640 with the given group. Does nothing if it is so.
@@ -7,7 +8,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
  */
 export async function writeIfChanged(file: string, content: string, gid: number): Promise<boolean> {
   if ((await readIfThere(file)) === content) return false;
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
@@ -23,6 +24,24 @@ export async function writeIfChanged(file: string, content: string, gid: number)
     throw error;
   }
   return true;
+}
+
+/** Files that a process began to write and did not live to finish. */
+export async function abandonedFiles(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  const isAbandoned = (name: string) => {
+    const pid = /\.(\d+)\.[0-9a-f]{12}$/.exec(name)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  };
+  return names.filter(isAbandoned).map((name) => path.join(folder, name));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !isGone(error);
+  }
 }
 
 /** A file's text, or `undefined` if there is none. */

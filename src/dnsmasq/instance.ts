@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DnsmasqError } from './error.js';
 import { exclusively } from './exclusion.js';
-import { readIfThere, writeIfChanged } from './files.js';
+import { abandonedFiles, readIfThere, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
@@ -63,8 +63,10 @@ export class DnsmasqInstance {
     const file = configFile(this.paths, rendered.config);
     const fits = (found: Found) => found.inNamespace && (found.config === file || !restart);
     const running = findHinted(this.paths, wish.netns);
-    if (running !== undefined && fits(running) && this.#keepInStep(running)) return running;
+    const unchanged = !restart || (await this.#isTidy(file, rendered.config));
+    if (running !== undefined && fits(running) && unchanged && this.#keepInStep(running)) return running;
     return exclusively(this.paths.folder, async () => {
+      for (const left of await abandonedFiles(this.paths.folder)) await rm(left, { force: true });
       await writeIfChanged(file, rendered.config, gid);
       // The pid file may be lost, and another process may have started one meanwhile.
       const all = await findAllDnsmasqs(this.paths, wish.netns);
@@ -115,6 +117,25 @@ export class DnsmasqInstance {
 
   find(netns: string): Promise<Found | undefined> {
     return findDnsmasq(this.paths, netns);
+  }
+
+  /** Whether files and process are as wished. */
+  async isInStep(wish: DnsmasqConfig, running: Found): Promise<boolean> {
+    this.#account ??= await findAccount();
+    const rendered = renderConfig(wish, this.paths, this.#account);
+    const file = configFile(this.paths, rendered.config);
+    if (running.config !== file || !(await this.#isTidy(file, rendered.config))) return false;
+    const wanted = [
+      [this.paths.dhcpHosts, rendered.dhcpHosts],
+      [this.paths.names, rendered.names],
+    ] as const;
+    for (const [path, text] of wanted) if ((await readIfThere(path)) !== text) return false;
+    return true;
+  }
+
+  /** The configuration is as written, and nothing half-written lies beside it. */
+  async #isTidy(file: string, config: string): Promise<boolean> {
+    return (await readIfThere(file)) === config && (await abandonedFiles(this.paths.folder)).length === 0;
   }
 
   /** Whether another process has stopped it for good. */

@@ -109,6 +109,16 @@ export class DnsmasqSupervisor {
     return (await this.#network(network).instance.find(netns))?.pid;
   }
 
+  /** What `start` would have to do, in words; undefined if nothing. `files`: compare these, too. */
+  lacking(config: DnsmasqConfig, { files }: { files: boolean }): Promise<string | undefined> {
+    return this.#enqueue(this.#network(config.network), async ({ instance }) => {
+      const running = await instance.find(config.netns);
+      if (running === undefined) return 'start dnsmasq';
+      if (!files || (await instance.isInStep(config, running))) return undefined;
+      return 'write the configuration of dnsmasq';
+    });
+  }
+
   /** Removes the runtime folder of a state that has no networks any more. Does nothing while one has files in it. */
   async leave(): Promise<void> {
     const { root } = this.options;

@@ -9,13 +9,17 @@ import { type Transaction, transact } from '../store/transaction.js';
 const FIRST = 2 ** 30;
 const LAST = 2 ** 31 - 1;
 const KEY = 'ifindex';
+/** Where the counter started. */
+const START_KEY = 'ifindex-start';
 /** The counter starts somewhere in the first quarter, so that two stores on one machine hardly ever meet. */
 const START_BITS = 28;
 const BLOCK = 1024;
 
 /** Takes the next indexes from the store's counter, which goes round at the end of the range. */
 export async function takeIndexes(transaction: Transaction, count: number): Promise<number[]> {
-  const next = (await transaction.get<number>(KEY)) ?? FIRST + randomInt(2 ** START_BITS);
+  const known = await transaction.get<number>(KEY);
+  const next = known ?? FIRST + randomInt(2 ** START_BITS);
+  if (known === undefined) transaction.put(START_KEY, next);
   const range = LAST - FIRST + 1;
   transaction.put(KEY, FIRST + ((next - FIRST + count) % range));
   return Array.from({ length: count }, (_, offset) => FIRST + ((next - FIRST + offset) % range));
@@ -39,6 +43,16 @@ export class IndexAllocator {
     const taken = this.#last.then(() => this.#take(count));
     this.#last = taken.catch(() => undefined);
     return taken;
+  }
+
+  /** Tells whether an index was handed out by this store, ever. */
+  handedOut(): Promise<(index: number) => boolean> {
+    return transact(this.#store, async (transaction) => {
+      const [start, next] = [await transaction.get<number>(START_KEY), await transaction.get<number>(KEY)];
+      // Of a store that does not know where it started, nothing is certain.
+      if (start === undefined || next === undefined) return () => false;
+      return (index) => (start <= next ? index >= start && index < next : index >= start || index < next);
+    });
   }
 
   async #take(count: number): Promise<number[]> {

@@ -1,4 +1,5 @@
 export type { Address } from './address.js';
+export type { KernelTrace, ProcessTrace } from './channels.js';
 export type * from './connection.js';
 export { describeOperation } from './describe.js';
 export type * from './event.js';

@@ -3,6 +3,8 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import pLimit from 'p-limit';
 import { ConflictError, KernelError, ValidationError } from '../errors.js';
+import { traced } from '../trace.js';
+import { kernelChannel, processChannel } from './channels.js';
 import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
 import { Observer } from './ensure/observer.js';
@@ -86,7 +88,8 @@ class NetlinkKernel implements Kernel {
   }
 
   transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
-    return this.#track(() => this.#transact(operations, options));
+    const trace = { action: 'transaction', operations } as const;
+    return this.#track(() => traced(kernelChannel, trace, () => this.#transact(operations, options)));
   }
 
   async #transact(operations: readonly Operation[], options: TransactionOptions): Promise<void> {
@@ -126,7 +129,8 @@ class NetlinkKernel implements Kernel {
   }
 
   teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
-    return this.#track(() => this.#takeDown(operations, options));
+    const trace = { action: 'teardown', operations } as const;
+    return this.#track(() => traced(kernelChannel, trace, () => this.#takeDown(operations, options)));
   }
 
   async #takeDown(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
@@ -161,7 +165,8 @@ class NetlinkKernel implements Kernel {
     options: { netns?: NamespaceRef; timeout?: number },
   ): Promise<RunResult> {
     const request = { ...options, op: 'process.run', file, arguments: args };
-    return (await this.#one(request, () => `run ${file}`)) as RunResult;
+    const trace = { file, arguments: args, netns: options.netns };
+    return traced(processChannel, trace, async () => (await this.#one(request, () => `run ${file}`)) as RunResult);
   }
 
   async sendDatagram(datagram: Datagram): Promise<void> {

@@ -7,13 +7,19 @@ export type Claim = {
   started: string;
 };
 
-/** Field 22 of /proc/<pid>/stat; the second field, in parentheses, may hold anything. */
+/** Fields of /proc/<pid>/stat, counted behind the second, which is in parentheses and may hold anything. */
+const STATE = 3 - 3;
+const THREADS = 20 - 3;
 const START_TIME = 22 - 3;
 
+/** Undefined if there is no such process, or if it has ended and waits for its parent to notice. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_TIME];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // While other threads of it are still in the kernel, what they do there is not over.
+    if (/[ZX]/.test(fields[STATE] ?? '') && Number(fields[THREADS]) <= 1) return undefined;
+    const start = fields[START_TIME];
     return `${start}@${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`;
   } catch {
     return undefined;

@@ -51,9 +51,13 @@ export class Dhcp {
     if (isServed(network)) await this.#supervisor.stop(server(network));
   }
 
-  /** True unless a dnsmasq that should run does not. */
-  async isRunning(network: NetworkRecord): Promise<boolean> {
-    return !isServed(network) || (await this.#supervisor.pid(server(network))) !== undefined;
+  /**
+   * What is wrong with a network's dnsmasq, in words; undefined if nothing is.
+   * @param options.files compare its files too: not while reservations are being changed
+   */
+  async lacking(network: NetworkRecord, options: { files: boolean }): Promise<string | undefined> {
+    if (!isServed(network)) return undefined;
+    return this.#supervisor.lacking(await this.#config(network), options);
   }
 
   /** Removes what only a host with networks needs. */

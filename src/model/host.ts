@@ -10,7 +10,17 @@ import { parseReconcileOptions } from './options.js';
 import { adoptAll, reconcile } from './reconcile.js';
 import { interfaceInfo, keys, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
-import type { CreateNetworkOptions, Host, HostInfo, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
+import { foreigners } from './strays.js';
+import type {
+  CreateNetworkOptions,
+  Host,
+  HostInfo,
+  Interface,
+  InterfaceInfo,
+  Network,
+  NetworkInfo,
+  ReconcileOptions,
+} from './types.js';
 
 /** @see Host */
 export class HostHandle implements Host {
@@ -58,7 +68,7 @@ export class HostHandle implements Host {
     return (await readInterfaces(this.#context)).map(interfaceInfo);
   }
 
-  async reconcile(options?: { dryRun?: boolean }): Promise<string[]> {
+  async reconcile(options?: ReconcileOptions): Promise<string[]> {
     return reconcile(this.#context, parseReconcileOptions(options));
   }
 
@@ -98,7 +108,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     store.list(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
-    lookForTrouble(kernel, settings.netns),
+    Promise.all([lookForTrouble(kernel, settings.netns), foreigners(context)]).then((each) => each.flat()),
   ]);
   return {
     egressBridge: host.egressBridge.name,

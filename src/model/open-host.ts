@@ -85,7 +85,7 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     if (isNew) await transact(store, async (transaction) => transaction.delete(keys.host));
     throw error;
   }
-  if (settings.repair) await reconcile(context, { dryRun: false });
+  if (settings.repair) await reconcile(context, { dryRun: false, onProgress: settings.onProgress });
   return HostHandle.of(context);
 }
 

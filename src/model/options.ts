@@ -4,9 +4,12 @@ import { ValidationError } from '../errors.js';
 import { isAddress } from '../ipam/address.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as valid from '../validate.js';
-import type { AttachOptions, CreateNetworkOptions, HostOptions } from './types.js';
+import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
+const progress = z.custom<(progress: ReconcileProgress) => void>((value) => typeof value === 'function', {
+  error: 'a function',
+});
 const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
 const DAY = 24 * 60 * 60;
 
@@ -24,6 +27,7 @@ const hostSchema = z.strictObject({
   domain: valid.domain.default('vethwork.internal'),
   tenant: valid.displayName.default('system'),
   repair: flag.default(true),
+  onProgress: progress.optional(),
 });
 
 /** Options of `openHost`, checked and complete. */
@@ -153,7 +157,11 @@ export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, 
 /** @throws ValidationError */
 export const parseAddressArgument = (address: unknown): string => valid.parse(valid.ipv4, address, 'address');
 
-const reconcileSchema = z.strictObject({ dryRun: flag.default(false) });
+const reconcileSchema = z.strictObject({
+  dryRun: flag.default(false),
+  onProgress: progress.optional(),
+  signal: valid.abortSignal.optional(),
+});
 
 /** @throws ValidationError */
 export const parseReconcileOptions = (options: unknown) => valid.parse(reconcileSchema, options ?? {});

@@ -35,6 +35,8 @@ export interface HostOptions {
    * is known already is opened without a change: for looking, or for a short visit.
    */
   repair?: boolean;
+  /** Called for each network that the repair at the opening has seen to: after a reboot there may be many. */
+  onProgress?: (progress: ReconcileProgress) => void;
 }
 
 export interface CreateNetworkOptions {
@@ -142,6 +144,24 @@ export interface HostInfo {
   warnings?: string[];
 }
 
+export interface ReconcileOptions {
+  /** Only say what would be repaired. Default false. */
+  dryRun?: boolean;
+  /** Called for each network when it has been seen to; several are at the same time. */
+  onProgress?: (progress: ReconcileProgress) => void;
+  /** No further network is begun once it is aborted. */
+  signal?: AbortSignal;
+}
+
+export interface ReconcileProgress {
+  /** UUID of the network. */
+  network: string;
+  done: number;
+  total: number;
+  /** What was wrong with it, in words. */
+  repairs: string[];
+}
+
 /** A handle: getting one does no I/O beyond checking that the object exists. */
 export interface Interface {
   readonly uuid: string;
@@ -184,7 +204,7 @@ export interface Host {
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
-  reconcile(options?: { dryRun?: boolean }): Promise<string[]>;
+  reconcile(options?: ReconcileOptions): Promise<string[]>;
   /** Resolves when every link put out of service is really gone. */
   drained(): Promise<void>;
   /** Removes what `openHost` made (egress bridge, rules); refused while networks exist. */

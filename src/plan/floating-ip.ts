@@ -10,7 +10,7 @@ import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
 
 /** Before the main table's 32766; the rules differ in their marks. */
-const RULE_PRIORITY = 1000;
+export const REPLY_RULE_PRIORITY = 1000;
 
 /**
  * A floating IP: traffic to it comes in through a pair of its own and is sent on to the instance; replies, told by the
@@ -59,7 +59,7 @@ export function planFloatingIpRemoval(
 }
 
 function replyRule(number: number): Rule {
-  return { family: 'inet', priority: RULE_PRIORITY, mark: number, table: number, action: 'lookup' };
+  return { family: 'inet', priority: REPLY_RULE_PRIORITY, mark: number, table: number, action: 'lookup' };
 }
 
 /** Connections of the address, of every protocol and in both directions, would go on as they were begun. */

@@ -55,3 +55,12 @@ export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
 
 /** The alias of the host's own link. */
 export const HOST_ALIAS = 'vethwork';
+
+/** True for the alias of a link of any network. */
+export const isOurAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
+
+const SHAPES =
+  /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|vnet-[0-9a-f]{8})$/;
+
+/** True for a name as links of networks have it, whoever gave it. */
+export const looksLikeOurs = (name: string) => SHAPES.test(name);

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
+import { traced } from '../trace.js';
+import { storeChannel } from './channels.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
 /**
@@ -44,7 +46,8 @@ export async function transact<Result>(
       if (await store.commit({ ...recorder.commit(), puts: [], deletes: [] })) throw error;
       continue;
     }
-    if (await store.commit(recorder.commit())) return result;
+    const commit = recorder.commit();
+    if (await traced(storeChannel, { commit }, () => store.commit(commit))) return result;
   }
   throw new ConflictError(`the store kept changing: no commit in ${MAX_ATTEMPTS} attempts`);
 }

@@ -1,5 +1,6 @@
 import { KernelError } from '../../errors.js';
 import type { Kernel } from '../kernel.js';
+import type { Link } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Queries } from '../query.js';
@@ -44,6 +45,12 @@ export class Observer {
       actual.set(netns, await this.#lookInto(netns, operations));
     }
     return actual;
+  }
+
+  /** The links of a namespace; none if it does not exist. */
+  async links(netns: NamespaceRef | undefined): Promise<readonly Link[]> {
+    if (!(await this.#exists(netns))) return [];
+    return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
   }
 
   async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {

@@ -1,0 +1,41 @@
+// npm run campaign:<name> [-- --seed N --budget SECONDS]: one of the campaigns of test/campaign. Needs what `npm run setup`
+// makes, and root.
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { exitCodeOf, root, runMain } from './lib/process.mjs';
+
+/**
+ * Bundles the campaigns: they start hundreds of processes, and half of what a start costs is finding modules.
+ * @param {string} folder
+ */
+async function bundle(folder) {
+  const programs = await readdir(join(root, 'test/campaign'));
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(programs.map((file) => [basename(file, '.ts'), join('test/campaign', file)])),
+    platform: 'node',
+    external: ['lmdb', 'node-gyp-build'],
+    logLevel: 'silent',
+  });
+  // Two levels down, where the addon is looked for as from `dist` and `src`.
+  const names = { entryFileNames: 'out/campaign/[name].js', chunkFileNames: 'out/shared/[name].js' };
+  await build.write({ dir: folder, format: 'esm', sourcemap: true, ...names });
+  await build.close();
+}
+
+await runMain(async () => {
+  const [name = '', ...args] = process.argv.slice(2);
+  const cache = join(root, 'node_modules', '.cache');
+  await mkdir(cache, { recursive: true });
+  const folder = await mkdtemp(join(cache, 'vethwork-campaign-'));
+  // The campaign's own clean-up comes first.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  try {
+    await symlink(join(root, 'build'), join(folder, 'build'));
+    await bundle(folder);
+    return await exitCodeOf(process.execPath, [join(folder, `out/campaign/${name}.js`), ...args]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,47 @@
+import type { Observer } from '../kernel/ensure/observer.js';
+import { outstanding } from '../kernel/ensure/outstanding.js';
+import { surplus } from '../plan/surplus.js';
+import type { Context } from './context.js';
+import { describeOperations, type Repair } from './repair.js';
+import { isChanging } from './unfinished.js';
+import { networkTitle, type Scope, wishesOf } from './wishes.js';
+
+/** What lacks of a network that should be complete, and what it has beyond that. */
+export async function driftOf(
+  { kernel, host, facts, dhcp }: Context,
+  scope: Scope,
+  observer: Observer,
+): Promise<Repair[]> {
+  const { network } = scope;
+  if (network.state !== 'created') return [];
+  const repairs: Repair[] = [];
+  const wishes = wishesOf(host, facts.underlay, scope);
+  for (const { what, plan } of wishes) {
+    const operations = outstanding(plan, await observer.look(plan));
+    if (operations.length === 0) continue;
+    repairs.push({
+      text: `${what}: ${describeOperations(operations, plan)}`,
+      carryOut: () => kernel.transaction(operations, { rollback: false }),
+    });
+  }
+  // What somebody is about to make, or to take away, is not in the plans.
+  if (!isChanging(scope)) {
+    const plan = wishes.flatMap((wish) => wish.plan);
+    const operations = surplus(plan, network.uuid, host.netns, await observer.look(plan));
+    if (operations.length > 0) {
+      repairs.push({
+        text: `${networkTitle(network)}: ${describeOperations(operations, plan)}`,
+        carryOut: () => kernel.teardown(operations).then(throwFirst),
+      });
+    }
+  }
+  const lacking = await dhcp.lacking(network, { files: !isChanging(scope) });
+  if (lacking !== undefined) {
+    repairs.push({ text: `${networkTitle(network)}: ${lacking}`, carryOut: () => dhcp.start(network) });
+  }
+  return repairs;
+}
+
+function throwFirst([error]: readonly Error[]): void {
+  if (error !== undefined) throw error;
+}

@@ -1,0 +1,37 @@
+import { describeOperation } from '../kernel/describe.js';
+import type { Operation } from '../kernel/operation.js';
+
+/** What is to be done, in words, and doing it. */
+export interface Repair {
+  text: string;
+  carryOut: () => Promise<unknown>;
+}
+
+/** Does repairs one after the other, or not with `dryRun`; what they were, in words. What failed says so. */
+export async function carryOut(repairs: readonly Repair[], dryRun: boolean): Promise<string[]> {
+  const told: string[] = [];
+  for (const repair of repairs) told.push(dryRun ? repair.text : await outcome(repair));
+  return told;
+}
+
+async function outcome({ text, carryOut }: Repair): Promise<string> {
+  try {
+    await carryOut();
+    return text;
+  } catch (error) {
+    return `${text}: failed: ${(error as Error).message}`;
+  }
+}
+
+/** Operations in words, with the names that the plan gives to links instead of their indexes. */
+export function describeOperations(operations: readonly Operation[], plan: readonly Operation[]): string {
+  const names = new Map(plan.flatMap(linksOf).map(({ index, name }) => [String(index), name ?? '']));
+  const text = operations.map(describeOperation).join(', ');
+  return text.replace(/\blink (\d+)/g, (link, index) => names.get(index) ?? link);
+}
+
+function linksOf(operation: Operation): { index?: number; name?: string }[] {
+  if (operation.op === 'tap.add') return [operation.tap];
+  if (operation.op !== 'link.add') return [];
+  return operation.link.kind === 'veth' ? [operation.link, operation.link.data.peer] : [operation.link];
+}

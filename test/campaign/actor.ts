@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process';
+import { KernelError } from '../../src/errors.js';
+import type { Host } from '../../src/index.js';
+import type { Random } from './random.js';
+
+/** Whoever changes networks at random, as a thoughtless orchestrator would. */
+export interface ActorOptions {
+  random: Random;
+  /** Namespaces of containers. */
+  guests: readonly string[];
+  /** Links of the host to attach. */
+  devices: readonly string[];
+  /** UUIDs of networks begin with this. */
+  prefix: string;
+  maxNetworks: number;
+  /** Told of errors that no caller should meet. */
+  onSurprise: (text: string) => void;
+}
+
+type Act = (host: Host, options: ActorOptions) => Promise<void>;
+
+const hex = (random: Random, digits: number) =>
+  Array.from({ length: digits }, () => random.integer(0, 15).toString(16)).join('');
+
+const createNetwork: Act = async (host, { random, prefix, maxNetworks }) => {
+  if ((await host.listNetworks()).length >= maxNetworks) return;
+  await host.createNetwork({
+    name: `net${random.integer(0, 999)}`,
+    uuid: `${prefix}-${hex(random, 4)}-4${hex(random, 3)}-8${hex(random, 3)}-${hex(random, 12)}`,
+    netblock: `10.${random.integer(0, 255)}.${random.integer(0, 255)}.0/24`,
+    provideDhcp: random.chance(0.4),
+    provideDns: random.chance(0.2),
+    provideNat: random.chance(0.85),
+  });
+};
+
+async function someNetwork(host: Host, random: Random) {
+  const info = random.pick(await host.listNetworks());
+  return info && host.getNetwork(info.uuid);
+}
+
+async function someInterface(host: Host, random: Random) {
+  const info = random.pick(await host.listInterfaces());
+  return info && host.getInterface(info.uuid);
+}
+
+/** A real client, which nobody waits for. */
+function askForLease(netns: string, device: string): void {
+  const udhcpc = ['busybox', 'udhcpc', '-i', device, '-f', '-n', '-q', '-t', '2', '-T', '1', '-s', '/bin/true'];
+  spawn('ip', ['netns', 'exec', netns, 'ip', 'link', 'set', device, 'up'], { stdio: 'ignore' }).once('exit', () =>
+    spawn('ip', ['netns', 'exec', netns, ...udhcpc], { stdio: 'ignore' }).unref(),
+  );
+}
+
+const attach: Act = async (host, { random, guests, devices }) => {
+  const network = await someNetwork(host, random);
+  const way = random.integer(0, 9);
+  if (way < 5) await network?.attach({ tap: `t${hex(random, 6)}` });
+  else if (way < 9) {
+    const netns = random.pick(guests) as string;
+    const name = `e${hex(random, 6)}`;
+    const nic = await network?.attach({ netns, name, configure: random.chance(0.5), order: random.integer(0, 1023) });
+    if (nic !== undefined && network?.info.provideDhcp === true && random.chance(0.3)) askForLease(netns, name);
+  } else await network?.attach({ device: random.pick(devices) as string });
+};
+
+const acts: readonly (readonly [weight: number, act: Act])[] = [
+  [12, createNetwork],
+  [30, attach],
+  [16, async (host, { random }) => void (await (await someInterface(host, random))?.float())],
+  [8, async (host, { random }) => (await someInterface(host, random))?.defloat()],
+  [10, async (host, { random }) => void (await (await someNetwork(host, random))?.routeAddress())],
+  [
+    6,
+    async (host, { random }) => {
+      const network = await someNetwork(host, random);
+      const address = random.pick(network?.info.routedAddresses ?? []);
+      if (address !== undefined) await network?.unroute(address);
+    },
+  ],
+  [14, async (host, { random }) => (await someInterface(host, random))?.detach()],
+  [8, async (host, { random }) => (await someNetwork(host, random))?.delete()],
+];
+
+/** Each act as often as its weight says. */
+const deck = acts.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
+
+/** Errors that belong to the life of one who is not alone: what one wants to change may be gone, or taken. */
+const ORDINARY = new Set(['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'CAPACITY']);
+
+/** Acts at random, several at a time, until told to stop; resolves when all that was begun has ended. */
+export async function actAtRandom(host: Host, options: ActorOptions, isOver: () => boolean): Promise<number> {
+  const { random, onSurprise } = options;
+  let count = 0;
+  const actOnAndOn = async () => {
+    while (!isOver()) {
+      try {
+        await random.pick(deck)?.(host, options);
+        count++;
+      } catch (error) {
+        if (!isOrdinary(error)) onSurprise(describe(error));
+      }
+      await new Promise(setImmediate);
+    }
+  };
+  await Promise.all(Array.from({ length: random.integer(1, 6) }, actOnAndOn));
+  return count;
+}
+
+function isOrdinary(error: unknown): boolean {
+  return ORDINARY.has((error as { code?: string }).code ?? '');
+}
+
+function describe(error: unknown): string {
+  if (error instanceof AggregateError) return `${error.message} [${error.errors.map(describe).join(' | ')}]`;
+  if (error instanceof KernelError) return error.message;
+  return (error as Error).stack ?? String(error);
+}

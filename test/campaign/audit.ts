@@ -1,0 +1,299 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { NamespaceRef } from '../../src/kernel/namespace.js';
+import type { Operation } from '../../src/kernel/operation.js';
+import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
+import { type Scope, wishesOf } from '../../src/model/wishes.js';
+import type { DesiredHost } from '../../src/plan/desired.js';
+import { planHost } from '../../src/plan/host.js';
+import { GRAVEYARD } from '../../src/plan/retire.js';
+import type { Json, Store } from '../../src/store/store.js';
+import { attempt, json } from '../support/namespaces.js';
+
+/*
+ * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
+ * reconciliation it looks for what is too much as well, and has nothing to do with how the library looks at the kernel.
+ */
+
+export interface Stage {
+  store: Store;
+  state: string;
+  /** The namespace that stands for the host. */
+  node: string;
+  /** Namespaces of containers. */
+  guests: readonly string[];
+  /** Links that were on the host before. */
+  links: readonly string[];
+  /** Namespaces of networks begin with this. */
+  prefix: string;
+}
+
+type Facts = Map<string, Set<string>>;
+
+/** What is not as it should be, in words. Nothing is to be under way. */
+export async function audit(stage: Stage): Promise<string[]> {
+  const entries = await stage.store.list('');
+  const scopes = scopesOf(entries);
+  const [wanted, there] = [expected(stage, entries, scopes), await actual(stage, scopes)];
+  return [...auditStore(entries, scopes), ...differences(wanted, there), ...(await auditDnsmasq(stage, scopes))];
+}
+
+type Entries = { key: string; value: Json }[];
+
+function valuesOf<Value>(entries: Entries, prefix: string): Value[] {
+  return entries.filter(({ key }) => key.startsWith(prefix)).map(({ value }) => value as Value);
+}
+
+function scopesOf(entries: Entries): Scope[] {
+  const members = valuesOf<InterfaceRecord>(entries, keys.interfaces);
+  return valuesOf<NetworkRecord>(entries, keys.networks).map((network) => ({
+    network,
+    members: members.filter((member) => member.network === network.uuid),
+  }));
+}
+
+/** No reservation without its owner, no owner without its reservation, no change that nobody is at work on. */
+function auditStore(entries: Entries, scopes: Scope[]): string[] {
+  const found: string[] = [];
+  const wanted = new Map<string, string | undefined>();
+  for (const { network, members } of scopes) {
+    const { uuid } = network;
+    if (network.state !== 'created' || network.claim) found.push(`network ${uuid} is ${network.state}`);
+    wanted.set(keys.network(uuid), undefined).set(`vni/${network.vni}`, uuid);
+    if (network.egress) wanted.set(`${keys.floating}/${network.egress.address}`, uuid);
+    for (const [address, { state, claim }] of Object.entries(network.routed)) {
+      if (state !== 'created' || claim) found.push(`routed address ${address} is ${state}`);
+      wanted.set(`${keys.floating}/${address}`, uuid);
+    }
+    for (const member of members) {
+      if (member.state !== 'created' || member.claim) found.push(`interface ${member.uuid} is ${member.state}`);
+      wanted.set(keys.interface(member.uuid), undefined).set(keys.member(uuid, member.uuid), undefined);
+      wanted.set(`${keys.addresses(uuid)}/${member.address}`, member.uuid);
+      wanted.set(keys.mac(uuid, member.mac), member.uuid);
+      const { floating } = member;
+      if (floating && (floating.state !== 'created' || floating.claim)) {
+        found.push(`floating address ${floating.address} is ${floating.state}`);
+      }
+      if (floating) wanted.set(`${keys.floating}/${floating.address}`, member.uuid);
+    }
+  }
+  for (const { key, value } of entries) {
+    const { use, owner, network } = value as { use?: string; owner?: string; network?: string };
+    if (/^(host|ifindex|event)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
+    if (!wanted.has(key)) found.push(`the store holds ${key}, which nobody owns`);
+    const named = typeof value === 'string' ? value : (owner ?? network);
+    const owned = wanted.get(key);
+    if (owned !== undefined && named !== owned) found.push(`the store gives ${key} to ${named} instead of ${owned}`);
+    wanted.delete(key);
+  }
+  for (const key of wanted.keys()) found.push(`the store lacks ${key}`);
+  const devices = entries.filter(({ key }) => key.startsWith('device/'));
+  const interfaces = new Set(scopes.flatMap(({ members }) => members.map(({ uuid }) => uuid)));
+  for (const { key, value } of devices) if (!interfaces.has(value as string)) found.push(`${key} has no interface`);
+  if (devices.length !== interfaces.size) found.push(`${devices.length} devices of ${interfaces.size} interfaces`);
+  return found;
+}
+
+const label = (stage: Stage, netns: NamespaceRef | undefined) => (netns === stage.node ? 'host' : String(netns));
+
+class Collection {
+  readonly facts: Facts = new Map();
+
+  add(kind: string, fact: string): void {
+    const known = this.facts.get(kind) ?? new Set<string>();
+    this.facts.set(kind, known.add(fact));
+  }
+}
+
+/** What the planners say. */
+function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
+  const collection = new Collection();
+  const record = entries.find(({ key }) => key === keys.host)?.value as HostRecord | undefined;
+  if (record === undefined) return collection.facts;
+  const host: DesiredHost = { ...record, netns: stage.node, egressMtu: 1500 };
+  const plan: Operation[] = [
+    ...planHost(host),
+    ...scopes.flatMap((scope) => wishesOf(host, { index: 0 }, scope)).flatMap((wish) => wish.plan),
+  ];
+  const names = new Map<number, string>();
+  const nameOf = (index: number | undefined) => names.get(index as number) ?? 'none';
+  for (const operation of plan) {
+    if (operation.op === 'tap.add') names.set(operation.tap.index as number, operation.tap.name);
+    if (operation.op !== 'link.add') continue;
+    names.set(operation.link.index as number, operation.link.name);
+    if (operation.link.kind !== 'veth') continue;
+    const { peer } = operation.link.data;
+    names.set(peer.index as number, peer.name as string);
+    if (isWatched(stage, peer.netns)) collection.add('link', `${label(stage, peer.netns)} ${peer.name} in none`);
+  }
+  const masters = new Map<number, number>();
+  for (const operation of plan) {
+    if (operation.op === 'link.add') masters.set(operation.link.index as number, operation.link.master ?? 0);
+    const set = operation.op === 'link.set' && 'index' in operation.link ? operation : undefined;
+    if (set?.changes.master !== undefined) masters.set((set.link as { index: number }).index, set.changes.master);
+  }
+  for (const [index, master] of masters) {
+    if (names.has(index)) collection.add('link', `host ${nameOf(index)} in ${nameOf(master)}`);
+  }
+  for (const { network, members } of scopes) {
+    collection.add('namespace', network.uuid);
+    for (const { attachment } of members) {
+      if (attachment.kind !== 'device') continue;
+      collection.add('link', `host ${attachment.name} in ${nameOf(network.bridge.index)}`);
+    }
+  }
+  for (const operation of plan) {
+    const where = 'netns' in operation ? label(stage, operation.netns) : '';
+    if (!('netns' in operation) || !isWatched(stage, operation.netns)) continue;
+    if (operation.op === 'address.add') {
+      collection.add('address', `${where} ${operation.address.address} of ${nameOf(operation.address.index)}`);
+    } else if (operation.op === 'route.add') {
+      const { destination, index, table = 254 } = operation.route;
+      collection.add('route', `${where} ${destination.replace('/32', '')} by ${nameOf(index)} in ${table}`);
+    } else if (operation.op === 'rule.add') {
+      collection.add('rule', `${where} mark ${operation.rule.mark} to ${operation.rule.table}`);
+    } else if (operation.op === 'neighbour.add') {
+      collection.add('proxy', `${where} ${operation.neighbour.destination}`);
+    } else if (operation.op === 'nftables.batch') {
+      for (const command of operation.commands) {
+        if (command.command !== 'element.add') continue;
+        for (const element of command.elements) {
+          const data = element.data === undefined ? '' : ` to ${element.data}`;
+          collection.add(
+            'element',
+            `${where} ${command.table} ${command.set} ${[element.key].flat().join(' . ')}${data}`,
+          );
+        }
+      }
+    }
+  }
+  return collection.facts;
+}
+
+/** Of containers that are gone nothing is expected. */
+function isWatched(stage: Stage, netns: NamespaceRef | undefined): boolean {
+  const name = String(netns);
+  return name === stage.node || stage.guests.includes(name) || name.startsWith(stage.prefix);
+}
+
+/** What `ip` and `nft` say. */
+async function actual(stage: Stage, scopes: Scope[]): Promise<Facts> {
+  const collection = new Collection();
+  const named = (await readdir('/run/netns')).filter((name) => name.startsWith(stage.prefix));
+  for (const name of named) collection.add('namespace', name);
+  const networks = new Set(scopes.map(({ network }) => network.uuid).filter((uuid) => named.includes(uuid)));
+  await Promise.all([
+    lookInto(stage, collection, stage.node),
+    ...stage.guests.map((guest) => lookInto(stage, collection, guest)),
+    ...[...networks].map((network) => lookInto(stage, collection, network)),
+  ]);
+  return collection.facts;
+}
+
+interface IpAddress {
+  ifname: string;
+  master?: string;
+  group?: string;
+  addr_info: { family: string; local: string; prefixlen: number }[];
+}
+
+interface IpRoute {
+  dst: string;
+  dev?: string;
+  table?: string;
+  protocol?: string;
+}
+
+async function lookInto(stage: Stage, collection: Collection, netns: string): Promise<void> {
+  const isHost = netns === stage.node;
+  const isGuest = stage.guests.includes(netns);
+  const where = label(stage, netns);
+  const ip = <Value>(...args: string[]) => json<Value[]>('ip', '-j', '-n', netns, ...args);
+  const own = (device: string | undefined) => device !== 'lo' && !(isHost && stage.links.includes(device ?? ''));
+  const [links, routes, rules, proxies, nft] = await Promise.all([
+    ip<IpAddress>('address'),
+    ip<IpRoute>('-4', 'route', 'show', 'table', 'all'),
+    isHost || isGuest ? [] : ip<{ priority: number; fwmark?: string; table: string }>('rule'),
+    isHost ? ip<{ dst: string }>('neigh', 'show', 'proxy') : [],
+    isGuest
+      ? { nftables: [] }
+      : json<{ nftables: NftItem[] }>('ip', 'netns', 'exec', netns, 'nft', '-j', 'list', 'ruleset'),
+  ]);
+  for (const { ifname, master, group, addr_info } of links) {
+    if (group === String(GRAVEYARD)) collection.add('link', `${where} ${ifname} out of service`);
+    if (own(ifname) || master?.includes('vxlan')) collection.add('link', `${where} ${ifname} in ${master ?? 'none'}`);
+    for (const { family, local, prefixlen } of addr_info) {
+      if (family === 'inet' && own(ifname)) collection.add('address', `${where} ${local}/${prefixlen} of ${ifname}`);
+    }
+  }
+  for (const { dst, dev, table = '254', protocol } of routes) {
+    if (own(dev) && protocol !== 'kernel') collection.add('route', `${where} ${dst} by ${dev} in ${table}`);
+  }
+  for (const { priority, fwmark, table } of rules) {
+    if (priority === 1000) collection.add('rule', `${where} mark ${Number(fwmark)} to ${table}`);
+  }
+  for (const { dst } of proxies) collection.add('proxy', `${where} ${dst}`);
+  for (const fact of nft.nftables.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
+}
+
+type NftItem = Record<string, { table: string; name: string; elem?: NftElement[] }>;
+type NftElement = NftKey | [NftKey, string] | { elem: { val: NftKey } };
+type NftKey = string | { concat: string[] };
+
+function elementsOf(item: NftItem): string[] {
+  const set = item.set ?? item.map;
+  return (set?.elem ?? []).map((element) => {
+    const [key, data] = Array.isArray(element) ? element : [element];
+    const plain = typeof key === 'object' && 'elem' in key ? key.elem.val : key;
+    const text = typeof plain === 'string' ? plain : plain.concat.join(' . ');
+    return `${set?.table} ${set?.name} ${text}${data === undefined ? '' : ` to ${data}`}`;
+  });
+}
+
+function differences(wanted: Facts, there: Facts): string[] {
+  const kinds = new Set([...wanted.keys(), ...there.keys()]);
+  return [...kinds].flatMap((kind) => {
+    const [left, right] = [wanted.get(kind) ?? new Set(), there.get(kind) ?? new Set()];
+    return [
+      ...[...left].filter((fact) => !right.has(fact)).map((fact) => `lacking ${kind}: ${fact}`),
+      ...[...right].filter((fact) => !left.has(fact)).map((fact) => `orphan ${kind}: ${fact}`),
+    ];
+  });
+}
+
+const FILE = /^(dhcp-hosts|names|leases|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
+
+/** One dnsmasq for each network that is served, its files, no lease without reservation; nothing else. */
+async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]> {
+  const found: string[] = [];
+  const root = await runtimeRoot(state);
+  const served = scopes.filter(({ network }) => network.provideDhcp || network.provideDns);
+  const { stdout } = await attempt('pgrep', '-af', `^[^ ]*dnsmasq --conf-file=${root}/`);
+  const processes = stdout.split('\n').filter((line) => line !== '');
+  for (const { network } of served) {
+    const own = processes.filter((line) => line.includes(network.uuid));
+    if (own.length !== 1) found.push(`${own.length} dnsmasqs serve network ${network.uuid}`);
+  }
+  const strays = processes.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
+  found.push(...strays.map((line) => `orphan process: ${line}`));
+  const folders = await readdir(root).catch(() => []);
+  for (const folder of folders) {
+    const scope = served.find(({ network }) => network.uuid === folder);
+    if (scope === undefined) {
+      found.push(`orphan folder: ${join(root, folder)}`);
+      continue;
+    }
+    const files = await readdir(join(root, folder));
+    found.push(...files.filter((file) => !FILE.test(file)).map((file) => `orphan file: ${join(root, folder, file)}`));
+    if (files.filter((file) => file.endsWith('.conf')).length !== 1) found.push(`configurations: ${files.join(' ')}`);
+    const leases = await readFile(join(root, folder, 'leases'), 'utf8').catch(() => '');
+    for (const line of leases.split('\n').filter((text) => /^\d+ /.test(text))) {
+      const [, mac, address] = line.split(' ');
+      if (!scope.members.some((member) => member.mac === mac && member.address === address)) {
+        found.push(`orphan lease: ${line}`);
+      }
+    }
+  }
+  return found;
+}

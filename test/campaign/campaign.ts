@@ -1,0 +1,59 @@
+import { parseArgs } from 'node:util';
+import { privileged } from '../support/namespaces.js';
+import { Random } from './random.js';
+
+/** What a campaign is given, and tells. */
+export interface Campaign {
+  readonly seed: number;
+  readonly random: Random;
+  /** True when the time is up: the campaign comes to its end. */
+  expired(): boolean;
+  /** Something that must not be. The campaign goes on, and fails in the end. */
+  finding(text: string): void;
+  readonly findings: readonly string[];
+}
+
+/** What was tried, for the summary: `kills` -> 512. */
+export type Summary = Record<string, number | string>;
+
+/**
+ * Runs a campaign as a program of its own: `--seed N` repeats one, `--budget SECONDS` bounds it. Ends with a line that
+ * says what was tried and what was found, and with exit code 1 if anything was.
+ */
+export async function runCampaign(name: string, budget: number, body: (campaign: Campaign) => Promise<Summary>) {
+  const { values } = parseArgs({ options: { seed: { type: 'string' }, budget: { type: 'string' } } });
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+  const seconds = Number(values.budget ?? budget);
+  if (!Number.isInteger(seed) || !(seconds > 0)) {
+    console.error('usage: [--seed INTEGER] [--budget SECONDS]');
+    process.exit(2);
+  }
+  if (!privileged) {
+    console.log(`${name}: skipped, needs root`);
+    return;
+  }
+  const findings: string[] = [];
+  let stopped = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopped = true));
+  const end = Date.now() + seconds * 1000;
+  console.log(`${name}: seed ${seed}, budget ${seconds} s`);
+  const campaign: Campaign = {
+    seed,
+    random: new Random(seed),
+    expired: () => stopped || Date.now() > end,
+    finding: (text) => {
+      findings.push(text);
+      console.log(`${name}: FOUND ${text}`);
+    },
+    findings,
+  };
+  try {
+    const summary = await body(campaign);
+    const texts = Object.entries({ ...summary, leftovers: findings.length }).map(([what, value]) => `${what} ${value}`);
+    console.log(`${name}: seed ${seed}: ${texts.join(', ')}`);
+  } catch (error) {
+    campaign.finding(`the campaign broke off: ${(error as Error).stack}`);
+  }
+  if (findings.length > 0) console.log(`${name}: repeat with npm run campaign:${name} -- --seed ${seed}`);
+  process.exitCode = findings.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,173 @@
+/**
+ * Processes are killed in the middle of creating, attaching, floating, routing, detaching and deleting, at random
+ * instants and at the boundaries of steps. The next process opens the host; by then everything must be as recorded.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { openLmdbStore } from '../../src/store/lmdb.js';
+import { TestHost } from '../support/host.js';
+import { attempt } from '../support/namespaces.js';
+import { audit, type Stage } from './audit.js';
+import { type Campaign, runCampaign } from './campaign.js';
+import type { Doom, Message, Order } from './crash-child.js';
+import { Random } from './random.js';
+
+const CHILD = fileURLToPath(new URL('crash-child.js', import.meta.url));
+/** Bound of the time, in milliseconds, that a child takes for anything: longer means that it hangs. */
+const PATIENCE = 60_000;
+/** Processes that stay alive for the longest act this long, in milliseconds. */
+const LONGEST_LIFE = 150;
+/** Hosts at the same time. */
+const LANES = 2;
+
+class Child {
+  readonly #process: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  readonly #messages: Message[] = [];
+
+  constructor(readonly onSurprise: (text: string) => void) {
+    this.#process = fork(CHILD, { env: { ...process.env, VETHWORK_FAULTS: '1' }, stdio: ['ignore', 2, 2, 'ipc'] });
+    this.#ended = once(this.#process, 'exit');
+    this.#process.on('message', (message: Message) => {
+      if (message.event === 'surprise') onSurprise(message.text);
+      else this.#messages.push(message);
+    });
+  }
+
+  tell(order: Order): void {
+    this.#process.send(order, () => undefined);
+  }
+
+  /** Resolves to the message, or to undefined if the child ends before. */
+  async hear<Event extends Message['event']>(event: Event): Promise<Extract<Message, { event: Event }> | undefined> {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+      const heard = this.#messages.find((message) => message.event === event);
+      if (heard !== undefined) return heard as Extract<Message, { event: Event }>;
+      if (this.hasEnded) return undefined;
+      if (Date.now() > end) throw new Error(`a process hangs: no "${event}" after ${PATIENCE} ms`);
+      await Promise.race([once(this.#process, 'message'), this.#ended, sleep(1000)]);
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
+  /** Kills it after a while, unless it has killed itself by then; resolves when it is gone. */
+  async killAfter(milliseconds: number): Promise<void> {
+    await Promise.race([this.#ended, sleep(milliseconds)]);
+    this.#process.kill('SIGKILL');
+    await this.#ended;
+  }
+}
+
+const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+await runCampaign('crash', 240, async (campaign) => {
+  const lanes = Array.from({ length: LANES }, () => new Random(campaign.random.fork()));
+  const counts = await Promise.all(lanes.map((random, lane) => runLane(campaign, lane, random)));
+  const sum = (kind: keyof Kills) => counts.reduce((total, count) => total + count[kind], 0);
+  const [instants, boundaries, messages, repair] = [sum('instants'), sum('boundaries'), sum('messages'), sum('repair')];
+  return {
+    kills: instants + boundaries + messages + repair,
+    'at random instants': instants,
+    'at boundaries of steps': boundaries,
+    'between messages': messages,
+    'during repair': repair,
+  };
+});
+
+interface Kills {
+  instants: number;
+  boundaries: number;
+  messages: number;
+  repair: number;
+}
+
+async function runLane(campaign: Campaign, lane: number, random: Random): Promise<Kills> {
+  const machine = await TestHost.create({ deletionHalo: 1 });
+  const guests = [(await machine.guest()).name, (await machine.guest()).name];
+  const devices = ['dev0', 'dev1'];
+  await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
+  const store = await openLmdbStore(machine.options.state);
+  const stage: Stage = {
+    store,
+    state: machine.options.state,
+    node: machine.node.name,
+    guests,
+    links: ['lo', 'eth0', ...devices],
+    prefix: `c4${lane}${campaign.seed.toString(16).padStart(8, '0').slice(-5)}`,
+  };
+  try {
+    return await killOnAndOn({ campaign, random, machine, stage, devices });
+  } finally {
+    await store.close();
+    await machine.open();
+    await machine.remove();
+    for (const left of await leftovers(stage)) campaign.finding(`in the end: ${left}`);
+  }
+}
+
+interface Lane {
+  campaign: Campaign;
+  random: Random;
+  machine: TestHost;
+  stage: Stage;
+  devices: string[];
+}
+
+async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane): Promise<Kills> {
+  const kills: Kills = { instants: 0, boundaries: 0, messages: 0, repair: 0 };
+  const start = () => new Child((text) => campaign.finding(`an error: ${text}`));
+  let next = start();
+  for (let cycle = 0; ; cycle++) {
+    const child = next;
+    const last = campaign.expired();
+    next = start();
+    await child.hear('ready');
+    const early = !last && random.chance(0.25);
+    if (early) {
+      const doom = chooseDoom(random.pick(['instant', 'boundary', 'message']), 30, random);
+      child.tell({ order: 'open', options: machine.options, doom });
+      await child.killAfter(doom === undefined ? random.next() * 60 : 100);
+      kills.repair++;
+      continue;
+    }
+    child.tell({ order: 'open', options: machine.options });
+    const opened = await child.hear('open');
+    if (opened === undefined) {
+      campaign.finding('a process ended while it opened the host');
+      continue;
+    }
+    for (const text of opened.repairs) campaign.finding(`after ${cycle} kills, still to be repaired: ${text}`);
+    for (const text of await audit(stage)) campaign.finding(`after ${cycle} kills: ${text}`);
+    if (last || campaign.findings.length > 20) {
+      await child.killAfter(0);
+      await next.killAfter(0);
+      return kills;
+    }
+    const mode = random.pick(['instant', 'boundary', 'message'] as const);
+    const doom = chooseDoom(mode, 80, random);
+    child.tell({ order: 'act', seed: random.fork(), guests: [...stage.guests], devices, prefix: stage.prefix, doom });
+    await child.hear('acting');
+    await child.killAfter(doom === undefined ? random.next() * LONGEST_LIFE : 2 * LONGEST_LIFE);
+    if (mode === 'instant') kills.instants++;
+    else if (mode === 'boundary') kills.boundaries++;
+    else kills.messages++;
+  }
+}
+
+function chooseDoom(mode: string | undefined, most: number, random: Random): Doom | undefined {
+  if (mode !== 'boundary' && mode !== 'message') return undefined;
+  return { at: mode, count: random.integer(1, most) };
+}
+
+/** What is left on the machine once the host is torn down. */
+async function leftovers({ prefix, state }: Stage): Promise<string[]> {
+  const namespaces = (await readdir('/run/netns')).filter((name) => name.startsWith(prefix));
+  const { stdout } = await attempt('pgrep', '-af', `conf-file=.*/${prefix}`);
+  return [...namespaces, ...stdout.split('\n').filter(Boolean), ...(await readdir(state).catch(() => []))];
+}
