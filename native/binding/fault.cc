@@ -7,8 +7,8 @@
 namespace vethwork {
 namespace {
 
-/// fault(kind, countdown, errno): the countdown's step goes wrong; 0 takes the fault back. True if the one that was armed
-/// before has not happened.
+/// fault(kind, countdown, errno): the countdown's step goes wrong; 0 takes the fault back. True if the one that was
+/// armed before has not happened.
 Napi::Value fault(const Napi::CallbackInfo& info) {
   const bool pending = Faults::instance().disarm();
   const auto kind = static_cast<Fault::Kind>(info[0].ToNumber().Uint32Value());

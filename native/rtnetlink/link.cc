@@ -135,7 +135,8 @@ void refuse(const Map& link, Path& path, std::string_view key, std::string_view 
   }
 }
 
-constexpr std::string_view noLower = "nothing: only a new link of a kind that is on top of another one has a lower link";
+constexpr std::string_view noLower =
+    "nothing: only a new link of a kind that is on top of another one has a lower link";
 
 constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
 
