@@ -62,7 +62,9 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   to.batch.header(header(filter, to.path));
   to.batch.putText(TCA_KIND, kind->name);
   const auto options = to.batch.nest(TCA_OPTIONS);
-  kind->encode(part(filter, "data", to.path), to);
+  const Map& data = part(filter, "data", to.path);
+  const auto field = to.path.at("data");
+  kind->encode(data, to);
 }
 
 void encodeDelete(const Map& arguments, Encoder& to) {

@@ -57,7 +57,7 @@ TEST_CASE("a policing filter is what tc sends") {
   const std::string table = "04040200 7d000000 fa000000 77010000 f4010000 71020000 ee020000 6b030000";
   const std::string expected = header + ' ' + kind + ' ' + nests + ' ' + parameters + ' ' + table;
   CHECK(sent.substr(0, expected.size()) == expected);
-  CHECK(sent.ends_with("067c0000 837c0000 007d0000"));
+  CHECK(sent.substr(sent.size() - 26) == "067c0000 837c0000 007d0000");
 }
 
 TEST_CASE("rates beyond 32 bits have an attribute of their own") {

@@ -16,7 +16,8 @@ constexpr double ticksPerSecond = 1e9 / 64;
 constexpr std::uint8_t cellLog = 3;
 
 double ticksFor(double bytes, std::uint64_t bytesPerSecond) {
-  return std::ceil(bytes / static_cast<double>(bytesPerSecond) * ticksPerSecond);
+  // In this order whole results are exact.
+  return std::ceil(bytes * ticksPerSecond / static_cast<double>(bytesPerSecond));
 }
 
 std::uint32_t narrow(double number) {
