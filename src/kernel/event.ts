@@ -1,22 +1,15 @@
 import type { Address } from './address.js';
 import type { BridgePortOptions, Link } from './link/index.js';
 import type { Neighbour } from './neighbour.js';
-import type { NftObject } from './query.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
+import type { Snapshot } from './snapshot.js';
 
 /** What can be watched. `neighbour` includes forwarding database entries (`family: 'bridge'`). */
 export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'nftables';
 
 /** What there is in a namespace, of each topic that is watched. */
-export interface WatchSnapshot {
-  links?: Link[];
-  addresses?: Address[];
-  routes?: Route[];
-  neighbours?: Neighbour[];
-  rules?: Rule[];
-  nftables?: NftObject[];
-}
+export type WatchSnapshot = Partial<Omit<Snapshot, 'connections'>>;
 
 /**
  * Something that happened in a namespace. `changed`: it is new, or differs, or was written again as it was; `deleted`

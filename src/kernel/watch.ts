@@ -14,11 +14,12 @@ const readers: { [Topic in WatchTopic]: (kernel: Reader, where: Where) => Promis
   address: async (kernel, where) => ({ addresses: await kernel.query('address.list', where) }),
   route: async (kernel, where) => ({ routes: await kernel.query('route.list', where) }),
   neighbour: async (kernel, where) => {
-    const [neighbours, entries] = await Promise.all([
+    const [learnt, proxied, forwarding] = await Promise.all([
       kernel.query('neighbour.list', where),
+      kernel.query('neighbour.list', { ...where, proxy: true }),
       kernel.query('neighbour.list', { ...where, family: 'bridge' }),
     ]);
-    return { neighbours: [...neighbours, ...entries] };
+    return { neighbours: [...learnt, ...proxied], forwarding };
   },
   rule: async (kernel, where) => ({ rules: await kernel.query('rule.list', where) }),
   nftables: async (kernel, where) => ({ nftables: await kernel.query('nftables.list', where) }),
