@@ -197,6 +197,28 @@ describe.skipIf(!privileged)('traffic control', () => {
     ]);
   });
 
+  test('what is there already is not made again', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    await withVeth(namespace);
+    const limited = (rate: number): Operation[] => [
+      { op: 'qdisc.add', netns, qdisc: { index, kind: 'tbf', data: { rate, burst: 20_000, latency: 0.05 } } },
+      { op: 'qdisc.add', netns, qdisc: { index, kind: 'ingress' } },
+      {
+        op: 'filter.add',
+        netns,
+        filter: { index, kind: 'u32', priority: 1, data: { actions: [{ kind: 'mirred', index: 5001 }] } },
+      },
+    ];
+    expect(await kernel.ensure(limited(3000))).toHaveLength(3);
+    const before = await tcQdiscs(namespace, 'one');
+    expect(await kernel.ensure(limited(3000))).toEqual([]);
+    expect((await kernel.ensure(limited(4000))).map(({ op }) => op)).toEqual(['qdisc.add']);
+    const after = await tcQdiscs(namespace, 'one');
+    expect(after.map(({ kind }) => kind)).toEqual(before.map(({ kind }) => kind));
+    expect(after[0]).toMatchObject({ kind: 'tbf', options: { rate: 4000 } });
+  });
+
   test('what fails is taken back', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;

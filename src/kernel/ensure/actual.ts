@@ -5,6 +5,7 @@ import type { Neighbour } from '../neighbour.js';
 import type { NftObject } from '../query.js';
 import type { Route } from '../route.js';
 import type { Rule } from '../rule.js';
+import type { Filter, Qdisc } from '../traffic.js';
 
 /** What a namespace holds, as the kernel reports it. */
 export interface ActualNamespace {
@@ -14,6 +15,9 @@ export interface ActualNamespace {
   rules: Rule[];
   neighbours: Neighbour[];
   nft: NftObject[];
+  /** Absent where a plan has none; filters of the places it is about. */
+  qdiscs?: Qdisc[];
+  filters?: Filter[];
   /** Those that were asked about and could be read. */
   sysctls: Map<string, string>;
 }

@@ -4,6 +4,7 @@ import type { Link } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Queries } from '../query.js';
+import type { Filter, FilterRef } from '../traffic.js';
 import type { Actual, ActualNamespace } from './actual.js';
 
 /** What has to be read to tell whether an operation holds. */
@@ -16,6 +17,7 @@ const READS = {
   'rule.add': 'rule.list',
   'neighbour.add': 'neighbour.list',
   'nftables.batch': 'nftables.list',
+  'qdisc.add': 'qdisc.list',
 } as const satisfies Partial<Record<OperationName, string>>;
 
 type Read = (typeof READS)[keyof typeof READS];
@@ -61,13 +63,16 @@ export class Observer {
     const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['gives'] | []> =>
       reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, takes(read))) : [];
     const keys = operations.flatMap((operation) => (operation.op === 'sysctl.set' ? [operation.key] : []));
-    const [links, addresses, routes, rules, neighbours, nft, sysctls] = await Promise.all([
+    const places = operations.flatMap((operation) => (operation.op === 'filter.add' ? [operation.filter] : []));
+    const [links, addresses, routes, rules, neighbours, nft, qdiscs, filters, sysctls] = await Promise.all([
       list('link.list'),
       list('address.list'),
       list('route.list'),
       list('rule.list'),
       list('neighbour.list'),
       list('nftables.list'),
+      list('qdisc.list'),
+      Promise.all(places.map(({ index, parent = 'ingress' }) => this.#filters(netns, index, parent))),
       Promise.all(keys.map(async (key) => [key, await this.#sysctl(netns, key)] as const)),
     ]);
     return {
@@ -77,6 +82,8 @@ export class Observer {
       rules,
       neighbours,
       nft,
+      qdiscs,
+      filters: filters.flat(),
       sysctls: new Map(sysctls.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     };
   }
@@ -89,6 +96,22 @@ export class Observer {
         return true;
       } catch (error) {
         if (error instanceof KernelError && ABSENT.has(error.code)) return false;
+        throw error;
+      }
+    });
+  }
+
+  /** None where the link or the place is missing. */
+  #filters(
+    netns: NamespaceRef | undefined,
+    index: number,
+    parent: NonNullable<FilterRef['parent']>,
+  ): Promise<Filter[]> {
+    return this.#once(netns, `filters of ${index} ${parent}`, async () => {
+      try {
+        return await this.#kernel.query('filter.list', { netns, index, parent });
+      } catch (error) {
+        if (error instanceof KernelError && (error.code === 'ENODEV' || error.code === 'EINVAL')) return [];
         throw error;
       }
     });

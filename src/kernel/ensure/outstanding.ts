@@ -1,5 +1,6 @@
 import type { Link, LinkAttributes } from '../link/index.js';
 import type { Operation, OperationName } from '../operation.js';
+import type { Qdisc, QdiscSpec, TbfOptions } from '../traffic.js';
 import type { Actual, ActualNamespace } from './actual.js';
 import { outstandingRuleset } from './outstanding-ruleset.js';
 
@@ -56,6 +57,20 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
         each.destination === neighbour.destination &&
         (each.proxy ?? false) === (neighbour.proxy ?? false),
     ),
+  'qdisc.add': (operation, { qdiscs = [] }) => {
+    const { qdisc } = operation;
+    const parent = qdisc.parent ?? (qdisc.kind === 'ingress' ? 'ingress' : 'root');
+    const there = qdiscs.find((each) => each.index === qdisc.index && each.parent === parent);
+    return (there !== undefined && queuesAs(there, qdisc)) || [{ ...operation, mode: 'replace' }];
+  },
+  'filter.add': ({ filter }, { filters = [] }) =>
+    filters.some(
+      (each) =>
+        each.index === filter.index &&
+        each.parent === (filter.parent ?? 'ingress') &&
+        each.priority === filter.priority &&
+        each.kind === filter.kind,
+    ),
   'sysctl.set': ({ key, value }, { sysctls }) => sysctls.get(key) === String(value),
 };
 
@@ -95,6 +110,16 @@ function matches(there: unknown, wanted: unknown): boolean {
     const optional = key === 'inet' || key === 'inet6';
     return (optional && reported === undefined) || matches(reported, value);
   });
+}
+
+/** Bursts are kept as times, so what is reported differs a little. */
+function queuesAs(there: Qdisc, wanted: QdiscSpec): boolean {
+  if (there.kind !== wanted.kind) return false;
+  return wanted.kind !== 'tbf' || matches(there.data, defined(exactly(wanted.data)));
+}
+
+function exactly({ rate, burst, latency, limit, peakRate }: TbfOptions): Record<string, unknown> {
+  return { rate, limit: latency === undefined ? limit : Math.floor(rate * latency + burst), peakRate };
 }
 
 const normal = (destination: string) => (destination === 'default' ? ANYWHERE : destination);
