@@ -5,6 +5,7 @@
 
 #include "conntrack/connection.h"
 #include "conntrack/conntrack.h"
+#include "conntrack/count.h"
 #include "conntrack/forget.h"
 #include "netlink/exchange.h"
 #include "netlink/socket.h"
@@ -27,6 +28,9 @@ Value runDelete(const Map& arguments, Worker&) {
   Path path;
   Socket socket(NETLINK_NETFILTER);
   Exchange exchange(socket);
+  if (countConnections(exchange) == 0) {
+    return {};
+  }
   forgetConnections(filterOf(arguments, path), exchange);
   return {};
 }

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "conntrack/connection.h"
+#include "conntrack/count.h"
 #include "conntrack/filter.h"
 #include "conntrack/forget.h"
 #include "netfilter/message.h"
@@ -143,6 +144,29 @@ TEST_CASE("another failure to forget is reported") {
   Exchange exchange(kernel);
   Path path;
   CHECK_THROWS_AS(forgetConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange), std::system_error);
+}
+
+TEST_CASE("connections are counted without being listed") {
+  FakeTransport kernel;
+  kernel.onMessage = [&](const Message& message, FakeTransport& to) {
+    CHECK(message.header.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS));
+    const Bytes payload = unhex("00000000 08000100 00000102 08000200 00040000");
+    to.answer(message.header.nlmsg_type, 0, message, payload.data(), payload.size());
+    to.acknowledge(message);
+  };
+  Exchange exchange(kernel);
+  CHECK(countConnections(exchange) == 258);
+  CHECK(kernel.sent.size() == 1);
+}
+
+TEST_CASE("connections that cannot be counted are not taken for none") {
+  FakeTransport kernel;
+  int error = EPERM;
+  kernel.onMessage = [&](const Message& message, FakeTransport& to) { to.acknowledge(message, error); };
+  Exchange exchange(kernel);
+  CHECK_THROWS_AS((void)countConnections(exchange), std::system_error);
+  error = 0;
+  CHECK_THROWS_AS((void)countConnections(exchange), std::system_error);
 }
 
 }  // namespace vethwork
