@@ -34,7 +34,8 @@ await runMain(async () => {
   try {
     await symlink(join(root, 'build'), join(folder, 'build'));
     await bundle(folder);
-    return await exitCodeOf(process.execPath, [join(folder, `out/campaign/${name}.js`), ...args]);
+    const program = join(folder, `out/campaign/${name}.js`);
+    return await exitCodeOf(process.execPath, [program, ...args], { env: { VETHWORK_FAULTS: '1' } });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -140,6 +140,10 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   bool lost = false;
   for (const Placed& one : placed) {
     settle(*one.request, *one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
+    const bool asked = netlinkOperation(*one.request)->decode != nullptr;
+    if (asked && one.result->state == Result::State::done && one.result->value.isNull()) {
+      *one.result = Result::failure(EBADMSG, "the answer can't be read");
+    }
     lost = lost || one.result->error == ETIMEDOUT;
   }
   if (lost) {

@@ -29,9 +29,10 @@ bool Faults::armed() {
   return countdown_ > 0;
 }
 
-std::optional<Fault> Faults::step(bool isDump) {
+std::optional<Fault> Faults::step(Step step) {
   const std::lock_guard lock(mutex_);
-  const bool counts = fault_.kind != Fault::Kind::interruptDump || isDump;
+  const bool anywhere = fault_.kind == Fault::Kind::refuse || fault_.kind == Fault::Kind::kill;
+  const bool counts = anywhere || step == Step::dump || (step == Step::message && fault_.kind != Fault::Kind::interruptDump);
   if (countdown_ == 0 || !counts || --countdown_ > 0) {
     return std::nullopt;
   }
@@ -39,18 +40,14 @@ std::optional<Fault> Faults::step(bool isDump) {
 }
 
 void Faults::directStep() {
-  const auto fault = step();
+  const auto fault = step(Step::call);
   if (!fault) {
     return;
   }
   if (fault->kind == Fault::Kind::kill) {
     ::raise(SIGKILL);
   }
-  if (fault->kind == Fault::Kind::refuse) {
-    throw std::system_error(fault->error, std::generic_category());
-  }
-  // There is no answer that could be lost: the next message's is.
-  arm(*fault, 1);
+  throw std::system_error(fault->error, std::generic_category());
 }
 
 }  // namespace vethwork

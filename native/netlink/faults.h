@@ -35,9 +35,11 @@ class Faults {
   /// True if the fault that was armed last has not happened.
   bool disarm();
 
-  /// Counts a step; the fault, if it is due. `isDump`: the only steps that can be interrupted.
-  std::optional<Fault> step(bool isDump = false);
-  /// As `step`, for one that is no message. @throws std::system_error if it is refused
+  enum class Step { message, dump, call };
+  /// Counts a step that the fault can happen to; the fault, if it is due. Only dumps can be interrupted, and calls have no
+  /// answer that could be lost.
+  std::optional<Fault> step(Step step);
+  /// As `step`, for a call. @throws std::system_error if it is refused
   void directStep();
 
   [[nodiscard]] bool armed();

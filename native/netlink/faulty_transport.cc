@@ -50,7 +50,7 @@ int FaultyTransport::sendFaulty(std::span<const std::uint8_t> bytes) {
   std::size_t due = 0;
   walk(bytes, [&](std::size_t offset, const nlmsghdr& header) {
     if (!isFrame(header)) {
-      fault_ = Faults::instance().step(isDump(header));
+      fault_ = Faults::instance().step(isDump(header) ? Faults::Step::dump : Faults::Step::message);
     }
     due = offset;
     return !fault_;

@@ -318,7 +318,26 @@ void decodeInfo(Span info, Map& link) {
   }
 }
 
+/// The kernel tells the settings as an array of numbers, each in the place that its attribute's number says.
+Map decodeInetSettings(Span numbers) {
+  Map settings;
+  for (const Field& field : inetSettings.fields()) {
+    const std::size_t offset = (field.attribute - std::size_t{1}) * sizeof(std::int32_t);
+    if (offset < numbers.size()) {
+      if (const auto number = readAs<std::int32_t>(numbers.subspan(offset))) {
+        settings.set(field.name, *number);
+      }
+    }
+  }
+  return settings;
+}
+
 void decodeProtocolSettings(Span families, Map& link) {
+  if (const auto inet = findAttribute(families, AF_INET)) {
+    if (const auto numbers = findAttribute(*inet, IFLA_INET_CONF)) {
+      link.set("inet", decodeInetSettings(*numbers));
+    }
+  }
   if (const auto inet6 = findAttribute(families, AF_INET6)) {
     Map settings;
     inet6Settings.decode(*inet6, settings);

@@ -42,6 +42,8 @@ class Schema {
   /// under `attribute<number>`.
   void decode(Span attributes, Map& into) const;
 
+  [[nodiscard]] std::span<const Field> fields() const { return fields_; }
+
  private:
   std::vector<Field> fields_;
   std::vector<std::uint16_t> skipped_;

@@ -5,10 +5,11 @@ import type { AttachCommon, AttachOptions } from '../model/types.js';
 import { formatInterface, formatInterfaces } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
+import { collect, defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
-export type AttachFlags = Omit<AttachCommon, 'signal'> & {
+export type AttachFlags = Omit<AttachCommon, 'signal' | 'allowedAddresses'> & {
+  allowAddress?: string[];
   tap?: string;
   owner?: number;
   multiQueue?: true;
@@ -20,7 +21,12 @@ export type AttachFlags = Omit<AttachCommon, 'signal'> & {
 
 /** What the flags of `interface attach` ask for. @throws ValidationError unless they name exactly one way to attach */
 export function attachOptions(flags: AttachFlags): AttachOptions {
-  const { tap, owner, multiQueue, netns, name, configure, device, ...common } = flags;
+  const { tap, owner, multiQueue, netns, name, configure, device, allowAddress, antiSpoofing, ...others } = flags;
+  const common = {
+    ...others,
+    antiSpoofing: antiSpoofing === false ? false : undefined,
+    allowedAddresses: allowAddress,
+  };
   const ways = Object.keys(defined({ tap, netns, device })).map((way) => `--${way}`);
   if (ways.length !== 1) {
     throw new ValidationError('attach', ways, 'exactly one of --tap, --netns and --device');
@@ -65,6 +71,8 @@ export function addInterfaceCommands(program: Command, app: App): void {
     .option('--hostname <name>', 'name given by DHCP and DNS')
     .option('--order <number>', 'position in its instance', parseInteger)
     .option('--model <model>', 'model of the NIC, as shown')
+    .option('--no-anti-spoofing', 'let it send from any MAC and address')
+    .option('--allow-address <address>', 'a further address it may send from; may be given several times', collect)
     .option('--instance <id>', 'instance that it belongs to, as shown')
     .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata)
     .addHelpText(

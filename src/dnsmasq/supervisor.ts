@@ -171,15 +171,29 @@ export class DnsmasqSupervisor {
     for (let round = 0; round < ROUNDS; round++) {
       const { wish, wished } = watched;
       if (wish === undefined) return;
-      watched.process = await watched.instance.apply(wish, { restart });
+      try {
+        watched.process = await watched.instance.apply(wish, { restart });
+      } catch (error) {
+        if (await this.#isWanted(watched)) throw error;
+      }
       watched.done = wished;
       if (watched.wished !== wished) continue;
       const now = watched.current === undefined ? wish : await watched.current();
-      if (watched.wished === wished) {
-        if (now === undefined || JSON.stringify(now) === JSON.stringify(wish)) return;
-        watched.wish = now;
+      if (watched.wished !== wished) continue;
+      if (now === undefined) {
+        // Another process has deleted the network meanwhile, and with it what has just been made again.
+        watched.process = undefined;
+        watched.wish = undefined;
+        await watched.instance.stop(wish.netns);
+        return;
       }
+      if (JSON.stringify(now) === JSON.stringify(wish)) return;
+      watched.wish = now;
     }
+  }
+
+  async #isWanted({ current }: Watched): Promise<boolean> {
+    return current === undefined || (await current()) !== undefined;
   }
 
   #watch(): void {

@@ -33,6 +33,13 @@ import { NetlinkWatch } from './watch.js';
 /** Errno names that a deletion of what is already gone ends with. */
 const goneCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
 
+/** How an operation ends whose answer was lost or could not be read: it may have been done all the same. */
+const uncertainCodes = new Set(['ENOBUFS', 'ETIMEDOUT', 'EBADMSG']);
+
+function isUncertain(result: NativeResult | undefined): boolean {
+  return result?.errno !== undefined && uncertainCodes.has(errnoName(result.errno));
+}
+
 interface Failure {
   operation: string;
   netns?: NamespaceRef | undefined;
@@ -101,7 +108,7 @@ class NetlinkKernel implements Kernel {
     if (results === undefined || (position < 0 && results.every(({ done }) => done))) {
       return;
     }
-    const done = operations.filter((_, index) => results[index]?.done);
+    const done = operations.filter((_, index) => results[index]?.done || isUncertain(results[index]));
     const rollbackErrors = rollback ? await this.#undo(done, lane) : [];
     const failed = operations[position];
     const result = results[position];

@@ -5,7 +5,7 @@ import { asCapacityError } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { interfaceOf } from './interface-lifecycle.js';
-import { liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
+import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
 import { desiredFloating, type InterfaceRecord, keys } from './records.js';
 
 type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
@@ -50,7 +50,7 @@ async function addFloating(context: Context, uuid: string, wanted: string | unde
     await kernel.transaction(planFloatingIp(host, network, floating));
   } catch (error) {
     await forget(context, uuid);
-    throw asCapacityError(error, host.egressBridge.name);
+    throw await asDeletion(context, network.uuid, asCapacityError(error, host.egressBridge.name));
   }
   try {
     await settle(context, uuid);

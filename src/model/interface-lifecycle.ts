@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ConflictError, KernelError, NotFoundError, ValidationError } from '../errors.js';
+import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
 import { parseMac, randomMac } from '../ipam/mac.js';
+import { isNoNamespace } from '../kernel/ensure/observer.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -10,7 +11,7 @@ import { claim } from './claim.js';
 import { type Context, Errors, halo, takeAway } from './context.js';
 import { findLink } from './facts.js';
 import { createInterface, planDetach, releaseInterface } from './members.js';
-import { liveNetworkOf, networkOf } from './network-lifecycle.js';
+import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
@@ -56,7 +57,7 @@ async function requireNamespace({ kernel }: Context, netns: string | number): Pr
   try {
     await kernel.query('namespace.get', { netns });
   } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
+    if (!isNoNamespace(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
 }
@@ -80,7 +81,7 @@ async function reserveInterface(
     { use: 'interface', owner, mac },
     { address: request.address },
   );
-  const { hostname, instance } = request;
+  const { hostname, instance, antiSpoofing, allowedAddresses } = request;
   const nic: InterfaceRecord = {
     uuid: owner,
     network: uuid,
@@ -89,6 +90,7 @@ async function reserveInterface(
     address,
     order: request.order,
     model: request.model,
+    ...(antiSpoofing && { guard: { allowedAddresses } }),
     ...(hostname !== undefined && { hostname }),
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
@@ -127,12 +129,14 @@ async function connect(
     // The kernel is as before: only what was reserved is left.
     await transact(store, (transaction) => releaseInterface(transaction, context, network, nic));
     await dhcp.release(network, nic).catch(() => undefined);
-    throw asCapacityError(error, networkNames(network.vni).bridge);
+    throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
   }
   try {
     signal?.throwIfAborted();
     return await settle(context, nic);
   } catch (error) {
+    // Whoever deletes the network may have been there before the link was.
+    await takeAway(context, planDetach(host, network, nic));
     await removeInterface(context, nic.uuid, 0);
     throw error;
   }

@@ -112,6 +112,9 @@ async function build(context: Context, record: NetworkRecord, signal: AbortSigna
     await context.dhcp.start(record);
     return await settle(context, uuid);
   } catch (error) {
+    // Somebody may have deleted it meanwhile, record and all, before all of it was there.
+    await context.dhcp.stop(record).catch(() => undefined);
+    await takeAway(context, planNetworkRemoval(context.host, record));
     await removeNetwork(context, uuid);
     throw error;
   }
@@ -142,6 +145,14 @@ export async function liveNetworkOf(transaction: Transaction, uuid: string): Pro
   return record;
 }
 
+/** What a failed change to a network comes from: that somebody deletes the network is said in these words. */
+export async function asDeletion({ store }: Context, uuid: string, error: unknown): Promise<unknown> {
+  if (error instanceof ConflictError || error instanceof NotFoundError) return error;
+  const state = (await store.get<NetworkRecord>(keys.network(uuid)))?.value.state;
+  if (state !== undefined && state !== 'deleting') return error;
+  return new ConflictError(`network ${uuid} is being deleted`, { cause: error });
+}
+
 /**
  * Removes a network with all it has. Does nothing if it is gone. All steps are tried; if something is left, the record
  * stays for reconciliation to finish.
@@ -149,14 +160,15 @@ export async function liveNetworkOf(transaction: Transaction, uuid: string): Pro
  */
 export async function removeNetwork(context: Context, uuid: string): Promise<void> {
   const { host, store } = context;
-  const doomed = await transact(store, async (transaction) => {
+  const record = await transact(store, async (transaction) => {
     const record = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (record === undefined) return undefined;
     transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
-    return { record, members: await membersOf(transaction, uuid) };
+    return record;
   });
-  if (doomed === undefined) return;
-  const { record, members } = doomed;
+  if (record === undefined) return;
+  // Listed only now: what is not reserved by the time that the network is being deleted can't be any more.
+  const members = await transact(store, (transaction) => membersOf(transaction, uuid));
 
   const errors = new Errors();
   // First, because dnsmasq would keep the namespace alive, and with it both pairs.

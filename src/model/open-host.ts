@@ -1,7 +1,8 @@
 import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
-import { ConflictError, KernelError, ValidationError } from '../errors.js';
+import { ConflictError, ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
+import { isNoNamespace } from '../kernel/ensure/observer.js';
 import { openKernel } from '../kernel/index.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { egressBridgeName } from '../plan/names.js';
@@ -53,7 +54,7 @@ async function openKernelIn({ netns }: Settings): Promise<Kernel> {
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
     return kernel;
   } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
+    if (!isNoNamespace(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
 }
@@ -74,6 +75,7 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     host: {
       ...record,
       netns: settings.netns,
+      meshNic: settings.meshNic === settings.egressNic ? undefined : settings.meshNic,
       egressMtu: facts.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
     },

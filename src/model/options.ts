@@ -12,6 +12,8 @@ const progress = z.custom<(progress: ReconcileProgress) => void>((value) => type
 });
 const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
 const DAY = 24 * 60 * 60;
+/** Further addresses of an interface. */
+const MOST_ALLOWED = 256;
 
 const hostSchema = z.strictObject({
   netns: valid.namespaceRef.optional(),
@@ -95,6 +97,11 @@ const attachCommon = {
   order: valid.integer(0, 1023, 'a position').default(0),
   model: valid.displayName.default('virtio'),
   instance: valid.displayName.optional(),
+  antiSpoofing: flag.default(true),
+  allowedAddresses: z
+    .array(valid.ipv4, { error: 'a list of IPv4 addresses' })
+    .max(MOST_ALLOWED, { error: `at most ${MOST_ALLOWED} IPv4 addresses` })
+    .default([]),
   metadata: valid.metadata.default({}),
   signal: valid.abortSignal.optional(),
 };

@@ -7,7 +7,7 @@ import type { Context } from './context.js';
 import { driftOf } from './drift.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
 import { carryOut, describeOperations } from './repair.js';
-import { strays, wantedIndexes } from './strays.js';
+import { strayMarks, strays, wantedIndexes } from './strays.js';
 import type { ReconcileProgress } from './types.js';
 import { unfinished } from './unfinished.js';
 import type { Scope } from './wishes.js';
@@ -49,7 +49,20 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   });
   for (const index of uuids.keys()) report.push(...(begun[index] ?? []), ...(repaired[index] ?? []));
   const unwanted = await strays(context, observer, [context.host.netns, ...uuids], wanted);
-  return [...report, ...(await carryOut(unwanted, dryRun))];
+  const now = await scopes(
+    context,
+    (await readNetworks(context)).map(({ uuid }) => uuid),
+  );
+  // Marks are judged by what is recorded: only if that has been so since before the look.
+  const isSame = now.size === before.size && uuids.every((uuid) => sameScope(before.get(uuid), now.get(uuid)));
+  const marks = isSame
+    ? await strayMarks(
+        context,
+        observer,
+        [...now.values()].filter((scope) => scope !== undefined),
+      )
+    : [];
+  return [...report, ...(await carryOut([...unwanted, ...marks], dryRun))];
 }
 
 /** The host itself must be right: nothing works without its egress bridge. @throws KernelError */
@@ -84,15 +97,15 @@ function repair(context: Context, uuid: string, { dryRun, observer, before }: Lo
   return context.locks.exclusive(uuid, async () => {
     const scope = await readScope(context, uuid);
     if (scope === undefined) return [];
-    const fitting = same(scope, before) ? observer : new Observer(context.kernel);
+    const fitting = sameScope(scope, before) ? observer : new Observer(context.kernel);
     const repairs = await driftOf(context, scope, fitting);
     // Not wrong but being changed, if the store has changed since: a change is recorded before it is made.
-    if (repairs.length === 0 || !same(scope, await readScope(context, uuid))) return [];
+    if (repairs.length === 0 || !sameScope(scope, await readScope(context, uuid))) return [];
     return carryOut(repairs, dryRun);
   });
 }
 
-const same = (left: Scope, right: Scope | undefined) => JSON.stringify(left) === JSON.stringify(right);
+const sameScope = (left: Scope | undefined, right: Scope | undefined) => JSON.stringify(left) === JSON.stringify(right);
 
 /** Sees to it that every dnsmasq that runs is watched by this process too. One after the other, until stopped. */
 export async function adoptAll(context: Context, signal: AbortSignal): Promise<void> {

@@ -21,7 +21,7 @@ export type Lifecycle = {
 };
 
 /** What follows from the NICs as they are now is not recorded. */
-export type HostRecord = Omit<DesiredHost, 'netns' | 'egressMtu' | 'disableBridgeNetfilter'>;
+export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter'>;
 
 export type NetworkRecord = DesiredNetwork &
   Lifecycle & {
@@ -106,6 +106,8 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     address: record.address,
     ...(record.floating && { floating: record.floating.address }),
     model: record.model,
+    antiSpoofing: record.guard !== undefined,
+    allowedAddresses: record.guard?.allowedAddresses ?? [],
     ...(record.hostname !== undefined && { hostname: record.hostname }),
     ...(record.instance !== undefined && { instance: record.instance }),
     state: record.state,

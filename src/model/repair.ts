@@ -1,5 +1,6 @@
 import { describeOperation } from '../kernel/describe.js';
 import type { Operation } from '../kernel/operation.js';
+import { LOOPBACK_INDEX } from '../plan/namespace.js';
 
 /** What is to be done, in words, and doing it. */
 export interface Repair {
@@ -25,7 +26,8 @@ async function outcome({ text, carryOut }: Repair): Promise<string> {
 
 /** Operations in words, with the names that the plan gives to links instead of their indexes. */
 export function describeOperations(operations: readonly Operation[], plan: readonly Operation[]): string {
-  const names = new Map(plan.flatMap(linksOf).map(({ index, name }) => [String(index), name ?? '']));
+  const links = [{ index: LOOPBACK_INDEX, name: 'lo' }, ...plan.flatMap(linksOf)];
+  const names = new Map(links.map(({ index, name }) => [String(index), name ?? '']));
   const text = operations.map(describeOperation).join(', ');
   return text.replace(/\blink (\d+)/g, (link, index) => names.get(index) ?? link);
 }

@@ -3,7 +3,7 @@ import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { transact } from '../store/transaction.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
-import { liveNetworkOf, networkOf } from './network-lifecycle.js';
+import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { keys, type Lifecycle, type NetworkRecord } from './records.js';
 
 /**
@@ -30,7 +30,7 @@ export function route(context: Context, uuid: string, wanted: string | undefined
       await kernel.transaction(planRoutedIp(host, network, address));
     } catch (error) {
       await forget(context, uuid, address);
-      throw error;
+      throw await asDeletion(context, uuid, error);
     }
     try {
       await settle(context, uuid, address);

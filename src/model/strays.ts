@@ -1,11 +1,16 @@
 import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import { isOurAlias, looksLikeOurs } from '../plan/names.js';
+import { planHost } from '../plan/host.js';
+import { deviceName } from '../plan/interface.js';
+import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
 import { GRAVEYARD, retire } from '../plan/retire.js';
+import { surplusElements } from '../plan/surplus.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 import type { Repair } from './repair.js';
+import { isChanging } from './unfinished.js';
+import { type Scope, wishesOf } from './wishes.js';
 
 /*
  * Links that no record wants. Ours is what has both marks: the alias that every link of a network has, and an index
@@ -60,6 +65,33 @@ export async function strays(
         if (error !== undefined) throw error;
       },
     }));
+}
+
+/**
+ * Removes the marks of ports and addresses that no network has any more. Ports of other hosts that share the namespace
+ * keep theirs: what is left of a link that does not exist serves nobody.
+ */
+export async function strayMarks(context: Context, observer: Observer, scopes: readonly Scope[]): Promise<Repair[]> {
+  if (scopes.some(isChanging)) return [];
+  const { host, facts, kernel } = context;
+  const plan = [
+    ...planHost(host),
+    ...scopes.flatMap((scope) => wishesOf(host, facts.underlay, scope)).flatMap((wish) => wish.plan),
+  ].filter((operation) => operation.op === 'nftables.batch' && operation.netns === host.netns);
+  const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
+  const others = new Set((await observer.links(host.netns)).map(({ name }) => name));
+  for (const { network, members } of scopes) {
+    others.delete(networkNames(network.vni).bridge);
+    for (const { attachment } of members) others.delete(deviceName(attachment));
+  }
+  const linkOf = (key: unknown) => {
+    const [first] = [key].flat();
+    return typeof first === 'number' ? networkNames(first).bridge : String(first);
+  };
+  const operations = surplusElements(plan, host.netns, nft, (key) => !others.has(linkOf(key)));
+  if (operations.length === 0) return [];
+  const text = 'host: remove what is left in the nftables sets of ports that are gone';
+  return [{ text, carryOut: () => kernel.transaction(operations) }];
 }
 
 /** Links of the host that have names like ours and are not: left alone, and told of. */

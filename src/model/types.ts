@@ -70,6 +70,13 @@ export interface AttachCommon {
   /** NIC model shown to the user. Default `virtio`. */
   model?: string;
   instance?: string;
+  /**
+   * Let nothing pass that does not come from the interface's own MAC and IPv4 address, or claims another by ARP; nor
+   * what only a DHCP server or an IPv6 router says. Default true.
+   */
+  antiSpoofing?: boolean;
+  /** Further IPv4 addresses that it may send from. Those routed into its network need not be named. */
+  allowedAddresses?: string[];
   metadata?: Record<string, Json>;
   signal?: AbortSignal;
 }
@@ -116,6 +123,8 @@ export interface InterfaceInfo {
   address: string;
   floating?: string;
   model: string;
+  antiSpoofing: boolean;
+  allowedAddresses: string[];
   hostname?: string;
   instance?: string;
   state: 'initial' | 'created' | 'deleting' | 'error';

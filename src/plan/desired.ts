@@ -16,6 +16,8 @@ export type DesiredHost = {
   /** The namespace that stands for the host; the process's own if absent. */
   netns?: NamespaceRef | undefined;
   egressNic: string;
+  /** The NIC that carries the mesh, if it is another than the egress NIC: instances do not get out of it. */
+  meshNic?: string | undefined;
   egressBridge: { name: string; index: number; mac: string };
   /** Of the egress bridge and everything in it. */
   egressMtu: number;
@@ -80,6 +82,8 @@ export type DesiredInterface = {
   address: string;
   /** Position in its instance; the first NIC's default route is preferred. */
   order: number;
+  /** The interface may speak with its own MAC and addresses only; absent: with any. */
+  guard?: { allowedAddresses: string[] } | undefined;
 };
 
 export type DesiredFloatingIp = {

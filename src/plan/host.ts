@@ -2,8 +2,9 @@ import { match, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
+import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
-import { HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
+import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
 
@@ -37,6 +38,7 @@ export function planHost(host: DesiredHost): Operation[] {
       ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
       : []),
     hostRuleset(host),
+    { op: 'nftables.batch', netns, commands: guardTable() },
   ];
 }
 
@@ -45,27 +47,49 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
   const { netns } = host;
   return [
     { op: 'nftables.batch', netns, commands: [table.delete()] },
+    { op: 'nftables.batch', netns, commands: guardTableRemoval() },
     { op: 'link.delete', netns, link: { index: host.egressBridge.index } },
   ];
 }
 
-/** No rule here matches an interface that is not ours, except the outbound NAT that was asked for. */
+const { accept, counter, drop, masquerade } = statement;
+const fromNetworks = match.inputInterface(`${EGRESS_BRIDGE_PREFIX}*`);
+
+/**
+ * No rule here matches an interface that is not ours, except the outbound NAT that was asked for. What comes through
+ * the egress bridge comes from networks: the world outside comes through the egress NIC.
+ */
 function hostRuleset(host: DesiredHost): Operation {
   return {
     op: 'nftables.batch',
     netns: host.netns,
     commands: [
       table.add(),
-      // A tenant who learns the bridge's MAC could address the host through it.
       ...table.chain(
         'input',
         { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },
         {
-          'tenants do not reach the host': [
-            match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`),
-            statement.counter(),
-            statement.drop(),
-          ],
+          // A tenant who learns the bridge's MAC could address the host through it.
+          'tenants do not reach the host': [match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`), counter(), drop()],
+          'what the host has begun': [fromNetworks, match.state('established', 'related'), accept()],
+          ping: [fromNetworks, match.echoRequest(), accept()],
+          'networks do not reach the services of the host': [fromNetworks, counter(), drop()],
+        },
+      ),
+      ...table.chain(
+        'forward',
+        { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
+        {
+          'networks do not speak to the mesh': [fromNetworks, match.udpPort(host.vxlanPort), counter(), drop()],
+          ...(host.meshNic !== undefined && {
+            'networks do not get out of the mesh NIC': [
+              fromNetworks,
+              match.outputInterface(host.meshNic),
+              match.state('new'),
+              counter(),
+              drop(),
+            ],
+          }),
         },
       ),
       ...(host.outboundNat
@@ -76,8 +100,8 @@ function hostRuleset(host: DesiredHost): Operation {
               'outbound NAT of the floating network': [
                 match.sourceAddress(host.floatingNetwork),
                 match.outputInterface(host.egressNic),
-                statement.counter(),
-                statement.masquerade(),
+                counter(),
+                masquerade(),
               ],
             },
           )

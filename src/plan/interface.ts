@@ -2,6 +2,7 @@ import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
+import { guardPort, unguardPort } from './guard.js';
 import { bringUp, portSettings } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
@@ -96,14 +97,17 @@ export const deviceName = (attachment: DesiredAttachment): string => kindOf(atta
 
 /** Connects an instance to its network. */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
-  return kindOf(nic.attachment).add(host, network, nic, nic.attachment);
+  const { add, device } = kindOf(nic.attachment);
+  return [...guardPort(host, network, device(nic.attachment), nic), ...add(host, network, nic, nic.attachment)];
 }
 
 /** Disconnects it, and forgets what the network's router knew of it: its address may soon be another's. */
 export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const netns = network.uuid;
+  const { remove, device } = kindOf(nic.attachment);
   return [
-    ...kindOf(nic.attachment).remove(host, nic.attachment),
+    ...remove(host, nic.attachment),
+    ...unguardPort(host, network, device(nic.attachment), nic),
     {
       op: 'neighbour.delete',
       netns,

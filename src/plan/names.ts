@@ -5,18 +5,19 @@ import { addressToHex } from '../ipam/address.js';
 
 const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');
 
-const EGRESS_BRIDGE = 'egr-br-';
-const NIC_BYTES = 15 - EGRESS_BRIDGE.length;
+/** Every host's egress bridge starts with this. */
+export const EGRESS_BRIDGE_PREFIX = 'egr-br-';
+const NIC_BYTES = 15 - EGRESS_BRIDGE_PREFIX.length;
 
 /**
  * `egr-br-<egress nic>`. A NIC's name longer than 8 bytes is shortened to its first three letters and a hash of the whole,
  * so that two NICs that share their first characters have different bridges.
  */
 export function egressBridgeName(nic: string): string {
-  if (Buffer.byteLength(nic) <= NIC_BYTES) return EGRESS_BRIDGE + nic;
+  if (Buffer.byteLength(nic) <= NIC_BYTES) return EGRESS_BRIDGE_PREFIX + nic;
   const start = nic.replace(/[^a-zA-Z0-9]/g, '').slice(0, 3);
   const hash = createHash('sha256').update(nic).digest('hex');
-  return EGRESS_BRIDGE + start + hash.slice(0, NIC_BYTES - start.length);
+  return EGRESS_BRIDGE_PREFIX + start + hash.slice(0, NIC_BYTES - start.length);
 }
 
 /** The links of one network, named after its VNI; `…-o` ends are the host's, `…-i` ends the namespace's. */

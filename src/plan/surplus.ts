@@ -23,7 +23,7 @@ export function surplus(plan: readonly Operation[], network: string, host: Names
     return [
       ...addresses(here, own, netns, there),
       ...routes(here, own, netns, there),
-      ...(netns === network ? [...rules(here, netns, there), ...elements(here, netns, there.nft)] : []),
+      ...(netns === network ? [...rules(here, netns, there), ...surplusElements(here, netns, there.nft)] : []),
     ];
   });
 }
@@ -78,8 +78,16 @@ function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operati
     .map((rule) => ({ op: 'rule.delete', netns, rule }));
 }
 
-/** Of the sets that the plan makes. */
-function elements(plan: Operation[], netns: Netns, there: readonly NftObject[]): Operation[] {
+/**
+ * Elements that a plan does not have, of the sets that it makes.
+ * @param isOurs tells by its key whether an element may be taken away
+ */
+export function surplusElements(
+  plan: readonly Operation[],
+  netns: Netns,
+  there: readonly NftObject[],
+  isOurs: (key: unknown) => boolean = () => true,
+): Operation[] {
   const commands = plan.flatMap((operation) => (operation.op === 'nftables.batch' ? operation.commands : []));
   const wanted = new Set(
     commands.flatMap((command) =>
@@ -97,6 +105,7 @@ function elements(plan: Operation[], netns: Netns, there: readonly NftObject[]):
         object.family === family &&
         object.table === table &&
         object.set === set &&
+        isOurs(object.key) &&
         !wanted.has(elementKey(table, set, object.key, object.data)),
     );
     if (found.length === 0) return [];

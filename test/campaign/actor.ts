@@ -98,7 +98,7 @@ export async function actAtRandom(host: Host, options: ActorOptions, isOver: () 
         await random.pick(deck)?.(host, options);
         count++;
       } catch (error) {
-        if (!isOrdinary(error)) onSurprise(describe(error));
+        if (!isOrdinary(error)) onSurprise(describeError(error));
       }
       await new Promise(setImmediate);
     }
@@ -107,12 +107,12 @@ export async function actAtRandom(host: Host, options: ActorOptions, isOver: () 
   return count;
 }
 
-function isOrdinary(error: unknown): boolean {
+export function isOrdinary(error: unknown): boolean {
   return ORDINARY.has((error as { code?: string }).code ?? '');
 }
 
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return `${error.message} [${error.errors.map(describe).join(' | ')}]`;
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError) return `${error.message} [${error.errors.map(describeError).join(' | ')}]`;
   if (error instanceof KernelError) return error.message;
   return (error as Error).stack ?? String(error);
 }

@@ -66,20 +66,6 @@ class Child {
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-await runCampaign('crash', 240, async (campaign) => {
-  const lanes = Array.from({ length: LANES }, () => new Random(campaign.random.fork()));
-  const counts = await Promise.all(lanes.map((random, lane) => runLane(campaign, lane, random)));
-  const sum = (kind: keyof Kills) => counts.reduce((total, count) => total + count[kind], 0);
-  const [instants, boundaries, messages, repair] = [sum('instants'), sum('boundaries'), sum('messages'), sum('repair')];
-  return {
-    kills: instants + boundaries + messages + repair,
-    'at random instants': instants,
-    'at boundaries of steps': boundaries,
-    'between messages': messages,
-    'during repair': repair,
-  };
-});
-
 interface Kills {
   instants: number;
   boundaries: number;
@@ -171,3 +157,17 @@ async function leftovers({ prefix, state }: Stage): Promise<string[]> {
   const { stdout } = await attempt('pgrep', '-af', `conf-file=.*/${prefix}`);
   return [...namespaces, ...stdout.split('\n').filter(Boolean), ...(await readdir(state).catch(() => []))];
 }
+
+await runCampaign('crash', 240, async (campaign) => {
+  const lanes = Array.from({ length: LANES }, () => new Random(campaign.random.fork()));
+  const counts = await Promise.all(lanes.map((random, lane) => runLane(campaign, lane, random)));
+  const sum = (kind: keyof Kills) => counts.reduce((total, count) => total + count[kind], 0);
+  const [instants, boundaries, messages, repair] = [sum('instants'), sum('boundaries'), sum('messages'), sum('repair')];
+  return {
+    kills: instants + boundaries + messages + repair,
+    'at random instants': instants,
+    'at boundaries of steps': boundaries,
+    'between messages': messages,
+    'during repair': repair,
+  };
+});

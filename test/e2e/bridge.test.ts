@@ -217,7 +217,8 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   beforeAll(async () => {
     scene = await Walkthrough.open();
     network = await scene.network({ vni: VNI });
-    tenant = await scene.container(network, 'tenant');
+    // One that is free to say what it likes: what it says of IPv6 would go no further than its port.
+    tenant = await scene.container(network, 'tenant', { antiSpoofing: false });
     await serveTcp(scene.machine, 'host', 2222);
     await serveTcp(scene.outside, 'outside', 2222);
   });
@@ -360,7 +361,7 @@ describe.skipIf(!privileged)("another tool's FORWARD drop where bridged frames p
     await scene.container(await scene.network(), 'one');
     const ruleset = await scene.machine.run('nft', 'list', 'table', 'ip', 'vethwork');
     const matched = [...ruleset.matchAll(/[io]ifname "([^"]+)"/g)].map(([, name]) => name);
-    expect(matched).toEqual(['br-vxlan-*']);
+    expect(new Set(matched)).toEqual(new Set(['br-vxlan-*', 'egr-br-*']));
     expect(ruleset).not.toContain('policy drop');
   });
 });

@@ -29,6 +29,8 @@ export interface Setting {
   /** Settings of the host namespace, as `ipv4.conf.all.rp_filter`, before the host is opened. */
   sysctls?: Record<string, number>;
   options?: Partial<HostOptions>;
+  /** Done on the machine before the host is opened. */
+  before?: (machine: TestNamespace) => Promise<unknown>;
 }
 
 /**
@@ -47,7 +49,7 @@ export class Walkthrough implements AsyncDisposable {
     readonly host: Host,
   ) {}
 
-  static async open({ sysctls = {}, options = {} }: Setting = {}): Promise<Walkthrough> {
+  static async open({ sysctls = {}, options = {}, before }: Setting = {}): Promise<Walkthrough> {
     const machine = await TestNamespace.create('host');
     const outside = await TestNamespace.create('outside');
     const state = await mkdtemp(path.join(tmpdir(), 'vethwork-e2e-'));
@@ -63,6 +65,7 @@ export class Walkthrough implements AsyncDisposable {
       await machine.ip('route', 'add', 'default', 'via', '10.0.0.1');
       await outside.ip('route', 'add', '192.168.15.0/24', 'via', '10.0.0.74');
       for (const [key, value] of Object.entries(sysctls)) await machine.run('sysctl', '-qw', `net.${key}=${value}`);
+      await before?.(machine);
       const complete = {
         netns: machine.name,
         state,

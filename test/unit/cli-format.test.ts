@@ -29,6 +29,8 @@ const nic: InterfaceInfo = {
   order: 0,
   address: '172.16.0.232',
   model: 'virtio',
+  antiSpoofing: true,
+  allowedAddresses: [],
   state: 'created',
   metadata: {},
 };

@@ -33,7 +33,8 @@ test('taking a floating IP away', () => {
 
 test('a routed IP', () => {
   expect(lines(planRoutedIp(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
-    "{"op":"route.add","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1","protocol":"boot"}}
+    "{"op":"nftables.batch","netns":"node1","commands":[{"family":"bridge","table":"vethwork","command":"element.add","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}],"exclusive":true}]}
+    {"op":"route.add","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1","protocol":"boot"}}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link","protocol":"boot"}}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}"
@@ -44,6 +45,7 @@ test('taking a routed IP away', () => {
   expect(lines(planRoutedIpRemoval(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
     "{"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
     {"op":"route.delete","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1"}}
+    {"op":"nftables.batch","netns":"node1","commands":[{"family":"bridge","table":"vethwork","command":"element.delete","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}]}]}
     {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":2001,"destination":"192.168.15.30"}}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}
     {"op":"route.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link"}}

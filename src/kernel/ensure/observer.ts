@@ -23,7 +23,10 @@ const READS = {
 type Read = (typeof READS)[keyof typeof READS];
 
 /** How the kernel says that a namespace is not there, or is none. */
-const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR']);
+const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'ENXIO']);
+
+/** True for the error of a look at a namespace that does not exist, or is something else. */
+export const isNoNamespace = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
 
 /** Looks at the kernel, reading each thing once. */
 export class Observer {
@@ -95,7 +98,7 @@ export class Observer {
         await this.#kernel.query('namespace.get', { netns });
         return true;
       } catch (error) {
-        if (error instanceof KernelError && ABSENT.has(error.code)) return false;
+        if (isNoNamespace(error)) return false;
         throw error;
       }
     });

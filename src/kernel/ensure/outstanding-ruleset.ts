@@ -1,5 +1,5 @@
 import type { NamespaceRef } from '../namespace.js';
-import type { ChainHook, Expression, NftCommand } from '../nftables/index.js';
+import type { ChainHook, Expression, NftCommand, SetElement } from '../nftables/index.js';
 import type { Operation } from '../operation.js';
 import type { NftObject } from '../query.js';
 import type { Actual } from './actual.js';
@@ -20,28 +20,78 @@ export function outstandingRuleset(plan: readonly Operation[], actual: Actual): 
   });
 }
 
+/** Table by table. */
 function missing(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
-  const tables = wanted.filter((command) => command.command === 'table.add');
-  const own = there.filter(({ family, table, name, object }) =>
-    tables.some((each) => each.family === family && each.name === (object === 'table' ? name : table)),
-  );
-  if (!sameStructure(wanted, own)) {
-    return [...tables, ...tables.map((table): NftCommand => ({ ...table, command: 'table.delete' })), ...wanted];
+  const byTable = new Map<string, NftCommand[]>();
+  for (const command of wanted) {
+    const key = tableOf(command);
+    byTable.set(key, [...(byTable.get(key) ?? []), command]);
   }
-  const elements = new Set(own.filter(({ object }) => object === 'element').map(elementKey));
-  return wanted.filter(
-    (command) =>
-      command.command === 'element.add' &&
-      !command.elements.every((element) => elements.has(elementKey({ ...command, ...element }))),
+  return [...byTable].flatMap(([key, commands]) =>
+    missingInTable(
+      commands,
+      there.filter((object) => tableOf(object) === key),
+    ),
   );
 }
 
-/** Tables, chains, sets and rules: those that are planned, and no others. */
+function tableOf(one: NftCommand | NftObject): string {
+  const { family, table, name } = one as Record<string, unknown>;
+  return `${family} ${table ?? name}`;
+}
+
+function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
+  // Without its table a plan says nothing of what else the table holds.
+  const table = wanted.find((command) => command.command === 'table.add');
+  const elements = there.filter(({ object }) => object === 'element');
+  if (table !== undefined && !sameStructure(wanted, there)) {
+    const anew: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
+    return [table, anew, ...wanted, ...others(elements, wanted)];
+  }
+  const present = new Set(elements.map(elementKey));
+  return wanted.flatMap((command): NftCommand[] => {
+    if (command.command !== 'element.add') return [];
+    const lacking = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
+    return lacking.length === 0 ? [] : [{ ...command, elements: lacking }];
+  });
+}
+
+/** Elements of the plan's sets that other plans have put there: a table that is made anew keeps them. */
+function others(there: readonly NftObject[], wanted: readonly NftCommand[]): NftCommand[] {
+  const planned = new Set(
+    wanted.flatMap((command) =>
+      command.command === 'element.add'
+        ? command.elements.map((element) => elementKey({ ...command, ...element }))
+        : [],
+    ),
+  );
+  return wanted.flatMap((command): NftCommand[] => {
+    if (command.command !== 'set.add') return [];
+    const { family, table, name: set, keyType, dataType, interval } = command;
+    const kept = there.filter((element) => element.set === set && !planned.has(elementKey(element)));
+    if (kept.length === 0) return [];
+    const elements = kept.map(
+      ({ key, keyEnd, data, verdict }) => defined({ key, keyEnd, data, verdict }) as SetElement,
+    );
+    const types = defined({ dataType, interval });
+    return [{ command: 'element.add', family, table, set, keyType, ...types, elements }];
+  });
+}
+
+/** Tables, chains, sets and rules: those that are planned, and no others; rules in the order of their chain. */
 function sameStructure(wanted: readonly NftCommand[], there: readonly NftObject[]): boolean {
   const planned = wanted.map(describeCommand).filter((text) => text !== undefined);
   const found = there.filter(({ object }) => object !== 'element').map(describeObject);
-  return planned.length === found.length && sorted(planned) === sorted(found);
+  return planned.length === found.length && inOrder(planned) === inOrder(found);
 }
+
+/** The kernel lists objects by their kind and chain: of these only rules have an order that counts. */
+function inOrder(texts: readonly string[]): string {
+  const chainOf = (text: string) => (text.startsWith('rule ') ? text.split(' ', 2).join(' ') : text);
+  return [...texts].sort((left, right) => compare(chainOf(left), chainOf(right))).join('\n');
+}
+
+const compare = (left: string, right: string) => (left < right ? -1 : left > right ? 1 : 0);
 
 function describeCommand(command: NftCommand): string | undefined {
   switch (command.command) {
@@ -79,7 +129,10 @@ function describeRule(rule: { chain: string; comment?: string; expressions?: rea
 function describeExpression(expression: Expression): string {
   const fields = Object.entries(expression).filter(([key]) => key !== 'packets' && key !== 'bytes');
   return fields
-    .map(([key, value]) => `${key}=${value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value}`)
+    .map(
+      ([key, value]) =>
+        `${key}=${value instanceof Uint8Array ? Buffer.from(value).toString('hex') : JSON.stringify(value)}`,
+    )
     .sort()
     .join();
 }
@@ -88,4 +141,6 @@ function elementKey(element: Record<string, unknown>): string {
   return `${element.set} ${element.key} ${element.data ?? ''}`;
 }
 
-const sorted = (texts: string[]) => texts.sort().join('\n');
+function defined<Values extends object>(values: Values): { [Key in keyof Values]?: NonNullable<Values[Key]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}

@@ -1,5 +1,5 @@
 import type { BridgeOptions, BridgePortOptions } from './bridge.js';
-import type { LinkAttributes } from './common.js';
+import type { Inet4Settings, Inet6Settings, LinkAttributes } from './common.js';
 import type { DummyOptions } from './dummy.js';
 import type { IfbOptions } from './ifb.js';
 import type { IpvlanOptions } from './ipvlan.js';
@@ -78,5 +78,7 @@ export interface Link {
   /** RFC 2863 operational state. */
   operationalState?: 'unknown' | 'not-present' | 'down' | 'lower-layer-down' | 'testing' | 'dormant' | 'up';
   carrier?: boolean;
+  inet?: Inet4Settings;
+  inet6?: Inet6Settings;
   [other: string]: unknown;
 }

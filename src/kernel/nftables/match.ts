@@ -67,11 +67,22 @@ export const marked = (): Expression[] => [
   { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(0) },
 ];
 
+/** `udp sport 67` */
+export const udpSourcePort = (port: number): Expression[] => transportPort(17, 0, port);
+
+const ETHER_TYPES = { ip: [0x08, 0x00], arp: [0x08, 0x06] } as const;
+
+/** `ether type arp`, of a frame without a VLAN tag; for tables of the family bridge. */
+export const etherType = (name: keyof typeof ETHER_TYPES): Expression[] => [
+  { expression: 'payload', base: 'link', offset: 12, length: 2, register: REGISTER },
+  equals(Uint8Array.from(ETHER_TYPES[name])),
+];
+
 /** `udp dport 67` */
-export const udpPort = (port: number): Expression[] => destinationPort(17, port);
+export const udpPort = (port: number): Expression[] => transportPort(17, 2, port);
 
 /** `tcp dport 53` */
-export const tcpPort = (port: number): Expression[] => destinationPort(6, port);
+export const tcpPort = (port: number): Expression[] => transportPort(6, 2, port);
 
 /** `icmp type echo-request` */
 export const echoRequest = (): Expression[] => [
@@ -115,10 +126,10 @@ function anyBit(key: CtKey, bits: number): Expression[] {
   ];
 }
 
-function destinationPort(transport: number, port: number): Expression[] {
+function transportPort(transport: number, offset: number, port: number): Expression[] {
   return [
     ...protocol(transport),
-    { expression: 'payload', base: 'transport', offset: 2, length: 2, register: REGISTER },
+    { expression: 'payload', base: 'transport', offset, length: 2, register: REGISTER },
     equals(Uint8Array.of(port >> 8, port & 0xff)),
   ];
 }

@@ -1,5 +1,5 @@
 import type { Expression } from './expression.js';
-import { loadDestination } from './match.js';
+import { hostOrder32, loadDestination } from './match.js';
 
 /** What a rule does with what it matched. Like matches, each gives a list of expressions. */
 
@@ -31,3 +31,12 @@ export const markPacketByConnection = (): Expression[] => [
   { expression: 'ct', key: 'mark', register: 1 },
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
 ];
+
+/** `meta mark set 0` */
+export const clearMark = (): Expression[] => [
+  { expression: 'immediate', register: 1, data: hostOrder32(0) },
+  { expression: 'meta', key: 'mark', sourceRegister: 1 },
+];
+
+/** `jump guard`: goes on in another chain, and comes back at its end. */
+export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];

@@ -1,0 +1,103 @@
+import { nftKey as key, match, type NftCommand, nftTable, statement } from '../kernel/nftables/index.js';
+import type { Operation } from '../kernel/operation.js';
+import type { DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
+
+/**
+ * Keeps instances from speaking in others' names: one table of the host's bridges, the same however many interfaces
+ * there are. From a guarded port only ARP and IPv4 pass, from the interface's MAC, with its address, those that it may
+ * have beside, and those that are routed into its network; and nothing that a DHCP server says. So it is with IPv6 and
+ * its router advertisements: networks have none, so nothing of it passes.
+ */
+
+const table = nftTable('bridge', 'vethwork');
+
+/** Port -> VNI of its network. */
+const GUARDED = { keyType: 'ifname', dataType: 'mark' } as const;
+const MACS = { keyType: 'ifname . ether_addr' } as const;
+const ADDRESSES = { keyType: 'ifname . ether_addr . ipv4_addr' } as const;
+/** By VNI. */
+const ROUTED = { keyType: 'mark . ipv4_addr' } as const;
+
+/** Before the bridge decides anything, and before connection tracking. */
+const PRIORITY = -300;
+/** Of one who has no address yet: a DHCP client, or one who asks whether an address is taken. */
+const NO_ADDRESS = '0.0.0.0';
+
+const { counter, drop, accept, clearMark, jump } = statement;
+const { inputInterface, etherSource, source, arpMac, arpAddress, mark } = key;
+const pass = () => [clearMark(), accept()].flat();
+const refuse = () => [counter(), drop()].flat();
+
+/** The table, without a port. */
+export const guardTable = (): NftCommand[] => [
+  table.add(),
+  table.set('guarded', GUARDED),
+  table.set('macs', MACS),
+  table.set('addresses', ADDRESSES),
+  table.set('routed', ROUTED),
+  ...table.subchain('guard', {
+    'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
+    'instances are no DHCP servers': [match.etherType('ip'), match.udpSourcePort(67), refuse()],
+    'IPv4 from its addresses': [
+      match.etherType('ip'),
+      key.isIn('addresses', inputInterface, etherSource, source),
+      pass(),
+    ],
+    'IPv4 from addresses routed into the network': [match.etherType('ip'), key.isIn('routed', mark, source), pass()],
+    'ARP about its addresses': [
+      match.etherType('arp'),
+      key.isIn('addresses', inputInterface, arpMac, arpAddress),
+      pass(),
+    ],
+    'ARP about addresses routed into the network': [
+      match.etherType('arp'),
+      key.isIn('macs', inputInterface, arpMac),
+      key.isIn('routed', mark, arpAddress),
+      pass(),
+    ],
+    'everything else': [refuse()],
+  }),
+  ...table.chain(
+    'prerouting',
+    { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: 'accept' },
+    { 'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')] },
+  ),
+];
+
+export const guardTableRemoval = (): NftCommand[] => [table.delete()];
+
+function elements(network: DesiredNetwork, device: string, { mac, address, guard }: DesiredInterface) {
+  if (guard === undefined) return [];
+  const addresses = [...new Set([NO_ADDRESS, address, ...guard.allowedAddresses])];
+  return [
+    { set: 'guarded', types: GUARDED, elements: [{ key: device, data: network.vni }] },
+    { set: 'macs', types: MACS, elements: [{ key: [device, mac] }] },
+    { set: 'addresses', types: ADDRESSES, elements: addresses.map((each) => ({ key: [device, mac, each] })) },
+  ];
+}
+
+/** Guards a port, if the interface is to be. Nothing can have come from it if this is done before it is up. */
+export function guardPort(host: DesiredHost, network: DesiredNetwork, device: string, nic: DesiredInterface) {
+  const commands = elements(network, device, nic).map(({ set, types, elements }) =>
+    table.addElements(set, types, elements),
+  );
+  return commands.length === 0 ? [] : [batch(host, ...commands)];
+}
+
+/** Each set by itself: what is already gone from one must not keep the others from being cleared. */
+export function unguardPort(host: DesiredHost, network: DesiredNetwork, device: string, nic: DesiredInterface) {
+  return elements(network, device, nic).map(({ set, types, elements }) =>
+    batch(host, table.deleteElements(set, types, elements)),
+  );
+}
+
+/** Every interface of the network may answer for the address. */
+export const admitRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+  batch(host, table.addElements('routed', ROUTED, [{ key: [vni, address] }]));
+
+export const expelRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+  batch(host, table.deleteElements('routed', ROUTED, [{ key: [vni, address] }]));
+
+function batch({ netns }: DesiredHost, ...commands: NftCommand[]): Operation {
+  return { op: 'nftables.batch', netns, commands };
+}

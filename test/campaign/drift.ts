@@ -1,0 +1,179 @@
+/**
+ * Others delete and alter, with `ip`, `nft` and `kill`, everything that networks are made of. Each time the difference
+ * must be found, named and repaired, and nothing else changed; a ping through another network goes on meanwhile.
+ */
+import { once } from 'node:events';
+import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { Host, Network } from '../../src/index.js';
+import type { Operation } from '../../src/kernel/operation.js';
+import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
+import { wishesOf } from '../../src/model/wishes.js';
+import type { DesiredHost } from '../../src/plan/desired.js';
+import { planHost } from '../../src/plan/host.js';
+import { openLmdbStore } from '../../src/store/lmdb.js';
+import type { Store } from '../../src/store/store.js';
+import { pings, TestHost } from '../support/host.js';
+import { eventually, type TestNamespace } from '../support/namespaces.js';
+import { type Campaign, runCampaign } from './campaign.js';
+import { type Harm, harmsOf, rulesetHarms, serviceHarms } from './harms.js';
+import { changes, namespacePicture, statePicture } from './picture.js';
+
+/** Seconds between two packets. */
+const INTERVAL = '0.02';
+
+interface Victim {
+  network: Network;
+  guest: TestNamespace;
+}
+
+/** A network with one of everything. */
+async function victimNetwork(machine: TestHost, host: Host): Promise<Victim> {
+  const network = await host.createNetwork({ name: 'victim', netblock: '172.16.0.0/24', provideDns: true });
+  const guest = await machine.guest();
+  const nic = await network.attach({ netns: guest.name, configure: true, hostname: 'one' });
+  await network.attach({ tap: 'vnet0' });
+  await nic.float();
+  await network.routeAddress();
+  return { network, guest };
+}
+
+/** One that must not notice. */
+async function otherNetwork(machine: TestHost, host: Host) {
+  const network = await host.createNetwork({ name: 'other', netblock: '172.17.0.0/24' });
+  const [guest, neighbour] = [await machine.guest(), await machine.guest()];
+  const nic = await network.attach({ netns: guest.name, configure: true });
+  const second = await network.attach({ netns: neighbour.name, configure: true });
+  const floating = await nic.float();
+  await eventually(() => pings(machine.world, floating));
+  await eventually(() => pings(guest, second.info.address));
+  return { guest, neighbour: second.info.address, floating };
+}
+
+async function allHarms(machine: TestHost, store: Store, { network, guest }: Victim): Promise<Harm[]> {
+  const node = machine.node.name;
+  const read = async <Value>(prefix: string) => (await store.list(prefix)).map(({ value }) => value as Value);
+  const [record] = await read<HostRecord>(keys.host);
+  const host: DesiredHost = { ...(record as HostRecord), netns: node, egressMtu: 1500, disableBridgeNetfilter: true };
+  const [recorded] = (await read<NetworkRecord>(keys.networks)).filter(({ uuid }) => uuid === network.uuid);
+  const members = (await read<InterfaceRecord>(keys.interfaces)).filter((each) => each.network === network.uuid);
+  const scope = { network: recorded as NetworkRecord, members };
+  const plan = wishesOf(host, { index: 0 }, scope).flatMap((wish) => wish.plan);
+  const hostPlan = planHost(host);
+  const names = namesOf([...hostPlan, ...plan]);
+  const nameOf = (index: number) => names.get(index) as string;
+  const runtime = await runtimeRoot(machine.options.state);
+  return [
+    ...[node, network.uuid, guest.name].flatMap((netns) =>
+      harmsOf(plan, { netns, nameOf, shared: false, isContainer: netns === guest.name }),
+    ),
+    ...harmsOf(hostPlan, { netns: node, nameOf, shared: true }),
+    ...(await rulesetHarms({ netns: network.uuid, shared: false })),
+    ...(await rulesetHarms({ netns: node, shared: true })),
+    ...serviceHarms(network.uuid, runtime),
+  ];
+}
+
+function namesOf(plan: readonly Operation[]): Map<number, string> {
+  const names = new Map<number, string>([[1, 'lo']]);
+  for (const operation of plan) {
+    const link = operation.op === 'tap.add' ? operation.tap : operation.op === 'link.add' ? operation.link : undefined;
+    if (link !== undefined) names.set(link.index as number, link.name);
+    if (operation.op === 'link.add' && operation.link.kind === 'veth') {
+      const { peer } = operation.link.data;
+      names.set(peer.index as number, peer.name as string);
+    }
+  }
+  return names;
+}
+
+class Trials {
+  done = 0;
+  repaired = 0;
+  #last: string[] | undefined;
+
+  constructor(
+    private readonly campaign: Campaign,
+    private readonly host: Host,
+    private readonly picture: () => Promise<string[]>,
+  ) {}
+
+  async suffer({ what, names, inflict }: Harm): Promise<void> {
+    if (this.campaign.expired() || this.campaign.findings.length > 60) return;
+    this.done++;
+    const before = this.#last ?? (await this.picture());
+    try {
+      await inflict();
+    } catch (error) {
+      this.campaign.finding(`${what}: could not be done: ${(error as Error).message}`);
+      return;
+    }
+    const told = await this.host.reconcile({ dryRun: true });
+    const done = await this.host.reconcile();
+    const again = await this.host.reconcile();
+    await this.host.drained();
+    this.#last = await this.picture();
+    const left = changes(before, this.#last);
+    const problems = [
+      ...(told.length === 0 ? ['not found'] : []),
+      ...(told.length > 0 && !told.some((text) => text.includes(names)) ? [`not named: ${told.join('; ')}`] : []),
+      ...(told.every((text) => done.includes(text))
+        ? []
+        : [`announced "${told.join('; ')}", did "${done.join('; ')}"`]),
+      ...again.map((text) => `not repaired at once: ${text}`),
+      ...left.map((line) => `not as before: ${line}`),
+    ];
+    if (problems.length === 0) this.repaired++;
+    for (const problem of problems) this.campaign.finding(`${what}: ${problem}`);
+  }
+}
+
+/** A ping that goes on. */
+class Ping {
+  readonly #child;
+  #heard = '';
+
+  constructor(from: TestNamespace, address: string) {
+    this.#child = from.spawn('ping', ['-n', '-q', '-i', INTERVAL, address], { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#heard += text;
+    });
+  }
+
+  /** The last packets may be under way when it ends. */
+  async stop(): Promise<{ sent: number; lost: number }> {
+    this.#child.kill('SIGINT');
+    await once(this.#child, 'close');
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(this.#heard) ?? [];
+    const lost = Number(sent) - Number(received);
+    return { sent: Number(sent), lost: lost <= 1 ? 0 : lost };
+  }
+}
+
+await runCampaign('drift', 180, async (campaign) => {
+  const machine = await TestHost.create({ disableBridgeNetfilter: true });
+  try {
+    const host = await machine.open();
+    const store = await openLmdbStore(machine.options.state);
+    const victim = await victimNetwork(machine, host);
+    const other = await otherNetwork(machine, host);
+    const harms = campaign.random.shuffled(await allHarms(machine, store, victim));
+    const trials = new Trials(campaign, host, async () => {
+      const namespaces = [machine.node.name, victim.network.uuid, victim.guest.name];
+      const parts = [...namespaces.map(namespacePicture), statePicture(store, machine.options.state)];
+      return (await Promise.all(parts)).flat().filter((line) => !/^process:/.test(line));
+    });
+    const inner = new Ping(other.guest, other.neighbour);
+    const outer = new Ping(machine.world, other.floating);
+    for (const harm of harms.filter(({ shared }) => !shared)) await trials.suffer(harm);
+    const lostOutside = await outer.stop();
+    for (const harm of harms.filter(({ shared }) => shared)) await trials.suffer(harm);
+    const lostInside = await inner.stop();
+    await store.close();
+    const lost = lostInside.lost + lostOutside.lost;
+    if (lost > 0) campaign.finding(`${lost} packets of another network were lost`);
+    const packets = lostInside.sent + lostOutside.sent;
+    return { drifts: `${trials.done} of ${harms.length}`, 'found and repaired': trials.repaired, packets, lost };
+  } finally {
+    await machine.remove();
+  }
+});

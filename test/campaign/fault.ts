@@ -1,0 +1,210 @@
+/**
+ * Every step of every call is made to fail once: each message to the kernel, each system call of the engine. A call that
+ * makes something must leave everything as it was, and say which step failed; one that takes something away may stop
+ * half-way, and reconciliation finishes it.
+ */
+import { KernelError } from '../../src/errors.js';
+import type { Host, Network } from '../../src/index.js';
+import { openLmdbStore } from '../../src/store/lmdb.js';
+import { TestHost } from '../support/host.js';
+import { type Campaign, runCampaign } from './campaign.js';
+import { armFault, type Errno, type FaultKind } from './faults.js';
+import { changes, namespacePicture, statePicture } from './picture.js';
+
+type Undo = () => Promise<unknown>;
+
+interface Scenario {
+  name: string;
+  /** What is there before, if anything; the fault is not armed yet. */
+  prepare?: () => Promise<unknown>;
+  /** The call that meets the fault; resolves to what takes it back. */
+  call: (prepared: unknown) => Promise<Undo>;
+  /** Takes something away. */
+  removes?: boolean;
+}
+
+const ERRNOS: readonly Errno[] = ['ENOMEM', 'EBUSY', 'EEXIST', 'EPERM', 'ENOBUFS'];
+/** An answer that is cut is waited for in vain, for a second: it has its turn less often. */
+const KINDS: readonly FaultKind[] = [
+  'refuse',
+  'refuse',
+  'loseAnswer',
+  'refuse',
+  'interruptDump',
+  'refuse',
+  'cutAnswer',
+];
+/** More steps than any call has. */
+const MOST_STEPS = 500;
+
+function scenarios(host: Host, network: Network, guest: string): Scenario[] {
+  const create = (options: object) => () => host.createNetwork({ name: 'made', netblock: '10.77.0.0/24', ...options });
+  const attach = (options: Parameters<Network['attach']>[0]) => () => network.attach(options);
+  const makers: [string, () => Promise<{ delete?: Undo; detach?: Undo }>][] = [
+    ['create a network with everything', create({ provideDns: true })],
+    ['create a network alone', create({ provideNat: false, provideDhcp: false })],
+    ['attach a tap', attach({ tap: 'tap1' })],
+    ['attach a container', attach({ netns: guest, name: 'eth1', configure: true, order: 1 })],
+    ['attach a device', attach({ device: 'dev0' })],
+  ];
+  const takeBack =
+    (made: { delete?: Undo; detach?: Undo }): Undo =>
+    () =>
+      (made.delete ?? (made.detach as Undo)).call(made);
+  const nic = async () => host.getInterface((await network.listInterfaces())[0]?.uuid as string);
+  return [
+    ...makers.map(([name, make]): Scenario => ({ name, call: async () => takeBack(await make()) })),
+    {
+      name: 'float',
+      call: async () => {
+        await (await nic()).float({ address: '192.168.15.77' });
+        return async () => (await nic()).defloat();
+      },
+    },
+    {
+      name: 'route an address',
+      call: async () => {
+        await network.routeAddress({ address: '192.168.15.88' });
+        return () => network.unroute('192.168.15.88');
+      },
+    },
+    ...makers.map(
+      ([name, make]): Scenario => ({
+        name: name.replace('create', 'delete').replace('attach', 'detach'),
+        removes: true,
+        prepare: make,
+        call: async (made) => {
+          await takeBack(made as object)();
+          return async () => undefined;
+        },
+      }),
+    ),
+    {
+      name: 'defloat',
+      removes: true,
+      prepare: async () => (await nic()).float({ address: '192.168.15.77' }),
+      call: async () => {
+        await (await nic()).defloat();
+        return async () => undefined;
+      },
+    },
+    {
+      name: 'unroute an address',
+      removes: true,
+      prepare: () => network.routeAddress({ address: '192.168.15.88' }),
+      call: async () => {
+        await network.unroute('192.168.15.88');
+        return async () => undefined;
+      },
+    },
+  ];
+}
+
+class Trials {
+  faults = 0;
+  absorbed = 0;
+  #kind: number;
+
+  constructor(
+    private readonly campaign: Campaign,
+    private readonly host: Host,
+    private readonly picture: () => Promise<string[]>,
+  ) {
+    this.#kind = campaign.random.integer(0, 1000);
+  }
+
+  /** Lets the first step fail, then the second, until the call comes to its end without meeting the fault. */
+  async exhaust(scenario: Scenario, round: number): Promise<void> {
+    const before = await this.picture();
+    for (let step = 1; step < MOST_STEPS; step++) {
+      // After the first round steps are left out when the time is up.
+      if (round > 0 && this.campaign.expired()) return;
+      if (this.campaign.findings.length > 20) return;
+      const kind = KINDS[this.#kind++ % KINDS.length] as FaultKind;
+      const errno = ERRNOS[this.#kind % ERRNOS.length] as Errno;
+      const title = `${scenario.name}, step ${step}, ${kind === 'refuse' ? errno : kind}`;
+      const met = await this.#try(scenario, { title, step, kind, errno });
+      if (!met && kind !== 'refuse') {
+        // The call has fewer dumps, or messages, than steps.
+        step--;
+        continue;
+      }
+      for (const line of changes(before, await this.picture())) this.campaign.finding(`${title}: ${line}`);
+      if (!met) {
+        if (step === 1) this.campaign.finding(`${title}: the call has no steps`);
+        return;
+      }
+    }
+    throw new Error(`${scenario.name} has no end`);
+  }
+
+  /** True if the call met the fault. */
+  async #try(
+    { prepare, call, removes = false }: Scenario,
+    { title, step, kind, errno }: { title: string; step: number; kind: FaultKind; errno: Errno },
+  ): Promise<boolean> {
+    const prepared = await prepare?.();
+    await this.host.drained();
+    armFault(kind, step, errno);
+    let undo: Undo | undefined;
+    let failure: unknown;
+    try {
+      undo = await call(prepared);
+    } catch (error) {
+      failure = error;
+    }
+    // What goes on in the background is part of it.
+    if (failure === undefined) await this.host.drained().catch(() => undefined);
+    const met = !armFault('refuse', 0);
+    if (met) this.faults++;
+    if (failure !== undefined) this.#judge(title, failure, kind === 'refuse' ? errno : undefined);
+    else if (met) this.absorbed++;
+    if (failure === undefined || removes) {
+      for (const told of await this.host.reconcile()) {
+        if (/failed:/.test(told) || !removes) this.campaign.finding(`${title}: afterwards ${told}`);
+      }
+    }
+    await undo?.();
+    return met;
+  }
+
+  /** The error must say what failed. */
+  #judge(title: string, failure: unknown, errno: Errno | undefined): void {
+    const errors = failure instanceof AggregateError ? failure.errors : [failure];
+    for (const error of errors) {
+      const named =
+        error instanceof KernelError && error.operation !== '' && (errno === undefined || error.code === errno);
+      if (!named) this.campaign.finding(`${title}: the error does not say what failed: ${(error as Error).stack}`);
+    }
+  }
+}
+
+await runCampaign('fault', 120, async (campaign) => {
+  const machine = await TestHost.create({ deletionHalo: 0 });
+  try {
+    const host = await machine.open();
+    const guest = await machine.guest();
+    await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
+    const network = await host.createNetwork({ name: 'base', netblock: '10.66.0.0/24' });
+    await network.attach({ netns: guest.name, configure: true });
+    const store = await openLmdbStore(machine.options.state);
+    const places = [machine.node.name, guest.name, network.uuid];
+    const picture = async () => {
+      await host.drained().catch(() => host.drained());
+      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.state)]);
+      return parts.flat();
+    };
+    const trials = new Trials(campaign, host, picture);
+    const all = scenarios(host, network, guest.name);
+    let rounds = 0;
+    do {
+      for (const scenario of all) await trials.exhaust(scenario, rounds);
+      rounds++;
+    } while (!campaign.expired() && campaign.findings.length === 0);
+    await store.close();
+    return { rounds, calls: all.length, faults: trials.faults, 'of them without effect': trials.absorbed };
+  } finally {
+    armFault('refuse', 0);
+    await machine.remove();
+  }
+});

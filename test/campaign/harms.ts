@@ -1,0 +1,258 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Operation } from '../../src/kernel/operation.js';
+import { pidsIn } from '../support/host.js';
+import { eventually, json, sh } from '../support/namespaces.js';
+
+/** Something that somebody else does to what is ours. */
+export interface Harm {
+  what: string;
+  /** What a report must name. */
+  names: string;
+  /** Beyond one network: of those that pass the egress bridge, others may lose packets. */
+  shared: boolean;
+  inflict: () => Promise<unknown>;
+}
+
+interface Place {
+  netns: string;
+  /** How reports call links, and `ip` does. */
+  nameOf: (index: number) => string;
+  shared: boolean;
+  /** What a container adds to its own is its own affair. */
+  isContainer?: boolean;
+}
+
+type In<Op extends Operation['op']> = Extract<Operation, { op: Op }>;
+
+const write = (netns: string, key: string, value: string | number) =>
+  sh(
+    'ip',
+    'netns',
+    'exec',
+    netns,
+    'sysctl',
+    '-qw',
+    `net.${key.replaceAll('.', '#').replaceAll('/', '.').replaceAll('#', '/')}=${value}`,
+  );
+
+/** Settings of a device, by the names under /proc/sys/net/ipv4/conf. */
+const INET: Record<string, string> = {
+  forwarding: 'forwarding',
+  rpFilter: 'rp_filter',
+  arpIgnore: 'arp_ignore',
+  arpAnnounce: 'arp_announce',
+  arpNotify: 'arp_notify',
+  sendRedirects: 'send_redirects',
+  acceptRedirects: 'accept_redirects',
+};
+
+/** Everything that `ip` can do to what operations of a plan have made in one namespace. */
+export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
+  const here = plan.filter((operation) => 'netns' in operation && operation.netns === place.netns);
+  return here.flatMap((operation): Harm[] => {
+    switch (operation.op) {
+      case 'link.add':
+      case 'tap.add':
+        return linkHarms(operation, place);
+      case 'link.set':
+        return settingHarms(operation, place);
+      case 'address.add':
+        return addressHarms(operation, place);
+      case 'route.add':
+        return routeHarms(operation, place);
+      case 'rule.add':
+        return [
+          harm(place, `rule ${operation.rule.mark} is deleted`, `rule ${operation.rule.priority}`, () =>
+            ip(place, 'rule', 'delete', 'priority', '1000', 'fwmark', String(operation.rule.mark)),
+          ),
+        ];
+      case 'neighbour.add':
+        return [
+          harm(
+            place,
+            `proxy entry ${operation.neighbour.destination} is deleted`,
+            `${operation.neighbour.destination}`,
+            () =>
+              ip(
+                place,
+                'neigh',
+                'delete',
+                'proxy',
+                `${operation.neighbour.destination}`,
+                'dev',
+                place.nameOf(operation.neighbour.index),
+              ),
+          ),
+        ];
+      case 'sysctl.set':
+        return [
+          harm(place, `${operation.key} is changed`, operation.key, () =>
+            write(place.netns, operation.key, Number(operation.value) === 0 ? 1 : 0),
+          ),
+        ];
+      default:
+        return [];
+    }
+  });
+}
+
+const ip = (place: Place, ...args: string[]) => sh('ip', '-n', place.netns, ...args);
+
+function harm({ shared, netns }: Place, what: string, names: string, inflict: () => Promise<unknown>): Harm {
+  return { what: `${what} (${netns})`, names, shared, inflict };
+}
+
+function linkHarms(operation: In<'link.add'> | In<'tap.add'>, place: Place): Harm[] {
+  const { name } = operation.op === 'tap.add' ? operation.tap : operation.link;
+  const set = (what: string, ...args: string[]) =>
+    harm(place, `${name}: ${what}`, name, () => ip(place, 'link', 'set', name, ...args));
+  const rename = async () => {
+    await ip(place, 'link', 'set', name, 'down');
+    await ip(place, 'link', 'set', name, 'name', 'stranger');
+  };
+  const harms = [
+    harm(place, `${name} is deleted`, name, () => ip(place, 'link', 'delete', name)),
+    harm(place, `${name} is renamed`, name, rename),
+  ];
+  if (operation.op === 'tap.add') return harms;
+  const { kind, address, master } = operation.link;
+  if (address !== undefined) harms.push(set('its MAC is changed', 'address', '02:de:ad:be:ef:01'));
+  if (master !== undefined) harms.push(set('it is taken out of its bridge', 'nomaster'));
+  if (kind === 'bridge') {
+    harms.push(set('spanning tree is switched on', 'type', 'bridge', 'stp_state', '1'));
+    harms.push(set('snooping is switched on', 'type', 'bridge', 'mcast_snooping', '1'));
+  }
+  if (kind === 'vxlan') harms.push(set('it no longer learns', 'type', 'vxlan', 'nolearning'));
+  if (kind !== 'veth') harms.push(set('its MTU is changed', 'mtu', '1300'));
+  return harms;
+}
+
+/** The inner ends of pairs are harmed as well: all that they are set to can be undone. */
+function settingHarms({ link, changes }: In<'link.set'>, place: Place): Harm[] {
+  if (!('index' in link)) return [];
+  const name = place.nameOf(link.index);
+  const set = (what: string, ...args: string[]) =>
+    harm(place, `${name}: ${what}`, name, () => ip(place, 'link', 'set', name, ...args));
+  const { up, alias, mtu, master, address, inet, inet6 } = changes;
+  return [
+    ...(up === true ? [set('it is down', 'down')] : []),
+    ...(alias === undefined ? [] : [set('its alias is changed', 'alias', 'mine')]),
+    ...(mtu === undefined ? [] : [set('its MTU is changed', 'mtu', '1300')]),
+    ...(master === undefined ? [] : [set('it is taken out of its bridge', 'nomaster')]),
+    ...(address === undefined ? [] : [set('its MAC is changed', 'address', '02:de:ad:be:ef:02')]),
+    ...(inet6?.addressGeneration === undefined ? [] : [set('it makes IPv6 addresses', 'addrgenmode', 'random')]),
+    ...Object.entries(inet ?? {}).map(([key, value]) => {
+      const setting = INET[key] as string;
+      return harm(place, `${name}: ${setting} is changed`, name, () =>
+        write(place.netns, `ipv4/conf/${name}/${setting}`, value === 0 ? 1 : 0),
+      );
+    }),
+  ];
+}
+
+function addressHarms({ address: { address, index } }: In<'address.add'>, place: Place): Harm[] {
+  const name = place.nameOf(index);
+  const all = [
+    harm(place, `${name}: ${address} is deleted`, address, () => ip(place, 'address', 'delete', address, 'dev', name)),
+    harm(place, `${name}: another address is added`, name, () =>
+      ip(place, 'address', 'add', '10.99.1.1/24', 'dev', name),
+    ),
+  ];
+  return place.isContainer ? all.slice(0, 1) : all;
+}
+
+function routeHarms({ route }: In<'route.add'>, place: Place): Harm[] {
+  const { destination, index, table = 254 } = route;
+  const name = place.nameOf(index as number);
+  const where = ['dev', name, 'table', String(table)];
+  const all = [
+    harm(place, `the route to ${destination} in table ${table} is deleted`, destination, () =>
+      ip(place, 'route', 'delete', destination, ...where),
+    ),
+    harm(place, `a route by ${name} is added to table ${table}`, '10.98.0.0/16', () =>
+      ip(place, 'route', 'add', '10.98.0.0/16', ...where),
+    ),
+  ];
+  return place.isContainer ? all.slice(0, 1) : all;
+}
+
+interface NftItem {
+  chain?: { table: string; name: string };
+  rule?: { table: string; chain: string; handle: number; comment?: string };
+  set?: { table: string; name: string };
+  map?: { table: string; name: string };
+  table?: { family: string; name: string };
+}
+
+/** What `nft` can do to a ruleset, rule by rule. */
+export async function rulesetHarms({ netns, shared }: Pick<Place, 'netns' | 'shared'>): Promise<Harm[]> {
+  const nft = (...args: string[]) => sh('ip', 'netns', 'exec', netns, 'nft', ...args);
+  const ruleset = async () =>
+    (await json<{ nftables: NftItem[] }>('ip', 'netns', 'exec', netns, 'nft', '-j', 'list', 'ruleset')).nftables;
+  const rule = (what: string, inflict: () => Promise<unknown>) => ({
+    ...{ what: `${what} (${netns})`, names: 'nftables', shared, inflict },
+  });
+  /** Rules are told by their comments: their handles are others after a repair. */
+  const deleteRule = async (family: string, chain: string, comment: string | undefined) => {
+    const found = (await ruleset()).find(({ rule }) => rule?.chain === chain && rule.comment === comment)?.rule;
+    await nft('delete', 'rule', family, String(found?.table), chain, 'handle', String(found?.handle));
+  };
+  const items = await ruleset();
+  const families = new Map(items.flatMap(({ table }) => (table ? [[table.name, table.family]] : [])));
+  return [
+    rule('the ruleset is flushed', () => nft('flush', 'ruleset')),
+    ...[...families].map(([name, family]) =>
+      rule(`the table ${name} is deleted`, () => nft('delete', 'table', family, name)),
+    ),
+    ...items.flatMap(({ chain, rule: one, set, map }) => {
+      const family = families.get((chain ?? one ?? set ?? map)?.table as string) as string;
+      if (one) {
+        const what = `the rule "${one.comment}" is deleted`;
+        return [rule(what, () => deleteRule(family, one.chain, one.comment))];
+      }
+      if (chain) {
+        const at = [family, chain.table, chain.name];
+        return [
+          rule(`the chain ${chain.name} is flushed`, () => nft('flush', 'chain', ...at)),
+          rule(`a rule is put into the chain ${chain.name}`, () => nft('insert', 'rule', ...at, 'counter', 'accept')),
+        ];
+      }
+      const keys = set ?? map;
+      return keys
+        ? [rule(`${keys.name} is emptied`, () => nft('flush', map ? 'map' : 'set', family, keys.table, keys.name))]
+        : [];
+    }),
+  ];
+}
+
+/** What can happen to the dnsmasq of a network, and to the namespace itself. */
+export function serviceHarms(network: string, runtime: string): Harm[] {
+  const folder = join(runtime, network);
+  const killAll = async (signal: NodeJS.Signals) => {
+    const pids = await pidsIn(network);
+    for (const pid of pids) process.kill(pid, signal);
+    await eventually(async () => !(await pidsIn(network)).some((pid) => pids.includes(pid)));
+  };
+  const service = (what: string, inflict: () => Promise<unknown>): Harm => ({
+    ...{ what: `dnsmasq: ${what}`, names: 'dnsmasq', shared: false, inflict },
+  });
+  const config = async () => join(folder, (await readdir(folder)).find((name) => name.endsWith('.conf')) as string);
+  return [
+    service('it is killed', () => killAll('SIGKILL')),
+    service('it is told to end', () => killAll('SIGTERM')),
+    service('its configuration is changed', async () => writeFile(await config(), 'port=0\n')),
+    service('its configuration is removed', async () => rm(await config())),
+    service('its reservations are emptied', () => writeFile(join(folder, 'dhcp-hosts'), '')),
+    service('its folder is removed', () => rm(folder, { recursive: true })),
+    {
+      what: 'the namespace is deleted',
+      names: network,
+      shared: false,
+      inflict: async () => {
+        await killAll('SIGKILL');
+        await sh('ip', 'netns', 'delete', network);
+      },
+    },
+  ];
+}

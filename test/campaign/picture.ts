@@ -1,0 +1,86 @@
+import { readdir } from 'node:fs/promises';
+import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { Store } from '../../src/store/store.js';
+import { attempt, json } from '../support/namespaces.js';
+
+/*
+ * What a machine looks like to `ip` and `nft`, as lines of text: equal before and after where nothing has changed. What
+ * comes and goes by itself, such as carriers and counters, is left out, and so is what follows from the order in which
+ * things were made.
+ */
+
+/** Set when the link is first up, when others open it, or a moment after it was made. */
+const PASSING =
+  /^(qdisc|operstate|linkmode|link_netnsid|link_index|ifindex|stats|packets|bytes|handle|timer|hello_timer)/;
+const CARRIER = new Set(['LOWER_UP', 'NO-CARRIER', 'M-DOWN']);
+
+/** Links that have a MAC of the kernel's choice, another one whenever they are made. */
+const ANY_MAC = /-o$|^vxlan-/;
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => !CARRIER.has(item)).map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  const anyMac = ANY_MAC.test(String((value as { ifname?: string }).ifname));
+  const kept = Object.entries(value).filter(
+    ([key]) => !PASSING.test(key) && !/_timer$|^gc_|used$/.test(key) && !(anyMac && key === 'address'),
+  );
+  return Object.fromEntries(kept.map(([key, inner]) => [key, plain(inner)]));
+}
+
+const lines = (title: string, values: readonly unknown[]) =>
+  values.map((value) => `${title}: ${JSON.stringify(plain(value))}`);
+
+export async function namespacePicture(netns: string): Promise<string[]> {
+  const ip = (...args: string[]) => json<unknown[]>('ip', '-j', '-d', '-n', netns, ...args);
+  const nft = async () => {
+    const { nftables } = await json<{ nftables: object[] }>(
+      'ip',
+      'netns',
+      'exec',
+      netns,
+      'nft',
+      '-j',
+      'list',
+      'ruleset',
+    );
+    return nftables.filter((object) => !('metainfo' in object));
+  };
+  const [links, routes, rules, proxies, ruleset] = await Promise.all([
+    ip('address'),
+    ip('-4', 'route', 'show', 'table', 'all'),
+    ip('rule'),
+    ip('neigh', 'show', 'proxy'),
+    nft(),
+  ]);
+  const told = [
+    ...lines('link', links),
+    ...lines('route', routes),
+    ...lines('rule', rules),
+    ...lines('proxy', proxies),
+  ].sort();
+  // The order of rules counts.
+  return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
+}
+
+/** Namespaces of networks, dnsmasqs and their files, and what the store holds. */
+export async function statePicture(store: Store, state: string): Promise<string[]> {
+  const root = await runtimeRoot(state);
+  const files = (await readdir(root, { recursive: true }).catch(() => [])).sort();
+  const { stdout } = await attempt('pgrep', '-af', `conf-file=${root}/`);
+  // Spent indexes are not given back, and events are kept.
+  const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event)/.test(key));
+  return [
+    ...files.map((file) => `file: ${file}`),
+    ...stdout.split('\n').map((line) => `process: ${line}`),
+    ...entries.map(({ key, value }) => `store: ${key} ${JSON.stringify(value)}`),
+  ];
+}
+
+/** The lines that only one of two pictures has. */
+export function changes(before: readonly string[], after: readonly string[]): string[] {
+  const [left, right] = [new Set(before), new Set(after)];
+  return [
+    ...before.filter((line) => !right.has(line)).map((line) => `gone: ${line}`),
+    ...after.filter((line) => !left.has(line)).map((line) => `new: ${line}`),
+  ];
+}

@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AttachOptions, Network } from '../../src/index.js';
+import { connect, eventually, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { askTcp, Ear, pings, serveTcp } from '../support/traffic.js';
+import { type Instance, Walkthrough } from '../support/walkthrough.js';
+
+describe.skipIf(!privileged)('instances speak in their own name only', () => {
+  let stage: Walkthrough;
+  let network: Network;
+  let neighbour: Instance;
+  let honest: string;
+
+  beforeAll(async () => {
+    stage = await Walkthrough.open();
+    network = await stage.network();
+    neighbour = await stage.container(network, 'neighbour', { address: '172.16.0.2' });
+    honest = neighbour.nic.info.address;
+  });
+  afterAll(async () => {
+    await stage?.[Symbol.asyncDispose]();
+  });
+
+  /** Whether what an instance says reaches its neighbour's link. */
+  async function arrives(filter: string, say: () => Promise<unknown>): Promise<boolean> {
+    await using ear = await Ear.open(neighbour.namespace, 'eth0', filter);
+    await say();
+    return (await ear.close()).length > 0;
+  }
+
+  /** What one can say that it should not. */
+  const lies: [what: string, filter: string, tell: (liar: TestNamespace) => Promise<unknown>][] = [
+    [
+      'another MAC',
+      'ether src 02:de:ad:be:ef:00',
+      async (liar) => {
+        await liar.ip('link', 'set', 'eth0', 'address', '02:de:ad:be:ef:00');
+        await pings(liar, honest);
+      },
+    ],
+    [
+      'another IPv4 address',
+      'ip src 172.16.0.200',
+      async (liar) => {
+        await liar.ip('neigh', 'replace', honest, 'lladdr', neighbour.nic.info.mac, 'dev', 'eth0');
+        await liar.ip('address', 'add', '172.16.0.200/32', 'dev', 'eth0');
+        await liar.attempt('ping', '-c1', '-W1', '-I', '172.16.0.200', honest);
+      },
+    ],
+    [
+      'another address in ARP',
+      'arp and arp[14:4] = 0xac1000c9',
+      (liar) => liar.attempt('arping', '-c', '1', '-w', '1', '-U', '-S', '172.16.0.201', '-i', 'eth0', '172.16.0.201'),
+    ],
+    [
+      'what a DHCP server says',
+      'udp and src port 67',
+      (liar) => liar.attempt('socat', '-u', '/etc/hostname', `UDP4-SENDTO:${honest}:68,sourceport=67`),
+    ],
+    ['IPv6', 'ip6', (liar) => liar.attempt('ping', '-6', '-c1', '-W1', 'ff02::1%eth0')],
+  ];
+
+  test.each(lies)('not: %s', async (what, filter, tell) => {
+    const name = what.replaceAll(/\W/g, '').slice(0, 12);
+    const liar = await stage.container(network, `liar${name}`, { address: '172.16.0.4' });
+    await eventually(() => pings(liar.namespace, honest));
+    expect(await arrives(filter, () => tell(liar.namespace))).toBe(false);
+    await liar.nic.detach();
+  });
+
+  test.each(lies)('unless it is trusted: %s', async (what, filter, tell) => {
+    const name = what.replaceAll(/\W/g, '').slice(0, 12);
+    const trusted = await stage.container(network, `free${name}`, {
+      address: '172.16.0.5',
+      antiSpoofing: false,
+    } as Partial<AttachOptions>);
+    await eventually(() => pings(trusted.namespace, honest));
+    expect(await arrives(filter, () => tell(trusted.namespace))).toBe(true);
+    await trusted.nic.detach();
+  });
+
+  test('allowed addresses pass, and no others', async () => {
+    const wishes = { address: '172.16.0.3', allowedAddresses: ['172.16.0.210'] } as Partial<AttachOptions>;
+    const { namespace, nic } = await stage.container(network, 'router', wishes);
+    expect(nic.info).toMatchObject({ antiSpoofing: true, allowedAddresses: ['172.16.0.210'] });
+    for (const address of ['172.16.0.210', '172.16.0.211']) {
+      await namespace.ip('address', 'add', `${address}/24`, 'dev', 'eth0');
+    }
+    const from = (address: string) => namespace.attempt('ping', '-c1', '-W1', '-I', address, honest);
+    expect((await from('172.16.0.210')).exitCode).toBe(0);
+    expect((await from('172.16.0.211')).exitCode).not.toBe(0);
+    await nic.detach();
+  });
+
+  test('the sets hold what is attached, and the rules are the same however much it is', async () => {
+    const table = () => stage.machine.run('nft', '-s', 'list', 'table', 'bridge', 'vethwork');
+    const rules = () => stage.machine.run('nft', '-s', '-t', 'list', 'table', 'bridge', 'vethwork');
+    const before = [await table(), await rules()];
+    const { nic } = await stage.container(network, 'counted');
+    const routed = await network.routeAddress();
+    const after = await table();
+    for (const text of [nic.info.device, nic.info.mac, nic.info.address, routed]) expect(after).toContain(text);
+    expect(await rules()).toBe(before[1]);
+    await nic.detach();
+    await network.unroute(routed);
+    expect(await table()).toBe(before[0]);
+  });
+});
+
+describe.skipIf(!privileged)('instances and the host', () => {
+  test('the services of the host are out of reach, the world is not', async () => {
+    await using stage = await Walkthrough.open();
+    const { namespace } = await stage.container(await stage.network(), 'inside');
+    const servers = [await serveTcp(stage.machine, 'host'), await serveTcp(stage.outside, 'world')];
+    const seen = async (address: string) => (await askTcp(namespace, address)) !== '';
+    await eventually(() => pings(namespace, '10.0.0.1'));
+    expect({
+      world: await seen('10.0.0.1'),
+      egress: await seen('192.168.15.1'),
+      uplink: await seen('10.0.0.74'),
+      gateway: await seen('172.16.0.1'),
+    }).toEqual({ world: true, egress: false, uplink: false, gateway: false });
+    expect(await pings(namespace, '192.168.15.1')).toBe(true);
+    for (const server of servers) await server.stop();
+  });
+
+  test('nothing can be put into the mesh from inside', async () => {
+    await using stage = await Walkthrough.open();
+    const { namespace } = await stage.container(await stage.network(), 'inside');
+    await eventually(() => pings(namespace, '10.0.0.1'));
+    const send = (port: number) => namespace.attempt('socat', '-u', '/etc/hostname', `UDP4-SENDTO:10.0.0.1:${port}`);
+    await using ear = await Ear.open(stage.outside, 'eth0', 'udp');
+    await send(4789);
+    await send(4790);
+    const heard = (await ear.close()).join('\n');
+    expect(heard).toContain('.4790');
+    expect(heard).not.toContain('.4789');
+  });
+
+  test('a mesh of its own is out of reach', async () => {
+    await using peer = await TestNamespace.create('peer');
+    await using stage = await Walkthrough.open({
+      options: { meshNic: 'mesh0' },
+      before: async (machine) => {
+        await connect([machine, 'mesh0'], [peer, 'mesh0']);
+        await machine.ip('address', 'add', '10.9.0.1/24', 'dev', 'mesh0');
+        await peer.ip('address', 'add', '10.9.0.2/24', 'dev', 'mesh0');
+        await peer.ip('route', 'add', 'default', 'via', '10.9.0.1');
+      },
+    });
+    const { namespace } = await stage.container(await stage.network(), 'inside');
+    await eventually(() => pings(namespace, '10.0.0.1'));
+    expect(await pings(stage.machine, '10.9.0.2')).toBe(true);
+    expect(await pings(namespace, '10.9.0.2')).toBe(false);
+  });
+
+  test('nobody is served DNS from outside a network', async () => {
+    await using stage = await Walkthrough.open();
+    const network = await stage.network({ provideDns: true });
+    await stage.container(network, 'inside');
+    const gateway = network.info.floatingGateway as string;
+    const dig = await stage.outside.attempt('dig', '+tries=1', '+time=1', `@${gateway}`, 'inside.vethwork.internal');
+    expect(dig.exitCode).not.toBe(0);
+  });
+});
+
+describe.skipIf(!privileged)('configuration', () => {
+  test('nothing can be smuggled into it', async () => {
+    await using stage = await Walkthrough.open();
+    const network = await stage.network();
+    for (const hostname of ['a\nb', 'a,b', 'a b', 'a#b', '-a', 'a/../b', '']) {
+      await expect(network.attach({ tap: 'tap0', hostname })).rejects.toMatchObject({ name: 'ValidationError' });
+    }
+    const metadata = { 'a\ndhcp-script=/bin/sh': '\ndhcp-option=3,1.2.3.4\n' };
+    const nic = await network.attach({ tap: 'tap0', metadata, model: 'x', instance: 'address=/#/1.2.3.4' });
+    const configs = await sh('grep', '-rhE', 'dhcp-script|1.2.3.4', '/run/vethwork').catch(() => '');
+    expect(configs).toBe('');
+    await nic.detach();
+  });
+});
