@@ -1,3 +1,4 @@
+import type { Lan } from './lan.js';
 import type { Slot, Stage } from './stage.js';
 
 /**
@@ -5,16 +6,6 @@ import type { Slot, Stage } from './stage.js';
  * can tell. `undefined`: it took as long as the call did.
  */
 export type Elapsed = number | undefined;
-
-/** Where a contender's interfaces are attached, as the verification expects it. */
-export interface Lan {
-  bridge: string;
-  gateway: string;
-  /** Length of the prefix of the instances' addresses. */
-  prefix: number;
-  /** What the tool does not do (in its favour), or leaves to another. */
-  without?: readonly ('loopback' | 'default route')[];
-}
 
 /** A network of the network node: namespace, overlay bridge with VXLAN, two veth pairs, NAT. */
 export interface NetworkWish {

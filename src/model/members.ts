@@ -1,10 +1,10 @@
+import type { AddressPool } from '../ipam/pool.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
 import { planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { deviceName, planInterfaceRemoval } from '../plan/interface.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import type { Transaction } from '../store/transaction.js';
-import type { Context } from './context.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** The interfaces of a network. */
@@ -26,14 +26,14 @@ export function createInterface(transaction: Transaction, record: InterfaceRecor
 /** Gives back everything that was reserved for an interface. */
 export async function releaseInterface(
   transaction: Transaction,
-  context: Pick<Context, 'floating'>,
+  { floating: floatingPool }: { readonly floating: AddressPool },
   network: NetworkRecord,
   record: InterfaceRecord,
   halo = 0,
 ): Promise<void> {
   const { uuid, address, floating, attachment, mac } = record;
   await networkPool(network).release(transaction, address, { owner: uuid, halo });
-  if (floating) await context.floating.release(transaction, floating.address, { owner: uuid });
+  if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment)));

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Contender, Lan, Peer } from '../contender.js';
+import type { Contender, Peer } from '../contender.js';
 import { Shell } from '../coprocess.js';
+import type { Lan } from '../lan.js';
 import { LAN, LAN_CIDR, type Slot } from '../stage.js';
 import { debianVersion, findProgram } from './requirements.js';
 

@@ -1,5 +1,6 @@
 import type { Host, Interface, Network } from '../../model/types.js';
-import type { Contender, FloatWish, Lan, NetworkWish, Peer } from '../contender.js';
+import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
+import type { Lan } from '../lan.js';
 import type { Slot } from '../stage.js';
 
 function peer(name: string, title: string, description: string, dhcp: boolean): Peer {

@@ -1,6 +1,7 @@
 import { run } from '../../demo/tools.js';
-import type { Contender, Lan, Peer } from '../contender.js';
+import type { Contender, Peer } from '../contender.js';
 import { Shell, withInput } from '../coprocess.js';
+import type { Lan } from '../lan.js';
 import { LAN, LAN_CIDR, type Slot } from '../stage.js';
 import { findProgram } from './requirements.js';
 
