@@ -10,5 +10,6 @@ OperationKinds ruleOperations();
 OperationKinds neighbourOperations();
 OperationKinds qdiscOperations();
 OperationKinds filterOperations();
+OperationKinds statisticsOperations();
 
 }  // namespace vethwork

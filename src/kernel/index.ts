@@ -16,4 +16,5 @@ export type { Rule } from './rule.js';
 export type { Snapshot } from './snapshot.js';
 export type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 export type { SpawnInOptions } from './spawn.js';
+export type * from './statistics.js';
 export type * from './traffic.js';

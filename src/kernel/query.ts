@@ -7,6 +7,7 @@ import type { NftFamily } from './nftables/index.js';
 import type { LinkRef } from './operation.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
+import type { LinkStatistics } from './statistics.js';
 import type { Filter, FilterRef, Qdisc } from './traffic.js';
 
 interface In {
@@ -26,6 +27,8 @@ export interface Queries {
   'qdisc.list': { takes: In; gives: Qdisc[] };
   /** Of one place of a link: what comes in if `parent` is absent. */
   'filter.list': { takes: In & Pick<FilterRef, 'index' | 'parent'>; gives: Filter[] };
+  /** What passed each link since it was made. */
+  'statistics.list': { takes: In; gives: LinkStatistics[] };
   'sysctl.get': { takes: In & { key: string }; gives: string };
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */

@@ -2,17 +2,20 @@ import { ConflictError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import type { Context } from './context.js';
+import { DriftWatcher } from './drift-watch.js';
 import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import { createNetwork } from './network-lifecycle.js';
-import { parseReconcileOptions } from './options.js';
+import { parseDriftWatchOptions, parseReconcileOptions } from './options.js';
 import { adoptAll, reconcile } from './reconcile.js';
 import { interfaceInfo, keys, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
 import type {
   CreateNetworkOptions,
+  DriftWatch,
+  DriftWatchOptions,
   Host,
   HostInfo,
   Interface,
@@ -27,6 +30,7 @@ export class HostHandle implements Host {
   readonly #context: Context;
   readonly #closing = new AbortController();
   readonly #adoption: Promise<void>;
+  readonly #watchers: DriftWatcher[] = [];
   #info: HostInfo;
 
   private constructor(context: Context, info: HostInfo) {
@@ -72,6 +76,21 @@ export class HostHandle implements Host {
     return reconcile(this.#context, parseReconcileOptions(options));
   }
 
+  async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
+    const context = this.#context;
+    const watcher = new DriftWatcher(
+      {
+        kernel: context.kernel,
+        namespaces: async () => [context.host.netns, ...(await readNetworks(context)).map(({ uuid }) => uuid)],
+        repair: (signal) => reconcile(context, { dryRun: false, signal }),
+      },
+      parseDriftWatchOptions(options),
+    );
+    this.#watchers.push(watcher);
+    await watcher.start();
+    return watcher;
+  }
+
   drained(): Promise<void> {
     return this.#context.reaper.drained();
   }
@@ -94,6 +113,7 @@ export class HostHandle implements Host {
   async close(): Promise<void> {
     const { dhcp, reaper, kernel, store } = this.#context;
     this.#closing.abort();
+    await Promise.all(this.#watchers.map((watcher) => watcher.close()));
     await this.#adoption;
     await dhcp.close();
     await reaper.idle();

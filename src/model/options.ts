@@ -7,9 +7,8 @@ import * as valid from '../validate.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
-const progress = z.custom<(progress: ReconcileProgress) => void>((value) => typeof value === 'function', {
-  error: 'a function',
-});
+const isFunction = (value: unknown) => typeof value === 'function';
+const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
 const DAY = 24 * 60 * 60;
 /** Further addresses of an interface. */
@@ -172,3 +171,16 @@ const reconcileSchema = z.strictObject({
 
 /** @throws ValidationError */
 export const parseReconcileOptions = (options: unknown) => valid.parse(reconcileSchema, options ?? {});
+
+const driftWatchSchema = z.strictObject({
+  interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
+  onRepair: z.custom<(repairs: string[]) => void>(isFunction, { error: 'a function' }).optional(),
+  onError: z.custom<(error: unknown) => void>(isFunction, { error: 'a function' }).optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
+
+/** @throws ValidationError */
+export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
+  valid.parse(driftWatchSchema, options ?? {});

@@ -20,9 +20,14 @@ async function outcome({ text, carryOut }: Repair): Promise<string> {
     await carryOut();
     return text;
   } catch (error) {
-    return `${text}: failed: ${(error as Error).message}`;
+    return `${text}${FAILED}${(error as Error).message}`;
   }
 }
+
+const FAILED = ': failed: ';
+
+/** Whether what is told is of a repair that failed. */
+export const hasFailed = (told: string): boolean => told.includes(FAILED);
 
 /** Operations in words, with the names that the plan gives to links instead of their indexes. */
 export function describeOperations(operations: readonly Operation[], plan: readonly Operation[]): string {

@@ -171,6 +171,22 @@ export interface ReconcileProgress {
   repairs: string[];
 }
 
+export interface DriftWatchOptions {
+  /** At least so long between two looks, in milliseconds. Default 1000; longer where looks take long. */
+  interval?: number;
+  /** Told of what was repaired, in words. */
+  onRepair?: (repairs: string[]) => void;
+  /** Told if a look failed; it is tried again. */
+  onError?: (error: unknown) => void;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+export interface DriftWatch extends AsyncDisposable {
+  /** Ends it, and waits for a repair that is under way. */
+  close(): Promise<void>;
+}
+
 /** A handle: getting one does no I/O beyond checking that the object exists. */
 export interface Interface {
   readonly uuid: string;
@@ -214,6 +230,11 @@ export interface Host {
   listInterfaces(): Promise<InterfaceInfo[]>;
   /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
   reconcile(options?: ReconcileOptions): Promise<string[]>;
+  /**
+   * Repairs what others break, from the kernel's events, until it or the host is closed. Keeps a socket for each network
+   * open. Resolves when nothing that happens afterwards is missed.
+   */
+  watchDrift(options?: DriftWatchOptions): Promise<DriftWatch>;
   /** Resolves when every link put out of service is really gone. */
   drained(): Promise<void>;
   /** Removes what `openHost` made (egress bridge, rules); refused while networks exist. */

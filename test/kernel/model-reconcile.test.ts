@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Interface, Network } from '../../src/index.js';
 import { pidsIn, TestHost, talks } from '../support/host.js';
-import { attempt, eventually, privileged, sh, type TestNamespace } from '../support/namespaces.js';
+import { attempt, eventually, json, privileged, sh, type TestNamespace } from '../support/namespaces.js';
 
 describe.skipIf(!privileged)('reconciliation', () => {
   let machine: TestHost;
@@ -97,6 +97,96 @@ describe.skipIf(!privileged)('reconciliation', () => {
       const [pid] = await pidsIn(network.uuid);
       return pid !== undefined && pid !== before;
     });
+  });
+
+  test('what others break is repaired as it happens, also in what is new since', async () => {
+    const repairs: string[] = [];
+    const watch = await host.watchDrift({ interval: 20, onRepair: (told) => repairs.push(...told) });
+    const later = await host.createNetwork({ name: 'later', netblock: '172.18.0.0/24' });
+    await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
+    await inside('nft', 'flush', 'ruleset');
+    const isRight = async () => {
+      const port = await machine.node.ip('link', 'show', 'vnet0');
+      return port.includes('master br-vxlan') && (await inside('nft', 'list', 'ruleset')).includes('table ip vethwork');
+    };
+    await eventually(isRight, 60_000);
+    await sh('ip', '-n', later.uuid, 'route', 'delete', 'default');
+    await eventually(async () => (await sh('ip', '-n', later.uuid, 'route')).includes('default'), 60_000);
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid);
+    await sh('ip', 'netns', 'delete', network.uuid);
+    await eventually(() => talks(machine.world, floating), 60_000);
+    await watch.close();
+    expect(repairs.join()).toMatch(/vnet0: set [^:]*master[^:]* of vnet0/);
+    await later.delete();
+    expect(await host.reconcile()).toEqual([]);
+  });
+
+  test('a watch ends with its signal and with the host; what is broken then stays broken', async () => {
+    const controller = new AbortController();
+    const second = await machine.open();
+    const told: string[] = [];
+    const onRepair = (repairs: string[]) => told.push(...repairs);
+    await second.watchDrift({ interval: 20, onRepair });
+    const first = await host.watchDrift({ interval: 20, signal: controller.signal, onRepair });
+    await second.close();
+    controller.abort();
+    await first.close();
+    await expect(host.watchDrift({ signal: controller.signal })).rejects.toThrow('abort');
+    await expect(host.watchDrift({ interval: 0 })).rejects.toMatchObject({ field: 'interval' });
+    await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
+    expect(await host.reconcile({ dryRun: true })).not.toEqual([]);
+    await host.reconcile();
+    expect(told).toEqual([]);
+  });
+
+  test('what is ours and wanted by nobody is removed, what only looks so is left alone and told of', async () => {
+    const stray = await network.attach({ tap: 'stray' });
+    const alias = `vethwork ${network.uuid}`;
+    // As if the record had been lost: the link is another one's, with the marks of the first.
+    const { ifindex } = (
+      await json<{ ifindex: number }[]>('ip', '-n', machine.node.name, '-j', 'link', 'show', 'stray')
+    )[0] as {
+      ifindex: number;
+    };
+    await stray.detach();
+    await host.drained();
+    await machine.node.ip('link', 'add', 'lost', 'index', String(ifindex), 'type', 'dummy').catch(() => undefined);
+    await machine.node.ip('link', 'add', 'lost', 'index', String(ifindex), 'type', 'bridge').catch(() => undefined);
+    await machine.node.ip('link', 'set', 'lost', 'alias', alias);
+    await machine.node.ip('link', 'add', 'vxlan-00beef', 'type', 'bridge');
+    await machine.node.ip('link', 'set', 'vxlan-00beef', 'alias', alias);
+    expect(await host.reconcile({ dryRun: true })).toEqual([
+      `host: remove the link lost (${alias}), which belongs to nothing any more`,
+    ]);
+    await host.reconcile();
+    await host.drained();
+    expect(await host.reconcile()).toEqual([]);
+    const links = await machine.node.ip('link');
+    expect(links).not.toContain('lost');
+    expect(links).toContain('vxlan-00beef');
+    expect((await host.refresh()).warnings?.join()).toContain('vxlan-00beef');
+    await machine.node.ip('link', 'delete', 'vxlan-00beef');
+  });
+
+  test('after a reboot an empty kernel and a full store become the running networks again', async () => {
+    const before = (await picture()).split('\n').length;
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid, 'SIGKILL');
+    await sh('ip', 'netns', 'delete', network.uuid);
+    for (const { ifname } of await json<{ ifname: string }[]>('ip', '-n', machine.node.name, '-j', 'link')) {
+      if (!/^(lo|eth0)$/.test(ifname)) await machine.node.attempt('ip', 'link', 'delete', ifname);
+    }
+    await machine.node.run('nft', 'flush', 'ruleset');
+    const seen: string[] = [];
+    const again = await machine.open({
+      onProgress: ({ network, done, total }) => seen.push(`${network} ${done}/${total}`),
+    });
+    expect(seen).toEqual([`${network.uuid} 1/1`]);
+    expect(await again.reconcile()).toEqual([]);
+    expect((await picture()).split('\n').length).toBe(before);
+    await eventually(() => talks(machine.world, floating), 60_000);
+    // What its owner had put on the container's link is the owner's to put there again.
+    await guest.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
+    await eventually(() => talks(machine.world, routed), 60_000);
   });
 
   test('another process sees and changes the same', async () => {

@@ -1,0 +1,56 @@
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+
+#include "rtnetlink/objects.h"
+
+namespace vethwork {
+namespace {
+
+/// Only the counters, which RTM_GETLINK tells along with all the rest (linux/if_link.h, if_stats_msg).
+void encodeList(const Map&, Encoder& to) {
+  to.batch.begin(RTM_GETSTATS, NLM_F_DUMP);
+  if_stats_msg header{};
+  header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+  to.batch.header(header);
+}
+
+Value decode(const Message& message) {
+  const auto header = readAs<if_stats_msg>(message.payload);
+  if (message.header.nlmsg_type != RTM_NEWSTATS || !header) {
+    return {};
+  }
+  Map link{{"index", header->ifindex}};
+  const auto counters = findAttribute(message.attributes<if_stats_msg>(), IFLA_STATS_LINK_64);
+  // Newer kernels append to the structure; what is read is its beginning, which all have.
+  struct Counters {
+    std::uint64_t receivedPackets, sentPackets, receivedBytes, sentBytes, receiveErrors, sendErrors, receiveDrops,
+        sendDrops;
+  };
+  if (const auto counted = readAs<Counters>(counters.value_or(Span()))) {
+    link.set("receivedPackets", counted->receivedPackets);
+    link.set("receivedBytes", counted->receivedBytes);
+    link.set("receiveErrors", counted->receiveErrors);
+    link.set("receiveDrops", counted->receiveDrops);
+    link.set("sentPackets", counted->sentPackets);
+    link.set("sentBytes", counted->sentBytes);
+    link.set("sendErrors", counted->sendErrors);
+    link.set("sendDrops", counted->sendDrops);
+  }
+  return link;
+}
+
+}  // namespace
+
+OperationKinds statisticsOperations() {
+  using Sending = NetlinkOperation::Sending;
+  static const std::array<OperationKind, 1> kinds{{
+      {"statistics.list",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump},
+       {"netns"}},
+  }};
+  return kinds;
+}
+
+}  // namespace vethwork
