@@ -15,8 +15,9 @@ const OperationKind* findOperation(std::string_view name) {
     std::unordered_map<std::string_view, const OperationKind*> map;
     for (const OperationKinds some :
          {linkOperations(), addressOperations(), routeOperations(), ruleOperations(), neighbourOperations(),
-          qdiscOperations(), filterOperations(), statisticsOperations(), nftablesOperations(), conntrackOperations(), namespaceOperations(),
-          sysctlOperations(), tapOperations(), processOperations(), probeOperations(), socketOperations()}) {
+          qdiscOperations(), filterOperations(), statisticsOperations(), nftablesOperations(), conntrackOperations(),
+          namespaceOperations(), sysctlOperations(), tapOperations(), processOperations(), probeOperations(),
+          socketOperations()}) {
       for (const OperationKind& kind : some) {
         map.emplace(kind.name, &kind);
       }

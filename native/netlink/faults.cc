@@ -32,7 +32,8 @@ bool Faults::armed() {
 std::optional<Fault> Faults::step(Step step) {
   const std::lock_guard lock(mutex_);
   const bool anywhere = fault_.kind == Fault::Kind::refuse || fault_.kind == Fault::Kind::kill;
-  const bool counts = anywhere || step == Step::dump || (step == Step::message && fault_.kind != Fault::Kind::interruptDump);
+  const bool counts =
+      anywhere || step == Step::dump || (step == Step::message && fault_.kind != Fault::Kind::interruptDump);
   if (countdown_ == 0 || !counts || --countdown_ > 0) {
     return std::nullopt;
   }

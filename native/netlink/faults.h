@@ -36,8 +36,8 @@ class Faults {
   bool disarm();
 
   enum class Step { message, dump, call };
-  /// Counts a step that the fault can happen to; the fault, if it is due. Only dumps can be interrupted, and calls have no
-  /// answer that could be lost.
+  /// Counts a step that the fault can happen to; the fault, if it is due. Only dumps can be interrupted, and calls have
+  /// no answer that could be lost.
   std::optional<Fault> step(Step step);
   /// As `step`, for a call. @throws std::system_error if it is refused
   void directStep();
