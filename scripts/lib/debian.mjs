@@ -32,6 +32,10 @@ const oracles = [
   ['socat', 'socat'],
   ['strace', 'strace'],
   ['procps', 'pgrep'],
+  // The cluster's store, and certificates for it.
+  ['etcd-server', 'etcd'],
+  ['etcd-client', 'etcdctl'],
+  ['openssl', 'openssl'],
 ];
 
 /** Packages by what they are for: `base` is what building, testing and the demonstration need. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { StoreError, ValidationError } from '../errors.js';
+import { StoreError } from '../errors.js';
+import { encodeKey, encodeValue } from './encode.js';
 import { prepareFolder } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
@@ -8,8 +9,6 @@ import type { Commit, Entry, Json, Store } from './store.js';
 const FILE = 'store.mdb';
 /** Version of what is written in the folder. A folder with a higher one is refused. */
 const LAYOUT = 1;
-/** lmdb's own limit is 1,978. */
-const MAX_KEY_BYTES = 1024;
 
 /**
  * The embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at once. A
@@ -207,20 +206,6 @@ function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {
     puts: puts.map(({ key, value }) => ({ key: encodeKey(key), value: encodeValue(key, value) })),
     deletes: deletes.map(encodeKey),
   };
-}
-
-function encodeKey(key: string): Buffer {
-  const encoded = Buffer.from(key);
-  if (encoded.length === 0 || encoded.length > MAX_KEY_BYTES) {
-    throw new ValidationError('key', key, `a key of 1 to ${MAX_KEY_BYTES} bytes`);
-  }
-  return encoded;
-}
-
-function encodeValue(key: string, value: Json): string {
-  const encoded = JSON.stringify(value) as string | undefined;
-  if (encoded === undefined) throw new ValidationError(key, value, 'a JSON value');
-  return encoded;
 }
 
 /** From the prefix itself to the first key that comes after all keys with it. */

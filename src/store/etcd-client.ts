@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { noop } from 'cockatiel';
+import { Etcd3, isRecoverableError } from 'etcd3';
+import { StoreError, ValidationError } from '../errors.js';
+
+/** Where the cluster's store is, and how to be let in. */
+export interface EtcdOptions {
+  /** URLs of the servers, for example `https://10.0.0.5:2379`. */
+  etcd: readonly string[];
+  /** Every key begins with this. Default `vethwork/`. Two clusters may share an etcd under different prefixes. */
+  prefix?: string | undefined;
+  /** Files in PEM form: the authority that the servers' certificates come from, and the client's own pair. */
+  tls?: { ca?: string | undefined; cert?: string | undefined; key?: string | undefined } | undefined;
+  username?: string | undefined;
+  password?: string | undefined;
+  /** How long a call tries before it fails, in seconds. Default 5. */
+  timeout?: number | undefined;
+}
+
+/** Of one request; a call may make several. In milliseconds. */
+const REQUEST_LIMIT = 3000;
+
+/** @throws ValidationError if a file of `tls` can't be read */
+export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<Etcd3> {
+  const [ca, cert, key] = await Promise.all([
+    readPem('store.tls.ca', tls?.ca),
+    readPem('store.tls.cert', tls?.cert),
+    readPem('store.tls.key', tls?.key),
+  ]);
+  return new Etcd3({
+    hosts: [...etcd],
+    ...(ca && { credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) } }),
+    ...(username !== undefined && { auth: { username, password: password ?? '' } }),
+    // Whether a request may be sent again is for its sender to say: a commit may not.
+    faultHandling: { global: noop, host: () => noop },
+    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + REQUEST_LIMIT }),
+    grpcOptions: {
+      // A server that vanished without a word is noticed; etcd refuses more frequent questions.
+      'grpc.keepalive_time_ms': 6000,
+      'grpc.keepalive_timeout_ms': 4000,
+      'grpc.max_receive_message_length': -1,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1000,
+    },
+  });
+}
+
+async function readPem(field: string, path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new ValidationError(field, path, `a file that can be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** True if the same request may succeed later: the server was not reached, or could not answer. */
+export const isTransient = (error: unknown): boolean => error instanceof Error && isRecoverableError(error);
+
+/** @returns the error as callers see it */
+export function asStoreError(location: string, error: unknown): Error {
+  if (error instanceof StoreError || error instanceof ValidationError) return error;
+  const { message } = error as Error;
+  return new StoreError(location, isTransient(error) ? `the store can't be reached: ${message}` : message, {
+    cause: error,
+  });
+}

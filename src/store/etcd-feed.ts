@@ -1,0 +1,170 @@
+import type { IWatchResponse, Namespace, Watcher } from 'etcd3';
+import { StoreError } from '../errors.js';
+import type { Change, Replica, Update } from './replica.js';
+
+/** Every commit writes it, with a token of its own: it tells whether what is read is current, and who has committed. */
+export const REVISION_KEY = '.revision';
+/** Entries read in one request. */
+const PAGE = 2000;
+/** Commits whose tokens are remembered. */
+const MEMORY = 10_000;
+const RETRY_MS = 250;
+
+interface Signals {
+  /** The server was heard of. */
+  contact: () => void;
+  /** The connection is gone; it is being made again. */
+  lost: () => void;
+}
+
+interface Waiter {
+  revision: number;
+  done: () => void;
+}
+
+/** Keeps a replica the same as what is in etcd: reads all once, then follows a watch, from where it was after a break. */
+export class EtcdFeed {
+  readonly #keys: Namespace;
+  readonly #replica: Replica;
+  readonly #signals: Signals;
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
+  readonly #tokens = new Set<string>();
+  #waiters: Waiter[] = [];
+  #watcher: Watcher | undefined;
+  #revision = 0;
+  #stopped = false;
+
+  constructor(keys: Namespace, replica: Replica, signals: Signals) {
+    this.#keys = keys;
+    this.#replica = replica;
+    this.#signals = signals;
+  }
+
+  /** The last commit that is in the replica. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Reads everything, and follows what changes from then on. */
+  async start(): Promise<void> {
+    const revision = await this.#load();
+    this.#follow(revision + 1);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    // Nobody waits for what does not come any more.
+    for (const { done } of this.#waiters.splice(0)) done();
+    // Not awaited: while the server is away, no answer comes.
+    this.#watcher?.cancel().catch(() => undefined);
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** True if the commit with this token has been seen. */
+  hasCommitted(token: string): boolean {
+    return this.#tokens.has(token);
+  }
+
+  /** Resolves when the replica has this commit. @throws StoreError if that takes longer than it may, in ms */
+  reached(revision: number, limit: number): Promise<void> {
+    if (this.#revision >= revision || this.#stopped) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        revision,
+        done: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        reject(new StoreError('etcd', `what was committed has not been heard of for ${limit} ms`));
+      }, limit);
+      this.#waiters.push(waiter);
+    });
+  }
+
+  /** Everything as of one moment. */
+  async #load(): Promise<number> {
+    const all: Update[] = [];
+    let revision: string | undefined;
+    for (let start = Buffer.alloc(1); ; ) {
+      let request = this.#keys
+        .getAll()
+        .inRange({ start, end: Buffer.alloc(1) })
+        .sort('Key', 'Ascend')
+        .limit(PAGE);
+      if (revision !== undefined) request = request.revision(revision);
+      const { kvs, header } = await request.exec();
+      revision ??= header.revision;
+      all.push(...kvs.map((kv) => update(kv.key, kv.value, kv.mod_revision)));
+      const last = kvs.at(-1);
+      if (kvs.length < PAGE || last === undefined) break;
+      start = Buffer.concat([last.key, Buffer.alloc(1)]);
+    }
+    this.#signals.contact();
+    this.#tell(this.#replica.replace(all.filter(({ key }) => key !== REVISION_KEY)), Number(revision));
+    return Number(revision);
+  }
+
+  #follow(revision: number): void {
+    const watcher = this.#keys
+      .watch()
+      .inRange({ start: Buffer.alloc(1), end: Buffer.alloc(1) })
+      .startRevision(String(revision))
+      .watcher();
+    this.#watcher = watcher;
+    watcher.on('data', (response) => this.#take(response));
+    watcher.on('connected', () => this.#signals.contact());
+    watcher.on('disconnected', () => this.#signals.lost());
+    // Revisions that were missed are no more (compaction), or the server does not let us watch: all is read again.
+    watcher.on('error', () => this.#restart());
+  }
+
+  async #restart(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        return await this.start();
+      } catch {
+        this.#signals.lost();
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #take({ events }: IWatchResponse): void {
+    this.#signals.contact();
+    if (this.#stopped || events.length === 0) return;
+    const updates: Update[] = [];
+    let last = this.#revision;
+    for (const { type, kv } of events) {
+      last = Math.max(last, Number(kv.mod_revision));
+      const isDeletion = type === 'Delete';
+      const each = update(kv.key, kv.value, kv.mod_revision);
+      if (each.key !== REVISION_KEY) updates.push(isDeletion ? { key: each.key, stored: undefined } : each);
+      else this.#remember(kv.value.toString());
+    }
+    this.#tell(this.#replica.apply(updates), last);
+  }
+
+  #remember(token: string): void {
+    this.#tokens.add(token);
+    if (this.#tokens.size > MEMORY) this.#tokens.delete(this.#tokens.values().next().value as string);
+  }
+
+  #tell(changes: readonly Change[], revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    const due = this.#waiters.filter((waiter) => waiter.revision <= this.#revision);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > this.#revision);
+    for (const { done } of due) done();
+    if (changes.length > 0) for (const listener of this.#listeners) listener(changes);
+  }
+}
+
+function update(key: Buffer, value: Buffer, revision: string): Update {
+  return { key: key.toString(), stored: { text: value.toString(), version: Number(revision) } };
+}

@@ -1,0 +1,312 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Etcd3, Lease, Namespace } from 'etcd3';
+import { StoreError } from '../errors.js';
+import { encodeKey, encodeValue } from './encode.js';
+import { asStoreError, type EtcdOptions, isTransient, openEtcdClient } from './etcd-client.js';
+import { EtcdFeed, REVISION_KEY } from './etcd-feed.js';
+import { type Change, Replica } from './replica.js';
+import type { Commit, Entry, Json, Store } from './store.js';
+
+/** What a cluster's store can do beside. */
+export interface ClusterStore extends Store {
+  /** Where it is, for messages. */
+  readonly location: string;
+  /** Counts commits, of whoever: what is read is of this one. */
+  readonly revision: number;
+  /** When its content was last known to be current; undefined while it can be reached. */
+  readonly outdatedSince: Date | undefined;
+  /** Calls back with what has changed, in order. The function returned ends that. */
+  onChange(listener: (changes: readonly Change[]) => void): () => void;
+  /** As of the last change heard of, without asking the server. */
+  peek<Value extends Json>(key: string): Entry<Value> | undefined;
+  peekList<Value extends Json>(prefix: string): Entry<Value>[];
+  /**
+   * Writes an entry that goes when this process does not renew it for `ttl` seconds. Undefined if the key's version is not
+   * the one given (0: it must not exist).
+   */
+  hold(key: string, value: Json, options: { ttl: number; version: number }): Promise<Held | undefined>;
+}
+
+/** An entry that lives as long as it is renewed. */
+export interface Held {
+  /** Called once, if the entry is gone though it was renewed: the server was away for too long. */
+  onLost(listener: () => void): void;
+  /** Stops renewing: the entry goes when its time is up, or at once with `remove`. */
+  release(options?: { remove: boolean }): Promise<void>;
+}
+
+/** etcd takes 128 operations in a transaction, those of nested ones included level by level. */
+const MAX_OPERATIONS = 60;
+const FIRST_PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 500;
+const DEFAULT_TIMEOUT = 5;
+
+/**
+ * A cluster's store, on etcd v3. Everything under the prefix is held in memory and follows a watch; a read asks the server
+ * only how far that has to be. While the server can't be reached, reads answer with what is known (`outdatedSince`).
+ * @throws ValidationError, StoreError if etcd can't be reached or does not let us in
+ */
+export async function openEtcdStore(options: EtcdOptions): Promise<ClusterStore> {
+  const location = options.etcd.join(',');
+  const client = await openEtcdClient(options);
+  const store = new EtcdStore(location, client, options);
+  try {
+    await store.open();
+    return store;
+  } catch (error) {
+    client.close();
+    throw asStoreError(location, error);
+  }
+}
+
+class EtcdStore implements ClusterStore {
+  readonly location: string;
+  readonly #client: Etcd3;
+  readonly #keys: Namespace;
+  readonly #replica = new Replica();
+  readonly #feed: EtcdFeed;
+  readonly #timeout: number;
+  /** Every request that has been answered tells that all is well. */
+  #contact = Date.now();
+  #isOutdated = false;
+  #probing: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #leases = new Set<Lease>();
+  #closed: Promise<void> | undefined;
+
+  constructor(location: string, client: Etcd3, { prefix = 'vethwork/', timeout = DEFAULT_TIMEOUT }: EtcdOptions) {
+    this.location = location;
+    this.#client = client;
+    this.#keys = client.namespace(prefix);
+    this.#timeout = timeout * 1000;
+    this.#feed = new EtcdFeed(this.#keys, this.#replica, {
+      contact: () => this.#touch(),
+      lost: () => void this.#look().catch(() => undefined),
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#persist(() => this.#feed.start());
+  }
+
+  get revision(): number {
+    return this.#feed.revision;
+  }
+
+  get outdatedSince(): Date | undefined {
+    return this.#isOutdated ? new Date(this.#contact) : undefined;
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    return this.#feed.onChange(listener);
+  }
+
+  peek<Value extends Json>(key: string): Entry<Value> | undefined {
+    return this.#replica.get<Value>(key);
+  }
+
+  peekList<Value extends Json>(prefix: string): Entry<Value>[] {
+    return this.#replica.list<Value>(prefix);
+  }
+
+  async get<Value extends Json>(key: string): Promise<Entry<Value> | undefined> {
+    encodeKey(key);
+    await this.#current();
+    return this.#replica.get<Value>(key);
+  }
+
+  async list<Value extends Json>(prefix: string): Promise<Entry<Value>[]> {
+    await this.#current();
+    return this.#replica.list<Value>(prefix);
+  }
+
+  async commit(commit: Commit): Promise<boolean> {
+    this.#refuseIfClosed();
+    const encoded = encode(commit);
+    return this.#track(this.#commit(encoded));
+  }
+
+  async hold(key: string, value: Json, { ttl, version }: { ttl: number; version: number }): Promise<Held | undefined> {
+    this.#refuseIfClosed();
+    const lease = this.#client.lease(ttl);
+    this.#leases.add(lease);
+    let listener: () => void = () => undefined;
+    lease.on('lost', () => listener());
+    try {
+      const id = await lease.grant();
+      const put = this.#keys.put(key).value(encodeValue(key, value)).lease(id);
+      const { succeeded, header } = await this.#keys
+        .if(key, 'Mod', '==', version)
+        .then(put, this.#mark(randomUUID()))
+        .commit();
+      if (!succeeded) {
+        this.#leases.delete(lease);
+        await lease.revoke();
+        return undefined;
+      }
+      await this.#feed.reached(Number(header.revision), this.#timeout);
+    } catch (error) {
+      this.#leases.delete(lease);
+      await lease.revoke().catch(() => undefined);
+      throw asStoreError(this.location, error);
+    }
+    return {
+      onLost: (callback) => {
+        listener = callback;
+      },
+      release: async ({ remove } = { remove: false }) => {
+        listener = () => undefined;
+        this.#leases.delete(lease);
+        if (remove) await lease.revoke().catch(() => undefined);
+        else lease.release();
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  async #finish(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    for (const lease of this.#leases) lease.release();
+    await this.#feed.stop();
+    await this.#probing;
+    this.#client.close();
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new StoreError(this.location, 'the store is closed');
+  }
+
+  /** Resolves when what is in memory is what had been committed by the time of the call, or can't be known to be. */
+  async #current(): Promise<void> {
+    this.#refuseIfClosed();
+    if (this.#isOutdated) return;
+    try {
+      await this.#track(this.#look());
+    } catch (error) {
+      if (!this.#isOutdated) throw asStoreError(this.location, error);
+    }
+  }
+
+  /** Calls of the same turn ask once. */
+  #look(): Promise<void> {
+    this.#nextLook ??= Promise.resolve().then(() => {
+      this.#nextLook = undefined;
+      return this.#persist(() => this.#ask());
+    });
+    return this.#nextLook;
+  }
+
+  async #ask(): Promise<void> {
+    const { kvs } = await this.#keys.get(REVISION_KEY).exec();
+    this.#touch();
+    await this.#feed.reached(Number(kvs[0]?.mod_revision ?? 0), this.#timeout);
+  }
+
+  /** Tries until the time is up; what fails then is an outage, and is watched for its end. */
+  async #persist<Result>(work: () => Promise<Result>): Promise<Result> {
+    const end = Date.now() + this.#timeout;
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        const result = await work();
+        this.#touch();
+        return result;
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+        if (Date.now() >= end || this.#closed) {
+          this.#isOutdated = true;
+          this.#probing ??= this.#probe();
+          throw asStoreError(this.location, error);
+        }
+        await delay(pause);
+      }
+    }
+  }
+
+  async #probe(): Promise<void> {
+    while (this.#isOutdated && !this.#closed) {
+      await delay(LONGEST_PAUSE_MS);
+      await this.#ask().catch(() => undefined);
+    }
+    this.#probing = undefined;
+  }
+
+  #touch(): void {
+    this.#contact = Date.now();
+    this.#isOutdated = false;
+  }
+
+  async #commit(commit: EncodedCommit): Promise<boolean> {
+    if (commit.puts.length === 0 && commit.deletes.length === 0) {
+      await this.#current();
+      return commit.conditions.every(({ key, version }) => (this.#replica.get(key)?.version ?? 0) === version);
+    }
+    const token = randomUUID();
+    let isSent = false;
+    const committed = await this.#persist(async () => {
+      // An answer that was lost is not to be asked for twice: whoever has committed is known from what it wrote.
+      if (isSent) {
+        await this.#ask();
+        const known = this.#feed.hasCommitted(token);
+        if (known) return true;
+      }
+      isSent = true;
+      const { succeeded, header } = await this.#send(commit, token);
+      if (succeeded) await this.#feed.reached(Number(header.revision), this.#timeout);
+      return succeeded;
+    }).catch((error: unknown) => {
+      throw asStoreError(this.location, error);
+    });
+    return committed;
+  }
+
+  async #send({ conditions, puts, deletes }: EncodedCommit, token: string) {
+    const writes = await Promise.all([
+      ...puts.map(({ key, value }) => this.#keys.put(key).value(value).op()),
+      ...deletes.map((key) => this.#keys.delete().key(key).op()),
+      this.#mark(token).op(),
+    ]);
+    // A transaction has a condition in any case; this one always holds.
+    let builder = this.#keys.if(REVISION_KEY, 'Mod', '>', -1);
+    for (const { key, version } of conditions) builder = builder.and(key, 'Mod', '==', version);
+    if (writes.length <= MAX_OPERATIONS) return builder.then(...writes).commit();
+    const parts = Array.from({ length: Math.ceil(writes.length / MAX_OPERATIONS) }, (_, index) => ({
+      request_txn: { success: writes.slice(index * MAX_OPERATIONS, (index + 1) * MAX_OPERATIONS) },
+    }));
+    return builder.then(...parts).commit();
+  }
+
+  #mark(token: string) {
+    return this.#keys.put(REVISION_KEY).value(token);
+  }
+
+  async #track<Result>(work: Promise<Result>): Promise<Result> {
+    this.#pending.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#pending.delete(work);
+    }
+  }
+}
+
+interface EncodedCommit {
+  conditions: readonly { key: string; version: number }[];
+  puts: readonly { key: string; value: string }[];
+  deletes: readonly string[];
+}
+
+/** Also checks, so that nothing fails half-way. */
+function encode({ conditions, puts, deletes }: Commit): EncodedCommit {
+  for (const key of [...conditions.map(({ key }) => key), ...puts.map(({ key }) => key), ...deletes]) encodeKey(key);
+  return {
+    conditions,
+    puts: puts.map(({ key, value }) => ({ key, value: encodeValue(key, value) })),
+    deletes,
+  };
+}

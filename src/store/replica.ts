@@ -1,0 +1,89 @@
+import type { Entry, Json } from './store.js';
+
+/** An entry as it came to be, with what was there before. */
+export interface Change {
+  key: string;
+  before: Entry | undefined;
+  /** Undefined: deleted. */
+  after: Entry | undefined;
+}
+
+/** JSON text with its version. */
+interface Stored {
+  text: string;
+  version: number;
+}
+
+/** What is to be written: a value as JSON text, or nothing, which deletes. */
+export interface Update {
+  key: string;
+  stored: Stored | undefined;
+}
+
+/** Everything that a store holds, in memory and in the order of keys. */
+export class Replica {
+  /** By key, whose UTF-8 bytes are taken for characters, so that their order is that of bytes. */
+  readonly #stored = new Map<string, Stored>();
+  readonly #keys: string[] = [];
+
+  get size(): number {
+    return this.#keys.length;
+  }
+
+  get<Value extends Json>(key: string): Entry<Value> | undefined {
+    return entry<Value>(key, this.#stored.get(bytes(key)));
+  }
+
+  list<Value extends Json>(prefix: string): Entry<Value>[] {
+    const start = bytes(prefix);
+    const found: Entry<Value>[] = [];
+    for (let at = this.#position(start); at < this.#keys.length; at++) {
+      const key = this.#keys[at] as string;
+      if (!key.startsWith(start)) break;
+      found.push(entry<Value>(text(key), this.#stored.get(key)) as Entry<Value>);
+    }
+    return found;
+  }
+
+  /** Writes; resolves to what that has changed. */
+  apply(updates: readonly Update[]): Change[] {
+    return updates.flatMap(({ key, stored }): Change[] => {
+      const name = bytes(key);
+      const old = this.#stored.get(name);
+      if (old?.version === stored?.version) return [];
+      if (stored === undefined) {
+        this.#stored.delete(name);
+        this.#keys.splice(this.#position(name), 1);
+      } else {
+        this.#stored.set(name, stored);
+        if (old === undefined) this.#keys.splice(this.#position(name), 0, name);
+      }
+      return [{ key, before: entry(key, old), after: entry(key, stored) }];
+    });
+  }
+
+  /** Makes this all there is. */
+  replace(all: readonly Update[]): Change[] {
+    const wanted = new Set(all.map(({ key }) => bytes(key)));
+    const gone = this.#keys.filter((key) => !wanted.has(key));
+    return this.apply([...gone.map((key) => ({ key: text(key), stored: undefined })), ...all]);
+  }
+
+  /** Index of the first key that is not before this one. */
+  #position(key: string): number {
+    let [low, high] = [0, this.#keys.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#keys[middle] as string) < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+const bytes = (key: string) => Buffer.from(key).toString('latin1');
+const text = (key: string) => Buffer.from(key, 'latin1').toString();
+
+function entry<Value extends Json>(key: string, stored: Stored | undefined): Entry<Value> | undefined {
+  return stored && { key, value: JSON.parse(stored.text) as Value, version: stored.version };
+}
