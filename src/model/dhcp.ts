@@ -7,6 +7,7 @@ import { transact } from '../store/transaction.js';
 import { membersOf } from './members.js';
 import type { Settings } from './options.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
+import { SharedRuns } from './shared-runs.js';
 
 /** In seconds. */
 const LEASE_TIME = 3600;
@@ -18,6 +19,7 @@ export class Dhcp {
   readonly #supervisor: DnsmasqSupervisor;
   readonly #store: Store;
   readonly #settings: Settings;
+  readonly #updates = new SharedRuns();
 
   constructor(supervisor: DnsmasqSupervisor, store: Store, settings: Settings) {
     this.#supervisor = supervisor;
@@ -35,9 +37,14 @@ export class Dhcp {
     if (isServed(network)) await this.#supervisor.start(await this.#config(network), this.#current(network.uuid));
   }
 
-  /** Makes its reservations those of the network's interfaces. */
+  /** Makes its reservations those of the network's interfaces, as the store has them at the time of the call or later. */
   async update(network: NetworkRecord): Promise<void> {
-    if (isServed(network)) await this.#supervisor.update(await this.#config(network), this.#current(network.uuid));
+    if (!isServed(network)) return;
+    const { uuid } = network;
+    // All interfaces are read and written: once for all who come at the same time.
+    await this.#updates.run(uuid, async () =>
+      this.#supervisor.update(await this.#config(network), this.#current(uuid)),
+    );
   }
 
   /** Once an interface is no longer the network's: takes its reservation and frees its lease. */
