@@ -24,8 +24,8 @@ export async function requireEgressPort(
 export async function requireOverlayPort(transaction: Transaction, network: NetworkRecord): Promise<void> {
   const limit = BRIDGE_PORTS - OWN_PORTS;
   if (networkPool(network).netblock.size <= limit) return;
-  const members = await transaction.list(keys.members(network.uuid));
-  if (members.length >= limit) throw bridgeIsFull(networkNames(network.vni).bridge);
+  if ((await transaction.count(keys.members(network.uuid))) >= limit)
+    throw bridgeIsFull(networkNames(network.vni).bridge);
 }
 
 /** What the kernel says if others have put ports into a bridge of ours: of those, it alone knows. */

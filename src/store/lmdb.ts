@@ -117,6 +117,13 @@ class LmdbStore implements Store {
     }));
   }
 
+  async count(prefix: string): Promise<number> {
+    this.#refuseIfClosed();
+    const { entries } = this.#databases;
+    entries.resetReadTxn();
+    return entries.getKeysCount(prefixRange(prefix));
+  }
+
   async commit(commit: Commit): Promise<boolean> {
     this.#refuseIfClosed();
     const encoded = encodeCommit(commit);

@@ -23,6 +23,8 @@ export interface Store {
   get<Value extends Json>(key: string): Promise<Entry<Value> | undefined>;
   /** Every entry whose key starts with the prefix, in order of keys. */
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
+  /** How many keys start with the prefix. Costs much less than their list. */
+  count(prefix: string): Promise<number>;
   /** False if a condition did not hold; nothing is written then. */
   commit(commit: Commit): Promise<boolean>;
   close(): Promise<void>;

@@ -15,6 +15,8 @@ export interface Transaction {
    * Entries written by this transaction have version 0.
    */
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
+  /** How many keys start with the prefix, this transaction's own included. Guard what follows from it as with `list`. */
+  count(prefix: string): Promise<number>;
   put(key: string, value: Json): void;
   /**
    * Fails the commit if the key exists by then.
@@ -84,6 +86,11 @@ class Recorder implements Transaction {
       else entries.set(key, { key, value: value as Value, version: 0 });
     }
     return [...entries.values()].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+  }
+
+  async count(prefix: string): Promise<number> {
+    const hasOwn = [...this.#writes.keys()].some((key) => key.startsWith(prefix));
+    return hasOwn ? (await this.list(prefix)).length : this.#store.count(prefix);
   }
 
   put(key: string, value: Json): void {

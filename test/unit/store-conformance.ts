@@ -52,6 +52,25 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       expect(await store.list('')).toEqual([]);
     });
 
+    test('counts keys by their prefix, with those of a transaction that goes on', async () => {
+      expect(await store.count('')).toBe(0);
+      for (const key of ['a', 'b/1', 'b/2', 'b0', 'c']) await store.commit(put(key, key));
+      await store.commit(remove('c'));
+      expect(await Promise.all(['', 'b', 'b/', 'c', 'b/1/'].map((prefix) => store.count(prefix)))).toEqual([
+        4, 3, 2, 0, 0,
+      ]);
+      await transact(store, async (transaction) => {
+        expect(await transaction.count('b/')).toBe(2);
+        transaction.put('b/3', 3);
+        transaction.delete('b/1');
+        transaction.put('b/2', 'again');
+        expect(await transaction.count('b/')).toBe(2);
+        transaction.create('b/4', 4);
+        expect(await transaction.count('b/')).toBe(3);
+      });
+      expect(await store.count('b/')).toBe(3);
+    });
+
     test('keeps the value as it was when it was written', async () => {
       const value = { list: [1] };
       const written = store.commit(put('key', value));
