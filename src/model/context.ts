@@ -3,7 +3,9 @@ import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
+import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
+import type { Departures } from './departures.js';
 import type { Dhcp } from './dhcp.js';
 import type { Facts } from './facts.js';
 import type { Locks } from './lock.js';
@@ -21,8 +23,20 @@ export interface Context {
   readonly dhcp: Dhcp;
   readonly floating: AddressPool;
   readonly facts: Facts;
+  readonly departures: Departures;
   /** The host as it is to be. */
   readonly host: DesiredHost;
+}
+
+/**
+ * Where many links go at once, has them deleted together. What takes each out of service is to follow: it finds them
+ * gone, or does what this could not.
+ */
+export async function condemnTogether(context: Context, links: readonly number[]): Promise<void> {
+  const { kernel, reaper, departures, host } = context;
+  if (!departures.areMany) return;
+  await kernel.teardown(links.map((index) => condemn(host.netns, index)));
+  await reaper.sweep();
 }
 
 /** Takes things away, whatever fails, and lets the reaper delete the links. Resolves to the errors met. */

@@ -8,9 +8,9 @@ import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { asCapacityError, requireOverlayPort } from './capacity.js';
 import { claim } from './claim.js';
-import { type Context, Errors, halo, takeAway } from './context.js';
+import { type Context, condemnTogether, Errors, halo, takeAway } from './context.js';
 import { findLink } from './facts.js';
-import { createInterface, planDetach, releaseInterface } from './members.js';
+import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
@@ -172,7 +172,11 @@ export function detach(context: Context, { uuid, network }: InterfaceRecord): Pr
  * @param haloMs for how long its address is kept from re-use
  * @throws AggregateError
  */
-export async function removeInterface(context: Context, uuid: string, haloMs: number): Promise<void> {
+export function removeInterface(context: Context, uuid: string, haloMs: number): Promise<void> {
+  return context.departures.during(1, () => takeInterfaceAway(context, uuid, haloMs));
+}
+
+async function takeInterfaceAway(context: Context, uuid: string, haloMs: number): Promise<void> {
   const { store, host, dhcp } = context;
   const doomed = await transact(store, async (transaction) => {
     const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
@@ -183,6 +187,7 @@ export async function removeInterface(context: Context, uuid: string, haloMs: nu
   if (doomed === undefined) return;
   const { nic, network } = doomed;
 
+  await condemnTogether(context, linksOfMember(nic));
   const errors = new Errors();
   errors.add(...(await takeAway(context, planDetach(host, network, nic))));
   await errors.attempt(() => dhcp.release(network, nic));

@@ -2,7 +2,7 @@ import type { AddressPool } from '../ipam/pool.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
 import { planFloatingIpRemoval } from '../plan/floating-ip.js';
-import { deviceName, planInterfaceRemoval } from '../plan/interface.js';
+import { deviceName, ownLink, planInterfaceRemoval } from '../plan/interface.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import type { Transaction } from '../store/transaction.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
@@ -47,6 +47,11 @@ export function planDetach(host: DesiredHost, network: NetworkRecord, member: In
     ...(floating ? planFloatingIpRemoval(host, network, floating) : []),
     ...planInterfaceRemoval(host, network, member),
   ];
+}
+
+/** Indexes of the host's links that go with an interface. */
+export function linksOfMember(member: InterfaceRecord): number[] {
+  return [ownLink(member.attachment), desiredFloating(member)?.pair.outer].filter((index) => index !== undefined);
 }
 
 /** What all members and routed addresses of a network have in the kernel. */

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { releaseVni, reserveVni } from '../ipam/vni.js';
-import { planNetwork, planNetworkRemoval } from '../plan/network.js';
+import { networkLinks, planNetwork, planNetworkRemoval } from '../plan/network.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { asCapacityError, requireEgressPort } from './capacity.js';
 import { claim } from './claim.js';
-import { type Context, Errors, takeAway } from './context.js';
+import { type Context, condemnTogether, Errors, takeAway } from './context.js';
 import { localMac } from './mac.js';
-import { membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
+import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
 import { keys, type NetworkRecord } from './records.js';
 import type { CreateNetworkOptions } from './types.js';
@@ -173,6 +173,9 @@ export async function removeNetwork(context: Context, uuid: string): Promise<voi
   const errors = new Errors();
   // First, because dnsmasq would keep the namespace alive, and with it both pairs.
   await errors.attempt(() => context.dhcp.stop(record));
+  await context.departures.during(members.length, () =>
+    condemnTogether(context, [...members.flatMap(linksOfMember), ...networkLinks(record)]),
+  );
   errors.add(
     ...(await takeAway(context, [
       // What is inside goes with the namespace.

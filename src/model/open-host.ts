@@ -11,6 +11,7 @@ import { openLmdbStore } from '../store/lmdb.js';
 import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import type { Context } from './context.js';
+import { Departures } from './departures.js';
 import { Dhcp } from './dhcp.js';
 import { type Facts, lookAtHost } from './facts.js';
 import { HostHandle } from './host.js';
@@ -72,6 +73,7 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, settings),
     floating: floatingPool(settings.floatingNetwork),
+    departures: new Departures(),
     host: {
       ...record,
       netns: settings.netns,

@@ -17,6 +17,8 @@ interface Attachment<Kind extends DesiredAttachment['kind']> {
   device: (attachment: Of<Kind>) => string;
   add: (host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface, attachment: Of<Kind>) => Operation[];
   remove: (host: DesiredHost, attachment: Of<Kind>) => Operation[];
+  /** The link in the host's namespace, if it is ours to delete. */
+  ownLink: (attachment: Of<Kind>) => number | undefined;
 }
 
 const tap: Attachment<'tap'> = {
@@ -31,6 +33,7 @@ const tap: Attachment<'tap'> = {
     }),
   ],
   remove: ({ netns }, { index }) => retire(netns, index),
+  ownLink: ({ index }) => index,
 };
 
 const veth: Attachment<'veth'> = {
@@ -65,6 +68,7 @@ const veth: Attachment<'veth'> = {
     ...retire(container, innerIndex),
     ...retire(netns, index),
   ],
+  ownLink: ({ index }) => index,
 };
 
 const device: Attachment<'device'> = {
@@ -83,6 +87,7 @@ const device: Attachment<'device'> = {
     { op: 'link.set', netns, link: { index }, changes: { up: before.up, master: 0 } },
     { op: 'link.set', netns, link: { index }, changes: { mtu: before.mtu } },
   ],
+  ownLink: () => undefined,
 };
 
 const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = { tap, veth, device };
@@ -94,6 +99,9 @@ function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['ki
 
 /** Name of an interface's link in the host's namespace. */
 export const deviceName = (attachment: DesiredAttachment): string => kindOf(attachment).device(attachment);
+
+/** Index of an interface's link in the host's namespace, if it goes with the interface. */
+export const ownLink = (attachment: DesiredAttachment): number | undefined => kindOf(attachment).ownLink(attachment);
 
 /** Connects an instance to its network. */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {

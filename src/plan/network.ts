@@ -74,9 +74,13 @@ export function planOverlay(host: DesiredHost, underlay: Underlay, network: Desi
 
 /** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
-  const links = [network.inner.outer, network.egress?.outer, network.vxlan, network.bridge.index];
   return [
-    ...links.filter((index) => index !== undefined).flatMap((index) => retire(host.netns, index)),
+    ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
     { op: 'namespace.delete', name: network.uuid },
   ];
+}
+
+/** Indexes of a network's links in the host's namespace. */
+export function networkLinks({ inner, egress, vxlan, bridge }: DesiredNetwork): number[] {
+  return [inner.outer, egress?.outer, vxlan, bridge.index].filter((index) => index !== undefined);
 }

@@ -18,7 +18,15 @@ export function retire(netns: NamespaceRef | undefined, index: number): Operatio
   ];
 }
 
-/** Deletes everything that was retired, in one message. */
+/**
+ * Marks a link for deletion and leaves it in service until then. Where many go at once, waiting for that deletion is
+ * sooner done than taking each out of service before: a bridge waits a millisecond or two for every port it loses.
+ */
+export function condemn(netns: NamespaceRef | undefined, index: number): Operation {
+  return { op: 'link.set', netns, link: { index }, changes: { group: GRAVEYARD } };
+}
+
+/** Deletes everything that was retired or condemned, in one message. */
 export function reap(netns: NamespaceRef | undefined): Operation[] {
   return [{ op: 'link.delete', netns, link: { group: GRAVEYARD } }];
 }

@@ -102,9 +102,9 @@ function points(each: CaseResult, name: string, titles: ReadonlyMap<string, stri
 const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
 const config = { background: 'white', font: 'sans-serif', view: { stroke: null } } as const;
 
-/** Every contender has its colour, in the order of the tables. */
-function colour(titles: ReadonlyMap<string, string>) {
-  const names = [...titles];
+/** Every contender has its colour; those that have points are in the order of the tables. */
+function colour(titles: ReadonlyMap<string, string>, values: readonly Point[]) {
+  const names = [...titles].filter(([, title]) => values.some(({ contender }) => contender === title));
   return {
     domain: names.map(([, title]) => title),
     range: names.map(([name]) => COLOURS[name] ?? '#999999'),
@@ -115,7 +115,7 @@ function colour(titles: ReadonlyMap<string, string>) {
 function bars(title: string, values: Point[], titles: ReadonlyMap<string, string>): TopLevelSpec {
   const least = Math.min(...values.map(({ min }) => min));
   const most = Math.max(...values.map(({ max }) => max));
-  const y = { field: 'contender', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240 } } as const;
+  const y = { field: 'contender', type: 'nominal', sort: null, title: null, axis: { labelLimit: 0 } } as const;
   // Room for the labels beyond the longest bar.
   const scale = { type: 'log' as const, domain: [least / 2, most * 3] };
   return {
@@ -132,7 +132,7 @@ function bars(title: string, values: Point[], titles: ReadonlyMap<string, string
           y,
           x: { field: 'median', type: 'quantitative', scale, title: 'ms (median, least to most; logarithmic)' },
           x2: { datum: least / 2 },
-          color: { field: 'contender', type: 'nominal', scale: colour(titles), legend: null },
+          color: { field: 'contender', type: 'nominal', scale: colour(titles, values), legend: null },
         },
       },
       {
@@ -150,7 +150,13 @@ function bars(title: string, values: Point[], titles: ReadonlyMap<string, string
 function curve(title: string, over: string, values: Point[], titles: ReadonlyMap<string, string>): TopLevelSpec {
   const x = { field: 'at', type: 'quantitative', scale: { type: 'log' }, title: over } as const;
   const scale = { type: 'log' } as const;
-  const color = { field: 'contender', type: 'nominal', scale: colour(titles), title: null } as const;
+  const color = {
+    field: 'contender',
+    type: 'nominal',
+    scale: colour(titles, values),
+    title: null,
+    legend: { labelLimit: 0 },
+  } as const;
   return {
     $schema: SCHEMA,
     title,
