@@ -122,6 +122,11 @@ class EtcdStore implements ClusterStore {
     return this.#replica.list<Value>(prefix);
   }
 
+  async count(prefix: string): Promise<number> {
+    await this.#current();
+    return this.#replica.count(prefix);
+  }
+
   async commit(commit: Commit): Promise<boolean> {
     this.#refuseIfClosed();
     const encoded = encode(commit);

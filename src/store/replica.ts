@@ -45,6 +45,12 @@ export class Replica {
     return found;
   }
 
+  count(prefix: string): number {
+    const start = bytes(prefix);
+    // No byte of UTF-8 is 0xff.
+    return this.#position(`${start}\xff`) - this.#position(start);
+  }
+
   /** Writes; resolves to what that has changed. */
   apply(updates: readonly Update[]): Change[] {
     return updates.flatMap(({ key, stored }): Change[] => {
