@@ -25,7 +25,8 @@ constexpr std::array<BasicType, 21> basicTypes{{
     {"ct_dir", 27, 1, Form::number, true},     {"ct_status", 28, 4, Form::number, true},
     {"icmpv6_type", 29, 1, Form::number},      {"pkt_type", 31, 1, Form::number, true},
     {"devgroup", 35, 4, Form::number, true},   {"fib_addrtype", 38, 4, Form::number, true},
-    {"ifname", 41, IFNAMSIZ, Form::name},
+    // Text, which nft counts among the numbers of host order.
+    {"ifname", 41, IFNAMSIZ, Form::name, true},
 }};
 
 /// A concatenation's number has six bits for each part.

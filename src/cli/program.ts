@@ -9,6 +9,7 @@ import { examples } from './help.js';
 import { addHostCommands } from './host.js';
 import { addInterfaceCommands } from './interface.js';
 import { addNetworkCommands } from './network.js';
+import { addObserveCommands } from './observe.js';
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -37,6 +38,7 @@ ${exitCodesHelp}`,
   addHostCommands(program, app);
   addNetworkCommands(program, app);
   addInterfaceCommands(program, app);
+  addObserveCommands(program, app);
   addDemoCommand(program, app);
   addBenchCommand(program, app);
   return program;

@@ -10,6 +10,7 @@ export interface Session {
   options: HostOptions;
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal;
+  json: boolean;
   /** Prints the value with `--json`, else the text. */
   print(value: unknown, text: string): void;
 }
@@ -29,7 +30,8 @@ export async function withHost(
     const host = await openHost({ ...options, repair });
     try {
       signal.throwIfAborted();
-      await body({ host, options, signal, print: (value, text) => print(app, globals.json === true, value, text) });
+      const json = globals.json === true;
+      await body({ host, options, signal, json, print: (value, text) => print(app, json, value, text) });
     } finally {
       await host.close();
     }

@@ -7,6 +7,7 @@ import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
 import type { Departures } from './departures.js';
 import type { Dhcp } from './dhcp.js';
+import type { Events } from './events.js';
 import type { Facts } from './facts.js';
 import type { Locks } from './lock.js';
 import type { Settings } from './options.js';
@@ -21,6 +22,7 @@ export interface Context {
   readonly locks: Locks;
   readonly reaper: Reaper;
   readonly dhcp: Dhcp;
+  readonly events: Events;
   readonly floating: AddressPool;
   readonly facts: Facts;
   readonly departures: Departures;

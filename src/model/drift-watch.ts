@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import type { DriftWatch } from './observation.js';
 import type { DriftWatchRequest } from './options.js';
 import { hasFailed } from './repair.js';
-import type { DriftWatch } from './types.js';
 
 /** Neighbours come and go by themselves. */
 const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];

@@ -16,11 +16,12 @@ export async function driftOf(
   if (network.state !== 'created') return [];
   const repairs: Repair[] = [];
   const wishes = wishesOf(host, facts.underlay, scope);
-  for (const { what, plan } of wishes) {
+  for (const { what, plan, interface: nic } of wishes) {
     const operations = outstanding(plan, await observer.look(plan));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,
+      ...(nic !== undefined && { interface: nic }),
       carryOut: () => kernel.transaction(operations, { rollback: false }),
     });
   }

@@ -7,15 +7,14 @@ import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import { createNetwork } from './network-lifecycle.js';
-import { parseDriftWatchOptions, parseReconcileOptions } from './options.js';
+import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
+import { parseDriftWatchOptions, parseEventOptions, parseReconcileOptions } from './options.js';
 import { adoptAll, reconcile } from './reconcile.js';
 import { interfaceInfo, keys, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
 import type {
   CreateNetworkOptions,
-  DriftWatch,
-  DriftWatchOptions,
   Host,
   HostInfo,
   Interface,
@@ -53,7 +52,10 @@ export class HostHandle implements Host {
   }
 
   async createNetwork(options: CreateNetworkOptions): Promise<Network> {
-    return new NetworkHandle(this.#context, await createNetwork(this.#context, options));
+    const context = this.#context;
+    const subject = { event: 'network.create', cause: 'request' } as const;
+    const create = () => createNetwork(context, options);
+    return new NetworkHandle(context, await context.events.note(subject, create, ({ uuid }) => ({ network: uuid })));
   }
 
   async getNetwork(idOrName: string): Promise<Network> {
@@ -73,7 +75,7 @@ export class HostHandle implements Host {
   }
 
   async reconcile(options?: ReconcileOptions): Promise<string[]> {
-    return reconcile(this.#context, parseReconcileOptions(options));
+    return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
   async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
@@ -82,7 +84,7 @@ export class HostHandle implements Host {
       {
         kernel: context.kernel,
         namespaces: async () => [context.host.netns, ...(await readNetworks(context)).map(({ uuid }) => uuid)],
-        repair: (signal) => reconcile(context, { dryRun: false, signal }),
+        repair: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),
     );
@@ -91,11 +93,19 @@ export class HostHandle implements Host {
     return watcher;
   }
 
+  events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined> {
+    return this.#context.events.read(parseEventOptions(options));
+  }
+
   drained(): Promise<void> {
     return this.#context.reaper.drained();
   }
 
   async teardown(): Promise<void> {
+    await this.#context.events.note({ event: 'host.teardown', cause: 'request' }, () => this.#teardown());
+  }
+
+  async #teardown(): Promise<void> {
     const { kernel, store, host, dhcp } = this.#context;
     await transact(store, async (transaction) => {
       const networks = await transaction.list(keys.networks);
@@ -111,13 +121,14 @@ export class HostHandle implements Host {
 
   /** Waits for what is under way. */
   async close(): Promise<void> {
-    const { dhcp, reaper, kernel, store } = this.#context;
+    const { dhcp, reaper, kernel, store, events } = this.#context;
     this.#closing.abort();
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
     await this.#adoption;
     await dhcp.close();
     await reaper.idle();
     await kernel.close();
+    await events.close();
     await store.close();
   }
 }

@@ -1,7 +1,10 @@
 import type { Json } from '../store/store.js';
 import type { Context } from './context.js';
+import { interfaceCounters } from './counters.js';
+import type { Subject } from './events.js';
 import { defloat, float } from './floating.js';
 import { detach } from './interface-lifecycle.js';
+import type { InterfaceCounters } from './observation.js';
 import { parseAddressOption, parseMetadata } from './options.js';
 import { type InterfaceRecord, interfaceInfo } from './records.js';
 import { changeInterface, readInterface } from './registry.js';
@@ -30,23 +33,40 @@ export class InterfaceHandle implements Interface {
     return this.info;
   }
 
+  async counters(): Promise<InterfaceCounters> {
+    await this.refresh();
+    return interfaceCounters(this.#context, this.#record);
+  }
+
   async float(options?: { address?: string }): Promise<string> {
-    const address = await float(this.#context, this.#record, parseAddressOption(options));
+    const wanted = parseAddressOption(options);
+    const address = await this.#context.events.note(
+      { ...this.#about('interface.float'), ...(wanted !== undefined && { address: wanted }) },
+      () => float(this.#context, this.#record, wanted),
+      (address) => ({ address }),
+    );
     await this.refresh();
     return address;
   }
 
   async defloat(): Promise<void> {
-    await defloat(this.#context, this.#record);
+    await this.#context.events.note(this.#about('interface.defloat'), () => defloat(this.#context, this.#record));
     await this.refresh();
   }
 
   async detach(): Promise<void> {
-    await detach(this.#context, this.#record);
+    await this.#context.events.note(this.#about('interface.detach'), () => detach(this.#context, this.#record));
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
     const checked = parseMetadata(metadata);
-    this.#record = await changeInterface(this.#context, this.uuid, { metadata: checked });
+    this.#record = await this.#context.events.note(this.#about('interface.metadata'), () =>
+      changeInterface(this.#context, this.uuid, { metadata: checked }),
+    );
+  }
+
+  #about(event: Subject['event']): Subject {
+    const { uuid, network } = this.#record;
+    return { event, cause: 'request', network, interface: uuid };
   }
 }

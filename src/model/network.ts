@@ -1,9 +1,12 @@
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import type { Context } from './context.js';
+import { networkCounters } from './counters.js';
+import type { Subject } from './events.js';
 import { InterfaceHandle } from './interface.js';
 import { attach } from './interface-lifecycle.js';
 import { removeNetwork } from './network-lifecycle.js';
+import type { NetworkCounters } from './observation.js';
 import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
 import { interfaceInfo, type NetworkRecord, networkInfo, networkPool } from './records.js';
 import { changeNetwork, readMembers, readNetwork } from './registry.js';
@@ -33,8 +36,18 @@ export class NetworkHandle implements Network {
     return this.info;
   }
 
+  async counters(): Promise<NetworkCounters> {
+    await this.refresh();
+    return networkCounters(this.#context, this.#record);
+  }
+
   async attach(options: AttachOptions): Promise<Interface> {
-    return new InterfaceHandle(this.#context, await attach(this.#context, this.uuid, options));
+    const record = await this.#context.events.note(
+      this.#about('interface.attach'),
+      () => attach(this.#context, this.uuid, options),
+      ({ uuid, address }) => ({ interface: uuid, address }),
+    );
+    return new InterfaceHandle(this.#context, record);
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
@@ -55,13 +68,21 @@ export class NetworkHandle implements Network {
   }
 
   async routeAddress(options?: { address?: string }): Promise<string> {
-    const address = await route(this.#context, this.uuid, parseAddressOption(options));
+    const wanted = parseAddressOption(options);
+    const address = await this.#context.events.note(
+      { ...this.#about('network.route'), ...(wanted !== undefined && { address: wanted }) },
+      () => route(this.#context, this.uuid, wanted),
+      (address) => ({ address }),
+    );
     await this.refresh();
     return address;
   }
 
   async unroute(address: string): Promise<void> {
-    await unroute(this.#context, this.uuid, parseAddressArgument(address));
+    const checked = parseAddressArgument(address);
+    await this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, () =>
+      unroute(this.#context, this.uuid, checked),
+    );
     await this.refresh();
   }
 
@@ -73,11 +94,19 @@ export class NetworkHandle implements Network {
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
     const checked = parseMetadata(metadata);
-    this.#record = await changeNetwork(this.#context, this.uuid, { metadata: checked });
+    this.#record = await this.#context.events.note(this.#about('network.metadata'), () =>
+      changeNetwork(this.#context, this.uuid, { metadata: checked }),
+    );
   }
 
   async delete(): Promise<void> {
-    const { locks } = this.#context;
-    await locks.exclusive(this.uuid, () => removeNetwork(this.#context, this.uuid));
+    const { locks, events } = this.#context;
+    await events.note(this.#about('network.delete'), () =>
+      locks.exclusive(this.uuid, () => removeNetwork(this.#context, this.uuid)),
+    );
+  }
+
+  #about(event: Subject['event']): Subject {
+    return { event, cause: 'request', network: this.uuid };
   }
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
@@ -7,12 +8,14 @@ import { openKernel } from '../kernel/index.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
+import { Journal } from '../store/journal.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import type { Context } from './context.js';
 import { Departures } from './departures.js';
 import { Dhcp } from './dhcp.js';
+import { Events } from './events.js';
 import { type Facts, lookAtHost } from './facts.js';
 import { HostHandle } from './host.js';
 import { Locks } from './lock.js';
@@ -37,9 +40,11 @@ export async function openHost(options: HostOptions): Promise<Host> {
   try {
     const facts = await lookAtHost(kernel, settings.netns, settings);
     const store = await openLmdbStore(settings.state);
+    const events = new Events(new Journal(join(settings.state, 'events')));
     try {
-      return await openWith(settings, kernel, facts, store);
+      return await openWith(settings, { kernel, facts, store, events });
     } catch (error) {
+      await events.close();
       await store.close();
       throw error;
     }
@@ -60,9 +65,15 @@ async function openKernelIn({ netns }: Settings): Promise<Kernel> {
   }
 }
 
-async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store: Store): Promise<Host> {
+async function openWith(
+  settings: Settings,
+  { kernel, facts, store, events }: { kernel: Kernel; facts: Facts; store: Store; events: Events },
+): Promise<Host> {
   const { record, isNew } = await transact(store, (transaction) => rememberHost(transaction, settings));
-  const supervisor = new DnsmasqSupervisor(kernel, { root: await runtimeRoot(settings.state) });
+  const supervisor = new DnsmasqSupervisor(kernel, {
+    root: await runtimeRoot(settings.state),
+    onEvent: events.supervised,
+  });
   const context: Context = {
     settings,
     kernel,
@@ -72,6 +83,7 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, settings),
+    events,
     floating: floatingPool(settings.floatingNetwork),
     departures: new Departures(),
     host: {
@@ -83,13 +95,16 @@ async function openWith(settings: Settings, kernel: Kernel, facts: Facts, store:
     },
   };
   try {
-    if (isNew || settings.repair) await reconcileHost(context, false);
+    const subject = { event: 'host.init', cause: 'request' } as const;
+    if (isNew) await reconcileHost(context, ({ carryOut }) => events.note(subject, carryOut));
   } catch (error) {
     // The kernel is as before: only what was remembered is left.
     if (isNew) await transact(store, async (transaction) => transaction.delete(keys.host));
     throw error;
   }
-  if (settings.repair) await reconcile(context, { dryRun: false, onProgress: settings.onProgress });
+  if (settings.repair) {
+    await reconcile(context, { dryRun: false, cause: 'opening', onProgress: settings.onProgress });
+  }
   return HostHandle.of(context);
 }
 

@@ -4,6 +4,7 @@ import { ValidationError } from '../errors.js';
 import { isAddress } from '../ipam/address.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as valid from '../validate.js';
+import { isEventId } from './event-id.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
@@ -184,3 +185,19 @@ export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
 /** @throws ValidationError */
 export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
   valid.parse(driftWatchSchema, options ?? {});
+
+const eventsSchema = z.strictObject({
+  follow: flag.default(true),
+  history: flag.default(false),
+  after: z.string({ error: 'the id of an event' }).refine(isEventId, { error: 'the id of an event' }).optional(),
+  subject: z.string({ error: 'a UUID or an address' }).optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+export type EventsRequest = Omit<z.output<typeof eventsSchema>, 'signal'> & { signal: AbortSignal | undefined };
+
+/** @throws ValidationError */
+export const parseEventOptions = (options: unknown): EventsRequest => {
+  const { signal, ...request } = valid.parse(eventsSchema, options ?? {});
+  return { ...request, signal };
+};

@@ -5,8 +5,9 @@ import { planHost } from '../plan/host.js';
 import { GRAVEYARD } from '../plan/retire.js';
 import type { Context } from './context.js';
 import { driftOf } from './drift.js';
+import type { HostEvent } from './observation.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
-import { carryOut, describeOperations } from './repair.js';
+import { carryOut, describeOperations, type Note } from './repair.js';
 import { strayMarks, strays, wantedIndexes } from './strays.js';
 import type { ReconcileProgress } from './types.js';
 import { unfinished } from './unfinished.js';
@@ -17,6 +18,8 @@ const AT_ONCE = 8;
 
 export interface ReconcileRequest {
   dryRun: boolean;
+  /** What it is done for, as noted with each repair. */
+  cause: HostEvent['cause'];
   onProgress?: ((progress: ReconcileProgress) => void) | undefined;
   /** Nothing more is begun once it is aborted. */
   signal?: AbortSignal | undefined;
@@ -30,11 +33,12 @@ export interface ReconcileRequest {
  * @returns what was repaired (or would be, with `dryRun`), in words; what could not be is said as well
  */
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<string[]> {
-  const { dryRun, onProgress, signal } = request;
+  const { onProgress, signal } = request;
   const report: string[] = [];
-  await reconcileHost(context, dryRun, report);
+  const noteOf = noting(context, request);
+  await reconcileHost(context, noteOf(), report);
   const uuids = (await readNetworks(context)).map(({ uuid }) => uuid);
-  const begun = await pLimit(AT_ONCE).map(uuids, (uuid) => finish(context, uuid, dryRun));
+  const begun = await pLimit(AT_ONCE).map(uuids, (uuid) => finish(context, uuid, noteOf(uuid)));
 
   // One look for all: whatever has changed since is looked at again.
   const before = await scopes(context, uuids);
@@ -43,7 +47,7 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   let done = 0;
   const repaired = await pLimit(AT_ONCE).map(uuids, async (uuid) => {
     if (signal?.aborted) return [];
-    const told = await repair(context, uuid, { dryRun, observer, before: before.get(uuid) });
+    const told = await repair(context, uuid, { note: noteOf(uuid), observer, before: before.get(uuid) });
     onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: told });
     return told;
   });
@@ -62,38 +66,53 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
         [...now.values()].filter((scope) => scope !== undefined),
       )
     : [];
-  return [...report, ...(await carryOut([...unwanted, ...marks], dryRun))];
+  return [...report, ...(await carryOut([...unwanted, ...marks], noteOf()))];
 }
 
-/** The host itself must be right: nothing works without its egress bridge. @throws KernelError */
-export async function reconcileHost(context: Context, dryRun: boolean, report: string[] = []): Promise<void> {
+/** How repairs of a network, or of the host, are noted; they are not done at all with `dryRun`. */
+function noting({ events }: Context, { dryRun, cause }: ReconcileRequest) {
+  return (network?: string): Note | undefined =>
+    dryRun
+      ? undefined
+      : ({ text, carryOut, ...about }) =>
+          events.note(
+            { event: 'repair', cause, ...(network !== undefined && { network }), ...about, detail: text },
+            carryOut,
+          );
+}
+
+/** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
+export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
   const { kernel, host, reaper } = context;
   const plan = planHost(host);
   const actual = await new Observer(kernel).look(plan);
   const operations = outstanding(plan, actual);
-  if (operations.length > 0) report.push(`host: ${describeOperations(operations, plan)}`);
-  if (dryRun) return;
-  if (operations.length > 0) await kernel.transaction(operations);
+  if (operations.length > 0) {
+    const text = `host: ${describeOperations(operations, plan)}`;
+    report.push(text);
+    await note?.({ text, carryOut: () => kernel.transaction(operations) });
+  }
+  if (note === undefined) return;
   const links = [...(actual.get(host.netns)?.links.values() ?? [])];
   if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
 }
 
-function finish(context: Context, uuid: string, dryRun: boolean): Promise<string[]> {
+function finish(context: Context, uuid: string, note: Note | undefined): Promise<string[]> {
   return context.locks.exclusive(uuid, async () => {
     const scope = await readScope(context, uuid);
-    return scope === undefined ? [] : carryOut(unfinished(context, scope), dryRun);
+    return scope === undefined ? [] : carryOut(unfinished(context, scope), note);
   });
 }
 
 interface Look {
-  dryRun: boolean;
+  note: Note | undefined;
   observer: Observer;
   /** The network as it was before the observer looked. */
   before: Scope | undefined;
 }
 
 /** Repairs one network. What the observer shared by all has seen counts only if nothing has changed since. */
-function repair(context: Context, uuid: string, { dryRun, observer, before }: Look): Promise<string[]> {
+function repair(context: Context, uuid: string, { note, observer, before }: Look): Promise<string[]> {
   return context.locks.exclusive(uuid, async () => {
     const scope = await readScope(context, uuid);
     if (scope === undefined) return [];
@@ -101,7 +120,7 @@ function repair(context: Context, uuid: string, { dryRun, observer, before }: Lo
     const repairs = await driftOf(context, scope, fitting);
     // Not wrong but being changed, if the store has changed since: a change is recorded before it is made.
     if (repairs.length === 0 || !sameScope(scope, await readScope(context, uuid))) return [];
-    return carryOut(repairs, dryRun);
+    return carryOut(repairs, note);
   });
 }
 

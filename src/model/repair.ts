@@ -5,19 +5,25 @@ import { LOOPBACK_INDEX } from '../plan/namespace.js';
 /** What is to be done, in words, and doing it. */
 export interface Repair {
   text: string;
+  /** UUID of the interface that it is about, where it is about one. */
+  interface?: string;
   carryOut: () => Promise<unknown>;
 }
 
-/** Does repairs one after the other, or not with `dryRun`; what they were, in words. What failed says so. */
-export async function carryOut(repairs: readonly Repair[], dryRun: boolean): Promise<string[]> {
+/** Does a repair, and notes that. */
+export type Note = (repair: Repair) => Promise<unknown>;
+
+/** Does repairs one after the other, or not without `note`; what they were, in words. What failed says so. */
+export async function carryOut(repairs: readonly Repair[], note: Note | undefined): Promise<string[]> {
   const told: string[] = [];
-  for (const repair of repairs) told.push(dryRun ? repair.text : await outcome(repair));
+  for (const repair of repairs) told.push(note === undefined ? repair.text : await outcome(repair, note));
   return told;
 }
 
-async function outcome({ text, carryOut }: Repair): Promise<string> {
+async function outcome(repair: Repair, note: Note): Promise<string> {
+  const { text } = repair;
   try {
-    await carryOut();
+    await note(repair);
     return text;
   } catch (error) {
     return `${text}${FAILED}${(error as Error).message}`;

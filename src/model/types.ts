@@ -1,5 +1,13 @@
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Json } from '../store/store.js';
+import type {
+  DriftWatch,
+  DriftWatchOptions,
+  EventOptions,
+  HostEvent,
+  InterfaceCounters,
+  NetworkCounters,
+} from './observation.js';
 
 /** Options of `openHost`. */
 export interface HostOptions {
@@ -171,28 +179,13 @@ export interface ReconcileProgress {
   repairs: string[];
 }
 
-export interface DriftWatchOptions {
-  /** At least so long between two looks, in milliseconds. Default 1000; longer where looks take long. */
-  interval?: number;
-  /** Told of what was repaired, in words. */
-  onRepair?: (repairs: string[]) => void;
-  /** Told if a look failed; it is tried again. */
-  onError?: (error: unknown) => void;
-  /** Ends it. */
-  signal?: AbortSignal;
-}
-
-export interface DriftWatch extends AsyncDisposable {
-  /** Ends it, and waits for a repair that is under way. */
-  close(): Promise<void>;
-}
-
 /** A handle: getting one does no I/O beyond checking that the object exists. */
 export interface Interface {
   readonly uuid: string;
   /** As of the last call through this handle. */
   readonly info: InterfaceInfo;
   refresh(): Promise<InterfaceInfo>;
+  counters(): Promise<InterfaceCounters>;
   /** Gives the interface a floating IP (a random free one unless said) and resolves to it. */
   float(options?: { address?: string }): Promise<string>;
   /** Takes it away, cutting what runs through it. Does nothing if there is none. */
@@ -205,6 +198,7 @@ export interface Network {
   readonly uuid: string;
   readonly info: NetworkInfo;
   refresh(): Promise<NetworkInfo>;
+  counters(): Promise<NetworkCounters>;
   attach(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
@@ -235,6 +229,11 @@ export interface Host {
    * open. Resolves when nothing that happens afterwards is missed.
    */
   watchDrift(options?: DriftWatchOptions): Promise<DriftWatch>;
+  /**
+   * What is done on this host, by whichever process, as it happens. The last 8 MiB of it are kept in the state folder,
+   * and can be read as well.
+   */
+  events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
   /** Resolves when every link put out of service is really gone. */
   drained(): Promise<void>;
   /** Removes what `openHost` made (egress bridge, rules); refused while networks exist. */

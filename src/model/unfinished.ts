@@ -35,11 +35,11 @@ export function unfinished(context: Context, { network, members }: Scope): Repai
       const what = interfaceTitle(network, member);
       if (isAbandoned(member)) {
         const text = `${what}: remove what is left of it`;
-        return [{ text, carryOut: () => removeInterface(context, member.uuid, halo(context)) }];
+        return [{ text, interface: member.uuid, carryOut: () => removeInterface(context, member.uuid, halo(context)) }];
       }
       if (member.floating === undefined || !isAbandoned(member.floating)) return [];
       const text = `${what}: remove what is left of the floating address ${member.floating.address}`;
-      return [{ text, carryOut: () => removeFloating(context, member.uuid) }];
+      return [{ text, interface: member.uuid, carryOut: () => removeFloating(context, member.uuid) }];
     }),
   ];
 }

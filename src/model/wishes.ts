@@ -15,6 +15,8 @@ export interface Scope {
 /** A plan, and what it is about, in words. */
 export interface Wish {
   what: string;
+  /** UUID of the interface that it is about, where it is about one. */
+  interface?: string;
   plan: Operation[];
 }
 
@@ -42,6 +44,7 @@ export function wishesOf(host: DesiredHost, underlay: Underlay, { network, membe
     { what: networkTitle(network), plan: [...planNetwork(host, underlay, network), ...floating, ...routed] },
     ...live.map((member) => ({
       what: interfaceTitle(network, member),
+      interface: member.uuid,
       plan: planInterface(host, network, member),
     })),
   ];

@@ -6,8 +6,8 @@ import { Random } from './random.js';
 export interface Campaign {
   readonly seed: number;
   readonly random: Random;
-  /** True when the time is up: the campaign comes to its end. */
-  expired(): boolean;
+  /** True when the time is up, or enough has been tried: the campaign comes to its end. */
+  expired(tried?: number): boolean;
   /** Something that must not be. The campaign goes on, and fails in the end. */
   finding(text: string): void;
   readonly findings: readonly string[];
@@ -17,15 +17,18 @@ export interface Campaign {
 export type Summary = Record<string, number | string>;
 
 /**
- * Runs a campaign as a program of its own: `--seed N` repeats one, `--budget SECONDS` bounds it. Ends with a line that
- * says what was tried and what was found, and with exit code 1 if anything was.
+ * Runs a campaign as a program of its own: `--seed N` repeats one, `--budget SECONDS` and `--count N` bound its time and
+ * what is tried. Ends with a line that says what was tried and what was found, and with exit code 1 if anything was.
  */
 export async function runCampaign(name: string, budget: number, body: (campaign: Campaign) => Promise<Summary>) {
-  const { values } = parseArgs({ options: { seed: { type: 'string' }, budget: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { seed: { type: 'string' }, budget: { type: 'string' }, count: { type: 'string' } },
+  });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   const seconds = Number(values.budget ?? budget);
-  if (!Number.isInteger(seed) || !(seconds > 0)) {
-    console.error('usage: [--seed INTEGER] [--budget SECONDS]');
+  const most = Number(values.count ?? Number.POSITIVE_INFINITY);
+  if (!Number.isInteger(seed) || !(seconds > 0) || !(most > 0)) {
+    console.error('usage: [--seed INTEGER] [--budget SECONDS] [--count INTEGER]');
     process.exit(2);
   }
   if (!privileged) {
@@ -33,14 +36,15 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
     return;
   }
   const findings: string[] = [];
+  const began = Date.now();
   let stopped = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopped = true));
-  const end = Date.now() + seconds * 1000;
+  const end = began + seconds * 1000;
   console.log(`${name}: seed ${seed}, budget ${seconds} s`);
   const campaign: Campaign = {
     seed,
     random: new Random(seed),
-    expired: () => stopped || Date.now() > end,
+    expired: (tried = 0) => stopped || tried >= most || Date.now() > end,
     finding: (text) => {
       findings.push(text);
       console.log(`${name}: FOUND ${text}`);
@@ -49,7 +53,10 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
   };
   try {
     const summary = await body(campaign);
-    const texts = Object.entries({ ...summary, leftovers: findings.length }).map(([what, value]) => `${what} ${value}`);
+    const took = Math.round((Date.now() - began) / 1000);
+    const texts = Object.entries({ ...summary, leftovers: findings.length, seconds: took }).map(
+      ([what, value]) => `${what} ${value}`,
+    );
     console.log(`${name}: seed ${seed}: ${texts.join(', ')}`);
   } catch (error) {
     campaign.finding(`the campaign broke off: ${(error as Error).stack}`);

@@ -20,7 +20,7 @@ const PATIENCE = 60_000;
 /** Processes that stay alive for the longest act this long, in milliseconds. */
 const LONGEST_LIFE = 150;
 /** Hosts at the same time. */
-const LANES = 2;
+const LANES = 3;
 
 class Child {
   readonly #process: ChildProcess;
@@ -66,6 +66,9 @@ class Child {
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** In all lanes. */
+let kills = 0;
+
 interface Kills {
   instants: number;
   boundaries: number;
@@ -106,12 +109,12 @@ interface Lane {
 }
 
 async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane): Promise<Kills> {
-  const kills: Kills = { instants: 0, boundaries: 0, messages: 0, repair: 0 };
+  const tally: Kills = { instants: 0, boundaries: 0, messages: 0, repair: 0 };
   const start = () => new Child((text) => campaign.finding(`an error: ${text}`));
   let next = start();
   for (let cycle = 0; ; cycle++) {
     const child = next;
-    const last = campaign.expired();
+    const last = campaign.expired(kills);
     next = start();
     await child.hear('ready');
     const early = !last && random.chance(0.25);
@@ -119,7 +122,8 @@ async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane):
       const doom = chooseDoom(random.pick(['instant', 'boundary', 'message']), 30, random);
       child.tell({ order: 'open', options: machine.options, doom });
       await child.killAfter(doom === undefined ? random.next() * 60 : 100);
-      kills.repair++;
+      tally.repair++;
+      kills++;
       continue;
     }
     child.tell({ order: 'open', options: machine.options });
@@ -133,16 +137,17 @@ async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane):
     if (last || campaign.findings.length > 20) {
       await child.killAfter(0);
       await next.killAfter(0);
-      return kills;
+      return tally;
     }
     const mode = random.pick(['instant', 'boundary', 'message'] as const);
     const doom = chooseDoom(mode, 80, random);
     child.tell({ order: 'act', seed: random.fork(), guests: [...stage.guests], devices, prefix: stage.prefix, doom });
     await child.hear('acting');
     await child.killAfter(doom === undefined ? random.next() * LONGEST_LIFE : 2 * LONGEST_LIFE);
-    if (mode === 'instant') kills.instants++;
-    else if (mode === 'boundary') kills.boundaries++;
-    else kills.messages++;
+    kills++;
+    if (mode === 'instant') tally.instants++;
+    else if (mode === 'boundary') tally.boundaries++;
+    else tally.messages++;
   }
 }
 

@@ -1,13 +1,48 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { HostEvent } from '../../src/model/observation.js';
 import type { AddressInfo, InterfaceInfo, NetworkInfo } from '../../src/model/types.js';
 import type { Status } from '../../src/text/format.js';
-import { connect, privileged, TestNamespace } from '../support/namespaces.js';
+import type { Statistics } from '../../src/text/observation.js';
+import { connect, eventually, privileged, TestNamespace } from '../support/namespaces.js';
+
+/** `vethwork events --follow --json`, as a process of its own. */
+class Follower {
+  readonly #child;
+  #heard = '';
+
+  constructor(state: string, ...args: string[]) {
+    const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+    const argv = [program, '--state', state, '--json', 'events', '--follow', ...args];
+    this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#heard += text;
+    });
+  }
+
+  get events(): HostEvent[] {
+    const lines = this.#heard.split('\n').slice(0, -1);
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  async until(count: number): Promise<void> {
+    await eventually(() => this.events.length >= count, 60_000);
+  }
+
+  async interrupt(): Promise<number | null> {
+    const ended = once(this.#child, 'close');
+    this.#child.kill('SIGINT');
+    return (await ended)[0];
+  }
+}
 
 describe.skipIf(!privileged)('the command line on a real host', () => {
   let state: string;
@@ -139,6 +174,35 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await text('network', 'show', 'demo')).toContain('Routed addresses:\n    192.168.15.30\n');
     await text('network', 'unroute', 'demo', '192.168.15.30');
     expect(await host.ip('route')).not.toContain('192.168.15.30');
+  });
+
+  it('tells what was done, and goes on telling', async () => {
+    const events = await value<HostEvent[]>('events');
+    expect(events.map(({ event }) => event)).toEqual([
+      ...['host.init', 'network.create', 'interface.attach', 'interface.attach'],
+      ...['interface.float', 'interface.defloat', 'network.route', 'network.unroute'],
+    ]);
+    expect(await text('events', '192.168.15.30')).toMatch(
+      /^\S+Z {2}network\.route {2}\S+ 192\.168\.15\.30 {2}[\d.]+ ms\n\S+Z {2}network\.unroute [^\n]+\n$/,
+    );
+    const follower = new Follower(state, '--after', events.at(-2)?.id ?? '');
+    await follower.until(1);
+    await text('interface', 'float', 'vnet0', '--address', '192.168.15.29');
+    await text('interface', 'defloat', 'vnet0');
+    await follower.until(3);
+    expect(await follower.interrupt()).toBe(130);
+    expect(follower.events.map(({ event }) => event)).toEqual([
+      ...['network.unroute', 'interface.float', 'interface.defloat'],
+    ]);
+  });
+
+  it('shows what has passed', async () => {
+    const { networks, interfaces } = await value<Statistics>('stats');
+    expect(networks.map(({ name }) => name)).toEqual(['demo']);
+    expect(networks[0]?.counters.router.sent.packets).toBeGreaterThan(0);
+    const veth = interfaces.find(({ device }) => device !== 'vnet0');
+    expect(veth?.counters.received.packets).toBeGreaterThan(0);
+    expect(await text('stats')).toMatch(/^NETWORK +NAME +PART +SENT[\s\S]*\nINTERFACE +DEVICE[\s\S]*\nNETWORK +RULE/);
   });
 
   it('notices and repairs what another program has removed', async () => {

@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import type { EventOptions, HostEvent } from '../model/observation.js';
+import { formatEvent, formatStatistics } from '../text/observation.js';
+import type { App } from './app.js';
+import { examples } from './help.js';
+import { defined } from './parse.js';
+import { withHost } from './session.js';
+
+interface EventFlags {
+  follow?: true;
+  after?: string;
+}
+
+/** The commands that tell what happens on a host. */
+export function addObserveCommands(program: Command, app: App): void {
+  program
+    .command('events')
+    .description('show what was done on this host, by whom, why and how long it took')
+    .argument('[subject]', 'only what is about this network or interface (UUID) or address')
+    .option('-f, --follow', 'go on as it happens, until interrupted; with --json a line of JSON each')
+    .option('--after <id>', 'only what came after the event of this id')
+    .addHelpText('after', examples('events', 'events --follow --json', 'events 192.168.15.29'))
+    .action(async (subject: string | undefined, flags: EventFlags, command: Command) => {
+      const { follow = false, after } = flags;
+      await withHost(app, command, async ({ host, signal, json, print }) => {
+        const options: EventOptions = { follow, history: true, signal, ...defined({ after, subject }) };
+        const events = host.events(options);
+        if (!follow) {
+          const all: HostEvent[] = [];
+          for await (const event of events) all.push(event);
+          print(all, all.map(formatEvent).join('\n'));
+          return;
+        }
+        for await (const event of events) {
+          app.stdout.write(`${json ? JSON.stringify(event) : formatEvent(event)}\n`);
+        }
+      });
+    });
+
+  program
+    .command('stats')
+    .description('show how much has passed networks and interfaces')
+    .addHelpText('after', examples('stats', 'stats --json'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const networks = await Promise.all(
+          (await host.listNetworks()).map(async ({ uuid, name }) => ({
+            ...{ uuid, name },
+            counters: await (await host.getNetwork(uuid)).counters(),
+          })),
+        );
+        const interfaces = await Promise.all(
+          (await host.listInterfaces()).map(async ({ uuid, device, network }) => ({
+            ...{ uuid, device, network },
+            counters: await (await host.getInterface(uuid)).counters(),
+          })),
+        );
+        print({ networks, interfaces }, formatStatistics({ networks, interfaces }));
+      });
+    });
+}
