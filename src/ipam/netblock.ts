@@ -3,13 +3,16 @@ import { ValidationError } from '../errors.js';
 import { addressFromNumber, addressToNumber } from './address.js';
 
 /** Ranges in which no network can live: nothing routes them, or they mean something else to every host. */
-const UNUSABLE: readonly [cidr: string, name: string][] = [
-  ['0.0.0.0/8', '"this network"'],
-  ['127.0.0.0/8', 'loopback'],
-  ['169.254.0.0/16', 'link-local'],
-  ['224.0.0.0/4', 'multicast'],
-  ['240.0.0.0/4', 'reserved'],
-];
+const UNUSABLE = [
+  { cidr: '0.0.0.0/8', name: '"this network"' },
+  { cidr: '127.0.0.0/8', name: 'loopback' },
+  { cidr: '169.254.0.0/16', name: 'link-local' },
+  { cidr: '224.0.0.0/4', name: 'multicast' },
+  { cidr: '240.0.0.0/4', name: 'reserved' },
+].map((range) => {
+  const [first, prefix] = ipaddr.IPv4.parseCIDR(range.cidr);
+  return { ...range, first: addressToNumber(first.toString()), size: 2 ** (32 - prefix) };
+});
 const LARGEST_PREFIX = 29;
 const SMALLEST_PREFIX = 8;
 
@@ -73,11 +76,7 @@ export function parseNetblock(field: string, text: unknown): Netblock {
   const network = ipaddr.IPv4.networkAddressFromCIDR(text).toString();
   if (network !== address.toString()) throw refuse(`a network without host bits, such as ${network}/${prefix}`);
   const netblock = new Netblock(addressToNumber(network), prefix);
-  for (const [cidr, name] of UNUSABLE) {
-    const [first, length] = ipaddr.IPv4.parseCIDR(cidr);
-    if (netblock.overlaps(new Netblock(addressToNumber(first.toString()), length))) {
-      throw refuse(`a network outside the ${name} range ${cidr}`);
-    }
-  }
+  const range = UNUSABLE.find((each) => netblock.overlaps(each));
+  if (range !== undefined) throw refuse(`a network outside the ${range.name} range ${range.cidr}`);
   return netblock;
 }

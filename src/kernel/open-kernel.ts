@@ -3,6 +3,7 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import pLimit from 'p-limit';
 import { ConflictError, KernelError, ValidationError } from '../errors.js';
+import { takeTurn } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { checkOptions } from './check-options.js';
@@ -226,7 +227,10 @@ class NetlinkKernel implements Kernel {
 
   /** `describe` is asked only about what has passed the addon's checks. */
   async #one(request: Request, describe: () => string): Promise<unknown> {
-    const results = await this.#track(() => submit([request], { stopOnError: true })).catch((error) => {
+    const results = await this.#track(async () => {
+      await takeTurn();
+      return submit([request], { stopOnError: true });
+    }).catch((error) => {
       throw asArgument(error);
     });
     const result = results?.[0];
@@ -243,7 +247,10 @@ class NetlinkKernel implements Kernel {
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#limit(() => submit(operations, options));
+    return this.#limit(async () => {
+      await takeTurn();
+      return submit(operations, options);
+    });
   }
 
   /** What `close` waits for, with its roll-back. */

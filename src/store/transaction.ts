@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
+import { takeTurn } from '../pace.js';
 import { traced } from '../trace.js';
 import { storeChannel } from './channels.js';
 import type { Commit, Entry, Json, Store } from './store.js';
@@ -40,6 +41,7 @@ export async function transact<Result>(
 ): Promise<Result> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, MAX_BACKOFF_MS));
+    await takeTurn();
     const recorder = new Recorder(store);
     let result: Result;
     try {
@@ -49,7 +51,11 @@ export async function transact<Result>(
       continue;
     }
     const commit = recorder.commit();
-    if (await traced(storeChannel, { commit }, () => store.commit(commit))) return result;
+    if (await traced(storeChannel, { commit }, () => store.commit(commit))) {
+      // Many are committed together, and go on together.
+      await takeTurn();
+      return result;
+    }
   }
   throw new ConflictError(`the store kept changing: no commit in ${MAX_ATTEMPTS} attempts`);
 }

@@ -1,0 +1,41 @@
+/** For how long work may go on before the event loop gets its turn, in milliseconds. */
+const SLICE = 1;
+/** Steps of promises that a piece of work takes before it has done most of what it does at once. */
+const STEPS = 4;
+
+/** When work began in this turn of the event loop. */
+let began: number | undefined;
+const waiting: (() => void)[] = [];
+let isAdmitting = false;
+
+/**
+ * Resolves at once, or in a later turn of the event loop if this one has been worked in for long enough: a thousand
+ * calls at once are a thousand pieces of work, and what else the process has to do is done between them. In order.
+ */
+export function takeTurn(): Promise<void> {
+  const turn = new Promise<void>((resolve) => waiting.push(resolve));
+  if (!isAdmitting) void admit();
+  return turn;
+}
+
+/** One after the other, so that the work of those who come first is seen. */
+async function admit(): Promise<void> {
+  isAdmitting = true;
+  while (waiting.length > 0) {
+    began ??= begin();
+    if (performance.now() - began > SLICE) {
+      await new Promise((resolve) => setImmediate(resolve));
+      continue;
+    }
+    waiting.shift()?.();
+    for (let step = 0; step < STEPS; step++) await undefined;
+  }
+  isAdmitting = false;
+}
+
+function begin(): number {
+  setImmediate(() => {
+    began = undefined;
+  });
+  return performance.now();
+}

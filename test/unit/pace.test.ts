@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { takeTurn } from '../../src/pace.js';
+
+/** Keeps the thread busy. */
+function toil(milliseconds: number) {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+test('the event loop has its turns between many pieces of work, which stay in order', async () => {
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const order: number[] = [];
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, number) => {
+      await takeTurn();
+      toil(1);
+      order.push(number);
+    }),
+  );
+  isOver = true;
+  expect(order).toEqual(Array.from({ length: 200 }, (_, number) => number));
+  // Without turns between there would be one.
+  expect(turns).toBeGreaterThan(20);
+});
+
+test('a piece of work by itself does not wait for the event loop', async () => {
+  await new Promise((resolve) => setImmediate(resolve));
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  await takeTurn();
+  expect(turned).toBe(false);
+});
