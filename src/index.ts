@@ -1,3 +1,4 @@
+export { type DiagnosisOptions, diagnose, type Finding } from './doctor/index.js';
 export * from './errors.js';
 export type { NamespaceRef } from './kernel/namespace.js';
 export type * from './model/observation.js';

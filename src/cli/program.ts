@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { App } from './app.js';
 import { addBenchCommand } from './bench.js';
 import { addDemoCommand } from './demo.js';
+import { addDoctorCommand } from './doctor.js';
 import { exitCodeOf, exitCodes, exitCodesHelp, reportError } from './error.js';
 import { addGlobalOptions } from './globals.js';
 import { examples } from './help.js';
@@ -39,6 +40,7 @@ ${exitCodesHelp}`,
   addNetworkCommands(program, app);
   addInterfaceCommands(program, app);
   addObserveCommands(program, app);
+  addDoctorCommand(program, app);
   addDemoCommand(program, app);
   addBenchCommand(program, app);
   return program;

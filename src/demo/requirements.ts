@@ -1,5 +1,6 @@
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lackedCapabilities } from '../capability.js';
 import { MissingProgramError, PrivilegeError } from '../errors.js';
 import { searchPath } from './tools.js';
 
@@ -14,21 +15,13 @@ export const programs: Readonly<Record<string, string>> = {
   busybox: 'busybox',
 };
 
-/** Bits of the capability sets in /proc/self/status. */
-const capabilities = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n, CAP_SYS_ADMIN: 21n };
-
 /**
  * @param path where programs are looked for
  * @throws PrivilegeError, MissingProgramError: the first thing this process or machine lacks
  */
 export async function checkRequirements(path = searchPath): Promise<void> {
-  const status = await readFile('/proc/self/status', 'utf8');
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  for (const [name, bit] of Object.entries(capabilities)) {
-    if ((effective & (1n << bit)) === 0n) {
-      throw new PrivilegeError(name, 'the demo (run it as root)');
-    }
-  }
+  const [lacked] = await lackedCapabilities(['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_ADMIN']);
+  if (lacked !== undefined) throw new PrivilegeError(lacked, 'the demo (run it as root)');
   for (const [program, debianPackage] of Object.entries(programs)) {
     if (!(await isInstalled(program, path))) {
       throw new MissingProgramError(program, debianPackage);

@@ -1,10 +1,9 @@
+import { droppingChains, hasBridgeNetfilter } from '../doctor/firewall.js';
 import { KernelError, NotFoundError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import type { ChainHook } from '../kernel/nftables/index.js';
 import type { Underlay } from '../plan/desired.js';
-import { BRIDGE_NETFILTER } from '../plan/host.js';
 
 /** What VXLAN adds to a frame over IPv4: Ethernet 14, IP 20, UDP 8, VXLAN 8. */
 const VXLAN_OVERHEAD = 50;
@@ -42,35 +41,14 @@ export async function lookAtHost(
   };
 }
 
-async function hasBridgeNetfilter(kernel: Kernel, netns: NamespaceRef | undefined): Promise<boolean> {
-  try {
-    return (await kernel.query('sysctl.get', { netns, key: BRIDGE_NETFILTER })).trim() === '1';
-  } catch (error) {
-    // Without the module there is no such setting.
-    if (error instanceof KernelError && error.code === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 /** What others have set up that is likely to disturb the networks, in words. */
 export async function lookForTrouble(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
   if (!(await hasBridgeNetfilter(kernel, netns))) return [];
-  const objects = await kernel.query('nftables.list', { netns });
-  return objects
-    .filter(
-      ({ object, family, hook }) =>
-        object === 'chain' && (family === 'ip' || family === 'inet') && dropsForwarded(hook),
-    )
-    .map(
-      ({ family, table, name }) =>
-        `bridged frames pass iptables, and the chain ${name} of the table ${family} ${table} drops by default: ` +
-        'traffic within networks may be lost (the option disableBridgeNetfilter prevents it)',
-    );
-}
-
-function dropsForwarded(hook: unknown): boolean {
-  const { hook: place, policy } = (hook ?? {}) as Partial<ChainHook>;
-  return place === 'forward' && policy === 'drop';
+  return (await droppingChains(kernel, netns)).map(
+    ({ family, table, name }) =>
+      `bridged frames pass iptables, and the chain ${name} of the table ${family} ${table} drops by default: ` +
+      'traffic within networks may be lost (the option disableBridgeNetfilter prevents it)',
+  );
 }
 
 /** A link of the host by name. @throws NotFoundError */

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { formatFindings } from '../text/finding.js';
+import { type App, print } from './app.js';
+import { exitCodes } from './error.js';
+import { globalsOf } from './globals.js';
+import { examples } from './help.js';
+import { readHostFile } from './host-file.js';
+import { defined } from './parse.js';
+
+export function addDoctorCommand(program: Command, app: App): void {
+  program
+    .command('doctor')
+    .description('look for what keeps networks from working and comes from outside; exit code 1 if there is anything')
+    .addHelpText('after', examples('doctor', 'doctor --egress-nic eth0 --json'))
+    .action(async (_flags: object, command: Command) => {
+      const globals = globalsOf(command);
+      const { netns, egressNic, vxlanPort } = await readHostFile(globals.state);
+      const { diagnose } = await import('../doctor/index.js');
+      const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });
+      const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort }), ...given });
+      print(app, globals.json === true, findings, formatFindings(findings));
+      const isIll = findings.some(({ severity }) => severity !== 'note');
+      app.exitCode = isIll ? exitCodes.failure : exitCodes.ok;
+    });
+}

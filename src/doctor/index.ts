@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { openKernel } from '../kernel/index.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import * as valid from '../validate.js';
+import { features } from './features.js';
+import type { Check, Finding } from './finding.js';
+import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
+import { networkd, networkManager, vmware } from './managers.js';
+import { capabilities, dnsmasq, kernelVersion, tunDevice } from './requirements.js';
+import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
+
+export type { Finding } from './finding.js';
+
+/** What needs nothing but to be looked at. */
+const OUTSIDE: readonly Check[] = [capabilities, dnsmasq, kernelVersion, tunDevice, rulesetFlush, networkd];
+/** What the kernel is asked, which needs privilege. */
+const INSIDE: readonly Check[] = [
+  ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
+  ...[connectionTable, bridgePorts, foreignVxlan, networkManager, vmware],
+];
+
+export interface DiagnosisOptions {
+  /** The namespace that stands for the host; the process's own if absent. */
+  netns?: NamespaceRef;
+  egressNic?: string;
+  /** UDP port of VXLAN. Default 4789. */
+  vxlanPort?: number;
+  /** Where the machine's files are, for a look at another one's. Default `/`. */
+  root?: string;
+}
+
+const schema = z.strictObject({
+  netns: valid.namespaceRef.optional(),
+  egressNic: valid.interfaceName.optional(),
+  vxlanPort: valid.port.default(4789),
+  root: z.string({ error: 'the path of a folder' }).default('/'),
+});
+
+/**
+ * Looks for what keeps networks from working and comes from outside: capabilities, programs and kernel features that
+ * are missing, other programs' rules, settings and claims. Changes nothing; makes a namespace of its own for a moment.
+ * @throws ValidationError
+ */
+export async function diagnose(options: DiagnosisOptions = {}): Promise<Finding[]> {
+  const { netns, egressNic, vxlanPort, root } = valid.parse(schema, options);
+  const kernel = openKernel({ home: netns });
+  const patient = { kernel, netns, egressNic, vxlanPort, root };
+  try {
+    const outside = (await Promise.all(OUTSIDE.map((check) => check(patient)))).flat();
+    // Without these nothing inside can be asked.
+    if (outside.some(({ severity, code }) => severity === 'error' && code === 'capability')) return outside;
+    const inside = await Promise.all(INSIDE.map((check) => check(patient)));
+    return [...outside, ...inside.flat()];
+  } finally {
+    await kernel.close();
+  }
+}

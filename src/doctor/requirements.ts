@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Capability, lackedCapabilities } from '../capability.js';
+import { findProgram } from '../dnsmasq/process.js';
+import { MissingProgramError } from '../errors.js';
+import type { Check } from './finding.js';
+
+const NEEDED: Record<string, readonly [Capability, string][]> = {
+  error: [
+    ['CAP_NET_ADMIN', 'links, addresses, routes and nftables'],
+    ['CAP_SYS_ADMIN', 'making, entering and pinning network namespaces'],
+  ],
+  warning: [
+    ['CAP_NET_RAW', 'dnsmasq, which answers DHCP, and pings from inside a network'],
+    ['CAP_NET_BIND_SERVICE', 'dnsmasq, which listens on the ports 53 and 67'],
+    ['CAP_SETUID', 'dnsmasq, which goes on as an unprivileged user'],
+    ['CAP_SETGID', 'dnsmasq, which goes on as an unprivileged user'],
+    ['CAP_CHOWN', 'dnsmasq, whose files are given to its group'],
+  ],
+};
+
+export const capabilities: Check = async () => {
+  const found = Object.entries(NEEDED).map(async ([severity, needed]) => {
+    const lacked = await lackedCapabilities(needed.map(([name]) => name));
+    return needed
+      .filter(([name]) => lacked.includes(name))
+      .map(([name, use]) => ({
+        severity: severity as 'error' | 'warning',
+        code: 'capability',
+        subject: name,
+        problem: `this process lacks ${name}, which is needed for ${use}`,
+        remedy: 'run as root, or give the process this capability (SECURITY.md)',
+      }));
+  });
+  return (await Promise.all(found)).flat();
+};
+
+const OLDEST_DNSMASQ = 2.9;
+
+export const dnsmasq: Check = async () => {
+  const about = { severity: 'error', code: 'dnsmasq', subject: 'dnsmasq' } as const;
+  try {
+    const { stdout } = await promisify(execFile)(await findProgram(), ['--version']);
+    const version = /version (\d+\.\d+)/.exec(stdout)?.[1];
+    if (version !== undefined && Number(version) >= OLDEST_DNSMASQ) return [];
+    const problem = `dnsmasq is of version ${version ?? 'unknown'}; 2.90 is the oldest that networks are tested with`;
+    return [{ ...about, severity: 'warning', problem, remedy: 'install a newer one' }];
+  } catch (error) {
+    if (!(error instanceof MissingProgramError)) throw error;
+    const problem = 'dnsmasq is not installed: networks can have neither DHCP nor DNS';
+    return [{ ...about, problem, remedy: `install it; on Debian it is in the package ${error.debianPackage}` }];
+  }
+};
+
+const OLDEST_KERNEL = [5, 15] as const;
+
+export const kernelVersion: Check = async () => {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major > OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor >= OLDEST_KERNEL[1])) return [];
+  const problem = `the kernel is ${release()}; 5.15 is the oldest that networks are made for`;
+  return [{ severity: 'warning', code: 'kernel', subject: release(), problem, remedy: 'use a newer kernel' }];
+};
+
+export const tunDevice: Check = async ({ root }) => {
+  const file = join(root, 'dev/net/tun');
+  const isThere = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return [];
+  const problem = 'there is no /dev/net/tun: no tap can be made for a virtual machine';
+  return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy: 'load the module tun' }];
+};

@@ -1,0 +1,78 @@
+import { egressBridgeName } from '../plan/names.js';
+import type { Check, Finding } from './finding.js';
+import { sysctl } from './firewall.js';
+
+const STRICT = '1';
+const LOOSE = '2';
+
+/** The larger of the two settings counts (kernel Documentation/networking/ip-sysctl.rst). */
+export const pathFilter: Check = async ({ kernel, netns, egressNic }) => {
+  if (egressNic === undefined) return [];
+  const read = (device: string) => sysctl(kernel, netns, `ipv4/conf/${device}/rp_filter`);
+  const [all, bridge] = await Promise.all([read('all'), read(egressBridgeName(egressNic))]);
+  if (bridge === undefined || bridge === LOOSE || all === LOOSE || ![all, bridge].includes(STRICT)) return [];
+  const subject = `net.ipv4.conf.${egressBridgeName(egressNic)}.rp_filter`;
+  return [
+    {
+      severity: 'error',
+      code: 'rp-filter',
+      subject,
+      problem: `${subject} is ${bridge} and net.ipv4.conf.all.rp_filter is ${all}: replies of routed addresses are dropped`,
+      remedy: 'whoever set it must leave it alone; vethwork reconcile sets it to 2',
+    },
+  ];
+};
+
+export const forwarding: Check = async ({ kernel, netns, egressNic }) => {
+  if (egressNic === undefined) return [];
+  const bridge = await sysctl(kernel, netns, `ipv4/conf/${egressBridgeName(egressNic)}/forwarding`);
+  const nic = await sysctl(kernel, netns, `ipv4/conf/${egressNic.replaceAll('.', '/')}/forwarding`);
+  // Before the host is opened there is no bridge, and forwarding is not on yet.
+  if (bridge === undefined || nic !== '0') return [];
+  const subject = `net.ipv4.conf.${egressNic}.forwarding`;
+  const problem = `${subject} is 0: nothing from outside reaches a network`;
+  return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: 'vethwork reconcile sets it to 1' }];
+};
+
+const NEARLY = 0.9;
+
+export const connectionTable: Check = async ({ kernel, netns }) => {
+  const [count, most] = await Promise.all(
+    ['count', 'max'].map(async (which) => Number(await sysctl(kernel, netns, `netfilter/nf_conntrack_${which}`))),
+  );
+  if (!((count as number) > (most as number) * NEARLY)) return [];
+  const subject = 'net.netfilter.nf_conntrack_max';
+  const problem = `${count} of ${most} connections are tracked: when there is no room, new ones are dropped`;
+  return [{ severity: 'warning', code: 'conntrack-full', subject, problem, remedy: `raise ${subject}` }];
+};
+
+const MOST_PORTS = 1023;
+
+/** Of the egress bridge, which all networks with NAT and all floating addresses share. */
+export const bridgePorts: Check = async ({ kernel, netns, egressNic }) => {
+  const links = await kernel.query('link.list', { netns });
+  const bridge = links.find(({ name }) => egressNic !== undefined && name === egressBridgeName(egressNic));
+  if (bridge === undefined) return [];
+  const ports = links.filter(({ master }) => master === bridge.index).length;
+  if (ports <= MOST_PORTS * NEARLY) return [];
+  const problem = `${bridge.name} has ${ports} of ${MOST_PORTS} ports: it bounds networks with NAT and floating addresses`;
+  return [{ severity: 'warning', code: 'bridge-ports', subject: bridge.name, problem, remedy: 'use another host too' }];
+};
+
+/** Others' VXLAN links on the port of ours: a VNI is one link's only. */
+export const foreignVxlan: Check = async ({ kernel, netns, vxlanPort }) => {
+  const links = await kernel.query('link.list', { netns });
+  const found = links.filter(
+    ({ kind, data, alias }) =>
+      kind === 'vxlan' && data?.port === vxlanPort && !(alias ?? '').startsWith('vethwork ') && data.id !== undefined,
+  );
+  return found.map(
+    ({ name, data }): Finding => ({
+      severity: 'note',
+      code: 'foreign-vxlan',
+      subject: name,
+      problem: `the link ${name} of another program has the VNI ${data?.id} on UDP port ${vxlanPort}: no network can have it`,
+      remedy: 'another vxlanPort, where networks are given their VNIs',
+    }),
+  );
+};
