@@ -143,6 +143,33 @@ export class StoreError extends VethworkError {
   }
 }
 
+/** Another node of the cluster could not do its part. */
+export class NodeError extends VethworkError {
+  /** That of the node's own error. */
+  readonly code: string;
+
+  constructor(
+    readonly node: string,
+    problem: { code: string; message: string },
+  ) {
+    super(`node ${node}: ${problem.message}`);
+    this.code = problem.code;
+  }
+}
+
+/** Nodes of the cluster did not do their part in time. */
+export class NodeTimeoutError extends VethworkError {
+  readonly code = 'NODE_TIMEOUT';
+
+  constructor(
+    /** Those that were waited for to the end. */
+    readonly nodes: readonly string[],
+    seconds: number,
+  ) {
+    super(`waited ${seconds} s for ${nodes.map((node) => `node ${node}`).join(', ')}`);
+  }
+}
+
 export interface KernelErrorDetails {
   /** The errno's name, for example `EEXIST`. */
   code: string;

@@ -16,7 +16,7 @@ const OperationKind* findOperation(std::string_view name) {
     for (const OperationKinds some :
          {linkOperations(), addressOperations(), routeOperations(), ruleOperations(), neighbourOperations(),
           qdiscOperations(), filterOperations(), statisticsOperations(), nftablesOperations(), conntrackOperations(),
-          namespaceOperations(), sysctlOperations(), tapOperations(), processOperations(), probeOperations(),
+          namespaceOperations(), sysctlOperations(), tapOperations(), offloadOperations(), processOperations(), probeOperations(),
           socketOperations()}) {
       for (const OperationKind& kind : some) {
         map.emplace(kind.name, &kind);

@@ -7,6 +7,7 @@ namespace vethwork {
 OperationKinds namespaceOperations();
 OperationKinds sysctlOperations();
 OperationKinds tapOperations();
+OperationKinds offloadOperations();
 OperationKinds processOperations();
 OperationKinds probeOperations();
 OperationKinds socketOperations();

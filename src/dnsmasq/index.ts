@@ -2,7 +2,7 @@ export { checkConfig, type RenderedConfig, renderConfig } from './config.js';
 export { DnsmasqError } from './error.js';
 export type { DnsmasqKernel } from './instance.js';
 export { type Lease, parseLeases } from './lease.js';
-export { type RuntimePaths, runtimePaths, runtimeRoot } from './paths.js';
+export { type RuntimePaths, runtimePaths, runtimeRoot, runtimeRootOf } from './paths.js';
 export { buildRelease } from './release.js';
 export { type CurrentConfig, DnsmasqSupervisor, type SupervisorEvent, type SupervisorOptions } from './supervisor.js';
 export type { DnsmasqConfig, Reservation } from './types.js';

@@ -20,10 +20,12 @@ export interface RuntimePaths {
  * meet, and every process that opens the same state finds the same dnsmasqs.
  */
 export async function runtimeRoot(state: string, run = RUN): Promise<string> {
-  const hash = createHash('sha256')
-    .update(await realpath(state))
-    .digest('hex');
-  return path.join(run, hash.slice(0, 12));
+  return runtimeRootOf(await realpath(state), run);
+}
+
+/** The runtime folder of a host that is known by another name than that of a state folder. */
+export function runtimeRootOf(identity: string, run = RUN): string {
+  return path.join(run, createHash('sha256').update(identity).digest('hex').slice(0, 12));
 }
 
 /** @throws ValidationError if the root cannot be written in a configuration of dnsmasq, or the network is no UUID */

@@ -24,6 +24,8 @@ export function describeOperation(operation: Operation): string {
       return `delete ${linkText(operation.link)}`;
     case 'link.port':
       return `set bridge port options of link ${operation.index}`;
+    case 'link.offload':
+      return `switch checksum offload of link ${operation.index} ${operation.txChecksum ? 'on' : 'off'}`;
     case 'address.add':
       return `add address ${operation.address.address} to link ${operation.address.index}`;
     case 'address.delete':

@@ -27,6 +27,8 @@ export type Operation =
   /** By group: every link of the group in one message, which waits for the kernel only once. */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })
+  /** Whether the link's driver computes checksums of what is sent (ethtool(8), `-K … tx`). */
+  | (In & { op: 'link.offload'; index: number; txChecksum: boolean })
   | (In & { op: 'address.add'; address: Address; mode?: 'create' | 'replace' })
   | (In & { op: 'address.delete'; address: Pick<Address, 'index' | 'address'> })
   | (In & { op: 'route.add'; route: Route; mode?: WriteMode })

@@ -18,6 +18,8 @@ interface In {
 export interface Queries {
   'link.list': { takes: In; gives: Link[] };
   'link.get': { takes: In & { link: LinkRef }; gives: Link };
+  /** ENODEV if there is no such link, EOPNOTSUPP if its driver does not say. */
+  'link.offloads': { takes: In & { index: number }; gives: { txChecksum: boolean } };
   'address.list': { takes: In; gives: Address[] };
   'route.list': { takes: In; gives: Route[] };
   'rule.list': { takes: In; gives: Rule[] };

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 
 /** The process that is at work on a record. A process id alone does not name one: ids are used again. */
 export type Claim = {
+  /** Of which node of a cluster. */
+  node?: string;
   pid: number;
   /** When it started, in clock ticks since boot, and which boot that was. */
   started: string;
@@ -20,21 +22,28 @@ function startOf(pid: number): string | undefined {
     // While other threads of it are still in the kernel, what they do there is not over.
     if (/[ZX]/.test(fields[STATE] ?? '') && Number(fields[THREADS]) <= 1) return undefined;
     const start = fields[START_TIME];
-    return `${start}@${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`;
+    return `${start}@${bootOf()}`;
   } catch {
     return undefined;
   }
 }
 
+const bootOf = () => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+
 let own: Claim | undefined;
 
 /** This process's claim. */
-export function claim(): Claim {
+export function claim(node?: string): Claim {
   own ??= { pid: process.pid, started: startOf(process.pid) ?? '' };
-  return own;
+  return node === undefined ? own : { node, ...own };
 }
 
 /** True if the process that made the claim is still there. */
 export function isHeld(claim: Claim | undefined): boolean {
   return claim !== undefined && startOf(claim.pid) === claim.started;
+}
+
+/** True if the process was one of this machine since it was started, and is no more. Of other machines, nothing is known. */
+export function hasEnded(claim: Claim): boolean {
+  return claim.started.endsWith(`@${bootOf()}`) && !isHeld(claim);
 }

@@ -5,6 +5,7 @@ import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
 import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
+import type { Actions } from './actions.js';
 import type { Departures } from './departures.js';
 import type { Dhcp } from './dhcp.js';
 import type { Events } from './events.js';
@@ -26,6 +27,9 @@ export interface Context {
   readonly floating: AddressPool;
   readonly facts: Facts;
   readonly departures: Departures;
+  readonly actions: Actions;
+  /** This node of a cluster; absent on a machine by itself. */
+  readonly node?: string;
   /** The host as it is to be. */
   readonly host: DesiredHost;
 }
@@ -46,6 +50,12 @@ export async function takeAway({ kernel, reaper }: Context, plan: readonly Opera
   const errors = await kernel.teardown(plan);
   reaper.wake();
   return errors;
+}
+
+/** What infos say if they may be outdated. */
+export function asOf({ actions }: Context): { asOf?: string } {
+  const time = actions.asOf();
+  return time === undefined ? {} : { asOf: time };
 }
 
 /** Deletion halo in milliseconds. */

@@ -5,8 +5,8 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
 
-/** What VXLAN adds to a frame over IPv4: Ethernet 14, IP 20, UDP 8, VXLAN 8. */
-const VXLAN_OVERHEAD = 50;
+/** What VXLAN adds to a frame: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
+const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
 /** The egress side is the outside world's: no larger than it takes everywhere. */
 const MAX_EGRESS_MTU = 1500;
 
@@ -24,7 +24,7 @@ export interface Facts {
 export async function lookAtHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
-  { egressNic, meshNic }: { egressNic: string; meshNic: string },
+  { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
 ): Promise<Facts> {
   const [egress, mesh, addresses, bridgeNetfilter] = await Promise.all([
     findLink(kernel, netns, egressNic),
@@ -32,10 +32,14 @@ export async function lookAtHost(
     kernel.query('address.list', { netns }),
     hasBridgeNetfilter(kernel, netns),
   ]);
-  const vtep = addresses.find(({ index, address }) => index === mesh.index && !address.includes(':'));
+  const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
+  if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
+    throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
+  }
+  const vtep = underlayAddress ?? own.find((address) => !address.includes(':'));
   return {
-    underlay: { index: mesh.index, address: vtep?.address.split('/')[0] },
-    mtu: mesh.mtu - VXLAN_OVERHEAD,
+    underlay: { index: mesh.index, address: vtep },
+    mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
   };

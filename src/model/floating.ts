@@ -1,12 +1,13 @@
 import { ConflictError, NotFoundError } from '../errors.js';
+import type { Pair } from '../plan/desired.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
-import { transact } from '../store/transaction.js';
+import { type Transaction, transact } from '../store/transaction.js';
 import { asCapacityError } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
-import { desiredFloating, type InterfaceRecord, keys } from './records.js';
+import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
 
@@ -25,45 +26,55 @@ export function defloat(context: Context, { uuid, network }: Identity): Promise<
 async function addFloating(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
   const { store, kernel, host } = context;
   const [outer, inner] = (await context.indexes.take(2)) as [number, number];
-  const { nic, network, isNew } = await transact(store, async (transaction) => {
-    const nic = await interfaceOf(transaction, uuid);
-    if (nic.state !== 'created') throw new ConflictError(`interface ${uuid} is in state ${nic.state}`);
-    const network = await liveNetworkOf(transaction, nic.network);
-    if (nic.floating !== undefined) {
-      const { address, state } = nic.floating;
-      if (state === 'created' && (wanted ?? address) === address) return { nic, network, isNew: false };
-      throw new ConflictError(`interface ${uuid} has the floating address ${address} already`);
-    }
-    if (network.egress === undefined) {
-      throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces can have no floating address`);
-    }
-    const address = await reserveEgress(transaction, context, 'floating', uuid, wanted);
-    const floating = { address, pair: { outer, inner }, state: 'initial', claim: claim() } as const;
-    const changed: InterfaceRecord = { ...nic, floating };
-    transaction.put(keys.interface(uuid), changed);
-    return { nic: changed, network, isNew: true };
-  });
+  const { nic, network, isNew } = await transact(store, (transaction) =>
+    reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
+  );
   const floating = desiredFloating(nic);
   if (floating === undefined) throw new NotFoundError('floating address of interface', uuid);
   if (!isNew) return floating.address;
   try {
     await kernel.transaction(planFloatingIp(host, network, floating));
   } catch (error) {
-    await forget(context, uuid);
+    await forgetFloating(context, uuid);
     throw await asDeletion(context, network.uuid, asCapacityError(error, host.egressBridge.name));
   }
   try {
-    await settle(context, uuid);
+    await settleFloating(context, uuid);
   } catch (error) {
     await takeAway(context, planFloatingIpRemoval(host, network, floating));
-    await forget(context, uuid);
+    await forgetFloating(context, uuid);
     throw error;
   }
   return floating.address;
 }
 
+/** Records the address that an interface is to have. `isNew` is false if it has it already. @throws ConflictError */
+export async function reserveFloating(
+  transaction: Transaction,
+  context: Pick<Context, 'floating' | 'host' | 'node'>,
+  uuid: string,
+  { wanted, pair }: { wanted: string | undefined; pair: Pair },
+): Promise<{ nic: InterfaceRecord; network: NetworkRecord; isNew: boolean }> {
+  const nic = await interfaceOf(transaction, uuid);
+  if (nic.state !== 'created') throw new ConflictError(`interface ${uuid} is in state ${nic.state}`);
+  const network = await liveNetworkOf(transaction, nic.network);
+  if (nic.floating !== undefined) {
+    const { address, state } = nic.floating;
+    if (state === 'created' && (wanted ?? address) === address) return { nic, network, isNew: false };
+    throw new ConflictError(`interface ${uuid} has the floating address ${address} already`);
+  }
+  if (network.egress === undefined) {
+    throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces can have no floating address`);
+  }
+  const address = await reserveEgress(transaction, context, 'floating', uuid, wanted);
+  const floating = { address, pair, state: 'initial', claim: claim(context.node) } as const;
+  const changed: InterfaceRecord = { ...nic, floating };
+  transaction.put(keys.interface(uuid), changed);
+  return { nic: changed, network, isNew: true };
+}
+
 /** The floating address is as recorded. */
-function settle({ store }: Context, uuid: string): Promise<void> {
+export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await interfaceOf(transaction, uuid);
     if (record.state !== 'created' || record.floating?.state !== 'initial') {
@@ -89,7 +100,7 @@ export async function removeFloating(context: Context, uuid: string): Promise<vo
 
   const errors = new Errors();
   errors.add(...(await takeAway(context, planFloatingIpRemoval(host, doomed.network, floating))));
-  if (!errors.any) return forget(context, uuid);
+  if (!errors.any) return forgetFloating(context, uuid);
   await transact(store, async (transaction) => {
     const record = await interfaceOf(transaction, uuid);
     if (record.floating === undefined) return;
@@ -100,7 +111,10 @@ export async function removeFloating(context: Context, uuid: string): Promise<vo
 }
 
 /** Gives the address back to the pool. */
-function forget({ store, floating: pool }: Context, uuid: string): Promise<void> {
+export function forgetFloating(
+  { store, floating: pool }: Pick<Context, 'store' | 'floating'>,
+  uuid: string,
+): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (record?.floating === undefined) return;

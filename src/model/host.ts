@@ -1,15 +1,13 @@
 import { ConflictError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
-import type { Context } from './context.js';
+import { asOf, type Context } from './context.js';
 import { DriftWatcher } from './drift-watch.js';
 import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
-import { createNetwork } from './network-lifecycle.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
 import { parseDriftWatchOptions, parseEventOptions, parseReconcileOptions } from './options.js';
-import { adoptAll, reconcile } from './reconcile.js';
 import { interfaceInfo, keys, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
@@ -27,15 +25,13 @@ import type {
 /** @see Host */
 export class HostHandle implements Host {
   readonly #context: Context;
-  readonly #closing = new AbortController();
-  readonly #adoption: Promise<void>;
   readonly #watchers: DriftWatcher[] = [];
   #info: HostInfo;
 
   private constructor(context: Context, info: HostInfo) {
     this.#context = context;
     this.#info = info;
-    this.#adoption = context.settings.repair ? adoptAll(context, this.#closing.signal) : Promise.resolve();
+    context.actions.start();
   }
 
   static async of(context: Context): Promise<HostHandle> {
@@ -54,7 +50,7 @@ export class HostHandle implements Host {
   async createNetwork(options: CreateNetworkOptions): Promise<Network> {
     const context = this.#context;
     const subject = { event: 'network.create', cause: 'request' } as const;
-    const create = () => createNetwork(context, options);
+    const create = () => context.actions.createNetwork(options);
     return new NetworkHandle(context, await context.events.note(subject, create, ({ uuid }) => ({ network: uuid })));
   }
 
@@ -63,7 +59,7 @@ export class HostHandle implements Host {
   }
 
   async listNetworks(): Promise<NetworkInfo[]> {
-    return (await readNetworks(this.#context)).map(networkInfo);
+    return (await readNetworks(this.#context)).map((record) => ({ ...networkInfo(record), ...asOf(this.#context) }));
   }
 
   async getInterface(idOrDevice: string): Promise<Interface> {
@@ -71,11 +67,14 @@ export class HostHandle implements Host {
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
-    return (await readInterfaces(this.#context)).map(interfaceInfo);
+    return (await readInterfaces(this.#context)).map((record) => ({
+      ...interfaceInfo(record),
+      ...asOf(this.#context),
+    }));
   }
 
   async reconcile(options?: ReconcileOptions): Promise<string[]> {
-    return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
+    return this.#context.actions.reconcile({ ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
   async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
@@ -84,7 +83,7 @@ export class HostHandle implements Host {
       {
         kernel: context.kernel,
         namespaces: async () => [context.host.netns, ...(await readNetworks(context)).map(({ uuid }) => uuid)],
-        repair: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
+        repair: (signal) => context.actions.reconcile({ dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),
     );
@@ -106,7 +105,7 @@ export class HostHandle implements Host {
   }
 
   async #teardown(): Promise<void> {
-    const { kernel, store, host, dhcp } = this.#context;
+    const { actions, kernel, store, host, dhcp } = this.#context;
     await transact(store, async (transaction) => {
       const networks = await transaction.list(keys.networks);
       if (networks.length > 0) {
@@ -116,15 +115,14 @@ export class HostHandle implements Host {
     const errors = await kernel.teardown(planHostRemoval(host));
     if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
     await dhcp.leave();
-    await transact(store, async (transaction) => transaction.delete(keys.host));
+    await actions.leave();
   }
 
   /** Waits for what is under way. */
   async close(): Promise<void> {
-    const { dhcp, reaper, kernel, store, events } = this.#context;
-    this.#closing.abort();
+    const { actions, dhcp, reaper, kernel, store, events } = this.#context;
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
-    await this.#adoption;
+    await actions.stop();
     await dhcp.close();
     await reaper.idle();
     await kernel.close();
@@ -152,5 +150,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     interfaces: interfaces.length,
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
+    ...asOf(context),
+    ...context.actions.describe(),
   };
 }

@@ -32,7 +32,7 @@ export async function attach(context: Context, network: string, options: AttachO
 }
 
 /** What is asked for, looked at before anything is reserved. */
-async function chooseAttachment(context: Context, request: AttachRequest): Promise<DesiredAttachment> {
+export async function chooseAttachment(context: Context, request: AttachRequest): Promise<DesiredAttachment> {
   const { kernel, indexes, host } = context;
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
@@ -62,15 +62,16 @@ async function requireNamespace({ kernel }: Context, netns: string | number): Pr
   }
 }
 
-async function reserveInterface(
+export async function reserveInterface(
   transaction: Transaction,
   uuid: string,
   request: AttachRequest,
   attachment: DesiredAttachment,
+  node?: string,
 ): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
   const network = await liveNetworkOf(transaction, uuid);
   const device = deviceName(attachment);
-  if ((await transaction.get(keys.device(device))) !== undefined) {
+  if ((await transaction.get(keys.device(device, node))) !== undefined) {
     throw new ConflictError(`${device} is attached already`);
   }
   await requireOverlayPort(transaction, network);
@@ -85,6 +86,7 @@ async function reserveInterface(
   const nic: InterfaceRecord = {
     uuid: owner,
     network: uuid,
+    ...(node !== undefined && { node }),
     attachment,
     mac,
     address,
@@ -95,7 +97,7 @@ async function reserveInterface(
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
     state: 'initial',
-    claim: claim(),
+    claim: claim(node),
   };
   createInterface(transaction, nic);
   return { network, nic };
@@ -133,7 +135,7 @@ async function connect(
   }
   try {
     signal?.throwIfAborted();
-    return await settle(context, nic);
+    return await settleInterface(context, nic);
   } catch (error) {
     // Whoever deletes the network may have been there before the link was.
     await takeAway(context, planDetach(host, network, nic));
@@ -143,7 +145,10 @@ async function connect(
 }
 
 /** The interface is as recorded. */
-function settle({ store }: Context, { uuid }: InterfaceRecord): Promise<InterfaceRecord> {
+export function settleInterface(
+  { store }: Pick<Context, 'store'>,
+  { uuid }: Pick<InterfaceRecord, 'uuid'>,
+): Promise<InterfaceRecord> {
   return transact(store, async (transaction) => {
     const { claim: _, ...record } = await interfaceOf(transaction, uuid);
     if (record.state === 'deleting') throw new ConflictError(`interface ${uuid} is being detached`);

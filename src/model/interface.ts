@@ -1,9 +1,7 @@
 import type { Json } from '../store/store.js';
-import type { Context } from './context.js';
+import { asOf, type Context } from './context.js';
 import { interfaceCounters } from './counters.js';
 import type { Subject } from './events.js';
-import { defloat, float } from './floating.js';
-import { detach } from './interface-lifecycle.js';
 import type { InterfaceCounters } from './observation.js';
 import { parseAddressOption, parseMetadata } from './options.js';
 import { type InterfaceRecord, interfaceInfo } from './records.js';
@@ -25,7 +23,7 @@ export class InterfaceHandle implements Interface {
   }
 
   get info(): InterfaceInfo {
-    return interfaceInfo(this.#record);
+    return { ...interfaceInfo(this.#record), ...asOf(this.#context) };
   }
 
   async refresh(): Promise<InterfaceInfo> {
@@ -42,7 +40,7 @@ export class InterfaceHandle implements Interface {
     const wanted = parseAddressOption(options);
     const address = await this.#context.events.note(
       { ...this.#about('interface.float'), ...(wanted !== undefined && { address: wanted }) },
-      () => float(this.#context, this.#record, wanted),
+      () => this.#context.actions.float(this.#record, wanted),
       (address) => ({ address }),
     );
     await this.refresh();
@@ -50,12 +48,14 @@ export class InterfaceHandle implements Interface {
   }
 
   async defloat(): Promise<void> {
-    await this.#context.events.note(this.#about('interface.defloat'), () => defloat(this.#context, this.#record));
+    await this.#context.events.note(this.#about('interface.defloat'), () =>
+      this.#context.actions.defloat(this.#record),
+    );
     await this.refresh();
   }
 
   async detach(): Promise<void> {
-    await this.#context.events.note(this.#about('interface.detach'), () => detach(this.#context, this.#record));
+    await this.#context.events.note(this.#about('interface.detach'), () => this.#context.actions.detach(this.#record));
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {

@@ -19,7 +19,7 @@ export async function membersOf(transaction: Transaction, network: string): Prom
 export function createInterface(transaction: Transaction, record: InterfaceRecord): void {
   transaction.create(keys.interface(record.uuid), record);
   transaction.create(keys.member(record.network, record.uuid), true);
-  transaction.create(keys.device(deviceName(record.attachment)), record.uuid);
+  transaction.create(keys.device(deviceName(record.attachment), record.node), record.uuid);
   transaction.create(keys.mac(record.network, record.mac), record.uuid);
 }
 
@@ -36,7 +36,7 @@ export async function releaseInterface(
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
-  transaction.delete(keys.device(deviceName(attachment)));
+  transaction.delete(keys.device(deviceName(attachment), record.node));
   transaction.delete(keys.mac(network.uuid, mac));
 }
 

@@ -14,7 +14,7 @@ import { keys, type NetworkRecord } from './records.js';
 import type { CreateNetworkOptions } from './types.js';
 
 /** `vxlan`, `br-vxlan`, and the two pairs. */
-const LINKS = 6;
+export const NETWORK_LINKS = 6;
 
 export async function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { floatingNetwork } = context.host;
@@ -25,7 +25,7 @@ export async function createNetwork(context: Context, options: CreateNetworkOpti
   if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
   const uuid = request.uuid ?? randomUUID();
   return context.locks.exclusive(uuid, async () => {
-    const indexes = await context.indexes.take(LINKS);
+    const indexes = await context.indexes.take(NETWORK_LINKS);
     const record = await transact(context.store, (transaction) =>
       reserveNetwork(transaction, context, uuid, request, indexes),
     );
@@ -36,14 +36,14 @@ export async function createNetwork(context: Context, options: CreateNetworkOpti
 }
 
 /** Deleting a network deletes the namespace of its name, so that one must not be another's. */
-async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
+export async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
   const namespaces = await kernel.query('namespace.list');
   if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
     throw new ConflictError(`a namespace named ${uuid} exists already`);
   }
 }
 
-async function reserveNetwork(
+export async function reserveNetwork(
   transaction: Transaction,
   context: Context,
   uuid: string,
@@ -80,7 +80,7 @@ async function reserveNetwork(
     routed: {},
     metadata: request.metadata,
     state: 'initial',
-    claim: claim(),
+    claim: claim(context.node),
   };
   transaction.create(keys.network(uuid), record);
   return record;
@@ -110,7 +110,7 @@ async function build(context: Context, record: NetworkRecord, signal: AbortSigna
   try {
     signal?.throwIfAborted();
     await context.dhcp.start(record);
-    return await settle(context, uuid);
+    return await settleNetwork(context, uuid);
   } catch (error) {
     // Somebody may have deleted it meanwhile, record and all, before all of it was there.
     await context.dhcp.stop(record).catch(() => undefined);
@@ -121,7 +121,7 @@ async function build(context: Context, record: NetworkRecord, signal: AbortSigna
 }
 
 /** The network is as recorded. */
-function settle({ store }: Context, uuid: string): Promise<NetworkRecord> {
+export function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise<NetworkRecord> {
   return transact(store, async (transaction) => {
     const { claim: _, ...record } = await networkOf(transaction, uuid);
     if (record.state === 'deleting') throw new ConflictError(`network ${uuid} is being deleted`);

@@ -1,16 +1,13 @@
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
-import type { Context } from './context.js';
+import { asOf, type Context } from './context.js';
 import { networkCounters } from './counters.js';
 import type { Subject } from './events.js';
 import { InterfaceHandle } from './interface.js';
-import { attach } from './interface-lifecycle.js';
-import { removeNetwork } from './network-lifecycle.js';
 import type { NetworkCounters } from './observation.js';
 import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
 import { interfaceInfo, type NetworkRecord, networkInfo, networkPool } from './records.js';
 import { changeNetwork, readMembers, readNetwork } from './registry.js';
-import { route, unroute } from './routed.js';
 import type { AddressInfo, AttachOptions, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
 
 /** @see Network */
@@ -28,7 +25,7 @@ export class NetworkHandle implements Network {
   }
 
   get info(): NetworkInfo {
-    return networkInfo(this.#record);
+    return { ...networkInfo(this.#record), ...asOf(this.#context) };
   }
 
   async refresh(): Promise<NetworkInfo> {
@@ -44,7 +41,7 @@ export class NetworkHandle implements Network {
   async attach(options: AttachOptions): Promise<Interface> {
     const record = await this.#context.events.note(
       this.#about('interface.attach'),
-      () => attach(this.#context, this.uuid, options),
+      () => this.#context.actions.attach(this.uuid, options),
       ({ uuid, address }) => ({ interface: uuid, address }),
     );
     return new InterfaceHandle(this.#context, record);
@@ -52,7 +49,10 @@ export class NetworkHandle implements Network {
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
     await this.refresh();
-    return (await readMembers(this.#context, this.uuid)).map(interfaceInfo);
+    return (await readMembers(this.#context, this.uuid)).map((record) => ({
+      ...interfaceInfo(record),
+      ...asOf(this.#context),
+    }));
   }
 
   async listAddresses(): Promise<AddressInfo[]> {
@@ -71,7 +71,7 @@ export class NetworkHandle implements Network {
     const wanted = parseAddressOption(options);
     const address = await this.#context.events.note(
       { ...this.#about('network.route'), ...(wanted !== undefined && { address: wanted }) },
-      () => route(this.#context, this.uuid, wanted),
+      () => this.#context.actions.route(this.uuid, wanted),
       (address) => ({ address }),
     );
     await this.refresh();
@@ -81,7 +81,7 @@ export class NetworkHandle implements Network {
   async unroute(address: string): Promise<void> {
     const checked = parseAddressArgument(address);
     await this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, () =>
-      unroute(this.#context, this.uuid, checked),
+      this.#context.actions.unroute(this.uuid, checked),
     );
     await this.refresh();
   }
@@ -89,7 +89,7 @@ export class NetworkHandle implements Network {
   async ping(address: string, options?: { timeout?: number }): Promise<number | undefined> {
     const checked = parsePing(address, options);
     await this.refresh();
-    return this.#context.kernel.ping(checked.address, { netns: this.uuid, timeout: checked.timeout });
+    return this.#context.actions.ping(this.uuid, checked.address, checked.timeout);
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
@@ -100,10 +100,8 @@ export class NetworkHandle implements Network {
   }
 
   async delete(): Promise<void> {
-    const { locks, events } = this.#context;
-    await events.note(this.#about('network.delete'), () =>
-      locks.exclusive(this.uuid, () => removeNetwork(this.#context, this.uuid)),
-    );
+    const { actions, events } = this.#context;
+    await events.note(this.#about('network.delete'), () => actions.deleteNetwork(this.uuid));
   }
 
   #about(event: Subject['event']): Subject {

@@ -18,6 +18,7 @@ import { Dhcp } from './dhcp.js';
 import { Events } from './events.js';
 import { type Facts, lookAtHost } from './facts.js';
 import { HostHandle } from './host.js';
+import { localActions } from './local-actions.js';
 import { Locks } from './lock.js';
 import { localMac } from './mac.js';
 import { parseHostOptions, type Settings } from './options.js';
@@ -54,7 +55,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   }
 }
 
-async function openKernelIn({ netns }: Settings): Promise<Kernel> {
+export async function openKernelIn({ netns }: Pick<Settings, 'netns'>): Promise<Kernel> {
   try {
     const kernel = openKernel({ home: netns });
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
@@ -86,6 +87,7 @@ async function openWith(
     events,
     floating: floatingPool(settings.floatingNetwork),
     departures: new Departures(),
+    actions: localActions(() => context),
     host: {
       ...record,
       netns: settings.netns,

@@ -3,27 +3,17 @@ import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { planHost } from '../plan/host.js';
 import { GRAVEYARD } from '../plan/retire.js';
+import type { ReconcileRequest } from './actions.js';
 import type { Context } from './context.js';
 import { driftOf } from './drift.js';
-import type { HostEvent } from './observation.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
 import { carryOut, describeOperations, type Note } from './repair.js';
 import { strayMarks, strays, wantedIndexes } from './strays.js';
-import type { ReconcileProgress } from './types.js';
 import { unfinished } from './unfinished.js';
 import type { Scope } from './wishes.js';
 
 /** Networks that are repaired at the same time: their namespaces do not wait for each other in the kernel. */
 const AT_ONCE = 8;
-
-export interface ReconcileRequest {
-  dryRun: boolean;
-  /** What it is done for, as noted with each repair. */
-  cause: HostEvent['cause'];
-  onProgress?: ((progress: ReconcileProgress) => void) | undefined;
-  /** Nothing more is begun once it is aborted. */
-  signal?: AbortSignal | undefined;
-}
 
 /**
  * Makes kernel and dnsmasq match the store. Changes that a process began and did not live to finish are taken back or
@@ -70,7 +60,7 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
 }
 
 /** How repairs of a network, or of the host, are noted; they are not done at all with `dryRun`. */
-function noting({ events }: Context, { dryRun, cause }: ReconcileRequest) {
+export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest) {
   return (network?: string): Note | undefined =>
     dryRun
       ? undefined

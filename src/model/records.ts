@@ -36,6 +36,8 @@ export type InterfaceRecord = DesiredInterface &
   Lifecycle & {
     uuid: string;
     network: string;
+    /** Where it is attached; absent on a machine by itself. */
+    node?: string;
     model: string;
     hostname?: string;
     instance?: string;
@@ -55,7 +57,7 @@ export const keys = {
   addresses: (network: string) => `address/${network}`,
   floating: 'floating',
   /** Links of the host's namespace that are attached or made for an attachment. */
-  device: (name: string) => `device/${name}`,
+  device: (name: string, node?: string) => `device/${node === undefined ? '' : `${node}/`}${name}`,
   /** MACs in use within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,
 } as const;
@@ -99,6 +101,7 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
   return {
     uuid: record.uuid,
     network: record.network,
+    ...(record.node !== undefined && { node: record.node }),
     device: deviceName(record.attachment),
     attachment: record.attachment.kind,
     mac: record.mac,

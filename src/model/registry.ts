@@ -9,7 +9,8 @@ import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 /** Reads records, and changes what has no part in the kernel. */
 
 interface Registry {
-  store: Store;
+  readonly store: Store;
+  readonly node?: string;
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -54,7 +55,7 @@ export async function findNetwork(registry: Registry, idOrName: string): Promise
 /** By UUID, or by the name of its link on the host. @throws NotFoundError */
 export async function findInterface(registry: Registry, idOrDevice: string): Promise<InterfaceRecord> {
   if (UUID.test(idOrDevice)) return readInterface(registry, idOrDevice.toLowerCase());
-  const device = await registry.store.get<string>(keys.device(idOrDevice));
+  const device = await registry.store.get<string>(keys.device(idOrDevice, registry.node));
   if (device === undefined) throw new NotFoundError('interface', idOrDevice);
   return readInterface(registry, device.value);
 }

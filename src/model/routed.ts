@@ -1,6 +1,6 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
-import { transact } from '../store/transaction.js';
+import { type Transaction, transact } from '../store/transaction.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
@@ -12,39 +12,49 @@ import { keys, type Lifecycle, type NetworkRecord } from './records.js';
  */
 export function route(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
   return context.locks.shared(uuid, async () => {
-    const { store, kernel, host, floating } = context;
-    const { network, address, isNew } = await transact(store, async (transaction) => {
-      const network = await liveNetworkOf(transaction, uuid);
-      if (network.egress === undefined) {
-        throw new ConflictError(`network ${uuid} has no NAT, so no address can be routed into it`);
-      }
-      if (wanted !== undefined && network.routed[wanted]?.state === 'created') {
-        return { network, address: wanted, isNew: false };
-      }
-      const address = await floating.reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
-      transaction.put(keys.network(uuid), withRouted(network, address, { state: 'initial', claim: claim() }));
-      return { network, address, isNew: true };
-    });
+    const { store, kernel, host } = context;
+    const { network, address, isNew } = await transact(store, (transaction) =>
+      reserveRouted(transaction, context, uuid, wanted),
+    );
     if (!isNew) return address;
     try {
       await kernel.transaction(planRoutedIp(host, network, address));
     } catch (error) {
-      await forget(context, uuid, address);
+      await forgetRouted(context, uuid, address);
       throw await asDeletion(context, uuid, error);
     }
     try {
-      await settle(context, uuid, address);
+      await settleRouted(context, uuid, address);
     } catch (error) {
       await takeAway(context, planRoutedIpRemoval(host, network, address));
-      await forget(context, uuid, address);
+      await forgetRouted(context, uuid, address);
       throw error;
     }
     return address;
   });
 }
 
+/** Records an address that is to be routed into a network. `isNew` is false if it is already. @throws ConflictError */
+export async function reserveRouted(
+  transaction: Transaction,
+  { floating, node }: Pick<Context, 'floating' | 'node'>,
+  uuid: string,
+  wanted: string | undefined,
+): Promise<{ network: NetworkRecord; address: string; isNew: boolean }> {
+  const network = await liveNetworkOf(transaction, uuid);
+  if (network.egress === undefined) {
+    throw new ConflictError(`network ${uuid} has no NAT, so no address can be routed into it`);
+  }
+  if (wanted !== undefined && network.routed[wanted]?.state === 'created') {
+    return { network, address: wanted, isNew: false };
+  }
+  const address = await floating.reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
+  transaction.put(keys.network(uuid), withRouted(network, address, { state: 'initial', claim: claim(node) }));
+  return { network, address, isNew: true };
+}
+
 /** The routed address is as recorded. */
-function settle({ store }: Context, uuid: string, address: string): Promise<void> {
+export function settleRouted({ store }: Pick<Context, 'store'>, uuid: string, address: string): Promise<void> {
   return transact(store, async (transaction) => {
     const network = await liveNetworkOf(transaction, uuid);
     if (network.routed[address]?.state !== 'initial') throw new ConflictError(`${address} is being unrouted`);
@@ -68,7 +78,7 @@ export async function removeRouted(context: Context, uuid: string, address: stri
   });
   const errors = new Errors();
   errors.add(...(await takeAway(context, planRoutedIpRemoval(host, network, address))));
-  if (!errors.any) return forget(context, uuid, address);
+  if (!errors.any) return forgetRouted(context, uuid, address);
   await transact(store, async (transaction) => {
     const record = await networkOf(transaction, uuid);
     transaction.put(keys.network(uuid), withRouted(record, address, { state: 'deleting' }));
@@ -77,7 +87,11 @@ export async function removeRouted(context: Context, uuid: string, address: stri
 }
 
 /** Gives the address back to the pool. */
-function forget({ store, floating }: Context, uuid: string, address: string): Promise<void> {
+export function forgetRouted(
+  { store, floating }: Pick<Context, 'store' | 'floating'>,
+  uuid: string,
+  address: string,
+): Promise<void> {
   return transact(store, async (transaction) => {
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (network?.routed[address] === undefined) return;
@@ -87,6 +101,6 @@ function forget({ store, floating }: Context, uuid: string, address: string): Pr
   });
 }
 
-function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
+export function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
   return { ...network, routed: { ...network.routed, [address]: lifecycle } };
 }

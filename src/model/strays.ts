@@ -47,6 +47,7 @@ export async function strays(
   observer: Observer,
   namespaces: readonly (NamespaceRef | undefined)[],
   before: ReadonlySet<number>,
+  wanted: () => Promise<Set<number>> = () => wantedIndexes(context),
 ): Promise<Repair[]> {
   const isOurs = await context.indexes.handedOut();
   const found: { netns: NamespaceRef | undefined; link: Link }[] = [];
@@ -55,7 +56,7 @@ export async function strays(
       if (isOurAlias(link.alias) && isOurs(link.index) && link.group !== GRAVEYARD) found.push({ netns, link });
     }
   }
-  const now = await wantedIndexes(context);
+  const now = await wanted();
   return found
     .filter(({ link: { index } }) => !before.has(index) && !now.has(index))
     .map(({ netns, link }) => ({

@@ -118,11 +118,15 @@ export interface NetworkInfo {
   state: 'initial' | 'created' | 'deleting' | 'error';
   routedAddresses: string[];
   metadata: Record<string, Json>;
+  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  asOf?: string;
 }
 
 export interface InterfaceInfo {
   uuid: string;
   network: string;
+  /** Node of the cluster where it is attached. */
+  node?: string;
   /** Of the link in the host's namespace. */
   device: string;
   attachment: 'tap' | 'veth' | 'device';
@@ -137,6 +141,8 @@ export interface InterfaceInfo {
   instance?: string;
   state: 'initial' | 'created' | 'deleting' | 'error';
   metadata: Record<string, Json>;
+  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  asOf?: string;
 }
 
 /** A reserved address of a network. */
@@ -159,6 +165,24 @@ export interface HostInfo {
   floatingAddresses: { total: number; used: number };
   /** What is likely to disturb the networks and is not ours to change, in words. Absent if there is nothing. */
   warnings?: string[];
+  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  asOf?: string;
+  /** Of a cluster: this node, and all that are or were members of it. */
+  node?: string;
+  role?: 'network' | 'hypervisor';
+  nodes?: NodeInfo[];
+}
+
+/** A node of a cluster. */
+export interface NodeInfo {
+  name: string;
+  role: 'network' | 'hypervisor';
+  /** `gone`: it has not been heard of, and has left the mesh. */
+  state: 'member' | 'gone';
+  /** Address of its VTEP. */
+  address?: string;
+  mtu?: number;
+  interfaces: number;
 }
 
 export interface ReconcileOptions {

@@ -13,6 +13,8 @@ export type Pair = {
 };
 
 export type DesiredHost = {
+  /** A hypervisor node has no way to the outside: no egress bridge. Default `network`. */
+  role?: 'network' | 'hypervisor' | undefined;
   /** The namespace that stands for the host; the process's own if absent. */
   netns?: NamespaceRef | undefined;
   egressNic: string;
@@ -34,8 +36,16 @@ export type DesiredHost = {
 /** The NIC that carries the mesh, as it is now. */
 export type Underlay = {
   index: number;
-  /** Local VTEP; absent while the NIC has no address. */
+  /** Local VTEP, IPv4 or IPv6; absent while the NIC has no address. */
   address?: string | undefined;
+  /** UDP source ports of the mesh; the kernel's choice if absent. */
+  sourcePorts?: { low: number; high: number } | undefined;
+  /** Don't-fragment bit of the mesh's packets; `unset` if absent. */
+  df?: 'unset' | 'set' | 'inherit' | undefined;
+  /** VXLAN links learn where MACs are, which a mesh that knows does not need. Default true. */
+  learning?: boolean | undefined;
+  /** Default true. */
+  txChecksum?: boolean | undefined;
 };
 
 export type DesiredNetwork = {

@@ -11,8 +11,21 @@ const table = nftTable('ip', 'vethwork');
 /** 1 where bridged frames pass iptables; absent without the module br_netfilter. */
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 
-/** The egress bridge with the floating network's first address, forwarding, and the host's own ruleset. */
+/** The host's own ruleset; of a network node also the egress bridge and forwarding. */
 export function planHost(host: DesiredHost): Operation[] {
+  const { netns } = host;
+  return [
+    ...(host.role === 'hypervisor' ? [] : planEgress(host)),
+    ...(host.disableBridgeNetfilter
+      ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
+      : []),
+    hostRuleset(host),
+    { op: 'nftables.batch', netns, commands: guardTable() },
+  ];
+}
+
+/** The egress bridge with the floating network's first address. */
+function planEgress(host: DesiredHost): Operation[] {
   const { netns } = host;
   const { name, index, mac } = host.egressBridge;
   return [
@@ -34,11 +47,6 @@ export function planHost(host: DesiredHost): Operation[] {
     { op: 'sysctl.set', netns, key: `ipv6/conf/${name}/disable_ipv6`, value: 1 },
     // Routed addresses are answered for by proxy, which otherwise waits up to 0.8 s before each answer.
     { op: 'sysctl.set', netns, key: `ipv4/neigh/${name}/proxy_delay`, value: 0 },
-    ...(host.disableBridgeNetfilter
-      ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
-      : []),
-    hostRuleset(host),
-    { op: 'nftables.batch', netns, commands: guardTable() },
   ];
 }
 
@@ -48,7 +56,9 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
   return [
     { op: 'nftables.batch', netns, commands: [table.delete()] },
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
-    { op: 'link.delete', netns, link: { index: host.egressBridge.index } },
+    ...(host.role === 'hypervisor'
+      ? []
+      : [{ op: 'link.delete', netns, link: { index: host.egressBridge.index } } satisfies Operation]),
   ];
 }
 

@@ -30,13 +30,18 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
           mtu: host.egressMtu,
           master: host.egressBridge.index,
         })),
-    { op: 'sysctl.set', netns: host.netns, key: `ipv6/conf/${names.bridge}/disable_ipv6`, value: 1 },
+    noIpv6(host, network),
     ...planRouter(host, network),
   ];
 }
 
+/** A network on a hypervisor node. */
+export function planCarrier(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+  return [...planOverlay(host, underlay, network), noIpv6(host, network)];
+}
+
 /** The overlay bridge and its VXLAN link: what every node of a network has. */
-export function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
   const { netns } = host;
   const names = networkNames(network.vni);
   const { mtu } = network;
@@ -63,13 +68,31 @@ export function planOverlay(host: DesiredHost, underlay: Underlay, network: Desi
           id: network.vni,
           link: underlay.index,
           port: host.vxlanPort,
-          learning: true,
+          learning: underlay.learning ?? true,
           ...(underlay.address === undefined ? {} : { local: underlay.address }),
+          ...(underlay.sourcePorts && { portRange: underlay.sourcePorts }),
+          ...(underlay.df && { df: underlay.df }),
         },
       },
     },
+    ...offload(netns, underlay, network),
     ...bringUp(netns, network.vxlan, portSettings(network.uuid)),
   ];
+}
+
+/** Tenants find no IPv6 address of the host on their bridge. */
+function noIpv6({ netns }: DesiredHost, network: DesiredNetwork): Operation {
+  return { op: 'sysctl.set', netns, key: `ipv6/conf/${networkNames(network.vni).bridge}/disable_ipv6`, value: 1 };
+}
+
+/** Some virtual NICs spoil the inner checksums that they are left to compute. */
+function offload(netns: DesiredHost['netns'], { txChecksum = true }: Underlay, network: DesiredNetwork): Operation[] {
+  return txChecksum ? [] : [{ op: 'link.offload', netns, index: network.vxlan, txChecksum }];
+}
+
+/** Takes the overlay bridge and its VXLAN link away. */
+export function planOverlayRemoval({ netns }: DesiredHost, network: DesiredNetwork): Operation[] {
+  return [network.vxlan, network.bridge.index].flatMap((index) => retire(netns, index));
 }
 
 /** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */

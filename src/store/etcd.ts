@@ -32,6 +32,8 @@ export interface ClusterStore extends Store {
 export interface Held {
   /** Called once, if the entry is gone though it was renewed: the server was away for too long. */
   onLost(listener: () => void): void;
+  /** Changes its value; it lives as long as before. */
+  update(value: Json): Promise<void>;
   /** Stops renewing: the entry goes when its time is up, or at once with `remove`. */
   release(options?: { remove: boolean }): Promise<void>;
 }
@@ -160,6 +162,10 @@ class EtcdStore implements ClusterStore {
     return {
       onLost: (callback) => {
         listener = callback;
+      },
+      update: async (next) => {
+        const id = await lease.grant();
+        await this.#keys.put(key).value(encodeValue(key, next)).lease(id).exec();
       },
       release: async ({ remove } = { remove: false }) => {
         listener = () => undefined;

@@ -149,6 +149,7 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'link.set': ['link', 'changes'],
   'link.delete': ['link'],
   'link.port': ['index', 'port'],
+  'link.offload': ['index', 'txChecksum'],
   'address.add': ['address', 'mode'],
   'address.delete': ['address'],
   'route.add': ['route', 'mode'],
@@ -215,6 +216,7 @@ const valid: Partial<Record<Operation['op'], object>> = {
       },
     },
   },
+  'link.offload': { index: 5, txChecksum: false },
   'link.port': { index: 5, port: { isolated: true, cost: 4, state: 'forwarding' } },
   'address.add': {
     mode: 'replace',
@@ -377,6 +379,7 @@ describe('whatever is passed to the kernel', () => {
   test.each<[QueryName, string]>([
     ['link.get', 'link'],
     ['sysctl.get', 'key'],
+    ['link.offloads', 'index'],
     ['neighbour.list', 'family'],
   ])('%s', async (query, name) => {
     await fc.assert(

@@ -18,6 +18,8 @@ export interface ActualNamespace {
   /** Absent where a plan has none; filters of the places it is about. */
   qdiscs?: Qdisc[];
   filters?: Filter[];
+  /** Whether links have their checksums computed by the driver; those that were asked about. */
+  offloads?: Map<number, boolean>;
   /** Those that were asked about and could be read. */
   sysctls: Map<string, string>;
 }

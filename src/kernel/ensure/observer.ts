@@ -11,6 +11,7 @@ import type { Actual, ActualNamespace } from './actual.js';
 const READS = {
   'link.add': 'link.list',
   'link.set': 'link.list',
+  'link.port': 'link.list',
   'tap.add': 'link.list',
   'address.add': 'address.list',
   'route.add': 'route.list',
@@ -67,7 +68,8 @@ export class Observer {
       reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, takes(read))) : [];
     const keys = operations.flatMap((operation) => (operation.op === 'sysctl.set' ? [operation.key] : []));
     const places = operations.flatMap((operation) => (operation.op === 'filter.add' ? [operation.filter] : []));
-    const [links, addresses, routes, rules, neighbours, nft, qdiscs, filters, sysctls] = await Promise.all([
+    const switched = operations.flatMap((operation) => (operation.op === 'link.offload' ? [operation.index] : []));
+    const [links, addresses, routes, rules, neighbours, nft, qdiscs, filters, sysctls, offloads] = await Promise.all([
       list('link.list'),
       list('address.list'),
       list('route.list'),
@@ -77,6 +79,7 @@ export class Observer {
       list('qdisc.list'),
       Promise.all(places.map(({ index, parent = 'ingress' }) => this.#filters(netns, index, parent))),
       Promise.all(keys.map(async (key) => [key, await this.#sysctl(netns, key)] as const)),
+      Promise.all(switched.map(async (index) => [index, await this.#offload(netns, index)] as const)),
     ]);
     return {
       links: new Map(links.map((link) => [link.index, link])),
@@ -87,6 +90,7 @@ export class Observer {
       nft,
       qdiscs,
       filters: filters.flat(),
+      offloads: new Map(offloads.flatMap(([index, value]) => (value === undefined ? [] : [[index, value]]))),
       sysctls: new Map(sysctls.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     };
   }
@@ -127,6 +131,18 @@ export class Observer {
         return (await this.#kernel.query('sysctl.get', { netns, key })).trim();
       } catch (error) {
         if (error instanceof KernelError && error.code === 'ENOENT') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Undefined where there is no such link. */
+  #offload(netns: NamespaceRef | undefined, index: number): Promise<boolean | undefined> {
+    return this.#once(netns, `offload of ${index}`, async () => {
+      try {
+        return (await this.#kernel.query('link.offloads', { netns, index })).txChecksum;
+      } catch (error) {
+        if (error instanceof KernelError && error.code === 'ENODEV') return undefined;
         throw error;
       }
     });

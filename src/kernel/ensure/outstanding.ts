@@ -38,6 +38,11 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     const there = findLink(links, link);
     return there !== undefined && matches(there, changes);
   },
+  'link.port': ({ index, port }, { links }) => {
+    const there = links.get(index);
+    return there?.port !== undefined && matches(there.port, port);
+  },
+  'link.offload': ({ index, txChecksum }, { offloads }) => offloads?.get(index) === txChecksum,
   'address.add': ({ address }, { addresses }) =>
     addresses.some((each) => each.index === address.index && each.address === address.address),
   'route.add': ({ route }, { routes }) =>

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { ConflictError, NotFoundError } from '../errors.js';
+import type { Actions } from '../model/actions.js';
+import { halo } from '../model/context.js';
+import { reserveFloating, settleFloating } from '../model/floating.js';
+import { chooseAttachment, reserveInterface, settleInterface } from '../model/interface-lifecycle.js';
+import { NETWORK_LINKS, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
+import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
+import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
+import { reserveRouted, settleRouted } from '../model/routed.js';
+import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
+import { transact } from '../store/transaction.js';
+import { membersIn } from './membership.js';
+import { carriersOf } from './part.js';
+import { peekScope } from './records.js';
+import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';
+import type { ClusterContext } from './types.js';
+import { waitForNodes } from './waiting.js';
+
+type Verbs = Omit<Actions, 'reconcile' | 'leave' | 'describe' | 'asOf' | 'start' | 'stop'>;
+
+/**
+ * What callers want, in a cluster: it is recorded, every node that it concerns does its part, and the call ends when all
+ * have. What a node could not do is taken back everywhere.
+ */
+export function clusterVerbs(context: () => ClusterContext): Verbs {
+  return {
+    createNetwork: (options) => createNetwork(context(), options),
+    deleteNetwork: (uuid) => removeNetwork(context(), uuid),
+    attach: (network, options) => attach(context(), network, options),
+    detach: ({ uuid }) => removeInterface(context(), uuid, halo(context())),
+    float: ({ uuid }, wanted) => float(context(), uuid, wanted),
+    defloat: ({ uuid }) => removeFloating(context(), uuid),
+    route: (network, wanted) => route(context(), network, wanted),
+    unroute: (network, address) => unroute(context(), network, address),
+    ping: (network, address, timeout) => {
+      const { role, networkNode, kernel } = context();
+      if (role === 'network') return kernel.ping(address, { netns: network, timeout });
+      throw new ConflictError(`the network's namespace is on node ${networkNode}: ping from there`);
+    },
+  };
+}
+
+async function createNetwork(context: ClusterContext, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  const { store, host, settings, facts, networkNode } = context;
+  const mtu = Math.min(facts.mtu, ...membersIn(store).map((node) => node.mtu));
+  const request = parseNetworkOptions(options, {
+    floatingNetwork: host.floatingNetwork,
+    mtu,
+    tenant: settings.tenant,
+  });
+  request.signal?.throwIfAborted();
+  const uuid = request.uuid ?? randomUUID();
+  const indexes = await context.indexes.take(NETWORK_LINKS);
+  await transact(store, (transaction) => reserveNetwork(transaction, context, uuid, request, indexes));
+  return undone(
+    async () => {
+      await waitForNodes(context, {
+        ...{ network: uuid, revision: store.revision, items: ['network'] },
+        ...{ essential: [networkNode], others: [], signal: request.signal },
+      });
+      return settleNetwork(context, uuid);
+    },
+    () => removeNetwork(context, uuid),
+  );
+}
+
+async function attach(context: ClusterContext, uuid: string, options: AttachOptions): Promise<InterfaceRecord> {
+  const { store, node, networkNode, facts } = context;
+  const request = parseAttachOptions(options);
+  request.signal?.throwIfAborted();
+  const attachment = await chooseAttachment(context, request);
+  const { network, nic } = await transact(store, async (transaction) => {
+    const reserved = await reserveInterface(transaction, uuid, request, attachment, node);
+    if (reserved.network.mtu > facts.mtu) {
+      const text = `network ${uuid} has an MTU of ${reserved.network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
+      throw new ConflictError(text);
+    }
+    return reserved;
+  });
+  return undone(
+    async () => {
+      await waitForNodes(context, {
+        ...{ network: network.uuid, revision: store.revision, items: ['network', nic.uuid] },
+        essential: [networkNode, node],
+        others: carriersOf(networkNode, peekScope(store, uuid)?.members ?? []),
+        signal: request.signal,
+      });
+      return settleInterface(context, nic);
+    },
+    () => removeInterface(context, nic.uuid, 0),
+  );
+}
+
+async function float(context: ClusterContext, uuid: string, wanted: string | undefined): Promise<string> {
+  const { store, networkNode } = context;
+  const [outer, inner] = (await context.indexes.take(2)) as [number, number];
+  const { nic, network, isNew } = await transact(store, (transaction) =>
+    reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
+  );
+  const address = desiredFloating(nic)?.address as string;
+  if (!isNew) return address;
+  return undone(
+    async () => {
+      await waitForNodes(context, {
+        ...{ network: network.uuid, revision: store.revision, items: ['network', `floating/${uuid}`] },
+        ...{ essential: [networkNode], others: [] },
+      });
+      await settleFloating(context, uuid);
+      return address;
+    },
+    () => removeFloating(context, uuid),
+  );
+}
+
+async function route(context: ClusterContext, uuid: string, wanted: string | undefined): Promise<string> {
+  const { store, networkNode } = context;
+  const { address, isNew } = await transact(store, (transaction) => reserveRouted(transaction, context, uuid, wanted));
+  if (!isNew) return address;
+  return undone(
+    async () => {
+      await waitForNodes(context, {
+        ...{ network: uuid, revision: store.revision, items: ['network', `routed/${address}`] },
+        essential: [networkNode],
+        others: carriersOf(networkNode, peekScope(store, uuid)?.members ?? []),
+      });
+      await settleRouted(context, uuid, address);
+      return address;
+    },
+    () => removeRouted(context, uuid, address),
+  );
+}
+
+async function unroute(context: ClusterContext, uuid: string, address: string): Promise<void> {
+  const network = await context.store.get<NetworkRecord>(keys.network(uuid));
+  if (network === undefined) throw new NotFoundError('network', uuid);
+  if (network.value.routed[address] === undefined) throw new NotFoundError('routed address', address);
+  await removeRouted(context, uuid, address);
+}
+
+/** Does the work; if it fails, what was recorded for it is taken back. What then fails is left for later. */
+async function undone<Result>(work: () => Promise<Result>, undo: () => Promise<void>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await undo().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,16 @@
+/** Where the store has what only clusters need. */
+export const clusterKeys = {
+  /** A name of the cluster's own, which tells it from others on the same machines. */
+  cluster: 'cluster',
+  /** Runtime folder of a node's dnsmasqs, where it is not the one that follows from its name. */
+  runtime: (node: string) => `runtime/${node}`,
+  nodes: 'node/',
+  /** Membership: there for as long as the node's agent renews it. */
+  node: (name: string) => `node/${name}`,
+  knownNodes: 'known-node/',
+  /** The same, but for good. */
+  knownNode: (name: string) => `known-node/${name}`,
+  applied: (node: string) => `applied/${node}/`,
+  /** What a node has made of a network. */
+  appliedNetwork: (node: string, network: string) => `applied/${node}/${network}`,
+} as const;

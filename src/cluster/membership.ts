@@ -1,0 +1,112 @@
+import { claim, hasEnded } from '../model/claim.js';
+import type { ClusterStore, Held } from '../store/etcd.js';
+import { clusterKeys } from './keys.js';
+import type { NodeRecord } from './types.js';
+
+const RETRY_MS = 1000;
+
+/** Nodes that are heard of by now. */
+export const membersIn = (store: ClusterStore): NodeRecord[] =>
+  store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
+
+/**
+ * A node's seat in the cluster. One process of a node holds it, and is the one that works on the node's kernel; others
+ * wait for it, and take it when its holder ends.
+ */
+export class Membership {
+  readonly #store: ClusterStore;
+  readonly #record: NodeRecord;
+  readonly #ttl: number;
+  readonly #onSeat: (isHolder: boolean) => void;
+  #held: Held | undefined;
+  #closed = false;
+  #wake: () => void = () => undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  /**
+   * @param options.ttl how long the seat is kept for a holder that is not heard of, in seconds
+   * @param options.onSeat told when this process gets the seat, and when it has lost it
+   */
+  constructor(
+    store: ClusterStore,
+    self: Omit<NodeRecord, 'claim' | 'vacant'>,
+    { ttl, onSeat }: { ttl: number; onSeat: (isHolder: boolean) => void },
+  ) {
+    this.#store = store;
+    this.#record = { ...self, claim: claim(self.name) };
+    this.#ttl = ttl;
+    this.#onSeat = onSeat;
+  }
+
+  get isHolder(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Resolves once it is known who holds the seat. */
+  async join(): Promise<void> {
+    const { name } = this.#record;
+    await this.#attempt();
+    const unsubscribe = this.#store.onChange((changes) => {
+      if (changes.some(({ key }) => key === clusterKeys.node(name))) this.#wake();
+    });
+    this.#work = this.#campaign().finally(unsubscribe);
+  }
+
+  /** The seat is kept for whoever comes next, until its time is up. */
+  async leave(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    await this.#work;
+    await this.#held?.update({ ...this.#record, vacant: true }).catch(() => undefined);
+    await this.#held?.release();
+    this.#held = undefined;
+  }
+
+  async #campaign(): Promise<void> {
+    while (!this.#closed) {
+      if (this.#held === undefined) await this.#attempt().catch(() => undefined);
+      if (this.#closed) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, RETRY_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      // Taken from us while the server was away, or by somebody who thought us dead.
+      if (this.#held !== undefined && !this.#isOurs()) this.#lose();
+    }
+  }
+
+  #isOurs(): boolean {
+    const there = this.#store.peek<NodeRecord>(clusterKeys.node(this.#record.name))?.value;
+    const { pid, started } = this.#record.claim;
+    return there?.claim.pid === pid && there.claim.started === started;
+  }
+
+  async #attempt(): Promise<void> {
+    const { name } = this.#record;
+    const key = clusterKeys.node(name);
+    const there = await this.#store.get<NodeRecord>(key);
+    if (this.#store.outdatedSince !== undefined) return;
+    if (there !== undefined && there.value.vacant !== true && !hasEnded(there.value.claim)) return;
+    const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
+    if (held === undefined) return;
+    await this.#store.commit({
+      conditions: [],
+      puts: [{ key: clusterKeys.knownNode(name), value: this.#record }],
+      deletes: [],
+    });
+    this.#held = held;
+    held.onLost(() => this.#lose());
+    this.#onSeat(true);
+  }
+
+  #lose(): void {
+    if (this.#held === undefined) return;
+    void this.#held.release();
+    this.#held = undefined;
+    this.#onSeat(false);
+    this.#wake();
+  }
+}

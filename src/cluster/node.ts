@@ -1,0 +1,136 @@
+import { ConflictError } from '../errors.js';
+import type { Actions, ReconcileRequest } from '../model/actions.js';
+import { noting } from '../model/reconcile.js';
+import { type InterfaceRecord, keys } from '../model/records.js';
+import { carryOut } from '../model/repair.js';
+import type { HostInfo, NodeInfo } from '../model/types.js';
+import { transact } from '../store/transaction.js';
+import { abandoned } from './abandoned.js';
+import { clusterVerbs } from './actions.js';
+import { clusterKeys } from './keys.js';
+import { Membership, membersIn } from './membership.js';
+import { reconcileNode } from './reconcile.js';
+import type { ClusterContext, NodeRecord } from './types.js';
+import { Worker, type WorkerEvents } from './worker.js';
+
+/** What a node tells of itself. */
+export interface NodeEvents extends WorkerEvents {
+  /** This process has become, or is no more, the one that works on the node's kernel. */
+  seat?: (isHolder: boolean) => void;
+  repaired?: (repairs: readonly string[]) => void;
+}
+
+/** Changes that nobody finishes are looked for this often, in milliseconds. */
+const TIDY_INTERVAL = 10_000;
+
+/** A process's part in its node: always callers' work, and the node's own if it holds the seat. */
+export class Node {
+  readonly #context: ClusterContext;
+  readonly #events: NodeEvents;
+  readonly #membership: Membership;
+  readonly worker: Worker;
+  readonly actions: Actions;
+  #tidying: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #starting: Promise<void> = Promise.resolve();
+
+  constructor(context: ClusterContext, { leaseTime, events }: { leaseTime: number; events: NodeEvents }) {
+    this.#context = context;
+    this.#events = events;
+    this.worker = new Worker(context, events);
+    this.#membership = new Membership(context.store, context.self, {
+      ttl: leaseTime,
+      onSeat: (isHolder) => {
+        this.#starting = this.#starting.then(() => this.#sit(isHolder));
+      },
+    });
+    this.actions = {
+      ...clusterVerbs(() => context),
+      reconcile: (request) => this.#reconcile(request),
+      describe: () => this.#describe(),
+      asOf: () => context.store.outdatedSince?.toISOString(),
+      leave: () => this.#leave(),
+      start: () => undefined,
+      stop: () => this.#stop(),
+    };
+  }
+
+  get isHolder(): boolean {
+    return this.#membership.isHolder;
+  }
+
+  /** Resolves when the node is a member, and its host is as it should be if that is this process's work. */
+  async join(): Promise<void> {
+    await this.#membership.join();
+    await this.#starting;
+  }
+
+  async #sit(isHolder: boolean): Promise<void> {
+    this.#events.seat?.(isHolder);
+    clearInterval(this.#timer);
+    if (!isHolder) return this.worker.stop();
+    await this.worker.prepareHost();
+    this.worker.start();
+    this.#tidying = this.#tidy(true);
+    this.#timer = setInterval(() => {
+      this.#tidying = this.#tidying.then(() => this.#tidy(false));
+    }, TIDY_INTERVAL);
+    this.#timer.unref();
+  }
+
+  /** What was left lying about, by whoever was here before. */
+  async #tidy(everything: boolean): Promise<void> {
+    const context = this.#context;
+    const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
+    try {
+      if (!this.isHolder || context.store.outdatedSince !== undefined) return;
+      if (everything) await this.worker.idle();
+      const repairs = everything
+        ? await reconcileNode(context, this.worker, request)
+        : await carryOut(abandoned(context), noting(context, request)());
+      if (repairs.length > 0) this.#events.repaired?.(repairs);
+    } catch (error) {
+      this.#events.failed?.('repair', error);
+    }
+  }
+
+  async #reconcile(request: ReconcileRequest): Promise<string[]> {
+    const { node } = this.#context;
+    if (!request.dryRun && !this.isHolder) {
+      throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
+    }
+    return reconcileNode(this.#context, this.worker, request);
+  }
+
+  #describe(): Partial<HostInfo> {
+    const { store, node, role } = this.#context;
+    const members = new Map(membersIn(store).map((member) => [member.name, member]));
+    const interfaces = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.node);
+    const nodes = store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }): NodeInfo => {
+      const { name, role, address, mtu } = members.get(value.name) ?? value;
+      return {
+        ...{ name, role, mtu, state: members.has(name) ? 'member' : 'gone' },
+        ...(address !== undefined && { address }),
+        interfaces: interfaces.filter((each) => each === name).length,
+      };
+    });
+    return { node, role, nodes };
+  }
+
+  async #leave(): Promise<void> {
+    const { store, node, role } = this.#context;
+    await transact(store, async (transaction) => {
+      transaction.delete(clusterKeys.knownNode(node));
+      transaction.delete(clusterKeys.node(node));
+      if (role === 'network') transaction.delete(keys.host);
+    });
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#membership.leave();
+    await this.#starting;
+    await this.worker.stop();
+    await this.#tidying;
+  }
+}

@@ -1,0 +1,72 @@
+import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
+import type { Scope } from '../model/wishes.js';
+import type { ClusterStore } from '../store/etcd.js';
+import type { Change } from '../store/replica.js';
+import type { Entry, Json } from '../store/store.js';
+import { clusterKeys } from './keys.js';
+import type { Applied } from './types.js';
+
+/** A network with its interfaces, as far as this node has heard of them, and the versions of the latter's records. */
+export interface KnownScope extends Scope {
+  versions: Map<string, number>;
+}
+
+export function peekScope(store: ClusterStore, uuid: string): KnownScope | undefined {
+  const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
+  if (network === undefined) return undefined;
+  const prefix = keys.members(uuid);
+  const entries = store
+    .peekList(prefix)
+    .map(({ key }) => store.peek<InterfaceRecord>(keys.interface(key.slice(prefix.length))))
+    .filter((entry): entry is Entry<InterfaceRecord> => entry !== undefined);
+  return {
+    network,
+    members: entries.map(({ value }) => value),
+    versions: new Map(entries.map(({ value, version }) => [value.uuid, version])),
+  };
+}
+
+/** The networks that a node is to look at again, after changes of the store. */
+export interface Concerned {
+  networks: Set<string>;
+  /** Those that the network node has done something for. */
+  progress: Set<string>;
+  /** Nodes came or went: every network may look different. */
+  nodes: boolean;
+}
+
+/** @param networkNode the node whose progress others wait for */
+export function concernedBy(changes: readonly Change[], networkNode: string): Concerned {
+  const concerned: Concerned = { networks: new Set(), progress: new Set(), nodes: false };
+  const progress = clusterKeys.applied(networkNode);
+  for (const { key, before, after } of changes) {
+    if (key.startsWith(clusterKeys.nodes)) concerned.nodes = true;
+    else if (key.startsWith(keys.networks)) {
+      if (core(before?.value) !== core(after?.value)) concerned.networks.add(key.slice(keys.networks.length));
+    } else if (key.startsWith(keys.interfaces)) {
+      const record = (after ?? before)?.value as InterfaceRecord | undefined;
+      if (record && core(before?.value) !== core(after?.value)) concerned.networks.add(record.network);
+    } else if (key.startsWith(progress)) concerned.progress.add(key.slice(progress.length));
+  }
+  return concerned;
+}
+
+/** What of a record nodes act upon: that something is complete, who is at work on it and what users note is not. */
+function core(record: Json | undefined): string {
+  return JSON.stringify(record, (key, value: unknown) => {
+    if (key === 'claim' || key === 'metadata') return undefined;
+    return key === 'state' ? value === 'deleting' : value;
+  });
+}
+
+export const appliedOf = (store: ClusterStore, node: string, network: string): Applied | undefined =>
+  store.peek<Applied>(clusterKeys.appliedNetwork(node, network))?.value;
+
+/** Everything of a network that somebody may have to finish. */
+export function lifecyclesOf({ network, members }: Scope): Lifecycle[] {
+  return [
+    network,
+    ...Object.values(network.routed),
+    ...members.flatMap((member) => (member.floating ? [member, member.floating] : [member])),
+  ];
+}

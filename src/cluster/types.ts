@@ -1,0 +1,51 @@
+import type { Claim } from '../model/claim.js';
+import type { Context } from '../model/context.js';
+import type { NetworkRecord } from '../model/records.js';
+import type { ClusterStore } from '../store/etcd.js';
+
+export type Role = 'network' | 'hypervisor';
+
+/** A member of the cluster, as it told of itself when it joined. */
+export type NodeRecord = {
+  name: string;
+  role: Role;
+  /** Address of its VTEP. */
+  address?: string;
+  /** What its mesh NIC leaves for networks. */
+  mtu: number;
+  claim: Claim;
+  /** Its agent has ended in good order: the seat is free for another process of the node. */
+  vacant?: boolean;
+};
+
+/** An error as it passes through the store. */
+export type Problem = {
+  code: string;
+  message: string;
+};
+
+/** How far a node is with a network. */
+export type Applied = {
+  /** The store's, of which everything is done. */
+  revision: number;
+  /** False if the node has nothing of the network any more. */
+  present: boolean;
+  /** What it takes to remove it, should the record be gone by the time that the node looks again. */
+  network: NetworkRecord;
+  /** What could not be done, by item. */
+  problems: Record<string, Problem>;
+};
+
+/** What all work on a node shares. */
+export interface ClusterContext extends Context {
+  readonly store: ClusterStore;
+  readonly node: string;
+  readonly role: Role;
+  /** The node with the networks' namespaces. */
+  readonly networkNode: string;
+  readonly arpSuppression: boolean;
+  /** For how long a call waits for other nodes, in milliseconds. */
+  readonly patience: number;
+  /** This node, as it tells others. */
+  readonly self: Omit<NodeRecord, 'claim' | 'vacant'>;
+}

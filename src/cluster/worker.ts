@@ -1,0 +1,208 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import { noting, reconcileHost } from '../model/reconcile.js';
+import type { InterfaceRecord } from '../model/records.js';
+import { clusterKeys } from './keys.js';
+import { Realiser } from './realiser.js';
+import { appliedOf, concernedBy, peekScope } from './records.js';
+import type { Applied, ClusterContext } from './types.js';
+
+/** Networks that are worked on at the same time. */
+const AT_ONCE = 8;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** What the agent tells of its work. */
+export interface WorkerEvents {
+  realised?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  failed?: (what: string, error: unknown) => void;
+}
+
+/**
+ * Does a node's part of every network, as the store changes. What changes while a network is being worked on is done
+ * with the next round, however much it is; what fails is tried again, ever more rarely.
+ */
+export class Worker {
+  readonly #context: ClusterContext;
+  readonly #events: WorkerEvents;
+  readonly #realiser: Realiser;
+  readonly #limit = pLimit(AT_ONCE);
+  /** Whether somebody may wait to hear of it, by network. */
+  readonly #due = new Map<string, boolean>();
+  /** Networks with something that waits for the network node. */
+  readonly #early = new Set<string>();
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #failures = new Map<string, number>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #unsubscribe: (() => void) | undefined;
+  #stopped = true;
+
+  constructor(context: ClusterContext, events: WorkerEvents = {}) {
+    this.#context = context;
+    this.#events = events;
+    this.#realiser = new Realiser(context);
+  }
+
+  get realiser(): Realiser {
+    return this.#realiser;
+  }
+
+  /** Networks that are not done by now. */
+  get backlog(): number {
+    return new Set([...this.#due.keys(), ...this.#busy.keys()]).size;
+  }
+
+  /** Networks that could not be done completely. */
+  get failing(): number {
+    return this.#failures.size;
+  }
+
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#realiser.forgetAll();
+    const { store, networkNode } = this.#context;
+    this.#unsubscribe = store.onChange((changes) => {
+      const { networks, progress, nodes } = concernedBy(changes, networkNode);
+      for (const uuid of nodes ? this.networks() : []) this.touch(uuid, false);
+      for (const uuid of progress) if (this.#early.has(uuid)) this.touch(uuid);
+      for (const uuid of networks) this.touch(uuid);
+    });
+    for (const uuid of this.networks()) this.touch(uuid);
+  }
+
+  /** Ends with the work that is under way. Networks stay as they are. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unsubscribe?.();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#due.clear();
+    await Promise.all(this.#busy.values());
+  }
+
+  /** Networks that this node has, or is to have, something of. */
+  networks(): string[] {
+    const { store, node, role } = this.#context;
+    const applied = clusterKeys.applied(node);
+    const own = store.peekList(applied).map(({ key }) => key.slice(applied.length));
+    if (role === 'network') own.push(...store.peekList('network/').map(({ key }) => key.slice('network/'.length)));
+    const local = store.peekList<InterfaceRecord>('interface/').filter(({ value }) => value.node === node);
+    return [...new Set([...own, ...local.map(({ value }) => value.network)])];
+  }
+
+  /** The network is to be looked at. */
+  touch(uuid: string, isAwaited = true): void {
+    if (this.#stopped) return;
+    this.#due.set(uuid, isAwaited || this.#due.get(uuid) === true);
+    if (!this.#busy.has(uuid))
+      this.#busy.set(
+        uuid,
+        this.#limit(() => this.#run(uuid)),
+      );
+  }
+
+  /** Does the work on one network while nothing else is done to it. */
+  async alone<Result>(uuid: string, work: () => Promise<Result>): Promise<Result> {
+    while (this.#busy.has(uuid)) await this.#busy.get(uuid);
+    const result = work();
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#busy.set(
+      uuid,
+      settled.then(() => {
+        this.#busy.delete(uuid);
+        const isAwaited = this.#due.get(uuid);
+        if (isAwaited !== undefined) this.touch(uuid, isAwaited);
+      }),
+    );
+    return result;
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values());
+  }
+
+  async #run(uuid: string): Promise<void> {
+    for (
+      let isAwaited = this.#due.get(uuid);
+      isAwaited !== undefined && !this.#stopped;
+      isAwaited = this.#due.get(uuid)
+    ) {
+      this.#due.delete(uuid);
+      try {
+        const isDone = await this.#look(uuid, isAwaited);
+        if (isDone) this.#failures.delete(uuid);
+        else this.#later(uuid);
+      } catch (error) {
+        this.#events.failed?.(`network ${uuid}`, error);
+        this.#later(uuid);
+      }
+    }
+    this.#busy.delete(uuid);
+  }
+
+  #later(uuid: string): void {
+    const failures = (this.#failures.get(uuid) ?? 0) + 1;
+    this.#failures.set(uuid, failures);
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.touch(uuid);
+    }, pause);
+    this.#timers.add(timer);
+  }
+
+  /** False if something could not be done. */
+  async #look(uuid: string, isAwaited: boolean): Promise<boolean> {
+    const { store, node, networkNode } = this.#context;
+    const began = performance.now();
+    const { revision } = store;
+    const scope = peekScope(store, uuid);
+    const before = appliedOf(store, node, uuid);
+    if (scope === undefined) {
+      if (before === undefined) return true;
+      if (before.present) await this.#realiser.remove(before.network, []);
+      this.#realiser.forget(uuid);
+      await this.#write(uuid, undefined);
+      return true;
+    }
+    const isConcerned = scope.members.some((member) => member.node === node) || node === networkNode;
+    if (!isConcerned && before === undefined) return true;
+    const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
+    const { present, problems, waits } = await this.#realiser.realise(scope, progress);
+    const isDone = Object.keys(problems).length === 0;
+    this.#events.realised?.(uuid, performance.now() - began, problems);
+    // Whoever waits for this node waits until everything of a revision is done.
+    if (waits) this.#early.add(uuid);
+    else this.#early.delete(uuid);
+    if (waits && isDone) return true;
+    if (!isAwaited && isDone && before?.present === present) return true;
+    if (!isConcerned && !present && isDone) await this.#write(uuid, undefined);
+    else await this.#write(uuid, { revision, present: present || !isDone, network: scope.network, problems });
+    return isDone;
+  }
+
+  async #write(uuid: string, applied: Applied | undefined): Promise<void> {
+    const { store, node } = this.#context;
+    const key = clusterKeys.appliedNetwork(node, uuid);
+    const puts = applied === undefined ? [] : [{ key, value: applied }];
+    await store.commit({ conditions: [], puts, deletes: applied === undefined ? [key] : [] });
+  }
+
+  /** The host itself, tried until it is right. */
+  async prepareHost(): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        return await reconcileHost(this.#context, noting(this.#context, { dryRun: false, cause: 'opening' })());
+      } catch (error) {
+        this.#events.failed?.('host', error);
+        if (this.#stopped) return;
+        await delay(pause);
+      }
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { HostEvent } from './observation.js';
+import type { InterfaceRecord, NetworkRecord } from './records.js';
+import type { AttachOptions, CreateNetworkOptions, HostInfo, ReconcileProgress } from './types.js';
+
+export interface ReconcileRequest {
+  dryRun: boolean;
+  /** What it is done for, as noted with each repair. */
+  cause: HostEvent['cause'];
+  onProgress?: ((progress: ReconcileProgress) => void) | undefined;
+  /** Nothing more is begun once it is aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What is done to networks, from the checked or unchecked wish to the end: on one machine, or on the nodes of a cluster. */
+export interface Actions {
+  createNetwork(options: CreateNetworkOptions): Promise<NetworkRecord>;
+  deleteNetwork(uuid: string): Promise<void>;
+  attach(network: string, options: AttachOptions): Promise<InterfaceRecord>;
+  detach(nic: InterfaceRecord): Promise<void>;
+  float(nic: InterfaceRecord, wanted: string | undefined): Promise<string>;
+  defloat(nic: InterfaceRecord): Promise<void>;
+  route(network: string, wanted: string | undefined): Promise<string>;
+  unroute(network: string, address: string): Promise<void>;
+  /** One ICMP echo from inside the network's namespace. */
+  ping(network: string, address: string, timeout: number): Promise<number | undefined>;
+  reconcile(request: ReconcileRequest): Promise<string[]>;
+  /** What there is to say about the host beyond what every host has. */
+  describe(): Partial<HostInfo>;
+  /** What was read may be outdated since then (ISO 8601); undefined while it is current. */
+  asOf(): string | undefined;
+  /** Forgets the host, which has been torn down. */
+  leave(): Promise<void>;
+  /** Begins what goes on in the background. */
+  start(): void;
+  /** Ends it, and what it does at the moment. */
+  stop(): Promise<void>;
+}

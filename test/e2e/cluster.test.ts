@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Host, Network } from '../../src/index.js';
+import { type ClusterGuest, TestCluster } from '../support/cluster.js';
+import { pings } from '../support/host.js';
+import { privileged } from '../support/namespaces.js';
+
+describe.skipIf(!privileged)('three nodes', () => {
+  let cluster: TestCluster;
+  let hosts: Host[];
+  let network: Network;
+  const guests: ClusterGuest[] = [];
+
+  beforeAll(async () => {
+    cluster = await TestCluster.create({ nodes: 3 });
+    hosts = await cluster.openAll();
+  });
+
+  afterAll(async () => {
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  const host = (number: number) => hosts[number - 1] as Host;
+
+  test('any node creates a network, which only the network node has at first', async () => {
+    network = await host(3).createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
+    expect(network.info).toMatchObject({ state: 'created', mtu: 1550 });
+    expect(await cluster.flood(1, network.info.vni)).toEqual([]);
+    expect(await cluster.flood(2, network.info.vni)).toBeUndefined();
+    expect(await cluster.flood(3, network.info.vni)).toBeUndefined();
+    expect((await cluster.node(1).run('ip', 'netns', 'list')).includes(network.uuid)).toBe(true);
+  });
+
+  test('instances of all nodes reach each other and the gateway, once', async () => {
+    for (const number of [1, 2, 3]) guests.push(await cluster.guest(host(number), network.uuid));
+    for (const from of guests) {
+      for (const to of [...guests.map(({ address }) => address), '172.16.0.1']) {
+        const { stdout } = await from.namespace.attempt('ping', '-c3', '-i0.2', '-W2', to);
+        expect(stdout).toContain('3 received');
+        expect(stdout).not.toContain('DUP');
+      }
+      expect(await pings(from.namespace, '172.16.0.1', '-M', 'do', '-s', '1522')).toBe(true);
+      expect(await pings(from.namespace, '10.0.0.1')).toBe(true);
+    }
+  });
+
+  test('an instance of a hypervisor node floats', async () => {
+    const nic = await host(2).getInterface((guests[2] as ClusterGuest).uuid);
+    const address = await nic.float();
+    expect(await pings(cluster.world, address)).toBe(true);
+    await nic.defloat();
+    expect(await pings(cluster.world, address)).toBe(false);
+  });
+
+  test('each node has what its part is', async () => {
+    const { vni } = network.info;
+    expect(await cluster.flood(1, vni)).toEqual([cluster.vtep(2), cluster.vtep(3)]);
+    expect(await cluster.flood(2, vni)).toEqual([cluster.vtep(1), cluster.vtep(3)]);
+    const nic = await host(1).getInterface((guests[2] as ClusterGuest).uuid);
+    await nic.detach();
+    expect(await cluster.flood(3, vni)).toBeUndefined();
+    expect(await cluster.flood(1, vni)).toEqual([cluster.vtep(2)]);
+    for (const each of hosts) expect(await each.reconcile({ dryRun: true })).toEqual([]);
+  });
+
+  test('deleting a network on any node removes it everywhere', async () => {
+    const { vni } = network.info;
+    await (await host(2).getNetwork(network.uuid)).delete();
+    for (const number of [1, 2, 3]) expect(await cluster.fdb(number, vni)).toBeUndefined();
+    expect(await host(1).listInterfaces()).toEqual([]);
+    expect((await cluster.etcd.ctl('get', '--prefix', '--keys-only', 'vethwork/')).split('\n').filter(Boolean)).toEqual(
+      expect.not.arrayContaining([expect.stringContaining(network.uuid)]),
+    );
+  });
+});
