@@ -8,6 +8,7 @@
 #include "binding/request.h"
 #include "binding/settler.h"
 #include "binding/watch.h"
+#include "engine/remember.h"
 
 namespace vethwork {
 namespace {
@@ -40,13 +41,16 @@ Settler& settler(Napi::Env env) { return started(env, &AddonData::settler); }
 
 Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
-/// submit(id, operations, stopOnError, lane): Promise
+/// submit(id, operations, stopOnError, lane, remember): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto transaction = std::make_shared<Transaction>();
   transaction->requests = readRequests(info[1]);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
+  if (info[4].ToBoolean()) {
+    rememberForRollback(transaction->requests);
+  }
   return settler(env).submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
 }
 

@@ -17,6 +17,9 @@ constexpr std::size_t maximumThreads = 8;
 /// What is sent together at most.
 constexpr std::size_t maximumJoined = 512;
 
+/// Namespaces whose sockets stay open while their next requests wait; descriptors must not grow with namespaces.
+constexpr std::size_t maximumOpen = 64;
+
 bool waits(const Request& request) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
   return direct != nullptr && direct->waits;
@@ -121,6 +124,16 @@ bool Engine::advance(const TransactionPointer& transaction) {
   return false;
 }
 
+void Engine::makeReady(Queues::iterator queue) {
+  ready_.push_back(queue);
+  open_.push_back(queue);
+  if (open_.size() > maximumOpen) {
+    open_.front()->second.session.reset();
+    open_.pop_front();
+  }
+  changed_.notify_one();
+}
+
 void Engine::dropIfIdle(Queues::iterator queue) {
   const bool retained = queue->first.second.empty() && retained_.contains(queue->first.first);
   if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
@@ -142,6 +155,7 @@ void Engine::work() {
     }
     const auto queue = ready_.front();
     ready_.pop_front();
+    std::erase(open_, queue);
     queue->second.busy = true;
     const std::vector<Run> runs = take(queue->second);
     std::vector<Run> live;
@@ -169,8 +183,7 @@ void Engine::work() {
     }
     queue->second.busy = false;
     if (!queue->second.waiting.empty()) {
-      ready_.push_back(queue);
-      changed_.notify_one();
+      makeReady(queue);
     } else {
       dropIfIdle(queue);
     }

@@ -54,6 +54,8 @@ class Engine {
   bool advance(const TransactionPointer& transaction);
   void dropIfIdle(Queues::iterator queue);
   std::vector<Run> take(Queue& queue);
+  /// Puts a queue at the end of the line. It keeps its sockets until too many others have been served since.
+  void makeReady(Queues::iterator queue);
 
   OnDone onDone_;
   UniqueFd home_;
@@ -62,6 +64,8 @@ class Engine {
   std::condition_variable changed_;
   Queues queues_;
   std::deque<Queues::iterator> ready_;
+  /// Queues with sockets that wait for their turn, the one that waits longest first.
+  std::deque<Queues::iterator> open_;
   std::map<std::string, int> retained_;
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;

@@ -23,6 +23,7 @@ constexpr std::array<unsigned int, 2> addressGroups{RTNLGRP_IPV4_IFADDR, RTNLGRP
 constexpr std::array<unsigned int, 2> routeGroups{RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
 constexpr std::array<unsigned int, 1> neighbourGroups{RTNLGRP_NEIGH};
 constexpr std::array<unsigned int, 2> ruleGroups{RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
+constexpr std::array<unsigned int, 1> trafficGroups{RTNLGRP_TC};
 constexpr std::array<unsigned int, 1> nftablesGroups{NFNLGRP_NFTABLES};
 
 /// Messages that tell of an object, and whose objects are decoded as the answers to a query are.
@@ -35,12 +36,14 @@ struct ObjectMessages {
   std::string_view query;
 };
 
-constexpr std::array<ObjectMessages, 5> objects{{
+constexpr std::array<ObjectMessages, 7> objects{{
     {RTM_NEWLINK, RTM_DELLINK, "link", "link.changed", "link.deleted", "link.list"},
     {RTM_NEWADDR, RTM_DELADDR, "address", "address.changed", "address.deleted", "address.list"},
     {RTM_NEWROUTE, RTM_DELROUTE, "route", "route.changed", "route.deleted", "route.list"},
     {RTM_NEWNEIGH, RTM_DELNEIGH, "neighbour", "neighbour.changed", "neighbour.deleted", "neighbour.list"},
     {RTM_NEWRULE, RTM_DELRULE, "rule", "rule.changed", "rule.deleted", "rule.list"},
+    {RTM_NEWQDISC, RTM_DELQDISC, "qdisc", "qdisc.changed", "qdisc.deleted", "qdisc.list"},
+    {RTM_NEWTFILTER, RTM_DELTFILTER, "filter", "filter.changed", "filter.deleted", "filter.list"},
 }};
 
 /// The group of links also carries what bridges say of their ports. Such a RTM_DELLINK means that a link has left its
@@ -79,12 +82,13 @@ const Schema& generation() {
 }  // namespace
 
 std::span<const Topic> allTopics() {
-  static constexpr std::array<Topic, 6> all{{
+  static constexpr std::array<Topic, 7> all{{
       {"link", NETLINK_ROUTE, linkGroups},
       {"address", NETLINK_ROUTE, addressGroups},
       {"route", NETLINK_ROUTE, routeGroups},
       {"neighbour", NETLINK_ROUTE, neighbourGroups},
       {"rule", NETLINK_ROUTE, ruleGroups},
+      {"traffic", NETLINK_ROUTE, trafficGroups},
       {"nftables", NETLINK_NETFILTER, nftablesGroups},
   }};
   return all;
@@ -105,10 +109,14 @@ Value decodeEvent(const Message& message) {
   if (messages == objects.end()) {
     return {};
   }
-  // A deletion has the form of what was there: only its type differs.
-  Message as = message;
-  as.header.nlmsg_type = messages->changed;
-  Value object = std::get<NetlinkOperation>(findOperation(messages->query)->how).decode(as);
+  const auto decode = std::get<NetlinkOperation>(findOperation(messages->query)->how).decode;
+  Value object = decode(message);
+  if (object.isNull()) {
+    // Most deletions have the form of what was there: only their type differs.
+    Message as = message;
+    as.header.nlmsg_type = messages->changed;
+    object = decode(as);
+  }
   if (object.isNull()) {
     return {};
   }

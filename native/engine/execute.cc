@@ -126,13 +126,28 @@ struct Placed {
   std::size_t last;
 };
 
+/// An atomic operation has many messages, each of which may be answered.
+void takeAnswer(Value answer, NetlinkOperation::Sending sending, Result& result) {
+  if (answer.isNull()) {
+    return;
+  }
+  if (sending != NetlinkOperation::Sending::atomic) {
+    result.value = std::move(answer);
+    return;
+  }
+  if (result.value.isNull()) {
+    result.value = List();
+  }
+  result.value.as<List>()->push_back(std::move(answer));
+}
+
 void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& session, Worker& worker) {
   const int protocol = netlinkOperation(*placed.front().request)->protocol;
   const auto onReply = [&](std::size_t position, const Message& message) {
     for (const Placed& one : placed) {
       const NetlinkOperation& operation = *netlinkOperation(*one.request);
       if (position >= one.first && position < one.last && operation.decode != nullptr) {
-        one.result->value = operation.decode(message);
+        takeAnswer(operation.decode(message), operation.sending, *one.result);
       }
     }
   };
@@ -140,7 +155,8 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   bool lost = false;
   for (const Placed& one : placed) {
     settle(*one.request, *one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
-    const bool asked = netlinkOperation(*one.request)->decode != nullptr;
+    const NetlinkOperation& operation = *netlinkOperation(*one.request);
+    const bool asked = operation.decode != nullptr && !operation.mayBeSilent;
     if (asked && one.result->state == Result::State::done && one.result->value.isNull()) {
       *one.result = Result::failure(EBADMSG, "the answer can't be read");
     }

@@ -30,6 +30,8 @@ struct NetlinkOperation {
   void (*encode)(const Map& arguments, Encoder& to);
   /// Reads one answer of a query; null for what only writes. A null value is left out of a dump's list.
   Value (*decode)(const Message& message) = nullptr;
+  /// Answers come only if `remember` asks for what a roll-back needs; several are a list.
+  bool mayBeSilent = false;
   Sending sending = Sending::joined;
   /// What one of several messages does, for the error that says it failed; null where the operation's name says it all.
   std::string (*describe)(const Map& arguments, std::size_t message) = nullptr;
@@ -57,7 +59,7 @@ struct DirectOperation {
 };
 
 struct OperationKind {
-  std::string_view name;
+  std::string name;
   std::variant<NetlinkOperation, DirectOperation> how;
   /// The arguments it takes besides `op`. Any other is refused: with a misspelt `netns` it would happen elsewhere.
   std::vector<std::string_view> takes;

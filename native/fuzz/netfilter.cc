@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const Message connection = message(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, payload);
   (void)decodeConnection(connection);
-  const ConnectionFilter filter{.address = IpAddress::parse("10.0.0.1"), .mark = 1};
+  const ConnectionFilter filter{.endpoints = {{.address = IpAddress::parse("10.0.0.1")}}, .mark = 1, .zone = 1};
   (void)filter.matches(connection);
   Batch batch;
   (void)encodeForget(connection, batch);

@@ -18,11 +18,13 @@ struct Kind {
   std::string_view object;
 };
 
-constexpr std::array<Kind, 5> kinds{{{RTM_NEWLINK, "link.list", "link.add", "link"},
+constexpr std::array<Kind, 7> kinds{{{RTM_NEWLINK, "link.list", "link.add", "link"},
                                      {RTM_NEWADDR, "address.list", "address.add", "address"},
                                      {RTM_NEWROUTE, "route.list", "route.add", "route"},
                                      {RTM_NEWRULE, "rule.list", "rule.add", "rule"},
-                                     {RTM_NEWNEIGH, "neighbour.list", "neighbour.add", "neighbour"}}};
+                                     {RTM_NEWNEIGH, "neighbour.list", "neighbour.add", "neighbour"},
+                                     {RTM_NEWQDISC, "qdisc.list", "qdisc.add", "qdisc"},
+                                     {RTM_NEWTFILTER, "filter.list", "filter.add", "filter"}}};
 
 Message message(std::uint16_t type, Span payload) {
   nlmsghdr header{};

@@ -77,6 +77,12 @@ void Batch::seal(std::uint32_t firstSequence) {
   }
 }
 
+void Batch::addFlags(std::size_t index, std::uint16_t flags) {
+  nlmsghdr header = messageHeader(index);
+  header.nlmsg_flags |= flags;
+  setMessageHeader(index, header);
+}
+
 void Batch::truncate(std::size_t count) {
   if (count < messages_.size()) {
     bytes_.resize(messages_[count].offset);

@@ -66,6 +66,9 @@ class Batch {
     return {*this, static_cast<std::uint16_t>(attribute | (flagged ? NLA_F_NESTED : 0))};
   }
 
+  /// Adds flags to those that a message has already.
+  void addFlags(std::size_t index, std::uint16_t flags);
+
   /// Numbers the messages in order and asks for an acknowledgement of the last one that gets an answer of its own: a
   /// failure is always reported.
   void seal(std::uint32_t firstSequence);

@@ -1,3 +1,6 @@
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -8,6 +11,7 @@
 #include "netns/pin.h"
 #include "netns/reference.h"
 #include "schema/arguments.h"
+#include "schema/schema.h"
 
 namespace vethwork {
 namespace {
@@ -56,13 +60,34 @@ Value get(const Map& arguments, Worker&) {
   return Map{{"inode", inode(reference)}};
 }
 
+const Schema identity{{{"id", NETNSA_NSID, i32(-1, maximumIndex)}}, {NETNSA_CURRENT_NSID}};
+
+void encodeIdentity(const Map& arguments, Encoder& to) {
+  to.batch.begin(RTM_GETNSID, 0);
+  to.batch.header(rtgenmsg{.rtgen_family = AF_UNSPEC});
+  const auto scope = to.path.at("target");
+  namespaceDescriptor()->encode(member(arguments, "target"), NETNSA_FD, to);
+}
+
+Value decodeIdentity(const Message& message) {
+  if (message.header.nlmsg_type != RTM_NEWNSID) {
+    return {};
+  }
+  Map answer;
+  identity.decode(message.attributes<rtgenmsg>(), answer);
+  return member(answer, "id");
+}
+
 }  // namespace
 
 OperationKinds namespaceOperations() {
   using Place = DirectOperation::Place;
-  static const std::array<OperationKind, 4> kinds{{
+  static const std::array<OperationKind, 5> kinds{{
       {"namespace.add", DirectOperation{.check = checkName, .run = add, .place = Place::outside}, {"name"}},
       {"namespace.delete", DirectOperation{.check = checkName, .run = remove, .place = Place::outside}, {"name"}},
+      {"namespace.id",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeIdentity, .decode = decodeIdentity},
+       {"netns", "target"}},
       {"namespace.list", DirectOperation{.check = checkNothing, .run = list, .place = Place::outside}, {}},
       {"namespace.get", DirectOperation{.check = checkNothing, .run = get, .place = Place::outside}, {"netns"}},
   }};

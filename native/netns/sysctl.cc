@@ -59,19 +59,7 @@ UniqueFd openKey(const Map& arguments, int mode) {
   return fd;
 }
 
-Value set(const Map& arguments, Worker&) {
-  const Value& value = *arguments.find("value");
-  const auto* number = value.as<std::int64_t>();
-  const std::string text = number != nullptr ? std::to_string(*number) : *value.as<std::string>();
-  const UniqueFd fd = openKey(arguments, O_WRONLY);
-  if (::write(fd.get(), text.data(), text.size()) < 0) {
-    throw std::system_error(errno, std::generic_category(), "write");
-  }
-  return {};
-}
-
-Value get(const Map& arguments, Worker&) {
-  const UniqueFd fd = openKey(arguments, O_RDONLY);
+std::string read(const UniqueFd& fd) {
   std::array<char, 4096> text{};
   const ssize_t size = ::read(fd.get(), text.data(), text.size());
   if (size < 0) {
@@ -83,6 +71,34 @@ Value get(const Map& arguments, Worker&) {
   }
   return value;
 }
+
+bool remembers(const Map& arguments) {
+  const auto* remember = member(arguments, "remember").as<bool>();
+  return remember != nullptr && *remember;
+}
+
+/// Null where it can only be written.
+Value former(const Map& arguments) {
+  try {
+    return read(openKey(arguments, O_RDONLY));
+  } catch (const std::system_error&) {
+    return {};
+  }
+}
+
+Value set(const Map& arguments, Worker&) {
+  const Value& value = *arguments.find("value");
+  const auto* number = value.as<std::int64_t>();
+  const std::string text = number != nullptr ? std::to_string(*number) : *value.as<std::string>();
+  Value before = remembers(arguments) ? former(arguments) : Value();
+  const UniqueFd fd = openKey(arguments, O_WRONLY);
+  if (::write(fd.get(), text.data(), text.size()) < 0) {
+    throw std::system_error(errno, std::generic_category(), "write");
+  }
+  return before;
+}
+
+Value get(const Map& arguments, Worker&) { return read(openKey(arguments, O_RDONLY)); }
 
 }  // namespace
 

@@ -31,7 +31,7 @@ void putMarker(std::uint16_t type, Batch::Answer answer, Encoder& to) {
   to.batch.header(nfgenmsg{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
 }
 
-void encodeCommand(const Map& command, Encoder& to) {
+void encodeCommand(const Map& command, bool remember, Encoder& to) {
   const CommandKind* kind = nullptr;
   {
     const auto scope = to.path.at("command");
@@ -41,7 +41,11 @@ void encodeCommand(const Map& command, Encoder& to) {
       to.path.reject(name, "a known command");
     }
   }
+  const std::size_t first = to.batch.size();
   kind->encode(command, to);
+  if (remember && kind->makesHandle) {
+    to.batch.addFlags(first, NLM_F_ECHO);
+  }
 }
 
 const List& commandsOf(const Map& arguments, const Path& path) {
@@ -61,13 +65,14 @@ std::string textOf(const Map& command, std::string_view key) {
 }  // namespace
 
 void encodeBatch(const Map& arguments, Encoder& to) {
+  const bool remember = isTrue(arguments, "remember", to.path);
   const auto scope = to.path.at("commands");
   const List& commands = commandsOf(arguments, to.path);
   putMarker(NFNL_MSG_BATCH_BEGIN, Batch::Answer::failure, to);
   for (std::size_t position = 0; position < commands.size(); ++position) {
     const std::string label = listLabel(position);
     const auto entry = to.path.at(label);
-    encodeCommand(object(commands[position], to.path), to);
+    encodeCommand(object(commands[position], to.path), remember, to);
   }
   putMarker(NFNL_MSG_BATCH_END, Batch::Answer::none, to);
 }
@@ -83,7 +88,7 @@ std::string describeBatchMessage(const Map& arguments, std::size_t message) {
   const List& commands = commandsOf(arguments, to.path);
   for (std::size_t position = 0; position < commands.size(); ++position) {
     const Map& command = object(commands[position], to.path);
-    encodeCommand(command, to);
+    encodeCommand(command, false, to);
     if (message < scratch.size()) {
       std::string text = "commands" + listLabel(position);
       for (const std::string_view key : {"command", "family", "table", "chain", "set", "name"}) {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "nftables/data.h"
+#include "nftables/expression.h"
 #include "nftables/message.h"
 #include "nftables/objects.h"
 
@@ -22,7 +23,8 @@ constexpr std::array<std::string_view, 7> listOthers{"command", "family",   "exc
                                                      "keyType", "dataType", "interval"};
 
 /// What an element has beside its key and data.
-const Schema attributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()}};
+const Schema attributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
+                        oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS)};
 
 constexpr std::array<std::string_view, 4> elementOthers{"key", "keyEnd", "data", "verdict"};
 
@@ -86,7 +88,28 @@ void encodeEnd(Bytes last, Encoder& to) {
   to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
 }
 
+/// Whether it is the element for every key that no other has.
+bool isCatchall(const Map& element) {
+  const auto* key = member(element, "key").as<std::string>();
+  return key != nullptr && *key == "*";
+}
+
+void encodeCatchall(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
+  if (const Value* end = given(element, "keyEnd")) {
+    const auto scope = to.path.at("keyEnd");
+    to.path.reject(*end, "no end: the key is every other one");
+  }
+  const auto nest = to.batch.nest(NFTA_LIST_ELEM);
+  to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_CATCHALL));
+  encodeData(element, types, purpose, to);
+  attributes.encode(element, to, elementOthers);
+}
+
 void encodeElement(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
+  if (isCatchall(element)) {
+    encodeCatchall(element, types, purpose, to);
+    return;
+  }
   Bytes key;
   {
     const auto scope = to.path.at("key");

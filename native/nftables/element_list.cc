@@ -4,6 +4,7 @@
 
 #include "nftables/data.h"
 #include "nftables/element.h"
+#include "nftables/expression.h"
 #include "nftables/message.h"
 
 namespace vethwork {
@@ -12,6 +13,8 @@ namespace {
 const Schema attributes{{
                             {"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
                             {"expires", NFTA_SET_ELEM_EXPIRATION, be64()},
+                            oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS),
+                            severalExpressions(NFTA_SET_ELEM_EXPRESSIONS),
                         },
                         {NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_FLAGS,
                          NFTA_SET_ELEM_USERDATA, NFTA_SET_ELEM_OBJREF, NFTA_SET_ELEM_PAD}};

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "nftables/expression/kinds.h"
 #include "nftables/message.h"
@@ -12,7 +13,7 @@ namespace {
 
 void encodeData(const ExpressionKind& kind, const Map& expression, Encoder& to) {
   std::vector<std::string_view> others{"expression"};
-  std::uint32_t flags = 0;
+  std::uint32_t flags = kind.flags.implied == nullptr ? 0 : kind.flags.implied(expression);
   for (const auto& [name, bit] : kind.flags.bits) {
     others.push_back(name);
     if (const Value* value = given(expression, name)) {
@@ -38,6 +39,7 @@ void encodeOpaque(const Map& expression, Encoder& to) {
   attributes.encode(expression, to, others);
 }
 
+/// Writes the attributes of an expression into the one that was begun for it.
 void encodeExpression(const Map& expression, Encoder& to) {
   const Value& name = member(expression, "expression");
   const ExpressionKind* kind = nullptr;
@@ -49,7 +51,6 @@ void encodeExpression(const Map& expression, Encoder& to) {
       to.path.reject(name, "a known kind of expression");
     }
   }
-  const auto element = to.batch.nest(NFTA_LIST_ELEM);
   if (kind == nullptr) {
     encodeOpaque(expression, to);
     return;
@@ -94,19 +95,63 @@ Map decodeExpression(Span element) {
   return kind->ranges.empty() ? expression : withoutRepeats(expression, kind->ranges);
 }
 
+class Expressions final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    encodeExpressions(value, attribute, to);
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override { return decodeExpressions(payload); }
+};
+
+class OneExpression final : public Codec {
+ public:
+  explicit OneExpression(std::uint16_t several) : several_(several) {}
+
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const auto* list = value.as<List>();
+    if (list == nullptr || list->size() != 1) {
+      encodeExpressions(value, several_, to);
+      return;
+    }
+    const auto scope = to.path.at("[0]");
+    const auto nest = to.batch.nest(attribute);
+    encodeExpression(object(list->front(), to.path), to);
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override { return List{decodeExpression(payload)}; }
+
+ private:
+  std::uint16_t several_;
+};
+
 }  // namespace
 
-void encodeExpressions(const Value& expressions, Encoder& to) {
+void encodeExpressions(const Value& expressions, std::uint16_t attribute, Encoder& to) {
   const auto* list = expressions.as<List>();
   if (list == nullptr) {
     to.path.reject(expressions, "a list of expressions");
   }
-  const auto nest = to.batch.nest(NFTA_RULE_EXPRESSIONS);
+  const auto nest = to.batch.nest(attribute);
   for (std::size_t position = 0; position < list->size(); ++position) {
     const std::string label = listLabel(position);
     const auto scope = to.path.at(label);
+    const auto element = to.batch.nest(NFTA_LIST_ELEM);
     encodeExpression(object((*list)[position], to.path), to);
   }
+}
+
+Field oneExpression(std::uint16_t one, std::uint16_t several) {
+  return {"expressions", one, std::make_shared<OneExpression>(several)};
+}
+
+Field severalExpressions(std::uint16_t several, Presence presence) {
+  return {"expressions", several, std::make_shared<Expressions>(), presence};
+}
+
+bool hasSeveralExpressions(const Map& object) {
+  const auto* list = member(object, "expressions").as<List>();
+  return list != nullptr && list->size() > 1;
 }
 
 List decodeExpressions(Span list) {

@@ -12,6 +12,8 @@ namespace vethwork {
 struct FlagBits {
   std::uint16_t attribute = 0;
   Words bits = {};
+  /// Bits that follow from other properties.
+  std::uint32_t (*implied)(const Map& expression) = nullptr;
 };
 
 /// Two properties of which the kernel reports the upper even where it was left out, then the same as the lower.
@@ -33,8 +35,14 @@ struct ExpressionKind {
   void (*check)(const Map& expression, const Path& path) = nullptr;
 };
 
-/// Writes a rule's expressions (NFTA_RULE_EXPRESSIONS). @throws ValidationError
-void encodeExpressions(const Value& expressions, Encoder& to);
+/// Writes a list of expressions. @throws ValidationError
+void encodeExpressions(const Value& expressions, std::uint16_t attribute, Encoder& to);
+
+/// `expressions`, which the kernel keeps in one of two attributes: one on its own, several as a list.
+Field oneExpression(std::uint16_t one, std::uint16_t several);
+Field severalExpressions(std::uint16_t several, Presence presence = Presence::alias);
+/// Whether an object has more than one.
+bool hasSeveralExpressions(const Map& object);
 
 /// Kinds that are not known come back as `{ expression: 'opaque', name, data }`.
 List decodeExpressions(Span list);

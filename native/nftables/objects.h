@@ -14,6 +14,8 @@ struct CommandKind {
   std::string_view name;
   /// Adds the command's messages. @throws ValidationError
   void (*encode)(const Map& command, Encoder& to);
+  /// Makes something that only its handle names, which the kernel tells where it is to be remembered.
+  bool makesHandle = false;
 };
 
 using CommandKinds = std::span<const CommandKind>;

@@ -7,6 +7,7 @@
 #include "nftables/batch.h"
 #include "nftables/list.h"
 #include "nftables/nftables.h"
+#include "nftables/objects.h"
 
 namespace vethwork {
 namespace {
@@ -25,6 +26,8 @@ OperationKinds nftablesOperations() {
       {"nftables.batch",
        NetlinkOperation{.protocol = NETLINK_NETFILTER,
                         .encode = encodeBatch,
+                        .decode = decodeRule,
+                        .mayBeSilent = true,
                         .sending = NetlinkOperation::Sending::atomic,
                         .describe = describeBatchMessage},
        {"netns", "commands"}},

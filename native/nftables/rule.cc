@@ -1,28 +1,29 @@
 #include <array>
-#include <memory>
 
 #include "nftables/expression.h"
 #include "nftables/message.h"
 #include "nftables/objects.h"
 #include "nftables/userdata.h"
+#include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
 
-class Expressions final : public Codec {
- public:
-  void encode(const Value& value, std::uint16_t, Encoder& to) const override { encodeExpressions(value, to); }
-  [[nodiscard]] Value decode(Span payload) const override { return decodeExpressions(payload); }
+const Schema attributes{
+    {"table", NFTA_RULE_TABLE, nftName(), Presence::required},
+    {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
+    {"comment", NFTA_RULE_USERDATA, nftComment()},
+    severalExpressions(NFTA_RULE_EXPRESSIONS, Presence::required),
 };
 
-const Schema attributes{{
-                            {"table", NFTA_RULE_TABLE, nftName(), Presence::required},
-                            {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
-                            {"handle", NFTA_RULE_HANDLE, be64(), Presence::reported},
-                            {"comment", NFTA_RULE_USERDATA, nftComment()},
-                            {"expressions", NFTA_RULE_EXPRESSIONS, std::make_shared<Expressions>(), Presence::required},
-                        },
-                        {NFTA_RULE_COMPAT, NFTA_RULE_POSITION, NFTA_RULE_ID, NFTA_RULE_POSITION_ID}};
+const Schema listed{{
+                        {"table", NFTA_RULE_TABLE, nftName()},
+                        {"chain", NFTA_RULE_CHAIN, nftName()},
+                        {"handle", NFTA_RULE_HANDLE, be64()},
+                        {"comment", NFTA_RULE_USERDATA, nftComment()},
+                        severalExpressions(NFTA_RULE_EXPRESSIONS),
+                    },
+                    {NFTA_RULE_COMPAT, NFTA_RULE_POSITION, NFTA_RULE_ID, NFTA_RULE_POSITION_ID}};
 
 /// The handle is required: without it the kernel would delete all rules of the chain.
 const Schema reference{{"table", NFTA_RULE_TABLE, nftName(), Presence::required},
@@ -31,9 +32,31 @@ const Schema reference{{"table", NFTA_RULE_TABLE, nftName(), Presence::required}
 
 constexpr std::array<std::string_view, 2> others{"command", "family"};
 
+/// A rule and the handle of another one, which says where it goes.
+void encodeRule(const Map& command, std::uint16_t flags, std::string_view place, std::uint16_t attribute, Encoder& to) {
+  const std::array<std::string_view, 3> names{"command", "family", place};
+  beginNft(command, NFT_MSG_NEWRULE, flags, to);
+  attributes.encode(command, to, names);
+  if (const Value* handle = given(command, place)) {
+    const auto scope = to.path.at(place);
+    be64()->encode(*handle, attribute, to);
+  }
+}
+
 void encodeAdd(const Map& command, Encoder& to) {
-  beginNft(command, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, to);
-  attributes.encode(command, to, others);
+  encodeRule(command, NLM_F_CREATE | NLM_F_APPEND, "after", NFTA_RULE_POSITION, to);
+}
+
+void encodeInsert(const Map& command, Encoder& to) {
+  encodeRule(command, NLM_F_CREATE, "before", NFTA_RULE_POSITION, to);
+}
+
+void encodeReplace(const Map& command, Encoder& to) {
+  if (given(command, "handle") == nullptr) {
+    const auto scope = to.path.at("handle");
+    to.path.reject(Value(), "a value: it is required");
+  }
+  encodeRule(command, NLM_F_REPLACE, "handle", NFTA_RULE_HANDLE, to);
 }
 
 void encodeDelete(const Map& command, Encoder& to) {
@@ -44,7 +67,10 @@ void encodeDelete(const Map& command, Encoder& to) {
 }  // namespace
 
 CommandKinds ruleCommands() {
-  static constexpr std::array<CommandKind, 2> kinds{{{"rule.add", encodeAdd}, {"rule.delete", encodeDelete}}};
+  static constexpr std::array<CommandKind, 4> kinds{{{"rule.add", encodeAdd, true},
+                                                     {"rule.insert", encodeInsert, true},
+                                                     {"rule.replace", encodeReplace},
+                                                     {"rule.delete", encodeDelete}}};
   return kinds;
 }
 
@@ -54,7 +80,7 @@ Value decodeRule(const Message& message) {
     return {};
   }
   Map rule = nftObject("rule", *header);
-  attributes.decode(message.attributes<nfgenmsg>(), rule);
+  listed.decode(message.attributes<nfgenmsg>(), rule);
   return rule;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "nftables/expression.h"
 #include "nftables/message.h"
 #include "nftables/objects.h"
 #include "nftables/userdata.h"
@@ -21,12 +22,14 @@ const Schema attributes{
         {"handle", NFTA_SET_HANDLE, be64(), Presence::reported},
         {"timeout", NFTA_SET_TIMEOUT, be64()},
         {"elementCount", elementCount, be32(), Presence::reported},
+        oneExpression(NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS),
+        severalExpressions(NFTA_SET_EXPRESSIONS),
     },
     {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY,
      NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, NFTA_SET_OBJ_TYPE, implementation}};
 
-constexpr std::array<std::string_view, 8> others{"command",  "family",   "exclusive", "keyType",
-                                                 "dataType", "interval", "constant",  "size"};
+constexpr std::array<std::string_view, 9> others{"command",  "family",   "exclusive", "keyType", "dataType",
+                                                 "interval", "constant", "dynamic",   "size"};
 
 /// NFTNL_UDATA_SET_KEYBYTEORDER and …_DATABYTEORDER, with nft's `enum byteorder`: without them it lists the numbers of
 /// host order turned round.
@@ -44,12 +47,6 @@ std::uint32_t byteOrder(const NftType& type) {
 void addOrder(UserData& userData, std::uint8_t entry, const NftType& type) {
   const std::uint32_t order = byteOrder(type);
   userData.add(entry, Span(reinterpret_cast<const std::uint8_t*>(&order), sizeof order));
-}
-
-bool isSet(const Map& set, std::string_view key, Path& path) {
-  const Value* value = given(set, key);
-  const auto scope = path.at(key);
-  return value != nullptr && boolean(*value, path);
 }
 
 void put(Encoder& to, std::uint16_t attribute, std::uint32_t number) { to.batch.put(attribute, htonl(number)); }
@@ -113,12 +110,14 @@ void encodeAdd(const Map& command, Encoder& to) {
       addOrder(userData, dataOrderEntry, *data);
     }
   }
-  const bool interval = isSet(command, "interval", to.path);
+  const bool interval = isTrue(command, "interval", to.path);
   const bool partwise = interval && key.isConcatenation();
   flags |= interval ? NFT_SET_INTERVAL : 0;
   flags |= partwise ? std::uint32_t{NFT_SET_CONCAT} : 0;
-  flags |= isSet(command, "constant", to.path) ? NFT_SET_CONSTANT : 0;
+  flags |= isTrue(command, "constant", to.path) ? NFT_SET_CONSTANT : 0;
+  flags |= isTrue(command, "dynamic", to.path) ? NFT_SET_EVAL : 0;
   flags |= given(command, "timeout") != nullptr ? NFT_SET_TIMEOUT : 0;
+  flags |= hasSeveralExpressions(command) ? NFT_SET_EXPR : 0;
   put(to, NFTA_SET_FLAGS, flags);
   put(to, NFTA_SET_KEY_TYPE, key.number());
   put(to, NFTA_SET_KEY_LEN, static_cast<std::uint32_t>(key.size()));

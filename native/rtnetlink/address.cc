@@ -2,9 +2,14 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
+#include <span>
+#include <vector>
 
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "rtnetlink/write_mode.h"
 #include "schema/address.h"
@@ -20,8 +25,9 @@ const Schema attributes{{
                             {"broadcast", IFA_BROADCAST, ipAddress()},
                             {"label", IFA_LABEL, interfaceName()},
                             {"priority", IFA_RT_PRIORITY, u32()},
+                            {"protocol", IFA_PROTO, u8()},
                         },
-                        {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO}};
+                        {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS}};
 
 std::uint32_t lifetime(const Map& address, std::string_view key, Path& path) {
   const Value* seconds = given(address, key);
@@ -29,21 +35,36 @@ std::uint32_t lifetime(const Map& address, std::string_view key, Path& path) {
   return seconds == nullptr ? forever : static_cast<std::uint32_t>(integer(*seconds, path, 0, forever));
 }
 
+using Flags = std::pair<std::string_view, std::uint32_t>;
+
+constexpr std::array<Flags, 6> ownFlags{{{"nodad", IFA_F_NODAD},
+                                         {"noPrefixRoute", IFA_F_NOPREFIXROUTE},
+                                         {"optimistic", IFA_F_OPTIMISTIC},
+                                         {"homeAddress", IFA_F_HOMEADDRESS},
+                                         {"manageTemporary", IFA_F_MANAGETEMPADDR},
+                                         {"joinMulticast", IFA_F_MCAUTOJOIN}}};
+
+/// Of IPv6, the bit of a secondary address means a temporary one.
+constexpr std::array<Flags, 6> reportedFlags{{{"tentative", IFA_F_TENTATIVE},
+                                              {"dadFailed", IFA_F_DADFAILED},
+                                              {"permanent", IFA_F_PERMANENT},
+                                              {"deprecated", IFA_F_DEPRECATED},
+                                              {"secondary", IFA_F_SECONDARY},
+                                              {"stablePrivacy", IFA_F_STABLE_PRIVACY}}};
+
 std::uint32_t flags(const Map& address, Path& path) {
-  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 2> known{
-      {{"nodad", IFA_F_NODAD}, {"noPrefixRoute", IFA_F_NOPREFIXROUTE}}};
   std::uint32_t flags = 0;
-  for (const auto& [name, bit] : known) {
-    const auto scope = path.at(name);
-    if (const Value* value = given(address, name); value != nullptr && boolean(*value, path)) {
-      flags |= bit;
-    }
+  for (const auto& [name, bit] : ownFlags) {
+    flags |= isTrue(address, name, path) ? bit : 0;
   }
   return flags;
 }
 
-constexpr std::array<std::string_view, 8> others{"index", "address",       "peer",          "scope",
-                                                 "nodad", "noPrefixRoute", "validLifetime", "preferredLifetime"};
+const auto others = [] {
+  std::vector<std::string_view> names{"index", "address", "peer", "scope", "validLifetime", "preferredLifetime"};
+  std::ranges::transform(ownFlags, std::back_inserter(names), &Flags::first);
+  return names;
+}();
 
 /// The header and the address itself, which is all that a deletion takes. Returns the family.
 std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
@@ -125,15 +146,11 @@ Value decode(const Message& message) {
   if (const auto wide = findAttribute(rest, IFA_FLAGS)) {
     bits = readAs<std::uint32_t>(*wide).value_or(bits);
   }
-  static constexpr std::array<std::pair<std::string_view, std::uint32_t>, 5> shown{
-      {{"nodad", IFA_F_NODAD},
-       {"noPrefixRoute", IFA_F_NOPREFIXROUTE},
-       {"tentative", IFA_F_TENTATIVE},
-       {"dadFailed", IFA_F_DADFAILED},
-       {"permanent", IFA_F_PERMANENT}}};
-  for (const auto& [name, bit] : shown) {
-    if ((bits & bit) != 0) {
-      address.set(name, true);
+  for (const std::span<const Flags> some : {std::span<const Flags>(ownFlags), std::span<const Flags>(reportedFlags)}) {
+    for (const auto& [name, bit] : some) {
+      if ((bits & bit) != 0) {
+        address.set(name, true);
+      }
     }
   }
   if (const auto info = findAttribute(rest, IFA_CACHEINFO)) {
@@ -153,18 +170,8 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds addressOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"address.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "address", "mode"}},
-      {"address.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "address"}},
-      {"address.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns"}},
-  }};
+  static const auto kinds = objectOperations(
+      {.name = "address", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
   return kinds;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "rtnetlink/filter/kinds.h"
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "rtnetlink/traffic/handle.h"
 #include "rtnetlink/write_mode.h"
@@ -42,29 +43,33 @@ tcmsg header(const Map& filter, Path& path) {
   return message;
 }
 
+const TrafficKind& filterKind(const Map& filter, Path& path) {
+  const auto scope = path.at("kind");
+  const Value& name = member(filter, "kind");
+  const TrafficKind* kind = findFilterKind(string(name, path));
+  if (kind == nullptr) {
+    path.reject(name, "a known kind of filter");
+  }
+  return *kind;
+}
+
 void encodeAdd(const Map& arguments, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 7> names{"index",    "parent", "handle", "protocol",
                                                          "priority", "kind",   "data"};
   const Map& filter = part(arguments, "filter", to.path);
-  to.batch.begin(RTM_NEWTFILTER, writeFlags(arguments, to.path));
+  // The kernel chooses the handle, and tells it to whoever asks for an echo.
+  const std::uint16_t echo = isTrue(arguments, "remember", to.path) ? NLM_F_ECHO : 0;
+  to.batch.begin(RTM_NEWTFILTER, writeFlags(arguments, to.path) | echo);
   const auto scope = to.path.at("filter");
   known.encode(filter, to, names);
-  const TrafficKind* kind = nullptr;
-  {
-    const auto field = to.path.at("kind");
-    const Value& name = member(filter, "kind");
-    kind = findFilterKind(string(name, to.path));
-    if (kind == nullptr) {
-      to.path.reject(name, "a known kind of filter");
-    }
-  }
+  const TrafficKind& kind = filterKind(filter, to.path);
   to.batch.header(header(filter, to.path));
-  to.batch.putText(TCA_KIND, kind->name);
+  to.batch.putText(TCA_KIND, kind.name);
   const auto options = to.batch.nest(TCA_OPTIONS);
   const Map& data = part(filter, "data", to.path);
   const auto field = to.path.at("data");
-  kind->encode(data, to);
+  kind.encode(data, to);
 }
 
 void encodeDelete(const Map& arguments, Encoder& to) {
@@ -72,6 +77,9 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("filter");
   to.batch.begin(RTM_DELTFILTER, 0);
   to.batch.header(header(filter, to.path));
+  if (given(filter, "kind") != nullptr) {
+    to.batch.putText(TCA_KIND, filterKind(filter, to.path).name);
+  }
 }
 
 void encodeList(const Map& arguments, Encoder& to) {
@@ -84,19 +92,23 @@ void encodeList(const Map& arguments, Encoder& to) {
 
 Value decode(const Message& message) {
   const auto header = readAs<tcmsg>(message.payload);
-  const Span rest = message.attributes<tcmsg>();
-  const auto options = findAttribute(rest, TCA_OPTIONS);
-  // What has no options is the list that filters of one priority are in.
-  if (message.header.nlmsg_type != RTM_NEWTFILTER || !header || !options) {
+  const bool deleted = message.header.nlmsg_type == RTM_DELTFILTER;
+  if ((!deleted && message.header.nlmsg_type != RTM_NEWTFILTER) || !header) {
     return {};
   }
+  const Span rest = message.attributes<tcmsg>();
   const Value name = text(64)->decode(findAttribute(rest, TCA_KIND).value_or(Span()));
   Map filter{{"index", header->tcm_ifindex},
              {"parent", formatTrafficHandle(header->tcm_parent, parents)},
-             {"handle", formatTrafficHandle(header->tcm_handle)},
              {"protocol", wordOf(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), protocols)},
              {"priority", header->tcm_info >> 16},
              {"kind", name}};
+  const auto options = findAttribute(rest, TCA_OPTIONS);
+  if (!options) {
+    // The list that all filters of one priority are in: told when they go together.
+    return deleted ? Value(std::move(filter)) : Value();
+  }
+  filter.set("handle", formatTrafficHandle(header->tcm_handle));
   if (const TrafficKind* kind = findFilterKind(*name.as<std::string>())) {
     Map data;
     kind->decode(*options, data);
@@ -112,18 +124,13 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds filterOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"filter.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "filter", "mode"}},
-      {"filter.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "filter"}},
-      {"filter.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns", "index", "parent"}},
-  }};
+  static const auto kinds = objectOperations({.name = "filter",
+                                              .add = encodeAdd,
+                                              .remove = encodeDelete,
+                                              .list = encodeList,
+                                              .decode = decode,
+                                              .listTakes = {"index", "parent"},
+                                              .echoes = true});
   return kinds;
 }
 

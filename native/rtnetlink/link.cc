@@ -218,6 +218,14 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   encodeKind(link, to);
 }
 
+/// Where it is to `remember`, asks in the same send how the link was before.
+void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
+  if (isTrue(arguments, "remember", to.path)) {
+    to.batch.begin(RTM_GETLINK, 0);
+    encodeReference(reference, to, {});
+  }
+}
+
 void encodeSet(const Map& arguments, Encoder& to) {
   static constexpr std::array<std::string_view, 3> others{"up", "inet", "inet6"};
   const Map& reference = part(arguments, "link", to.path);
@@ -229,12 +237,13 @@ void encodeSet(const Map& arguments, Encoder& to) {
     header.ifi_change = IFF_UP;
     header.ifi_flags = boolean(*up, to.path) ? IFF_UP : 0;
   }
-  to.batch.begin(RTM_NEWLINK, 0);
   {
     const auto scope = to.path.at("link");
     if (given(reference, "index") == nullptr && given(changes, "name") != nullptr) {
       to.path.reject(reference, "an index: a link cannot be renamed by its name");
     }
+    rememberLink(arguments, reference, to);
+    to.batch.begin(RTM_NEWLINK, 0);
     encodeReference(reference, to, header);
   }
   const auto scope = to.path.at("changes");
@@ -261,11 +270,12 @@ void encodeDelete(const Map& arguments, Encoder& to) {
 }
 
 void encodePort(const Map& arguments, Encoder& to) {
-  // RTM_NEWLINK would be taken, and its IFLA_PROTINFO ignored.
-  to.batch.begin(RTM_SETLINK, 0);
   ifinfomsg header{};
   header.ifi_family = AF_BRIDGE;
   header.ifi_index = linkIndex(arguments, to.path);
+  rememberLink(arguments, {{"index", header.ifi_index}}, to);
+  // RTM_NEWLINK would be taken, and its IFLA_PROTINFO ignored.
+  to.batch.begin(RTM_SETLINK, 0);
   to.batch.header(header);
   const Map& port = part(arguments, "port", to.path);
   const auto scope = to.path.at("port");
@@ -374,12 +384,14 @@ OperationKinds linkOperations() {
   static const std::array<OperationKind, 6> kinds{{
       {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "link"}},
       {"link.set",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet, .decode = decode, .mayBeSilent = true},
        {"netns", "link", "changes", "undo"}},
       {"link.delete",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
        {"netns", "link"}},
-      {"link.port", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort}, {"netns", "index", "port"}},
+      {"link.port",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort, .decode = decode, .mayBeSilent = true},
+       {"netns", "index", "port"}},
       {"link.get",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode},
        {"netns", "link"}},

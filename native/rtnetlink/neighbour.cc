@@ -2,8 +2,12 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
+#include <vector>
 
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "rtnetlink/write_mode.h"
 #include "schema/address.h"
@@ -19,12 +23,22 @@ const Words states{{"none", NUD_NONE},     {"incomplete", NUD_INCOMPLETE}, {"rea
                    {"stale", NUD_STALE},   {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
                    {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},           {"permanent", NUD_PERMANENT}};
 
-constexpr std::array<std::pair<std::string_view, std::uint8_t>, 6> flags{{{"self", NTF_SELF},
-                                                                          {"master", NTF_MASTER},
-                                                                          {"proxy", NTF_PROXY},
-                                                                          {"externallyLearned", NTF_EXT_LEARNED},
-                                                                          {"sticky", NTF_STICKY},
-                                                                          {"router", NTF_ROUTER}}};
+/// Those beyond the first eight are in an attribute of their own (NDA_FLAGS_EXT).
+constexpr int extendedShift = 8;
+
+/// NTF_EXT_LOCKED, newer than the headers.
+constexpr std::uint32_t extendedLocked = 2;
+
+constexpr std::array<std::pair<std::string_view, std::uint32_t>, 9> flags{
+    {{"self", NTF_SELF},
+     {"use", NTF_USE},
+     {"managed", NTF_EXT_MANAGED << extendedShift},
+     {"locked", extendedLocked << extendedShift},
+     {"master", NTF_MASTER},
+     {"proxy", NTF_PROXY},
+     {"externallyLearned", NTF_EXT_LEARNED},
+     {"sticky", NTF_STICKY},
+     {"router", NTF_ROUTER}}};
 
 const Schema attributes{{
                             {"destination", NDA_DST, ipAddress()},
@@ -34,7 +48,9 @@ const Schema attributes{{
                             {"port", NDA_PORT, be16()},
                             {"via", NDA_IFINDEX, u32(1, maximumIndex)},
                             {"masterIndex", NDA_MASTER, u32(), Presence::reported},
-                            {"protocol", NDA_PROTOCOL, u8(), Presence::reported},
+                            {"protocol", NDA_PROTOCOL, u8()},
+                            {"nextHopId", NDA_NH_ID, u32(1)},
+                            {"sourceVni", NDA_SRC_VNI, u32(0, 0xffffff)},
                         },
                         {NDA_CACHEINFO, NDA_PROBES, NDA_FLAGS_EXT, NDA_FDB_EXT_ATTRS}};
 
@@ -56,8 +72,11 @@ std::uint8_t family(const Map& neighbour, Path& path) {
 }
 
 void encodeNeighbour(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 9> others{
-      "index", "family", "state", "self", "master", "proxy", "externallyLearned", "sticky", "router"};
+  static const auto others = [] {
+    std::vector<std::string_view> names{"index", "family", "state"};
+    std::ranges::transform(flags, std::back_inserter(names), [](const auto& flag) { return flag.first; });
+    return names;
+  }();
   const Map& neighbour = part(arguments, "neighbour", to.path);
   const auto scope = to.path.at("neighbour");
   ndmsg header{};
@@ -68,13 +87,15 @@ void encodeNeighbour(const Map& arguments, Encoder& to) {
     const auto field = to.path.at("state");
     header.ndm_state = static_cast<std::uint16_t>(word(*state, to.path, states));
   }
+  std::uint32_t bits = 0;
   for (const auto& [name, bit] : flags) {
-    const auto field = to.path.at(name);
-    if (const Value* value = given(neighbour, name); value != nullptr && boolean(*value, to.path)) {
-      header.ndm_flags |= bit;
-    }
+    bits |= isTrue(neighbour, name, to.path) ? bit : 0;
   }
+  header.ndm_flags = static_cast<std::uint8_t>(bits);
   to.batch.header(header);
+  if (const std::uint32_t extended = bits >> extendedShift; extended != 0) {
+    to.batch.put(NDA_FLAGS_EXT, extended);
+  }
   attributes.encode(neighbour, to, others);
 }
 
@@ -115,32 +136,27 @@ Value decode(const Message& message) {
   Map neighbour{{"family", wordOf(header->ndm_family, families)},
                 {"index", header->ndm_ifindex},
                 {"state", stateOf(header->ndm_state)}};
+  const Span rest = message.attributes<ndmsg>();
+  const auto extended = readAs<std::uint32_t>(findAttribute(rest, NDA_FLAGS_EXT).value_or(Span())).value_or(0);
+  const std::uint32_t bits = header->ndm_flags | extended << extendedShift;
   for (const auto& [name, bit] : flags) {
-    if ((header->ndm_flags & bit) != 0) {
+    if ((bits & bit) != 0) {
       neighbour.set(name, true);
     }
   }
-  attributes.decode(message.attributes<ndmsg>(), neighbour);
+  attributes.decode(rest, neighbour);
   return neighbour;
 }
 
 }  // namespace
 
 OperationKinds neighbourOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"neighbour.add",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd},
-       {"netns", "neighbour", "mode"}},
-      {"neighbour.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "neighbour"}},
-      {"neighbour.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns", "family", "proxy"}},
-  }};
+  static const auto kinds = objectOperations({.name = "neighbour",
+                                              .add = encodeAdd,
+                                              .remove = encodeDelete,
+                                              .list = encodeList,
+                                              .decode = decode,
+                                              .listTakes = {"family", "proxy"}});
   return kinds;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "rtnetlink/qdisc/kinds.h"
 #include "rtnetlink/traffic/handle.h"
@@ -99,18 +100,8 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds qdiscOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"qdisc.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "qdisc", "mode"}},
-      {"qdisc.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "qdisc"}},
-      {"qdisc.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns"}},
-  }};
+  static const auto kinds = objectOperations(
+      {.name = "qdisc", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
   return kinds;
 }
 

@@ -2,8 +2,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
+#include <memory>
 
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "rtnetlink/write_mode.h"
 #include "schema/address.h"
@@ -12,6 +14,9 @@
 
 namespace vethwork {
 namespace {
+
+/// USER_HZ, in which the kernel tells times.
+constexpr int ticksASecond = 100;
 
 const Words types{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
                   {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
@@ -22,27 +27,105 @@ const Words protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, 
 
 const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
-const Schema metrics{{
-                         {"mtu", RTAX_MTU, u32()},
-                         {"window", RTAX_WINDOW, u32()},
-                         {"advertisedMss", RTAX_ADVMSS, u32()},
-                         {"hopLimit", RTAX_HOPLIMIT, u32(1, 255)},
-                         {"initialWindow", RTAX_INITCWND, u32()},
-                         {"initialReceiveWindow", RTAX_INITRWND, u32()},
-                         {"reordering", RTAX_REORDERING, u32()},
-                         {"quickAck", RTAX_QUICKACK, boolean32()},
-                         {"congestionControl", RTAX_CC_ALGO, text(15, 1)},
-                     },
-                     {RTAX_LOCK, RTAX_RTT, RTAX_RTTVAR, RTAX_SSTHRESH, RTAX_CWND, RTAX_FEATURES, RTAX_RTO_MIN}};
+/// Kept by the kernel in fractions of a millisecond.
+class Milliseconds final : public Codec {
+ public:
+  explicit Milliseconds(std::uint32_t fractions) : fractions_(fractions) {}
 
-constexpr std::array<std::string_view, 9> metricNames{"mtu",        "window",        "advertisedMss",
-                                                      "hopLimit",   "initialWindow", "initialReceiveWindow",
-                                                      "reordering", "quickAck",      "congestionControl"};
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    constexpr std::int64_t maximum = 0x1fffffff;
+    const auto* whole = value.as<std::int64_t>();
+    const auto* fraction = value.as<double>();
+    const double milliseconds = whole != nullptr ? static_cast<double>(*whole) : fraction != nullptr ? *fraction : -1;
+    if (!(milliseconds >= 0 && milliseconds <= maximum)) {
+      to.path.reject(value, "milliseconds, 0 to " + std::to_string(maximum));
+    }
+    to.batch.put(attribute, static_cast<std::uint32_t>(milliseconds * fractions_ + 0.5));
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto number = readAs<std::uint32_t>(payload);
+    if (!number) {
+      return {};
+    }
+    return *number % fractions_ == 0 ? Value(*number / fractions_) : Value(static_cast<double>(*number) / fractions_);
+  }
+
+ private:
+  std::uint32_t fractions_;
+};
+
+/// A bit each, numbered as the metrics are.
+class LockedMetrics final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const auto* names = value.as<List>();
+    if (names == nullptr) {
+      to.path.reject(value, "a list of metrics");
+    }
+    std::uint32_t bits = 0;
+    for (std::size_t position = 0; position < names->size(); ++position) {
+      const std::string label = '[' + std::to_string(position) + ']';
+      const auto scope = to.path.at(label);
+      bits |= 1U << word(string((*names)[position], to.path), to.path, words());
+    }
+    to.batch.put(attribute, bits);
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    List names;
+    const std::uint32_t bits = readAs<std::uint32_t>(payload).value_or(0);
+    for (const auto& [name, number] : words()) {
+      if ((bits >> number & 1) != 0) {
+        names.emplace_back(name);
+      }
+    }
+    return names.empty() ? Value() : Value(std::move(names));
+  }
+
+ private:
+  static const Words& words() {
+    static const Words words{{"mtu", RTAX_MTU},
+                             {"window", RTAX_WINDOW},
+                             {"rtt", RTAX_RTT},
+                             {"rttVariance", RTAX_RTTVAR},
+                             {"slowStartThreshold", RTAX_SSTHRESH},
+                             {"congestionWindow", RTAX_CWND},
+                             {"advertisedMss", RTAX_ADVMSS},
+                             {"reordering", RTAX_REORDERING},
+                             {"hopLimit", RTAX_HOPLIMIT},
+                             {"minimumRetransmission", RTAX_RTO_MIN},
+                             {"congestionControl", RTAX_CC_ALGO}};
+    return words;
+  }
+};
+
+const Words preferences{{"medium", 0}, {"high", 1}, {"low", 3}};
+
+const Schema metrics{{
+    {"mtu", RTAX_MTU, u32()},
+    {"window", RTAX_WINDOW, u32()},
+    {"advertisedMss", RTAX_ADVMSS, u32()},
+    {"hopLimit", RTAX_HOPLIMIT, u32(1, 255)},
+    {"initialWindow", RTAX_INITCWND, u32()},
+    {"initialReceiveWindow", RTAX_INITRWND, u32()},
+    {"reordering", RTAX_REORDERING, u32()},
+    {"quickAck", RTAX_QUICKACK, boolean32()},
+    {"congestionControl", RTAX_CC_ALGO, text(15, 1)},
+    {"rtt", RTAX_RTT, std::make_shared<Milliseconds>(8)},
+    {"rttVariance", RTAX_RTTVAR, std::make_shared<Milliseconds>(4)},
+    {"minimumRetransmission", RTAX_RTO_MIN, std::make_shared<Milliseconds>(1)},
+    {"slowStartThreshold", RTAX_SSTHRESH, u32()},
+    {"congestionWindow", RTAX_CWND, u32()},
+    {"features", RTAX_FEATURES, u32()},
+    {"locked", RTAX_LOCK, std::make_shared<LockedMetrics>()},
+}};
 
 Map metricsOf(const Map& route) {
   Map given;
   for (const Entry& entry : route.entries()) {
-    if (!entry.value.isNull() && std::ranges::find(metricNames, entry.key) != metricNames.end()) {
+    if (!entry.value.isNull() &&
+        std::ranges::find(metrics.fields(), entry.key, &Field::name) != metrics.fields().end()) {
       given.set(entry.key, entry.value);
     }
   }
@@ -55,8 +138,11 @@ const Schema attributes{{
                             {"source", RTA_PREFSRC, ipAddress()},
                             {"metric", RTA_PRIORITY, u32()},
                             {"table", RTA_TABLE, u32(1)},
+                            {"nextHopId", RTA_NH_ID, u32(1)},
+                            {"preference", RTA_PREF, words8(preferences)},
+                            {"expires", RTA_EXPIRES, u32()},
                         },
-                        {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_PREF}};
+                        {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO}};
 
 /// The destination's prefix; `default` takes its family from `family`, else from the gateway.
 IpPrefix destination(const Map& route, Path& path) {
@@ -81,12 +167,6 @@ std::uint8_t chosen(const Map& route, std::string_view key, const Words& words, 
   const Value* value = given(route, key);
   const auto scope = path.at(key);
   return static_cast<std::uint8_t>(value == nullptr ? fallback : word(*value, path, words));
-}
-
-bool isTrue(const Map& map, std::string_view key, Path& path) {
-  const Value* value = given(map, key);
-  const auto scope = path.at(key);
-  return value != nullptr && boolean(*value, path);
 }
 
 /// A next hop has a header of its own in place of an attribute's.
@@ -130,8 +210,9 @@ void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
 /// `forDeletion`: what is not given matches anything.
 void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   static const auto others = [] {
-    std::vector<std::string_view> names{"destination", "family", "type", "scope", "protocol", "onlink", "nextHops"};
-    names.insert(names.end(), metricNames.begin(), metricNames.end());
+    std::vector<std::string_view> names{"destination", "family", "type",     "scope",
+                                        "protocol",    "onlink", "nextHops", "tos"};
+    std::ranges::transform(metrics.fields(), std::back_inserter(names), &Field::name);
     return names;
   }();
   const IpPrefix target = destination(route, to.path);
@@ -144,10 +225,15 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
     }
   }
   header.rtm_dst_len = target.length;
+  if (const Value* tos = given(route, "tos")) {
+    const auto scope = to.path.at("tos");
+    header.rtm_tos = static_cast<std::uint8_t>(integer(*tos, to.path, 0, 0xff));
+  }
   header.rtm_table = RT_TABLE_UNSPEC;
   header.rtm_type = chosen(route, "type", types, forDeletion ? RTN_UNSPEC : RTN_UNICAST, to.path);
   header.rtm_protocol = chosen(route, "protocol", protocols, forDeletion ? RTPROT_UNSPEC : RTPROT_STATIC, to.path);
-  const bool direct = given(route, "gateway") == nullptr && given(route, "nextHops") == nullptr;
+  const bool direct =
+      given(route, "gateway") == nullptr && given(route, "nextHops") == nullptr && given(route, "nextHopId") == nullptr;
   const bool toLink = header.rtm_family == AF_INET && header.rtm_type == RTN_UNICAST && direct;
   const std::uint32_t usualScope = forDeletion ? RT_SCOPE_NOWHERE : toLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   header.rtm_scope = chosen(route, "scope", scopeWords(), usualScope, to.path);
@@ -227,7 +313,14 @@ Value decode(const Message& message) {
   if ((header->rtm_flags & RTNH_F_ONLINK) != 0) {
     route.set("onlink", true);
   }
+  if (header->rtm_tos != 0) {
+    route.set("tos", std::uint32_t{header->rtm_tos});
+  }
   attributes.decode(rest, route);
+  if (const auto info = readAs<rta_cacheinfo>(findAttribute(rest, RTA_CACHEINFO).value_or(Span()));
+      info && info->rta_expires > 0) {
+    route.set("expires", info->rta_expires / ticksASecond);
+  }
   if (const auto found = findAttribute(rest, RTA_METRICS)) {
     metrics.decode(*found, route);
   }
@@ -240,18 +333,8 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds routeOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"route.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "route", "mode"}},
-      {"route.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "route"}},
-      {"route.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns"}},
-  }};
+  static const auto kinds = objectOperations(
+      {.name = "route", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
   return kinds;
 }
 

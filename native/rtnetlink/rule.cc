@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 
+#include "rtnetlink/object_operations.h"
 #include "rtnetlink/objects.h"
 #include "schema/address.h"
 #include "schema/arguments.h"
@@ -68,6 +69,19 @@ class PrefixLength final : public Codec {
   }
 };
 
+/// As above.
+class Group final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    to.batch.put(attribute, static_cast<std::uint32_t>(integer(value, to.path, 0, maximumIndex)));
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto group = readAs<std::int32_t>(payload);
+    return group && *group >= 0 ? Value(*group) : Value();
+  }
+};
+
 const Schema attributes{{
                             {"priority", FRA_PRIORITY, u32(), Presence::required},
                             {"table", FRA_TABLE, u32()},
@@ -82,7 +96,10 @@ const Schema attributes{{
                             {"userIds", FRA_UID_RANGE, userIds()},
                             {"suppressPrefixLength", FRA_SUPPRESS_PREFIXLEN, std::make_shared<PrefixLength>()},
                             {"l3mdev", FRA_L3MDEV, boolean8()},
-                            {"protocol", FRA_PROTOCOL, u8(), Presence::reported},
+                            {"protocol", FRA_PROTOCOL, u8()},
+                            {"suppressGroup", FRA_SUPPRESS_IFGROUP, std::make_shared<Group>()},
+                            {"tunnelId", FRA_TUN_ID, u64(Order::network)},
+                            {"realms", FRA_FLOW, u32()},
                         },
                         {FRA_SRC, FRA_DST, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
 
@@ -103,7 +120,7 @@ std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t att
 }
 
 void encodeRule(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 5> others{"family", "action", "source", "destination", "invert"};
+  static constexpr std::array<std::string_view, 6> others{"family", "action", "source", "destination", "invert", "tos"};
   const Map& rule = part(arguments, "rule", to.path);
   const auto scope = to.path.at("rule");
   fib_rule_hdr header{};
@@ -122,9 +139,10 @@ void encodeRule(const Map& arguments, Encoder& to) {
     const auto field = to.path.at("action");
     header.action = static_cast<std::uint8_t>(word(*action, to.path, actions));
   }
-  if (const Value* invert = given(rule, "invert")) {
-    const auto field = to.path.at("invert");
-    header.flags = boolean(*invert, to.path) ? FIB_RULE_INVERT : 0;
+  header.flags = isTrue(rule, "invert", to.path) ? FIB_RULE_INVERT : 0;
+  if (const Value* tos = given(rule, "tos")) {
+    const auto field = to.path.at("tos");
+    header.tos = static_cast<std::uint8_t>(integer(*tos, to.path, 0, 0xff));
   }
   to.batch.header(header);
   for (const auto& [attribute, address] : sides) {
@@ -159,6 +177,9 @@ Value decode(const Message& message) {
   if ((header->flags & FIB_RULE_INVERT) != 0) {
     rule.set("invert", true);
   }
+  if (header->tos != 0) {
+    rule.set("tos", std::uint32_t{header->tos});
+  }
   attributes.decode(rest, rule);
   if (const auto source = IpAddress::read(findAttribute(rest, FRA_SRC).value_or(Span()))) {
     rule.set("source", formatPrefix(source->text(), header->src_len));
@@ -172,18 +193,8 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds ruleOperations() {
-  static const std::array<OperationKind, 3> kinds{{
-      {"rule.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "rule"}},
-      {"rule.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
-       {"netns", "rule"}},
-      {"rule.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE,
-                        .encode = encodeList,
-                        .decode = decode,
-                        .sending = NetlinkOperation::Sending::dump},
-       {"netns"}},
-  }};
+  static const auto kinds = objectOperations(
+      {.name = "rule", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode, .addTakes = {}});
   return kinds;
 }
 

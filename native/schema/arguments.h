@@ -37,6 +37,13 @@ inline const Map& part(const Map& map, std::string_view key, Path& path) {
   return object(member(map, key), path);
 }
 
+/// A property that is a boolean, false where it is absent. @throws ValidationError
+inline bool isTrue(const Map& map, std::string_view key, Path& path) {
+  const Value* value = given(map, key);
+  const auto scope = path.at(key);
+  return value != nullptr && boolean(*value, path);
+}
+
 inline constexpr std::int64_t maximumIndex = 0x7fffffff;
 
 /// A property that is an interface index. @throws ValidationError

@@ -18,8 +18,22 @@ export interface Address {
   /** Lifetimes in seconds; absent: for ever. */
   validLifetime?: number;
   preferredLifetime?: number;
+  /** Who made it, a number of one's own (IFA_PROTO, Linux 5.18). */
+  protocol?: number;
+  /** Of IPv6: usable while duplicate address detection is still running. */
+  optimistic?: boolean;
+  homeAddress?: boolean;
+  /** The kernel makes temporary addresses of it. */
+  manageTemporary?: boolean;
+  /** Of a multicast address: joins it. */
+  joinMulticast?: boolean;
   /** As reported: duplicate address detection is still running, or failed. */
   tentative?: boolean;
   dadFailed?: boolean;
   permanent?: boolean;
+  /** Out of its preferred lifetime: for connections that there are, not for new ones. */
+  deprecated?: boolean;
+  /** Another address of the prefix is the first; of IPv6: temporary. */
+  secondary?: boolean;
+  stablePrivacy?: boolean;
 }

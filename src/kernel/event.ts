@@ -4,9 +4,10 @@ import type { Neighbour } from './neighbour.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 import type { Snapshot } from './snapshot.js';
+import type { Filter, Qdisc } from './traffic.js';
 
 /** What can be watched. `neighbour` includes forwarding database entries (`family: 'bridge'`). */
-export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'nftables';
+export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'traffic' | 'nftables';
 
 /** What there is in a namespace, of each topic that is watched. */
 export type WatchSnapshot = Partial<Omit<Snapshot, 'connections'>>;
@@ -23,6 +24,10 @@ export type KernelEvent =
   | { event: 'route.changed' | 'route.deleted'; route: Route }
   | { event: 'neighbour.changed' | 'neighbour.deleted'; neighbour: Neighbour }
   | { event: 'rule.changed' | 'rule.deleted'; rule: Rule }
+  | { event: 'qdisc.changed' | 'qdisc.deleted'; qdisc: Qdisc }
+  | { event: 'filter.changed'; filter: Filter }
+  /** Without `handle` and `data`: all filters of that place, priority and protocol. */
+  | { event: 'filter.deleted'; filter: Omit<Filter, 'handle' | 'data'> & Partial<Filter> }
   /** A transaction was committed by this process; what it changed is not told. */
   | { event: 'nftables.changed'; generation: number; pid?: number; program?: string }
   /** The kernel dropped events, because nobody read them in time. A snapshot follows. */

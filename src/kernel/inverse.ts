@@ -1,7 +1,17 @@
+import type { BridgePortOptions, Link, LinkAttributes } from './link/index.js';
 import type { NftCommand } from './nftables/index.js';
 import type { Operation } from './operation.js';
+import type { NftObject } from './query.js';
+import type { Filter } from './traffic.js';
 
-function inverseCommand(command: NftCommand): NftCommand | undefined {
+function inverseCommand(command: NftCommand, madeRules: NftObject[]): NftCommand | undefined {
+  if (command.command === 'rule.add' || command.command === 'rule.insert') {
+    const handle = madeRules.shift()?.handle;
+    const { family, table, chain } = command;
+    return handle === undefined
+      ? undefined
+      : { command: 'rule.delete', family, table, chain, handle: handle as number };
+  }
   // Only what must have been new is ours to take away.
   if (!('exclusive' in command) || command.exclusive !== true) {
     return undefined;
@@ -33,8 +43,41 @@ function withoutData<Spec extends object>(spec: Spec): Spec {
   return { ...spec, data: undefined };
 }
 
-/** What takes back an operation that succeeded; undefined where nothing was made that was not there before. */
-export function inverseOf(operation: Operation): Operation | undefined {
+/** What a link has that was never given it. */
+const UNSET = { master: 0, group: 0, alias: '' } as const;
+
+/** What the link was before, of what was changed. */
+function former(link: Link, changes: LinkAttributes): LinkAttributes {
+  const were = Object.entries(changes).map(([key, change]) => {
+    const was = (link as Record<string, unknown>)[key] ?? (UNSET as Record<string, unknown>)[key];
+    if (typeof change !== 'object' || change === null) return [key, was];
+    return [key, was === undefined ? undefined : former(was as Link, change as LinkAttributes)];
+  });
+  return Object.fromEntries(were.filter(([, was]) => was !== undefined));
+}
+
+function inverseOfSet(
+  operation: Extract<Operation, { op: 'link.set' }>,
+  link: Link | undefined,
+): Operation | undefined {
+  if (operation.undo !== undefined) return { ...operation, changes: operation.undo };
+  if (link === undefined) return undefined;
+  const { netns, ...changes } = operation.changes;
+  const undo: LinkAttributes = former(link, changes);
+  const back = { op: 'link.set', link: { index: link.index } } as const;
+  if (netns === undefined) return { ...back, netns: operation.netns, changes: undo };
+  const { master: _, ...kept } = undo;
+  return { ...back, netns, changes: { ...kept, netns: operation.netns ?? OWN } };
+}
+
+/** Names the namespace of this process where a name is needed. */
+const OWN = '/proc/self/ns/net';
+
+/**
+ * What takes back an operation that succeeded; undefined where nothing was made that was not there before.
+ * @param told what the kernel said of it: how a link was before, the filter or the rules that were made
+ */
+export function inverseOf(operation: Operation, told?: unknown): Operation | undefined {
   const { netns } = operation as { netns?: Operation extends { netns?: infer N } ? N : never };
   const where = netns === undefined ? {} : { netns };
   const created = !('mode' in operation) || operation.mode === undefined || operation.mode === 'create';
@@ -48,7 +91,15 @@ export function inverseOf(operation: Operation): Operation | undefined {
       return { op: 'link.delete', ...place, link };
     }
     case 'link.set':
-      return operation.undo === undefined ? undefined : { ...operation, changes: operation.undo };
+      return inverseOfSet(operation, told as Link | undefined);
+    case 'link.port': {
+      const port = (told as Link | undefined)?.port;
+      return port === undefined
+        ? undefined
+        : { ...operation, port: former(port as Link, operation.port as LinkAttributes) as BridgePortOptions };
+    }
+    case 'sysctl.set':
+      return told === undefined ? undefined : { ...operation, value: told as string };
     case 'address.add':
       return created ? { op: 'address.delete', ...where, address: operation.address } : undefined;
     case 'route.add':
@@ -59,12 +110,19 @@ export function inverseOf(operation: Operation): Operation | undefined {
       return created ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour } : undefined;
     case 'qdisc.add':
       return created ? { op: 'qdisc.delete', ...where, qdisc: withoutData(operation.qdisc) } : undefined;
-    case 'filter.add':
-      return created ? { op: 'filter.delete', ...where, filter: withoutData(operation.filter) } : undefined;
+    case 'filter.add': {
+      // Another one of the same priority is not ours: without its handle a filter stays.
+      const handle = (told as Filter | undefined)?.handle ?? operation.filter.handle;
+      if (!created || handle === undefined) return undefined;
+      return { op: 'filter.delete', ...where, filter: withoutData({ ...operation.filter, handle }) };
+    }
     case 'namespace.add':
       return { op: 'namespace.delete', name: operation.name };
     case 'nftables.batch': {
-      const commands = operation.commands.map(inverseCommand).filter((command) => command !== undefined);
+      const madeRules = [...((told as NftObject[] | undefined) ?? [])];
+      const commands = operation.commands
+        .map((command) => inverseCommand(command, madeRules))
+        .filter((command) => command !== undefined);
       return commands.length === 0 ? undefined : { op: 'nftables.batch', ...where, commands: commands.reverse() };
     }
     default:

@@ -4,6 +4,7 @@ import type { Server, Socket } from 'node:net';
 import type { KernelError } from '../errors.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { NamespaceRef } from './namespace.js';
+import type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
 import type { Operation } from './operation.js';
 import type { Reader } from './query.js';
 import type { Snapshot } from './snapshot.js';
@@ -67,7 +68,9 @@ export interface Kernel extends Reader {
    * events are not read in time, an `overflow` says so and a `snapshot` follows. @throws ValidationError
    */
   watch(netns?: NamespaceRef, options?: WatchOptions): KernelWatch;
-  /** Ends all watches, waits for what is under way, then frees threads and sockets. */
+  /** Tells which namespaces are pinned under /run/netns and which no more, whoever does it, from the first `next` on. */
+  watchNamespaces(options?: NamespaceWatchOptions): AsyncGenerator<NamespaceEvent, undefined>;
+  /** Ends all watches of a namespace, waits for what is under way, then frees threads and sockets. */
   close(): Promise<void>;
 }
 

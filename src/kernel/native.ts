@@ -21,6 +21,7 @@ interface Addon {
     operations: readonly object[],
     stopOnError: boolean,
     lane: string,
+    remember: boolean,
   ): Promise<NativeResult[] | undefined>;
   cancel(id: number): void;
   retain(netns: NamespaceRef | undefined): void;
@@ -80,6 +81,8 @@ function checked<Result>(call: () => Result): Result {
 
 export interface SubmitOptions {
   stopOnError: boolean;
+  /** Results have what `inverseOf` needs. */
+  remember?: boolean | undefined;
   lane?: string | undefined;
   /** What has not been sent when it aborts is never sent. */
   signal?: AbortSignal | undefined;
@@ -88,12 +91,12 @@ export interface SubmitOptions {
 /** Hands operations to the engine. @throws ValidationError before anything is sent */
 export async function submit(
   operations: readonly object[],
-  { stopOnError, lane = '', signal }: SubmitOptions,
+  { stopOnError, remember = false, lane = '', signal }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const results = checked(() => addon.submit(id, operations, stopOnError, lane));
+  const results = checked(() => addon.submit(id, operations, stopOnError, lane, remember));
   if (signal === undefined) {
     return results;
   }

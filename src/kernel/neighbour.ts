@@ -18,6 +18,11 @@ export interface Neighbour {
   /** Marked as learnt elsewhere: not aged out by the bridge. */
   externallyLearned?: boolean;
   sticky?: boolean;
+  /** Have the kernel find it at once; `managed`: and again whenever it would go stale. */
+  use?: boolean;
+  managed?: boolean;
+  /** Of a port that is locked: its traffic does not pass (802.1X). */
+  locked?: boolean;
   /** An IPv6 neighbour that is a router. */
   router?: boolean;
   vlan?: number;
@@ -26,4 +31,12 @@ export interface Neighbour {
   port?: number;
   /** Index of the link that a VXLAN destination is reached by, where it is not the VXLAN link's own. */
   via?: number;
+  /** VNI that a VXLAN link for all networks (`external`) takes the entry for. */
+  sourceVni?: number;
+  /** A next hop that is an object of its own (ip-nexthop(8)), in place of `destination`. */
+  nextHopId?: number;
+  /** Who made it, a number as routes have it. */
+  protocol?: number;
+  /** Index of the bridge, as reported. */
+  masterIndex?: number;
 }

@@ -15,6 +15,7 @@ import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
+import { type NamespaceEvent, type NamespaceWatchOptions, watchNamespaces } from './namespace-watch.js';
 import { type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
@@ -104,13 +105,12 @@ class NetlinkKernel implements Kernel {
     checkOptions(options);
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
-    const results = await this.#submit(operations, { stopOnError: true, lane, signal });
+    const results = await this.#submit(operations, { stopOnError: true, remember: rollback, lane, signal });
     const position = results?.findIndex(({ errno }) => errno !== undefined) ?? -1;
     if (results === undefined || (position < 0 && results.every(({ done }) => done))) {
       return;
     }
-    const done = operations.filter((_, index) => results[index]?.done || isUncertain(results[index]));
-    const rollbackErrors = rollback ? await this.#undo(done, lane) : [];
+    const rollbackErrors = rollback ? await this.#undo(operations, results, lane) : [];
     const failed = operations[position];
     const result = results[position];
     if (failed === undefined || result === undefined) {
@@ -211,6 +211,10 @@ class NetlinkKernel implements Kernel {
     return watch;
   }
 
+  watchNamespaces(options: NamespaceWatchOptions = {}): AsyncGenerator<NamespaceEvent, undefined> {
+    return watchNamespaces(this, options);
+  }
+
   close(): Promise<void> {
     for (const watch of this.#watches) {
       void watch.return();
@@ -241,8 +245,17 @@ class NetlinkKernel implements Kernel {
   }
 
   /** Takes back, last first, what a transaction had done. */
-  async #undo(done: readonly Operation[], lane: string | undefined): Promise<KernelError[]> {
-    const inverse = done.map(inverseOf).filter((operation) => operation !== undefined);
+  async #undo(
+    operations: readonly Operation[],
+    results: readonly NativeResult[],
+    lane: string | undefined,
+  ): Promise<KernelError[]> {
+    const inverse = operations
+      .map((operation, index) => {
+        const result = results[index];
+        return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : undefined;
+      })
+      .filter((operation) => operation !== undefined);
     return inverse.length === 0 ? [] : this.#takeDown(inverse.reverse(), lane === undefined ? {} : { lane });
   }
 

@@ -22,7 +22,10 @@ interface In {
 /** One thing to be done in the kernel. Plain data, so that plans can be compared, printed and stored. */
 export type Operation =
   | (In & { op: 'link.add'; link: LinkSpec })
-  /** `undo` is what the link was before, where it was not made by the same transaction: a roll-back needs it. */
+  /**
+   * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
+   * was moved to another namespace is moved back, without the addresses and the master that it lost on the way.
+   */
   | (In & { op: 'link.set'; link: LinkRef; changes: LinkAttributes; undo?: LinkAttributes })
   /** By group: every link of the group in one message, which waits for the kernel only once. */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
@@ -40,7 +43,6 @@ export type Operation =
   | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })
   | (In & { op: 'qdisc.delete'; qdisc: QdiscRef })
   | (In & { op: 'filter.add'; filter: FilterSpec; mode?: 'create' | 'replace' })
-  /** Every filter of that place, priority and protocol. */
   | (In & { op: 'filter.delete'; filter: FilterRef })
   /** `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`. */
   | (In & { op: 'sysctl.set'; key: string; value: string | number })
@@ -48,7 +50,10 @@ export type Operation =
   /** Creates a namespace and pins it as /run/netns/`name`, as `ip netns add` does. */
   | { op: 'namespace.add'; name: string }
   | { op: 'namespace.delete'; name: string }
-  /** One atomic batch. */
+  /**
+   * One atomic batch. A roll-back takes back rules that were added or inserted, and what had to be new (`exclusive`); it
+   * can't bring back what the batch deleted or replaced.
+   */
   | (In & { op: 'nftables.batch'; commands: NftCommand[] })
   /** Forgets the connections that match every given field, in either direction. */
   | (In & { op: 'conntrack.delete'; filter: ConntrackFilter });
@@ -68,13 +73,23 @@ export interface TapSpec {
   vnetHeader?: boolean;
 }
 
+/** Connections that fit in everything given; at least one of it must be. */
 export interface ConntrackFilter {
-  /** Matches a connection in which this address is the source or destination of either direction. */
+  /** The source or destination of either direction. */
   address?: string;
   mark?: number;
   protocol?: ConnectionTuple['protocol'];
   /** The source or destination port of either direction. */
   port?: number;
+  /** Of these, all have to fit the same direction. */
+  source?: string;
+  destination?: string;
+  sourcePort?: number;
+  destinationPort?: number;
+  /** The only direction in which addresses and ports are looked for. */
+  direction?: 'original' | 'reply';
+  /** Zone of both directions or of one; 0 for connections that are in none. */
+  zone?: number;
 }
 
 export type OperationName = Operation['op'];

@@ -32,6 +32,8 @@ export interface Queries {
   /** What passed each link since it was made. */
   'statistics.list': { takes: In; gives: LinkStatistics[] };
   'sysctl.get': { takes: In & { key: string }; gives: string };
+  /** The number by which the kernel names `target` to links of `netns` (`Link.linkNamespaceId`); -1 if it has none. */
+  'namespace.id': { takes: In & { target: NamespaceRef }; gives: number };
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */
   'namespace.get': { takes: { netns?: NamespaceRef }; gives: NamespaceInfo };

@@ -23,6 +23,25 @@ export interface Route {
   quickAck?: boolean;
   /** Name of an algorithm that the kernel has, for example `cubic`. */
   congestionControl?: string;
+  /** Milliseconds, in steps of 1/8, of 1/4 and of 1; packets are not sent again before `minimumRetransmission`. */
+  rtt?: number;
+  rttVariance?: number;
+  minimumRetransmission?: number;
+  /** In segments. */
+  slowStartThreshold?: number;
+  congestionWindow?: number;
+  /** Bits (RTAX_FEATURE_…): 1 explicit congestion notification. */
+  features?: number;
+  /** Metrics that no discovery changes; a `mtu` that is locked is not lowered. */
+  locked?: LockableMetric[];
+  /** Only packets of this type of service (IPv4). */
+  tos?: number;
+  /** A next hop that is an object of its own (ip-nexthop(8)), in place of `gateway` and `index`, which are then reported. */
+  nextHopId?: number;
+  /** Of routers of IPv6 (RFC 4191); reported as `medium` unless said otherwise. */
+  preference?: 'low' | 'medium' | 'high';
+  /** Seconds until it is deleted (IPv6). */
+  expires?: number;
   type?:
     | 'unicast'
     | 'local'
@@ -40,6 +59,19 @@ export interface Route {
   onlink?: boolean;
   nextHops?: NextHop[];
 }
+
+export type LockableMetric =
+  | 'mtu'
+  | 'window'
+  | 'rtt'
+  | 'rttVariance'
+  | 'slowStartThreshold'
+  | 'congestionWindow'
+  | 'advertisedMss'
+  | 'reordering'
+  | 'hopLimit'
+  | 'minimumRetransmission'
+  | 'congestionControl';
 
 export interface NextHop {
   index: number;

@@ -25,4 +25,14 @@ export interface Rule {
   /** The table is that of the link's VRF; without `table`. */
   l3mdev?: boolean;
   invert?: boolean;
+  /** Only packets of this type of service. */
+  tos?: number;
+  /** Passes over routes out of links of this group. */
+  suppressGroup?: number;
+  /** Only packets that came out of a tunnel with this id. Told as bigint where a number could not hold it. */
+  tunnelId?: number | bigint;
+  /** Realms for statistics: the source's in the upper 16 bits, the destination's in the lower. */
+  realms?: number;
+  /** Who made it, a number as routes have it: 2 is the kernel, 4 is `static`. */
+  protocol?: number;
 }

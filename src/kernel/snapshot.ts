@@ -1,3 +1,4 @@
+import { KernelError } from '../errors.js';
 import type { Address } from './address.js';
 import type { Connection } from './connection.js';
 import type { Link } from './link/index.js';
@@ -6,6 +7,7 @@ import type { Neighbour } from './neighbour.js';
 import type { NftObject, Reader } from './query.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
+import type { Filter, Qdisc } from './traffic.js';
 
 /** What a namespace holds, as the kernel reports it. */
 export interface Snapshot {
@@ -17,23 +19,28 @@ export interface Snapshot {
   neighbours: Neighbour[];
   /** Forwarding database of bridges and VXLAN links. */
   forwarding: Neighbour[];
+  qdiscs: Qdisc[];
+  /** Of what comes in. */
+  filters: Filter[];
   nftables: NftObject[];
   connections: Connection[];
 }
 
 /** Reads everything at about the same time; each kind is consistent in itself, and read again if it was interrupted. */
 export async function snapshot(kernel: Reader, netns: NamespaceRef | undefined): Promise<Snapshot> {
-  const [links, addresses, routes, rules, learnt, proxied, forwarding, nftables, connections] = await Promise.all([
-    kernel.query('link.list', { netns }),
-    kernel.query('address.list', { netns }),
-    kernel.query('route.list', { netns }),
-    kernel.query('rule.list', { netns }),
-    kernel.query('neighbour.list', { netns }),
-    kernel.query('neighbour.list', { netns, proxy: true }),
-    kernel.query('neighbour.list', { netns, family: 'bridge' }),
-    kernel.query('nftables.list', { netns }),
-    kernel.query('conntrack.list', { netns }),
-  ]);
+  const [links, addresses, routes, rules, learnt, proxied, forwarding, traffic, nftables, connections] =
+    await Promise.all([
+      kernel.query('link.list', { netns }),
+      kernel.query('address.list', { netns }),
+      kernel.query('route.list', { netns }),
+      kernel.query('rule.list', { netns }),
+      kernel.query('neighbour.list', { netns }),
+      kernel.query('neighbour.list', { netns, proxy: true }),
+      kernel.query('neighbour.list', { netns, family: 'bridge' }),
+      readTraffic(kernel, netns),
+      kernel.query('nftables.list', { netns }),
+      kernel.query('conntrack.list', { netns }),
+    ]);
   return {
     links,
     addresses,
@@ -41,7 +48,29 @@ export async function snapshot(kernel: Reader, netns: NamespaceRef | undefined):
     rules,
     neighbours: [...learnt, ...proxied],
     forwarding,
+    ...traffic,
     nftables,
     connections,
   };
+}
+
+/** Queueing disciplines and the filters of what comes in, which are read link by link. */
+export async function readTraffic(
+  kernel: Reader,
+  netns: NamespaceRef | undefined,
+): Promise<Pick<Snapshot, 'qdiscs' | 'filters'>> {
+  const qdiscs = await kernel.query('qdisc.list', { netns });
+  const withFilters = qdiscs.filter(({ kind }) => kind === 'ingress' || kind === 'clsact');
+  const filters = await Promise.all(withFilters.map(({ index }) => filtersOf(kernel, netns, index)));
+  return { qdiscs, filters: filters.flat() };
+}
+
+/** None of a link that has gone since. */
+async function filtersOf(kernel: Reader, netns: NamespaceRef | undefined, index: number): Promise<Filter[]> {
+  try {
+    return await kernel.query('filter.list', { netns, index });
+  } catch (error) {
+    if (error instanceof KernelError && ['ENODEV', 'EINVAL', 'ENOENT'].includes(error.code)) return [];
+    throw error;
+  }
 }

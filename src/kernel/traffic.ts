@@ -112,7 +112,7 @@ export interface FilterKinds {
 
 export type FilterKind = keyof FilterKinds;
 
-/** Names the filters of one place and priority. */
+/** Names a filter, or without `handle` all filters of one place, priority and protocol. */
 export interface FilterRef {
   /** Index of the link. */
   index: number;
@@ -121,6 +121,9 @@ export interface FilterRef {
   /** Filters are tried in rising order, 1 to 65535. */
   priority: number;
   protocol?: 'all' | 'ip' | 'ipv6' | 'arp';
+  /** Chosen by the kernel if absent. To delete one filter, `kind` has to be said as well. */
+  handle?: TrafficHandle;
+  kind?: FilterKind;
 }
 
 export type FilterSpec = {

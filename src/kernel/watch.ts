@@ -5,6 +5,7 @@ import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic 
 import type { Kernel } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NativeDelivery, NativeWatch } from './native.js';
+import { readTraffic } from './snapshot.js';
 
 type Reader = Pick<Kernel, 'query'>;
 type Where = { netns?: NamespaceRef };
@@ -22,6 +23,7 @@ const readers: { [Topic in WatchTopic]: (kernel: Reader, where: Where) => Promis
     return { neighbours: [...learnt, ...proxied], forwarding };
   },
   rule: async (kernel, where) => ({ rules: await kernel.query('rule.list', where) }),
+  traffic: (kernel, { netns }) => readTraffic(kernel, netns),
   nftables: async (kernel, where) => ({ nftables: await kernel.query('nftables.list', where) }),
 };
 

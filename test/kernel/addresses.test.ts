@@ -44,6 +44,7 @@ describe.skipIf(!privileged)('addresses', () => {
       validLifetime: 4000,
       preferredLifetime: 2000,
       priority: 77,
+      protocol: 150,
     };
     await kernel.transaction([bridge(netns), { op: 'address.add', netns, address }]);
     const [one] = await shown(netns, 'br');

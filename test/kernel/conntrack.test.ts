@@ -101,6 +101,16 @@ describe.skipIf(!privileged)('connections', () => {
     ['a protocol', { protocol: 'tcp' as const }, [0, 2, 4, 5]],
     ['a protocol and a port that has none', { protocol: 'tcp' as const, port: 54 }, [0, 1, 2, 3, 4, 5]],
     ['a port', { port: 53 }, [2]],
+    ['a source', { source: '172.16.0.37' }, [4, 5]],
+    ['a source as first packets have it', { source: '172.16.0.37', direction: 'original' as const }, [0, 1, 2, 4, 5]],
+    ['an address as answers have it', { address: '172.16.0.37', direction: 'reply' as const }, [3, 4, 5]],
+    ['both ends of one direction', { source: '10.0.0.1', destination: '192.168.15.29' }, [1, 2, 3, 4, 5]],
+    ['ends of different directions', { source: '10.0.0.1', destination: '172.16.0.37' }, [0, 1, 2, 3, 4, 5]],
+    ['a source and its port', { source: '10.0.0.1', sourcePort: 1000 }, [1, 2, 3, 4, 5]],
+    ['a source and the other port', { source: '10.0.0.1', sourcePort: 53 }, [0, 1, 2, 3, 4, 5]],
+    ['another port', { destinationPort: 53, direction: 'reply' as const }, [0, 1, 2, 3, 4, 5]],
+    ['no zone', { zone: 0, protocol: 'icmp' as const }, [0, 1, 3, 4, 5]],
+    ['another zone', { zone: 5 }, [0, 1, 2, 3, 4, 5]],
     ['an address that has none', { address: '10.9.9.9' }, [0, 1, 2, 3, 4, 5]],
   ])('of %s are forgotten, and no others', async (_about, filter, left) => {
     await using stage = await openTrackingStage();
@@ -118,7 +128,16 @@ describe.skipIf(!privileged)('connections', () => {
     expect((await stage.kernel.query('conntrack.list', { netns: stage.netns })).map(({ zone }) => zone).sort()).toEqual(
       [5, undefined],
     );
-    await stage.kernel.transaction([{ op: 'conntrack.delete', netns: stage.netns, filter: { address: '10.0.0.1' } }]);
+    const forget = (filter: Extract<Operation, { op: 'conntrack.delete' }>['filter']) =>
+      stage.kernel.transaction([{ op: 'conntrack.delete', netns: stage.netns, filter }]);
+    const zones = async () =>
+      [...(await stage.namespace.run('conntrack', '-L')).matchAll(/ zone=(\d+)/g)].map(([, zone]) => zone);
+    await forget({ address: '10.0.0.1', zone: 6 });
+    expect(await tracked(stage.namespace)).toHaveLength(2);
+    await forget({ zone: 0, protocol: 'udp' });
+    expect(await zones()).toEqual(['5']);
+    expect(await tracked(stage.namespace)).toHaveLength(1);
+    await forget({ address: '10.0.0.1', zone: 5 });
     expect(await tracked(stage.namespace)).toEqual([]);
   });
 
@@ -146,6 +165,10 @@ describe.skipIf(!privileged)('connections', () => {
     ['no protocol', { protocol: 'carrier pigeon' }, 'filter.protocol'],
     ['a port beyond 16 bits', { port: 65536 }, 'filter.port'],
     ['a mark beyond 32 bits', { mark: 2 ** 32 }, 'filter.mark'],
+    ['only a direction', { direction: 'reply' }, 'filter'],
+    ['no direction', { source: '10.0.0.1', direction: 'sideways' }, 'filter.direction'],
+    ['two families', { source: '10.0.0.1', destination: '::1' }, 'filter.destination'],
+    ['a zone beyond 16 bits', { zone: 65536 }, 'filter.zone'],
   ])('are not touched by a filter of %s', async (_about, filter, field) => {
     await using stage = await openTrackingStage();
     const operation = { op: 'conntrack.delete', netns: stage.netns, filter } as Operation;

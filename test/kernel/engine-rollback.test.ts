@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Operation } from '../../src/kernel/index.js';
-import { ipPicture, openStage, rejection } from '../support/kernel.js';
+import type { Expression, Operation } from '../../src/kernel/index.js';
+import { type IpLink, ipPicture, openStage, rejection } from '../support/kernel.js';
 import { eventually, json, privileged, type TestNamespace } from '../support/namespaces.js';
 
 /** Two namespaces that hold a little of everything, so that what is left behind or taken away shows. */
@@ -69,6 +69,73 @@ describe.skipIf(!privileged)('transactions', () => {
     await kernel.transaction(operations);
     const after = (await json('ip', '-n', left, '-j', 'addr', 'show', 'dev', 'keep')) as { addr_info: unknown[] }[];
     expect(after[0]?.addr_info).toHaveLength(1);
+  });
+
+  test('what was only set is as it was before, as are rules and filters of others', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, namespace, other } = stage;
+    await furnish(namespace);
+    await namespace.ip('link', 'add', 'port', 'index', '51', 'type', 'veth', 'peer', 'name', 'far', 'index', '52');
+    await namespace.ip('link', 'set', 'port', 'master', 'keep', 'alias', 'of old', 'group', '9');
+    await namespace.ip('link', 'set', 'port', 'type', 'bridge_slave', 'isolated', 'on', 'cost', '7');
+    await namespace.run('nft', 'add table ip t; add chain ip t c; add rule ip t c counter comment "theirs"');
+    const tc = (...args: string[]) => namespace.run('tc', ...args);
+    const match = ['u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'redirect', 'dev', 'keep'];
+    await tc('qdisc', 'add', 'dev', 'port', 'ingress');
+    await tc('filter', 'add', 'dev', 'port', 'ingress', 'prio', '3', 'protocol', 'all', ...match);
+    const sysctl = async (key: string) => (await namespace.run('cat', `/proc/sys/net/${key}`)).trim();
+    const keys = ['ipv4/ip_forward', 'ipv4/conf/keep/rp_filter', 'ipv4/ip_local_port_range'];
+    const picture = async () => ({
+      ip: await ipPicture(namespace),
+      sysctls: await Promise.all([...keys, 'ipv4/conf/port/arp_ignore'].map(sysctl)),
+      nft: await namespace.run('nft', 'list', 'ruleset'),
+      // Of a priority that has none any more, u32 keeps the empty table while it has others.
+      filters: (await tc('filter', 'show', 'dev', 'port', 'ingress')).replaceAll(/^filter .* pref 4 .*\n/gm, ''),
+      other: await ipPicture(other),
+    });
+    const before = await picture();
+    const counting: Expression[] = [{ expression: 'counter' }];
+    const at = { family: 'ip', table: 't', chain: 'c', expressions: counting } as const;
+    const actions = [{ kind: 'mirred', index: 50 } as const];
+    const operations: Operation[] = [
+      { op: 'link.set', netns, link: { name: 'port' }, changes: { alias: 'of new', txQueueLength: 77 } },
+      { op: 'link.set', netns, link: { index: 51 }, changes: { master: 0, group: 0, mtu: 1400, name: 'renamed' } },
+      { op: 'link.set', netns, link: { index: 50 }, changes: { up: false, address: '02:00:00:00:00:51' } },
+      { op: 'link.set', netns, link: { index: 51 }, changes: { inet: { arpIgnore: 2 } } },
+      { op: 'link.set', netns, link: { index: 52 }, changes: { netns: other.name, up: true } },
+      { op: 'sysctl.set', netns, key: keys[0] as string, value: 1 },
+      { op: 'sysctl.set', netns, key: keys[1] as string, value: 2 },
+      { op: 'sysctl.set', netns, key: keys[2] as string, value: '1024 2048' },
+      {
+        op: 'nftables.batch',
+        netns,
+        commands: [
+          { command: 'rule.add', ...at },
+          { command: 'rule.insert', ...at },
+        ],
+      },
+      { op: 'filter.add', netns, filter: { index: 51, kind: 'u32', priority: 3, data: { actions } } },
+      { op: 'filter.add', netns, filter: { index: 51, kind: 'u32', priority: 4, data: { actions } } },
+    ];
+    // Out of its bridge, the port would have no options.
+    const ofPort: Operation = { op: 'link.port', netns, index: 51, port: { isolated: false, cost: 9, guard: true } };
+    const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
+    const error = await rejection(kernel.transaction([ofPort, ...operations, failing]));
+    expect(error).toMatchObject({ code: 'ENODEV', index: operations.length + 1, rollbackErrors: [] });
+    const after = await picture();
+    // Options of a port go with its place in the bridge, and that a link was down takes its routes and neighbours away.
+    expect(after.sysctls).toEqual(before.sysctls);
+    expect({ ...after, ip: undefined }).toEqual({ ...before, ip: undefined });
+    const links = async (all: { ip: unknown }) => (all.ip as { links: IpLink[] }).links;
+    const kept = ({ ifname, ifindex, mtu, group, ifalias, master, address, txqlen, flags, link_netnsid }: IpLink) => ({
+      ...{ ifname, ifindex, mtu, group, ifalias, master, address, txqlen, link_netnsid },
+      up: flags.includes('UP'),
+    });
+    expect((await links(after)).map(kept)).toEqual((await links(before)).map(kept));
+
+    const alone = await rejection(kernel.transaction([ofPort, failing]));
+    expect(alone).toMatchObject({ code: 'ENODEV', rollbackErrors: [] });
+    expect(await ipPicture(namespace)).toEqual(after.ip);
   });
 
   test('without roll-back, what was done stays', async () => {

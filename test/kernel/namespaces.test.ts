@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { openKernel } from '../../src/kernel/index.js';
+import { type NamespaceEvent, openKernel } from '../../src/kernel/index.js';
 import { openStage, rejection } from '../support/kernel.js';
 import { attempt, json, privileged, sh } from '../support/namespaces.js';
 
@@ -39,6 +39,52 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await rejection(stage.kernel.query('link.list', { netns: name }))).toMatchObject({ code: 'EINVAL' });
     await stage.kernel.transaction([{ op: 'namespace.delete', name }]);
     expect((await attempt('test', '-e', `/run/netns/${name}`)).exitCode).toBe(1);
+  });
+
+  test('the number of another one is what ip tells', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, namespace, other } = stage;
+    expect(await kernel.query('namespace.id', { netns, target: other.name })).toBe(-1);
+    await namespace.ip('netns', 'set', other.name, '77');
+    expect(await kernel.query('namespace.id', { netns, target: other.name })).toBe(77);
+    expect(await kernel.query('namespace.id', { netns, target: other.path })).toBe(77);
+    expect(await rejection(kernel.query('namespace.id', { netns, target: 'vwt-none' }))).toMatchObject({
+      code: 'ENOENT',
+    });
+    expect(await rejection(kernel.query('namespace.id', { netns, target: '' }))).toMatchObject({ field: 'target' });
+  });
+
+  test('those that come and go are told, whoever makes them', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const aborting = new AbortController();
+    const mine = (event: NamespaceEvent) => event.namespace.name.startsWith(netns);
+    const watch = kernel.watchNamespaces({ snapshot: true, signal: aborting.signal });
+    const next = async () => {
+      for (;;) {
+        const { value } = await watch.next();
+        if (value !== undefined && mine(value)) return value;
+      }
+    };
+    const inodeOf = async (name: string) => (await kernel.query('namespace.get', { netns: name })).inode;
+    expect(await next()).toEqual({
+      event: 'namespace.added',
+      namespace: { name: netns, inode: await inodeOf(netns) },
+    });
+    for (const name of [`${netns}-ip`, `${netns}-own`]) {
+      const byUs = name.endsWith('own');
+      const added = next();
+      await (byUs ? kernel.transaction([{ op: 'namespace.add', name }]) : sh('ip', 'netns', 'add', name));
+      const namespace = { name, inode: await inodeOf(name) };
+      expect(await added).toEqual({ event: 'namespace.added', namespace });
+      const deleted = next();
+      await (byUs ? kernel.transaction([{ op: 'namespace.delete', name }]) : sh('ip', 'netns', 'delete', name));
+      expect(await deleted).toEqual({ event: 'namespace.deleted', namespace });
+    }
+    const waiting = rejection(next());
+    aborting.abort(new Error('enough'));
+    expect(await waiting).toMatchObject({ message: 'enough' });
+    expect(await watch.next()).toEqual({ done: true, value: undefined });
   });
 
   test('the same name made and deleted a hundred times, its links with it', async () => {

@@ -22,6 +22,9 @@ interface IpNeighbour {
   state?: string[];
   proxy?: null;
   router?: null;
+  managed?: null;
+  extern_learn?: null;
+  protocol?: string;
 }
 
 function fdb(netns: string, device: string): Promise<FdbEntry[]> {
@@ -80,6 +83,16 @@ describe.skipIf(!privileged)('neighbours', () => {
       { destination: 'fd00::9', address: mac, state: 'permanent', router: true },
       { state: ['PERMANENT'], router: null },
     ],
+    [
+      'learnt elsewhere',
+      { destination: '10.0.0.9', address: mac, state: 'stale', externallyLearned: true },
+      { state: ['STALE'], extern_learn: null },
+    ],
+    [
+      'made by someone',
+      { destination: '10.0.0.9', address: mac, state: 'permanent', protocol: 150 },
+      { protocol: '150' },
+    ],
     ['that goes stale', { destination: '10.0.0.9', address: mac, state: 'stale' }, { state: ['STALE'] }],
   ])('%s', async (_, entry, expected) => {
     await using stage = await openStage();
@@ -103,6 +116,16 @@ describe.skipIf(!privileged)('neighbours', () => {
       { op: 'neighbour.delete', netns, neighbour: { index: 5000, destination: entry.destination as string } },
     ]);
     expect((await find())?.lladdr).toBeUndefined();
+  });
+
+  test('an entry that the kernel keeps fresh', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const neighbour: Neighbour = { index: 5000, destination: '10.0.0.9', state: 'none', managed: true };
+    await kernel.transaction([...furnish(netns), { op: 'neighbour.add', netns, neighbour }]);
+    expect((await neighbours(netns)).find(({ dst }) => dst === '10.0.0.9')).toMatchObject({ managed: null });
+    const listed = await kernel.query('neighbour.list', { netns });
+    expect(listed.find(({ destination }) => destination === '10.0.0.9')).toMatchObject({ managed: true });
   });
 
   test('a proxy entry', async () => {

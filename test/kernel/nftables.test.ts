@@ -122,6 +122,42 @@ const rulesets: Record<string, string> = {
         counter name ip saddr map @by_net
       }
     }`,
+  'ranges, quotas, what is not tracked': `
+    table inet t {
+      chain raw { type filter hook prerouting priority raw; ip saddr 10.0.0.1 notrack; }
+      chain input {
+        type filter hook input priority 0;
+        tcp dport != 1000-2000 drop
+        ip saddr != 10.0.0.5-10.0.0.9 accept
+        quota over 5 mbytes drop
+        quota 10 kbytes accept
+      }
+    }`,
+  'sets that packets write, with counters and limits of their elements': `
+    table inet t {
+      set seen { type ipv4_addr; size 1000; flags dynamic,timeout; timeout 1h; }
+      set busy { type ipv4_addr . inet_service; size 1000; flags dynamic; }
+      set counted { type ipv4_addr; size 1000; flags dynamic; counter; elements = { 10.0.0.1 counter packets 5 bytes 300 } }
+      map by { type inet_service : ipv4_addr; size 1000; flags dynamic; }
+      chain input {
+        type filter hook input priority 0;
+        add @seen { ip saddr timeout 10m }
+        update @seen { ip saddr limit rate over 5/second burst 9 packets } drop
+        update @busy { ip saddr . tcp dport counter }
+        update @counted { ip daddr }
+        add @by { tcp dport : ip saddr }
+        delete @seen { ip daddr }
+      }
+    }`,
+  'elements for every other key': `
+    table ip t {
+      set hosts { type ipv4_addr; elements = { 10.0.0.1, * } }
+      set nets { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, * } }
+      map rest { type ipv4_addr : verdict; elements = { 10.0.0.1 : accept, * : drop } }
+      map ports { type inet_service : inet_service; elements = { 80 : 8080, * : 9 } }
+      set lives { type ipv4_addr . inet_service; flags interval,timeout; elements = { 10.0.0.1-10.0.0.9 . 80-90 timeout 1h } }
+      set fading { type ipv4_addr; flags interval,timeout; elements = { 10.0.0.0/8 timeout 2h, 11.0.0.1 timeout 3h } }
+    }`,
   nat: `
     table inet t {
       chain pre {
@@ -293,6 +329,34 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await nftPicture(namespace)).toEqual([]);
   });
 
+  test('a rule goes where it is to go, and takes the place of another', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const counting = (comment: string) => ({ chain: 'c', expressions: [{ expression: 'counter' } as const], comment });
+    const batch = (...commands: NftCommand[]) => kernel.transaction([{ op: 'nftables.batch', netns, commands }]);
+    const handleOf = async (wanted: string) =>
+      (await kernel.query('nftables.list', { netns })).find(({ comment }) => comment === wanted)?.handle as number;
+    await batch(table, { ...at, command: 'chain.add', name: 'c' }, { ...at, command: 'rule.add', ...counting('two') });
+    await batch(
+      { ...at, command: 'rule.insert', ...counting('one') },
+      { ...at, command: 'rule.add', ...counting('three') },
+      { ...at, command: 'rule.add', after: await handleOf('two'), ...counting('two and a half') },
+      { ...at, command: 'rule.insert', before: await handleOf('two'), ...counting('one and a half') },
+    );
+    await batch({ ...at, command: 'rule.replace', handle: await handleOf('three'), ...counting('four') });
+    const shown = await namespace.run('nft', 'list', 'chain', 'ip', 't', 'c');
+    expect([...shown.matchAll(/comment "(.*)"/g)].map(([, comment]) => comment)).toEqual([
+      'one',
+      'one and a half',
+      'two',
+      'two and a half',
+      'four',
+    ]);
+    expect(await rejection(batch({ ...at, command: 'rule.replace', handle: 999, ...counting('none') }))).toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+
   test('a list takes as many elements as there are, over several messages', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
@@ -349,6 +413,16 @@ describe.skipIf(!privileged)('nftables', () => {
       { ...at, command: 'chain.add', name: 'c', hook: { type: 'nat', hook: 'input', priority: 0, device: 'a/b' } },
     ],
     ['handle', { ...at, command: 'rule.delete', chain: 'c' }],
+    ['handle', { ...at, command: 'rule.replace', chain: 'c', expressions: [] }],
+    ['after', { ...at, command: 'rule.add', chain: 'c', expressions: [], after: -1 }],
+    ['before', { ...at, command: 'rule.add', chain: 'c', expressions: [], before: 1 }],
+    ['expressions[0].to', rule({ expression: 'range', register: 1, operator: 'eq', from: new Uint8Array(1) })],
+    ['expressions[0].bytes', rule({ expression: 'quota', bytes: 1.5 })],
+    [
+      'expressions[0].expressions[0].expression',
+      rule({ expression: 'dynset', set: 's', operation: 'add', sourceRegister: 1, expressions: [{ expression: 'x' }] }),
+    ],
+    ['elements[0].keyEnd', element({ keyType: 'mark', interval: true }, { key: '*', keyEnd: 2 })],
     ['comment', { ...rule({ expression: 'counter' }), comment: 'c'.repeat(129) }],
     ['expressions', { ...at, command: 'rule.add', chain: 'c' }],
     ['expressions[0].expression', rule({ expression: 'count' })],

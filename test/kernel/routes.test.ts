@@ -13,6 +13,10 @@ interface IpRoute {
   protocol: string;
   scope?: string;
   metric?: number;
+  tos?: string;
+  pref?: string;
+  expires?: number;
+  nhid?: number;
   flags: string[];
   metrics?: Record<string, number | string>[];
   nexthops?: { gateway?: string; dev: string; weight: number; flags: string[] }[];
@@ -100,6 +104,24 @@ describe.skipIf(!privileged)('routes', () => {
         ],
       },
     ],
+    [
+      'with what connections may not change',
+      {
+        destination: '192.0.2.0/24',
+        index: 5000,
+        mtu: 1300,
+        rtt: 300,
+        rttVariance: 100.25,
+        minimumRetransmission: 250,
+        slowStartThreshold: 40,
+        congestionWindow: 50,
+        features: 1,
+        locked: ['mtu', 'rtt', 'congestionWindow'],
+      },
+      // ip shows bits of features as words, and times in words of their own.
+      { metrics: [expect.objectContaining({ mtu: 1300, ssthresh: 40, cwnd: 50, rto_min: 250 })] },
+    ],
+    ['for a type of service', { destination: '192.0.2.0/24', index: 5000, tos: 0x10 }, { tos: '0x10' }],
     ['with a protocol of a number', { destination: '192.0.2.0/24', index: 5000, protocol: 150 }, { protocol: '150' }],
     ['a blackhole', { destination: '192.0.2.0/24', type: 'blackhole' }, { type: 'blackhole', dst: '192.0.2.0/24' }],
     [
@@ -174,6 +196,11 @@ describe.skipIf(!privileged)('routes', () => {
       { gateway: 'fd01::9', dev: 'br1', prefsrc: 'fd00::1', metric: 77, metrics: [{ mtu: 1300 }] },
     ],
     ['a blackhole', { destination: '2001:db8::/64', type: 'blackhole' }, { type: 'blackhole' }],
+    [
+      'of a preferred router',
+      { destination: 'default', gateway: 'fd00::9', preference: 'high' },
+      { gateway: 'fd00::9', pref: 'high' },
+    ],
   ])('IPv6: %s', async (_, route, expected) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
@@ -245,6 +272,85 @@ describe.skipIf(!privileged)('routes', () => {
     expect(ours.length).toBeGreaterThan(12);
   });
 
+  test('what is locked is what ip calls so', async () => {
+    await using stage = await openStage(2);
+    const { kernel, namespaces } = stage;
+    const metrics = [
+      'mtu',
+      'lock',
+      '1300',
+      'rtt',
+      'lock',
+      '300ms',
+      'rttvar',
+      '100ms',
+      'cwnd',
+      'lock',
+      '50',
+      'ssthresh',
+      '40',
+    ];
+    await kernel.transaction(namespaces.flatMap(({ name }) => furnish(name)));
+    await stage.other.ip(
+      'route',
+      'add',
+      '192.0.2.0/24',
+      'dev',
+      'br0',
+      'proto',
+      'static',
+      ...metrics,
+      'features',
+      'ecn',
+    );
+    const route: Route = {
+      destination: '192.0.2.0/24',
+      index: 5000,
+      mtu: 1300,
+      rtt: 300,
+      rttVariance: 100,
+      congestionWindow: 50,
+      slowStartThreshold: 40,
+      features: 1,
+      locked: ['mtu', 'rtt', 'congestionWindow'],
+    };
+    await kernel.transaction([{ op: 'route.add', netns: stage.netns, route }]);
+    const [ours, theirs] = await Promise.all(namespaces.map(({ name }) => shown(name, 'main')));
+    expect(ours).toEqual(theirs);
+    const listed = await kernel.query('route.list', { netns: stage.other.name });
+    expect(listed.find(({ destination }) => destination === route.destination)).toMatchObject(route);
+  });
+
+  test('a next hop that is an object of its own', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    await kernel.transaction(furnish(netns));
+    await namespace.ip('nexthop', 'add', 'id', '7', 'via', '10.0.0.9', 'dev', 'br0');
+    const route: Route = { destination: '192.0.2.0/24', nextHopId: 7 };
+    await kernel.transaction([{ op: 'route.add', netns, route }]);
+    const [kept] = (await shown(netns, 'main')).filter(({ protocol }) => protocol === 'static');
+    expect(kept).toMatchObject({ dst: '192.0.2.0/24', nhid: 7, gateway: '10.0.0.9', dev: 'br0' });
+    const listed = (await kernel.query('route.list', { netns })).find(({ nextHopId }) => nextHopId === 7);
+    expect(listed).toMatchObject({ ...route, gateway: '10.0.0.9', index: 5000 });
+    await kernel.transaction([{ op: 'route.delete', netns, route }]);
+    expect(
+      await rejection(kernel.transaction([{ op: 'route.add', netns, route: { ...route, nextHopId: 8 } }])),
+    ).toMatchObject({ code: 'EINVAL', extack: expect.stringMatching(/nexthop/i) });
+  });
+
+  test('an IPv6 route that ends by itself', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const route: Route = { destination: '2001:db8::/64', gateway: 'fd00::9', expires: 3000 };
+    await kernel.transaction([...furnish(netns), { op: 'route.add', netns, route }]);
+    const [kept] = (await shown(netns, 'main', '-6')).filter(({ dst }) => dst === route.destination);
+    const listed = (await kernel.query('route.list', { netns })).find((one) => one.destination === route.destination);
+    for (const expires of [kept?.expires, listed?.expires]) {
+      expect(expires).toBeGreaterThan(2000);
+      expect(expires).toBeLessThanOrEqual(3000);
+    }
+  });
+
   test("the kernel's sentence comes with the error", async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
@@ -293,6 +399,10 @@ describe.skipIf(!privileged)('routes', () => {
     ['a table of 0', { destination: '10.0.0.0/8', index: 5, table: 0 }, 'table'],
     ['an unknown type', { destination: '10.0.0.0/8', index: 5, type: 'scenic' }, 'type'],
     ['a hop limit of 0', { destination: '10.0.0.0/8', index: 5, hopLimit: 0 }, 'hopLimit'],
+    ['an unknown metric that is locked', { destination: '10.0.0.0/8', index: 5, locked: ['mtu', 'hue'] }, 'locked[1]'],
+    ['a round trip below 0', { destination: '10.0.0.0/8', index: 5, rtt: -1 }, 'rtt'],
+    ['a type of service beyond a byte', { destination: '10.0.0.0/8', index: 5, tos: 256 }, 'tos'],
+    ['an unknown preference', { destination: 'fd00::/8', index: 5, preference: 'some' }, 'preference'],
     ['an MTU below 0', { destination: '10.0.0.0/8', index: 5, mtu: -1 }, 'mtu'],
     ['an unknown property', { destination: '10.0.0.0/8', index: 5, colour: 1 }, 'colour'],
     ['an unknown mode', { destination: '10.0.0.0/8', index: 5 }, ''],

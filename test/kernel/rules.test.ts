@@ -26,6 +26,12 @@ interface IpRule {
   uid_end?: number;
   suppress_prefixlen?: number;
   l3mdev?: null;
+  tos?: string;
+  suppress_ifgroup?: string;
+  tun_id?: number;
+  flow_from?: string;
+  flow_to?: string;
+  protocol?: string;
 }
 
 function shown(netns: string, ...family: string[]): Promise<IpRule[]> {
@@ -65,6 +71,11 @@ describe.skipIf(!privileged)('routing rules', () => {
     ],
     ['users', { priority: 500, userIds: { low: 1000, high: 2000 }, table: 77 }, { uid_start: 1000, uid_end: 2000 }],
     ['all but the default route', { priority: 500, suppressPrefixLength: 0, table: 254 }, { suppress_prefixlen: 0 }],
+    ['a type of service', { priority: 500, tos: 0x10, table: 77 }, { tos: '0x10' }],
+    ['all but a group of links', { priority: 500, suppressGroup: 7, table: 254 }, { suppress_ifgroup: '7' }],
+    ['a tunnel', { priority: 500, tunnelId: 4711, table: 77 }, { tun_id: 4711 }],
+    ['realms', { priority: 500, realms: 0x0003_0005, table: 77 }, { flow_from: '3', flow_to: '5' }],
+    ['a maker', { priority: 500, mark: 5, table: 77, protocol: 150 }, { protocol: '150' }],
     ["the link's VRF", { priority: 500, l3mdev: true }, { l3mdev: null }],
   ])('%s', async (_, rule, expected) => {
     await using stage = await openStage();

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KernelError, ValidationError } from '../../src/errors.js';
-import type { KernelEvent, KernelWatch, WatchTopic } from '../../src/kernel/index.js';
+import type { KernelEvent, KernelWatch, Qdisc, WatchTopic } from '../../src/kernel/index.js';
 import { compile } from '../support/compile.js';
 import { openStage } from '../support/kernel.js';
 import { eventually, json, privileged, sh } from '../support/namespaces.js';
@@ -134,6 +134,33 @@ describe.skipIf(!privileged)('watch', () => {
     await sh('bridge', '-n', netns, 'fdb', 'add', mac, 'dev', 'br', 'self', 'permanent');
     const fdb = { event: 'neighbour.changed', neighbour: { family: 'bridge', index: 5000, address: mac } };
     await until(watch, (one) => matches(one, fdb));
+  });
+
+  test('queueing disciplines and filters, as they are listed', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    await namespace.ip('link', 'add', 'one', 'index', '5000', 'type', 'bridge');
+    await using watch = kernel.watch(netns, { topics: ['traffic'], snapshot: true });
+    await watch.ready;
+    const tc = (...args: string[]) => sh('tc', '-n', netns, ...args);
+    const all = ['u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'redirect', 'dev', 'one'];
+    await tc('qdisc', 'add', 'dev', 'one', 'ingress');
+    await tc('filter', 'add', 'dev', 'one', 'ingress', 'prio', '3', 'protocol', 'all', ...all);
+    const snapshot = await kernel.snapshot(netns);
+    expect(snapshot.filters).toMatchObject([{ index: 5000, kind: 'u32', priority: 3 }]);
+    await tc('filter', 'del', 'dev', 'one', 'ingress', 'prio', '3', 'protocol', 'all');
+    await tc('qdisc', 'del', 'dev', 'one', 'ingress');
+
+    const events = await until(watch, ({ event }) => event === 'qdisc.deleted');
+    expect(events[0]).toMatchObject({ event: 'snapshot', snapshot: { qdiscs: expect.any(Array), filters: [] } });
+    const told = (name: string) => events.find(({ event }) => event === name);
+    const without = ({ statistics: _, ...qdisc }: Qdisc) => qdisc;
+    const listed = snapshot.qdiscs.filter(({ kind }) => kind === 'ingress').map(without);
+    expect(listed).toHaveLength(1);
+    expect(told('qdisc.changed')).toMatchObject({ qdisc: listed[0] });
+    expect(told('filter.changed')).toMatchObject({ filter: { index: 5000, kind: 'u32', priority: 3 } });
+    expect(told('filter.deleted')).toMatchObject({ filter: { index: 5000, kind: 'u32' } });
+    expect(told('qdisc.deleted')).toMatchObject({ qdisc: { index: 5000, kind: 'ingress' } });
   });
 
   test('a commit of nftables tells its generation and who did it', async () => {

@@ -17,7 +17,10 @@ export interface ChainHook {
 export type NftDataType = string;
 
 export interface SetElement {
-  /** Text for addresses, names and MACs; a number for marks, ports and indexes; a list for concatenations. */
+  /**
+   * Text for addresses, names and MACs; a number for marks, ports and indexes; a list for concatenations. `*` is the element
+   * for every key that no other has.
+   */
   key: NftValue;
   /** The end of an interval, inclusive; needs a set with `interval`. */
   keyEnd?: NftValue;
@@ -27,6 +30,8 @@ export interface SetElement {
   verdict?: Verdict;
   /** In milliseconds; needs a set with `timeout`. */
   timeout?: number;
+  /** What every packet that fits the element goes through, such as a counter; needs a set that is `dynamic` or has its own. */
+  expressions?: Expression[];
 }
 
 export type NftValue = string | number | Uint8Array | (string | number | Uint8Array)[];
@@ -38,6 +43,10 @@ export interface SetSpec {
   /** Elements may be intervals. Numbers of host order, such as marks, are then looked up in network order (`byteorder`). */
   interval?: boolean;
   constant?: boolean;
+  /** Packets write elements (`dynset`). */
+  dynamic?: boolean;
+  /** What each element gets of its own, such as a counter. */
+  expressions?: Expression[];
   /** Elements' default life, in milliseconds; 0: none, but an element may have a life of its own. */
   timeout?: number;
   size?: number;
@@ -51,6 +60,12 @@ interface InTable {
   table: string;
 }
 
+export interface RuleSpec {
+  chain: string;
+  expressions: Expression[];
+  comment?: string;
+}
+
 /** One command of a batch. All of a batch is applied, or nothing. */
 export type NftCommand =
   | { command: 'table.add'; family: NftFamily; name: string; exclusive?: boolean }
@@ -59,7 +74,12 @@ export type NftCommand =
   | (InTable & { command: 'chain.delete'; name: string })
   /** Removes all rules of the chain. */
   | (InTable & { command: 'chain.flush'; name: string })
-  | (InTable & { command: 'rule.add'; chain: string; expressions: Expression[]; comment?: string })
+  /** At the end of the chain, or after the rule with that handle. */
+  | (InTable & { command: 'rule.add'; after?: number } & RuleSpec)
+  /** At the start of the chain, or before the rule with that handle. */
+  | (InTable & { command: 'rule.insert'; before?: number } & RuleSpec)
+  /** In the place of the rule with that handle; it gets another one. */
+  | (InTable & { command: 'rule.replace'; handle: number } & RuleSpec)
   | (InTable & { command: 'rule.delete'; chain: string; handle: number })
   /** A counter with a name, that rules count in (`objref`). */
   | (InTable & { command: 'counter.add'; name: string; comment?: string; exclusive?: boolean } & Counted)

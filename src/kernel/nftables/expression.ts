@@ -10,6 +10,8 @@ export type Expression =
   | { expression: 'ct'; key: CtKey; register: number; direction?: 'original' | 'reply' }
   | { expression: 'ct'; key: CtKey; sourceRegister: number }
   | { expression: 'cmp'; register: number; operator: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte'; data: Uint8Array }
+  /** Within `from` and `to`, inclusive, or outside of them (`neq`). */
+  | { expression: 'range'; register: number; operator: 'eq' | 'neq'; from: Uint8Array; to: Uint8Array }
   | {
       expression: 'bitwise';
       sourceRegister: number;
@@ -29,6 +31,24 @@ export type Expression =
     }
   /** Matches members; of a map, loads the data into `register`: of a verdict map, into 0. */
   | { expression: 'lookup'; set: string; sourceRegister: number; register?: number; invert?: boolean }
+  /**
+   * Writes an element of a set from registers: `update` begins its life anew, `add` does not. `timeout` is in milliseconds;
+   * `expressions` become the element's own.
+   */
+  | {
+      expression: 'dynset';
+      set: string;
+      operation: 'add' | 'update' | 'delete';
+      sourceRegister: number;
+      dataRegister?: number;
+      timeout?: number;
+      invert?: boolean;
+      expressions?: Expression[];
+    }
+  /** The packet's connection is not tracked. */
+  | { expression: 'notrack' }
+  /** The rule goes on until so many bytes have passed or, with `invert`, once they have. */
+  | { expression: 'quota'; bytes: number | bigint; consumed?: number | bigint; invert?: boolean }
   | { expression: 'immediate'; register: number; data: Uint8Array }
   | { expression: 'immediate'; verdict: Verdict }
   | {

@@ -1,0 +1,22 @@
+#include "nftables/data.h"
+#include "nftables/expression/kinds.h"
+#include "nftables/message.h"
+
+namespace vethwork {
+namespace {
+
+/// The rule goes on until so many bytes have passed or, with `invert`, once they have.
+const Schema attributes{{
+                            {"bytes", NFTA_QUOTA_BYTES, be64(), Presence::required},
+                            {"consumed", NFTA_QUOTA_CONSUMED, be64()},
+                        },
+                        {NFTA_QUOTA_FLAGS, NFTA_QUOTA_PAD}};
+
+}  // namespace
+
+const ExpressionKind quotaExpression{.name = "quota",
+                                     .kernelName = "quota",
+                                     .attributes = attributes,
+                                     .flags = {NFTA_QUOTA_FLAGS, {{"invert", NFT_QUOTA_F_INV}}}};
+
+}  // namespace vethwork
