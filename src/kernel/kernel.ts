@@ -10,19 +10,7 @@ import type { Reader } from './query.js';
 import type { Snapshot } from './snapshot.js';
 import type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 import type { SpawnInOptions } from './spawn.js';
-
-export interface TransactionOptions {
-  /** Undo what was done if an operation fails. Default true. */
-  rollback?: boolean;
-  /** Cancels what has not been sent; what has been sent is undone if `rollback`. */
-  signal?: AbortSignal | undefined;
-  /** Operations of one namespace stay in order within a lane; lanes do not wait for each other. */
-  lane?: string;
-}
-
-export interface TeardownOptions {
-  lane?: string;
-}
+import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
 
 /** The result of a program run to its end. */
 export interface RunResult {

@@ -3,8 +3,8 @@ import { mkdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ValidationError } from '../errors.js';
-import { checkOptions } from './check-options.js';
 import type { NamespaceInfo, Reader } from './query.js';
+import { checkOptions } from './transaction-options.js';
 
 /** A pinned namespace came or went; one that was replaced goes and comes. */
 export interface NamespaceEvent {

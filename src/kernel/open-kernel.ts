@@ -6,14 +6,13 @@ import { ConflictError, KernelError, ValidationError } from '../errors.js';
 import { takeTurn } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
-import { checkOptions } from './check-options.js';
 import { describeOperation, namespaceText } from './describe.js';
 import { Observer } from './ensure/observer.js';
 import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
-import type { Datagram, Kernel, RunResult, TeardownOptions, TransactionOptions } from './kernel.js';
+import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NamespaceEvent, type NamespaceWatchOptions, watchNamespaces } from './namespace-watch.js';
 import { type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
@@ -30,6 +29,7 @@ import {
   type OpenDescriptor,
 } from './sockets.js';
 import { type SpawnInOptions, spawnIn } from './spawn.js';
+import { checkOptions, type TeardownOptions, type TransactionOptions } from './transaction-options.js';
 import { NetlinkWatch } from './watch.js';
 
 /** Errno names that a deletion of what is already gone ends with. */

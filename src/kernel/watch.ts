@@ -1,11 +1,11 @@
 import { KernelError, ValidationError } from '../errors.js';
-import { checkOptions } from './check-options.js';
 import { errnoName } from './errno.js';
 import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic } from './event.js';
 import type { Kernel } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NativeDelivery, NativeWatch } from './native.js';
 import { readTraffic } from './snapshot.js';
+import { checkOptions } from './transaction-options.js';
 
 type Reader = Pick<Kernel, 'query'>;
 type Where = { netns?: NamespaceRef };

@@ -1,5 +1,17 @@
 import { ValidationError } from '../errors.js';
-import type { TransactionOptions } from './kernel.js';
+
+export interface TransactionOptions {
+  /** Undo what was done if an operation fails. Default true. */
+  rollback?: boolean;
+  /** Cancels what has not been sent; what has been sent is undone if `rollback`. */
+  signal?: AbortSignal | undefined;
+  /** Operations of one namespace stay in order within a lane; lanes do not wait for each other. */
+  lane?: string;
+}
+
+export interface TeardownOptions {
+  lane?: string;
+}
 
 /** Options may come from JavaScript. @throws ValidationError */
 export function checkOptions(options: TransactionOptions): void {
