@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Capability, lackedCapabilities } from '../capability.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
-import type { Check } from './finding.js';
+import type { Check, Finding } from './finding.js';
 
 const NEEDED: Record<string, readonly [Capability, string][]> = {
   error: [
@@ -22,11 +22,15 @@ const NEEDED: Record<string, readonly [Capability, string][]> = {
   ],
 };
 
+/** Only root has to step down. */
+const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
+
 export const capabilities: Check = async () => {
+  const isRoot = process.geteuid?.() === 0;
   const found = Object.entries(NEEDED).map(async ([severity, needed]) => {
     const lacked = await lackedCapabilities(needed.map(([name]) => name));
     return needed
-      .filter(([name]) => lacked.includes(name))
+      .filter(([name]) => lacked.includes(name) && (isRoot || !TO_STEP_DOWN.includes(name)))
       .map(([name, use]) => ({
         severity: severity as 'error' | 'warning',
         code: 'capability',
@@ -65,12 +69,30 @@ export const kernelVersion: Check = async () => {
 };
 
 export const tunDevice: Check = async ({ root }) => {
-  const file = join(root, 'dev/net/tun');
-  const isThere = await access(file).then(
+  if (await isUsable(join(root, 'dev/net/tun'))) return [];
+  const problem = '/dev/net/tun can not be opened: no tap can be made for a virtual machine';
+  const remedy = 'load the module tun, or let this user read and write it';
+  return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy }];
+};
+
+/** Where namespaces are pinned, and where the files of dnsmasq are. */
+const FOLDERS = ['run/netns', 'run/vethwork'];
+
+export const folders: Check = async ({ root }) => {
+  const found = FOLDERS.map(async (folder): Promise<Finding[]> => {
+    const place = (await exists(join(root, folder))) ? folder : dirname(folder);
+    if (await isUsable(join(root, place))) return [];
+    const problem = `this user can not write in /${place}: no network can be made`;
+    const remedy = `let an administrator make /${folder} and give it to this user (SECURITY.md)`;
+    return [{ severity: 'error', code: 'folder', subject: `/${folder}`, problem, remedy }];
+  });
+  return (await Promise.all(found)).flat();
+};
+
+const may = (path: string, mode: number) =>
+  access(path, mode).then(
     () => true,
     () => false,
   );
-  if (isThere) return [];
-  const problem = 'there is no /dev/net/tun: no tap can be made for a virtual machine';
-  return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy: 'load the module tun' }];
-};
+const exists = (path: string) => may(path, constants.F_OK);
+const isUsable = (path: string) => may(path, constants.R_OK | constants.W_OK);

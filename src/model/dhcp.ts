@@ -1,3 +1,4 @@
+import type { Capability } from '../capability.js';
 import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
@@ -6,8 +7,14 @@ import type { Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { membersOf } from './members.js';
 import type { Settings } from './options.js';
+import { requirePrivileges } from './preflight.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 import { SharedRuns } from './shared-runs.js';
+
+/** For the ports 53 and 67, and for answers to those who have no address yet. */
+const TO_SERVE: readonly Capability[] = ['CAP_NET_BIND_SERVICE', 'CAP_NET_RAW'];
+/** For dnsmasq to go on as another user than root. */
+const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
 
 /** In seconds. */
 const LEASE_TIME = 3600;
@@ -27,9 +34,11 @@ export class Dhcp {
     this.#settings = settings;
   }
 
-  /** @throws MissingProgramError if a network with these services could not be served */
+  /** @throws PrivilegeError, MissingProgramError if a network with these services could not be served */
   async require(services: Services): Promise<void> {
-    if (isServed(services)) await findProgram();
+    if (!isServed(services)) return;
+    await requirePrivileges('dnsmasq', process.geteuid?.() === 0 ? [...TO_SERVE, ...TO_STEP_DOWN] : TO_SERVE);
+    await findProgram();
   }
 
   /** Makes a network's dnsmasq run, or adopts the one that does. */

@@ -6,6 +6,7 @@ import type { Subject } from './events.js';
 import { InterfaceHandle } from './interface.js';
 import type { NetworkCounters } from './observation.js';
 import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
+import { requirePrivileges } from './preflight.js';
 import { interfaceInfo, type NetworkRecord, networkInfo, networkPool } from './records.js';
 import { changeNetwork, readMembers, readNetwork } from './registry.js';
 import type { AddressInfo, AttachOptions, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
@@ -88,6 +89,7 @@ export class NetworkHandle implements Network {
 
   async ping(address: string, options?: { timeout?: number }): Promise<number | undefined> {
     const checked = parsePing(address, options);
+    await requirePrivileges('a ping', ['CAP_NET_RAW']);
     await this.refresh();
     return this.#context.actions.ping(this.uuid, checked.address, checked.timeout);
   }

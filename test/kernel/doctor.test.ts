@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('the doctor', () => {
   async function machineOf(files: Record<string, string>): Promise<string> {
     const root = await mkdtemp(join(tmpdir(), 'vethwork-doctor-'));
     folders.push(root);
-    for (const [path, text] of Object.entries({ 'dev/net/tun': '', ...files })) {
+    for (const [path, text] of Object.entries({ 'dev/net/tun': '', 'run/x': '', ...files })) {
       await mkdir(dirname(join(root, path)), { recursive: true });
       await writeFile(join(root, path), text);
     }
