@@ -1,6 +1,4 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
@@ -11,7 +9,8 @@ import type { DesiredHost } from '../../src/plan/desired.js';
 import { planHost } from '../../src/plan/host.js';
 import { GRAVEYARD } from '../../src/plan/retire.js';
 import type { Json, Store } from '../../src/store/store.js';
-import { attempt, json, sh } from '../support/namespaces.js';
+import { attempt } from '../support/namespaces.js';
+import { ipBatch, nftRuleset } from './look.js';
 
 /*
  * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
@@ -213,29 +212,6 @@ interface IpRule {
   table: string;
 }
 
-const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy'];
-let batch: Promise<string> | undefined;
-
-/** A file with all that is asked of `ip`: of a look at a namespace, starting programs is what takes the time. */
-function batchFile(): Promise<string> {
-  batch ??= mkdtemp(join(tmpdir(), 'vethwork-audit-')).then(async (folder) => {
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    const file = join(folder, 'questions');
-    await writeFile(file, QUESTIONS.map((question) => `${question}\n`).join(''));
-    return file;
-  });
-  return batch;
-}
-
-/** The answers, in the order of the questions. */
-async function ipBatch(netns: string): Promise<unknown[]> {
-  const answers = await sh('ip', '-j', '-n', netns, '-batch', await batchFile());
-  return answers
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-}
-
 async function lookInto(stage: Stage, collection: Collection, netns: string): Promise<void> {
   const isHost = netns === stage.node;
   const isGuest = stage.guests.includes(netns);
@@ -243,9 +219,7 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
   const own = (device: string | undefined) => device !== 'lo' && !(isHost && stage.links.includes(device ?? ''));
   const [[links = [], routes = [], rules = [], proxies = []], nft] = await Promise.all([
     ipBatch(netns) as Promise<[IpAddress[]?, IpRoute[]?, IpRule[]?, { dst: string }[]?]>,
-    isGuest
-      ? { nftables: [] }
-      : json<{ nftables: NftItem[] }>('nsenter', `--net=/run/netns/${netns}`, 'nft', '-j', 'list', 'ruleset'),
+    isGuest ? [] : (nftRuleset(netns) as Promise<NftItem[]>),
   ]);
   for (const { ifname, master, group, addr_info } of links) {
     if (group === String(GRAVEYARD)) collection.add('link', `${where} ${ifname} out of service`);
@@ -262,7 +236,7 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
     if (priority === 1000) collection.add('rule', `${where} mark ${Number(fwmark)} to ${table}`);
   }
   for (const { dst } of isHost ? proxies : []) collection.add('proxy', `${where} ${dst}`);
-  for (const fact of nft.nftables.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
+  for (const fact of nft.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
 }
 
 type NftItem = Record<string, { table: string; name: string; elem?: NftElement[] }>;

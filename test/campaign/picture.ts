@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { Store } from '../../src/store/store.js';
-import { attempt, json } from '../support/namespaces.js';
+import { attempt } from '../support/namespaces.js';
+import { ipBatch, nftRuleset } from './look.js';
 
 /*
  * What a machine looks like to `ip` and `nft`, as lines of text: equal before and after where nothing has changed. What
@@ -31,30 +32,14 @@ const lines = (title: string, values: readonly unknown[]) =>
   values.map((value) => `${title}: ${JSON.stringify(plain(value))}`);
 
 export async function namespacePicture(netns: string): Promise<string[]> {
-  const ip = (...args: string[]) => json<unknown[]>('ip', '-j', '-d', '-n', netns, ...args);
-  const nft = async () => {
-    const { nftables } = await json<{ nftables: object[] }>(
-      'ip',
-      'netns',
-      'exec',
-      netns,
-      'nft',
-      '-j',
-      'list',
-      'ruleset',
-    );
-    return nftables.filter((object) => !('metainfo' in object));
-  };
-  const [links, routes, rules, proxies, ruleset] = await Promise.all([
-    ip('address'),
-    ip('-4', 'route', 'show', 'table', 'all'),
-    ip('rule'),
-    ip('neigh', 'show', 'proxy'),
-    nft(),
+  const [[links = [], routes = [], rules = [], proxies = []], ruleset] = await Promise.all([
+    ipBatch(netns, '-d'),
+    nftRuleset(netns),
   ]);
+  const isIpv4 = (route: unknown) => !JSON.stringify(route).includes('::');
   const told = [
     ...lines('link', links),
-    ...lines('route', routes),
+    ...lines('route', routes.filter(isIpv4)),
     ...lines('rule', rules),
     ...lines('proxy', proxies),
   ].sort();

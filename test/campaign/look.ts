@@ -1,0 +1,37 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { json, sh } from '../support/namespaces.js';
+
+/* Looks at namespaces with `ip` and `nft`. Starting programs is what takes the time, so that there are few. */
+
+const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy'];
+let batch: Promise<string> | undefined;
+
+/** A file with all that is asked of `ip`. */
+function batchFile(): Promise<string> {
+  batch ??= mkdtemp(join(tmpdir(), 'vethwork-audit-')).then(async (folder) => {
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const file = join(folder, 'questions');
+    await writeFile(file, QUESTIONS.map((question) => `${question}\n`).join(''));
+    return file;
+  });
+  return batch;
+}
+
+/** Addresses with their links, routes, rules and proxies of a namespace. */
+export async function ipBatch(netns: string, ...options: string[]): Promise<unknown[][]> {
+  const answers = await sh('ip', '-j', ...options, '-n', netns, '-batch', await batchFile());
+  return answers
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+/** What `nft` lists, without what it says of itself. */
+export async function nftRuleset(netns: string): Promise<object[]> {
+  const list = ['nft', '-j', 'list', 'ruleset'];
+  const { nftables } = await json<{ nftables: object[] }>('nsenter', `--net=/run/netns/${netns}`, ...list);
+  return nftables.filter((object) => !('metainfo' in object));
+}
