@@ -1,0 +1,140 @@
+// npm run campaign:flat: whether RSS, descriptors and threads stay flat over 10,000 attachments that are made and deleted,
+// and descriptors bounded over 2,000 namespaces that are all asked at once.
+import { readdir } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Kernel, type Operation, openKernel } from '../../src/kernel/index.js';
+import { uniqueName } from '../support/namespaces.js';
+import { type Campaign, runCampaign } from './campaign.js';
+
+const CYCLES = 10_000;
+/** Attachments under way at once, over so many namespaces. */
+const AT_ONCE = 100;
+const NAMESPACES = 10;
+/** Caches and pools fill before anything is counted from. */
+const WARM_UP = 1000;
+const MANY_NAMESPACES = 2000;
+
+/** Above what any suite uses; the host's end of every veth is in it, and no link of others. */
+const GROUP = 0x5f1a_7000;
+const FIRST_INDEX = 0x5000_0000;
+
+/** More than this is not noise of the allocator: 1 KiB lost in each cycle would be 8 MiB. */
+const RSS_MEBIBYTES = 6;
+/** One more may be Node's own. */
+const DESCRIPTORS = 1;
+/** What the engine keeps open for namespaces that wait: 64 times three, and a thread's own while it works. */
+const OPEN_AT_MOST = 64 * 3 + 8 * 3;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+interface Figures {
+  rss: number;
+  descriptors: number;
+  threads: number;
+}
+
+const count = async (folder: string) => (await readdir(folder)).length;
+
+async function figures(): Promise<Figures> {
+  collect();
+  return {
+    rss: process.memoryUsage.rss() / 2 ** 20,
+    descriptors: await count('/proc/self/fd'),
+    threads: await count('/proc/self/task'),
+  };
+}
+
+const text = ({ rss, descriptors, threads }: Figures) =>
+  `RSS ${rss.toFixed(1)} MiB, ${descriptors} descriptors, ${threads} threads`;
+
+function attach(host: string, netns: string, n: number): Operation[] {
+  const [index, inner] = [FIRST_INDEX + 2 * n, FIRST_INDEX + 2 * n + 1];
+  const peer = { name: `in${n}`, index: inner, netns };
+  const address = `10.${n >> 6}.${(n & 63) << 2}.1/24`;
+  return [
+    {
+      op: 'link.add',
+      netns: host,
+      link: { kind: 'veth', name: `out${n}`, index, group: GROUP, up: true, data: { peer } },
+    },
+    { op: 'link.set', netns, link: { index: inner }, changes: { up: true } },
+    { op: 'address.add', netns, address: { index: inner, address } },
+    { op: 'route.add', netns, route: { destination: 'default', index: inner, table: n + 1000 } },
+  ];
+}
+
+async function cycles(kernel: Kernel, campaign: Campaign, host: string, inside: string[]): Promise<number> {
+  let done = 0;
+  let first: Figures | undefined;
+  let last: Figures | undefined;
+  while (done < CYCLES && !campaign.expired(done)) {
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, (_, n) =>
+        kernel.transaction(attach(host, inside[n % inside.length] as string, n)),
+      ),
+    );
+    const errors = await kernel.teardown([{ op: 'link.delete', netns: host, link: { group: GROUP } }]);
+    for (const error of errors) campaign.finding(`a deletion failed: ${error.message}`);
+    done += AT_ONCE;
+    if (done % 1000 !== 0) continue;
+    last = await figures();
+    console.log(`flat: ${done} attachments made and deleted: ${text(last)}`);
+    if (done === WARM_UP) first = last;
+  }
+  if (first === undefined || last === undefined) return done;
+  if (last.rss - first.rss > RSS_MEBIBYTES) campaign.finding(`RSS grew: ${text(first)}, then ${text(last)}`);
+  if (last.descriptors > first.descriptors + DESCRIPTORS || last.threads > first.threads) {
+    campaign.finding(`descriptors or threads grew: ${text(first)}, then ${text(last)}`);
+  }
+  return done;
+}
+
+/** Looks at the descriptors while something is under way. */
+async function mostDescriptors(during: Promise<unknown>): Promise<number> {
+  let most = 0;
+  let ended = false;
+  const end = during.finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    most = Math.max(most, await count('/proc/self/fd'));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await end;
+  return most;
+}
+
+/** Every namespace is asked several things, which keep its sockets in use while it waits for its turn. */
+async function manyNamespaces(kernel: Kernel, campaign: Campaign, names: string[]): Promise<number> {
+  const before = await figures();
+  const making = names.map((name) => kernel.transaction([{ op: 'namespace.add', name }]));
+  await Promise.all(making);
+  const asking = names.map((netns) => kernel.snapshot(netns));
+  const most = (await mostDescriptors(Promise.all(asking))) - before.descriptors;
+  if (most > OPEN_AT_MOST) campaign.finding(`${most} descriptors for ${names.length} namespaces asked at once`);
+  const after = await figures();
+  console.log(`flat: ${names.length} namespaces asked at once: ${most} more descriptors at most, then ${text(after)}`);
+  if (after.descriptors > before.descriptors + DESCRIPTORS) {
+    campaign.finding(`descriptors grew with namespaces: ${text(before)}, then ${text(after)}`);
+  }
+  return most;
+}
+
+await runCampaign('flat', 600, async (campaign) => {
+  const prefix = uniqueName('flat');
+  const kernel = openKernel();
+  const host = `${prefix}-host`;
+  const inside = Array.from({ length: NAMESPACES }, (_, n) => `${prefix}-${n}`);
+  const many = Array.from({ length: MANY_NAMESPACES }, (_, n) => `${prefix}-many-${n}`);
+  try {
+    for (const name of [host, ...inside]) await kernel.transaction([{ op: 'namespace.add', name }]);
+    const attachments = await cycles(kernel, campaign, host, inside);
+    const descriptors = await manyNamespaces(kernel, campaign, many);
+    return { attachments, 'descriptors at most': descriptors };
+  } finally {
+    await kernel.teardown([host, ...inside, ...many].map((name) => ({ op: 'namespace.delete', name })));
+    await kernel.close();
+  }
+});
