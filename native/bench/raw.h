@@ -204,18 +204,26 @@ inline ifinfomsg link(int index, bool up = false) {
 
 inline constexpr std::uint16_t creating = NLM_F_CREATE | NLM_F_EXCL;
 
+/// The kernel waits for two RCU grace periods if it has to reduce the queues to one itself.
+inline void singleQueue(Messages& to) {
+  to.put(IFLA_NUM_TX_QUEUES, 1U);
+  to.put(IFLA_NUM_RX_QUEUES, 1U);
+}
+
 /// A veth whose peer is born in another namespace; the outer end is up and in a bridge.
 inline void addVeth(Messages& to, int index, const std::string& name, std::uint32_t master, int peerIndex,
                     const std::string& peer, int netns) {
   to.begin(RTM_NEWLINK, creating, link(index, true));
   to.put(IFLA_IFNAME, name);
   to.put(IFLA_MASTER, master);
+  singleQueue(to);
   to.nest(IFLA_LINKINFO, [&] {
     to.put(IFLA_INFO_KIND, std::string("veth"));
     to.nest(IFLA_INFO_DATA, [&] {
       to.nest(1 /* VETH_INFO_PEER */, [&] {
         to.raw(link(peerIndex));
         to.put(IFLA_IFNAME, peer);
+        singleQueue(to);
         to.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns));
       });
     });

@@ -3,7 +3,7 @@ import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { guardPort, unguardPort } from './guard.js';
-import { bringUp, portSettings } from './link.js';
+import { bringUp, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { retire } from './retire.js';
@@ -49,8 +49,10 @@ const veth: Attachment<'veth'> = {
         address: hostMac(nic.mac),
         mtu: network.mtu,
         master: network.bridge.index,
+        ...singleQueue,
         data: {
           peer: {
+            ...singleQueue,
             name: attachment.innerName,
             index: attachment.innerIndex,
             address: nic.mac,

@@ -7,6 +7,12 @@ import { networkAlias } from './names.js';
 type Netns = NamespaceRef | undefined;
 
 /**
+ * A veth uses one queue each way unless told otherwise. Said at its creation, the kernel need not take back those that it
+ * made for every other CPU, for which it waits for an RCU grace period at either end.
+ */
+export const singleQueue = { txQueues: 1, rxQueues: 1 } as const;
+
+/**
  * Settles a new link and brings it up. Two steps, because the kernel brings a link up before it applies the IPv4 and
  * IPv6 settings of the same message: the link would have a link-local address by then.
  */
@@ -63,7 +69,8 @@ export function planPair(
         index: index.outer,
         mtu,
         master,
-        data: { peer: { name: name.inner, index: index.inner, address: mac, mtu, netns: network } },
+        ...singleQueue,
+        data: { peer: { name: name.inner, index: index.inner, address: mac, mtu, netns: network, ...singleQueue } },
       },
     },
     ...bringUp(host.netns, index.outer, portSettings(network)),

@@ -20,10 +20,10 @@ test('a network', () => {
     {"op":"link.add","netns":"node1","link":{"kind":"vxlan","name":"vxlan-e2300f","index":2002,"mtu":8900,"master":2001,"data":{"id":14823439,"link":2,"port":4789,"learning":true,"local":"10.0.0.74"}}}
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":true}}
-    {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"veth-e2300f-o","index":2003,"mtu":8900,"master":2001,"data":{"peer":{"name":"veth-e2300f-i","index":2004,"address":"36:da:87:ea:ce:16","mtu":8900,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}}}}
+    {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"veth-e2300f-o","index":2003,"mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"veth-e2300f-i","index":2004,"address":"36:da:87:ea:ce:16","mtu":8900,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":true}}
-    {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"mtu":1500,"master":1000,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}}}}
+    {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true}}
     {"op":"sysctl.set","netns":"node1","key":"ipv6/conf/br-vxlan-e2300f/disable_ipv6","value":1}

@@ -5,6 +5,8 @@ import { linkNames } from './names.js';
 
 /** A device group of this contender's own. */
 const GROUP = 0x62656e63;
+/** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
+const QUEUES = { txQueues: 1, rxQueues: 1 } as const;
 /** Below the range of the model. */
 const FIRST_INDEX = 0x30000000;
 
@@ -114,7 +116,8 @@ class KernelContender implements Contender {
           index: outer,
           master: this.#link(LAN.bridge),
           up: true,
-          data: { peer: { name: 'eth0', index: inner, netns } },
+          ...QUEUES,
+          data: { peer: { name: 'eth0', index: inner, netns, ...QUEUES } },
         },
       },
       { op: 'link.set', netns, link: { index: 1 }, changes: { up: true } },
@@ -139,7 +142,10 @@ class KernelContender implements Contender {
     this.#networks.set(netns, [vethOuter, egressOuter, vxlan, bridge]);
     const pair = (name: string, outer: number, master: number, peer: string, inner: number): Operation => ({
       op: 'link.add',
-      link: { kind: 'veth', name, index: outer, master, up: true, data: { peer: { name: peer, index: inner, netns } } },
+      link: {
+        ...{ kind: 'veth', name, index: outer, master, up: true, ...QUEUES },
+        data: { peer: { name: peer, index: inner, netns, ...QUEUES } },
+      },
     });
     const table = nftTable('ip', 'nat');
     return [

@@ -12,8 +12,8 @@ host = IPRoute()
 bridge = host.link_lookup(ifname='${LAN.bridge}')[0]
 def attach(slots):
     for slot in slots:
-        host.link('add', ifname=slot['device'], kind='veth', master=bridge, state='up',
-                  peer={'ifname': 'eth0', 'net_ns_fd': slot['netns']})
+        host.link('add', ifname=slot['device'], kind='veth', master=bridge, state='up', num_tx_queues=1, num_rx_queues=1,
+                  peer={'ifname': 'eth0', 'net_ns_fd': slot['netns'], 'num_tx_queues': 1, 'num_rx_queues': 1})
         netns.pushns(slot['netns'])
         try:
             inside = IPRoute()

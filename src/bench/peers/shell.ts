@@ -7,6 +7,8 @@ import { floatNames, linkNames } from './names.js';
 import { missingPrograms } from './requirements.js';
 
 const AT_ONCE = 4;
+/** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
+const QUEUES = 'numtxqueues 1 numrxqueues 1';
 /** A device group that only this contender uses. */
 const GROUP = 4242;
 
@@ -38,7 +40,8 @@ class BestShell implements Contender {
 
   async attach(slots: readonly Slot[]) {
     const pairs = slots.map(
-      ({ device, netns }) => `link add ${device} up master ${LAN.bridge} type veth peer name eth0 netns ${netns}`,
+      ({ device, netns }) =>
+        `link add ${device} ${QUEUES} up master ${LAN.bridge} type veth peer name eth0 ${QUEUES} netns ${netns}`,
     );
     const insides = slots.map(({ netns, address }) => [
       inside(netns, [
@@ -78,8 +81,8 @@ class BestShell implements Contender {
       `netns add ${uuid}`,
       `link add ${bridge} up type bridge forward_delay 0 stp_state 0`,
       `link add ${vxlan} up master ${bridge} type vxlan id ${vni} dev ${uplink.nic} dstport 4789`,
-      `link add ${vethOuter} up master ${bridge} type veth peer name ${vethInner} netns ${uuid}`,
-      `link add ${egressOuter} up master ${EGRESS_BRIDGE} type veth peer name ${egressInner} netns ${uuid}`,
+      `link add ${vethOuter} ${QUEUES} up master ${bridge} type veth peer name ${vethInner} ${QUEUES} netns ${uuid}`,
+      `link add ${egressOuter} ${QUEUES} up master ${EGRESS_BRIDGE} type veth peer name ${egressInner} ${QUEUES} netns ${uuid}`,
     ];
     const router = [
       'link set lo up',
@@ -123,7 +126,7 @@ class BestShell implements Contender {
   float(wish: NetworkWish, floats: readonly FloatWish[]) {
     const pairs = floats.map((each) => {
       const { outer, inner } = floatNames(each);
-      return `link add ${outer} up master ${EGRESS_BRIDGE} type veth peer name ${inner} netns ${wish.uuid}`;
+      return `link add ${outer} ${QUEUES} up master ${EGRESS_BRIDGE} type veth peer name ${inner} ${QUEUES} netns ${wish.uuid}`;
     });
     const addresses = floats.map((each) => `address add ${each.address}/32 dev ${floatNames(each).inner}`);
     const elements = floats.map(({ address, target }) => `${address} : ${target}`).join(', ');
