@@ -11,9 +11,10 @@ export { drawBench, requirePlotter } from './report/svg.js';
 export { formatBench } from './report/table.js';
 export type { BenchOptions, BenchReport } from './types.js';
 
-/** What one contender may take of a case, in milliseconds. */
-const BUDGET = 20_000;
-const QUICK_BUDGET = 3_000;
+/** For how long a contender warms up for a case, in milliseconds. */
+const WARM_UP = 1_000;
+/** A day: more is a mistake. */
+const LONGEST_BUDGET = 86_400;
 
 /** Not /tmp, which may be memory: what is durable must be seen to cost what it costs. */
 const FOLDER = '/var/tmp/vethwork-bench-';
@@ -23,14 +24,18 @@ const FOLDER = '/var/tmp/vethwork-bench-';
  * @throws ValidationError for a scenario or peer that there is none of; PrivilegeError; BenchError; the signal's reason
  */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const { runs, quick, signal, progress } = options;
+  const { runs, budget, quick, signal, progress } = options;
   if (!Number.isInteger(runs) || runs < 1 || runs > 10_000) throw new ValidationError('runs', runs, '1 to 10000');
+  if (!(budget > 0 && budget <= LONGEST_BUDGET)) {
+    throw new ValidationError('budget', budget, `seconds, more than 0 and at most ${LONGEST_BUDGET}`);
+  }
   const inner = {
     scenarios: choose('scenario', options.scenarios, scenarios),
     peers: choose('peer', options.peers, peers),
     runs,
     quick,
-    budget: quick ? QUICK_BUDGET : BUDGET,
+    budget: budget * 1000,
+    warmUp: quick ? 0 : WARM_UP,
   };
   const folder = await mkdtemp(FOLDER);
   try {

@@ -18,8 +18,9 @@ export interface InnerOptions {
   scenarios: readonly string[];
   peers: readonly string[];
   runs: number;
-  /** In milliseconds. */
+  /** Both in milliseconds. */
   budget: number;
+  warmUp: number;
   quick: boolean;
 }
 

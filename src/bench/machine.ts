@@ -1,5 +1,10 @@
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { attempt } from '../demo/tools.js';
+import { delayOf, RESOLUTION } from './delay.js';
+
+/** How long to look at the idle event loop, in milliseconds. */
+const IDLE = 1000;
 
 /** What it was measured on. */
 export interface Machine {
@@ -13,6 +18,8 @@ export interface Machine {
   disk: string;
   /** Load average of the last minute before the first run: figures of a busy machine are worth less. */
   load: number;
+  /** How late the event loop of a process is that does nothing, in milliseconds (p99): no busy one can be less. */
+  idleLoop: number;
 }
 
 export async function describeMachine(folder: string): Promise<Machine> {
@@ -25,5 +32,14 @@ export async function describeMachine(folder: string): Promise<Machine> {
     node: process.version,
     disk: found?.stdout.trim() || 'unknown',
     load: loadavg()[0] ?? 0,
+    idleLoop: await idleLoop(),
   };
+}
+
+async function idleLoop(): Promise<number> {
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
+  delay.enable();
+  await new Promise((resolve) => setTimeout(resolve, IDLE));
+  delay.disable();
+  return delayOf(delay).p99;
 }

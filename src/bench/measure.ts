@@ -1,5 +1,6 @@
-import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Contender, Elapsed, Peer } from './contender.js';
+import { delayOf, RESOLUTION } from './delay.js';
 import type { Stage } from './stage.js';
 import { quantile, type Summary, summarise } from './statistics.js';
 import { VerificationError } from './verify.js';
@@ -56,6 +57,8 @@ export interface CaseResult {
 
 export interface Limits {
   runs: number;
+  /** For how long each contender warms up, in milliseconds: at least once, at most twenty times. */
+  warmUp: number;
   /** A contender that has had this much time for a case, in milliseconds, is measured no further. */
   budget: number;
   signal: AbortSignal;
@@ -63,10 +66,10 @@ export interface Limits {
   stage: Stage;
 }
 
+/** Of the warm-up, at most. */
+const WARM_UP_RUNS = 20;
 /** However slow, a contender has so many runs. */
 const LEAST_RUNS = 3;
-/** Of the event loop's monitor, in milliseconds: what it reports contains it. */
-const RESOLUTION = 1;
 
 /** The time that a piece of work took, by the contender's own clock if it has one. */
 export async function timed(work: () => Promise<Elapsed>): Promise<number> {
@@ -76,7 +79,7 @@ export async function timed(work: () => Promise<Elapsed>): Promise<number> {
 }
 
 /**
- * Measures a case: each contender once to warm up, then one run each in turn (A B C, A B C, …), so that what else the
+ * Measures a case: each contender warms up, then one run each in turn (A B C, A B C, …), so that what else the
  * machine does meets all of them alike. A contender whose work does not stand up to the verification has no figures.
  */
 export async function measure(wanted: Case, entrants: readonly Entrant[], limits: Limits): Promise<CaseResult> {
@@ -88,7 +91,8 @@ export async function measure(wanted: Case, entrants: readonly Entrant[], limits
       limits.progress(
         `${wanted.title}: ${round === 0 ? 'warm-up' : `run ${round} of ${limits.runs}`}, ${runner.title}`,
       );
-      if (!(await runner.run(round === 0))) await limits.stage.clear();
+      const succeeded = round === 0 ? await runner.warmUp(limits) : await runner.run(false);
+      if (!succeeded) await limits.stage.clear();
     }
   }
   const { name, title, at } = wanted;
@@ -116,6 +120,15 @@ class Runner {
 
   isDone({ budget }: Limits): boolean {
     return this.#failed !== undefined || (this.#runs >= LEAST_RUNS && this.#spent > budget);
+  }
+
+  /** Caches are filled and compilers have seen the code: what is measured is the steady state. */
+  async warmUp({ warmUp }: Limits): Promise<boolean> {
+    for (let run = 0; run === 0 || (run < WARM_UP_RUNS && this.#spent < warmUp); run++) {
+      if (!(await this.run(true))) return false;
+    }
+    this.#spent = 0;
+    return true;
   }
 
   /** @returns false if it failed: something may be left */
@@ -174,9 +187,4 @@ class Runner {
       ...(eventLoop && { eventLoop }),
     };
   }
-}
-
-function delayOf(delay: IntervalHistogram): { p99: number; max: number } {
-  const inMs = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION);
-  return { p99: inMs(delay.percentile(99)), max: inMs(delay.max) };
 }

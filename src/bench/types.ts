@@ -7,6 +7,8 @@ export interface BenchOptions {
   peers?: readonly string[];
   /** Runs of each case, besides the warm-up. */
   runs: number;
+  /** A contender that has had so many seconds for a case, and three runs, is measured no further. */
+  budget: number;
   quick: boolean;
   signal: AbortSignal;
   /** Told what is being done. */

@@ -12,12 +12,16 @@ interface BenchFlags {
   scenario?: string[];
   peer?: string[];
   runs?: number;
+  budget?: number;
   quick?: boolean;
   svg?: string;
 }
 
 const RUNS = 10;
 const QUICK_RUNS = 3;
+/** In seconds. */
+const BUDGET = 20;
+const QUICK_BUDGET = 3;
 const CLEAR_LINE = '\r\x1b[K';
 
 export function addBenchCommand(program: Command, app: App): void {
@@ -29,11 +33,16 @@ export function addBenchCommand(program: Command, app: App): void {
     .option('--scenario <name>', 'only this scenario (may be repeated)', collect)
     .option('--peer <name>', 'only this contender (may be repeated)', collect)
     .option('--runs <n>', `runs of each case after one to warm up (${RUNS}; ${QUICK_RUNS} with --quick)`, parseInteger)
+    .option(
+      '--budget <seconds>',
+      `time of a contender for a case, after which three runs are enough (${BUDGET}; ${QUICK_BUDGET} with --quick)`,
+      parseInteger,
+    )
     .option('--quick', 'small numbers and little time, to see that it works')
     .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')
     .addHelpText('after', examples('bench', 'bench --quick --scenario attach', 'bench --json bench.json --svg plots'))
     .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {
-      const { scenario, peer, runs, quick = false, svg } = flags;
+      const { scenario, peer, runs, budget, quick = false, svg } = flags;
       const json = globalsOf(command).json === true;
       if (file !== undefined && !json)
         command.error(`error: unexpected argument ${file}: it is --json that takes a file`);
@@ -44,6 +53,7 @@ export function addBenchCommand(program: Command, app: App): void {
           ...(scenario !== undefined && { scenarios: scenario }),
           ...(peer !== undefined && { peers: peer }),
           runs: runs ?? (quick ? QUICK_RUNS : RUNS),
+          budget: budget ?? (quick ? QUICK_BUDGET : BUDGET),
           quick,
           signal,
           progress: progressOn(app),

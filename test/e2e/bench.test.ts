@@ -109,6 +109,8 @@ describe.skipIf(!privileged)('vethwork bench', () => {
       [['--scenario', 'nonsense'], /scenario.*attach/],
       [['--peer', 'nonsense'], /peer.*walkthrough/],
       [['--runs', '0'], /runs/],
+      [['--runs', 'ten'], /runs/],
+      [['--budget', '0'], /budget/],
       [['report.json'], /--json/],
     ] as const) {
       const { code, stdout, stderr } = await startBench([...args]).result;

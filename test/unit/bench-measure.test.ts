@@ -30,10 +30,11 @@ function entrant(name: string, diary: string[], own?: number): Entrant {
   return { peer, contender };
 }
 
-function setting(runs: number, budget = 60_000) {
+function setting(runs: number, { budget = 60_000, warmUp = 0 } = {}) {
   const cleared: string[] = [];
   const stage = { clear: async () => void cleared.push('cleared') } as unknown as Stage;
-  const limits: Limits = { runs, budget, signal: new AbortController().signal, progress: () => undefined, stage };
+  const { signal } = new AbortController();
+  const limits: Limits = { runs, budget, warmUp, signal, progress: () => undefined, stage };
   return { limits, cleared };
 }
 
@@ -53,6 +54,14 @@ describe('how it is measured', () => {
       ['a', { runs: 3, median: 5, min: 5, max: 5, cpu: 0 }],
       ['b', { runs: 3, median: 7, min: 7, max: 7, cpu: 0 }],
     ]);
+  });
+
+  it('warms up until time is up, and not for ever', async () => {
+    const diary: string[] = [];
+    const { limits } = setting(1, { warmUp: Number.POSITIVE_INFINITY });
+    const result = await measure(attachCase(), [entrant('a', diary, 5)], limits);
+    expect(diary).toHaveLength(21);
+    expect(result.contenders[0]?.figures.attach?.runs).toBe(1);
   });
 
   it('has no figure of a contender whose work is not there, and clears up after it', async () => {
@@ -88,7 +97,7 @@ describe('how it is measured', () => {
     const slow = async () => {
       await sleep(5);
     };
-    const result = await measure(attachCase(slow), [entrant('a', [])], setting(50, 1).limits);
+    const result = await measure(attachCase(slow), [entrant('a', [])], setting(50, { budget: 1 }).limits);
     expect(result.contenders[0]?.figures.attach?.runs).toBe(3);
   });
 

@@ -8,7 +8,16 @@ const figure = (median: number) => ({ runs: 3, median, min: median / 2, max: med
 const report: BenchReport = {
   vethwork: '0.1.0',
   date: '2026-01-01T00:00:00.000Z',
-  machine: { cpu: 'a CPU', cpus: 2, memory: 8, kernel: '6.1.0', node: 'v20.19.0', disk: 'ext4', load: 0.5 },
+  machine: {
+    cpu: 'a CPU',
+    cpus: 2,
+    memory: 8,
+    kernel: '6.1.0',
+    node: 'v20.19.0',
+    disk: 'ext4',
+    load: 0.5,
+    idleLoop: 0.25,
+  },
   runs: 3,
   quick: false,
   peers: [
@@ -48,7 +57,9 @@ describe('the report of the benchmark', () => {
             MEDIAN ms  MIN   MAX   RATIO  CPU ms  LOOP p99  RUNS
 vethwork    2.00       1.00  4.00  1.00x  1.00    0.25      3
 best shell  20.0       10.0  40.0  10.0x                    3`);
-    expect(text).toContain('2 x a CPU, 8 GiB, state on ext4; load 0.5 at the start');
+    expect(text).toContain(
+      '2 x a CPU, 8 GiB, state on ext4; at the start the load was 0.5 and an idle event loop 0.25 ms late (p99)',
+    );
     expect(text).toContain('one: best shell: failed: no map');
     expect(text).toContain('not measured: CNI: missing: the CNI plugins');
     expect(text).toMatch(/^descriptors +0\.1235 a network$/m);

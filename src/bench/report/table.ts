@@ -1,4 +1,5 @@
 import { table } from '../../text/table.js';
+import type { Machine } from '../machine.js';
 import type { CaseResult, ContenderResult, Figure } from '../measure.js';
 import type { ScenarioResult } from '../scenario.js';
 import type { BenchReport } from '../types.js';
@@ -62,13 +63,20 @@ function formatScenario(scenario: ScenarioResult, titles: ReadonlyMap<string, st
   ];
 }
 
+/** In one sentence. */
+export function machineText({ cpu, cpus, memory, kernel, node, disk, load, idleLoop }: Machine): string {
+  return (
+    `Linux ${kernel}, Node.js ${node}, ${cpus} x ${cpu}, ${memory} GiB, state on ${disk}; at the start the load was ` +
+    `${load.toFixed(1)} and an idle event loop ${milliseconds(idleLoop)} ms late (p99)`
+  );
+}
+
 /** The report as tables. Ratios are to the first line of each. */
 export function formatBench(report: BenchReport): string {
   const { machine, peers } = report;
   const titles = new Map(peers.map(({ name, title }) => [name, title]));
-  const { cpu, cpus, memory, kernel, node, disk, load } = machine;
   return [
-    `vethwork ${report.vethwork} on Linux ${kernel}, Node.js ${node}, ${cpus} x ${cpu}, ${memory} GiB, state on ${disk}; load ${load.toFixed(1)} at the start`,
+    `vethwork ${report.vethwork} on ${machineText(machine)}`,
     ...report.scenarios.flatMap((scenario) => formatScenario(scenario, titles)),
     ...peers.flatMap(({ title, missing }) => (missing === undefined ? [] : [`not measured: ${title}: ${missing}`])),
   ].join('\n\n');

@@ -1,0 +1,48 @@
+// npm run bench:figures: measures everything and writes what README.md and docs/performance.md show of it: docs/bench/
+// (the report as JSON, plots), and the tables between the markers of both pages.
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { allTables, summary } from './lib/figures.mjs';
+import { root, run, runMain } from './lib/process.mjs';
+import { setup } from './lib/setup.mjs';
+
+/** Of each case; the whole takes some minutes. */
+const RUNS = '7';
+const PLOTS = [
+  'veth-1-attach',
+  'attach-attach-curve',
+  'attach-gone-curve',
+  'network-create',
+  'scale-attach-curve',
+  'reconcile-reconcile-curve',
+];
+
+/**
+ * @param {string} page
+ * @param {string} text
+ */
+async function insert(page, text) {
+  const path = join(root, page);
+  const before = await readFile(path, 'utf8');
+  const after = before.replace(/(<!-- figures -->\n)[\s\S]*?(<!-- end of figures -->)/, (_, start, end) => {
+    return `${start}${text}\n${end}`;
+  });
+  await writeFile(path, after);
+}
+
+await runMain(async () => {
+  const folder = join(root, 'docs/bench');
+  const drawn = join(root, 'build/bench');
+  const file = join(folder, 'report.json');
+  if (!process.argv.includes('--from-report')) {
+    await setup({ bench: true });
+    await mkdir(folder, { recursive: true });
+    await rm(drawn, { recursive: true, force: true });
+    const args = ['--runs', RUNS, '--budget', '4', '--json', file, '--svg', drawn];
+    await run(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', ...args]);
+    for (const name of PLOTS) await copyFile(join(drawn, `${name}.svg`), join(folder, `${name}.svg`));
+  }
+  const report = JSON.parse(await readFile(file, 'utf8'));
+  await insert('README.md', summary(report));
+  await insert('docs/performance.md', allTables(report));
+});

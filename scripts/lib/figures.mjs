@@ -1,0 +1,118 @@
+// The report of the benchmark as tables in Markdown.
+
+/** @typedef {import('../../src/bench/index.js').BenchReport} Report */
+
+/** What README.md shows, of everything that was measured: case, figure, and what to call it. */
+const SHOWN = [
+  ['veth-1', 'attach', 'attach one container'],
+  ['veth-100', 'attach', 'attach 100 at once'],
+  ['tap-1', 'attach', 'attach one tap'],
+  ['veth-1', 'detach', 'detach one: out of service'],
+  ['veth-1', 'gone', 'detach one: gone'],
+  ['veth-64', 'gone', 'detach 64 at once: gone'],
+  ['network', 'create', 'create a network with NAT'],
+  ['network', 'delete', 'delete it: gone'],
+  ['network-dhcp', 'create', 'create a network with NAT and DHCP'],
+  ['float-200', 'float', 'the 200th floating IP'],
+  ['churn', 'attach', 'attach under churn'],
+  ['scale-5000', 'attach', 'attach one beside 5,000'],
+];
+
+/** @param {number} value */
+const ms = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+
+/** @param {number} ratio */
+const times = (ratio) => `${ratio >= 20 ? ratio.toFixed(0) : ratio >= 3 ? ratio.toFixed(1) : ratio.toFixed(2)}x`;
+
+/** @param {readonly (readonly string[])[]} rows the first are the headers */
+function markdown(rows) {
+  const [headers = [], ...rest] = rows;
+  const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`;
+  return [line(headers), line(headers.map((_, column) => (column === 0 ? '---' : '---:'))), ...rest.map(line)].join(
+    '\n',
+  );
+}
+
+/** @param {Report} report */
+function machineOf({ date, vethwork, machine: { cpu, cpus, memory, kernel, node, disk, load, idleLoop } }) {
+  return (
+    `vethwork ${vethwork}, ${date.slice(0, 10)}: ${cpus} x ${cpu}, ${memory} GiB, Linux ${kernel}, Node.js ${node}, state on ${disk}. ` +
+    `When it began, the load average was ${load.toFixed(1)} and an idle event loop ${ms(idleLoop)} ms late (p99).`
+  );
+}
+
+/**
+ * The headline figures: medians in milliseconds, and in brackets how many times as long as vethwork.
+ * @param {Report} report
+ */
+export function summary(report) {
+  const present = report.peers.filter(({ missing, name }) => missing === undefined && name !== 'model-dhcp');
+  const cases = report.scenarios.flatMap((scenario) => scenario.cases);
+  const rows = SHOWN.flatMap(([name, figure, title]) => {
+    const contenders = cases.find((each) => each.name === name)?.contenders ?? [];
+    const median = (/** @type {string} */ peer) =>
+      contenders.find((each) => each.peer === peer)?.figures[/** @type {string} */ (figure)]?.median;
+    const base = median('model');
+    if (base === undefined) return [];
+    const cells = present.map(({ name: peer }) => {
+      const value = median(peer);
+      if (value === undefined) return '';
+      return peer === 'model' ? `**${ms(value)}**` : `${ms(value)} (${times(value / base)})`;
+    });
+    return [[/** @type {string} */ (title), ...cells]];
+  });
+  const missing = report.peers.flatMap(({ title, missing }) => (missing === undefined ? [] : [`${title}: ${missing}`]));
+  return [
+    'Milliseconds, median; in brackets how many times as long as vethwork takes.',
+    '',
+    markdown([['', ...present.map(({ title }) => title)], ...rows]),
+    '',
+    machineOf(report),
+    ...missing.map((text) => `Not measured: ${text}.`),
+  ].join('\n');
+}
+
+/**
+ * Everything that was measured.
+ * @param {Report} report
+ */
+export function allTables(report) {
+  const titles = new Map(report.peers.map(({ name, title }) => [name, title]));
+  const blocks = report.scenarios.flatMap(({ title, cases, facts }) => {
+    const rows = cases.flatMap((each) => {
+      const figures = [...new Set(each.contenders.flatMap((one) => Object.keys(one.figures)))];
+      return figures.flatMap((figure) => {
+        const base = each.contenders.find((one) => one.figures[figure] !== undefined)?.figures[figure];
+        return each.contenders.flatMap(({ peer, figures: own, eventLoop }) => {
+          const value = own[figure];
+          if (value === undefined || base === undefined) return [];
+          const optional = [value.p99, value.cpu, eventLoop?.p99].map((one) => (one === undefined ? '' : ms(one)));
+          return [
+            [
+              `${each.title}: ${figure}`,
+              titles.get(peer) ?? peer,
+              ...[value.median, value.min, value.max].map(ms),
+              times(value.median / base.median),
+              ...optional,
+              String(value.runs),
+            ],
+          ];
+        });
+      });
+    });
+    const failed = cases.flatMap((each) =>
+      each.contenders.flatMap((one) =>
+        one.failed === undefined ? [] : [`- ${each.title}, ${titles.get(one.peer) ?? one.peer}: ${one.failed}`],
+      ),
+    );
+    const headers = ['', 'by', 'median', 'min', 'max', 'ratio', 'p99', 'CPU', 'loop p99', 'runs'];
+    const noted = facts.map(({ name, value, unit }) => [name, `${Number(value.toPrecision(3))} ${unit}`.trim()]);
+    return [
+      `### ${title}`,
+      ...(rows.length === 0 ? [] : [markdown([headers, ...rows])]),
+      ...(noted.length === 0 ? [] : [markdown([['', 'value'], ...noted])]),
+      ...(failed.length === 0 ? [] : [failed.join('\n')]),
+    ];
+  });
+  return [machineOf(report), ...blocks].join('\n\n');
+}
