@@ -12,6 +12,7 @@ const allowed = [
   /^dist\/.+\.(js|js\.map|d\.ts)$/,
   /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
+  /^systemd\/vethwork-agent\.service$/,
   /^(package\.json|binding\.gyp|README\.md|LICENSE|CHANGELOG\.md)$/,
 ];
 
@@ -27,6 +28,7 @@ const required = [
   'dist/kernel/index.js',
   'dist/kernel/index.d.ts',
   'dist/cli/main.js',
+  'systemd/vethwork-agent.service',
   `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
 ];
 

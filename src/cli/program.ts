@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAgentCommand } from './agent.js';
 import type { App } from './app.js';
 import { addBenchCommand } from './bench.js';
 import { addDemoCommand } from './demo.js';
@@ -41,6 +42,7 @@ ${exitCodesHelp}`,
   addInterfaceCommands(program, app);
   addObserveCommands(program, app);
   addDoctorCommand(program, app);
+  addAgentCommand(program, app);
   addDemoCommand(program, app);
   addBenchCommand(program, app);
   return program;

@@ -27,6 +27,7 @@ const TIDY_INTERVAL = 10_000;
 export class Node {
   readonly #context: ClusterContext;
   readonly #events: NodeEvents;
+  readonly #isAgent: boolean;
   readonly #membership: Membership;
   readonly worker: Worker;
   readonly actions: Actions;
@@ -34,9 +35,13 @@ export class Node {
   #timer: NodeJS.Timeout | undefined;
   #starting: Promise<void> = Promise.resolve();
 
-  constructor(context: ClusterContext, { leaseTime, events }: { leaseTime: number; events: NodeEvents }) {
+  constructor(
+    context: ClusterContext,
+    { leaseTime, isAgent, events }: { leaseTime: number; isAgent: boolean; events: NodeEvents },
+  ) {
     this.#context = context;
     this.#events = events;
+    this.#isAgent = isAgent;
     this.worker = new Worker(context, events);
     this.#membership = new Membership(context.store, context.self, {
       ttl: leaseTime,
@@ -47,6 +52,7 @@ export class Node {
     this.actions = {
       ...clusterVerbs(() => context),
       reconcile: (request) => this.#reconcile(request),
+      namespaces: async () => (context.role === 'network' ? this.#networks() : []),
       describe: () => this.#describe(),
       asOf: () => context.store.outdatedSince?.toISOString(),
       leave: () => this.#leave(),
@@ -55,12 +61,22 @@ export class Node {
     };
   }
 
+  get store(): ClusterContext['store'] {
+    return this.#context.store;
+  }
+
+  /** Nodes that are heard of. */
+  get members(): NodeRecord[] {
+    return membersIn(this.#context.store);
+  }
+
   get isHolder(): boolean {
     return this.#membership.isHolder;
   }
 
   /** Resolves when the node is a member, and its host is as it should be if that is this process's work. */
   async join(): Promise<void> {
+    if (!this.#isAgent) return;
     await this.#membership.join();
     await this.#starting;
   }
@@ -100,6 +116,10 @@ export class Node {
       throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
     }
     return reconcileNode(this.#context, this.worker, request);
+  }
+
+  #networks(): string[] {
+    return this.#context.store.peekList<{ uuid: string }>(keys.networks).map(({ value }) => value.uuid);
   }
 
   #describe(): Partial<HostInfo> {

@@ -119,7 +119,7 @@ async function openWith(
       disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
     },
   };
-  const agent = new Node(context, { leaseTime: request.leaseTime, events });
+  const agent = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
   await agent.join();
   return { host: await HostHandle.of(context), node: agent };
 }

@@ -45,6 +45,11 @@ export interface ClusterHostOptions
    * Default true.
    */
   arpSuppression?: boolean;
+  /**
+   * Be the node's agent unless another process is. Default true. Without any agent nothing is done on the node: false is
+   * for short visits.
+   */
+  agent?: boolean;
   /** For how long this node stays a member when it is not heard of, in seconds. Default 15. */
   leaseTime?: number;
   /** For how long a call waits for other nodes, in seconds. Default 30. */
@@ -90,6 +95,7 @@ const clusterSchema = z.strictObject({
   dnsServers: z.unknown().optional(),
   domain: z.unknown().optional(),
   tenant: z.unknown().optional(),
+  agent: flag.default(true),
   leaseTime: seconds(1).default(15),
   nodeTimeout: seconds(1).default(30),
 });

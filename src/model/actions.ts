@@ -24,6 +24,8 @@ export interface Actions {
   /** One ICMP echo from inside the network's namespace. */
   ping(network: string, address: string, timeout: number): Promise<number | undefined>;
   reconcile(request: ReconcileRequest): Promise<string[]>;
+  /** Networks whose namespaces are on this host. */
+  namespaces(): Promise<string[]>;
   /** What there is to say about the host beyond what every host has. */
   describe(): Partial<HostInfo>;
   /** What was read may be outdated since then (ISO 8601); undefined while it is current. */

@@ -82,7 +82,7 @@ export class HostHandle implements Host {
     const watcher = new DriftWatcher(
       {
         kernel: context.kernel,
-        namespaces: async () => [context.host.netns, ...(await readNetworks(context)).map(({ uuid }) => uuid)],
+        namespaces: async () => [context.host.netns, ...(await context.actions.namespaces())],
         repair: (signal) => context.actions.reconcile({ dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),

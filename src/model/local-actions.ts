@@ -6,6 +6,7 @@ import { attach, detach } from './interface-lifecycle.js';
 import { createNetwork, removeNetwork } from './network-lifecycle.js';
 import { adoptAll, reconcile } from './reconcile.js';
 import { keys } from './records.js';
+import { readNetworks } from './registry.js';
 import { route, unroute } from './routed.js';
 
 /** What one machine does by itself: the caller's process does all of it. */
@@ -23,6 +24,7 @@ export function localActions(context: () => Context): Actions {
     unroute: (network, address) => unroute(context(), network, address),
     ping: (netns, address, timeout) => context().kernel.ping(address, { netns, timeout }),
     reconcile: (request) => reconcile(context(), request),
+    namespaces: async () => (await readNetworks(context())).map(({ uuid }) => uuid),
     describe: () => ({}),
     asOf: () => undefined,
     leave: () => transact(context().store, async (transaction) => transaction.delete(keys.host)),

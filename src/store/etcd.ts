@@ -16,6 +16,8 @@ export interface ClusterStore extends Store {
   readonly revision: number;
   /** When its content was last known to be current; undefined while it can be reached. */
   readonly outdatedSince: Date | undefined;
+  /** Calls back when the server can be reached no more, and when it can again. The function returned ends that. */
+  onOutage(listener: (isOut: boolean) => void): () => void;
   /** Calls back with what has changed, in order. The function returned ends that. */
   onChange(listener: (changes: readonly Change[]) => void): () => void;
   /** As of the last change heard of, without asking the server. */
@@ -75,6 +77,7 @@ class EtcdStore implements ClusterStore {
   #probing: Promise<void> | undefined;
   #nextLook: Promise<void> | undefined;
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #outageListeners = new Set<(isOut: boolean) => void>();
   readonly #leases = new Set<Lease>();
   #closed: Promise<void> | undefined;
 
@@ -99,6 +102,11 @@ class EtcdStore implements ClusterStore {
 
   get outdatedSince(): Date | undefined {
     return this.#isOutdated ? new Date(this.#contact) : undefined;
+  }
+
+  onOutage(listener: (isOut: boolean) => void): () => void {
+    this.#outageListeners.add(listener);
+    return () => this.#outageListeners.delete(listener);
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {
@@ -230,7 +238,7 @@ class EtcdStore implements ClusterStore {
       } catch (error) {
         if (!isTransient(error)) throw error;
         if (Date.now() >= end || this.#closed) {
-          this.#isOutdated = true;
+          this.#setOutdated(true);
           this.#probing ??= this.#probe();
           throw asStoreError(this.location, error);
         }
@@ -249,7 +257,13 @@ class EtcdStore implements ClusterStore {
 
   #touch(): void {
     this.#contact = Date.now();
-    this.#isOutdated = false;
+    this.#setOutdated(false);
+  }
+
+  #setOutdated(isOutdated: boolean): void {
+    if (this.#isOutdated === isOutdated) return;
+    this.#isOutdated = isOutdated;
+    for (const listener of this.#outageListeners) listener(isOutdated);
   }
 
   async #commit(commit: EncodedCommit): Promise<boolean> {

@@ -1,0 +1,105 @@
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Host } from '../model/types.js';
+import type { ClusterStore } from '../store/etcd.js';
+import type { Node } from './node.js';
+
+/** What an agent can tell of itself, once it has opened its node. */
+export interface Observed {
+  host: Host;
+  node: Node;
+  store: ClusterStore;
+}
+
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Figures in Prometheus' format. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly realised = new Histogram({
+    name: 'vethwork_realise_seconds',
+    help: 'Time taken to do the node’s part of a network',
+    buckets: BUCKETS,
+    registers: [this.registry],
+  });
+  readonly problems = new Counter({
+    name: 'vethwork_realise_failures_total',
+    help: 'Networks of which something could not be done',
+    registers: [this.registry],
+  });
+  readonly repairs = new Counter({
+    name: 'vethwork_repairs_total',
+    help: 'Things that were not as the store has them, and were repaired',
+    registers: [this.registry],
+  });
+
+  /** @param observed undefined while the node is not open */
+  constructor(observed: () => Observed | undefined) {
+    collectDefaultMetrics({ register: this.registry });
+    const gauge = (name: string, help: string, value: (observed: Observed) => number) =>
+      new Gauge({
+        name: `vethwork_${name}`,
+        help,
+        registers: [this.registry],
+        collect() {
+          const all = observed();
+          this.set(all === undefined ? 0 : value(all));
+        },
+      });
+    gauge('agent_active', '1 if this process works on the node’s kernel', ({ node }) => Number(node.isHolder));
+    gauge('store_reachable', '1 if the store can be reached', ({ store }) => Number(store.outdatedSince === undefined));
+    gauge('store_age_seconds', 'How old what is known of the store may be', ({ store }) =>
+      store.outdatedSince === undefined ? 0 : (Date.now() - store.outdatedSince.getTime()) / 1000,
+    );
+    gauge('store_revision', 'The last commit heard of', ({ store }) => store.revision);
+    gauge('networks', 'Networks that the node has a part of', ({ node }) => node.worker.networks().length);
+    gauge('backlog', 'Networks that are being worked on, or wait for that', ({ node }) => node.worker.backlog);
+    gauge('failing', 'Networks of which something could not be done yet', ({ node }) => node.worker.failing);
+    gauge('members', 'Nodes that are heard of', ({ node }) => node.members.length);
+  }
+}
+
+/** Serves /healthz and /metrics. @param listen `address:port`, or the path of a socket */
+export async function serve(listen: string, metrics: Metrics, observed: () => Observed | undefined): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    const path = request.url?.split('?')[0];
+    if (path === '/metrics') {
+      response.setHeader('Content-Type', metrics.registry.contentType);
+      response.end(await metrics.registry.metrics());
+    } else if (path === '/healthz') {
+      const health = healthOf(observed());
+      response.writeHead(health.status === 'ok' ? 200 : 503, { 'Content-Type': 'application/json' });
+      response.end(`${JSON.stringify(health)}\n`);
+    } else {
+      response.writeHead(404);
+      response.end();
+    }
+  });
+  const isSocket = listen.startsWith('/');
+  if (isSocket) await rm(listen, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    if (isSocket) server.listen(listen, resolve);
+    else {
+      const at = listen.lastIndexOf(':');
+      server.listen(Number(listen.slice(at + 1)), listen.slice(0, at).replace(/^\[|\]$/g, ''), resolve);
+    }
+  });
+  if (isSocket) await chmod(listen, 0o600);
+  return server;
+}
+
+function healthOf(observed: Observed | undefined) {
+  if (observed === undefined) return { status: 'starting' };
+  const { node, store } = observed;
+  const { failing, backlog } = node.worker;
+  const isReachable = store.outdatedSince === undefined;
+  return {
+    status: !isReachable ? 'store unreachable' : failing > 0 ? 'failing' : 'ok',
+    active: node.isHolder,
+    revision: store.revision,
+    ...{ backlog, failing },
+    ...(store.outdatedSince && { asOf: store.outdatedSince.toISOString() }),
+  };
+}
