@@ -9,6 +9,7 @@ interface DemoFlags {
   keep?: boolean;
   remove?: boolean;
   verbose?: boolean;
+  nodes?: boolean;
 }
 
 export function addDemoCommand(program: Command, app: App): void {
@@ -17,9 +18,10 @@ export function addDemoCommand(program: Command, app: App): void {
     .description('play the walk-through in namespaces of its own: networks, instances, floating and routed IPs')
     .option('--keep', 'leave everything standing at the end, for a look')
     .option('--remove', 'remove what earlier runs left standing')
+    .option('--nodes', 'play a cluster of three nodes instead; needs etcd')
     .option('--verbose', 'show the commands behind every check')
     .addHelpText('after', examples('demo', 'demo --keep', 'demo --remove'))
-    .action(async ({ keep = false, remove = false, verbose = false }: DemoFlags, command: Command) => {
+    .action(async ({ keep = false, remove = false, verbose = false, nodes = false }: DemoFlags, command: Command) => {
       const json = globalsOf(command).json === true;
       if (keep && remove) {
         command.error('error: --keep and --remove exclude each other');
@@ -31,7 +33,11 @@ export function addDemoCommand(program: Command, app: App): void {
         return;
       }
       const write = (text: string): unknown => (json ? undefined : app.stdout.write(text));
-      const report = await interruptible((signal) => runDemo({ keep, verbose, signal, write }));
+      const report = await interruptible(async (signal) => {
+        if (!nodes) return runDemo({ keep, verbose, signal, write });
+        const { runClusterDemo } = await import('../demo/cluster/index.js');
+        return runClusterDemo({ signal, write });
+      });
       if (json) {
         print(app, json, report, '');
       }

@@ -9,6 +9,8 @@ import { defined, parseNamespace } from './parse.js';
 export interface GlobalOptions {
   json?: true;
   state: string;
+  /** Configuration of this node's agent. */
+  cluster?: string;
   hostNetns?: NamespaceRef;
   egressNic?: string;
   meshNic?: string;
@@ -22,6 +24,11 @@ export function addGlobalOptions(program: Command): Command {
       new Option('--state <dir>', 'folder in which vethwork remembers')
         .env('VETHWORK_STATE')
         .default('/var/lib/vethwork'),
+    )
+    .addOption(
+      new Option('--cluster <file>', 'this machine is a node of a cluster: the configuration of its agent').env(
+        'VETHWORK_CLUSTER',
+      ),
     )
     .addOption(
       new Option('--host-netns <ref>', 'network namespace that stands for the host: name, path or pid')

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ConflictError } from '../errors.js';
 import type { HostOptions } from '../model/types.js';
 import { formatStatus } from '../text/format.js';
 import type { App } from './app.js';
@@ -63,13 +64,14 @@ export function addHostCommands(program: Command, app: App): void {
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, options, print }) => {
         await host.teardown();
-        await removeHostFile(options.state);
+        if (options !== undefined) await removeHostFile(options.state);
         print({ removed: host.info.egressBridge }, `removed ${host.info.egressBridge}`);
       });
     });
 }
 
 async function initialise(session: Session): Promise<void> {
+  if (session.options === undefined) throw new ConflictError('the agent sets a node of a cluster up: start it');
   const { state, ...remembered } = session.options;
   await writeHostFile(state, remembered);
   await showStatus(session);

@@ -10,6 +10,7 @@ import { addGlobalOptions } from './globals.js';
 import { examples } from './help.js';
 import { addHostCommands } from './host.js';
 import { addInterfaceCommands } from './interface.js';
+import { addMigrateCommand } from './migrate.js';
 import { addNetworkCommands } from './network.js';
 import { addObserveCommands } from './observe.js';
 
@@ -43,6 +44,7 @@ ${exitCodesHelp}`,
   addObserveCommands(program, app);
   addDoctorCommand(program, app);
   addAgentCommand(program, app);
+  addMigrateCommand(program, app);
   addDemoCommand(program, app);
   addBenchCommand(program, app);
   return program;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ClusterHostOptions } from '../cluster/options.js';
 import type { Host, HostOptions } from '../model/types.js';
 import { type App, print } from './app.js';
 import { globalsOf, hostOptions } from './globals.js';
@@ -7,7 +8,8 @@ import { interruptible } from './interrupt.js';
 /** What a command that needs the host is given. */
 export interface Session {
   host: Host;
-  options: HostOptions;
+  /** Undefined on a node of a cluster, whose agent sets it up. */
+  options: HostOptions | undefined;
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal;
   json: boolean;
@@ -23,19 +25,29 @@ export async function withHost(
   { repair = false, ...more }: Partial<HostOptions> = {},
 ): Promise<void> {
   const globals = globalsOf(command);
-  const options = await hostOptions(globals, more);
+  const options = globals.cluster === undefined ? await hostOptions(globals, more) : undefined;
   // Loaded late: help and usage errors need no native code.
   const { openHost } = await import('../index.js');
   await interruptible(async (signal) => {
-    const host = await openHost({ ...options, repair });
+    const host = await (options === undefined
+      ? openHost(await visitOptions(globals.cluster as string))
+      : openHost({ ...options, repair }));
     try {
       signal.throwIfAborted();
       const json = globals.json === true;
       await body({ host, options, signal, json, print: (value, text) => print(app, json, value, text) });
     } finally {
+      const { asOf } = host.info;
+      if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached: what is told is of ${asOf}\n`);
       await host.close();
     }
   });
+}
+
+/** Those of the agent, for a visitor. */
+async function visitOptions(file: string): Promise<ClusterHostOptions> {
+  const { readAgentConfig } = await import('../cluster/config.js');
+  return { ...(await readAgentConfig(file)).host, agent: false };
 }
 
 /** As `withHost`, for commands that build upon what is there: whatever lacks is repaired before. */

@@ -65,6 +65,8 @@ export interface Background {
   output(): string;
   /** Resolves when the output (standard error included) matches; rejects if the tool ends before or time runs out. */
   until(pattern: RegExp, timeout?: number): Promise<void>;
+  /** Ends it without a chance to do anything about it. */
+  kill(): Promise<void>;
   /** Ends it and resolves to what it printed on standard output. */
   stop(): Promise<string>;
 }
@@ -118,6 +120,10 @@ export function start(command: readonly string[]): Background {
         };
         watch();
       }),
+    kill: async () => {
+      child.kill('SIGKILL');
+      await end;
+    },
     stop: async () => {
       child.kill('SIGTERM');
       const killer = setTimeout(() => child.kill('SIGKILL'), 2_000);

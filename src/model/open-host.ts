@@ -130,6 +130,8 @@ async function rememberHost(
     transaction.create(keys.host, record);
     return { record, isNew: true };
   }
+  if (known.movedTo !== undefined)
+    throw new ConflictError(`the state in ${settings.state} has moved to ${known.movedTo}`);
   for (const [field, value] of Object.entries({ egressNic, floatingNetwork, vxlanPort })) {
     const before = known[field as keyof HostRecord];
     if (before !== value) {

@@ -21,7 +21,10 @@ export type Lifecycle = {
 };
 
 /** What follows from the NICs as they are now is not recorded. */
-export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter'>;
+export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
+  /** Where the state is now; what is here is out of date. */
+  movedTo?: string;
+};
 
 export type NetworkRecord = DesiredNetwork &
   Lifecycle & {

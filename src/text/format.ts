@@ -105,6 +105,14 @@ export interface Status {
   networks: readonly NetworkInfo[];
 }
 
+function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
+  const rows = nodes.map(({ name, role, state, address = '', interfaces }) => [
+    ...[name, role, state, address],
+    String(interfaces),
+  ]);
+  return table(['NODE', 'ROLE', 'STATE', 'ADDRESS', 'INTERFACES'], rows);
+}
+
 export function formatStatus({ host, repairs, networks }: Status): string {
   const { total, used } = host.floatingAddresses;
   const blocks = [
@@ -124,6 +132,7 @@ export function formatStatus({ host, repairs, networks }: Status): string {
   if (repairs.length > 0) {
     blocks.push(repairs.map((repair) => `    ${repair}`).join('\n'));
   }
+  if (host.nodes !== undefined) blocks.push(formatNodes(host.nodes));
   if (networks.length > 0) {
     blocks.push(formatNetworks(networks));
   }

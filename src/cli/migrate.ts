@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { ValidationError } from '../errors.js';
+import type { EtcdOptions } from '../store/etcd-client.js';
+import { type App, print } from './app.js';
+import { globalsOf } from './globals.js';
+import { examples } from './help.js';
+import { defined } from './parse.js';
+
+interface MigrateFlags {
+  to: string;
+  node: string;
+  ca?: string;
+  cert?: string;
+  key?: string;
+  username?: string;
+}
+
+const EXPECTED = 'etcd://address:port[,address:port…][/prefix], or etcds://… with TLS';
+
+/** `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix` */
+export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'> {
+  const [, secure, servers = '', prefix] = /^etcd(s?):\/\/([^/]+)(?:\/(.+))?$/.exec(text) ?? [];
+  const addresses = servers.split(',');
+  if (secure === undefined || addresses.some((each) => !/^(\[[0-9a-f:]+\]|[^:[\]]+):\d+$/i.test(each))) {
+    throw new ValidationError('--to', text, EXPECTED);
+  }
+  return {
+    etcd: addresses.map((address) => `http${secure}://${address}`),
+    ...(prefix !== undefined && { prefix: `${prefix.replace(/\/$/, '')}/` }),
+  };
+}
+
+export function addMigrateCommand(program: Command, app: App): void {
+  program
+    .command('migrate')
+    .description('copy the state of this machine into a cluster, as its network node; networks keep running')
+    .requiredOption('--to <url>', EXPECTED)
+    .requiredOption('--node <name>', 'name of this machine in the cluster')
+    .option('--ca <file>', 'PEM: the authority of the servers’ certificates')
+    .option('--cert <file>', 'PEM: the client’s certificate')
+    .option('--key <file>', 'PEM: its key')
+    .option('--username <name>', 'the password is read from VETHWORK_ETCD_PASSWORD')
+    .addHelpText('after', examples('migrate --to etcd://10.0.0.5:2379 --node node1'))
+    .action(async ({ to, node, ca, cert, key, username }: MigrateFlags, command: Command) => {
+      const globals = globalsOf(command);
+      const { migrate } = await import('../cluster/migrate.js');
+      const tls = defined({ ca, cert, key });
+      const store: EtcdOptions = {
+        ...parseEtcdUrl(to),
+        ...(Object.keys(tls).length > 0 && { tls }),
+        ...(username !== undefined && { username, password: process.env.VETHWORK_ETCD_PASSWORD ?? '' }),
+      };
+      const moved = await migrate({ state: globals.state, store, node });
+      const text = `moved ${moved.networks} networks and ${moved.interfaces} interfaces; now run the agent of ${node}`;
+      print(app, globals.json === true, moved, text);
+    });
+}

@@ -1,0 +1,249 @@
+import { MissingProgramError } from '../../errors.js';
+import { Capture } from '../capture.js';
+import { type Check, formatReport, type Report, summarise, wrap } from '../report.js';
+import { checkRequirements } from '../requirements.js';
+import { attempt, type Outcome } from '../tools.js';
+import { ClusterStage, type NodeName, nodeNames, underlay } from './stage.js';
+
+export interface ClusterDemoOptions {
+  signal: AbortSignal;
+  write: (text: string) => unknown;
+}
+
+const guests = [
+  { name: 'vm1', node: 'node1', mac: '02:00:00:00:00:01' },
+  { name: 'vm2', node: 'node2', mac: '02:00:00:00:00:02' },
+  { name: 'vm3', node: 'node3', mac: '02:00:00:00:00:03' },
+] as const;
+const OVERLAY_MTU = 1550;
+
+/**
+ * Plays a cluster: a network node and two hypervisor nodes, each with its agent, over a real etcd.
+ * @throws PrivilegeError, MissingProgramError before anything is made; the signal's reason if it was aborted
+ */
+export async function runClusterDemo({ signal, write }: ClusterDemoOptions): Promise<Report> {
+  await checkRequirements();
+  for (const [file, debianPackage] of [
+    ['etcd', 'etcd-server'],
+    ['etcdctl', 'etcd-client'],
+  ] as const) {
+    if ((await attempt(['sh', '-c', `command -v ${file}`])).code !== 0)
+      throw new MissingProgramError(file, debianPackage);
+  }
+  const checks: Check[] = [];
+  const leftovers: string[] = [];
+  const stage = await ClusterStage.build(signal);
+  const play = new Play(stage, checks, write);
+  try {
+    await play.all();
+  } catch (error) {
+    signal.throwIfAborted();
+    play.check('played to its end', false, error instanceof Error ? error.message : String(error));
+  } finally {
+    leftovers.push(...(await stage.remove(play.network)));
+  }
+  const report = summarise(checks, leftovers);
+  write(`\n${formatReport(report)}\n`);
+  return report;
+}
+
+class Play {
+  network: string | undefined;
+  #chapter = '';
+  #device = '';
+  readonly #addresses = new Map<string, string>();
+
+  constructor(
+    private readonly stage: ClusterStage,
+    private readonly checks: Check[],
+    private readonly write: (text: string) => unknown,
+  ) {}
+
+  async all(): Promise<void> {
+    await this.#members();
+    await this.#create();
+    await this.#connect();
+    await this.#mesh();
+    await this.#float();
+    await this.#loseNode();
+    await this.#loseStore();
+    await this.#remove();
+  }
+
+  check(name: string, passed: boolean, detail = ''): void {
+    this.checks.push({ chapter: this.#chapter, name, passed, ...(detail !== '' && { detail }) });
+    this.write(`   ${passed ? 'ok    ' : 'FAILED'} ${name}${passed || detail === '' ? '' : `: ${detail}`}\n`);
+  }
+
+  #open(title: string, text: string): void {
+    this.#chapter = title;
+    this.write(`\n== ${title} ==\n\n${wrap(text)}\n\n`);
+  }
+
+  /** `vethwork …`, shown with what it says. */
+  async #vethwork(node: NodeName, ...args: string[]): Promise<Outcome> {
+    const outcome = await this.stage.vethwork(node, ...args);
+    this.write(`${node}$ vethwork ${args.join(' ')}\n${outcome.stdout}${outcome.stderr}`);
+    return outcome;
+  }
+
+  async #value<Value>(node: NodeName, ...args: string[]): Promise<Value> {
+    const { stdout, stderr } = await this.stage.vethwork(node, '--json', ...args);
+    if (stdout === '') throw new Error(`vethwork ${args.join(' ')} on ${node}: ${stderr}`);
+    return JSON.parse(stdout) as Value;
+  }
+
+  async #pings(place: string, address: string, ...more: string[]): Promise<boolean> {
+    const { code, stdout } = await this.stage.attempt(
+      place,
+      'ping',
+      '-c',
+      '2',
+      '-i',
+      '0.2',
+      '-W',
+      '2',
+      ...more,
+      address,
+    );
+    return code === 0 && !stdout.includes('DUP');
+  }
+
+  #address(guest: string): string {
+    return this.#addresses.get(guest) ?? '';
+  }
+
+  async #states(): Promise<string> {
+    const { host } = await this.#value<{ host: { nodes: { name: string; state: string }[] } }>('node1', 'status');
+    return host.nodes.map(({ name, state }) => `${name} ${state}`).join(', ');
+  }
+
+  async #members(): Promise<void> {
+    this.#open('Three nodes', 'Each node runs an agent; what they know is in etcd. node1 is the network node.');
+    await this.#vethwork('node2', 'status');
+    const states = await this.#states();
+    this.check('all nodes are members', states === 'node1 member, node2 member, node3 member', states);
+  }
+
+  async #create(): Promise<void> {
+    this.#open('A network', 'Any node may ask for it. The network node alone has its namespace, DHCP and NAT.');
+    await this.#vethwork('node2', 'network', 'create', 'demo', '172.16.0.0/24');
+    const network = await this.#value<{ uuid: string; vni: number; mtu: number }>('node3', 'network', 'show', 'demo');
+    this.network = network.uuid;
+    this.#device = `vxlan-${network.vni.toString(16).padStart(6, '0')}`;
+    this.check('its MTU is that of the mesh NIC less 50', network.mtu === OVERLAY_MTU, String(network.mtu));
+    for (const node of nodeNames) {
+      const has = await this.stage.hasLink(node, this.#device);
+      this.check(`${node} ${node === 'node1' ? 'has' : 'does not have'} ${this.#device}`, has === (node === 'node1'));
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#open('An instance on each node', 'They get their addresses by DHCP, which is answered on node1.');
+    for (const { name, node, mac } of guests) {
+      const instance = await this.stage.addInstance(name, node, mac);
+      await this.#vethwork(node, 'interface', 'attach', 'demo', '--device', 'vnet0', '--mac', mac);
+      await this.stage.attempt(name, ...(await instance.dhcpCommand()));
+      const { ip, mtu } = await instance.lease();
+      if (ip !== undefined) this.#addresses.set(name, ip);
+      this.check(`${name} on ${node} has an address by DHCP`, ip !== undefined, `${ip}`);
+      this.check(`${name} was told the MTU`, mtu === String(OVERLAY_MTU), `${mtu}`);
+    }
+    for (const { name: from } of guests) {
+      for (const { name: to } of guests.filter(({ name }) => name !== from)) {
+        this.check(`${from} reaches ${to}, once each`, await this.#pings(from, this.#address(to)));
+      }
+      const whole = ['-M', 'do', '-s', String(OVERLAY_MTU - 28)];
+      this.check(
+        `${from} reaches the gateway with packets of full size`,
+        await this.#pings(from, '172.16.0.1', ...whole),
+      );
+      this.check(`${from} reaches the outside through NAT`, await this.#pings(from, underlay.outside));
+    }
+  }
+
+  async #mesh(): Promise<void> {
+    this.#open(
+      'The mesh',
+      'Each node knows who carries the network, and where every MAC is: nothing known is flooded.',
+    );
+    const everyone = nodeNames.map((node) => underlay[node]);
+    for (const node of nodeNames) {
+      const flood = await this.stage.flood(node, this.#device);
+      const others = everyone.filter((address) => address !== underlay[node]);
+      this.check(`${node} floods to the other two, never to itself`, flood.join() === others.join(), flood.join());
+    }
+    const capture = await Capture.start({ netns: this.stage.netns('switch'), device: 'br0' }, 'udp', 'port', '4789');
+    await this.#pings('vm2', this.#address('vm3'));
+    const packets = await capture.stop();
+    for (const { source, destination, what } of packets) this.write(`    ${source} > ${destination}: ${what}\n`);
+    const pair = new Set<string>([underlay.node2, underlay.node3]);
+    const isBetween = packets.every(({ source, destination }) => pair.has(source) && pair.has(destination));
+    this.check('VXLAN from vm2 to vm3 passes between node2 and node3 alone', packets.length > 0 && isBetween);
+  }
+
+  async #float(): Promise<void> {
+    this.#open('A floating IP', 'node3 asks for it, the instance is on node2, and the network node carries it out.');
+    const nics = await this.#value<{ uuid: string; node: string }[]>('node3', 'interface', 'list');
+    const nic = nics.find(({ node }) => node === 'node2')?.uuid ?? '';
+    await this.#vethwork('node3', 'interface', 'float', nic);
+    const { floating = '' } = await this.#value<{ floating?: string }>('node1', 'interface', 'show', nic);
+    this.check('the outside reaches vm2', await this.#pings('outside', floating), floating);
+  }
+
+  async #loseNode(): Promise<void> {
+    this.#open('A node is lost', 'The agent of node3 is killed. It is not heard of, and leaves the mesh.');
+    await this.stage.killAgent('node3');
+    await this.stage.eventually('node3 is gone', async () => (await this.#states()).includes('node3 gone'));
+    this.check('node3 is shown as gone', true);
+    await this.stage.eventually('node1 floods to node2 alone', async () => {
+      return (await this.stage.flood('node1', this.#device)).join() === underlay.node2;
+    });
+    this.check('it has left the mesh', true);
+    this.check('the others go on', await this.#pings('vm1', this.#address('vm2')));
+    await this.stage.startAgent('node3');
+    await this.stage.eventually('node1 floods to both', async () => {
+      return (await this.stage.flood('node1', this.#device)).length === 2;
+    });
+    this.check('it is back, and its instance too', await this.#pings('vm1', this.#address('vm3')));
+  }
+
+  async #loseStore(): Promise<void> {
+    this.#open(
+      'The store is lost',
+      'etcd is killed: networks go on, changes are refused, and all heals when it is back.',
+    );
+    await this.stage.killStore();
+    const refused = await this.#vethwork('node2', 'network', 'create', 'other', '172.17.0.0/24');
+    this.check('a change is refused in clear words', refused.code === 1 && /can't be reached/.test(refused.stderr));
+    this.check('instances reach each other', await this.#pings('vm2', this.#address('vm3')));
+    this.check('and the outside', await this.#pings('vm3', underlay.outside));
+    await this.stage.eventually('the agent says that the store is away', async () => {
+      const { stderr, stdout } = await this.stage.attempt(
+        'node2',
+        'busybox',
+        'wget',
+        '-O',
+        '-',
+        'http://127.0.0.1:9471/healthz',
+      );
+      return /503/.test(stderr) || stdout.includes('unreachable');
+    });
+    this.check('the agents say so', true);
+    await this.stage.startStore();
+    await this.stage.eventually('the agents are well', async () => (await this.stage.health('node2'))?.status === 'ok');
+    const made = await this.#vethwork('node2', 'network', 'create', 'other', '172.17.0.0/24');
+    this.check('changes are made again', made.code === 0);
+    await this.#vethwork('node3', 'network', 'delete', 'other');
+  }
+
+  async #remove(): Promise<void> {
+    this.#open('Removal', 'Deleted on one node, the network is gone from all.');
+    await this.#vethwork('node3', 'network', 'delete', 'demo');
+    for (const node of nodeNames) {
+      this.check(`${node} has nothing of it`, !(await this.stage.hasLink(node, this.#device)));
+    }
+    const { stdout } = await attempt(['ip', 'netns', 'list']);
+    this.check('its namespace is gone', !stdout.includes(this.network ?? ' '));
+  }
+}

@@ -1,0 +1,76 @@
+import type { Host, NetworkInfo } from '../../src/index.js';
+import type { TestCluster } from './cluster.js';
+import { json } from './namespaces.js';
+
+interface Entry {
+  mac: string;
+  dst?: string;
+  flags: string[];
+  state?: string;
+  master?: string;
+}
+
+const EVERYBODY = '00:00:00:00:00:00';
+
+/**
+ * What is wrong with the forwarding entries of a network on any node, as `bridge` shows them: they are to follow from who
+ * has interfaces where, and from nothing else.
+ * @param gone numbers of nodes that have left
+ */
+export async function meshFindings(cluster: TestCluster, host: Host, gone: readonly number[] = []): Promise<string[]> {
+  const findings: string[] = [];
+  for (const network of await host.listNetworks()) findings.push(...(await ofNetwork(cluster, host, network, gone)));
+  return findings;
+}
+
+async function ofNetwork(
+  cluster: TestCluster,
+  host: Host,
+  { uuid, vni }: NetworkInfo,
+  gone: readonly number[],
+): Promise<string[]> {
+  const nics = (await host.listInterfaces()).filter(({ network }) => network === uuid);
+  const placeOf = new Map(nics.map(({ mac, node = '' }) => [mac, Number(node.replace('node', ''))]));
+  const carriers = [...new Set([1, ...placeOf.values()])].filter((number) => !gone.includes(number));
+  const gateway = await json<{ address: string }[]>('ip', '-n', uuid, '-j', 'link', 'show', `veth-${hex(vni)}-i`);
+  const bridge = await json<{ address: string }[]>(
+    'ip',
+    '-n',
+    cluster.node(1).name,
+    '-j',
+    'link',
+    'show',
+    `br-vxlan-${hex(vni)}`,
+  );
+  for (const { address } of [...gateway, ...bridge]) placeOf.set(address, 1);
+  const findings: string[] = [];
+  for (let number = 1; number <= cluster.nodes.length; number++) {
+    if (gone.includes(number)) continue;
+    const entries = (await cluster.fdb(number, vni)) as Entry[] | undefined;
+    const expected = carriers.includes(number) ? expectedAt(cluster, number, carriers, placeOf) : undefined;
+    const there = entries
+      ?.filter(({ flags, dst }) => flags.includes('self') && dst)
+      .map(({ mac, dst }) => `${mac} ${dst}`);
+    if (list(there) !== list(expected)) {
+      findings.push(`node${number}, ${hex(vni)}: expected ${list(expected)}, found ${list(there)}`);
+    }
+    const sticky = entries?.filter(({ flags }) => flags.includes('sticky')).map(({ mac }) => mac);
+    const remote = expected?.map((text) => text.split(' ')[0] as string).filter((mac) => mac !== EVERYBODY);
+    if (list(sticky) !== list(remote)) {
+      findings.push(`node${number}, ${hex(vni)}: in the bridge expected ${list(remote)}, found ${list(sticky)}`);
+    }
+  }
+  return findings;
+}
+
+function expectedAt(cluster: TestCluster, number: number, carriers: number[], placeOf: Map<string, number>): string[] {
+  const others = carriers.filter((carrier) => carrier !== number);
+  const behind = [...placeOf].filter(([, place]) => others.includes(place));
+  return [
+    ...others.map((carrier) => `${EVERYBODY} ${cluster.vtep(carrier)}`),
+    ...behind.map(([mac, place]) => `${mac} ${cluster.vtep(place)}`),
+  ];
+}
+
+const hex = (vni: number) => vni.toString(16).padStart(6, '0');
+const list = (texts: readonly string[] | undefined) => (texts === undefined ? 'nothing' : [...texts].sort().join(', '));
