@@ -214,3 +214,15 @@ export class KernelError extends VethworkError {
     this.rollbackErrors = details.rollbackErrors ?? [];
   }
 }
+
+/** An interface index that was chosen is that of another link. Nothing was made; another index may be free. */
+export class LinkIndexTakenError extends KernelError {
+  constructor(
+    details: KernelErrorDetails,
+    /** Those of the operation's indexes that are taken. */
+    readonly takenIndexes: readonly number[],
+    options?: ErrorOptions,
+  ) {
+    super({ ...details, extack: `the interface index ${takenIndexes.join(' and ')} is in use` }, options);
+  }
+}

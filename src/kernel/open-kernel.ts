@@ -2,7 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import pLimit from 'p-limit';
-import { ConflictError, KernelError, ValidationError } from '../errors.js';
+import {
+  ConflictError,
+  KernelError,
+  type KernelErrorDetails,
+  LinkIndexTakenError,
+  ValidationError,
+} from '../errors.js';
 import { takeTurn } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
@@ -29,6 +35,7 @@ import {
   type OpenDescriptor,
 } from './sockets.js';
 import { type SpawnInOptions, spawnIn } from './spawn.js';
+import { takenIndexes } from './taken-indexes.js';
 import { checkOptions, type TeardownOptions, type TransactionOptions } from './transaction-options.js';
 import { NetlinkWatch } from './watch.js';
 
@@ -49,9 +56,9 @@ interface Failure {
   rollbackErrors?: readonly KernelError[] | undefined;
 }
 
-function toError(result: NativeResult, failure: Failure): KernelError {
+function detailsOf(result: NativeResult, failure: Failure): KernelErrorDetails {
   const errno = result.errno ?? 0;
-  return new KernelError({
+  return {
     code: errnoName(errno),
     errno,
     operation: failure.operation,
@@ -60,8 +67,10 @@ function toError(result: NativeResult, failure: Failure): KernelError {
     offset: result.offset,
     index: failure.index,
     rollbackErrors: failure.rollbackErrors,
-  });
+  };
 }
+
+const toError = (result: NativeResult, failure: Failure): KernelError => new KernelError(detailsOf(result, failure));
 
 /** What the addon takes besides the operations of transactions. */
 interface Request {
@@ -118,12 +127,14 @@ class NetlinkKernel implements Kernel {
       signal?.throwIfAborted();
       throw new Error('the kernel was closed while a transaction was under way');
     }
-    throw toError(result, {
+    const details = detailsOf(result, {
       operation: describeOperation(failed),
       netns: 'netns' in failed ? failed.netns : undefined,
       index: position,
       rollbackErrors,
     });
+    const taken = await takenIndexes(this, failed, details.code);
+    throw taken.length > 0 ? new LinkIndexTakenError(details, taken) : new KernelError(details);
   }
 
   async ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]> {

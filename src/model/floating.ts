@@ -5,6 +5,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { asCapacityError } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
+import { withFreshIndexes } from './fresh-indexes.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from './records.js';
@@ -14,7 +15,9 @@ type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
 /** Gives an interface a floating IP, or the one it has. @throws ConflictError without NAT, or if it has another */
 export function float(context: Context, { uuid, network }: Identity, wanted: string | undefined): Promise<string> {
   const { locks } = context;
-  return locks.shared(network, () => locks.exclusive(uuid, () => addFloating(context, uuid, wanted)));
+  return locks.shared(network, () =>
+    locks.exclusive(uuid, () => withFreshIndexes(() => addFloating(context, uuid, wanted))),
+  );
 }
 
 /** Takes it away. Does nothing if there is none. @throws AggregateError */

@@ -10,6 +10,7 @@ import { asCapacityError, requireOverlayPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, condemnTogether, Errors, halo, takeAway } from './context.js';
 import { findLink } from './facts.js';
+import { withFreshIndexes } from './fresh-indexes.js';
 import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
@@ -19,7 +20,11 @@ import type { AttachOptions } from './types.js';
 /** Random MACs tried before giving up; two in a row are taken once in 10^8 even in a network of 1,000. */
 const MAC_SAMPLES = 8;
 
-export async function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
+export function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
+  return withFreshIndexes(() => attachOnce(context, network, options));
+}
+
+async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
   const attachment = await chooseAttachment(context, request);

@@ -7,6 +7,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { asCapacityError, requireEgressPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, condemnTogether, Errors, takeAway } from './context.js';
+import { withFreshIndexes } from './fresh-indexes.js';
 import { localMac } from './mac.js';
 import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
@@ -16,7 +17,11 @@ import type { CreateNetworkOptions } from './types.js';
 /** `vxlan`, `br-vxlan`, and the two pairs. */
 export const NETWORK_LINKS = 6;
 
-export async function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
+export function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  return withFreshIndexes(() => createOnce(context, options));
+}
+
+async function createOnce(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { floatingNetwork } = context.host;
   const { tenant } = context.settings;
   const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant });

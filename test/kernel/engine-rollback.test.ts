@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { LinkIndexTakenError } from '../../src/errors.js';
 import type { Expression, Operation } from '../../src/kernel/index.js';
 import { type IpLink, ipPicture, openStage, rejection } from '../support/kernel.js';
 import { eventually, json, privileged, type TestNamespace } from '../support/namespaces.js';
@@ -136,6 +137,47 @@ describe.skipIf(!privileged)('transactions', () => {
     const alone = await rejection(kernel.transaction([ofPort, failing]));
     expect(alone).toMatchObject({ code: 'ENODEV', rollbackErrors: [] });
     expect(await ipPicture(namespace)).toEqual(after.ip);
+  });
+
+  test('an index that another link has is named by the error', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, namespace, other } = stage;
+    for (const one of [namespace, other]) {
+      await one.ip('link', 'add', 'theirs', 'index', '7001', 'type', 'bridge');
+    }
+    const before = await Promise.all([ipPicture(namespace), ipPicture(other)]);
+    const peer = { name: 'in', netns: other.name };
+    const refused: [Operation, number[]][] = [
+      [{ op: 'link.add', netns, link: { kind: 'bridge', name: 'ours', index: 7001 } }, [7001]],
+      [{ op: 'tap.add', netns, tap: { name: 'ours', index: 7001 } }, [7001]],
+      [
+        {
+          op: 'link.add',
+          netns,
+          link: { kind: 'veth', name: 'o', index: 7002, data: { peer: { ...peer, index: 7001 } } },
+        },
+        [7001],
+      ],
+      [
+        {
+          op: 'link.add',
+          netns,
+          link: { kind: 'veth', name: 'o', index: 7001, data: { peer: { ...peer, index: 7001 } } },
+        },
+        [7001, 7001],
+      ],
+    ];
+    for (const [operation, takenIndexes] of refused) {
+      const error = await rejection(kernel.transaction([operation]));
+      expect(error).toBeInstanceOf(LinkIndexTakenError);
+      expect(error).toMatchObject({ index: 0, namespace: netns, takenIndexes, rollbackErrors: [] });
+      expect((error as Error).message).toContain('the interface index 7001');
+      expect(await Promise.all([ipPicture(namespace), ipPicture(other)])).toEqual(before);
+    }
+    const byName = kernel.transaction([
+      { op: 'link.add', netns, link: { kind: 'bridge', name: 'theirs', index: 7005 } },
+    ]);
+    expect(await rejection(byName)).toMatchObject({ code: 'EEXIST', name: 'KernelError' });
   });
 
   test('without roll-back, what was done stays', async () => {

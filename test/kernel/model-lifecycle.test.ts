@@ -90,6 +90,20 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await nic.detach();
   });
 
+  test('interface indexes that links of others have are passed over', async () => {
+    await using guest = await TestNamespace.create('guest');
+    const indexOf = async (name: string) =>
+      (await json<{ ifindex: number }[]>('ip', '-n', guest.name, '-j', 'link', 'show', 'dev', name))[0]
+        ?.ifindex as number;
+    const first = await network.attach({ netns: guest.path, name: 'one' });
+    const index = await indexOf('one');
+    for (const n of [2, 4]) await guest.ip('link', 'add', `b${n}`, 'index', String(index + n), 'type', 'bridge');
+    const second = await network.attach({ netns: guest.path, name: 'two' });
+    expect(await indexOf('two')).toBe(index + 6);
+    await Promise.all([first.detach(), second.detach()]);
+    await host.drained();
+  });
+
   test('a network that could not be made leaves nothing: its namespace is another’s', async () => {
     await using foreign = await TestNamespace.create(crypto.randomUUID(), { exact: true });
     const before = await picture();
