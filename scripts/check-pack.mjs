@@ -1,6 +1,6 @@
 // npm run check:pack: packs, installs the tarball in an empty folder as a user without a compiler would (install scripts
 // off, nothing on PATH but node, npm and a shell), and uses it from there.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +76,34 @@ function checkFiles(files) {
 }
 
 /**
+ * The benchmark comes with the package; what draws its plots does not.
+ * @param {string} program
+ * @param {string} cwd
+ */
+function checkBench(program, cwd) {
+  const bench = (/** @type {string[]} */ ...args) => spawnSync(program, ['bench', ...args], { cwd, encoding: 'utf8' });
+  const drawn = bench('--svg', 'plots');
+  if (drawn.status !== 1 || !drawn.stderr.includes('npm install vega vega-lite')) {
+    throw new StepError(`bench --svg without vega ended with ${drawn.status}: ${drawn.stderr}`);
+  }
+  if (process.getuid?.() !== 0) return;
+  const { status, stdout, stderr } = bench(
+    '--quick',
+    '--scenario',
+    'attach',
+    '--peer',
+    'model',
+    '--peer',
+    'floor',
+    '--runs',
+    '1',
+  );
+  if (status !== 0 || !stdout.includes('1 veth: attach') || !stdout.includes('missing: the floor programs')) {
+    throw new StepError(`the benchmark of the package ended with ${status}: ${stdout}${stderr}`);
+  }
+}
+
+/**
  * A PATH with node, npm and a shell, so that nothing can be compiled.
  * @param {string} folder
  */
@@ -105,6 +133,8 @@ await runMain(async () => {
     await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', tarball.path], options);
     await run('node', ['use-it.mjs'], options);
     await run(join(folder, 'node_modules/.bin/vethwork'), ['--version'], options);
+
+    checkBench(join(folder, 'node_modules/.bin/vethwork'), folder);
 
     const { version } = JSON.parse(readFileSync(join(folder, 'node_modules/vethwork/package.json'), 'utf8'));
     console.log(`check-pack: vethwork ${version} works without a compiler`);

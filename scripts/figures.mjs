@@ -1,5 +1,7 @@
 // npm run bench:figures: measures everything and writes what README.md and docs/performance.md show of it: docs/bench/
-// (the report as JSON, plots), and the tables between the markers of both pages.
+// (the report as JSON, plots), and the tables between the markers of both pages. With --quick: few and small cases; with
+// --from-report: only the tables, from the report that is there.
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allTables, summary } from './lib/figures.mjs';
@@ -7,7 +9,9 @@ import { root, run, runMain } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
 /** Of each case; the whole takes some minutes. */
-const RUNS = '7';
+const RUNS = '5';
+/** In seconds, of each contender for a case. */
+const BUDGET = '3';
 const PLOTS = [
   'veth-1-attach',
   'attach-attach-curve',
@@ -38,9 +42,13 @@ await runMain(async () => {
     await setup({ bench: true });
     await mkdir(folder, { recursive: true });
     await rm(drawn, { recursive: true, force: true });
-    const args = ['--runs', RUNS, '--budget', '4', '--json', file, '--svg', drawn];
+    const quick = process.argv.includes('--quick') ? ['--quick'] : [];
+    const args = ['--runs', RUNS, '--budget', BUDGET, ...quick, '--json', file, '--svg', drawn];
     await run(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', ...args]);
-    for (const name of PLOTS) await copyFile(join(drawn, `${name}.svg`), join(folder, `${name}.svg`));
+    // A quick look has not all of them.
+    for (const name of PLOTS.map((plot) => `${plot}.svg`).filter((plot) => existsSync(join(drawn, plot)))) {
+      await copyFile(join(drawn, name), join(folder, name));
+    }
   }
   const report = JSON.parse(await readFile(file, 'utf8'));
   await insert('README.md', summary(report));

@@ -73,6 +73,89 @@ export function summary(report) {
 }
 
 /**
+ * What was aimed at, and what was found: by the model, which remembers everything, and by its kernel layer, which does
+ * the same work as the others.
+ * @param {Report} report
+ */
+export function aims(report) {
+  const cases = report.scenarios.flatMap((scenario) => scenario.cases);
+  const result = (/** @type {string} */ name, /** @type {string} */ peer) =>
+    cases.find((each) => each.name === name)?.contenders.find((each) => each.peer === peer);
+  const median = (/** @type {string} */ name, /** @type {string} */ figure, /** @type {string} */ peer) =>
+    result(name, peer)?.figures[figure]?.median ?? Number.NaN;
+  /** @typedef {(own: string) => number} Finding */
+  /** How many times as long as ours the other takes. @type {(...of: [string, string, string]) => Finding} */
+  const faster = (name, figure, peer) => (own) => median(name, figure, peer) / median(name, figure, own);
+  const others = report.peers.filter(({ name }) =>
+    ['walkthrough', 'shell', 'pyroute2', 'cni', 'netavark'].includes(name),
+  );
+  /** @type {[string, (found: number) => boolean, Finding][]} */
+  const wanted = [
+    [
+      "attach: 40x as fast as the walk-through's commands",
+      (found) => found >= 40,
+      faster('veth-1', 'attach', 'walkthrough'),
+    ],
+    ['attach: 5x as fast as the best shell', (found) => found >= 5, faster('veth-1', 'attach', 'shell')],
+    ['attach: 5x as fast as pyroute2', (found) => found >= 5, faster('veth-1', 'attach', 'pyroute2')],
+    ['attach: 40x as fast as CNI', (found) => found >= 40, faster('veth-1', 'attach', 'cni')],
+    [
+      'attach: at most 1.25 of the floor',
+      (found) => found <= 1.25,
+      (own) => 1 / faster('veth-1', 'attach', 'floor')(own),
+    ],
+    ...others.map(
+      ({ name, title }) =>
+        /** @type {[string, (found: number) => boolean, Finding]} */ ([
+          `64 detached at once and gone: 15x as fast as ${title}`,
+          (found) => found >= 15,
+          faster('veth-64', 'gone', name),
+        ]),
+    ),
+    [
+      "network created: 20x as fast as the walk-through's commands",
+      (found) => found >= 20,
+      faster('network', 'create', 'walkthrough'),
+    ],
+    [
+      'network created: at most 1.3 of the floor',
+      (found) => found <= 1.3,
+      (own) => 1 / faster('network', 'create', 'floor')(own),
+    ],
+    [
+      'attach beside 5,000: at most 1.5 of that beside 10',
+      (found) => found <= 1.5,
+      (own) => median('scale-5000', 'attach', own) / median('scale-10', 'attach', own),
+    ],
+  ];
+  const judged = (/** @type {(found: number) => boolean} */ holds, /** @type {number} */ found) =>
+    Number.isNaN(found) ? '' : `${times(found)} ${holds(found) ? 'met' : 'missed'}`;
+  const rows = wanted.map(([aim, holds, found]) => [
+    aim,
+    ...['model', 'kernel'].map((own) => judged(holds, found(own))),
+  ]);
+  const loop = (/** @type {string} */ own) => {
+    const delays = cases.flatMap((each) => result(each.name, own)?.eventLoop?.p99 ?? []);
+    const worst = Math.max(...delays);
+    return delays.length === 0 ? '' : `${ms(worst)} ms ${worst < 5 ? 'met' : 'missed'}`;
+  };
+  const floor = median('scale-5000', 'attach', 'floor') / median('scale-10', 'attach', 'floor');
+  const look = median('reconcile-500', 'reconcile', 'model');
+  const looked = Number.isNaN(look) ? '' : `${ms(look)} ms ${look < 1000 ? 'met' : 'missed'}`;
+  return [
+    markdown([
+      ['aim', 'vethwork', 'vethwork/kernel'],
+      ...rows,
+      ['500 unchanged networks reconciled: under 1 s, no write', looked, ''],
+      ['event loop, worst p99 of any case: under 5 ms', loop('model'), loop('kernel')],
+    ]),
+    ...(Number.isNaN(floor)
+      ? []
+      : [`The floor itself, beside 5,000: ${times(floor)} of what it takes beside 10: so the kernel grows.`]),
+  ].join('\n\n');
+}
+
+/**
  * Everything that was measured.
  * @param {Report} report
  */
@@ -114,5 +197,5 @@ export function allTables(report) {
       ...(failed.length === 0 ? [] : [failed.join('\n')]),
     ];
   });
-  return [machineOf(report), ...blocks].join('\n\n');
+  return [machineOf(report), '### Aims', aims(report), ...blocks].join('\n\n');
 }

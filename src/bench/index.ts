@@ -12,7 +12,7 @@ export { formatBench } from './report/table.js';
 export type { BenchOptions, BenchReport } from './types.js';
 
 /** For how long a contender warms up for a case, in milliseconds. */
-const WARM_UP = 1_000;
+const WARM_UP = 500;
 /** A day: more is a mistake. */
 const LONGEST_BUDGET = 86_400;
 

@@ -22,6 +22,12 @@ const QUICK_RUNS = 3;
 /** In seconds. */
 const BUDGET = 20;
 const QUICK_BUDGET = 3;
+/** Written out: only a benchmark needs what knows them. */
+const NAMES = `
+Scenarios:
+  attach, network, float, churn, scale, reconcile, start, footprint
+Contenders:
+  model, model-dhcp, kernel, floor, walkthrough, shell, pyroute2, cni, netavark`;
 const CLEAR_LINE = '\r\x1b[K';
 
 export function addBenchCommand(program: Command, app: App): void {
@@ -40,6 +46,7 @@ export function addBenchCommand(program: Command, app: App): void {
     )
     .option('--quick', 'small numbers and little time, to see that it works')
     .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')
+    .addHelpText('after', NAMES)
     .addHelpText('after', examples('bench', 'bench --quick --scenario attach', 'bench --json bench.json --svg plots'))
     .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {
       const { scenario, peer, runs, budget, quick = false, svg } = flags;

@@ -119,6 +119,16 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     }
   });
 
+  it('names in its help what there is', async () => {
+    const help = (await startBench(['--help']).result).stdout;
+    for (const option of ['--scenario', '--peer']) {
+      const { stderr } = await startBench([option, 'nonsense']).result;
+      const all = /one of ([a-z0-9, -]+)/.exec(stderr)?.[1];
+      expect(all).toMatch(/, /);
+      expect(help).toContain(`  ${all}\n`);
+    }
+  });
+
   it('says what privilege it lacks', async () => {
     const { code, stdout, stderr } = await startBench(['--quick'], ['setpriv', '--bounding-set=-sys_admin']).result;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -1,0 +1,35 @@
+// node scripts/waits.mjs <pid> [seconds]: in which functions of the kernel a process's threads wait, as often as they were
+// seen there. Needs root. What docs/performance.md says of waits was found with it.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const [pid, seconds = '5'] = process.argv.slice(2);
+const task = `/proc/${pid}/task`;
+/** Threads that have nothing to do. */
+const IDLE = /futex|epoll|pipe_read|do_wait|sigtimedwait|exit_to_user_mode/;
+/** How one gets into the kernel says nothing. */
+const PLUMBING = /^(entry_|do_syscall|x64_sys|__x64|__se_|__sys|___sys|____sys|sock_|netlink_|rtnetlink_rcv)/;
+
+/** @param {string} stack */
+const functionsOf = (stack) => stack.split('\n').flatMap((line) => /\] (?:<0>)?([\w.]+)\+/.exec(line)?.[1] ?? []);
+
+/** @type {Map<string, number>} */
+const seen = new Map();
+for (const end = Date.now() + Number(seconds) * 1000; Date.now() < end && existsSync(task); await sleep(0.5)) {
+  for (const thread of readdirSync(task)) {
+    try {
+      const functions = functionsOf(readFileSync(`${task}/${thread}/stack`, 'latin1'));
+      if (functions.length === 0 || functions.some((name) => IDLE.test(name))) continue;
+      const comm = readFileSync(`${task}/${thread}/comm`, 'latin1').trim();
+      const key = `${comm}: ${functions
+        .filter((name) => !PLUMBING.test(name))
+        .slice(0, 6)
+        .join(' < ')}`;
+      seen.set(key, (seen.get(key) ?? 0) + 1);
+    } catch {
+      // The thread has ended.
+    }
+  }
+}
+for (const [key, count] of [...seen].sort((a, b) => b[1] - a[1]).slice(0, 20))
+  console.log(String(count).padStart(6), key);
