@@ -1,5 +1,5 @@
-// npm run campaign:<name> [-- --seed N --budget SECONDS]: one of the campaigns of test/campaign. Needs what `npm run setup`
-// makes, and root.
+// npm run campaign:<name> [-- --seed N --budget SECONDS --count N]: one of the campaigns of test/campaign. Needs what
+// `npm run setup` makes, and root. Its last line is kept in build/campaign-<name>.txt.
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
@@ -15,7 +15,7 @@ async function bundle(folder) {
     cwd: root,
     input: Object.fromEntries(programs.map((file) => [basename(file, '.ts'), join('test/campaign', file)])),
     platform: 'node',
-    external: ['lmdb', 'node-gyp-build'],
+    external: ['lmdb', 'node-gyp-build', 'etcd3', 'cockatiel'],
     logLevel: 'silent',
   });
   // Two levels down, where the addon is looked for as from `dist` and `src`.
@@ -35,7 +35,10 @@ await runMain(async () => {
     await symlink(join(root, 'build'), join(folder, 'build'));
     await bundle(folder);
     const program = join(folder, `out/campaign/${name}.js`);
-    return await exitCodeOf(process.execPath, [program, ...args], { env: { VETHWORK_FAULTS: '1' } });
+    const summary = join(root, `build/campaign-${name}.txt`);
+    await rm(summary, { force: true });
+    const env = { VETHWORK_FAULTS: '1', VETHWORK_SUMMARY: summary };
+    return await exitCodeOf(process.execPath, [program, ...args], { env });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

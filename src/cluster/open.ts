@@ -20,7 +20,7 @@ import { floatingPool, type HostRecord, keys } from '../model/records.js';
 import type { Host } from '../model/types.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
-import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
+import type { ClusterStore } from '../store/etcd.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
@@ -52,6 +52,8 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
   const kernel = await openKernelIn({ netns: request.netns });
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
+    // Loaded only here: its client is larger than all the rest, and hosts without a cluster never need it.
+    const { openEtcdStore } = await import('../store/etcd.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
     await mkdir(state, { recursive: true, mode: 0o700 });

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { privileged } from '../support/namespaces.js';
 import { Random } from './random.js';
@@ -57,7 +58,10 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
     const texts = Object.entries({ ...summary, leftovers: findings.length, seconds: took }).map(
       ([what, value]) => `${what} ${value}`,
     );
-    console.log(`${name}: seed ${seed}: ${texts.join(', ')}`);
+    const line = `${name}: seed ${seed}: ${texts.join(', ')}`;
+    console.log(line);
+    // For whoever wants it once more when all is over.
+    if (process.env.VETHWORK_SUMMARY) await writeFile(process.env.VETHWORK_SUMMARY, `${line}\n`);
   } catch (error) {
     campaign.finding(`the campaign broke off: ${(error as Error).stack}`);
   }
