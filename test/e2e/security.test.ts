@@ -1,5 +1,8 @@
+import { chown, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AttachOptions, Network } from '../../src/index.js';
+import { type AttachOptions, type Network, openHost } from '../../src/index.js';
 import { connect, eventually, privileged, sh, TestNamespace } from '../support/namespaces.js';
 import { askTcp, Ear, pings, serveTcp } from '../support/traffic.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
@@ -178,5 +181,71 @@ describe.skipIf(!privileged)('configuration', () => {
     const configs = await sh('grep', '-rhE', 'dhcp-script|1.2.3.4', '/run/vethwork').catch(() => '');
     expect(configs).toBe('');
     await nic.detach();
+  });
+});
+
+describe.skipIf(!privileged)('networks and each other', () => {
+  test('neither instances, gateways nor servers of another network are reached', async () => {
+    await using stage = await Walkthrough.open();
+    const [mine, other] = [
+      await stage.network(),
+      await stage.network({ name: 'other', netblock: '172.17.0.0/24', provideDns: true }),
+    ];
+    const { namespace } = await stage.container(mine, 'curious');
+    const victim = await stage.container(other, 'victim');
+    const server = await serveTcp(victim.namespace, 'victim');
+    await eventually(() => pings(namespace, '10.0.0.1'));
+    const { address } = victim.nic.info;
+    const gateway = other.info.floatingGateway as string;
+    expect(await pings(namespace, address)).toBe(false);
+    expect(await pings(namespace, '172.17.0.1')).toBe(false);
+    expect(await askTcp(namespace, address)).toBe('');
+    for (const port of [53, 67, 80]) expect(await askTcp(namespace, gateway, port)).toBe('');
+    const dig = ['+tries=1', '+time=1', `@${gateway}`, 'victim.vethwork.internal'];
+    expect((await namespace.attempt('dig', ...dig)).exitCode).not.toBe(0);
+    // One who knows the other's router, and has the floating network on its own side, gets no further.
+    await stage.outside.attempt('ip', 'route', 'add', '172.17.0.0/24', 'via', gateway, 'dev', 'eth0', 'onlink');
+    expect(await askTcp(stage.outside, address)).toBe('');
+    // It is there, for those who may.
+    const floating = await victim.nic.float();
+    expect(await askTcp(namespace, floating)).toContain('victim');
+    await server.stop();
+  });
+});
+
+describe.skipIf(!privileged)('the state folder', () => {
+  test('is for its user alone, whatever it was before, and somebody else’s is refused', async () => {
+    await using stage = await Walkthrough.open();
+    const base = await mkdtemp(join(tmpdir(), 'vethwork-state-'));
+    try {
+      const state = join(base, 'state');
+      await mkdir(state, { mode: 0o755 });
+      const options = { netns: stage.machine.name, egressNic: 'eth0', floatingNetwork: '192.168.16.0/24', state };
+      await chown(state, 12345, 12345);
+      await expect(openHost(options)).rejects.toMatchObject({ name: 'ValidationError', field: 'state' });
+      await chown(state, 0, 0);
+      await using other = await TestNamespace.create('other');
+      await connect([other, 'eth0'], [stage.outside, 'other0']);
+      await other.ip('address', 'add', '10.77.0.1/24', 'dev', 'eth0');
+      const host = await openHost({ ...options, netns: other.name });
+      expect((await stat(state)).mode & 0o777).toBe(0o700);
+      for (const file of await readdir(state, { recursive: true, withFileTypes: true })) {
+        if (file.isDirectory()) expect((await stat(join(file.parentPath, file.name))).mode & 0o077).toBe(0);
+      }
+      await host.teardown();
+      await host.close();
+    } finally {
+      await rm(base, { recursive: true });
+    }
+  });
+
+  test('a domain that would be more than a domain is refused', async () => {
+    await using stage = await Walkthrough.open();
+    const base = await mkdtemp(join(tmpdir(), 'vethwork-state-'));
+    const options = { netns: stage.machine.name, egressNic: 'eth0', floatingNetwork: '192.168.16.0/24', state: base };
+    for (const domain of ['a\nserver=1.2.3.4', 'a b', 'a/b', 'a#', '', '-a']) {
+      await expect(openHost({ ...options, domain })).rejects.toMatchObject({ field: 'domain' });
+    }
+    await rm(base, { recursive: true });
   });
 });
