@@ -379,6 +379,9 @@ describe('whatever is passed to the kernel', () => {
   test.each<[QueryName, string]>([
     ['link.get', 'link'],
     ['sysctl.get', 'key'],
+    ['namespace.id', 'target'],
+    ['filter.list', 'parent'],
+    ['nftables.list', 'family'],
     ['link.offloads', 'index'],
     ['neighbour.list', 'family'],
   ])('%s', async (query, name) => {
