@@ -34,11 +34,16 @@ function markdown(rows) {
 }
 
 /** @param {Report} report */
-function machineOf({ date, vethwork, machine: { cpu, cpus, memory, kernel, node, disk, load, idleLoop } }) {
-  return (
+function machineOf({ date, vethwork, quick, machine: { cpu, cpus, memory, kernel, node, disk, load, idleLoop } }) {
+  const doubts = [
+    ...(load > cpus ? ['The machine was busy with other work, which costs most whoever has several threads.'] : []),
+    ...(quick ? ['A quick look, without warm-up.'] : []),
+  ];
+  const toBeRepeated = doubts.length === 0 ? [] : [`**To be measured anew: ${doubts.join(' ')}**`];
+  const text =
     `vethwork ${vethwork}, ${date.slice(0, 10)}: ${cpus} x ${cpu}, ${memory} GiB, Linux ${kernel}, Node.js ${node}, state on ${disk}. ` +
-    `When it began, the load average was ${load.toFixed(1)} and an idle event loop ${ms(idleLoop)} ms late (p99).`
-  );
+    `When it began, the load average was ${load.toFixed(1)} and an idle event loop ${ms(idleLoop)} ms late (p99).`;
+  return [text, ...toBeRepeated].join(' ');
 }
 
 /**
