@@ -56,12 +56,10 @@ void encode(const Map& options, Encoder& to) {
   static constexpr std::array<std::string_view, 2> names{"matches", "actions"};
   known.encode(options, to, names);
   const std::vector<tc_u32_key> keys = parseMatches(options, to.path);
-  tc_u32_sel selector{};
-  selector.flags = TC_U32_TERMINAL;
-  selector.nkeys = static_cast<unsigned char>(keys.size());
-  std::vector<std::uint8_t> bytes(sizeof selector + keys.size() * sizeof(tc_u32_key));
-  std::memcpy(bytes.data(), &selector, sizeof selector);
-  std::memcpy(bytes.data() + sizeof selector, keys.data(), keys.size() * sizeof(tc_u32_key));
+  std::vector<std::uint8_t> bytes(sizeof(tc_u32_sel) + keys.size() * sizeof(tc_u32_key));
+  bytes[offsetof(tc_u32_sel, flags)] = TC_U32_TERMINAL;
+  bytes[offsetof(tc_u32_sel, nkeys)] = static_cast<std::uint8_t>(keys.size());
+  std::memcpy(bytes.data() + sizeof(tc_u32_sel), keys.data(), keys.size() * sizeof(tc_u32_key));
   to.batch.put(TCA_U32_SEL, std::span<const std::uint8_t>(bytes));
   encodeActions(options, TCA_U32_ACT, to);
 }
