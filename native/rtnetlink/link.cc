@@ -227,7 +227,7 @@ void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
 }
 
 void encodeSet(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 3> others{"up", "inet", "inet6"};
+  static constexpr std::array<std::string_view, 5> others{"up", "inet", "inet6", "kind", "data"};
   const Map& reference = part(arguments, "link", to.path);
   const Map& changes = part(arguments, "changes", to.path);
   ifinfomsg header{};
@@ -249,6 +249,9 @@ void encodeSet(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("changes");
   refuse(changes, to.path, "link", noLower);
   attributes.encode(changes, to, others);
+  if (given(changes, "kind") != nullptr || given(changes, "data") != nullptr) {
+    encodeKind(changes, to);
+  }
   encodeProtocolSettings(changes, to);
 }
 

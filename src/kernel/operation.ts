@@ -1,6 +1,6 @@
 import type { Address } from './address.js';
 import type { ConnectionTuple } from './connection.js';
-import type { BridgePortOptions, LinkAttributes, LinkSpec } from './link/index.js';
+import type { BridgePortOptions, LinkChanges, LinkSpec } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
 import type { NftCommand } from './nftables/index.js';
@@ -26,7 +26,7 @@ export type Operation =
    * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
    * was moved to another namespace is moved back, without the addresses and the master that it lost on the way.
    */
-  | (In & { op: 'link.set'; link: LinkRef; changes: LinkAttributes; undo?: LinkAttributes })
+  | (In & { op: 'link.set'; link: LinkRef; changes: LinkChanges; undo?: LinkChanges })
   /** By group: every link of the group in one message, which waits for the kernel only once. */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })

@@ -61,6 +61,14 @@ describe.skipIf(!privileged)('reconciliation', () => {
     ['the egress bridge is deleted', () => machine.node.ip('link', 'delete', 'egr-br-eth0')],
     ['a port is taken out', () => machine.node.ip('link', 'set', 'vnet0', 'nomaster')],
     ['an MTU is changed', () => machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'mtu', '1400')],
+    [
+      'options of a link are changed',
+      async () => {
+        await machine.node.ip('link', 'set', `vxlan-${vni}`, 'type', 'vxlan', 'nolearning');
+        await machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'mcast_snooping', '1');
+        await machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'stp_state', '1');
+      },
+    ],
     ['a link is down', () => sh('ip', '-n', network.uuid, 'link', 'set', `veth-${vni}-i`, 'down')],
     ['addresses are flushed', () => sh('ip', '-n', network.uuid, 'address', 'flush', 'dev', `egr-${vni}-i`)],
     ['the default route is deleted', () => sh('ip', '-n', network.uuid, 'route', 'delete', 'default')],

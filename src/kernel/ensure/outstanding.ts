@@ -1,4 +1,4 @@
-import type { Link, LinkAttributes } from '../link/index.js';
+import type { Link, LinkAttributes, LinkKind } from '../link/index.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Qdisc, QdiscSpec, TbfOptions } from '../traffic.js';
 import type { Actual, ActualNamespace } from './actual.js';
@@ -28,7 +28,7 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     // A bridge is created with another MTU than it is to have.
     const { mtu, ...rest } = { mtu: link.mtu, name: link.name, address: link.address, master: link.master };
     const wanted: LinkAttributes = defined(link.kind === 'bridge' ? rest : { ...rest, mtu });
-    return changeLink(netns, there, wanted);
+    return [...changeLink(netns, there, wanted), ...changeOptions(operation, there)];
   },
   'tap.add': ({ tap, netns }, { links }) => {
     const there = findLink(links, tap);
@@ -97,6 +97,28 @@ function findLink(
 ): Link | undefined {
   if (index !== undefined) return links.get(index);
   return [...links.values()].find((link) => link.name === name);
+}
+
+/** Options of links that the kernel changes afterwards, of those that plans set. */
+const CHANGEABLE: Partial<Record<LinkKind, readonly string[]>> = {
+  bridge: ['stp', 'forwardDelay', 'multicastSnooping'],
+  vxlan: ['learning'],
+};
+
+/** What has to be changed of its own options. Without `id` it would not be one of a VXLAN. */
+function changeOptions({ netns, link }: Of<'link.add'>, there: Link): Operation[] {
+  const wanted = Object.entries(link.data ?? {});
+  const differing = wanted.filter(
+    ([key, value]) =>
+      CHANGEABLE[link.kind]?.includes(key) && there.data?.[key] !== undefined && there.data[key] !== value,
+  );
+  if (there.kind !== link.kind || differing.length === 0) return [];
+  const id = wanted.filter(([key]) => key === 'id');
+  // One by one: a bridge that runs the spanning tree protocol refuses delays that it takes without.
+  return differing.map((option) => {
+    const changes = { kind: link.kind, data: Object.fromEntries([...id, option]) };
+    return { op: 'link.set', netns, link: { index: there.index }, changes };
+  });
 }
 
 /** What has to be changed of a link that is there. */

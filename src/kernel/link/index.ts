@@ -48,6 +48,9 @@ export type LinkSpec = {
     (Kind extends StackedLinkKind ? { link: number } : unknown);
 }[LinkKind];
 
+/** What can be changed of a link. Its own options come with its kind; which of them can be changed is up to the kernel. */
+export type LinkChanges = LinkAttributes & { kind?: LinkKind; data?: Readonly<Record<string, unknown>> };
+
 /** A link as the kernel reports it. */
 export interface Link {
   index: number;
