@@ -103,7 +103,7 @@ export class Node {
       if (everything) await this.worker.idle();
       const repairs = everything
         ? await reconcileNode(context, this.worker, request)
-        : await carryOut(abandoned(context), noting(context, request)());
+        : await carryOut(abandoned(context, this.worker.isGone), noting(context, request)());
       if (repairs.length > 0) this.#events.repaired?.(repairs);
     } catch (error) {
       this.#events.failed?.('repair', error);

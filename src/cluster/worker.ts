@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { noting, reconcileHost } from '../model/reconcile.js';
 import type { InterfaceRecord } from '../model/records.js';
+import { Absences } from './abandoned.js';
 import { clusterKeys } from './keys.js';
+import { membersIn } from './membership.js';
 import { Realiser } from './realiser.js';
 import { appliedOf, concernedBy, peekScope } from './records.js';
 import type { Applied, ClusterContext } from './types.js';
@@ -34,6 +36,7 @@ export class Worker {
   readonly #busy = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #absences = new Absences();
   #unsubscribe: (() => void) | undefined;
   #stopped = true;
 
@@ -80,6 +83,9 @@ export class Worker {
     this.#due.clear();
     await Promise.all(this.#busy.values());
   }
+
+  /** True if a node has not been heard of for long. */
+  readonly isGone = (node: string): boolean => this.#absences.isGone(node, membersIn(this.#context.store));
 
   /** Networks that this node has, or is to have, something of. */
   networks(): string[] {
@@ -177,8 +183,11 @@ export class Worker {
     const isDone = Object.keys(problems).length === 0;
     this.#events.realised?.(uuid, performance.now() - began, problems);
     // Whoever waits for this node waits until everything of a revision is done.
-    if (waits) this.#early.add(uuid);
-    else this.#early.delete(uuid);
+    if (waits) {
+      this.#early.add(uuid);
+      // What came while this was at work was not waited for yet.
+      if ((appliedOf(store, networkNode, uuid)?.revision ?? 0) > progress) this.touch(uuid);
+    } else this.#early.delete(uuid);
     if (waits && isDone) return true;
     if (!isAwaited && isDone && before?.present === present) return true;
     if (!isConcerned && !present && isDone) await this.#write(uuid, undefined);

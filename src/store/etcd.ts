@@ -59,7 +59,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ClusterStore>
     await store.open();
     return store;
   } catch (error) {
-    client.close();
+    await store.close();
     throw asStoreError(location, error);
   }
 }

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ClusterHostOptions, type Host, openHost } from '../../src/index.js';
+import { openNode } from '../../src/cluster/open.js';
+import type { ClusterHostOptions, Host } from '../../src/index.js';
 import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { TestEtcd } from './etcd.js';
 import { json, TestNamespace } from './namespaces.js';
@@ -40,6 +41,8 @@ export interface ClusterGuest {
 export class TestCluster implements AsyncDisposable {
   readonly #handles: Host[] = [];
   readonly #guests: TestNamespace[] = [];
+  /** What the nodes have told of late. */
+  readonly log: string[] = [];
 
   private constructor(
     readonly etcd: TestEtcd,
@@ -107,7 +110,19 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async open(number: number, options: Partial<ClusterHostOptions> = {}): Promise<Host> {
-    const host = await openHost({ ...this.options(number), ...options });
+    const tell = (text: string) => {
+      this.log.push(`${new Date().toISOString()} node${number}: ${text}`);
+      if (this.log.length > 200) this.log.shift();
+    };
+    const { host } = await openNode(
+      { ...this.options(number), ...options },
+      {
+        seat: (isHolder) => tell(isHolder ? 'has the seat' : 'has lost the seat'),
+        realised: (network, took, problems) => tell(`realised ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        failed: (what, error) => tell(`${what} failed: ${error}`),
+        repaired: (repairs) => tell(`repaired ${repairs.join('; ')}`),
+      },
+    );
     this.#handles.push(host);
     return host;
   }

@@ -1,12 +1,17 @@
-/** Run by the store's tests as a process of its own: `store-child.ts <folder> <job> [<argument>]`. */
+/** Run by the stores' tests as a process of its own: `store-child.ts <folder, or URL of an etcd> <job> [<argument>]`. */
 
+import { randomMac } from '../../src/ipam/mac.js';
 import { parseNetblock } from '../../src/ipam/netblock.js';
 import { AddressPool } from '../../src/ipam/pool.js';
+import { reserveVni } from '../../src/ipam/vni.js';
+import { openEtcdStore } from '../../src/store/etcd.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { transact } from '../../src/store/transaction.js';
 
 const [folder = '', job, argument = ''] = process.argv.slice(2);
-const store = await openLmdbStore(folder);
+const store = folder.startsWith('http')
+  ? await openEtcdStore({ etcd: [folder], timeout: 60 })
+  : await openLmdbStore(folder);
 
 switch (job) {
   /** Adds 1 to `counter` so many times, one after the other. */
@@ -70,6 +75,26 @@ switch (job) {
       ),
     );
     process.stdout.write(reserved.join('\n'));
+    break;
+  }
+
+  /** Reserves VNIs, MACs and floating addresses from pools that hardly suffice, and prints them. */
+  case 'allocate': {
+    const floating = new AddressPool({ prefix: 'floating', netblock: parseNetblock('netblock', '192.168.15.0/25') });
+    const mine: string[] = [];
+    for (let count = 0; count < Number(argument); count++) {
+      await transact(store, async (transaction) => {
+        const vni = await reserveVni(transaction, `network-${process.pid}-${count}`);
+        const address = await floating.reserve(transaction, { use: 'floating' });
+        // So few that processes meet.
+        let mac = randomMac();
+        do mac = `02:00:00:00:00:${randomMac().slice(-2)}`;
+        while ((await transaction.get(`mac/net/${mac}`)) !== undefined);
+        transaction.create(`mac/net/${mac}`, true);
+        mine[count] = `vni ${vni}\nfloating ${address}\nmac ${mac}`;
+      });
+    }
+    process.stdout.write(mine.join('\n'));
     break;
   }
 }

@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/errors.js';
 import { type ClusterStore, openEtcdStore } from '../../src/store/etcd.js';
 import type { EtcdOptions } from '../../src/store/etcd-client.js';
 import type { Json } from '../../src/store/store.js';
 import { transact } from '../../src/store/transaction.js';
+import { compile } from '../support/compile.js';
 import { TestEtcd } from '../support/etcd.js';
 import { eventually, sh } from '../support/namespaces.js';
 import { describeStore } from './store-conformance.js';
@@ -114,6 +120,19 @@ describe('a cluster store', () => {
     await eventually(async () => (await watching.get('node/b')) === undefined, 60_000);
   });
 });
+
+test('ten processes never allocate the same address, VNI or MAC', async () => {
+  const { folder, script } = await compile('test/unit/store-child.ts');
+  await using server = await TestEtcd.start();
+  const run = promisify(execFile);
+  const outputs = await Promise.all(
+    Array.from({ length: 10 }, () => run(process.execPath, [script, server.url, 'allocate', '12'])),
+  );
+  await rm(folder, { recursive: true, force: true });
+  const all = outputs.flatMap(({ stdout }) => stdout.split('\n'));
+  expect(all).toHaveLength(360);
+  expect(new Set(all).size).toBe(360);
+}, 180_000);
 
 /** A server of its own for what stops it. */
 describe('when the server is away', () => {
@@ -231,9 +250,6 @@ describe('being let in', () => {
   });
 
   test('by certificates, and not without', async () => {
-    const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
-    const { tmpdir } = await import('node:os');
-    const { join } = await import('node:path');
     const folder = await mkdtemp(join(tmpdir(), 'vethwork-tls-'));
     const path = (name: string) => join(folder, name);
     await sh(
