@@ -9,9 +9,9 @@ import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
-import { transact } from '../store/transaction.js';
 import { membersIn } from './membership.js';
 import { carriersOf } from './part.js';
+import { record } from './record.js';
 import { peekScope } from './records.js';
 import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';
 import type { ClusterContext } from './types.js';
@@ -52,11 +52,13 @@ async function createNetwork(context: ClusterContext, options: CreateNetworkOpti
   request.signal?.throwIfAborted();
   const uuid = request.uuid ?? randomUUID();
   const indexes = await context.indexes.take(NETWORK_LINKS);
-  await transact(store, (transaction) => reserveNetwork(transaction, context, uuid, request, indexes));
+  const { revision } = await record(store, (transaction) =>
+    reserveNetwork(transaction, context, uuid, request, indexes),
+  );
   return undone(
     async () => {
       await waitForNodes(context, {
-        ...{ network: uuid, revision: store.revision, items: ['network'] },
+        ...{ network: uuid, revision, items: ['network'] },
         ...{ essential: [networkNode], others: [], signal: request.signal },
       });
       return settleNetwork(context, uuid);
@@ -70,7 +72,7 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
   const attachment = await chooseAttachment(context, request);
-  const { network, nic } = await transact(store, async (transaction) => {
+  const { result, revision } = await record(store, async (transaction) => {
     const reserved = await reserveInterface(transaction, uuid, request, attachment, node);
     if (reserved.network.mtu > facts.mtu) {
       const text = `network ${uuid} has an MTU of ${reserved.network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
@@ -78,10 +80,11 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
     }
     return reserved;
   });
+  const { network, nic } = result;
   return undone(
     async () => {
       await waitForNodes(context, {
-        ...{ network: network.uuid, revision: store.revision, items: ['network', nic.uuid] },
+        ...{ network: network.uuid, revision, items: ['network', nic.uuid] },
         essential: [networkNode, node],
         others: carriersOf(networkNode, peekScope(store, uuid)?.members ?? []),
         signal: request.signal,
@@ -95,15 +98,16 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
 async function float(context: ClusterContext, uuid: string, wanted: string | undefined): Promise<string> {
   const { store, networkNode } = context;
   const [outer, inner] = (await context.indexes.take(2)) as [number, number];
-  const { nic, network, isNew } = await transact(store, (transaction) =>
+  const { result, revision } = await record(store, (transaction) =>
     reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
   );
+  const { nic, network, isNew } = result;
   const address = desiredFloating(nic)?.address as string;
   if (!isNew) return address;
   return undone(
     async () => {
       await waitForNodes(context, {
-        ...{ network: network.uuid, revision: store.revision, items: ['network', `floating/${uuid}`] },
+        ...{ network: network.uuid, revision, items: ['network', `floating/${uuid}`] },
         ...{ essential: [networkNode], others: [] },
       });
       await settleFloating(context, uuid);
@@ -115,12 +119,13 @@ async function float(context: ClusterContext, uuid: string, wanted: string | und
 
 async function route(context: ClusterContext, uuid: string, wanted: string | undefined): Promise<string> {
   const { store, networkNode } = context;
-  const { address, isNew } = await transact(store, (transaction) => reserveRouted(transaction, context, uuid, wanted));
+  const { result, revision } = await record(store, (transaction) => reserveRouted(transaction, context, uuid, wanted));
+  const { address, isNew } = result;
   if (!isNew) return address;
   return undone(
     async () => {
       await waitForNodes(context, {
-        ...{ network: uuid, revision: store.revision, items: ['network', `routed/${address}`] },
+        ...{ network: uuid, revision, items: ['network', `routed/${address}`] },
         essential: [networkNode],
         others: carriersOf(networkNode, peekScope(store, uuid)?.members ?? []),
       });

@@ -42,13 +42,18 @@ export function concernedBy(changes: readonly Change[], networkNode: string): Co
   for (const { key, before, after } of changes) {
     if (key.startsWith(clusterKeys.nodes)) concerned.nodes = true;
     else if (key.startsWith(keys.networks)) {
-      if (core(before?.value) !== core(after?.value)) concerned.networks.add(key.slice(keys.networks.length));
+      if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));
     } else if (key.startsWith(keys.interfaces)) {
       const record = (after ?? before)?.value as InterfaceRecord | undefined;
-      if (record && core(before?.value) !== core(after?.value)) concerned.networks.add(record.network);
+      if (record && differ(before?.value, after?.value)) concerned.networks.add(record.network);
     } else if (key.startsWith(progress)) concerned.progress.add(key.slice(progress.length));
   }
   return concerned;
+}
+
+/** Whoever asks for the removal of what is being removed waits for it as well, so that it counts each time. */
+function differ(before: Json | undefined, after: Json | undefined): boolean {
+  return core(before) !== core(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false);
 }
 
 /** What of a record nodes act upon: that something is complete, who is at work on it and what users note is not. */

@@ -8,6 +8,7 @@ import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records
 import { forgetRouted, withRouted } from '../model/routed.js';
 import { transact } from '../store/transaction.js';
 import { carriersOf } from './part.js';
+import { record } from './record.js';
 import { peekScope } from './records.js';
 import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
@@ -24,7 +25,7 @@ const KEYS_AT_ONCE = 1000;
 /** @throws AggregateError; the record stays then, to be finished later */
 export async function removeInterface(context: ClusterContext, uuid: string, haloMs: number): Promise<void> {
   const { store, node } = context;
-  const doomed = await transact(store, async (transaction) => {
+  const { result: doomed, revision } = await record(store, async (transaction) => {
     const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (nic === undefined) return undefined;
     transaction.put(keys.interface(uuid), { ...nic, state: 'deleting', claim: claim(node) });
@@ -33,7 +34,7 @@ export async function removeInterface(context: ClusterContext, uuid: string, hal
   if (doomed === undefined) return;
   const { nic, network } = doomed;
   const errors = new Errors();
-  await errors.attempt(() => waitForAll(context, network.uuid, [uuid, `floating/${uuid}`], [nic.node]));
+  await errors.attempt(() => waitForAll(context, revision, network.uuid, [uuid, `floating/${uuid}`], [nic.node]));
   await transact(store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (record === undefined) return;
@@ -47,7 +48,7 @@ export async function removeInterface(context: ClusterContext, uuid: string, hal
 /** @throws AggregateError */
 export async function removeFloating(context: ClusterContext, uuid: string): Promise<void> {
   const { store, node } = context;
-  const doomed = await transact(store, async (transaction) => {
+  const { result: doomed, revision } = await record(store, async (transaction) => {
     const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (nic?.floating === undefined) return undefined;
     const floating = { ...nic.floating, state: 'deleting', claim: claim(node) } as const;
@@ -56,7 +57,7 @@ export async function removeFloating(context: ClusterContext, uuid: string): Pro
   });
   if (doomed === undefined) return;
   const errors = new Errors();
-  await errors.attempt(() => waitForAll(context, doomed.network, [`floating/${uuid}`], []));
+  await errors.attempt(() => waitForAll(context, revision, doomed.network, [`floating/${uuid}`], []));
   if (!errors.any) return forgetFloating(context, uuid);
   await transact(store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
@@ -70,13 +71,13 @@ export async function removeFloating(context: ClusterContext, uuid: string): Pro
 /** @throws AggregateError */
 export async function removeRouted(context: ClusterContext, uuid: string, address: string): Promise<void> {
   const { store, node } = context;
-  await transact(store, async (transaction) => {
+  const { revision } = await record(store, async (transaction) => {
     const network = await networkOf(transaction, uuid);
     if (network.routed[address] === undefined) return;
     transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting', claim: claim(node) }));
   });
   const errors = new Errors();
-  await errors.attempt(() => waitForAll(context, uuid, [`routed/${address}`], []));
+  await errors.attempt(() => waitForAll(context, revision, uuid, [`routed/${address}`], []));
   if (!errors.any) return forgetRouted(context, uuid, address);
   await transact(store, async (transaction) => {
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
@@ -89,17 +90,17 @@ export async function removeRouted(context: ClusterContext, uuid: string, addres
 /** @throws AggregateError */
 export async function removeNetwork(context: ClusterContext, uuid: string): Promise<void> {
   const { store, node } = context;
-  const record = await transact(store, async (transaction) => {
-    const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-    if (record === undefined) return undefined;
-    transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim(node) });
-    return record;
+  const { result: network, revision } = await record(store, async (transaction) => {
+    const network = await transaction.get<NetworkRecord>(keys.network(uuid));
+    if (network === undefined) return undefined;
+    transaction.put(keys.network(uuid), { ...network, state: 'deleting', claim: claim(node) });
+    return network;
   });
-  if (record === undefined) return;
+  if (network === undefined) return;
   const places = (peekScope(store, uuid)?.members ?? []).map((member) => member.node);
   const errors = new Errors();
-  await errors.attempt(() => waitForAll(context, uuid, ['network'], places));
-  if (!errors.any) return releaseNetwork(context, record);
+  await errors.attempt(() => waitForAll(context, revision, uuid, ['network'], places));
+  if (!errors.any) return releaseNetwork(context, network);
   await transact(store, async (transaction) => {
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (network === undefined) return;
@@ -140,6 +141,7 @@ async function releaseNetwork(context: ClusterContext, record: NetworkRecord): P
 /** All nodes that have, or had, something of the network. */
 async function waitForAll(
   context: ClusterContext,
+  revision: number,
   network: string,
   items: readonly string[],
   places: readonly (string | undefined)[],
@@ -147,5 +149,5 @@ async function waitForAll(
   const { store, networkNode } = context;
   const scope = peekScope(store, network);
   const others = [...carriersOf(networkNode, scope?.members ?? []), ...places.flatMap((place) => place ?? [])];
-  await waitForNodes(context, { network, revision: store.revision, items, essential: [], others });
+  await waitForNodes(context, { network, revision, items, essential: [], others });
 }

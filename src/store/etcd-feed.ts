@@ -28,7 +28,8 @@ export class EtcdFeed {
   readonly #replica: Replica;
   readonly #signals: Signals;
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
-  readonly #tokens = new Set<string>();
+  /** Revisions by token. */
+  readonly #tokens = new Map<string, number>();
   #waiters: Waiter[] = [];
   #watcher: Watcher | undefined;
   #revision = 0;
@@ -64,9 +65,9 @@ export class EtcdFeed {
     return () => this.#listeners.delete(listener);
   }
 
-  /** True if the commit with this token has been seen. */
-  hasCommitted(token: string): boolean {
-    return this.#tokens.has(token);
+  /** Revision of the commit with this token, if it has been seen. */
+  committed(token: string): number | undefined {
+    return this.#tokens.get(token);
   }
 
   /** Resolves when the replica has this commit. @throws StoreError if that takes longer than it may, in ms */
@@ -146,14 +147,14 @@ export class EtcdFeed {
       const isDeletion = type === 'Delete';
       const each = update(kv.key, kv.value, kv.mod_revision);
       if (each.key !== REVISION_KEY) updates.push(isDeletion ? { key: each.key, stored: undefined } : each);
-      else this.#remember(kv.value.toString());
+      else this.#remember(kv.value.toString(), Number(kv.mod_revision));
     }
     this.#tell(this.#replica.apply(updates), last);
   }
 
-  #remember(token: string): void {
-    this.#tokens.add(token);
-    if (this.#tokens.size > MEMORY) this.#tokens.delete(this.#tokens.values().next().value as string);
+  #remember(token: string, revision: number): void {
+    this.#tokens.set(token, revision);
+    if (this.#tokens.size > MEMORY) this.#tokens.delete(this.#tokens.keys().next().value as string);
   }
 
   #tell(changes: readonly Change[], revision: number): void {

@@ -14,6 +14,8 @@ export interface ClusterStore extends Store {
   readonly location: string;
   /** Counts commits, of whoever: what is read is of this one. */
   readonly revision: number;
+  /** As `commit`; resolves to the revision that it has made, or undefined if a condition did not hold. */
+  commitAt(commit: Commit): Promise<number | undefined>;
   /** When its content was last known to be current; undefined while it can be reached. */
   readonly outdatedSince: Date | undefined;
   /** Calls back when the server can be reached no more, and when it can again. The function returned ends that. */
@@ -138,6 +140,10 @@ class EtcdStore implements ClusterStore {
   }
 
   async commit(commit: Commit): Promise<boolean> {
+    return (await this.commitAt(commit)) !== undefined;
+  }
+
+  async commitAt(commit: Commit): Promise<number | undefined> {
     this.#refuseIfClosed();
     const encoded = encode(commit);
     return this.#track(this.#commit(encoded));
@@ -266,10 +272,11 @@ class EtcdStore implements ClusterStore {
     for (const listener of this.#outageListeners) listener(isOutdated);
   }
 
-  async #commit(commit: EncodedCommit): Promise<boolean> {
+  async #commit(commit: EncodedCommit): Promise<number | undefined> {
     if (commit.puts.length === 0 && commit.deletes.length === 0) {
       await this.#current();
-      return commit.conditions.every(({ key, version }) => (this.#replica.get(key)?.version ?? 0) === version);
+      const holds = commit.conditions.every(({ key, version }) => (this.#replica.get(key)?.version ?? 0) === version);
+      return holds ? this.revision : undefined;
     }
     const token = randomUUID();
     let isSent = false;
@@ -277,13 +284,14 @@ class EtcdStore implements ClusterStore {
       // An answer that was lost is not to be asked for twice: whoever has committed is known from what it wrote.
       if (isSent) {
         await this.#ask();
-        const known = this.#feed.hasCommitted(token);
-        if (known) return true;
+        const known = this.#feed.committed(token);
+        if (known !== undefined) return known;
       }
       isSent = true;
       const { succeeded, header } = await this.#send(commit, token);
-      if (succeeded) await this.#feed.reached(Number(header.revision), this.#timeout);
-      return succeeded;
+      if (!succeeded) return undefined;
+      await this.#feed.reached(Number(header.revision), this.#timeout);
+      return Number(header.revision);
     }).catch((error: unknown) => {
       throw asStoreError(this.location, error);
     });

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFailed, test } from 'vitest';
 import { migrate } from '../../src/cluster/migrate.js';
 import type { Host } from '../../src/index.js';
 import { type ClusterGuest, TestCluster } from '../support/cluster.js';
@@ -17,6 +17,7 @@ describe.skipIf(!privileged)('ten nodes', () => {
   test('everybody reaches everybody of the same network, once, and nobody of another', async () => {
     await using cluster = await TestCluster.create({ nodes: 10, options: { leaseTime: 30 } });
     const hosts = await cluster.openAll();
+    onTestFailed(() => console.log(cluster.log.join('\n')));
     const [first, second] = await Promise.all(
       ['one', 'two'].map((name) =>
         (hosts[4] as Host).createNetwork({ name, netblock: '172.16.0.0/24', provideDhcp: false }),
