@@ -26,6 +26,7 @@ const oracles = [
   ['busybox', 'busybox'],
   ['udhcpc', 'udhcpc'],
   ['bind9-dnsutils', 'dig'],
+  ['ethtool', 'ethtool'],
   ['iputils-ping', 'ping'],
   ['iputils-arping', 'arping'],
   ['tcpdump', 'tcpdump'],
