@@ -1,4 +1,4 @@
-import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
 import type { ClusterStore } from '../store/etcd.js';
 import type { Change } from '../store/replica.js';
@@ -66,12 +66,3 @@ function core(record: Json | undefined): string {
 
 export const appliedOf = (store: ClusterStore, node: string, network: string): Applied | undefined =>
   store.peek<Applied>(clusterKeys.appliedNetwork(node, network))?.value;
-
-/** Everything of a network that somebody may have to finish. */
-export function lifecyclesOf({ network, members }: Scope): Lifecycle[] {
-  return [
-    network,
-    ...Object.values(network.routed),
-    ...members.flatMap((member) => (member.floating ? [member, member.floating] : [member])),
-  ];
-}
