@@ -15,7 +15,7 @@ import type { Store } from '../../src/store/store.js';
 import { pings, TestHost } from '../support/host.js';
 import { eventually, type TestNamespace } from '../support/namespaces.js';
 import { type Campaign, runCampaign } from './campaign.js';
-import { type Harm, harmsOf, rulesetHarms, serviceHarms } from './harms.js';
+import { type Harm, harmsOf, type Reach, rulesetHarms, serviceHarms } from './harms.js';
 import { changes, namespacePicture, statePicture } from './picture.js';
 
 /** Seconds between two packets. */
@@ -64,11 +64,12 @@ async function allHarms(machine: TestHost, store: Store, { network, guest }: Vic
   const runtime = await runtimeRoot(machine.options.state);
   return [
     ...[node, network.uuid, guest.name].flatMap((netns) =>
-      harmsOf(plan, { netns, nameOf, shared: false, isContainer: netns === guest.name }),
+      harmsOf(plan, { netns, nameOf, reach: 'network', mayBeAddedTo: netns === guest.name }),
     ),
-    ...harmsOf(hostPlan, { netns: node, nameOf, shared: true }),
-    ...(await rulesetHarms({ netns: network.uuid, shared: false })),
-    ...(await rulesetHarms({ netns: node, shared: true })),
+    ...harmsOf(hostPlan, { netns: node, nameOf, reach: 'egress', mayBeAddedTo: true }),
+    ...(await rulesetHarms(network.uuid, () => 'network')),
+    // The bridges' table has everybody's addresses.
+    ...(await rulesetHarms(node, (family) => (family === 'ip' ? 'egress' : 'host'))),
     ...serviceHarms(network.uuid, runtime),
   ];
 }
@@ -165,10 +166,14 @@ await runCampaign('drift', 180, async (campaign) => {
     });
     const inner = new Ping(other.guest, other.neighbour);
     const outer = new Ping(machine.world, other.floating);
-    for (const harm of harms.filter(({ shared }) => !shared)) await trials.suffer(harm);
+    const sufferAll = async (reach: Reach) => {
+      for (const harm of harms.filter((each) => each.reach === reach)) await trials.suffer(harm);
+    };
+    await sufferAll('network');
     const lostOutside = await outer.stop();
-    for (const harm of harms.filter(({ shared }) => shared)) await trials.suffer(harm);
+    await sufferAll('egress');
     const lostInside = await inner.stop();
+    await sufferAll('host');
     await store.close();
     const lost = lostInside.lost + lostOutside.lost;
     if (lost > 0) campaign.finding(`${lost} packets of another network were lost`);

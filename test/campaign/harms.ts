@@ -4,13 +4,15 @@ import type { Operation } from '../../src/kernel/operation.js';
 import { pidsIn } from '../support/host.js';
 import { eventually, json, sh } from '../support/namespaces.js';
 
+/** Whose packets may be lost: the network's own, those of all that pass the egress bridge, or of everybody on the host. */
+export type Reach = 'network' | 'egress' | 'host';
+
 /** Something that somebody else does to what is ours. */
 export interface Harm {
   what: string;
   /** What a report must name. */
   names: string;
-  /** Beyond one network: of those that pass the egress bridge, others may lose packets. */
-  shared: boolean;
+  reach: Reach;
   inflict: () => Promise<unknown>;
 }
 
@@ -18,9 +20,9 @@ interface Place {
   netns: string;
   /** How reports call links, and `ip` does. */
   nameOf: (index: number) => string;
-  shared: boolean;
-  /** What a container adds to its own is its own affair. */
-  isContainer?: boolean;
+  reach: Reach;
+  /** What is added to a container or to the host's own bridge is the affair of who added it. */
+  mayBeAddedTo?: boolean;
 }
 
 type In<Op extends Operation['op']> = Extract<Operation, { op: Op }>;
@@ -88,7 +90,8 @@ export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
       case 'sysctl.set':
         return [
           harm(place, `${operation.key} is changed`, operation.key, () =>
-            write(place.netns, operation.key, Number(operation.value) === 0 ? 1 : 0),
+            // Times are rounded to the kernel's ticks: a small one would be read back as none.
+            write(place.netns, operation.key, Number(operation.value) === 0 ? 80 : 0),
           ),
         ];
       default:
@@ -99,8 +102,8 @@ export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
 
 const ip = (place: Place, ...args: string[]) => sh('ip', '-n', place.netns, ...args);
 
-function harm({ shared, netns }: Place, what: string, names: string, inflict: () => Promise<unknown>): Harm {
-  return { what: `${what} (${netns})`, names, shared, inflict };
+function harm({ reach, netns }: Place, what: string, names: string, inflict: () => Promise<unknown>): Harm {
+  return { what: `${what} (${netns})`, names, reach, inflict };
 }
 
 function linkHarms(operation: In<'link.add'> | In<'tap.add'>, place: Place): Harm[] {
@@ -159,7 +162,7 @@ function addressHarms({ address: { address, index } }: In<'address.add'>, place:
       ip(place, 'address', 'add', '10.99.1.1/24', 'dev', name),
     ),
   ];
-  return place.isContainer ? all.slice(0, 1) : all;
+  return place.mayBeAddedTo ? all.slice(0, 1) : all;
 }
 
 function routeHarms({ route }: In<'route.add'>, place: Place): Harm[] {
@@ -174,56 +177,53 @@ function routeHarms({ route }: In<'route.add'>, place: Place): Harm[] {
       ip(place, 'route', 'add', '10.98.0.0/16', ...where),
     ),
   ];
-  return place.isContainer ? all.slice(0, 1) : all;
+  return place.mayBeAddedTo ? all.slice(0, 1) : all;
 }
 
 interface NftItem {
-  chain?: { table: string; name: string };
-  rule?: { table: string; chain: string; handle: number; comment?: string };
-  set?: { table: string; name: string };
-  map?: { table: string; name: string };
+  chain?: { family: string; table: string; name: string };
+  rule?: { family: string; table: string; chain: string; handle: number; comment?: string };
+  set?: { family: string; table: string; name: string };
+  map?: { family: string; table: string; name: string };
   table?: { family: string; name: string };
 }
 
 /** What `nft` can do to a ruleset, rule by rule. */
-export async function rulesetHarms({ netns, shared }: Pick<Place, 'netns' | 'shared'>): Promise<Harm[]> {
+export async function rulesetHarms(netns: string, reachOf: (family?: string) => Reach): Promise<Harm[]> {
   const nft = (...args: string[]) => sh('ip', 'netns', 'exec', netns, 'nft', ...args);
   const ruleset = async () =>
     (await json<{ nftables: NftItem[] }>('ip', 'netns', 'exec', netns, 'nft', '-j', 'list', 'ruleset')).nftables;
-  const rule = (what: string, inflict: () => Promise<unknown>) => ({
-    ...{ what: `${what} (${netns})`, names: 'nftables', shared, inflict },
+  const harm = (what: string, inflict: () => Promise<unknown>, family?: string): Harm => ({
+    ...{ what: `${what} (${netns})`, names: 'nftables', reach: reachOf(family), inflict },
   });
   /** Rules are told by their comments: their handles are others after a repair. */
-  const deleteRule = async (family: string, chain: string, comment: string | undefined) => {
-    const found = (await ruleset()).find(({ rule }) => rule?.chain === chain && rule.comment === comment)?.rule;
-    await nft('delete', 'rule', family, String(found?.table), chain, 'handle', String(found?.handle));
+  const deleteRule = async ({ family, table, chain, comment }: NonNullable<NftItem['rule']>) => {
+    const isIt = (rule: NftItem['rule']) =>
+      rule?.family === family && rule.table === table && rule.chain === chain && rule.comment === comment;
+    const found = (await ruleset()).find(({ rule }) => isIt(rule))?.rule;
+    await nft('delete', 'rule', family, table, chain, 'handle', String(found?.handle));
+  };
+  const harmsOfItem = ({ table, chain, rule, set, map }: NftItem): Harm[] => {
+    if (table) {
+      const { family, name } = table;
+      return [harm(`the table ${family} ${name} is deleted`, () => nft('delete', 'table', family, name), family)];
+    }
+    if (rule) return [harm(`the rule "${rule.comment}" is deleted`, () => deleteRule(rule), rule.family)];
+    if (chain) {
+      const { family, name } = chain;
+      const at = [family, chain.table, name];
+      return [
+        harm(`the chain ${name} is flushed`, () => nft('flush', 'chain', ...at), family),
+        harm(`a rule is put into the chain ${name}`, () => nft('insert', 'rule', ...at, 'counter', 'accept'), family),
+      ];
+    }
+    const keys = set ?? map;
+    if (!keys) return [];
+    const at = [map ? 'map' : 'set', keys.family, keys.table, keys.name];
+    return [harm(`${keys.name} is emptied`, () => nft('flush', ...at), keys.family)];
   };
   const items = await ruleset();
-  const families = new Map(items.flatMap(({ table }) => (table ? [[table.name, table.family]] : [])));
-  return [
-    rule('the ruleset is flushed', () => nft('flush', 'ruleset')),
-    ...[...families].map(([name, family]) =>
-      rule(`the table ${name} is deleted`, () => nft('delete', 'table', family, name)),
-    ),
-    ...items.flatMap(({ chain, rule: one, set, map }) => {
-      const family = families.get((chain ?? one ?? set ?? map)?.table as string) as string;
-      if (one) {
-        const what = `the rule "${one.comment}" is deleted`;
-        return [rule(what, () => deleteRule(family, one.chain, one.comment))];
-      }
-      if (chain) {
-        const at = [family, chain.table, chain.name];
-        return [
-          rule(`the chain ${chain.name} is flushed`, () => nft('flush', 'chain', ...at)),
-          rule(`a rule is put into the chain ${chain.name}`, () => nft('insert', 'rule', ...at, 'counter', 'accept')),
-        ];
-      }
-      const keys = set ?? map;
-      return keys
-        ? [rule(`${keys.name} is emptied`, () => nft('flush', map ? 'map' : 'set', family, keys.table, keys.name))]
-        : [];
-    }),
-  ];
+  return [harm('the ruleset is flushed', () => nft('flush', 'ruleset')), ...items.flatMap(harmsOfItem)];
 }
 
 /** What can happen to the dnsmasq of a network, and to the namespace itself. */
@@ -235,7 +235,7 @@ export function serviceHarms(network: string, runtime: string): Harm[] {
     await eventually(async () => !(await pidsIn(network)).some((pid) => pids.includes(pid)));
   };
   const service = (what: string, inflict: () => Promise<unknown>): Harm => ({
-    ...{ what: `dnsmasq: ${what}`, names: 'dnsmasq', shared: false, inflict },
+    ...{ what: `dnsmasq: ${what}`, names: 'dnsmasq', reach: 'network', inflict },
   });
   const config = async () => join(folder, (await readdir(folder)).find((name) => name.endsWith('.conf')) as string);
   return [
@@ -248,7 +248,7 @@ export function serviceHarms(network: string, runtime: string): Harm[] {
     {
       what: 'the namespace is deleted',
       names: network,
-      shared: false,
+      reach: 'network',
       inflict: async () => {
         await killAll('SIGKILL');
         await sh('ip', 'netns', 'delete', network);

@@ -12,7 +12,9 @@ import { ipBatch, nftRuleset } from './look.js';
 
 /** Set when the link is first up, when others open it, or a moment after it was made. */
 const PASSING =
-  /^(qdisc|operstate|linkmode|link_netnsid|link_index|ifindex|stats|packets|bytes|handle|timer|hello_timer)/;
+  /^(qdisc|operstate|linkmode|link_netnsid|link_index|ifindex|stats|packets|bytes|handle|timer|hello_timer|tentative)/;
+/** Of a bridge's port: it follows the carrier, and ports are numbered in the order in which they came. */
+const PASSING_OF_PORT = new Set(['state', 'no', 'id', 'designated_port']);
 const CARRIER = new Set(['LOWER_UP', 'NO-CARRIER', 'M-DOWN']);
 
 /** Links that have a MAC of the kernel's choice, another one whenever they are made. */
@@ -25,7 +27,13 @@ function plain(value: unknown): unknown {
   const kept = Object.entries(value).filter(
     ([key]) => !PASSING.test(key) && !/_timer$|^gc_|used$/.test(key) && !(anyMac && key === 'address'),
   );
-  return Object.fromEntries(kept.map(([key, inner]) => [key, plain(inner)]));
+  return Object.fromEntries(
+    kept.map(([key, inner]) => [key, plain(key === 'info_slave_data' ? portOf(inner as object) : inner)]),
+  );
+}
+
+function portOf(settings: object): object {
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => !PASSING_OF_PORT.has(key)));
 }
 
 const lines = (title: string, values: readonly unknown[]) =>
