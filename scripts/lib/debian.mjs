@@ -58,6 +58,9 @@ export const packages = {
   ],
 };
 
+/** Services that Debian would start with their package, now and whenever the machine starts. The tests start their own. */
+const services = new Map([['etcd-server', 'etcd.service']]);
+
 // Debian's daemons and network tools live in sbin, which an ordinary user's PATH leaves out.
 const searchPath = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
@@ -88,6 +91,25 @@ export async function ensurePackages(wanted) {
   // Another apt-get may be at work on a machine that has just started.
   const patient = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
   await run('apt-get', [...patient, 'update'], { env });
-  await run('apt-get', [...patient, 'install', '-y', '--no-install-recommends', ...missing], { env });
+  await withoutServices(missing, () =>
+    run('apt-get', [...patient, 'install', '-y', '--no-install-recommends', ...missing], { env }),
+  );
   return missing;
+}
+
+/**
+ * Installs without any service being started.
+ * @param {readonly string[]} names
+ * @param {() => Promise<unknown>} install
+ */
+async function withoutServices(names, install) {
+  const units = names.flatMap((name) => services.get(name) ?? []);
+  if (units.length === 0 || !existsSync('/run/systemd/system')) return void (await install());
+  await run('systemctl', ['mask', '--runtime', ...units]);
+  try {
+    await install();
+  } finally {
+    await run('systemctl', ['unmask', '--runtime', ...units]);
+  }
+  await run('systemctl', ['disable', ...units]);
 }
