@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { noop } from 'cockatiel';
+import { ConstantBackoff, noop } from 'cockatiel';
 import { Etcd3, isRecoverableError } from 'etcd3';
 import { StoreError, ValidationError } from '../errors.js';
 
@@ -20,6 +20,9 @@ export interface EtcdOptions {
 /** Of one request; a call may make several. In milliseconds. */
 const REQUEST_LIMIT = 3000;
 
+/** Until a watch that was lost is asked for again, in milliseconds: much less than what calls wait for their own commit. */
+const WATCH_PAUSE = 250;
+
 /** @throws ValidationError if a file of `tls` can't be read */
 export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<Etcd3> {
   const [ca, cert, key] = await Promise.all([
@@ -32,7 +35,7 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
     ...(ca && { credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) } }),
     ...(username !== undefined && { auth: { username, password: password ?? '' } }),
     // Whether a request may be sent again is for its sender to say: a commit may not.
-    faultHandling: { global: noop, host: () => noop },
+    faultHandling: { global: noop, host: () => noop, watchBackoff: new ConstantBackoff(WATCH_PAUSE).next() },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + REQUEST_LIMIT }),
     grpcOptions: {
       // A server that vanished without a word is noticed; etcd refuses more frequent questions.
