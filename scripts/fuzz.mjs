@@ -1,6 +1,8 @@
-// npm run fuzz [-- --seconds 60 --seed 1 name...]: builds the fuzzers of native/fuzz and lets each run for a while.
+// npm run fuzz [-- --seconds 60 --seed 1 name...]: builds the fuzzers of native/fuzz and lets each run for a while,
+// as many at a time as there are CPUs.
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildFolder, buildNative } from './lib/native.mjs';
@@ -19,7 +21,7 @@ await runMain(async () => {
     .filter((name) => name.endsWith('.cc'))
     .map((name) => name.slice(0, -'.cc'.length));
   const seed = values.seed ?? String(randomInt(1, 2 ** 32));
-  for (const name of positionals.length > 0 ? positionals : all) {
+  const fuzz = async (/** @type {string} */ name) => {
     const corpus = join(buildFolder('fuzz'), 'corpus', name);
     mkdirSync(corpus, { recursive: true });
     console.log(`fuzz: ${name} for ${values.seconds} s, seed ${seed}`);
@@ -35,5 +37,9 @@ await runMain(async () => {
       corpus,
       join(root, 'native/fuzz/corpus', name),
     ]);
-  }
+  };
+  // Loaded here, not above: it may just have been installed.
+  const { default: pLimit } = await import('p-limit');
+  const names = positionals.length > 0 ? positionals : all;
+  await pLimit(availableParallelism()).map(names, fuzz);
 });

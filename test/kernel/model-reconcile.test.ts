@@ -122,6 +122,8 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(async () => (await sh('ip', '-n', later.uuid, 'route')).includes('default'), 60_000);
     for (const pid of await pidsIn(network.uuid)) process.kill(pid);
     await sh('ip', 'netns', 'delete', network.uuid);
+    // Until the kernel has taken it apart, the namespace that was deleted may still answer.
+    await eventually(() => repairs.join().includes('create namespace'), 60_000);
     await eventually(() => talks(machine.world, floating), 60_000);
     await watch.close();
     expect(repairs.join()).toMatch(/vnet0: set [^:]*master[^:]* of vnet0/);

@@ -108,7 +108,7 @@ export async function connect(
 }
 
 /** Asks again until `probe` gives something true; rejects after `timeout` milliseconds, a bound against hanging only. */
-export async function eventually<Value>(probe: () => Value | Promise<Value>, timeout = 10_000): Promise<Value> {
+export async function eventually<Value>(probe: () => Value | Promise<Value>, timeout = 60_000): Promise<Value> {
   const end = Date.now() + timeout;
   for (;;) {
     const value = await probe();
