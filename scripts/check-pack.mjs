@@ -11,6 +11,7 @@ import { setup } from './lib/setup.mjs';
 const allowed = [
   /^dist\/.+\.(js|js\.map|d\.ts)$/,
   /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
+  /^prebuilds\/linux-[a-z0-9]+\/vethwork-enter$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
   /^systemd\/vethwork-agent\.service$/,
   /^(package\.json|binding\.gyp|README\.md|LICENSE|CHANGELOG\.md)$/,
@@ -30,10 +31,15 @@ const required = [
   'dist/cli/main.js',
   'systemd/vethwork-agent.service',
   `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
+  `prebuilds/linux-${process.arch}/vethwork-enter`,
 ];
 
-/** Run in the empty folder. Reads links through the addon: the kernel's own list of this process's namespace. */
+/**
+ * Run in the empty folder. Reads links through the addon: the kernel's own list of this process's namespace. Root also starts
+ * a program by the one that comes with the addon.
+ */
 const useIt = `
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import * as vethwork from 'vethwork';
@@ -44,6 +50,11 @@ if (!addon.includes('/prebuilds/')) throw new Error('loaded from ' + addon);
 if (typeof vethwork.openHost !== 'function') throw new Error('no openHost in ' + Object.keys(vethwork));
 const kernel = await openKernel();
 const links = await kernel.query('link.list');
+if (process.getuid() === 0) {
+  const child = kernel.spawn(process.execPath, ['--version'], { netns: process.pid, stdio: 'inherit' });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error('a program in a namespace ended with ' + code);
+}
 await kernel.close();
 if (!links.some((link) => link.name === 'lo')) throw new Error('no loopback in ' + JSON.stringify(links));
 console.log('check-pack: the installed package lists ' + links.map((link) => link.name).join(', '));
