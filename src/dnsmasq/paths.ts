@@ -77,5 +77,6 @@ async function allow(folder: string, mode: number, gid?: number): Promise<void> 
 }
 
 export async function removeRuntimeFolder(paths: RuntimePaths): Promise<void> {
-  await rm(paths.folder, { recursive: true, force: true });
+  // Another process of the host may write into it meanwhile: then once more.
+  await rm(paths.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
 }
