@@ -30,14 +30,7 @@ Request readRequest(Value value, Path& path) {
     path.reject(value, "an operation");
   }
   Request request{.kind = nullptr, .arguments = std::move(*arguments), .netns = {}};
-  {
-    const auto scope = path.at("op");
-    const Value& name = member(request.arguments, "op");
-    request.kind = findOperation(string(name, path));
-    if (request.kind == nullptr) {
-      path.reject(name, "the name of an operation");
-    }
-  }
+  request.kind = &named(request.arguments, "op", findOperation, "the name of an operation", path);
   std::vector<std::string_view> known = request.kind->takes;
   known.push_back("op");
   checkKeys(request.arguments, known, path);

@@ -32,18 +32,10 @@ void putMarker(std::uint16_t type, Batch::Answer answer, Encoder& to) {
 }
 
 void encodeCommand(const Map& command, bool remember, Encoder& to) {
-  const CommandKind* kind = nullptr;
-  {
-    const auto scope = to.path.at("command");
-    const Value& name = member(command, "command");
-    kind = findCommand(string(name, to.path));
-    if (kind == nullptr) {
-      to.path.reject(name, "a known command");
-    }
-  }
+  const CommandKind& kind = named(command, "command", findCommand, "a known command", to.path);
   const std::size_t first = to.batch.size();
-  kind->encode(command, to);
-  if (remember && kind->makesHandle) {
+  kind.encode(command, to);
+  if (remember && kind.makesHandle) {
     to.batch.addFlags(first, NLM_F_ECHO);
   }
 }

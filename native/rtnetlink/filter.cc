@@ -44,13 +44,7 @@ tcmsg header(const Map& filter, Path& path) {
 }
 
 const TrafficKind& filterKind(const Map& filter, Path& path) {
-  const auto scope = path.at("kind");
-  const Value& name = member(filter, "kind");
-  const TrafficKind* kind = findFilterKind(string(name, path));
-  if (kind == nullptr) {
-    path.reject(name, "a known kind of filter");
-  }
-  return *kind;
+  return named(filter, "kind", findFilterKind, "a known kind of filter", path);
 }
 
 void encodeAdd(const Map& arguments, Encoder& to) {

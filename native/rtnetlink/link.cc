@@ -141,32 +141,24 @@ constexpr std::string_view noLower =
 constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
 
 void encodeKind(const Map& link, Encoder& to) {
-  const LinkKind* kind = nullptr;
-  {
-    const auto scope = to.path.at("kind");
-    const Value& name = member(link, "kind");
-    kind = findLinkKind(string(name, to.path));
-    if (kind == nullptr) {
-      to.path.reject(name, "a known kind of link");
-    }
-  }
+  const LinkKind& kind = named(link, "kind", findLinkKind, "a known kind of link", to.path);
   const auto info = to.batch.nest(IFLA_LINKINFO);
-  to.batch.putText(IFLA_INFO_KIND, kind->name);
-  if (kind->overLower && given(link, "link") == nullptr) {
+  to.batch.putText(IFLA_INFO_KIND, kind.name);
+  if (kind.overLower && given(link, "link") == nullptr) {
     const auto scope = to.path.at("link");
     to.path.reject(Value(), "the index of the link below");
   }
-  if (!kind->overLower) {
+  if (!kind.overLower) {
     refuse(link, to.path, "link", noLower);
   }
   const Value* data = given(link, "data");
   const auto scope = to.path.at("data");
   const auto options = to.batch.nest(IFLA_INFO_DATA);
   const Map values = data == nullptr ? Map() : object(*data, to.path);
-  if (kind->check != nullptr) {
-    kind->check(values, to.path);
+  if (kind.check != nullptr) {
+    kind.check(values, to.path);
   }
-  kind->options.encode(values, to);
+  kind.options.encode(values, to);
 }
 
 class LinkMessage final : public Codec {

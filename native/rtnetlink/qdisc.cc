@@ -42,23 +42,18 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_NEWQDISC, writeFlags(arguments, to.path));
   const auto scope = to.path.at("qdisc");
   known.encode(qdisc, to, names);
-  const std::string& name = kindName(qdisc, to.path);
-  const TrafficKind* kind = findQdiscKind(name);
-  if (kind == nullptr) {
-    const auto field = to.path.at("kind");
-    to.path.reject(name, "a known kind of queueing discipline");
-  }
-  to.batch.header(header(qdisc, name, to.path));
-  to.batch.putText(TCA_KIND, name);
+  const TrafficKind& kind = named(qdisc, "kind", findQdiscKind, "a known kind of queueing discipline", to.path);
+  to.batch.header(header(qdisc, kind.name, to.path));
+  to.batch.putText(TCA_KIND, kind.name);
   const Value* data = given(qdisc, "data");
   const auto field = to.path.at("data");
   const Map& values = data == nullptr ? none : object(*data, to.path);
-  if (kind->encode == nullptr) {
+  if (kind.encode == nullptr) {
     known.encode(values, to);
     return;
   }
   const auto options = to.batch.nest(TCA_OPTIONS);
-  kind->encode(values, to);
+  kind.encode(values, to);
 }
 
 void encodeDelete(const Map& arguments, Encoder& to) {

@@ -37,6 +37,18 @@ inline const Map& part(const Map& map, std::string_view key, Path& path) {
   return object(member(map, key), path);
 }
 
+/// What a property names, by a function from names to pointers. @throws ValidationError
+template <class Find>
+const auto& named(const Map& map, std::string_view key, Find find, std::string_view expected, Path& path) {
+  const auto scope = path.at(key);
+  const Value& name = member(map, key);
+  const auto* found = find(string(name, path));
+  if (found == nullptr) {
+    path.reject(name, expected);
+  }
+  return *found;
+}
+
 /// A property that is a boolean, false where it is absent. @throws ValidationError
 inline bool isTrue(const Map& map, std::string_view key, Path& path) {
   const Value* value = given(map, key);

@@ -13,19 +13,11 @@ namespace {
 
 void encodeAction(const Value& value, std::uint16_t position, Encoder& to) {
   const Map& action = object(value, to.path);
-  const TrafficKind* kind = nullptr;
-  {
-    const auto scope = to.path.at("kind");
-    const Value& name = member(action, "kind");
-    kind = findActionKind(string(name, to.path));
-    if (kind == nullptr) {
-      to.path.reject(name, "a known kind of action");
-    }
-  }
+  const TrafficKind& kind = named(action, "kind", findActionKind, "a known kind of action", to.path);
   const auto nest = to.batch.nest(position);
-  to.batch.putText(TCA_ACT_KIND, kind->name);
+  to.batch.putText(TCA_ACT_KIND, kind.name);
   const auto options = to.batch.nest(TCA_ACT_OPTIONS);
-  kind->encode(action, to);
+  kind.encode(action, to);
 }
 
 }  // namespace
