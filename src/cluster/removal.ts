@@ -2,6 +2,7 @@ import { releaseVni } from '../ipam/vni.js';
 import { claim } from '../model/claim.js';
 import { Errors } from '../model/context.js';
 import { forgetFloating } from '../model/floating.js';
+import { concludeRemoval } from '../model/interface-lifecycle.js';
 import { releaseInterface } from '../model/members.js';
 import { networkOf } from '../model/network-lifecycle.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
@@ -35,14 +36,7 @@ export async function removeInterface(context: ClusterContext, uuid: string, hal
   const { nic, network } = doomed;
   const errors = new Errors();
   await errors.attempt(() => waitForAll(context, revision, network.uuid, [uuid, `floating/${uuid}`], [nic.node]));
-  await transact(store, async (transaction) => {
-    const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-    if (record === undefined) return;
-    if (!errors.any) return releaseInterface(transaction, context, network, record, haloMs);
-    const { claim: _, ...rest } = record;
-    transaction.put(keys.interface(uuid), rest);
-  });
-  errors.throwIfAny(`interface ${uuid} could not be removed completely`);
+  await concludeRemoval(context, network, uuid, errors, haloMs);
 }
 
 /** @throws AggregateError */

@@ -201,7 +201,22 @@ async function takeInterfaceAway(context: Context, uuid: string, haloMs: number)
   const errors = new Errors();
   errors.add(...(await takeAway(context, planDetach(host, network, nic))));
   await errors.attempt(() => dhcp.release(network, nic));
-  await transact(store, async (transaction) => {
+  await concludeRemoval(context, network, uuid, errors, haloMs);
+}
+
+/**
+ * Gives back what was reserved for an interface that is gone from the kernel. After errors its record stays, unclaimed, for
+ * reconciliation to finish.
+ * @throws AggregateError of the errors
+ */
+export async function concludeRemoval(
+  context: Pick<Context, 'store' | 'floating'>,
+  network: NetworkRecord,
+  uuid: string,
+  errors: Errors,
+  haloMs: number,
+): Promise<void> {
+  await transact(context.store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (record === undefined) return;
     if (!errors.any) return releaseInterface(transaction, context, network, record, haloMs);
