@@ -1,13 +1,13 @@
 #include "rtnetlink/link.h"
 
 #include <linux/if_link.h>
-#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <array>
 #include <memory>
 
+#include "rtnetlink/protocol_settings.h"
 #include "schema/arguments.h"
 
 namespace vethwork {
@@ -69,31 +69,6 @@ const Schema attributes{{
                          68 /* HEADROOM */,
                          69 /* TAILROOM */}};
 
-/// Attributes of IFLA_INET_CONF are numbered as the sysctls are.
-const Schema inetSettings{{
-    {"forwarding", IPV4_DEVCONF_FORWARDING, u32()},
-    {"proxyArp", IPV4_DEVCONF_PROXY_ARP, u32()},
-    {"acceptRedirects", IPV4_DEVCONF_ACCEPT_REDIRECTS, u32()},
-    {"sendRedirects", IPV4_DEVCONF_SEND_REDIRECTS, u32()},
-    {"rpFilter", IPV4_DEVCONF_RP_FILTER, u32()},
-    {"arpFilter", IPV4_DEVCONF_ARPFILTER, u32()},
-    {"arpAnnounce", IPV4_DEVCONF_ARP_ANNOUNCE, u32()},
-    {"arpIgnore", IPV4_DEVCONF_ARP_IGNORE, u32()},
-    {"arpAccept", IPV4_DEVCONF_ARP_ACCEPT, u32()},
-    {"arpNotify", IPV4_DEVCONF_ARP_NOTIFY, u32()},
-    {"acceptLocal", IPV4_DEVCONF_ACCEPT_LOCAL, u32()},
-    {"routeLocalnet", IPV4_DEVCONF_ROUTE_LOCALNET, u32()},
-}};
-
-const Words addressGeneration{{"eui64", IN6_ADDR_GEN_MODE_EUI64},
-                              {"none", IN6_ADDR_GEN_MODE_NONE},
-                              {"stable-privacy", IN6_ADDR_GEN_MODE_STABLE_PRIVACY},
-                              {"random", IN6_ADDR_GEN_MODE_RANDOM}};
-
-const Schema inet6Settings{{{"addressGeneration", IFLA_INET6_ADDR_GEN_MODE, words8(addressGeneration)}},
-                           {IFLA_INET6_FLAGS, IFLA_INET6_CONF, IFLA_INET6_STATS, IFLA_INET6_MCAST, IFLA_INET6_CACHEINFO,
-                            IFLA_INET6_ICMP6STATS, IFLA_INET6_TOKEN, IFLA_INET6_RA_MTU}};
-
 void encodeHeader(const Map& link, Encoder& to) {
   ifinfomsg header{};
   if (given(link, "index") != nullptr) {
@@ -105,26 +80,6 @@ void encodeHeader(const Map& link, Encoder& to) {
     header.ifi_flags = boolean(*up, to.path) ? IFF_UP : 0;
   }
   to.batch.header(header);
-}
-
-void encodeProtocolSettings(const Map& link, Encoder& to) {
-  const Value* inet = given(link, "inet");
-  const Value* inet6 = given(link, "inet6");
-  if (inet == nullptr && inet6 == nullptr) {
-    return;
-  }
-  const auto families = to.batch.nest(IFLA_AF_SPEC);
-  if (inet != nullptr) {
-    const auto scope = to.path.at("inet");
-    const auto family = to.batch.nest(AF_INET);
-    const auto settings = to.batch.nest(IFLA_INET_CONF);
-    inetSettings.encode(object(*inet, to.path), to);
-  }
-  if (inet6 != nullptr) {
-    const auto scope = to.path.at("inet6");
-    const auto family = to.batch.nest(AF_INET6);
-    inet6Settings.encode(object(*inet6, to.path), to);
-  }
 }
 
 /// Refuses what the kernel would ignore, so that nobody relies on it.
@@ -320,33 +275,6 @@ void decodeInfo(Span info, Map& link) {
       unknown.decode(*data, options);
     }
     link.set(names.dataName, std::move(options));
-  }
-}
-
-/// The kernel tells the settings as an array of numbers, each in the place that its attribute's number says.
-Map decodeInetSettings(Span numbers) {
-  Map settings;
-  for (const Field& field : inetSettings.fields()) {
-    const std::size_t offset = (field.attribute - std::size_t{1}) * sizeof(std::int32_t);
-    if (offset < numbers.size()) {
-      if (const auto number = readAs<std::int32_t>(numbers.subspan(offset))) {
-        settings.set(field.name, *number);
-      }
-    }
-  }
-  return settings;
-}
-
-void decodeProtocolSettings(Span families, Map& link) {
-  if (const auto inet = findAttribute(families, AF_INET)) {
-    if (const auto numbers = findAttribute(*inet, IFLA_INET_CONF)) {
-      link.set("inet", decodeInetSettings(*numbers));
-    }
-  }
-  if (const auto inet6 = findAttribute(families, AF_INET6)) {
-    Map settings;
-    inet6Settings.decode(*inet6, settings);
-    link.set("inet6", std::move(settings));
   }
 }
 
