@@ -28,7 +28,13 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-const bootOf = () => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+let boot: string | undefined;
+
+/** No process outlives its machine's boot, so it is read once. */
+function bootOf(): string {
+  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  return boot;
+}
 
 let own: Claim | undefined;
 

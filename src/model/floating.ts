@@ -69,20 +69,21 @@ export async function reserveFloating(
   if (network.egress === undefined) {
     throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces can have no floating address`);
   }
-  const address = await reserveEgress(transaction, context, 'floating', uuid, wanted);
+  const address = await reserveEgress(transaction, context, { use: 'floating', owner: uuid }, { address: wanted });
   const floating = { address, pair, state: 'initial', claim: claim(context.node) } as const;
   const changed: InterfaceRecord = { ...nic, floating };
   transaction.put(keys.interface(uuid), changed);
   return { nic: changed, network, isNew: true };
 }
 
-/** The floating address is as recorded. */
+/** The floating address is as recorded. @throws NotFoundError, ConflictError if it, its interface or network is being removed */
 export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await interfaceOf(transaction, uuid);
     if (record.state !== 'created' || record.floating?.state !== 'initial') {
       throw new ConflictError(`interface ${uuid} is being detached`);
     }
+    await liveNetworkOf(transaction, record.network);
     const { claim: _, ...floating } = record.floating;
     transaction.put(keys.interface(uuid), { ...record, floating: { ...floating, state: 'created' } });
   });

@@ -149,7 +149,11 @@ async function connect(
   }
 }
 
-/** The interface is as recorded. */
+/**
+ * The interface is as recorded.
+ * @throws NotFoundError, ConflictError if it or its network is being removed: whoever does so may have looked for its link
+ *   before that was there
+ */
 export function settleInterface(
   { store }: Pick<Context, 'store'>,
   { uuid }: Pick<InterfaceRecord, 'uuid'>,
@@ -157,6 +161,7 @@ export function settleInterface(
   return transact(store, async (transaction) => {
     const { claim: _, ...record } = await interfaceOf(transaction, uuid);
     if (record.state === 'deleting') throw new ConflictError(`interface ${uuid} is being detached`);
+    await liveNetworkOf(transaction, record.network);
     const created: InterfaceRecord = { ...record, state: 'created' };
     transaction.put(keys.interface(uuid), created);
     return created;
