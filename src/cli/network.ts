@@ -12,7 +12,7 @@ type CreateFlags = {
   dhcp: boolean;
   nat: boolean;
   dns?: true;
-} & Pick<CreateNetworkOptions, 'vni' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
+} & Pick<CreateNetworkOptions, 'vni' | 'floatingGateway' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
 
 /** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
 export function addNetworkCommands(program: Command, app: App): void {
@@ -27,6 +27,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     .option('--no-nat', 'no way out of it, no floating gateway')
     .option('--dns', 'let instances resolve each other by name')
     .option('--vni <number>', 'VXLAN id, 1 to 16777215 (a free one otherwise)', parseInteger)
+    .option('--floating-gateway <address>', 'address in the floating network (a random one otherwise)')
     .option('--uuid <uuid>', 'UUID (a random one otherwise)')
     .option('--mtu <bytes>', "MTU (the mesh NIC's less 50 otherwise)", parseInteger)
     .option('--tenant <name>', 'owner, printed as "namespace"')

@@ -32,6 +32,8 @@ export interface PoolOptions {
 export interface ReserveOptions {
   /** This very address; a random free one if absent. */
   address?: string | undefined;
+  /** How errors call the option that names it. Default `address`. */
+  field?: string;
   /** Take the fixed address even within its deletion halo. Default false. */
   ignoreHalo?: boolean;
 }
@@ -77,7 +79,7 @@ export class AddressPool {
     const address =
       options.address === undefined
         ? ((await this.#sample(transaction)) ?? (await this.#pick(transaction)))
-        : await this.#check(transaction, options.address, options.ignoreHalo ?? false);
+        : await this.#check(transaction, options.address, options);
     transaction.put(this.#key(address), record);
     return address;
   }
@@ -136,13 +138,17 @@ export class AddressPool {
       .map(({ key, value }) => ({ address: key.slice(this.#prefix.length + 1), ...value }));
   }
 
-  async #check(transaction: Transaction, text: string, ignoreHalo: boolean): Promise<string> {
-    const address = parseAddress('address', text);
+  async #check(
+    transaction: Transaction,
+    text: string,
+    { field = 'address', ignoreHalo = false }: ReserveOptions,
+  ): Promise<string> {
+    const address = parseAddress(field, text);
     const { cidr, network, gateway, broadcast } = this.netblock;
-    if (!this.netblock.contains(address)) throw new ValidationError('address', text, `an address of ${cidr}`);
+    if (!this.netblock.contains(address)) throw new ValidationError(field, text, `an address of ${cidr}`);
     if (address === network || address === gateway || address === broadcast) {
       throw new ValidationError(
-        'address',
+        field,
         text,
         `an address of ${cidr} other than ${network}, ${gateway} and ${broadcast}`,
       );

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
+import type { ReserveOptions } from '../ipam/pool.js';
 import { releaseVni, reserveVni } from '../ipam/vni.js';
 import { networkLinks, planNetwork, planNetworkRemoval } from '../plan/network.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -66,6 +67,13 @@ export async function reserveNetwork(
     number,
     number,
   ];
+  const wayOut = () =>
+    reserveEgress(
+      transaction,
+      context,
+      { use: 'gateway', owner: uuid },
+      { address: request.floatingGateway, field: 'floatingGateway' },
+    );
   const record: NetworkRecord = {
     uuid,
     name: request.name,
@@ -79,9 +87,7 @@ export async function reserveNetwork(
     vxlan,
     bridge: { index: bridge, mac: localMac() },
     inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
-    egress: request.provideNat
-      ? { outer: egressOuter, inner: egressInner, address: await reserveEgress(transaction, context, 'gateway', uuid) }
-      : undefined,
+    egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await wayOut() } : undefined,
     routed: {},
     metadata: request.metadata,
     state: 'initial',
@@ -95,12 +101,11 @@ export async function reserveNetwork(
 export async function reserveEgress(
   transaction: Transaction,
   context: Pick<Context, 'floating' | 'host'>,
-  use: 'gateway' | 'floating',
-  owner: string,
-  address?: string,
+  record: { use: 'gateway' | 'floating'; owner: string },
+  wish: ReserveOptions,
 ): Promise<string> {
   await requireEgressPort(transaction, context);
-  return context.floating.reserve(transaction, { use, owner }, { address });
+  return context.floating.reserve(transaction, record, wish);
 }
 
 async function build(context: Context, record: NetworkRecord, signal: AbortSignal | undefined): Promise<NetworkRecord> {

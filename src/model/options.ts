@@ -61,6 +61,7 @@ const networkSchema = z.strictObject({
   provideDns: flag.default(false),
   uuid: valid.uuid.optional(),
   vni: valid.vni.optional(),
+  floatingGateway: valid.ipv4.optional(),
   mtu: valid.mtu.optional(),
   tenant: valid.displayName.optional(),
   metadata: valid.metadata.default({}),
@@ -69,7 +70,10 @@ const networkSchema = z.strictObject({
 
 export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; tenant: string };
 
-/** @throws ValidationError also for a netblock that overlaps the floating network, or an MTU that does not fit */
+/**
+ * @throws ValidationError also for a netblock that overlaps the floating network, a way out of a network that has none, or
+ *   an MTU that does not fit
+ */
 export function parseNetworkOptions(
   options: CreateNetworkOptions,
   host: { floatingNetwork: string; mtu: number; tenant: string },
@@ -82,6 +86,9 @@ export function parseNetworkOptions(
       request.netblock,
       `a network apart from the floating network ${host.floatingNetwork}`,
     );
+  }
+  if (request.floatingGateway !== undefined && !request.provideNat) {
+    throw new ValidationError('floatingGateway', request.floatingGateway, 'none where provideNat is false');
   }
   const mtu = request.mtu ?? host.mtu;
   if (mtu > host.mtu) {

@@ -60,6 +60,11 @@ export interface CreateNetworkOptions {
   uuid?: string;
   /** VNI, 1 to 2^24-1. */
   vni?: number;
+  /**
+   * Address of the floating network from which the network reaches the outside, as others may have to let it in; a random
+   * free one if absent. Only with `provideNat`.
+   */
+  floatingGateway?: string;
   /** At most the mesh NIC's MTU less 50, which is the default. */
   mtu?: number;
   tenant?: string;

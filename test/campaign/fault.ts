@@ -185,7 +185,11 @@ await runCampaign('fault', 120, async (campaign) => {
     const host = await machine.open();
     const guest = await machine.guest();
     await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
-    const network = await host.createNetwork({ name: 'base', netblock: '10.66.0.0/24' });
+    const network = await host.createNetwork({
+      name: 'base',
+      netblock: '10.66.0.0/24',
+      floatingGateway: '192.168.15.66',
+    });
     await network.attach({ netns: guest.name, configure: true });
     const store = await openLmdbStore(machine.options.state);
     const places = [machine.node.name, guest.name, network.uuid];

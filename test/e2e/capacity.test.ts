@@ -92,7 +92,7 @@ describe('ports that are promised already', () => {
         typeof reserveEgress
       >[1];
       const take = (owner: string) =>
-        transact(store, (transaction) => reserveEgress(transaction, context, 'floating', owner));
+        transact(store, (transaction) => reserveEgress(transaction, context, { use: 'floating', owner }, {}));
       await transact(store, async (transaction) => {
         await floating.reserve(transaction, { use: 'routed', owner: 'routed' }, {});
         for (let n = 0; n < BRIDGE_PORTS - 1; n++) {

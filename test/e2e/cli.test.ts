@@ -118,9 +118,11 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
       'team=blue',
       '--vni',
       '4711',
+      '--floating-gateway',
+      '192.168.15.194',
     );
     expect(printed).toMatch(
-      /^uuid {12}: [0-9a-f-]{36}\nname {12}: demo\nvxlan id {8}: 4711\nnetblock {8}: 172.16.0.0\/24\nprovide dhcp {4}: True\nprovide nat {5}: True\nfloating gateway: 192\.168\.15\.\d+\nnamespace {7}: system\nstate {11}: created\n\nMetadata:\n {4}team: blue\n$/,
+      /^uuid {12}: [0-9a-f-]{36}\nname {12}: demo\nvxlan id {8}: 4711\nnetblock {8}: 172.16.0.0\/24\nprovide dhcp {4}: True\nprovide nat {5}: True\nfloating gateway: 192\.168\.15\.194\nnamespace {7}: system\nstate {11}: created\n\nMetadata:\n {4}team: blue\n$/,
     );
     const [network, ...others] = await value<NetworkInfo[]>('network', 'list');
     expect(others).toEqual([]);

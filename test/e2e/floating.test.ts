@@ -190,17 +190,18 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
   });
 
   it('an address given to another instance is announced to its neighbours', async () => {
-    const first = await scene.container(network, 'first', { address: '172.16.0.50' });
-    expect(await pings(one.namespace, '172.16.0.50')).toBe(true);
-    expect(await pings(scene.inside(network), '172.16.0.50')).toBe(true);
+    const first = await scene.container(network, 'first');
+    const { address } = first.nic.info;
+    expect(await pings(one.namespace, address)).toBe(true);
+    expect(await pings(scene.inside(network), address)).toBe(true);
     await first.nic.detach();
-    const next = await scene.container(network, 'next', { address: '172.16.0.50' });
+    const next = await scene.container(network, 'next', { address });
     await eventually(async () => {
-      const known = await one.namespace.ip('neighbour', 'show', '172.16.0.50');
+      const known = await one.namespace.ip('neighbour', 'show', address);
       return known.includes(next.nic.info.mac);
     }, 2000);
-    expect(await pings(one.namespace, '172.16.0.50')).toBe(true);
-    expect(await pings(scene.inside(network), '172.16.0.50')).toBe(true);
+    expect(await pings(one.namespace, address)).toBe(true);
+    expect(await pings(scene.inside(network), address)).toBe(true);
   });
 });
 

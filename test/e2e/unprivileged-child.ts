@@ -10,7 +10,7 @@ async function main(): Promise<object> {
   try {
     const isServed = services !== '';
     const network = await host.createNetwork({
-      ...{ name: 'mine', netblock: '10.5.0.0/24' },
+      ...{ name: 'mine', netblock: '10.5.0.0/24', floatingGateway: '192.168.15.66' },
       ...{ provideDhcp: isServed, provideDns: isServed },
     });
     const nic = await network.attach({ netns: guest, configure: true, hostname: 'one' });

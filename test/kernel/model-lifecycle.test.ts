@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AttachOptions, Host, Network } from '../../src/index.js';
+import type { AttachOptions, CreateNetworkOptions, Host, Network } from '../../src/index.js';
 import { pidsIn, TestHost } from '../support/host.js';
 import { attempt, eventually, json, privileged, sh, TestNamespace } from '../support/namespaces.js';
 
@@ -34,7 +34,11 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
   beforeAll(async () => {
     machine = await TestHost.create();
     host = await machine.open();
-    network = await host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
+    network = await host.createNetwork({
+      name: 'demo',
+      netblock: '172.16.0.0/24',
+      floatingGateway: '192.168.15.6',
+    });
     guest = await machine.guest();
   });
   afterAll(() => machine.remove());
@@ -116,6 +120,28 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     });
     expect(await picture()).toEqual(before);
     expect(await names(foreign.name)).toEqual(['lo']);
+  });
+
+  test('a floating gateway can be asked for', async () => {
+    const floatingGateway = '192.168.15.7';
+    const options = { name: 'fixed', netblock: '10.1.0.0/24', floatingGateway };
+    const fixed = await host.createNetwork(options);
+    expect(fixed.info).toMatchObject({ floatingGateway });
+    const device = `egr-${fixed.info.vni.toString(16).padStart(6, '0')}-i`;
+    expect(await sh('ip', '-n', fixed.uuid, '-br', 'address', 'show', device)).toContain(`${floatingGateway}/24`);
+
+    const before = await picture();
+    const refused = async (changes: Partial<CreateNetworkOptions>, expected: object) =>
+      expect(host.createNetwork({ ...options, ...changes })).rejects.toMatchObject(expected);
+    await refused({}, { name: 'ConflictError', message: expect.stringContaining(floatingGateway) });
+    const wrong = { name: 'ValidationError', field: 'floatingGateway' };
+    for (const address of ['10.1.0.7', '192.168.15.0', '192.168.15.1', '192.168.15.256']) {
+      await refused({ floatingGateway: address }, wrong);
+    }
+    await refused({ provideNat: false, floatingGateway: '192.168.15.8' }, wrong);
+    expect(await picture()).toEqual(before);
+    await fixed.delete();
+    await host.drained();
   });
 
   test('an aborted call leaves nothing', async () => {

@@ -84,9 +84,15 @@ export class Walkthrough implements AsyncDisposable {
     }
   }
 
-  /** A network that goes with the walk-through. */
+  /** A network that goes with the walk-through. Its floating gateway is none of the addresses that tests ask for by name. */
   async network(options: Partial<CreateNetworkOptions> = {}): Promise<Network> {
-    const network = await this.host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24', ...options });
+    const floatingGateway = `192.168.15.${194 + this.#networks.length}`;
+    const network = await this.host.createNetwork({
+      name: 'demo',
+      netblock: '172.16.0.0/24',
+      ...(options.provideNat !== false && { floatingGateway }),
+      ...options,
+    });
     this.#networks.push(network);
     return network;
   }

@@ -14,7 +14,7 @@ export const emptyHost: Chapter = {
     const bridge = all.get(device.egressBridge);
     scene.equal(`${device.egressBridge} is a bridge`, bridge?.linkinfo?.info_kind, 'bridge');
     scene.equal(`${device.egressBridge} has the floating network's first address`, ipv4(bridge), [
-      `${story.floatingGateway}/24`,
+      `${story.egressAddress}/24`,
     ]);
     scene.equal(`${device.egressBridge} has no ports`, ports(all, device.egressBridge), []);
     scene.equal('eth0 is as it was', ipv4(all.get(machine.nic)), [`${machine.address}/24`]);

@@ -86,7 +86,7 @@ async function checkWayIn(scene: Scene): Promise<void> {
 }
 
 async function checkWayOut(scene: Scene): Promise<void> {
-  const { floatingGateway } = scene.network.info;
+  const { floatingGateway } = story;
   scene.say(
     `What the instance starts itself leaves as that of any other: through ${device.egressInner}, as ${floatingGateway}.`,
   );

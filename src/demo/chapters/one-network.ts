@@ -26,12 +26,12 @@ export const oneNetwork: Chapter = {
 
 /** With the walk-through's UUID, or a random one where another run on this machine has it: it names a namespace. */
 async function createNetwork(scene: Scene): Promise<Network> {
-  const { network: name, netblock, vni, uuid } = story;
+  const { network: name, netblock, vni, floatingGateway, uuid } = story;
   const free = !existsSync(`/run/netns/${uuid}`) && (await claim(uuid));
   if (!free) {
     scene.say(`The walk-through's UUID ${uuid} is in use on this machine; this network gets a random one.`);
   }
-  const options = { name, netblock, vni, ...(free && { uuid }) };
+  const options = { name, netblock, vni, floatingGateway, ...(free && { uuid }) };
   const { host, signal } = scene;
   return scene.call('host.createNetwork', (wanted) => host.createNetwork({ ...wanted, signal }), options);
 }
@@ -57,7 +57,7 @@ async function checkOutside(scene: Scene): Promise<void> {
 }
 
 async function checkInside(scene: Scene): Promise<void> {
-  const { uuid, info } = scene.network;
+  const { uuid } = scene.network;
   const enter = ['ip', 'netns', 'exec', uuid];
   scene.say(`In it are the inner ends: ${device.inner} is the network's gateway, and ${device.egressInner} has an address
     of the floating network, the floating gateway, which stands for all instances towards the outside.`);
@@ -65,11 +65,11 @@ async function checkInside(scene: Scene): Promise<void> {
   const inner = await links(uuid);
   scene.equal(`${device.inner} is the gateway`, ipv4(inner.get(device.inner)), [`${story.gateway}/24`]);
   scene.equal(`${device.inner} has the same MTU`, inner.get(device.inner)?.mtu, story.mtu);
-  const floatingGateway = [`${info.floatingGateway}/24`];
-  scene.equal(`${device.egressInner} has the floating gateway`, ipv4(inner.get(device.egressInner)), floatingGateway);
+  const egress = ipv4(inner.get(device.egressInner));
+  scene.equal(`${device.egressInner} has the floating gateway`, egress, [`${story.floatingGateway}/24`]);
 
   await scene.show('host', ...enter, 'ip', 'route');
-  const wayOut = `default via ${story.floatingGateway} dev ${device.egressInner}`;
+  const wayOut = `default via ${story.egressAddress} dev ${device.egressInner}`;
   const seen = await routes(uuid);
   scene.check(
     'the default route leads to the egress bridge',
