@@ -164,9 +164,12 @@ export class NodeTimeoutError extends VethworkError {
   constructor(
     /** Those that were waited for to the end. */
     readonly nodes: readonly string[],
+    /** Those of them that are not heard of: the others may wait for them as well. */
+    readonly gone: readonly string[],
     seconds: number,
   ) {
-    super(`waited ${seconds} s for ${nodes.map((node) => `node ${node}`).join(', ')}`);
+    const names = (all: readonly string[]) => all.map((node) => `node ${node}`).join(', ');
+    super(`waited ${seconds} s for ${names(nodes)}${gone.length > 0 ? `; not heard of: ${names(gone)}` : ''}`);
   }
 }
 

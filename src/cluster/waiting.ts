@@ -22,11 +22,12 @@ export interface Wait {
  */
 export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void> {
   const { store, patience } = context;
+  const members = () => new Set(membersIn(store).map(({ name }) => name));
   const pending = () => {
-    const members = new Set(membersIn(store).map(({ name }) => name));
+    const heardOf = members();
     const nodes = [...new Set([...wait.essential, ...wait.others])];
     return nodes.filter((node) => {
-      if (!wait.essential.includes(node) && !members.has(node)) return false;
+      if (!wait.essential.includes(node) && !heardOf.has(node)) return false;
       const applied = appliedOf(store, node, wait.network);
       if (applied === undefined || applied.revision < wait.revision) return true;
       const item = wait.items.find((each) => applied.problems[each] !== undefined);
@@ -52,7 +53,9 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
     const timer = setTimeout(() => {
       try {
         const late = pending();
-        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, patience / 1000))));
+        const heardOf = members();
+        const gone = late.filter((node) => !heardOf.has(node));
+        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, patience / 1000))));
       } catch (error) {
         end(() => reject(error));
       }

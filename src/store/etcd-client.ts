@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { ConstantBackoff, noop } from 'cockatiel';
+import { noop } from 'cockatiel';
 import { Etcd3, isRecoverableError } from 'etcd3';
 import { StoreError, ValidationError } from '../errors.js';
 
@@ -20,9 +20,6 @@ export interface EtcdOptions {
 /** Of one request; a call may make several. In milliseconds. */
 const REQUEST_LIMIT = 3000;
 
-/** Until a watch that was lost is asked for again, in milliseconds: much less than what calls wait for their own commit. */
-const WATCH_PAUSE = 250;
-
 /** @throws ValidationError if a file of `tls` can't be read */
 export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<Etcd3> {
   const [ca, cert, key] = await Promise.all([
@@ -35,7 +32,7 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
     ...(ca && { credentials: { rootCertificate: ca, ...(cert && key && { certChain: cert, privateKey: key }) } }),
     ...(username !== undefined && { auth: { username, password: password ?? '' } }),
     // Whether a request may be sent again is for its sender to say: a commit may not.
-    faultHandling: { global: noop, host: () => noop, watchBackoff: new ConstantBackoff(WATCH_PAUSE).next() },
+    faultHandling: { global: noop, host: () => noop },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + REQUEST_LIMIT }),
     grpcOptions: {
       // A server that vanished without a word is noticed; etcd refuses more frequent questions.
@@ -57,8 +54,16 @@ async function readPem(field: string, path: string | undefined): Promise<Buffer 
   }
 }
 
+/** The server answers, but does not tell what happens. */
+export class SilentWatchError extends Error {
+  constructor(milliseconds: number) {
+    super(`what was committed has not been heard of for ${milliseconds} ms`);
+  }
+}
+
 /** True if the same request may succeed later: the server was not reached, or could not answer. */
-export const isTransient = (error: unknown): boolean => error instanceof Error && isRecoverableError(error);
+export const isTransient = (error: unknown): boolean =>
+  error instanceof SilentWatchError || (error instanceof Error && isRecoverableError(error));
 
 /** @returns the error as callers see it */
 export function asStoreError(location: string, error: unknown): Error {

@@ -1,5 +1,5 @@
 import type { IWatchResponse, Namespace, Watcher } from 'etcd3';
-import { StoreError } from '../errors.js';
+import { SilentWatchError } from './etcd-client.js';
 import type { Change, Replica, Update } from './replica.js';
 
 /** Every commit writes it, with a token of its own: it tells whether what is read is current, and who has committed. */
@@ -8,6 +8,7 @@ export const REVISION_KEY = '.revision';
 const PAGE = 2000;
 /** Commits whose tokens are remembered. */
 const MEMORY = 10_000;
+/** Until a watch that was lost is asked for again: much less than what calls wait for their own commit. */
 const RETRY_MS = 250;
 
 interface Signals {
@@ -56,8 +57,7 @@ export class EtcdFeed {
     this.#stopped = true;
     // Nobody waits for what does not come any more.
     for (const { done } of this.#waiters.splice(0)) done();
-    // Not awaited: while the server is away, no answer comes.
-    this.#watcher?.cancel().catch(() => undefined);
+    this.#abandon();
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {
@@ -70,20 +70,26 @@ export class EtcdFeed {
     return this.#tokens.get(token);
   }
 
-  /** Resolves when the replica has this commit. @throws StoreError if that takes longer than it may, in ms */
+  /**
+   * Resolves when the replica has this commit. A watch that has not told of it in half of the time is given up for another.
+   * @throws SilentWatchError if it takes longer than it may, in ms
+   */
   reached(revision: number, limit: number): Promise<void> {
     if (this.#revision >= revision || this.#stopped) return Promise.resolve();
+    const watcher = this.#watcher;
     return new Promise((resolve, reject) => {
       const waiter = {
         revision,
         done: () => {
+          clearTimeout(impatience);
           clearTimeout(timer);
           resolve();
         },
       };
+      const impatience = setTimeout(() => this.#followInstead(watcher), limit / 2);
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((each) => each !== waiter);
-        reject(new StoreError('etcd', `what was committed has not been heard of for ${limit} ms`));
+        reject(new SilentWatchError(limit));
       }, limit);
       this.#waiters.push(waiter);
     });
@@ -112,8 +118,12 @@ export class EtcdFeed {
     return Number(revision);
   }
 
+  /** Follows what changes from this revision on. */
   #follow(revision: number): void {
+    this.#abandon();
     const watcher = this.#keys
+      // On a stream of its own: that of the last watch may be what has stalled.
+      .namespace('')
       .watch()
       .inRange({ start: Buffer.alloc(1), end: Buffer.alloc(1) })
       .startRevision(String(revision))
@@ -121,9 +131,29 @@ export class EtcdFeed {
     this.#watcher = watcher;
     watcher.on('data', (response) => this.#take(response));
     watcher.on('connected', () => this.#signals.contact());
-    watcher.on('disconnected', () => this.#signals.lost());
+    watcher.on('disconnected', () => {
+      this.#signals.lost();
+      setTimeout(() => this.#followInstead(watcher), RETRY_MS);
+    });
     // Revisions that were missed are no more (compaction), or the server does not let us watch: all is read again.
     watcher.on('error', () => this.#restart());
+  }
+
+  /**
+   * Another watch takes the place of one that tells nothing, and goes on after what was heard of. etcd3's own would go on
+   * after all that there was when it was last connected, whether told by then or not.
+   */
+  #followInstead(watcher: Watcher | undefined): void {
+    if (watcher === this.#watcher && !this.#stopped) this.#follow(this.#revision + 1);
+  }
+
+  #abandon(): void {
+    const watcher = this.#watcher;
+    if (watcher === undefined) return;
+    for (const event of ['data', 'connected', 'disconnected', 'error']) watcher.removeAllListeners(event);
+    watcher.on('error', () => undefined);
+    // Not awaited: while the server is away, no answer comes.
+    watcher.cancel().catch(() => undefined);
   }
 
   async #restart(): Promise<void> {

@@ -47,6 +47,8 @@ const MAX_OPERATIONS = 60;
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 500;
 const DEFAULT_TIMEOUT = 5;
+/** Whoever only listens asks this often whether there was something to be heard. */
+const WATCHDOG_MS = 10_000;
 
 /**
  * A cluster's store, on etcd v3. Everything under the prefix is held in memory and follows a watch; a read asks the server
@@ -77,6 +79,7 @@ class EtcdStore implements ClusterStore {
   #contact = Date.now();
   #isOutdated = false;
   #probing: Promise<void> | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
   #nextLook: Promise<void> | undefined;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #outageListeners = new Set<(isOut: boolean) => void>();
@@ -96,6 +99,7 @@ class EtcdStore implements ClusterStore {
 
   async open(): Promise<void> {
     await this.#persist(() => this.#feed.start());
+    this.#watchdog = setInterval(() => void this.#track(this.#look()).catch(() => undefined), WATCHDOG_MS).unref();
   }
 
   get revision(): number {
@@ -196,6 +200,7 @@ class EtcdStore implements ClusterStore {
   }
 
   async #finish(): Promise<void> {
+    clearInterval(this.#watchdog);
     await Promise.allSettled(this.#pending);
     for (const lease of this.#leases) lease.release();
     await this.#feed.stop();
@@ -229,8 +234,8 @@ class EtcdStore implements ClusterStore {
 
   async #ask(): Promise<void> {
     const { kvs } = await this.#keys.get(REVISION_KEY).exec();
-    this.#touch();
     await this.#feed.reached(Number(kvs[0]?.mod_revision ?? 0), this.#timeout);
+    this.#touch();
   }
 
   /** Tries until the time is up; what fails then is an outage, and is watched for its end. */

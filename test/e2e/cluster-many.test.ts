@@ -9,6 +9,7 @@ import { pings } from '../support/host.js';
 import { ipLink, rejection } from '../support/kernel.js';
 import { meshFindings } from '../support/mesh.js';
 import { eventually, json, privileged, sh } from '../support/namespaces.js';
+import { Ear } from '../support/traffic.js';
 
 const dup = async (from: ClusterGuest, to: string) =>
   (await from.namespace.attempt('ping', '-c2', '-i0.2', '-W2', to)).stdout.includes('DUP');
@@ -138,6 +139,27 @@ describe.skipIf(!privileged)('across nodes', () => {
       port_range: { low: 50_000, high: 50_010 },
     });
     expect(await cluster.flood(1, vni)).toEqual(['fd00::12']);
+  });
+
+  test('packets of the mesh have the don’t-fragment bit and the source ports that were asked for', async () => {
+    await using cluster = await TestCluster.create({
+      ...{ nodes: 2, mtu: 1500 },
+      options: { vxlanDf: 'set', vxlanSourcePorts: { low: 50_000, high: 50_010 } },
+    });
+    const hosts = (await cluster.openAll()) as [Host, Host];
+    const { uuid, vni } = (await hosts[0].createNetwork({ name: 'net', netblock: '172.16.0.0/24' })).info;
+    const [one, two] = [await cluster.guest(hosts[0], uuid), await cluster.guest(hosts[1], uuid)];
+    for (const number of [1, 2]) {
+      const link = await ipLink(cluster.node(number), `vxlan-${vni.toString(16).padStart(6, '0')}`);
+      expect(link.linkinfo?.info_data).toMatchObject({ df: 'set', port_range: { low: 50_000, high: 50_010 } });
+    }
+    const isVxlan = 'udp dst port 4789';
+    const asAsked = 'ip[6] & 0x40 != 0 and udp src portrange 50000-50010';
+    await using wanted = await Ear.open(cluster.fabric, 'n2', `${isVxlan} and ${asAsked}`);
+    await using others = await Ear.open(cluster.fabric, 'n2', `${isVxlan} and not (${asAsked})`);
+    expect(await pings(two.namespace, one.address)).toBe(true);
+    expect((await wanted.close()).length).toBeGreaterThanOrEqual(2);
+    expect(await others.close()).toEqual([]);
   });
 
   test('a machine moves into a cluster and its networks do not notice', async () => {

@@ -13,6 +13,7 @@ import { transact } from '../../src/store/transaction.js';
 import { compile } from '../support/compile.js';
 import { TestEtcd } from '../support/etcd.js';
 import { eventually, sh } from '../support/namespaces.js';
+import { TestGateway } from '../support/proxy.js';
 import { describeStore } from './store-conformance.js';
 
 let etcd: TestEtcd;
@@ -31,6 +32,11 @@ const put = (key: string, value: Json) => ({ conditions: [], puts: [{ key, value
 /** A store that goes with the scope. */
 async function open(options: Partial<EtcdOptions> = {}) {
   const store = await openEtcdStore({ etcd: [etcd.url], prefix: newPrefix(), ...options });
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+async function openVia(url: string) {
+  const store = await openEtcdStore({ etcd: [url], timeout: 2 });
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }
 
@@ -201,6 +207,28 @@ describe('when the server is away', () => {
     expect(heard).toContainEqual(['gone', undefined]);
     expect(await store.list('')).toEqual([{ key: 'kept', value: 19, version: expect.any(Number) }]);
     expect(await store.commit(put('after', 1))).toBe(true);
+  });
+
+  test('a watch that stalls without a word is noticed, by who reads and by who only listens', async () => {
+    await using setting = await alone();
+    const { server, store: other } = setting;
+    await using gateway = await TestGateway.to(server.url);
+    await using store = await openVia(gateway.url);
+    let heard: unknown;
+    store.onChange((changes) => {
+      heard = changes.at(-1)?.after?.value;
+    });
+    await other.commit(put('a', 1));
+    await eventually(() => heard === 1);
+    gateway.stall();
+    await other.commit(put('a', 2));
+    expect((await store.get('a'))?.value).toBe(2);
+    expect(store.outdatedSince).toBeUndefined();
+    gateway.stall();
+    await other.commit(put('a', 3));
+    await eventually(() => heard === 3, 60_000);
+    gateway.stall();
+    expect(await store.commit(put('b', 1))).toBe(true);
   });
 
   test('no commit happens twice or is lost while it stops and starts', async () => {
