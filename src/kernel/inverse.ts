@@ -74,10 +74,29 @@ function inverseOfSet(
 const OWN = '/proc/self/ns/net';
 
 /**
- * What takes back an operation that succeeded; undefined where nothing was made that was not there before.
+ * What takes back an operation that succeeded; nothing where nothing was made that was not there before.
  * @param told what the kernel said of it: how a link was before, the filter or the rules that were made
  */
-export function inverseOf(operation: Operation, told?: unknown): Operation | undefined {
+export function inverseOf(operation: Operation, told?: unknown): Operation[] {
+  if (operation.op === 'nftables.batch') return inverseOfBatch(operation, told as NftObject[] | undefined);
+  const inverse = inverseOfOne(operation, told);
+  return inverse === undefined ? [] : [inverse];
+}
+
+/** Each command by itself: what somebody else has taken away already must not keep the others from being taken back. */
+function inverseOfBatch(
+  { commands, ...batch }: Extract<Operation, { op: 'nftables.batch' }>,
+  told: readonly NftObject[] = [],
+): Operation[] {
+  const madeRules = [...told];
+  return commands
+    .map((command) => inverseCommand(command, madeRules))
+    .filter((command) => command !== undefined)
+    .reverse()
+    .map((command) => ({ ...batch, commands: [command] }));
+}
+
+function inverseOfOne(operation: Operation, told?: unknown): Operation | undefined {
   const { netns } = operation as { netns?: Operation extends { netns?: infer N } ? N : never };
   const where = netns === undefined ? {} : { netns };
   const created = !('mode' in operation) || operation.mode === undefined || operation.mode === 'create';
@@ -118,13 +137,6 @@ export function inverseOf(operation: Operation, told?: unknown): Operation | und
     }
     case 'namespace.add':
       return { op: 'namespace.delete', name: operation.name };
-    case 'nftables.batch': {
-      const madeRules = [...((told as NftObject[] | undefined) ?? [])];
-      const commands = operation.commands
-        .map((command) => inverseCommand(command, madeRules))
-        .filter((command) => command !== undefined);
-      return commands.length === 0 ? undefined : { op: 'nftables.batch', ...where, commands: commands.reverse() };
-    }
     default:
       return undefined;
   }

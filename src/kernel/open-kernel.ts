@@ -261,13 +261,12 @@ class NetlinkKernel implements Kernel {
     results: readonly NativeResult[],
     lane: string | undefined,
   ): Promise<KernelError[]> {
-    const inverse = operations
-      .map((operation, index) => {
-        const result = results[index];
-        return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : undefined;
-      })
-      .filter((operation) => operation !== undefined);
-    return inverse.length === 0 ? [] : this.#takeDown(inverse.reverse(), lane === undefined ? {} : { lane });
+    const inverses = operations.map((operation, index) => {
+      const result = results[index];
+      return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : [];
+    });
+    const inverse = inverses.reverse().flat();
+    return inverse.length === 0 ? [] : this.#takeDown(inverse, lane === undefined ? {} : { lane });
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {

@@ -180,6 +180,26 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await rejection(byName)).toMatchObject({ code: 'EEXIST', name: 'KernelError' });
   });
 
+  test('what somebody has taken away of a batch does not keep the rest of it', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const at = { family: 'inet', table: 'shared' } as const;
+    const sets = ['one', 'two'].map((name) => ({ command: 'set.add', ...at, name, keyType: 'ifname' }) as const);
+    const table = { command: 'table.add', family: 'inet', name: 'shared' } as const;
+    await kernel.transaction([{ op: 'nftables.batch', netns, commands: [table, ...sets] }]);
+    const element = (set: string) => ({ ...at, set, keyType: 'ifname', elements: [{ key: 'eth0' }] });
+    const commands = sets.map(({ name }) => ({ command: 'element.add', ...element(name), exclusive: true }) as const);
+    const error = await rejection(
+      kernel.transaction([
+        { op: 'nftables.batch', netns, commands },
+        { op: 'nftables.batch', netns, commands: [{ command: 'element.delete', ...element('two') }] },
+        { op: 'link.delete', netns, link: { index: 9999 } },
+      ]),
+    );
+    expect(error).toMatchObject({ code: 'ENODEV', index: 2, rollbackErrors: [] });
+    expect(await stage.namespaces[0]?.run('nft', 'list', 'ruleset')).not.toContain('eth0');
+  });
+
   test('without roll-back, what was done stays', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
