@@ -9,6 +9,11 @@ namespace {
 /// No message nests this deep; an object that contains itself does.
 constexpr int maximumDepth = 16;
 
+/// JavaScript stands still while an argument is read and checked: a microsecond or so for each value. This is some
+/// 170,000 elements of a map.
+constexpr std::size_t maximumValues = 1 << 19;
+constexpr std::size_t maximumBytes = 256 << 20;
+
 Value fromNumber(double number) {
   constexpr double maximumSafe = 9007199254740991;
   if (std::trunc(number) == number && std::abs(number) <= maximumSafe) {
@@ -61,7 +66,7 @@ class Reader {
   }
 
  private:
-  /// Enough for a million elements of a set. Once more is asked for, nothing is left.
+  /// Once more is asked for, nothing is left.
   bool take(std::size_t values, std::size_t bytes) {
     if (values > values_ || bytes > bytes_) {
       values_ = 0;
@@ -72,7 +77,9 @@ class Reader {
     return true;
   }
   [[nodiscard]] bool exhausted() const { return values_ == 0; }
-  static Value tooMuch() { return Unsupported{"more data than fits into a transaction"}; }
+  static Value tooMuch() {
+    return Unsupported{"more than " + std::to_string(maximumValues) + " values or 256 MiB, too much for one call"};
+  }
 
   Value readText(const Napi::String& text) {
     std::size_t length = 0;
@@ -143,8 +150,8 @@ class Reader {
     return map;
   }
 
-  std::size_t values_ = 4 << 20;
-  std::size_t bytes_ = 256 << 20;
+  std::size_t values_ = maximumValues;
+  std::size_t bytes_ = maximumBytes;
 };
 
 struct ToJavaScript {

@@ -357,27 +357,24 @@ describe.skipIf(!privileged)('nftables', () => {
     });
   });
 
+  const types = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
+  const entry = (n: number): SetElement => ({
+    key: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`,
+    data: `172.${n >> 16}.${(n >> 8) & 255}.${n & 255}`,
+  });
+  const mapOf = (elements: SetElement[]): NftCommand[] => [
+    table,
+    { ...at, command: 'set.add', name: 'm', ...types },
+    { ...at, command: 'element.add', set: 'm', ...types, elements },
+  ];
+
   test('a list takes as many elements as there are, over several messages', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
-    const elements: SetElement[] = Array.from({ length: 20_000 }, (_, n) => ({
-      key: `10.0.${n >> 8}.${n & 255}`,
-      data: `172.16.${n >> 8}.${n & 255}`,
-    }));
-    const types = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
-    await kernel.transaction([
-      {
-        op: 'nftables.batch',
-        netns,
-        commands: [
-          table,
-          { ...at, command: 'set.add', name: 'm', ...types },
-          { ...at, command: 'element.add', set: 'm', ...types, elements },
-        ],
-      },
-    ]);
+    const elements = Array.from({ length: 20_000 }, (_, n) => entry(n));
+    await kernel.transaction([{ op: 'nftables.batch', netns, commands: mapOf(elements) }]);
     const shown = await namespace.run('nft', 'list', 'map', 'ip', 't', 'm');
-    expect(shown.match(/10\.0\.\d+\.\d+ : 172\.16\.\d+\.\d+/g)).toHaveLength(elements.length);
+    expect(shown.match(/10\.0\.\d+\.\d+ : 172\.0\.\d+\.\d+/g)).toHaveLength(elements.length);
     const listed = (await kernel.query('nftables.list', { netns, table: 't' })).filter(
       ({ object }) => object === 'element',
     );
@@ -388,6 +385,34 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(withoutElements.map(({ object }) => object)).toEqual(['table', 'set']);
     expect(await kernel.query('nftables.list', { netns, table: 'other' })).toEqual([]);
     expect(await kernel.query('nftables.list', { netns, family: 'ip6' })).toEqual([]);
+  });
+
+  test('a million elements are refused before anything is sent', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const commands = mapOf(Array.from({ length: 1_000_000 }, (_, n) => entry(n)));
+    expect(await rejection(kernel.transaction([{ op: 'nftables.batch', netns, commands }]))).toMatchObject({
+      name: 'ValidationError',
+      field: 'operations',
+      value: expect.stringContaining('too much for one call'),
+    });
+    expect(await nftPicture(stage.namespace)).toEqual([]);
+  });
+
+  test('the largest batch there is: all of it, or nothing if its last element is refused', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const elements = Array.from({ length: 170_000 }, (_, n) => entry(n));
+    const other = { key: elements[0]?.key as string, data: '192.0.2.1' };
+    const batch = (all: SetElement[]) => kernel.transaction([{ op: 'nftables.batch', netns, commands: mapOf(all) }]);
+    expect(await rejection(batch([...elements, other]))).toMatchObject({
+      code: 'EEXIST',
+      extack: expect.stringContaining('commands[2] element.add ip t m'),
+    });
+    expect(await nftPicture(namespace)).toEqual([]);
+    await batch(elements);
+    const { key, data } = elements.at(-1) as SetElement;
+    expect(await namespace.run('nft', 'get', 'element', 'ip', 't', 'm', `{ ${key} }`)).toContain(`${key} : ${data}`);
   });
 
   const rule = (expression: object): NftCommand =>

@@ -450,6 +450,10 @@ describe('more than a message holds', () => {
   test('an array of a million elements where a text belongs', async () => {
     await expect(add({ name: new Array(1_000_000).fill('x') })).rejects.toMatchObject({
       ...refused,
+      field: 'operations',
+    });
+    await expect(add({ name: new Array(500_000).fill('x') })).rejects.toMatchObject({
+      ...refused,
       field: 'operations[0].link.name',
     });
   });
