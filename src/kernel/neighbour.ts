@@ -18,10 +18,16 @@ export interface Neighbour {
   /** Marked as learnt elsewhere: not aged out by the bridge. */
   externallyLearned?: boolean;
   sticky?: boolean;
-  /** Have the kernel find it at once; `managed`: and again whenever it would go stale. */
+  /**
+   * Have the kernel find it at once; `managed`: and again whenever it would go stale. In a bridge's database, as if a
+   * frame had come from there. Never reported.
+   */
   use?: boolean;
   managed?: boolean;
-  /** Of a port that is locked: its traffic does not pass (802.1X). */
+  /**
+   * As reported: seen at a port that is locked, and not allowed to send before somebody replaces the entry (802.1X). The
+   * kernel refuses to have one added.
+   */
   locked?: boolean;
   /** An IPv6 neighbour that is a router. */
   router?: boolean;
@@ -31,9 +37,9 @@ export interface Neighbour {
   port?: number;
   /** Index of the link that a VXLAN destination is reached by, where it is not the VXLAN link's own. */
   via?: number;
-  /** VNI that a VXLAN link for all networks (`external`) takes the entry for. */
+  /** VNI that a VXLAN link for all networks (`collectMetadata`) takes the entry for. */
   sourceVni?: number;
-  /** A next hop that is an object of its own (ip-nexthop(8)), in place of `destination`. */
+  /** A group of next hops that are objects of their own (ip-nexthop(8), `fdb`), in place of `destination`. */
   nextHopId?: number;
   /** Who made it, a number as routes have it. */
   protocol?: number;

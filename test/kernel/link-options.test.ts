@@ -92,6 +92,7 @@ describe.skipIf(!privileged)('options of links', () => {
     const port: BridgePortOptions = {
       rootBlock: true,
       locked: true,
+      macAuthenticationBypass: true,
       multicastToUnicast: true,
       multicastRouter: 2,
       multicastFastLeave: true,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Neighbour, Operation } from '../../src/kernel/index.js';
 import { openStage, rejection } from '../support/kernel.js';
-import { json, privileged } from '../support/namespaces.js';
+import { eventually, json, privileged } from '../support/namespaces.js';
 
 interface FdbEntry {
   mac: string;
@@ -9,6 +9,9 @@ interface FdbEntry {
   dst?: string;
   port?: number;
   vni?: number;
+  src_vni?: number;
+  viaIf?: string;
+  nhid?: number;
   vlan?: number;
   flags: string[];
   master?: string;
@@ -128,6 +131,38 @@ describe.skipIf(!privileged)('neighbours', () => {
     expect(listed.find(({ destination }) => destination === '10.0.0.9')).toMatchObject({ managed: true });
   });
 
+  test('an entry that is found at once', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, other } = stage;
+    await kernel.transaction([
+      ...furnish(netns),
+      { op: 'address.add', netns, address: { index: 5000, address: '10.0.0.1/24' } },
+      {
+        op: 'link.add',
+        netns,
+        link: {
+          kind: 'veth',
+          name: 'c',
+          index: 5010,
+          master: 5000,
+          up: true,
+          data: { peer: { name: 'd', netns: other.name, index: 5011, address: mac } },
+        },
+      },
+      { op: 'link.set', netns: other.name, link: { index: 5011 }, changes: { up: true } },
+      { op: 'address.add', netns: other.name, address: { index: 5011, address: '10.0.0.9/24' } },
+    ]);
+    const one = (destination: string, use: boolean): Operation => ({
+      op: 'neighbour.add',
+      netns,
+      neighbour: { index: 5000, destination, state: 'none', use },
+    });
+    await kernel.transaction([one('10.0.0.8', false), one('10.0.0.9', true)]);
+    const find = async (wanted: string) => (await neighbours(netns)).find(({ dst }) => dst === wanted);
+    expect(await eventually(async () => (await find('10.0.0.9'))?.lladdr)).toBe(mac);
+    expect(await find('10.0.0.8')).toEqual({ dst: '10.0.0.8', dev: 'br' });
+  });
+
   test('a proxy entry', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
@@ -224,6 +259,108 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     for (const { master, ...entry } of entries) expect(listed).toContainEqual(expect.objectContaining(entry));
     await kernel.transaction(entries.map((neighbour): Operation => ({ op: 'neighbour.delete', netns, neighbour })));
     expect((await fdb(netns, 'a')).filter((entry) => /^02:00:00:00:00/.test(entry.mac))).toEqual([]);
+  });
+
+  test('a VXLAN link for all networks has an entry for each VNI, and may send through another link', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const at = { family: 'bridge', index: 5020, self: true, state: 'permanent' } as const;
+    const entries: Neighbour[] = [
+      { ...at, address: mac, destination: '192.0.2.8', sourceVni: 5 },
+      { ...at, address: mac, destination: '192.0.2.9', sourceVni: 6, vni: 9, via: 5000 },
+    ];
+    await kernel.transaction([
+      ...furnish(netns),
+      {
+        op: 'link.add',
+        netns,
+        link: { kind: 'vxlan', name: 'vy', index: 5020, up: true, data: { collectMetadata: true, port: 4790 } },
+      },
+      ...entries.map((neighbour): Operation => ({ op: 'neighbour.add', netns, neighbour })),
+    ]);
+    const shown = async () => (await fdb(netns, 'vy')).filter((entry) => entry.mac === mac);
+    expect(await shown()).toHaveLength(2);
+    expect(await shown()).toContainEqual(expect.objectContaining({ dst: '192.0.2.8', src_vni: 5 }));
+    expect(await shown()).toContainEqual(
+      expect.objectContaining({ dst: '192.0.2.9', src_vni: 6, vni: 9, viaIf: 'br' }),
+    );
+    const listed = await kernel.query('neighbour.list', { netns, family: 'bridge' });
+    for (const entry of entries) expect(listed).toContainEqual(expect.objectContaining(entry));
+    await kernel.transaction([{ op: 'neighbour.delete', netns, neighbour: entries[1] as Neighbour }]);
+    expect(await shown()).toMatchObject([{ dst: '192.0.2.8', src_vni: 5 }]);
+  });
+
+  test('next hops that are objects of their own', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const entry = (nextHopId: number): Neighbour => ({
+      family: 'bridge',
+      index: 5001,
+      address: mac,
+      self: true,
+      state: 'permanent',
+      nextHopId,
+    });
+    await kernel.transaction(furnish(netns));
+    await namespace.ip('nexthop', 'add', 'id', '10', 'via', '192.0.2.9', 'fdb');
+    await namespace.ip('nexthop', 'add', 'id', '12', 'group', '10', 'fdb');
+    await kernel.transaction([{ op: 'neighbour.add', netns, neighbour: entry(12) }]);
+    expect((await fdb(netns, 'vx')).find((e) => e.mac === mac)).toMatchObject({ nhid: 12, flags: ['self'] });
+    expect(await kernel.query('neighbour.list', { netns, family: 'bridge' })).toContainEqual(
+      expect.objectContaining(entry(12)),
+    );
+    const none = { ...entry(13), address: '02:00:00:00:00:13' };
+    expect(await rejection(kernel.transaction([{ op: 'neighbour.add', netns, neighbour: none }]))).toMatchObject({
+      code: 'EINVAL',
+      extack: 'Nexthop id does not exist',
+    });
+  });
+
+  test('who sends to a port that is locked is reported, passes when the entry is replaced, and cannot be made up', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, other } = stage;
+    const neighbour: Neighbour = { family: 'bridge', index: 5010, address: mac, master: true };
+    await kernel.transaction([
+      ...furnish(netns),
+      { op: 'address.add', netns, address: { index: 5000, address: '10.0.0.1/24' } },
+      {
+        op: 'link.add',
+        netns,
+        link: {
+          kind: 'veth',
+          name: 'c',
+          index: 5010,
+          master: 5000,
+          up: true,
+          data: { peer: { name: 'd', netns: other.name, index: 5011, address: mac } },
+        },
+      },
+      { op: 'link.port', netns, index: 5010, port: { locked: true, macAuthenticationBypass: true } },
+      { op: 'link.set', netns: other.name, link: { index: 5011 }, changes: { up: true } },
+      { op: 'address.add', netns: other.name, address: { index: 5011, address: '10.0.0.9/24' } },
+    ]);
+    expect(
+      await rejection(
+        kernel.transaction([
+          { op: 'neighbour.add', netns, neighbour: { ...neighbour, address: '02:00:00:00:00:05', locked: true } },
+        ]),
+      ),
+    ).toMatchObject({ code: 'EINVAL', extack: expect.stringContaining('"locked" flag') });
+    const ping = () => kernel.ping('10.0.0.1', { netns: other.name, timeout: 300 });
+    const listed = async () =>
+      (await kernel.query('neighbour.list', { netns, family: 'bridge' })).find(
+        ({ address, index }) => address === mac && index === 5010,
+      );
+    await eventually(async () => {
+      expect(await ping()).toBeUndefined();
+      return (await listed())?.locked;
+    });
+    expect((await fdb(netns, 'c')).map((entry) => entry.mac)).toContain(mac);
+    await kernel.transaction([
+      { op: 'neighbour.add', netns, mode: 'replace', neighbour: { ...neighbour, state: 'noarp' } },
+    ]);
+    expect(await listed()).not.toHaveProperty('locked');
+    expect(await eventually(ping)).toBeGreaterThan(0);
   });
 
   test('what bridge made is listed as bridge shows it', async () => {

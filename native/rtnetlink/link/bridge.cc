@@ -56,6 +56,9 @@ const Words states{{"disabled", BR_STATE_DISABLED},
                    {"forwarding", BR_STATE_FORWARDING},
                    {"blocking", BR_STATE_BLOCKING}};
 
+/// IFLA_BRPORT_MAB, newer than the headers.
+constexpr std::uint16_t portBypass = 40;
+
 const Schema portOptions{{
                              {"state", IFLA_BRPORT_STATE, words8(states)},
                              {"priority", IFLA_BRPORT_PRIORITY, u16()},
@@ -65,6 +68,7 @@ const Schema portOptions{{
                              {"rootBlock", IFLA_BRPORT_PROTECT, boolean8()},
                              {"learning", IFLA_BRPORT_LEARNING, boolean8()},
                              {"locked", IFLA_BRPORT_LOCKED, boolean8()},
+                             {"macAuthenticationBypass", portBypass, boolean8()},
                              {"flood", IFLA_BRPORT_UNICAST_FLOOD, boolean8()},
                              {"multicastFlood", IFLA_BRPORT_MCAST_FLOOD, boolean8()},
                              {"multicastToUnicast", IFLA_BRPORT_MCAST_TO_UCAST, boolean8()},
@@ -96,7 +100,6 @@ const Schema portOptions{{
                           IFLA_BRPORT_MRP_RING_OPEN,
                           IFLA_BRPORT_MRP_IN_OPEN,
                           IFLA_BRPORT_MCAST_EHT_HOSTS_CNT,
-                          40 /* MAB */,
                           41 /* MCAST_N_GROUPS */,
                           42 /* MCAST_MAX_GROUPS */,
                           43 /* NEIGH_VLAN_SUPPRESS */,

@@ -52,6 +52,8 @@ export interface BridgePortOptions {
   learning?: boolean;
   /** Only known MAC addresses may send. */
   locked?: boolean;
+  /** Of a port that is `locked` and learns: who sends and is not known gets an entry that is `locked` (Linux 6.2). */
+  macAuthenticationBypass?: boolean;
   flood?: boolean;
   multicastFlood?: boolean;
   multicastToUnicast?: boolean;
