@@ -65,37 +65,3 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     expect(await kernel.ensure(operations)).toEqual([]);
   });
 });
-
-describe.skipIf(!privileged)('kernel.snapshot', () => {
-  it('holds what ip and bridge show', async () => {
-    await using namespace = await TestNamespace.create('snapshot');
-    await using kernel = { kernel: openKernel(), [Symbol.asyncDispose]: () => kernel.kernel.close() };
-    const netns = namespace.name;
-    await namespace.ip('link', 'add', 'br0', 'type', 'bridge');
-    await namespace.ip('link', 'set', 'br0', 'up');
-    await namespace.ip('address', 'add', '192.0.2.1/24', 'dev', 'br0');
-    await namespace.ip('neighbour', 'add', '192.0.2.9', 'lladdr', '02:00:00:00:00:09', 'dev', 'br0');
-    await namespace.ip('neighbour', 'add', 'proxy', '192.0.2.10', 'dev', 'br0');
-    await namespace.run('nft', 'add', 'table', 'ip', 'mine');
-    const seen = await kernel.kernel.snapshot(netns);
-    const [links, routes, fdb] = await Promise.all([
-      json<{ ifindex: number; ifname: string }[]>('ip', '-n', netns, '-j', 'link'),
-      json<{ dst: string }[]>('ip', '-n', netns, '-j', 'route', 'show', 'table', 'all'),
-      json<{ mac: string }[]>('bridge', '-n', netns, '-j', 'fdb'),
-    ]);
-    expect(seen.links.map(({ index, name }) => ({ ifindex: index, ifname: name }))).toEqual(
-      links.map(({ ifindex, ifname }) => ({ ifindex, ifname })),
-    );
-    expect(seen.addresses.map(({ address }) => address)).toContain('192.0.2.1/24');
-    expect(seen.routes).toHaveLength(routes.length);
-    expect(seen.forwarding.map(({ address }) => address).sort()).toEqual(fdb.map(({ mac }) => mac).sort());
-    expect(seen.neighbours).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ destination: '192.0.2.9', address: '02:00:00:00:00:09', state: 'permanent' }),
-        expect.objectContaining({ destination: '192.0.2.10', proxy: true }),
-      ]),
-    );
-    expect(seen.nftables).toEqual([expect.objectContaining({ object: 'table', family: 'ip', name: 'mine' })]);
-    expect(seen.rules.length).toBeGreaterThanOrEqual(3);
-  });
-});
