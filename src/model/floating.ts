@@ -8,6 +8,7 @@ import { type Context, Errors, takeAway } from './context.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
+import { requireFree, whenFree } from './other-hands.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
@@ -92,13 +93,17 @@ export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string):
 /** As `defloat`, without waiting for its turn. */
 export async function removeFloating(context: Context, uuid: string): Promise<void> {
   const { store, host } = context;
-  const doomed = await transact(store, async (transaction) => {
-    const nic = await interfaceOf(transaction, uuid);
-    if (nic.floating === undefined) return undefined;
-    const floating = { ...nic.floating, state: 'deleting', claim: claim() } as const;
-    transaction.put(keys.interface(uuid), { ...nic, floating });
-    return { nic, network: await networkOf(transaction, nic.network) };
-  });
+  const doomed = await whenFree(() =>
+    transact(store, async (transaction) => {
+      const nic = await interfaceOf(transaction, uuid);
+      const network = await networkOf(transaction, nic.network);
+      requireFree(`interface ${uuid}`, nic, nic.floating, network);
+      if (nic.floating === undefined) return undefined;
+      const floating = { ...nic.floating, state: 'deleting', claim: claim() } as const;
+      transaction.put(keys.interface(uuid), { ...nic, floating });
+      return { nic, network };
+    }),
+  );
   const floating = doomed && desiredFloating(doomed.nic);
   if (doomed === undefined || floating === undefined) return;
 

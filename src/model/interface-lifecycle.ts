@@ -14,6 +14,7 @@ import { withFreshIndexes } from './fresh-indexes.js';
 import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
+import { requireFree, whenFree } from './other-hands.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
 
@@ -142,9 +143,7 @@ async function connect(
     signal?.throwIfAborted();
     return await settleInterface(context, nic);
   } catch (error) {
-    // Whoever deletes the network may have been there before the link was.
-    await takeAway(context, planDetach(host, network, nic));
-    await removeInterface(context, nic.uuid, 0);
+    await disconnect(context, network, nic, 0);
     throw error;
   }
 }
@@ -192,21 +191,32 @@ export function removeInterface(context: Context, uuid: string, haloMs: number):
 }
 
 async function takeInterfaceAway(context: Context, uuid: string, haloMs: number): Promise<void> {
-  const { store, host, dhcp } = context;
-  const doomed = await transact(store, async (transaction) => {
-    const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-    if (nic === undefined) return undefined;
-    transaction.put(keys.interface(uuid), { ...nic, state: 'deleting', claim: claim() });
-    return { nic, network: await networkOf(transaction, nic.network) };
-  });
+  const doomed = await whenFree(() =>
+    transact(context.store, async (transaction) => {
+      const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+      if (nic === undefined) return undefined;
+      const network = await networkOf(transaction, nic.network);
+      requireFree(`interface ${uuid}`, nic, nic.floating, network);
+      transaction.put(keys.interface(uuid), { ...nic, state: 'deleting', claim: claim() });
+      return { nic, network };
+    }),
+  );
   if (doomed === undefined) return;
-  const { nic, network } = doomed;
+  await condemnTogether(context, linksOfMember(doomed.nic));
+  await disconnect(context, doomed.network, doomed.nic, haloMs);
+}
 
-  await condemnTogether(context, linksOfMember(nic));
+/** @throws AggregateError */
+async function disconnect(
+  context: Context,
+  network: NetworkRecord,
+  nic: InterfaceRecord,
+  haloMs: number,
+): Promise<void> {
   const errors = new Errors();
-  errors.add(...(await takeAway(context, planDetach(host, network, nic))));
-  await errors.attempt(() => dhcp.release(network, nic));
-  await concludeRemoval(context, network, uuid, errors, haloMs);
+  errors.add(...(await takeAway(context, planDetach(context.host, network, nic))));
+  await errors.attempt(() => context.dhcp.release(network, nic));
+  await concludeRemoval(context, network, nic.uuid, errors, haloMs);
 }
 
 /**

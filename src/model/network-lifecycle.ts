@@ -12,6 +12,7 @@ import { withFreshIndexes } from './fresh-indexes.js';
 import { localMac } from './mac.js';
 import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
+import { requireFree, whenFree } from './other-hands.js';
 import { keys, type NetworkRecord } from './records.js';
 import type { CreateNetworkOptions } from './types.js';
 
@@ -170,15 +171,27 @@ export async function asDeletion({ store }: Context, uuid: string, error: unknow
  */
 export async function removeNetwork(context: Context, uuid: string): Promise<void> {
   const { host, store } = context;
-  const record = await transact(store, async (transaction) => {
-    const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-    if (record === undefined) return undefined;
-    transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
-    return record;
-  });
-  if (record === undefined) return;
-  // Listed only now: what is not reserved by the time that the network is being deleted can't be any more.
-  const members = await transact(store, (transaction) => membersOf(transaction, uuid));
+  const isThere = await whenFree(() =>
+    transact(store, async (transaction) => {
+      const record = await transaction.get<NetworkRecord>(keys.network(uuid));
+      if (record === undefined) return false;
+      requireFree(`network ${uuid}`, record);
+      transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
+      return true;
+    }),
+  );
+  if (!isThere) return;
+  // Listed only now: what is not reserved by the time that the network is being deleted can't be any more, and what is
+  // being made is taken back by its maker.
+  const { network: record, members } = await whenFree(() =>
+    transact(store, async (transaction) => {
+      const network = await networkOf(transaction, uuid);
+      const members = await membersOf(transaction, uuid);
+      const parts = [...members, ...members.map(({ floating }) => floating), ...Object.values(network.routed)];
+      requireFree(`network ${uuid}`, ...parts);
+      return { network, members };
+    }),
+  );
 
   const errors = new Errors();
   // First, because dnsmasq would keep the namespace alive, and with it both pairs.

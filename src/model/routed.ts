@@ -4,6 +4,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
+import { requireFree, whenFree } from './other-hands.js';
 import { keys, type Lifecycle, type NetworkRecord } from './records.js';
 
 /**
@@ -64,18 +65,22 @@ export function settleRouted({ store }: Pick<Context, 'store'>, uuid: string, ad
 
 /** @throws NotFoundError if the address is not routed into the network, AggregateError */
 export function unroute(context: Context, uuid: string, address: string): Promise<void> {
-  return context.locks.shared(uuid, () => removeRouted(context, uuid, address));
+  const { locks } = context;
+  return locks.shared(uuid, () => locks.exclusive(address, () => removeRouted(context, uuid, address)));
 }
 
 /** As `unroute`, without waiting for its turn. */
 export async function removeRouted(context: Context, uuid: string, address: string): Promise<void> {
   const { store, host } = context;
-  const network = await transact(store, async (transaction) => {
-    const network = await networkOf(transaction, uuid);
-    if (network.routed[address] === undefined) throw new NotFoundError('routed address', address);
-    transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting', claim: claim() }));
-    return network;
-  });
+  const network = await whenFree(() =>
+    transact(store, async (transaction) => {
+      const network = await networkOf(transaction, uuid);
+      requireFree(`network ${uuid}`, network, network.routed[address]);
+      if (network.routed[address] === undefined) throw new NotFoundError('routed address', address);
+      transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting', claim: claim() }));
+      return network;
+    }),
+  );
   const errors = new Errors();
   errors.add(...(await takeAway(context, planRoutedIpRemoval(host, network, address))));
   if (!errors.any) return forgetRouted(context, uuid, address);
