@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DnsmasqError } from './error.js';
 import { exclusively } from './exclusion.js';
-import { abandonedFiles, readIfThere, writeIfChanged } from './files.js';
+import { abandonedFiles, isGone, readIfThere, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
@@ -160,7 +160,12 @@ export class DnsmasqInstance {
     const text = await readIfThere(this.paths.leases);
     if (text === undefined) return;
     this.#account ??= await findAccount();
-    await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), this.#account.gid);
+    try {
+      await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), this.#account.gid);
+    } catch (error) {
+      // Another process has removed the folder meanwhile, and the leases with it.
+      if (!isGone(error)) throw error;
+    }
   }
 
   async #configs(): Promise<string[]> {
