@@ -2,6 +2,8 @@
 export const clusterKeys = {
   /** A name of the cluster's own, which tells it from others on the same machines. */
   cluster: 'cluster',
+  /** Which machine's state is being moved into the cluster; there until all of it is. */
+  migration: 'migration',
   /** Runtime folder of a node's dnsmasqs, where it is not the one that follows from its name. */
   runtime: (node: string) => `runtime/${node}`,
   nodes: 'node/',

@@ -1,12 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
+import { refuseIfMoved } from '../model/begin.js';
 import { isHeld } from '../model/claim.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
 import { deviceName } from '../plan/interface.js';
-import { openEtcdStore } from '../store/etcd.js';
+import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { openLmdbStore } from '../store/lmdb.js';
-import type { Entry, Json } from '../store/store.js';
+import type { Entry, Json, Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 
@@ -20,48 +22,106 @@ export interface Migration {
   node: string;
 }
 
+interface Moved {
+  networks: number;
+  interfaces: number;
+}
+
+/** How long changes that are under way may take to end, in milliseconds. */
+const PATIENCE_MS = 60_000;
+const PAUSE_MS = 20;
+
+/** Whose state is on its way, which tells a migration that was broken off from a cluster that is in use. */
+type Origin = { node: string; runtime: string };
+
 /**
- * Copies the state of a machine by itself into an empty cluster. Nothing in the kernel is touched, and dnsmasq runs on: the
- * networks do not notice. The folder is marked, so that nobody goes on with it.
+ * Moves the state of a machine by itself into an empty cluster. Nothing in the kernel is touched, and dnsmasq runs on: the
+ * networks do not notice. From its beginning on, nothing is changed by way of the folder any more. A migration that was
+ * broken off, wherever that was, is gone on with by calling it again.
  * @returns how many networks and interfaces there are
- * @throws ConflictError if the cluster is not empty, or something is being changed at the moment; NotFoundError
+ * @throws ConflictError if the cluster is not empty, or something is being changed; NotFoundError, StoreError
  */
-export async function migrate({
-  state,
-  store: target,
-  node,
-}: Migration): Promise<{ networks: number; interfaces: number }> {
+export async function migrate({ state, store: target, node }: Migration): Promise<Moved> {
   const source = await openLmdbStore(state);
   try {
-    const entries = await source.list('');
-    const host = entries.find(({ key }) => key === keys.host)?.value as HostRecord | undefined;
+    const host = (await source.get<HostRecord>(keys.host))?.value;
     if (host === undefined) throw new NotFoundError('host in the state folder', state);
-    if (host.movedTo !== undefined)
-      throw new ConflictError(`the state in ${state} has moved to ${host.movedTo} already`);
-    for (const entry of entries) refuseIfChanging(entry);
     const cluster = await openEtcdStore(target);
     try {
-      if ((await cluster.list('')).length > 0)
-        throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
-      const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, node));
-      puts.push({ key: clusterKeys.runtime(node), value: await runtimeRoot(state) });
-      for (let at = 0; at < puts.length; at += AT_ONCE) {
-        await cluster.commit({ conditions: [], puts: puts.slice(at, at + AT_ONCE), deletes: [] });
-      }
-      // First it can't be gone on with here, then it can be there.
-      await transact(source, async (transaction) =>
-        transaction.put(keys.host, { ...host, movedTo: `the cluster at ${cluster.location}` }),
-      );
-      await transact(cluster, async (transaction) => {
-        transaction.create(keys.host, { ...host, networkNode: node });
-      });
+      const origin = { node, runtime: await runtimeRoot(state) };
+      return await move(host, source, cluster, origin);
     } finally {
       await cluster.close();
     }
-    const count = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix)).length;
-    return { networks: count(keys.networks), interfaces: count(keys.interfaces) };
   } finally {
     await source.close();
+  }
+}
+
+async function move(host: HostRecord, source: Store, cluster: ClusterStore, origin: Origin): Promise<Moved> {
+  const here = `the cluster at ${cluster.location}`;
+  const isGoingOn = await claimCluster(cluster, origin, host);
+  if (host.movedTo !== undefined && !(isGoingOn && host.movedTo === here)) refuseIfMoved(host);
+  const { movedTo: _, ...kept } = host;
+  const mark = (record: HostRecord) => transact(source, async (transaction) => transaction.put(keys.host, record));
+  await mark({ ...kept, movedTo: here });
+  let entries: Entry[];
+  try {
+    entries = await whenQuiet(source);
+  } catch (error) {
+    // As before: this has not begun.
+    await mark(kept);
+    await empty(cluster, () => true);
+    throw error;
+  }
+  await empty(cluster, (key) => key !== clusterKeys.migration);
+  const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
+  puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
+  for (let at = 0; at < puts.length; at += AT_ONCE) {
+    await cluster.commit({ conditions: [], puts: puts.slice(at, at + AT_ONCE), deletes: [] });
+  }
+  await transact(cluster, async (transaction) => {
+    transaction.create(keys.host, { ...kept, networkNode: origin.node });
+    transaction.delete(clusterKeys.migration);
+  });
+  const count = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix)).length;
+  return { networks: count(keys.networks), interfaces: count(keys.interfaces) };
+}
+
+/** True if this migration has been here before. @throws ConflictError if something else is in the cluster */
+async function claimCluster(cluster: ClusterStore, origin: Origin, { movedTo }: HostRecord): Promise<boolean> {
+  const known = (await cluster.get<Origin>(clusterKeys.migration))?.value;
+  if (known !== undefined) {
+    if (known.node === origin.node && known.runtime === origin.runtime) return true;
+    throw new ConflictError(`node ${known.node} is moving into the cluster at ${cluster.location}`);
+  }
+  if (movedTo !== undefined) return false;
+  if ((await cluster.list('')).length > 0) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
+  await transact(cluster, async (transaction) => transaction.create(clusterKeys.migration, origin));
+  return false;
+}
+
+async function empty(cluster: ClusterStore, isUnwanted: (key: string) => boolean): Promise<void> {
+  const keys = (await cluster.list('')).map(({ key }) => key).filter(isUnwanted);
+  for (let at = 0; at < keys.length; at += AT_ONCE) {
+    await cluster.commit({ conditions: [], puts: [], deletes: keys.slice(at, at + AT_ONCE) });
+  }
+}
+
+/** Everything, once what was under way has ended; nothing is begun any more. @throws ConflictError */
+async function whenQuiet(source: Store): Promise<Entry[]> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const entries = await source.list('');
+    const changing = entries.map(changeIn).filter((change) => change !== undefined);
+    const abandoned = changing.find(({ isHeld }) => !isHeld);
+    if (abandoned !== undefined) {
+      throw new ConflictError(`${abandoned.what} is half made or removed: reconcile first`);
+    }
+    const [held] = changing;
+    if (held === undefined) return entries;
+    if (performance.now() > deadline) throw new ConflictError(`${held.what} is being changed: try again`);
+    await delay(PAUSE_MS);
   }
 }
 
@@ -71,19 +131,17 @@ function moved({ key, value }: Entry, node: string): { key: string; value: Json 
   return { key, value };
 }
 
-/** @throws ConflictError */
-function refuseIfChanging({ key, value }: Entry): void {
+/** What an entry says of a change that has not ended. */
+function changeIn({ key, value }: Entry): { what: string; isHeld: boolean } | undefined {
   const isNetwork = key.startsWith(keys.networks);
-  if (!isNetwork && !key.startsWith(keys.interfaces)) return;
+  if (!isNetwork && !key.startsWith(keys.interfaces)) return undefined;
   const lifecycles: (Lifecycle | undefined)[] = isNetwork
     ? [value as NetworkRecord, ...Object.values((value as NetworkRecord).routed)]
     : [value as InterfaceRecord, (value as InterfaceRecord).floating];
-  if (lifecycles.every((each) => each === undefined || each.state === 'created')) return;
+  const changing = lifecycles.filter((each) => each !== undefined && each.state !== 'created');
+  if (changing.length === 0) return undefined;
   const what = isNetwork
     ? `network ${(value as NetworkRecord).uuid}`
     : `${deviceName((value as InterfaceRecord).attachment)} of network ${(value as InterfaceRecord).network}`;
-  const isBusy = lifecycles.some((each) => isHeld(each?.claim));
-  throw new ConflictError(
-    `${what} is ${isBusy ? 'being changed: try again' : 'half made or removed: reconcile first'}`,
-  );
+  return { what, isHeld: changing.every((each) => isHeld(each?.claim)) };
 }

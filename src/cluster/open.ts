@@ -135,6 +135,10 @@ async function rememberHost(
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
+    const migration = await transaction.get<{ node: string }>(clusterKeys.migration);
+    if (migration !== undefined) {
+      throw new ConflictError(`node ${migration.node} is moving into the cluster: go on with vethwork migrate first`);
+    }
     if (role !== 'network' || egressNic === undefined || floatingNetwork === undefined) {
       throw new ConflictError('the cluster has no network node yet: it comes first');
     }

@@ -2,6 +2,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import type { Pair } from '../plan/desired.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { asCapacityError } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
@@ -30,7 +31,7 @@ export function defloat(context: Context, { uuid, network }: Identity): Promise<
 async function addFloating(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
   const { store, kernel, host } = context;
   const [outer, inner] = (await context.indexes.take(2)) as [number, number];
-  const { nic, network, isNew } = await transact(store, (transaction) =>
+  const { nic, network, isNew } = await begin(store, (transaction) =>
     reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
   );
   const floating = desiredFloating(nic);
@@ -94,7 +95,7 @@ export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string):
 export async function removeFloating(context: Context, uuid: string): Promise<void> {
   const { store, host } = context;
   const doomed = await whenFree(() =>
-    transact(store, async (transaction) => {
+    begin(store, async (transaction) => {
       const nic = await interfaceOf(transaction, uuid);
       const network = await networkOf(transaction, nic.network);
       requireFree(`interface ${uuid}`, nic, nic.floating, network);

@@ -6,6 +6,7 @@ import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { asCapacityError, requireOverlayPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, condemnTogether, Errors, halo, takeAway } from './context.js';
@@ -30,7 +31,7 @@ async function attachOnce(context: Context, network: string, options: AttachOpti
   request.signal?.throwIfAborted();
   const attachment = await chooseAttachment(context, request);
   return context.locks.shared(network, async () => {
-    const reserved = await transact(context.store, (transaction) =>
+    const reserved = await begin(context.store, (transaction) =>
       reserveInterface(transaction, network, request, attachment),
     );
     return connect(context, reserved, request.signal);
@@ -192,7 +193,7 @@ export function removeInterface(context: Context, uuid: string, haloMs: number):
 
 async function takeInterfaceAway(context: Context, uuid: string, haloMs: number): Promise<void> {
   const doomed = await whenFree(() =>
-    transact(context.store, async (transaction) => {
+    begin(context.store, async (transaction) => {
       const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
       if (nic === undefined) return undefined;
       const network = await networkOf(transaction, nic.network);

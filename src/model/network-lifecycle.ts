@@ -5,6 +5,7 @@ import type { ReserveOptions } from '../ipam/pool.js';
 import { releaseVni, reserveVni } from '../ipam/vni.js';
 import { networkLinks, planNetwork, planNetworkRemoval } from '../plan/network.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { asCapacityError, requireEgressPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, condemnTogether, Errors, takeAway } from './context.js';
@@ -33,7 +34,7 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
   const uuid = request.uuid ?? randomUUID();
   return context.locks.exclusive(uuid, async () => {
     const indexes = await context.indexes.take(NETWORK_LINKS);
-    const record = await transact(context.store, (transaction) =>
+    const record = await begin(context.store, (transaction) =>
       reserveNetwork(transaction, context, uuid, request, indexes),
     );
     // A link that is out of service still holds its VNI, and a fixed one may be that of a network just deleted.
@@ -172,7 +173,7 @@ export async function asDeletion({ store }: Context, uuid: string, error: unknow
 export async function removeNetwork(context: Context, uuid: string): Promise<void> {
   const { host, store } = context;
   const isThere = await whenFree(() =>
-    transact(store, async (transaction) => {
+    begin(store, async (transaction) => {
       const record = await transaction.get<NetworkRecord>(keys.network(uuid));
       if (record === undefined) return false;
       requireFree(`network ${uuid}`, record);

@@ -12,6 +12,7 @@ import { Journal } from '../store/journal.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
 import { Departures } from './departures.js';
 import { Dhcp } from './dhcp.js';
@@ -130,8 +131,7 @@ async function rememberHost(
     transaction.create(keys.host, record);
     return { record, isNew: true };
   }
-  if (known.movedTo !== undefined)
-    throw new ConflictError(`the state in ${settings.state} has moved to ${known.movedTo}`);
+  refuseIfMoved(known);
   for (const [field, value] of Object.entries({ egressNic, floatingNetwork, vxlanPort })) {
     const before = known[field as keyof HostRecord];
     if (before !== value) {

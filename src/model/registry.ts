@@ -1,6 +1,7 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import type { Json, Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { membersOf } from './members.js';
 import { networkOf } from './network-lifecycle.js';
@@ -63,7 +64,7 @@ export async function findInterface(registry: Registry, idOrDevice: string): Pro
 type Metadata = { metadata: Record<string, Json> };
 
 export function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
-  return transact(store, async (transaction) => {
+  return begin(store, async (transaction) => {
     const record = { ...(await networkOf(transaction, uuid)), ...change };
     transaction.put(keys.network(uuid), record);
     return record;
@@ -71,7 +72,7 @@ export function changeNetwork({ store }: Registry, uuid: string, change: Metadat
 }
 
 export function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
-  return transact(store, async (transaction) => {
+  return begin(store, async (transaction) => {
     const record = { ...(await interfaceOf(transaction, uuid)), ...change };
     transaction.put(keys.interface(uuid), record);
     return record;

@@ -1,6 +1,7 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
@@ -14,7 +15,7 @@ import { keys, type Lifecycle, type NetworkRecord } from './records.js';
 export function route(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
   return context.locks.shared(uuid, async () => {
     const { store, kernel, host } = context;
-    const { network, address, isNew } = await transact(store, (transaction) =>
+    const { network, address, isNew } = await begin(store, (transaction) =>
       reserveRouted(transaction, context, uuid, wanted),
     );
     if (!isNew) return address;
@@ -73,7 +74,7 @@ export function unroute(context: Context, uuid: string, address: string): Promis
 export async function removeRouted(context: Context, uuid: string, address: string): Promise<void> {
   const { store, host } = context;
   const network = await whenFree(() =>
-    transact(store, async (transaction) => {
+    begin(store, async (transaction) => {
       const network = await networkOf(transaction, uuid);
       requireFree(`network ${uuid}`, network, network.routed[address]);
       if (network.routed[address] === undefined) throw new NotFoundError('routed address', address);

@@ -1,5 +1,5 @@
 /**
- * Processes are killed in the middle of creating, attaching, floating, routing, detaching and deleting, at random
+ * Processes are killed in the middle of creating, attaching, floating, routing, detaching, deleting and moving into a cluster, at random
  * instants and at the boundaries of steps. The next process opens the host; by then everything must be as recorded.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -12,13 +12,17 @@ import { attempt } from '../support/namespaces.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import type { Doom, Message, Order } from './crash-child.js';
+import { killMigrations } from './crash-migration.js';
 import { Random } from './random.js';
 
 const CHILD = fileURLToPath(new URL('crash-child.js', import.meta.url));
+const MOVER = fileURLToPath(new URL('crash-migration-child.js', import.meta.url));
 /** Bound of the time, in milliseconds, that a child takes for anything: longer means that it hangs. */
 const PATIENCE = 60_000;
 /** Processes that stay alive for the longest act this long, in milliseconds. */
 const LONGEST_LIFE = 150;
+/** Moves into a cluster that are killed. */
+const MIGRATIONS = 30;
 /** Hosts at the same time. */
 const LANES = 3;
 
@@ -165,14 +169,22 @@ async function leftovers({ prefix, state }: Stage): Promise<string[]> {
 
 await runCampaign('crash', 240, async (campaign) => {
   const lanes = Array.from({ length: LANES }, () => new Random(campaign.random.fork()));
-  const counts = await Promise.all(lanes.map((random, lane) => runLane(campaign, lane, random)));
+  const moves = new Random(campaign.random.fork());
+  const [moved, ...counts] = await Promise.all([
+    killMigrations(MOVER, campaign, moves, MIGRATIONS).then((moved) => {
+      kills += moved;
+      return moved;
+    }),
+    ...lanes.map((random, lane) => runLane(campaign, lane, random)),
+  ]);
   const sum = (kind: keyof Kills) => counts.reduce((total, count) => total + count[kind], 0);
   const [instants, boundaries, messages, repair] = [sum('instants'), sum('boundaries'), sum('messages'), sum('repair')];
   return {
-    kills: instants + boundaries + messages + repair,
+    kills: instants + boundaries + messages + repair + moved,
     'at random instants': instants,
     'at boundaries of steps': boundaries,
     'between messages': messages,
     'during repair': repair,
+    'while moving into a cluster': moved,
   };
 });

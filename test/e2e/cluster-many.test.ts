@@ -177,14 +177,22 @@ describe.skipIf(!privileged)('across nodes', () => {
     const { uuid, vni } = (await alone.createNetwork({ name: 'net', netblock: '172.16.0.0/24', mtu: 1500 })).info;
     const guest = await cluster.guest(alone, uuid);
     const floating = await (await alone.getInterface(guest.uuid)).float();
-    await alone.close();
     const dnsmasq = () => sh('ip', 'netns', 'pids', uuid);
     const before = { pid: await dnsmasq(), links: await sh('ip', '-n', cluster.node(1).name, '-o', 'link') };
 
     const { store } = cluster.options(1);
     expect(await migrate({ state, store, node: 'node1' })).toEqual({ networks: 1, interfaces: 1 });
     expect(await rejection(migrate({ state, store, node: 'node1' }))).toMatchObject({ code: 'CONFLICT' });
-    expect(await rejection(openHost(machine))).toMatchObject({ code: 'CONFLICT' });
+    // Whoever has the folder open still looks, and changes nothing any more.
+    const moved = { code: 'CONFLICT', message: expect.stringContaining('has moved to the cluster at') };
+    expect(await rejection(openHost(machine))).toMatchObject(moved);
+    expect(await rejection(alone.createNetwork({ name: 'late', netblock: '10.1.0.0/24' }))).toMatchObject(moved);
+    const left = await alone.getInterface(guest.uuid);
+    for (const change of [left.detach(), left.defloat(), left.setMetadata({ a: 1 })]) {
+      expect(await rejection(change)).toMatchObject(moved);
+    }
+    expect(await rejection((await alone.getNetwork(uuid)).delete())).toMatchObject(moved);
+    await alone.close();
     const hosts = await cluster.openAll();
     // Its VXLAN link learns no more; everything else is as it was.
     await eventually(async () => (await (hosts[0] as Host).reconcile({ dryRun: true })).length === 0, 60_000);

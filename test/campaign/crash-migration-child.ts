@@ -1,0 +1,31 @@
+/** A process that moves a state into a cluster, and may kill itself on the way, for crash-migration.ts. */
+import { subscribe } from 'node:diagnostics_channel';
+import { type Migration, migrate } from '../../src/cluster/migrate.js';
+
+export interface MoveOrder {
+  migration: Migration;
+  /** Kills itself at the n-th beginning or end of a transaction. */
+  boundary?: number;
+}
+
+export type Told = { event: 'ready' | 'moving' } | { event: 'moved' } | { event: 'failed'; code: string; text: string };
+
+const say = (told: Told) => process.send?.(told);
+
+process.once('message', async ({ migration, boundary = Number.POSITIVE_INFINITY }: MoveOrder) => {
+  let left = boundary;
+  for (const moment of ['start', 'asyncEnd']) {
+    subscribe(`tracing:vethwork:store:${moment}`, () => {
+      if (--left <= 0) process.kill(process.pid, 'SIGKILL');
+    });
+  }
+  say({ event: 'moving' });
+  try {
+    await migrate(migration);
+    say({ event: 'moved' });
+  } catch (error) {
+    say({ event: 'failed', code: String((error as { code?: string }).code), text: (error as Error).message });
+  }
+  process.disconnect();
+});
+say({ event: 'ready' });
