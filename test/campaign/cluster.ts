@@ -1,91 +1,132 @@
 /**
- * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS]: random steps on a cluster, and after every few of
- * them a look whether each node's forwarding entries are those that follow from who is where.
+ * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS]: random steps on a cluster, several at once, while
+ * agents are killed in the middle of work, ended, and started again. Every few steps, and in the end, each node's
+ * forwarding entries have to be those that follow from who is where; in the end nothing else may be wrong either.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/index.js';
 import { TestCluster } from '../support/cluster.js';
 import { meshFindings } from '../support/mesh.js';
 import { eventually } from '../support/namespaces.js';
+import { Agents } from './agents.js';
 import { runCampaign } from './campaign.js';
 
+const CHILD = fileURLToPath(new URL('cluster-child.js', import.meta.url));
 const NODES = 5;
-const LOOK_EVERY = 10;
+/** Steps under way at the same time. */
+const AT_ONCE = 8;
+const LOOK_EVERY = 25;
+const LONGEST_ABSENCE = 4000;
 const SETTLED = 90_000;
+/** What a call may meet: others change the same, and a node that it needs may be away for too long. */
+const ORDINARY = ['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'NODE_TIMEOUT'];
 
 await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
-  const cluster = await TestCluster.create({ nodes: NODES, options: { leaseTime: 2, nodeTimeout: 30 } });
-  const counts = { attach: 0, detach: 0, kill: 0, return: 0, create: 0, delete: 0, refused: 0, looks: 0 };
-  const hosts = new Map<number, Host>();
+  const cluster = await TestCluster.create({ nodes: NODES, options: { leaseTime: 2, nodeTimeout: 10 } });
+  const agents = new Agents(cluster, CHILD);
+  const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
+  /** Of each node, one that only asks. */
+  const hosts: Host[] = [];
+  /** Agents that are about to be started again. */
+  const returns: Promise<void>[] = [];
   let taps = 0;
+  let count = 0;
 
-  const alive = () => [...hosts.keys()];
-  const attempt = async (what: keyof typeof counts, work: () => Promise<unknown>) => {
+  const isOrdinary = (error: unknown): boolean =>
+    error instanceof AggregateError
+      ? error.errors.every(isOrdinary)
+      : ORDINARY.includes((error as { code?: string }).code ?? '');
+  const attempt = async (what: 'attach' | 'detach' | 'create' | 'delete', work: () => Promise<unknown>) => {
     counts[what]++;
-    await work().catch((error: { code?: string; message: string }) => {
+    await work().catch((error: Error & { code?: string }) => {
       counts.refused++;
-      if (!['CONFLICT', 'NOT_FOUND', 'CONGESTED'].includes(error.code ?? '')) {
-        campaign.finding(`${what}: ${error.code} ${error.message}\n${cluster.log.join('\n')}`);
-      }
+      if (!isOrdinary(error)) campaign.finding(`${what}: ${error.code} ${error.message}\n${agents.log.join('\n')}`);
     });
   };
   const step = async () => {
-    const host = hosts.get(random.pick(alive()) ?? 1) as Host;
+    const host = random.pick(hosts) as Host;
+    const chance = random.integer(0, 99);
+    const tap = `c${taps++}`;
     const networks = await host.listNetworks();
     const network = random.pick(networks)?.uuid;
-    const chance = random.integer(0, 99);
     if (network === undefined || (chance < 4 && networks.length < 4)) {
-      return attempt('create', () =>
-        host.createNetwork({ name: 'net', netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) }),
-      );
+      const provideDhcp = random.chance(0.3);
+      return attempt('create', () => host.createNetwork({ name: 'net', netblock: '10.7.0.0/24', provideDhcp }));
     }
-    if (chance < 50) {
-      return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap: `c${taps++}` }));
-    }
-    if (chance < 88) {
+    if (chance < 50) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
+    if (chance < 84) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
       return;
     }
-    if (chance < 91) return attempt('delete', async () => (await host.getNetwork(network)).delete());
-    // An agent ends (as far as others can tell, whether killed or not) or comes back.
-    const gone = cluster.nodes.map((_, index) => index + 1).filter((number) => !hosts.has(number));
-    const back = random.pick(gone);
-    if (back !== undefined && random.chance(0.6)) {
-      return attempt('return', async () => void hosts.set(back, await cluster.open(back)));
-    }
-    const leaving = random.pick(alive().filter((number) => number !== 1));
-    if (leaving === undefined || alive().length <= 2) return;
-    await attempt('kill', async () => {
-      const going = hosts.get(leaving);
-      hosts.delete(leaving);
-      await going?.close();
+    if (chance < 87) return attempt('delete', async () => (await host.getNetwork(network)).delete());
+    await strike();
+  };
+
+  /** An agent ends in the middle of work, and is back before it is missed, a while after that, or only after the next look. */
+  const strike = async () => {
+    const number = random.pick(agents.running);
+    const isKilled = random.chance(0.8);
+    const pause = random.integer(0, LONGEST_ABSENCE);
+    const comesBack = number === 1 || random.chance(0.7);
+    if (number === undefined) return;
+    counts[isKilled ? 'kill' : 'stop']++;
+    await agents.stop(number, isKilled ? 'SIGKILL' : 'SIGTERM');
+    if (comesBack) returns.push(delay(pause).then(() => agents.start(number)));
+  };
+
+  /** What is not as it follows from who is where, once all has had the time to settle. */
+  const look = async () => {
+    counts.looks++;
+    await Promise.all(returns.splice(0));
+    const observer = hosts[0] as Host;
+    let last: string[] = [];
+    await eventually(async () => {
+      const members = (await observer.refresh()).nodes?.filter(({ state }) => state === 'member').length;
+      last =
+        members === agents.running.length
+          ? await meshFindings(cluster, observer, agents.stopped)
+          : [`${members} members of ${agents.running.length}`];
+      return last.length === 0;
+    }, SETTLED).catch(() => {
+      for (const text of last) campaign.finding(`after ${count} steps: ${text}\n${agents.log.join('\n')}`);
     });
   };
 
   try {
-    for (const [index, host] of (await cluster.openAll()).entries()) hosts.set(index + 1, host);
-    let count = 0;
-    while (!campaign.expired(count) && campaign.findings.length === 0) {
-      count++;
-      await step();
-      if (count % LOOK_EVERY > 0 && !campaign.expired(count)) continue;
-      counts.looks++;
-      const gone = cluster.nodes.map((_, index) => index + 1).filter((number) => !hosts.has(number));
-      const observer = hosts.get(1) as Host;
+    for (let number = 1; number <= NODES; number++) {
+      hosts.push(await cluster.open(number, { agent: false }));
+      await agents.start(number);
+    }
+    const isOver = () => campaign.expired(count) || campaign.findings.length > 0;
+    while (!isOver()) {
+      const until = count + LOOK_EVERY;
+      const walk = async () => {
+        while (count < until && !isOver()) {
+          count++;
+          await step();
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, walk));
+      await look();
+      for (const number of agents.stopped) await agents.start(number);
+    }
+    await look();
+    for (const [index, host] of hosts.entries()) {
       let last: string[] = [];
-      // Members leave when their time is up, and their mesh entries with them.
       await eventually(async () => {
-        const { nodes = [] } = await observer.refresh();
-        const members = nodes.filter(({ state }) => state === 'member').length;
-        last = members === hosts.size ? await meshFindings(cluster, observer, gone) : [`${members} members`];
+        last = await host.reconcile({ dryRun: true });
         return last.length === 0;
       }, SETTLED).catch(() => {
-        for (const text of last) campaign.finding(`after ${count} steps: ${text}`);
+        for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
       });
     }
     return { nodes: NODES, steps: count, ...counts };
   } finally {
+    await Promise.all(returns);
+    await agents[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   }
 });
