@@ -50,10 +50,12 @@ export function addObserveCommands(program: Command, app: App): void {
           })),
         );
         const interfaces = await Promise.all(
-          (await host.listInterfaces()).map(async ({ uuid, device, network }) => ({
-            ...{ uuid, device, network },
-            counters: await (await host.getInterface(uuid)).counters(),
-          })),
+          (await host.listInterfaces())
+            .filter(({ node }) => node === host.info.node)
+            .map(async ({ uuid, device, network }) => ({
+              ...{ uuid, device, network },
+              counters: await (await host.getInterface(uuid)).counters(),
+            })),
         );
         print({ networks, interfaces }, formatStatistics({ networks, interfaces }));
       });

@@ -1,4 +1,4 @@
-import { KernelError } from '../errors.js';
+import { ConflictError, KernelError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { NftObject } from '../kernel/query.js';
@@ -12,30 +12,35 @@ const nothing = (): Traffic => ({ packets: 0, bytes: 0, dropped: 0 });
 
 type Statistics = ReadonlyMap<number, LinkStatistics>;
 
-/** What an interface's instance sent, its link on the host has received. */
-export async function interfaceCounters(context: Context, { attachment }: InterfaceRecord): Promise<InterfaceCounters> {
-  return sum(await statistics(context.kernel, context.host.netns), [attachment.index]);
+/** What an interface's instance sent, its link on the host has received. @throws ConflictError if it is on another node */
+export async function interfaceCounters(
+  { kernel, host, node: here }: Context,
+  { uuid, node, attachment }: InterfaceRecord,
+): Promise<InterfaceCounters> {
+  if (node !== here) throw new ConflictError(`interface ${uuid} is on node ${node}: it is counted there`);
+  return sum(await statistics(kernel, host.netns), [attachment.index]);
 }
 
 export async function networkCounters(context: Context, network: NetworkRecord): Promise<NetworkCounters> {
-  const { kernel, host } = context;
-  const [links, members, rules] = await Promise.all([
-    statistics(kernel, host.netns),
-    readMembers(context, network.uuid),
-    rulesThatCount(kernel, network.uuid),
-  ]);
-  const floating = members.flatMap((member) => (member.floating === undefined ? [] : [member.floating.pair.outer]));
-  return {
+  const { kernel, host, node } = context;
+  const [links, members] = await Promise.all([statistics(kernel, host.netns), readMembers(context, network.uuid)]);
+  const here = members.filter((member) => member.node === node);
+  const carried = {
     interfaces: sum(
       links,
-      members.map(({ attachment }) => attachment.index),
+      here.map(({ attachment }) => attachment.index),
     ),
+    mesh: reversed(sum(links, [network.vxlan])),
+  };
+  if (host.role === 'hypervisor') return carried;
+  const floating = members.flatMap((member) => (member.floating === undefined ? [] : [member.floating.pair.outer]));
+  return {
+    ...carried,
     // The ends on the host have received what the other ends, the namespace's, have sent.
     router: sum(links, [network.inner.outer]),
-    mesh: reversed(sum(links, [network.vxlan])),
     ...(network.egress !== undefined && { egress: sum(links, [network.egress.outer]) }),
     floating: sum(links, floating),
-    rules,
+    rules: await rulesThatCount(kernel, network.uuid),
   };
 }
 
@@ -65,7 +70,7 @@ function add(total: Traffic, packets: number, bytes: number, dropped: number): v
 const reversed = ({ sent, received }: InterfaceCounters): InterfaceCounters => ({ sent: received, received: sent });
 
 /** By chain and comment. Nothing where the namespace is gone. */
-async function rulesThatCount(kernel: Kernel, netns: NamespaceRef): Promise<NetworkCounters['rules']> {
+async function rulesThatCount(kernel: Kernel, netns: NamespaceRef): Promise<NonNullable<NetworkCounters['rules']>> {
   let objects: NftObject[];
   try {
     objects = await kernel.query('nftables.list', { netns, family: 'ip', table: 'vethwork', elements: false });

@@ -85,18 +85,21 @@ export interface InterfaceCounters {
   received: Traffic;
 }
 
-/** What passed a network since it was made, on this host. */
+/**
+ * What passed a network since it was made, on this host. On a hypervisor node of a cluster, where the network has no
+ * namespace, `router`, `egress`, `floating` and `rules` are absent.
+ */
 export interface NetworkCounters {
-  /** Of all interfaces that are attached now. */
+  /** Of all interfaces that are attached here now. */
   interfaces: InterfaceCounters;
   /** To and from the network's own namespace: router, DHCP, DNS. */
-  router: InterfaceCounters;
+  router?: InterfaceCounters;
   /** To and from other hosts. */
   mesh: InterfaceCounters;
   /** To and from the outside, other than by floating addresses. Absent without NAT. */
   egress?: InterfaceCounters;
   /** To and from floating addresses. */
-  floating: InterfaceCounters;
+  floating?: InterfaceCounters;
   /** What each rule of the network's ruleset that counts has met, by its comment. */
-  rules: Record<string, { packets: number; bytes: number }>;
+  rules?: Record<string, { packets: number; bytes: number }>;
 }

@@ -214,6 +214,7 @@ export interface Interface {
   /** As of the last call through this handle. */
   readonly info: InterfaceInfo;
   refresh(): Promise<InterfaceInfo>;
+  /** @throws ConflictError if it is on another node of the cluster */
   counters(): Promise<InterfaceCounters>;
   /** Gives the interface a floating IP (a random free one unless said) and resolves to it. */
   float(options?: { address?: string }): Promise<string>;

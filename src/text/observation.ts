@@ -31,7 +31,12 @@ export function formatStatistics({ networks, interfaces }: Statistics): string {
     return Object.entries(all).map(([part, counted]) => [uuid, name, part, ...columns(counted)]);
   });
   const rules = networks.flatMap(({ name, counters }) =>
-    Object.entries(counters.rules).map(([rule, { packets, bytes }]) => [name, rule, String(packets), String(bytes)]),
+    Object.entries(counters.rules ?? {}).map(([rule, { packets, bytes }]) => [
+      name,
+      rule,
+      String(packets),
+      String(bytes),
+    ]),
   );
   return [
     table(['NETWORK', 'NAME', 'PART', ...HEADERS], parts),

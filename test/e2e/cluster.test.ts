@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Network } from '../../src/index.js';
 import { type ClusterGuest, TestCluster } from '../support/cluster.js';
 import { pings } from '../support/host.js';
-import { privileged } from '../support/namespaces.js';
+import { rejection } from '../support/kernel.js';
+import { json, privileged } from '../support/namespaces.js';
 
 describe.skipIf(!privileged)('three nodes', () => {
   let cluster: TestCluster;
@@ -41,6 +42,26 @@ describe.skipIf(!privileged)('three nodes', () => {
       expect(await pings(from.namespace, '172.16.0.1', '-M', 'do', '-s', '1522')).toBe(true);
       expect(await pings(from.namespace, '10.0.0.1')).toBe(true);
     }
+  });
+
+  test('each node counts what passes there', async () => {
+    const { vni, uuid } = network.info;
+    const counted = await (await host(2).getNetwork(uuid)).counters();
+    expect(Object.keys(counted).sort()).toEqual(['interfaces', 'mesh']);
+    const device = `vxlan-${vni.toString(16).padStart(6, '0')}`;
+    const [link] = await json<{ stats64: Record<'rx' | 'tx', { packets: number }> }[]>(
+      ...(['ip', '-n', cluster.node(2).name, '-s', '-j', 'link', 'show', device] as const),
+    );
+    expect(counted.mesh.received.packets).toBeGreaterThan(0);
+    expect(link?.stats64.rx.packets).toBeGreaterThanOrEqual(counted.mesh.received.packets);
+    const local = await (await host(2).getInterface((guests[1] as ClusterGuest).uuid)).counters();
+    expect(local.sent.packets).toBeGreaterThan(0);
+    expect(counted.interfaces.sent.packets).toBeLessThanOrEqual(local.sent.packets);
+    const elsewhere = await host(2).getInterface((guests[2] as ClusterGuest).uuid);
+    expect(await rejection(elsewhere.counters())).toMatchObject({ code: 'CONFLICT' });
+    const central = await (await host(1).getNetwork(uuid)).counters();
+    expect(central.router?.sent.packets).toBeGreaterThan(0);
+    expect(central.rules).toBeTypeOf('object');
   });
 
   test('an instance of a hypervisor node floats', async () => {

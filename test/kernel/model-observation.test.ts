@@ -106,14 +106,14 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     const counters = await network.counters();
     expect(counters.interfaces.sent.bytes).toBeGreaterThanOrEqual(own.sent.bytes);
     expect(counters.egress?.sent.bytes).toBeGreaterThan(3000);
-    expect(counters.router.received.bytes).toBeGreaterThan(3000);
+    expect(counters.router?.received.bytes).toBeGreaterThan(3000);
     expect(counters.floating).toEqual({
       sent: { packets: 0, bytes: 0, dropped: 0 },
       received: { packets: 0, bytes: 0, dropped: 0 },
     });
-    expect(counters.rules['srcnat: instances appear as the floating gateway']?.packets).toBeGreaterThan(0);
+    expect(counters.rules?.['srcnat: instances appear as the floating gateway']?.packets).toBeGreaterThan(0);
     expect(await talks(machine.world, await nic.float())).toBe(true);
-    expect((await network.counters()).floating.received.packets).toBeGreaterThan(0);
+    expect((await network.counters()).floating?.received.packets).toBeGreaterThan(0);
     await nic.defloat();
   });
 
