@@ -1,8 +1,10 @@
-import { isHeld } from '../model/claim.js';
+import { isHeld, isOwn } from '../model/claim.js';
 import { halo } from '../model/context.js';
 import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
 import type { Repair } from '../model/repair.js';
 import { networkTitle } from '../model/wishes.js';
+import type { Entry } from '../store/store.js';
+import type { Leavings } from './calls.js';
 import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';
 import type { ClusterContext } from './types.js';
 
@@ -25,32 +27,58 @@ export class Absences {
   }
 }
 
+/** A change that is not finished: something is coming, or going. */
+interface Change {
+  /** Different after whatever is written. */
+  name: string;
+  lifecycle: Lifecycle;
+  what: string;
+  takeBack: () => Promise<void>;
+}
+
 /**
- * Changes that nobody will finish but this node: those that its own ended processes had begun and, for the network node,
- * those of nodes that have been gone for a while. What was not completely made is removed, as is what was to be removed.
+ * Changes that nobody will finish but this process: those that its own calls have given up, and, if it is the node's agent,
+ * those that ended processes of the node had begun and, for the network node, those of nodes that have been gone for a
+ * while. What was not completely made is removed, as is what was to be removed.
  */
-export function abandoned(context: ClusterContext, isGone: (node: string) => boolean): Repair[] {
-  const { store, node, role } = context;
-  const isOurs = ({ state, claim }: Lifecycle) => {
-    if (state === 'created') return false;
+export function abandoned(
+  context: ClusterContext,
+  { isGone, leavings }: { isGone: (node: string) => boolean; leavings: Leavings },
+  isAgent = true,
+): Repair[] {
+  const { node, role } = context;
+  const changes = unfinished(context);
+  const isOurs = ({ claim }: Lifecycle) => claim !== undefined && claim.node === node && isOwn(claim);
+  const givenUp = leavings.among(changes.filter(({ lifecycle }) => isOurs(lifecycle)).map(({ name }) => name));
+  const isLeft = ({ claim }: Lifecycle) => {
     if (claim === undefined) return role === 'network';
     if (claim.node === node) return !isHeld(claim);
     return role === 'network' && isGone(claim.node ?? '');
   };
-  const repairs: Repair[] = [];
-  const remove = (lifecycle: Lifecycle, what: string, carryOut: () => Promise<void>) => {
-    if (isOurs(lifecycle)) repairs.push({ text: `${what}: remove what is left of it`, carryOut });
+  return changes
+    .filter(({ name, lifecycle }) => givenUp.has(name) || (isAgent && isLeft(lifecycle)))
+    .map(({ what, takeBack }) => ({ text: `${what}: remove what is left of it`, carryOut: takeBack }));
+}
+
+function unfinished(context: ClusterContext): Change[] {
+  const { store } = context;
+  const changes: Change[] = [];
+  const note = ({ key, version }: Entry, lifecycle: Lifecycle, what: string, takeBack: () => Promise<void>) => {
+    if (lifecycle.state !== 'created') changes.push({ name: `${key} ${version} ${what}`, lifecycle, what, takeBack });
   };
-  for (const { value: network } of store.peekList<NetworkRecord>(keys.networks)) {
-    remove(network, networkTitle(network), () => removeNetwork(context, network.uuid));
+  for (const entry of store.peekList<NetworkRecord>(keys.networks)) {
+    const { value: network } = entry;
+    note(entry, network, networkTitle(network), () => removeNetwork(context, network.uuid));
     for (const [address, lifecycle] of Object.entries(network.routed)) {
-      remove(lifecycle, `routed address ${address}`, () => removeRouted(context, network.uuid, address));
+      note(entry, lifecycle, `routed address ${address}`, () => removeRouted(context, network.uuid, address));
     }
   }
-  for (const { value: nic } of store.peekList<InterfaceRecord>(keys.interfaces)) {
-    remove(nic, `interface ${nic.uuid}`, () => removeInterface(context, nic.uuid, halo(context)));
+  for (const entry of store.peekList<InterfaceRecord>(keys.interfaces)) {
+    const { value: nic } = entry;
+    note(entry, nic, `interface ${nic.uuid}`, () => removeInterface(context, nic.uuid, halo(context)));
     if (nic.state !== 'created' || nic.floating === undefined) continue;
-    remove(nic.floating, `floating address ${nic.floating.address}`, () => removeFloating(context, nic.uuid));
+    const { floating } = nic;
+    note(entry, floating, `floating address ${floating.address}`, () => removeFloating(context, nic.uuid));
   }
-  return repairs;
+  return changes;
 }

@@ -9,6 +9,7 @@ import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
+import { asCall } from './calls.js';
 import { membersIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
@@ -25,14 +26,14 @@ type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'leave' | 'describe' | '
  */
 export function clusterVerbs(context: () => ClusterContext): Verbs {
   return {
-    createNetwork: (options) => createNetwork(context(), options),
-    deleteNetwork: (uuid) => removeNetwork(context(), uuid),
-    attach: (network, options) => attach(context(), network, options),
-    detach: ({ uuid }) => removeInterface(context(), uuid, halo(context())),
-    float: ({ uuid }, wanted) => float(context(), uuid, wanted),
-    defloat: ({ uuid }) => removeFloating(context(), uuid),
-    route: (network, wanted) => route(context(), network, wanted),
-    unroute: (network, address) => unroute(context(), network, address),
+    createNetwork: (options) => asCall(() => createNetwork(context(), options)),
+    deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),
+    attach: (network, options) => asCall(() => attach(context(), network, options)),
+    detach: ({ uuid }) => asCall(() => removeInterface(context(), uuid, halo(context()))),
+    float: ({ uuid }, wanted) => asCall(() => float(context(), uuid, wanted)),
+    defloat: ({ uuid }) => asCall(() => removeFloating(context(), uuid)),
+    route: (network, wanted) => asCall(() => route(context(), network, wanted)),
+    unroute: (network, address) => asCall(() => unroute(context(), network, address)),
     ping: (network, address, timeout) => {
       const { role, networkNode, kernel } = context();
       if (role === 'network') return kernel.ping(address, { netns: network, timeout });

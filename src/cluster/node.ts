@@ -76,34 +76,34 @@ export class Node {
 
   /** Resolves when the node is a member, and its host is as it should be if that is this process's work. */
   async join(): Promise<void> {
-    if (!this.#isAgent) return;
-    await this.#membership.join();
-    await this.#starting;
+    if (this.#isAgent) {
+      await this.#membership.join();
+      await this.#starting;
+    }
+    this.#timer = setInterval(() => {
+      this.#tidying = this.#tidying.then(() => this.#tidy(false));
+    }, TIDY_INTERVAL).unref();
   }
 
   async #sit(isHolder: boolean): Promise<void> {
     this.#events.seat?.(isHolder);
-    clearInterval(this.#timer);
     if (!isHolder) return this.worker.stop();
     await this.worker.prepareHost();
     this.worker.start();
-    this.#tidying = this.#tidy(true);
-    this.#timer = setInterval(() => {
-      this.#tidying = this.#tidying.then(() => this.#tidy(false));
-    }, TIDY_INTERVAL);
-    this.#timer.unref();
+    this.#tidying = this.#tidying.then(() => this.#tidy(true));
   }
 
-  /** What was left lying about, by whoever was here before. */
+  /** What was left lying about: `everything`, by whoever was here before, or only what nobody will finish. */
   async #tidy(everything: boolean): Promise<void> {
     const context = this.#context;
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
-      if (!this.isHolder || context.store.outdatedSince !== undefined) return;
+      if (context.store.outdatedSince !== undefined) return;
+      if (everything && !this.isHolder) return;
       if (everything) await this.worker.idle();
       const repairs = everything
         ? await reconcileNode(context, this.worker, request)
-        : await carryOut(abandoned(context, this.worker.isGone), noting(context, request)());
+        : await carryOut(abandoned(context, this.worker, this.isHolder), noting(context, request)());
       if (repairs.length > 0) this.#events.repaired?.(repairs);
     } catch (error) {
       this.#events.failed?.('repair', error);

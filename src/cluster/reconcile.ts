@@ -34,7 +34,7 @@ export async function reconcileNode(
   // Nothing that others have committed is overlooked.
   await store.list(keys.networks);
   await reconcileHost(context, noteOf(), report);
-  report.push(...(await carryOut(abandoned(context, worker.isGone), noteOf())));
+  report.push(...(await carryOut(abandoned(context, worker), noteOf())));
   const uuids = worker.networks();
   const wanted = wantedHere(context, worker);
   let done = 0;

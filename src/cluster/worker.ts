@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import { noting, reconcileHost } from '../model/reconcile.js';
 import type { InterfaceRecord } from '../model/records.js';
 import { Absences } from './abandoned.js';
+import { Leavings } from './calls.js';
 import { clusterKeys } from './keys.js';
 import { membersIn } from './membership.js';
 import { Realiser } from './realiser.js';
@@ -37,6 +38,7 @@ export class Worker {
   readonly #failures = new Map<string, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #absences = new Absences();
+  readonly leavings = new Leavings();
   #unsubscribe: (() => void) | undefined;
   #stopped = true;
 

@@ -44,6 +44,9 @@ export function claim(node?: string): Claim {
   return node === undefined ? own : { node, ...own };
 }
 
+/** True if it is this process's claim. */
+export const isOwn = ({ pid, started }: Claim): boolean => pid === claim().pid && started === claim().started;
+
 /** True if the process that made the claim is still there. */
 export function isHeld(claim: Claim | undefined): boolean {
   return claim !== undefined && startOf(claim.pid) === claim.started;

@@ -138,4 +138,26 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     expect(await host(1).listNetworks()).toHaveLength(1);
     for (const { namespace } of guests) expect(await pings(namespace, '10.0.0.1')).toBe(true);
   });
+
+  test('what a living process has recorded, and was never told of, is taken back by it', async () => {
+    await using wire = await TestWire.to(cluster.etcd.url);
+    const visitor = await cluster.open(3, { agent: false, store: { etcd: [wire.url], timeout: 1 } });
+    const net = await visitor.getNetwork(network.uuid);
+    const before = await network.listAddresses();
+    wire.loseAnswersTo('unsure');
+    expect(await rejection(net.attach({ tap: 'unsure' }))).toMatchObject({ code: 'STORE' });
+    const recorded = await cluster.etcd.ctl('get', '--prefix', '--print-value-only', 'vethwork/interface/');
+    expect(recorded).toMatch(/"unsure".*"state":"initial"/);
+    // Its node has it by then, as any other.
+    await eventually(
+      async () => (await cluster.node(3).attempt('ip', 'link', 'show', 'unsure')).exitCode === 0,
+      PATIENCE,
+    );
+    wire.mend();
+    await eventually(async () => (await host(1).listInterfaces()).every(({ device }) => device !== 'unsure'), PATIENCE);
+    expect(await network.listAddresses()).toEqual(before);
+    expect(await cluster.node(3).attempt('ip', 'link', 'show', 'unsure')).toMatchObject({ exitCode: 1 });
+    await whole();
+    await visitor.close();
+  });
 });

@@ -15,6 +15,7 @@ export class TestWire implements AsyncDisposable {
   readonly #answers = new Set<Socket>();
   readonly #held = new Set<Set<Socket>>();
   readonly #server: Server;
+  #cue: string | undefined;
   url = '';
 
   private constructor(target: string) {
@@ -36,12 +37,13 @@ export class TestWire implements AsyncDisposable {
     this.#hold(this.#requests, this.#answers);
   }
 
-  /** The server still hears, and does, what it is asked. */
-  loseAnswers(): void {
-    this.#hold(this.#answers);
+  /** The server does what it is asked for with this text in it, and hears more, but its answers don't arrive. */
+  loseAnswersTo(text: string): void {
+    this.#cue = text;
   }
 
   mend(): void {
+    this.#cue = undefined;
     this.#held.clear();
     for (const socket of [...this.#requests, ...this.#answers]) socket.resume();
   }
@@ -55,7 +57,10 @@ export class TestWire implements AsyncDisposable {
 
   #join(from: Socket, to: Socket, side: Set<Socket>): void {
     side.add(from);
-    from.on('data', (data) => to.write(data));
+    from.on('data', (data) => {
+      if (this.#cue !== undefined && side === this.#requests && data.includes(this.#cue)) this.#hold(this.#answers);
+      to.write(data);
+    });
     from.on('error', () => to.destroy());
     from.on('close', () => {
       side.delete(from);
