@@ -62,6 +62,8 @@ export interface Peer {
   readonly description: string;
   /** Works inside this process, so that the event loop is of interest, and does several calls at once. */
   readonly inProcess: boolean;
+  /** Runs on from one case to the next, and gets faster with use as programs do that run for long. */
+  readonly stays: boolean;
   /** The most interfaces at once that it is measured with; beyond, a run would take minutes. */
   readonly most: number;
   /** What is lacking and how to get it, in one sentence; undefined if nothing is. */

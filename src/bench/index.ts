@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { ValidationError } from '../errors.js';
 import { measureInArena } from './arena.js';
+import type { WarmUp } from './measure.js';
 import { peers } from './peers/index.js';
 import { scenarios } from './scenarios/index.js';
 import type { BenchOptions, BenchReport } from './types.js';
@@ -11,8 +12,10 @@ export { drawBench, requirePlotter } from './report/svg.js';
 export { formatBench } from './report/table.js';
 export type { BenchOptions, BenchReport } from './types.js';
 
-/** For how long a contender warms up for a case, in milliseconds. */
-const WARM_UP = 500;
+/** Of a contender for a case; and of one that stays for its first: compilers have to have seen its code often enough. */
+const WARM_UP: WarmUp = { milliseconds: 500, runs: 20 };
+const FIRST_WARM_UP: WarmUp = { milliseconds: 15_000, runs: 200 };
+const COLD: WarmUp = { milliseconds: 0, runs: 1 };
 /** A day: more is a mistake. */
 const LONGEST_BUDGET = 86_400;
 
@@ -35,7 +38,8 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     runs,
     quick,
     budget: budget * 1000,
-    warmUp: quick ? 0 : WARM_UP,
+    warmUp: quick ? COLD : WARM_UP,
+    firstWarmUp: quick ? COLD : FIRST_WARM_UP,
   };
   const folder = await mkdtemp(FOLDER);
   try {

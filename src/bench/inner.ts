@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Contender } from './contender.js';
 import { describeMachine } from './machine.js';
-import type { Entrant } from './measure.js';
+import type { Entrant, WarmUp } from './measure.js';
 import { peers } from './peers/index.js';
 import type { ScenarioResult } from './scenario.js';
 import { scenarios } from './scenarios/index.js';
@@ -18,9 +18,10 @@ export interface InnerOptions {
   scenarios: readonly string[];
   peers: readonly string[];
   runs: number;
-  /** Both in milliseconds. */
+  /** In milliseconds. */
   budget: number;
-  warmUp: number;
+  warmUp: WarmUp;
+  firstWarmUp: WarmUp;
   quick: boolean;
 }
 

@@ -57,8 +57,10 @@ export interface CaseResult {
 
 export interface Limits {
   runs: number;
-  /** For how long each contender warms up, in milliseconds: at least once, at most twenty times. */
-  warmUp: number;
+  /** For how long each contender warms up for a case, in milliseconds; at least once, and at most so many times. */
+  warmUp: WarmUp;
+  /** The same for one that stays, at its first case. */
+  firstWarmUp: WarmUp;
   /** A contender that has had this much time for a case, in milliseconds, is measured no further. */
   budget: number;
   signal: AbortSignal;
@@ -66,8 +68,14 @@ export interface Limits {
   stage: Stage;
 }
 
-/** Of the warm-up, at most. */
-const WARM_UP_RUNS = 20;
+export interface WarmUp {
+  milliseconds: number;
+  runs: number;
+}
+
+/** Those that stay and have had their first case. */
+const warm = new WeakSet<Peer>();
+
 /** However slow, a contender has so many runs. */
 const LEAST_RUNS = 3;
 
@@ -123,8 +131,11 @@ class Runner {
   }
 
   /** Caches are filled and compilers have seen the code: what is measured is the steady state. */
-  async warmUp({ warmUp }: Limits): Promise<boolean> {
-    for (let run = 0; run === 0 || (run < WARM_UP_RUNS && this.#spent < warmUp); run++) {
+  async warmUp(limits: Limits): Promise<boolean> {
+    const { peer } = this.entrant;
+    const { runs, milliseconds } = peer.stays && !warm.has(peer) ? limits.firstWarmUp : limits.warmUp;
+    warm.add(peer);
+    for (let run = 0; run === 0 || (run < runs && this.#spent < milliseconds); run++) {
       if (!(await this.run(true))) return false;
     }
     this.#spent = 0;

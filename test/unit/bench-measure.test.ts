@@ -23,6 +23,7 @@ function entrant(name: string, diary: string[], own?: number): Entrant {
     title: name,
     description: '',
     inProcess: false,
+    stays: true,
     most: 1000,
     missing: async () => undefined,
     open: async () => contender,
@@ -30,11 +31,13 @@ function entrant(name: string, diary: string[], own?: number): Entrant {
   return { peer, contender };
 }
 
-function setting(runs: number, { budget = 60_000, warmUp = 0 } = {}) {
+function setting(runs: number, { budget = 60_000, milliseconds = 0 } = {}) {
   const cleared: string[] = [];
   const stage = { clear: async () => void cleared.push('cleared') } as unknown as Stage;
   const { signal } = new AbortController();
-  const limits: Limits = { runs, budget, warmUp, signal, progress: () => undefined, stage };
+  const warmUp = { milliseconds, runs: 2 };
+  const firstWarmUp = { milliseconds, runs: 20 };
+  const limits: Limits = { runs, budget, warmUp, firstWarmUp, signal, progress: () => undefined, stage };
   return { limits, cleared };
 }
 
@@ -56,12 +59,15 @@ describe('how it is measured', () => {
     ]);
   });
 
-  it('warms up until time is up, and not for ever', async () => {
+  it('warms up until time is up, and not for ever; who stays, at first for longer', async () => {
     const diary: string[] = [];
-    const { limits } = setting(1, { warmUp: Number.POSITIVE_INFINITY });
-    const result = await measure(attachCase(), [entrant('a', diary, 5)], limits);
-    expect(diary).toHaveLength(21);
+    const { limits } = setting(1, { milliseconds: Number.POSITIVE_INFINITY });
+    const entrants = [entrant('a', diary, 5)];
+    const result = await measure(attachCase(), entrants, limits);
+    expect(diary).toHaveLength(20 + 1);
     expect(result.contenders[0]?.figures.attach?.runs).toBe(1);
+    await measure(attachCase(), entrants, limits);
+    expect(diary).toHaveLength(20 + 1 + 2 + 1);
   });
 
   it('has no figure of a contender whose work is not there, and clears up after it', async () => {

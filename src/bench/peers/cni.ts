@@ -17,6 +17,7 @@ export const cni: Peer = {
   description:
     'ADD and DEL of the bridge plugin with host-local address management, one call a container; without the loopback plugin',
   inProcess: false,
+  stays: false,
   most: 64,
   missing: async () =>
     (await findProgram('bridge', PLACES)) === undefined

@@ -16,6 +16,7 @@ export const floor: Peer = {
   title: 'raw netlink floor (C++)',
   description: 'hand-written netlink in the fewest messages, no checks, no roll-back, no threads; timed by itself',
   inProcess: false,
+  stays: true,
   most: 1000,
   missing: async () =>
     Object.values(programs).every((program) => existsSync(program))

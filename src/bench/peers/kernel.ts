@@ -17,6 +17,7 @@ export const kernelLayer: Peer = {
   description:
     "vethwork's kernel layer: one transaction a piece of work, with checks and roll-back; nothing is remembered",
   inProcess: true,
+  stays: true,
   most: 1000,
   missing: async () => undefined,
   open: async () => KernelContender.open(),

@@ -9,6 +9,7 @@ function peer(name: string, title: string, description: string, dhcp: boolean): 
     title,
     description,
     inProcess: true,
+    stays: true,
     most: 1000,
     missing: async () => undefined,
     open: ({ host }) => ModelContender.open(host, dhcp),

@@ -15,6 +15,7 @@ export const netavark: Peer = {
   description:
     'setup and teardown of a bridge network, one call a container; as an internal network, without firewall rules and default route',
   inProcess: false,
+  stays: false,
   most: 64,
   missing: async () =>
     (await findProgram('netavark', PLACES)) === undefined ? 'missing: netavark (apt-get install netavark)' : undefined,

@@ -50,6 +50,7 @@ export const pyroute2: Peer = {
   title: 'pyroute2',
   description: 'IPRoute in a Python process that stays; a socket opened inside each namespace; timed by itself',
   inProcess: false,
+  stays: true,
   most: 1000,
   missing: async () =>
     (await findPython()) === undefined ? 'missing: pyroute2 (apt-get install python3-pyroute2)' : undefined,

@@ -18,6 +18,7 @@ export const shell: Peer = {
   title: 'best shell (ip -batch, nft -f)',
   description: 'one ip -batch for the host and one for each namespace; many links are deleted by group in one message',
   inProcess: false,
+  stays: false,
   most: 1000,
   missing: () => missingPrograms({ ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux', dnsmasq: 'dnsmasq-base' }),
   version: async () => `${(await run(['ip', '-V'])).trim()}; ${(await run(['nft', '-v'])).trim()}`,

@@ -16,6 +16,7 @@ export const walkthrough: Peer = {
   title: "the walk-through's commands",
   description: 'ip, brctl, sysctl and iptables, one process a step, started by a shell that stays',
   inProcess: false,
+  stays: false,
   most: 64,
   missing: () =>
     missingPrograms({
