@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { run, StepError } from './process.mjs';
 
 /**
@@ -104,7 +105,8 @@ export async function ensurePackages(wanted) {
  */
 async function withoutServices(names, install) {
   const units = names.flatMap((name) => services.get(name) ?? []);
-  if (units.length === 0 || !existsSync('/run/systemd/system')) return void (await install());
+  if (units.length === 0) return void (await install());
+  if (!existsSync('/run/systemd/system')) return withPolicy(install);
   await run('systemctl', ['mask', '--runtime', ...units]);
   try {
     await install();
@@ -112,4 +114,21 @@ async function withoutServices(names, install) {
     await run('systemctl', ['unmask', '--runtime', ...units]);
   }
   await run('systemctl', ['disable', ...units]);
+}
+
+/** What Debian's maintainer scripts ask before they start anything: 101 is no. */
+const POLICY = '/usr/sbin/policy-rc.d';
+
+/**
+ * For init systems other than systemd. Containers often have a policy of their own, which is left as it is.
+ * @param {() => Promise<unknown>} install
+ */
+async function withPolicy(install) {
+  if (existsSync(POLICY)) return void (await install());
+  await writeFile(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' });
+  try {
+    await install();
+  } finally {
+    await rm(POLICY);
+  }
 }
