@@ -147,13 +147,16 @@ export class StoreError extends VethworkError {
 export class NodeError extends VethworkError {
   /** That of the node's own error. */
   readonly code: string;
+  /** Those of a `LinkIndexTakenError` of the node. */
+  readonly takenIndexes: readonly number[] | undefined;
 
   constructor(
     readonly node: string,
-    problem: { code: string; message: string },
+    problem: { code: string; message: string; takenIndexes?: readonly number[] },
   ) {
     super(`node ${node}: ${problem.message}`);
     this.code = problem.code;
+    this.takenIndexes = problem.takenIndexes;
   }
 }
 

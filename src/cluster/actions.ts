@@ -3,6 +3,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import type { Actions } from '../model/actions.js';
 import { halo } from '../model/context.js';
 import { reserveFloating, settleFloating } from '../model/floating.js';
+import { withFreshIndexes } from '../model/fresh-indexes.js';
 import { chooseAttachment, reserveInterface, settleInterface } from '../model/interface-lifecycle.js';
 import { NETWORK_LINKS, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
 import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
@@ -26,11 +27,11 @@ type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'leave' | 'describe' | '
  */
 export function clusterVerbs(context: () => ClusterContext): Verbs {
   return {
-    createNetwork: (options) => asCall(() => createNetwork(context(), options)),
+    createNetwork: (options) => asCall(() => withFreshIndexes(() => createNetwork(context(), options))),
     deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),
-    attach: (network, options) => asCall(() => attach(context(), network, options)),
+    attach: (network, options) => asCall(() => withFreshIndexes(() => attach(context(), network, options))),
     detach: ({ uuid }) => asCall(() => removeInterface(context(), uuid, halo(context()))),
-    float: ({ uuid }, wanted) => asCall(() => float(context(), uuid, wanted)),
+    float: ({ uuid }, wanted) => asCall(() => withFreshIndexes(() => float(context(), uuid, wanted))),
     defloat: ({ uuid }) => asCall(() => removeFloating(context(), uuid)),
     route: (network, wanted) => asCall(() => route(context(), network, wanted)),
     unroute: (network, address) => asCall(() => unroute(context(), network, address)),

@@ -1,4 +1,4 @@
-import { KernelError } from '../errors.js';
+import { KernelError, LinkIndexTakenError } from '../errors.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { Neighbour } from '../kernel/neighbour.js';
@@ -14,6 +14,7 @@ import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../pla
 import { planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
 import { GRAVEYARD, retire } from '../plan/retire.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
+import { areOurs } from './displaced.js';
 import { membersIn } from './membership.js';
 import { type Item, type Part, partOf } from './part.js';
 import type { KnownScope } from './records.js';
@@ -32,6 +33,8 @@ interface Memory {
   items: Map<string, string>;
   /** Things that have been taken away. */
   removed: Set<string>;
+  /** Things that can't be made here: links of others have their indexes, and are not to be taken for them. */
+  displaced: Set<string>;
   mesh: Neighbour[] | undefined;
 }
 
@@ -72,7 +75,8 @@ export class Realiser {
     await this.#takeOut(scope, memory, attempt);
     const part = this.part(scope);
     if (part === undefined) {
-      await attempt('network', () => this.remove(network, scope.members));
+      if (memory.displaced.has('network')) this.forget(network.uuid);
+      else await attempt('network', () => this.remove(network, scope.members));
       return { present: false, problems, waits: false };
     }
     const [base, ...others] = part.items as [Item, ...Item[]];
@@ -138,7 +142,12 @@ export class Realiser {
   }
 
   #memory(uuid: string): Memory {
-    const memory = this.#memories.get(uuid) ?? { items: new Map(), removed: new Set(), mesh: undefined };
+    const memory = this.#memories.get(uuid) ?? {
+      items: new Map(),
+      removed: new Set(),
+      displaced: new Set(),
+      mesh: undefined,
+    };
     this.#memories.set(uuid, memory);
     return memory;
   }
@@ -146,11 +155,11 @@ export class Realiser {
   /** Takes away what is being removed of a network that stays. */
   async #takeOut(
     { network, members }: Scope,
-    { removed, items }: Memory,
+    { removed, displaced, items }: Memory,
     attempt: (item: string, work: () => Promise<unknown>) => Promise<void>,
   ): Promise<void> {
     const once = async (item: string, work: () => Promise<Error[]>) => {
-      if (removed.has(item)) return;
+      if (removed.has(item) || displaced.has(item)) return;
       await attempt(item, async () => {
         const [error] = await work();
         if (error !== undefined) throw error;
@@ -199,23 +208,33 @@ export class Realiser {
     return new Set(early.map(({ uuid }) => uuid));
   }
 
-  async #make({ id, plan, sign, isNew }: Item, { items }: Memory): Promise<void> {
+  async #make({ id, plan, sign, isNew }: Item, { items, displaced }: Memory): Promise<void> {
     if (items.get(id) === sign) return;
-    if (!items.has(id) && isNew && (await this.#makeNew(plan))) {
-      items.set(id, sign);
-      return;
+    displaced.delete(id);
+    if (!items.has(id) && isNew) {
+      try {
+        if (await this.#makeNew(plan)) {
+          items.set(id, sign);
+          return;
+        }
+      } catch (error) {
+        if (error instanceof LinkIndexTakenError) displaced.add(id);
+        throw error;
+      }
     }
     const missing = outstanding(plan, await new Observer(this.#context.kernel).look(plan));
     if (missing.length > 0) await this.#context.kernel.transaction(missing);
     items.set(id, sign);
   }
 
-  /** Without a look; false if some of it was there already. */
+  /** Without a look; false if some of it was there already. @throws LinkIndexTakenError if a link there is another's */
   async #makeNew(plan: readonly Operation[]): Promise<boolean> {
     try {
       await this.#context.kernel.transaction(plan);
       return true;
     } catch (error) {
+      if (error instanceof LinkIndexTakenError && !(await areOurs(this.#context.kernel, plan, error.takenIndexes)))
+        throw error;
       if (error instanceof KernelError && error.code === 'EEXIST') return false;
       throw error;
     }
@@ -277,5 +296,8 @@ export class Realiser {
 
 export function problemOf(error: unknown): Problem {
   const { code, message } = error as { code?: unknown; message?: string };
-  return { code: typeof code === 'string' ? code : 'ERROR', message: message ?? String(error) };
+  return {
+    ...{ code: typeof code === 'string' ? code : 'ERROR', message: message ?? String(error) },
+    ...(error instanceof LinkIndexTakenError && { takenIndexes: error.takenIndexes }),
+  };
 }

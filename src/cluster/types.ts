@@ -22,6 +22,8 @@ export type NodeRecord = {
 export type Problem = {
   code: string;
   message: string;
+  /** Of a `LinkIndexTakenError`. */
+  takenIndexes?: readonly number[];
 };
 
 /** How far a node is with a network. */

@@ -1,4 +1,4 @@
-import { LinkIndexTakenError } from '../errors.js';
+import { LinkIndexTakenError, NodeError } from '../errors.js';
 
 /** The counter moves on each time, so more than a few in a row are no coincidence. */
 const ATTEMPTS = 5;
@@ -12,7 +12,12 @@ export async function withFreshIndexes<Result>(task: () => Promise<Result>): Pro
     try {
       return await task();
     } catch (error) {
-      if (!(error instanceof LinkIndexTakenError) || attempt === ATTEMPTS) throw error;
+      if (!isTaken(error) || attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** On this host, or on another node of the cluster. */
+function isTaken(error: unknown): boolean {
+  return error instanceof LinkIndexTakenError || (error instanceof NodeError && error.takenIndexes !== undefined);
 }

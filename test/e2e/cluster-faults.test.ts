@@ -10,7 +10,7 @@ import { type ClusterGuest, TestCluster } from '../support/cluster.js';
 import { pings } from '../support/host.js';
 import { rejection } from '../support/kernel.js';
 import { meshFindings } from '../support/mesh.js';
-import { eventually, privileged } from '../support/namespaces.js';
+import { eventually, json, privileged } from '../support/namespaces.js';
 
 const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const PATIENCE = 90_000;
@@ -139,6 +139,27 @@ describe.skipIf(!privileged)('when something fails', () => {
     expect(error).toMatchObject({ name: 'NodeError', node: 'node3' });
     expect(await net.listAddresses()).toEqual(before);
     await cluster.node(3).ip('link', 'delete', 'taken');
+    expect(await meshFindings(cluster, host(1))).toEqual([]);
+  });
+
+  test('an index that another program’s link has on another node is left to it', async () => {
+    // The next three that the store gives out, as etcd has it: this visitor takes a block for itself.
+    const visitor = await cluster.open(3, { agent: false });
+    const next = Number(await cluster.etcd.ctl('get', '--print-value-only', 'vethwork/ifindex'));
+    await cluster.node(3).ip('link', 'add', 'foreign0', 'index', String(next), 'type', 'bridge');
+    await cluster.node(1).ip('link', 'add', 'foreign1', 'index', String(next + 2), 'type', 'bridge');
+    const nic = await (await visitor.getNetwork(network.uuid)).attach({ tap: 'second' });
+    const [link] = await json<{ ifindex: number }[]>('ip', '-n', cluster.node(3).name, '-j', 'link', 'show', 'second');
+    expect(link?.ifindex).toBe(next + 1);
+    await nic.float();
+    const pairs = await json<{ ifindex: number }[]>('ip', '-n', cluster.node(1).name, '-j', 'link');
+    expect(pairs.map(({ ifindex }) => ifindex)).toContain(next + 4);
+    await nic.detach();
+    // They are as they were, and go only by their owner's hand.
+    await host(1).drained();
+    await cluster.node(3).ip('link', 'delete', 'foreign0');
+    await cluster.node(1).ip('link', 'delete', 'foreign1');
+    await visitor.close();
     expect(await meshFindings(cluster, host(1))).toEqual([]);
   });
 
