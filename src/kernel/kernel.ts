@@ -14,7 +14,9 @@ import type { TeardownOptions, TransactionOptions } from './transaction-options.
 
 /** The result of a program run to its end. */
 export interface RunResult {
+  /** What the program returned; 128 and the number of the signal that ended it. */
   exitCode: number;
+  /** The first 16 KiB of what it wrote there. */
   stderr: string;
 }
 
@@ -62,13 +64,18 @@ export interface Kernel extends Reader {
   close(): Promise<void>;
 }
 
+/** A UDP datagram and where it goes. */
 export interface Datagram {
+  /** Namespace that it is sent from; the process's own if absent. */
   netns?: NamespaceRef;
+  /** The kernel chooses where absent, as with the port. */
   sourceAddress?: string;
   sourcePort?: number;
   /** Device to bind to. */
   device?: string;
+  /** An address, not a name. */
   destination: string;
+  /** Of the destination, 1 to 65535. */
   port: number;
   payload: Uint8Array;
 }

@@ -21,6 +21,7 @@ interface In {
 
 /** One thing to be done in the kernel. Plain data, so that plans can be compared, printed and stored. */
 export type Operation =
+  /** EEXIST if the name or the index is taken; EOPNOTSUPP if the kernel lacks the kind. */
   | (In & { op: 'link.add'; link: LinkSpec })
   /**
    * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
@@ -29,26 +30,36 @@ export type Operation =
   | (In & { op: 'link.set'; link: LinkRef; changes: LinkChanges; undo?: LinkChanges })
   /** By group: every link of the group in one message, which waits for the kernel only once. */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
+  /** Options of a link within the bridge whose port it is. */
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })
   /** Whether the link's driver computes checksums of what is sent (ethtool(8), `-K … tx`). */
   | (In & { op: 'link.offload'; index: number; txChecksum: boolean })
+  /** `replace` changes lifetimes and metric of one that exists; addresses are told apart with their prefix length. */
   | (In & { op: 'address.add'; address: Address; mode?: 'create' | 'replace' })
   | (In & { op: 'address.delete'; address: Pick<Address, 'index' | 'address'> })
+  /** `append` puts it behind others of the same destination, `replace` in the place of the first. */
   | (In & { op: 'route.add'; route: Route; mode?: WriteMode })
+  /** The first that has everything given. */
   | (In & { op: 'route.delete'; route: Route })
   | (In & { op: 'rule.add'; rule: Rule })
+  /** The first that has everything given. */
   | (In & { op: 'rule.delete'; rule: Rule })
+  /** `append`: one more VTEP of the same MAC address. */
   | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode })
   | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
+  /** Traffic control: a queueing discipline takes the place of the kernel's own, which is back when it is deleted. */
   | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })
   | (In & { op: 'qdisc.delete'; qdisc: QdiscRef })
   | (In & { op: 'filter.add'; filter: FilterSpec; mode?: 'create' | 'replace' })
+  /** One, or all of a place, priority and protocol. */
   | (In & { op: 'filter.delete'; filter: FilterRef })
   /** `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`. */
   | (In & { op: 'sysctl.set'; key: string; value: string | number })
+  /** EBUSY if the name is taken. The device stays until it is deleted. */
   | (In & { op: 'tap.add'; tap: TapSpec })
   /** Creates a namespace and pins it as /run/netns/`name`, as `ip netns add` does. */
   | { op: 'namespace.add'; name: string }
+  /** Takes the pin away. What is in the namespace goes when nobody is left inside, which the kernel does later. */
   | { op: 'namespace.delete'; name: string }
   /**
    * One atomic batch. A roll-back takes back rules that were added or inserted, and what had to be new (`exclusive`); it
@@ -60,9 +71,11 @@ export type Operation =
 
 /** A persistent tap device, as a virtual machine monitor opens it (kernel Documentation/networking/tuntap.rst). */
 export interface TapSpec {
+  /** 1 to 15 bytes, as other links'. */
   name: string;
   /** `tap` carries Ethernet frames, `tun` IP packets. Default `tap`. */
   mode?: 'tap' | 'tun';
+  /** Chosen by the kernel if absent. */
   index?: number;
   /** User and group id that may open it. */
   owner?: number;
@@ -77,6 +90,7 @@ export interface TapSpec {
 export interface ConntrackFilter {
   /** The source or destination of either direction. */
   address?: string;
+  /** Set by rules (`ct mark`). */
   mark?: number;
   protocol?: ConnectionTuple['protocol'];
   /** The source or destination port of either direction. */
@@ -92,4 +106,5 @@ export interface ConntrackFilter {
   zone?: number;
 }
 
+/** Everything that can be done. */
 export type OperationName = Operation['op'];

@@ -16,10 +16,13 @@ interface In {
 
 /** Every read, with what it takes and what it gives. */
 export interface Queries {
+  /** All links of the namespace, in the order of their indexes. */
   'link.list': { takes: In; gives: Link[] };
+  /** The link of this index or name; ENODEV if there is none. */
   'link.get': { takes: In & { link: LinkRef }; gives: Link };
   /** ENODEV if there is no such link, EOPNOTSUPP if its driver does not say. */
   'link.offloads': { takes: In & { index: number }; gives: { txChecksum: boolean } };
+  /** Of all links and both families, as are routes and rules. */
   'address.list': { takes: In; gives: Address[] };
   'route.list': { takes: In; gives: Route[] };
   'rule.list': { takes: In; gives: Rule[] };
@@ -31,17 +34,21 @@ export interface Queries {
   'filter.list': { takes: In & Pick<FilterRef, 'index' | 'parent'>; gives: Filter[] };
   /** What passed each link since it was made. */
   'statistics.list': { takes: In; gives: LinkStatistics[] };
+  /** What /proc/sys/net/<key> holds, without the line's end; ENOENT if there is no such key. */
   'sysctl.get': { takes: In & { key: string }; gives: string };
   /** The number by which the kernel names `target` to links of `netns` (`Link.linkNamespaceId`); -1 if it has none. */
   'namespace.id': { takes: In & { target: NamespaceRef }; gives: number };
+  /** What is pinned under /run/netns. */
   'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */
   'namespace.get': { takes: { netns?: NamespaceRef }; gives: NamespaceInfo };
   /** The whole ruleset, of one moment; or what is in the tables of a family or name. Elements unless `elements` is false. */
   'nftables.list': { takes: In & { family?: NftFamily; table?: string; elements?: boolean }; gives: NftObject[] };
+  /** Connections that the namespace tracks. */
   'conntrack.list': { takes: In; gives: Connection[] };
 }
 
+/** A network namespace. */
 export interface NamespaceInfo {
   /** Its name under /run/netns, where it has one. */
   name?: string;
@@ -59,10 +66,12 @@ export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element'
   unknown
 >;
 
+/** Everything that can be asked. */
 export type QueryName = keyof Queries;
 
 /** What answers queries. */
 export interface Reader {
+  /** Asks one thing. @throws KernelError, ValidationError before anything is sent */
   query<Q extends QueryName>(
     query: Q,
     ...args: Record<never, never> extends Queries[Q]['takes']

@@ -2,13 +2,17 @@
 export interface Route {
   /** With prefix length; `default` is 0.0.0.0/0, or ::/0 with `family: 'inet6'`. */
   destination: string;
+  /** Follows from `destination`, unless that is `default`: then `inet` if absent. */
   family?: 'inet' | 'inet6';
   /** Index of the outgoing link. */
   index?: number;
+  /** Address of the next router; absent: the destination is on the link itself. */
   gateway?: string;
+  /** Address that packets of the machine itself take as theirs. */
   source?: string;
   /** Table id; 254 (main) if absent. */
   table?: number;
+  /** The lowest of several routes to one destination is taken; 0 for IPv4 and 1024 for IPv6 if absent. */
   metric?: number;
   /** What connections that take the route start from (ip-route(8)): in bytes `mtu`, `window` and `advertisedMss`. */
   mtu?: number;
@@ -20,6 +24,7 @@ export interface Route {
   initialWindow?: number;
   initialReceiveWindow?: number;
   reordering?: number;
+  /** Acknowledges at once instead of waiting for data to go with it. */
   quickAck?: boolean;
   /** Name of an algorithm that the kernel has, for example `cubic`. */
   congestionControl?: string;
@@ -42,6 +47,7 @@ export interface Route {
   preference?: 'low' | 'medium' | 'high';
   /** Seconds until it is deleted (IPv6). */
   expires?: number;
+  /** `unicast` if absent. */
   type?:
     | 'unicast'
     | 'local'
@@ -52,14 +58,17 @@ export interface Route {
     | 'unreachable'
     | 'prohibit'
     | 'throw';
+  /** How far the destination is (IPv4): follows from `gateway` and `type` if absent. */
   scope?: 'global' | 'site' | 'link' | 'host' | 'nowhere';
   /** Who made it: `static` unless said otherwise; reported as a number where it has no name. */
   protocol?: 'unspec' | 'redirect' | 'kernel' | 'boot' | 'static' | 'ra' | number;
   /** The gateway is reachable over the link even if no prefix covers it. */
   onlink?: boolean;
+  /** Several ways to one destination (multipath), in place of `gateway` and `index`. */
   nextHops?: NextHop[];
 }
 
+/** A metric of a route that can be kept from changing. */
 export type LockableMetric =
   | 'mtu'
   | 'window'
@@ -73,10 +82,13 @@ export type LockableMetric =
   | 'minimumRetransmission'
   | 'congestionControl';
 
+/** One of several ways of a route. */
 export interface NextHop {
+  /** Index of the outgoing link. */
   index: number;
   gateway?: string;
-  /** 1 to 256. */
+  /** Share of the connections, 1 to 256; 1 if absent. */
   weight?: number;
+  /** As that of the route. */
   onlink?: boolean;
 }

@@ -13,16 +13,20 @@ import type { Filter, Qdisc } from './traffic.js';
 export interface Snapshot {
   links: Link[];
   addresses: Address[];
+  /** Of all tables and both families. */
   routes: Route[];
   rules: Rule[];
   /** ARP and NDP entries, and the addresses that are answered for on behalf of others. */
   neighbours: Neighbour[];
   /** Forwarding database of bridges and VXLAN links. */
   forwarding: Neighbour[];
+  /** Those of all links, which have one each that the kernel made. */
   qdiscs: Qdisc[];
   /** Of what comes in. */
   filters: Filter[];
+  /** The whole ruleset, with its elements. */
   nftables: NftObject[];
+  /** Tracked connections. */
   connections: Connection[];
 }
 

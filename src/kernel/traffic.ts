@@ -6,12 +6,15 @@ export type TrafficHandle = `${string}:${string}`;
 
 /** What has been counted since the object was made. */
 export interface TrafficStatistics {
+  /** That passed. */
   bytes?: number;
   packets?: number;
   /** Packets and bytes that wait. */
   queued?: number;
   backlog?: number;
+  /** Packets given up for want of room. */
   drops?: number;
+  /** Packets that the link did not take and that went back. */
   requeues?: number;
   /** How often packets had to wait or were too many. */
   overlimits?: number;
@@ -38,6 +41,7 @@ export interface QdiscKinds {
   ingress: Record<string, never>;
 }
 
+/** Kinds of queueing disciplines that can be made. */
 export type QdiscKind = keyof QdiscKinds;
 
 /** Where a queueing discipline is. A link has one `root` and one `ingress`. */
@@ -51,6 +55,7 @@ export interface QdiscRef {
   handle?: TrafficHandle;
 }
 
+/** A queueing discipline to be made: its place, and the options of its kind. */
 export type QdiscSpec = {
   [Kind in QdiscKind]: QdiscRef & { kind: Kind } & (Record<string, never> extends QdiscKinds[Kind]
       ? { data?: QdiscKinds[Kind] }
@@ -59,6 +64,7 @@ export type QdiscSpec = {
 
 /** A queueing discipline as the kernel reports it. */
 export interface Qdisc {
+  /** Index of the link. */
   index: number;
   kind: string;
   handle: TrafficHandle;
@@ -90,6 +96,7 @@ export interface MirredAction {
   way?: 'redirect egress' | 'mirror egress' | 'redirect ingress' | 'mirror ingress';
 }
 
+/** What a filter does with packets that fit. */
 export type TrafficAction = PoliceAction | MirredAction;
 
 /** Looks at every packet (tc-matchall(8)). */
@@ -102,14 +109,17 @@ export interface MatchallOptions {
 export interface U32Options {
   /** All have to fit; absent: any packet. */
   matches?: { offset: number; mask: number; value: number }[];
+  /** Done one after the other. */
   actions: TrafficAction[];
 }
 
+/** Every kind of filter that can be made, with the options of each. */
 export interface FilterKinds {
   matchall: MatchallOptions;
   u32: U32Options;
 }
 
+/** Kinds of filters that can be made. */
 export type FilterKind = keyof FilterKinds;
 
 /** Names a filter, or without `handle` all filters of one place, priority and protocol. */
@@ -120,12 +130,14 @@ export interface FilterRef {
   parent?: 'ingress' | 'egress' | 'root' | TrafficHandle;
   /** Filters are tried in rising order, 1 to 65535. */
   priority: number;
+  /** Only frames of this protocol; `all` if absent. */
   protocol?: 'all' | 'ip' | 'ipv6' | 'arp';
   /** Chosen by the kernel if absent. To delete one filter, `kind` has to be said as well. */
   handle?: TrafficHandle;
   kind?: FilterKind;
 }
 
+/** A filter to be made: its place, and the options of its kind. */
 export type FilterSpec = {
   [Kind in FilterKind]: FilterRef & { kind: Kind; data: FilterKinds[Kind] };
 }[FilterKind];

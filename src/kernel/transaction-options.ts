@@ -1,5 +1,6 @@
 import { ValidationError } from '../errors.js';
 
+/** How the operations of a transaction are done. */
 export interface TransactionOptions {
   /** Undo what was done if an operation fails. Default true. */
   rollback?: boolean;
@@ -9,7 +10,9 @@ export interface TransactionOptions {
   lane?: string;
 }
 
+/** How the operations of a tear-down are done. */
 export interface TeardownOptions {
+  /** As that of a transaction. */
   lane?: string;
 }
 
