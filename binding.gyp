@@ -8,7 +8,7 @@
         '<!@(find native/ -name "*.cc" -not -path "native/test/*" -not -path "native/fuzz/*" -not -path "native/bench/*" -not -path "native/enter/*" | LC_ALL=C sort)',
       ],
       'include_dirs': ['native', '<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20'],
       'cflags_cc': ['-std=c++20', '-O2', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-Wno-missing-field-initializers'],
       'libraries': ['-pthread'],

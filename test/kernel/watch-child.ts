@@ -1,4 +1,5 @@
 // Run by watch.test.ts as a process of its own.
+import { once } from 'node:events';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { openKernel } from '../../src/kernel/index.js';
 
@@ -6,9 +7,13 @@ const [, , how, netns] = process.argv;
 const watch = openKernel().watch(netns);
 
 if (how === 'worker' && isMainThread) {
-  // Both ends of the addon's life: the worker ends while it waits, then the main thread does without waiting.
-  const worker = new Worker(new URL(import.meta.url), { argv: [how] });
-  worker.once('message', () => void worker.terminate());
+  // Both ends of the addon's life: workers end as they begin to wait; then the main thread
+  // does, without waiting.
+  for (let round = 0; round < 20; round++) {
+    const worker = new Worker(new URL(import.meta.url), { argv: [how] });
+    await once(worker, 'message');
+    await worker.terminate();
+  }
 } else if (how === 'worker') {
   const { parentPort } = await import('node:worker_threads');
   await watch.ready;
