@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -43,6 +44,8 @@ export class DriftWatcher implements DriftWatch {
   constructor(watched: Watched, options: DriftWatchRequest) {
     this.#watched = watched;
     this.#options = options;
+    // One for each namespace, and for each repair that is under way.
+    setMaxListeners(0, this.#end.signal);
     this.#end.signal.addEventListener('abort', () => this.#notice());
   }
 
