@@ -57,7 +57,13 @@ export function abandoned(
   };
   return changes
     .filter(({ name, lifecycle }) => givenUp.has(name) || (isAgent && isLeft(lifecycle)))
-    .map(({ what, takeBack }) => ({ text: `${what}: remove what is left of it`, carryOut: takeBack }));
+    .map(({ name, what, takeBack }) => ({
+      text: `${what}: remove what is left of it`,
+      carryOut: async () => {
+        // Those before it in the list may have taken long.
+        if (unfinished(context).some((change) => change.name === name)) await takeBack();
+      },
+    }));
 }
 
 function unfinished(context: ClusterContext): Change[] {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { refuseIfMoved } from '../model/begin.js';
-import { isHeld } from '../model/claim.js';
+import { type Claim, claim, isHeld, isOwn } from '../model/claim.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
 import { deviceName } from '../plan/interface.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
@@ -31,13 +31,13 @@ interface Moved {
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 20;
 
-/** Whose state is on its way, which tells a migration that was broken off from a cluster that is in use. */
-type Origin = { node: string; runtime: string };
+/** Whose state is on its way, and who is at it: tells a migration that was broken off from a cluster that is in use. */
+type Origin = { node: string; runtime: string; bridge: string; claim: Claim };
 
 /**
  * Moves the state of a machine by itself into an empty cluster. Nothing in the kernel is touched, and dnsmasq runs on: the
- * networks do not notice. From its beginning on, nothing is changed by way of the folder any more. A migration that was
- * broken off, wherever that was, is gone on with by calling it again.
+ * networks do not notice. From its beginning on, nothing is changed by way of the folder any more, unless it fails. A
+ * migration that was killed, wherever that was, is gone on with by calling it again.
  * @returns how many networks and interfaces there are
  * @throws ConflictError if the cluster is not empty, or something is being changed; NotFoundError, StoreError
  */
@@ -48,8 +48,8 @@ export async function migrate({ state, store: target, node }: Migration): Promis
     if (host === undefined) throw new NotFoundError('host in the state folder', state);
     const cluster = await openEtcdStore(target);
     try {
-      const origin = { node, runtime: await runtimeRoot(state) };
-      return await move(host, source, cluster, origin);
+      const origin = { node, runtime: await runtimeRoot(state), bridge: host.egressBridge.mac, claim: claim() };
+      return await move(source, cluster, origin);
     } finally {
       await cluster.close();
     }
@@ -58,47 +58,71 @@ export async function migrate({ state, store: target, node }: Migration): Promis
   }
 }
 
-async function move(host: HostRecord, source: Store, cluster: ClusterStore, origin: Origin): Promise<Moved> {
-  const here = `the cluster at ${cluster.location}`;
-  const isGoingOn = await claimCluster(cluster, origin, host);
-  if (host.movedTo !== undefined && !(isGoingOn && host.movedTo === here)) refuseIfMoved(host);
-  const { movedTo: _, ...kept } = host;
-  const mark = (record: HostRecord) => transact(source, async (transaction) => transaction.put(keys.host, record));
-  await mark({ ...kept, movedTo: here });
+async function move(source: Store, cluster: ClusterStore, origin: Origin): Promise<Moved> {
+  const isGoingOn = await claimCluster(cluster, origin, source);
+  const host = await mark(source, isGoingOn, `the cluster at ${cluster.location}`);
   let entries: Entry[];
   try {
-    entries = await whenQuiet(source);
+    entries = await copy(source, cluster, origin);
   } catch (error) {
-    // As before: this has not begun.
-    await mark(kept);
-    await empty(cluster, () => true);
+    // Not there yet, so it can be gone on with here. What is left of the copy is no hindrance to the next attempt.
+    await transact(source, async (transaction) => transaction.put(keys.host, host));
+    await empty(cluster, () => true).catch(() => undefined);
     throw error;
   }
-  await empty(cluster, (key) => key !== clusterKeys.migration);
-  const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
-  puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
-  for (let at = 0; at < puts.length; at += AT_ONCE) {
-    await cluster.commit({ conditions: [], puts: puts.slice(at, at + AT_ONCE), deletes: [] });
-  }
   await transact(cluster, async (transaction) => {
-    transaction.create(keys.host, { ...kept, networkNode: origin.node });
+    const known = await transaction.get<Origin>(clusterKeys.migration);
+    if (known === undefined || !isOwn(known.claim)) throw new ConflictError('another migration has taken its place');
+    transaction.create(keys.host, { ...host, networkNode: origin.node });
     transaction.delete(clusterKeys.migration);
   });
   const count = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix)).length;
   return { networks: count(keys.networks), interfaces: count(keys.interfaces) };
 }
 
-/** True if this migration has been here before. @throws ConflictError if something else is in the cluster */
-async function claimCluster(cluster: ClusterStore, origin: Origin, { movedTo }: HostRecord): Promise<boolean> {
-  const known = (await cluster.get<Origin>(clusterKeys.migration))?.value;
-  if (known !== undefined) {
-    if (known.node === origin.node && known.runtime === origin.runtime) return true;
-    throw new ConflictError(`node ${known.node} is moving into the cluster at ${cluster.location}`);
+/** True if this state has been on its way before. @throws ConflictError if something else is in the cluster */
+async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store): Promise<boolean> {
+  const isUsed = (await cluster.list('')).length > 0;
+  const hasMoved = (await source.get<HostRecord>(keys.host))?.value.movedTo !== undefined;
+  return transact(cluster, async (transaction) => {
+    const known = await transaction.get<Origin>(clusterKeys.migration);
+    const host = await transaction.get(keys.host);
+    if (known === undefined) {
+      // Told in words of the folder.
+      if (hasMoved) return false;
+      if (isUsed || host !== undefined) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
+    } else if (known.node !== origin.node || known.runtime !== origin.runtime || known.bridge !== origin.bridge) {
+      throw new ConflictError(`another machine, ${known.node}, is moving into the cluster at ${cluster.location}`);
+    } else if (isHeld(known.claim) && !isOwn(known.claim)) {
+      throw new ConflictError(`process ${known.claim.pid} is moving this state already`);
+    }
+    transaction.put(clusterKeys.migration, origin);
+    return known !== undefined;
+  });
+}
+
+/** From now on nothing is begun here. Resolves to the host as it was. @throws ConflictError if it has moved already */
+function mark(source: Store, isGoingOn: boolean, movedTo: string): Promise<HostRecord> {
+  return transact(source, async (transaction) => {
+    const host = await transaction.get<HostRecord>(keys.host);
+    if (host === undefined) throw new NotFoundError('host', 'the state folder');
+    if (!isGoingOn) refuseIfMoved(host);
+    const { movedTo: _, ...kept } = host;
+    transaction.put(keys.host, { ...kept, movedTo });
+    return kept;
+  });
+}
+
+/** Resolves to what there is, now in the cluster as well, all but the host. */
+async function copy(source: Store, cluster: ClusterStore, origin: Origin): Promise<Entry[]> {
+  const entries = await whenQuiet(source);
+  await empty(cluster, (key) => key !== clusterKeys.migration);
+  const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
+  puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
+  for (let at = 0; at < puts.length; at += AT_ONCE) {
+    await cluster.commit({ conditions: [], puts: puts.slice(at, at + AT_ONCE), deletes: [] });
   }
-  if (movedTo !== undefined) return false;
-  if ((await cluster.list('')).length > 0) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
-  await transact(cluster, async (transaction) => transaction.create(clusterKeys.migration, origin));
-  return false;
+  return entries;
 }
 
 async function empty(cluster: ClusterStore, isUnwanted: (key: string) => boolean): Promise<void> {

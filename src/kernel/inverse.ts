@@ -92,8 +92,17 @@ function inverseOfBatch(
   return commands
     .map((command) => inverseCommand(command, madeRules))
     .filter((command) => command !== undefined)
+    .flatMap(bySelf)
     .reverse()
     .map((command) => ({ ...batch, commands: [command] }));
+}
+
+/** More elements than this go together. */
+const FEW = 64;
+
+function bySelf(command: NftCommand): NftCommand[] {
+  if (command.command !== 'element.delete' || command.elements.length > FEW) return [command];
+  return command.elements.map((element) => ({ ...command, elements: [element] }));
 }
 
 function inverseOfOne(operation: Operation, told?: unknown): Operation | undefined {

@@ -9,8 +9,8 @@ import { type Context, Errors, takeAway } from './context.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './network-lifecycle.js';
-import { requireFree, whenFree } from './other-hands.js';
-import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from './records.js';
+import { theFirst, whenFree } from './other-hands.js';
+import { always, desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
 
@@ -91,15 +91,16 @@ export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string):
   });
 }
 
-/** As `defloat`, without waiting for its turn. */
-export async function removeFloating(context: Context, uuid: string): Promise<void> {
+/** As `defloat`, without waiting for its turn; not unless the address `isDue`. */
+export async function removeFloating(context: Context, uuid: string, isDue = always): Promise<void> {
   const { store, host } = context;
-  const doomed = await whenFree(() =>
+  const isSame = theFirst();
+  const doomed = await whenFree((requireFree) =>
     begin(store, async (transaction) => {
       const nic = await interfaceOf(transaction, uuid);
+      if (nic.floating === undefined || !isSame(nic.floating.pair.outer) || !isDue(nic.floating)) return undefined;
       const network = await networkOf(transaction, nic.network);
       requireFree(`interface ${uuid}`, nic, nic.floating, network);
-      if (nic.floating === undefined) return undefined;
       const floating = { ...nic.floating, state: 'deleting', claim: claim() } as const;
       transaction.put(keys.interface(uuid), { ...nic, floating });
       return { nic, network };

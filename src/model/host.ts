@@ -1,6 +1,7 @@
 import { ConflictError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
+import { begin } from './begin.js';
 import { asOf, type Context } from './context.js';
 import { DriftWatcher } from './drift-watch.js';
 import { lookForTrouble } from './facts.js';
@@ -106,7 +107,7 @@ export class HostHandle implements Host {
 
   async #teardown(): Promise<void> {
     const { actions, kernel, store, host, dhcp } = this.#context;
-    await transact(store, async (transaction) => {
+    await begin(store, async (transaction) => {
       const networks = await transaction.list(keys.networks);
       if (networks.length > 0) {
         throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);

@@ -15,8 +15,8 @@ import { withFreshIndexes } from './fresh-indexes.js';
 import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
-import { requireFree, whenFree } from './other-hands.js';
-import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
+import { whenFree } from './other-hands.js';
+import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
 
 /** Random MACs tried before giving up; two in a row are taken once in 10^8 even in a network of 1,000. */
@@ -34,7 +34,7 @@ async function attachOnce(context: Context, network: string, options: AttachOpti
     const reserved = await begin(context.store, (transaction) =>
       reserveInterface(transaction, network, request, attachment),
     );
-    return connect(context, reserved, request.signal);
+    return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
   });
 }
 
@@ -182,20 +182,20 @@ export function detach(context: Context, { uuid, network }: InterfaceRecord): Pr
 }
 
 /**
- * Removes an interface with its floating IP. Does nothing if it is gone. All steps are tried; if something is left, the
+ * Removes an interface with its floating IP. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left, the
  * record stays for reconciliation to finish.
  * @param haloMs for how long its address is kept from re-use
  * @throws AggregateError
  */
-export function removeInterface(context: Context, uuid: string, haloMs: number): Promise<void> {
-  return context.departures.during(1, () => takeInterfaceAway(context, uuid, haloMs));
+export function removeInterface(context: Context, uuid: string, haloMs: number, isDue = always): Promise<void> {
+  return context.departures.during(1, () => takeInterfaceAway(context, uuid, haloMs, isDue));
 }
 
-async function takeInterfaceAway(context: Context, uuid: string, haloMs: number): Promise<void> {
-  const doomed = await whenFree(() =>
+async function takeInterfaceAway(context: Context, uuid: string, haloMs: number, isDue: IsDue): Promise<void> {
+  const doomed = await whenFree((requireFree) =>
     begin(context.store, async (transaction) => {
       const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-      if (nic === undefined) return undefined;
+      if (nic === undefined || !isDue(nic)) return undefined;
       const network = await networkOf(transaction, nic.network);
       requireFree(`interface ${uuid}`, nic, nic.floating, network);
       transaction.put(keys.interface(uuid), { ...nic, state: 'deleting', claim: claim() });

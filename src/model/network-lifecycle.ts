@@ -13,8 +13,8 @@ import { withFreshIndexes } from './fresh-indexes.js';
 import { localMac } from './mac.js';
 import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
-import { requireFree, whenFree } from './other-hands.js';
-import { keys, type NetworkRecord } from './records.js';
+import { theFirst, whenFree } from './other-hands.js';
+import { always, keys, type NetworkRecord } from './records.js';
 import type { CreateNetworkOptions } from './types.js';
 
 /** `vxlan`, `br-vxlan`, and the two pairs. */
@@ -124,10 +124,7 @@ async function build(context: Context, record: NetworkRecord, signal: AbortSigna
     await context.dhcp.start(record);
     return await settleNetwork(context, uuid);
   } catch (error) {
-    // Somebody may have deleted it meanwhile, record and all, before all of it was there.
-    await context.dhcp.stop(record).catch(() => undefined);
-    await takeAway(context, planNetworkRemoval(context.host, record));
-    await removeNetwork(context, uuid);
+    await takeNetworkAway(context, uuid);
     throw error;
   }
 }
@@ -166,25 +163,30 @@ export async function asDeletion({ store }: Context, uuid: string, error: unknow
 }
 
 /**
- * Removes a network with all it has. Does nothing if it is gone. All steps are tried; if something is left, the record
- * stays for reconciliation to finish.
+ * Removes a network with all it has. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left,
+ * the record stays for reconciliation to finish.
  * @throws AggregateError
  */
-export async function removeNetwork(context: Context, uuid: string): Promise<void> {
-  const { host, store } = context;
-  const isThere = await whenFree(() =>
-    begin(store, async (transaction) => {
+export async function removeNetwork(context: Context, uuid: string, isDue = always): Promise<void> {
+  const isSame = theFirst();
+  const isMarked = await whenFree((requireFree) =>
+    begin(context.store, async (transaction) => {
       const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-      if (record === undefined) return false;
+      if (record === undefined || !isSame(record.vxlan) || !isDue(record)) return false;
       requireFree(`network ${uuid}`, record);
       transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
       return true;
     }),
   );
-  if (!isThere) return;
+  if (isMarked) await takeNetworkAway(context, uuid);
+}
+
+/** Of a network that nobody adds to any more. @throws AggregateError */
+async function takeNetworkAway(context: Context, uuid: string): Promise<void> {
+  const { host, store } = context;
   // Listed only now: what is not reserved by the time that the network is being deleted can't be any more, and what is
   // being made is taken back by its maker.
-  const { network: record, members } = await whenFree(() =>
+  const { network: record, members } = await whenFree((requireFree) =>
     transact(store, async (transaction) => {
       const network = await networkOf(transaction, uuid);
       const members = await membersOf(transaction, uuid);

@@ -4,8 +4,10 @@ import { outstanding } from '../kernel/ensure/outstanding.js';
 import { planHost } from '../plan/host.js';
 import { GRAVEYARD } from '../plan/retire.js';
 import type { ReconcileRequest } from './actions.js';
+import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
 import { driftOf } from './drift.js';
+import { type HostRecord, keys } from './records.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
 import { carryOut, describeOperations, type Note } from './repair.js';
 import { strayMarks, strays, wantedIndexes } from './strays.js';
@@ -24,6 +26,7 @@ const AT_ONCE = 8;
  */
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<string[]> {
   const { onProgress, signal } = request;
+  refuseIfMoved((await context.store.get<HostRecord>(keys.host))?.value);
   const report: string[] = [];
   const noteOf = noting(context, request);
   await reconcileHost(context, noteOf(), report);

@@ -20,6 +20,10 @@ export type Lifecycle = {
   claim?: Claim;
 };
 
+/** Whether a lifecycle is one to be ended, as it is at the moment that decides. */
+export type IsDue = (lifecycle: Lifecycle) => boolean;
+export const always: IsDue = () => true;
+
 /** What follows from the NICs as they are now is not recorded. */
 export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
   /** Where the state is now; what is here is out of date. */

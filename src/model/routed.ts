@@ -5,35 +5,42 @@ import { begin } from './begin.js';
 import { claim } from './claim.js';
 import { type Context, Errors, takeAway } from './context.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
-import { requireFree, whenFree } from './other-hands.js';
-import { keys, type Lifecycle, type NetworkRecord } from './records.js';
+import { whenFree } from './other-hands.js';
+import { always, keys, type Lifecycle, type NetworkRecord } from './records.js';
 
 /**
  * Routes an address of the floating network into a network. Does nothing more if it is routed there already.
  * @throws ConflictError without NAT: replies would find no way out
  */
 export function route(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
-  return context.locks.shared(uuid, async () => {
-    const { store, kernel, host } = context;
-    const { network, address, isNew } = await begin(store, (transaction) =>
-      reserveRouted(transaction, context, uuid, wanted),
-    );
-    if (!isNew) return address;
-    try {
-      await kernel.transaction(planRoutedIp(host, network, address));
-    } catch (error) {
-      await forgetRouted(context, uuid, address);
-      throw await asDeletion(context, uuid, error);
-    }
-    try {
-      await settleRouted(context, uuid, address);
-    } catch (error) {
-      await takeAway(context, planRoutedIpRemoval(host, network, address));
-      await forgetRouted(context, uuid, address);
-      throw error;
-    }
-    return address;
-  });
+  const { locks } = context;
+  return locks.shared(uuid, () =>
+    wanted === undefined
+      ? addRouted(context, uuid, wanted)
+      : locks.exclusive(wanted, () => addRouted(context, uuid, wanted)),
+  );
+}
+
+async function addRouted(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
+  const { store, kernel, host } = context;
+  const { network, address, isNew } = await begin(store, (transaction) =>
+    reserveRouted(transaction, context, uuid, wanted),
+  );
+  if (!isNew) return address;
+  try {
+    await kernel.transaction(planRoutedIp(host, network, address));
+  } catch (error) {
+    await forgetRouted(context, uuid, address);
+    throw await asDeletion(context, uuid, error);
+  }
+  try {
+    await settleRouted(context, uuid, address);
+  } catch (error) {
+    await takeAway(context, planRoutedIpRemoval(host, network, address));
+    await forgetRouted(context, uuid, address);
+    throw error;
+  }
+  return address;
 }
 
 /** Records an address that is to be routed into a network. `isNew` is false if it is already. @throws ConflictError */
@@ -70,18 +77,21 @@ export function unroute(context: Context, uuid: string, address: string): Promis
   return locks.shared(uuid, () => locks.exclusive(address, () => removeRouted(context, uuid, address)));
 }
 
-/** As `unroute`, without waiting for its turn. */
-export async function removeRouted(context: Context, uuid: string, address: string): Promise<void> {
+/** As `unroute`, without waiting for its turn; not unless the address `isDue`. */
+export async function removeRouted(context: Context, uuid: string, address: string, isDue = always): Promise<void> {
   const { store, host } = context;
-  const network = await whenFree(() =>
+  const network = await whenFree((requireFree) =>
     begin(store, async (transaction) => {
       const network = await networkOf(transaction, uuid);
-      requireFree(`network ${uuid}`, network, network.routed[address]);
-      if (network.routed[address] === undefined) throw new NotFoundError('routed address', address);
+      const routed = network.routed[address];
+      if (routed === undefined) throw new NotFoundError('routed address', address);
+      if (!isDue(routed)) return undefined;
+      requireFree(`network ${uuid}`, network, routed);
       transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting', claim: claim() }));
       return network;
     }),
   );
+  if (network === undefined) return;
   const errors = new Errors();
   errors.add(...(await takeAway(context, planRoutedIpRemoval(host, network, address))));
   if (!errors.any) return forgetRouted(context, uuid, address);

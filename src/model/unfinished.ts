@@ -22,24 +22,30 @@ export function unfinished(context: Context, { network, members }: Scope): Repai
   const { uuid } = network;
   if (isAbandoned(network)) {
     const text = `${networkTitle(network)}: remove what is left of it`;
-    return [{ text, carryOut: () => removeNetwork(context, uuid) }];
+    return [{ text, carryOut: () => removeNetwork(context, uuid, isAbandoned) }];
   }
   return [
     ...Object.entries(network.routed)
       .filter(([, lifecycle]) => isAbandoned(lifecycle))
       .map(([address]) => ({
         text: `${networkTitle(network)}: remove what is left of the routed address ${address}`,
-        carryOut: () => removeRouted(context, uuid, address),
+        carryOut: () => removeRouted(context, uuid, address, isAbandoned),
       })),
     ...members.flatMap((member): Repair[] => {
       const what = interfaceTitle(network, member);
       if (isAbandoned(member)) {
         const text = `${what}: remove what is left of it`;
-        return [{ text, interface: member.uuid, carryOut: () => removeInterface(context, member.uuid, halo(context)) }];
+        return [
+          {
+            text,
+            interface: member.uuid,
+            carryOut: () => removeInterface(context, member.uuid, halo(context), isAbandoned),
+          },
+        ];
       }
       if (member.floating === undefined || !isAbandoned(member.floating)) return [];
       const text = `${what}: remove what is left of the floating address ${member.floating.address}`;
-      return [{ text, interface: member.uuid, carryOut: () => removeFloating(context, member.uuid) }];
+      return [{ text, interface: member.uuid, carryOut: () => removeFloating(context, member.uuid, isAbandoned) }];
     }),
   ];
 }

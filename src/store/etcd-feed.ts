@@ -133,6 +133,8 @@ export class EtcdFeed {
     watcher.on('connected', () => this.#signals.contact());
     watcher.on('disconnected', () => {
       this.#signals.lost();
+      // At once, before it connects again by itself.
+      this.#abandon();
       setTimeout(() => this.#followInstead(watcher), RETRY_MS);
     });
     // Revisions that were missed are no more (compaction), or the server does not let us watch: all is read again.

@@ -192,6 +192,8 @@ describe.skipIf(!privileged)('across nodes', () => {
       expect(await rejection(change)).toMatchObject(moved);
     }
     expect(await rejection((await alone.getNetwork(uuid)).delete())).toMatchObject(moved);
+    expect(await rejection(alone.reconcile())).toMatchObject(moved);
+    expect(await rejection(alone.teardown())).toMatchObject(moved);
     await alone.close();
     const hosts = await cluster.openAll();
     // Its VXLAN link learns no more; everything else is as it was.
