@@ -28,6 +28,8 @@ interface Addon {
   release(netns: NamespaceRef | undefined): void;
   /** Cancels what was not sent and waits for the rest. Nothing can be submitted afterwards. */
   end(): void;
+  /** The process is gone when this is called: without what else is done at an exit. */
+  exit(code: number): never;
   watchOpen(id: number, options: NativeWatchOptions): Promise<NativeDelivery | undefined>;
   watchNext(id: number): Promise<NativeDelivery | undefined>;
   watchClose(id: number): void;
@@ -64,6 +66,9 @@ const addon = load(root);
 // `process.exit` skips the clean-up of native code: the engine's threads would run on while the process is taken apart,
 // and a program that is being waited for would stay.
 process.once('exit', () => addon.end());
+
+/** Ends the process without waiting for any of its threads. For the last listener of `exit`. */
+export const exitNow = (code: number): never => addon.exit(code);
 
 let lastId = 0;
 

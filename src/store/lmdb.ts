@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { encodeKey, encodeValue } from './encode.js';
+import { noteWriting } from './exit.js';
 import { prepareFolder } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
@@ -156,6 +157,7 @@ class LmdbStore implements Store {
   async #write(): Promise<void> {
     // Commits of the same turn share the first transaction.
     await Promise.resolve();
+    noteWriting(this, true);
     while (this.#queue.length > 0) {
       let batch: Pending[] = [];
       try {
@@ -177,6 +179,7 @@ class LmdbStore implements Store {
         for (const { reject } of failed) reject(failure);
       }
     }
+    noteWriting(this, false);
     this.#writer = undefined;
   }
 

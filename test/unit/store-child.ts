@@ -39,6 +39,18 @@ switch (job) {
       );
     }
 
+  /** Commits, and exits so many turns of the event loop later; lmdb's thread may wait for JavaScript by then. */
+  case 'exit': {
+    void store.commit({ conditions: [], puts: [{ key: 'late', value: 1 }], deletes: [] });
+    const exitAfter = (turns: number): void => {
+      if (turns > 0) return void setImmediate(() => exitAfter(turns - 1));
+      for (const until = performance.now() + 100; performance.now() < until; );
+      process.exit(7);
+    };
+    exitAfter(Number(argument));
+    break;
+  }
+
   /** Writes until the disk is full, makes room, goes on; prints what happened. */
   case 'fill': {
     const write = (index: number) => {

@@ -71,6 +71,12 @@ describe('several processes', () => {
     expect(new Set(addresses).size).toBe(180);
   });
 
+  test('a process that exits in the middle of a transaction ends, and keeps nobody from writing', async () => {
+    const ends = [1, 2, 3, 4].map((turns) => once(child('exit', String(turns)), 'exit'));
+    expect(await Promise.all(ends)).toEqual(ends.map(() => [7, null]));
+    await output(child('increment', '1'));
+  });
+
   test('a killed writer leaves everything it acknowledged, and nothing by halves', async () => {
     for (let round = 0; round < 3; round++) {
       const writers = [child('write', `${round}a`), child('write', `${round}b`)];
