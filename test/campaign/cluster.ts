@@ -126,6 +126,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     return { nodes: NODES, steps: count, ...counts };
   } finally {
     await Promise.all(returns);
+    await cluster.deleteNetworks();
     await agents[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   }

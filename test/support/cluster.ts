@@ -178,18 +178,21 @@ export class TestCluster implements AsyncDisposable {
       .sort();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const living = this.#handles.splice(0);
-    for (const host of living) {
-      const networks = await host.listNetworks().catch(() => []);
-      for (const { uuid } of networks) {
-        await host
-          .getNetwork(uuid)
-          .then((network) => network.delete())
-          .catch(() => undefined);
-      }
-      break;
+  /** As long as there are agents who take them away. */
+  async deleteNetworks(): Promise<void> {
+    const [host] = this.#handles;
+    const networks = (await host?.listNetworks().catch(() => [])) ?? [];
+    for (const { uuid } of networks) {
+      await host
+        ?.getNetwork(uuid)
+        .then((network) => network.delete())
+        .catch(() => undefined);
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.deleteNetworks();
+    const living = this.#handles.splice(0);
     for (const host of living) await host.drained().catch(() => undefined);
     for (const host of living.reverse()) await host.close().catch(() => undefined);
     await this.etcd[Symbol.asyncDispose]();
