@@ -68,6 +68,33 @@ function furnish(netns: string): Operation[] {
   ];
 }
 
+/** A port of the bridge that leads into another namespace; the bridge has an address. */
+function connect(netns: string, other: string): Operation[] {
+  return [
+    { op: 'address.add', netns, address: { index: 5000, address: '10.0.0.1/24' } },
+    {
+      op: 'link.add',
+      netns,
+      link: {
+        kind: 'veth',
+        name: 'c',
+        index: 5010,
+        master: 5000,
+        up: true,
+        data: { peer: { name: 'd', netns: other, index: 5011, address: mac } },
+      },
+    },
+  ];
+}
+
+/** The other end of that port, reachable. */
+function answer(netns: string): Operation[] {
+  return [
+    { op: 'link.set', netns, link: { index: 5011 }, changes: { up: true } },
+    { op: 'address.add', netns, address: { index: 5011, address: '10.0.0.9/24' } },
+  ];
+}
+
 describe.skipIf(!privileged)('neighbours', () => {
   test.each<[string, Omit<Neighbour, 'index'>, Partial<IpNeighbour>]>([
     [
@@ -134,24 +161,7 @@ describe.skipIf(!privileged)('neighbours', () => {
   test('an entry that is found at once', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
-    await kernel.transaction([
-      ...furnish(netns),
-      { op: 'address.add', netns, address: { index: 5000, address: '10.0.0.1/24' } },
-      {
-        op: 'link.add',
-        netns,
-        link: {
-          kind: 'veth',
-          name: 'c',
-          index: 5010,
-          master: 5000,
-          up: true,
-          data: { peer: { name: 'd', netns: other.name, index: 5011, address: mac } },
-        },
-      },
-      { op: 'link.set', netns: other.name, link: { index: 5011 }, changes: { up: true } },
-      { op: 'address.add', netns: other.name, address: { index: 5011, address: '10.0.0.9/24' } },
-    ]);
+    await kernel.transaction([...furnish(netns), ...connect(netns, other.name), ...answer(other.name)]);
     const one = (destination: string, use: boolean): Operation => ({
       op: 'neighbour.add',
       netns,
@@ -322,22 +332,9 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     const neighbour: Neighbour = { family: 'bridge', index: 5010, address: mac, master: true };
     await kernel.transaction([
       ...furnish(netns),
-      { op: 'address.add', netns, address: { index: 5000, address: '10.0.0.1/24' } },
-      {
-        op: 'link.add',
-        netns,
-        link: {
-          kind: 'veth',
-          name: 'c',
-          index: 5010,
-          master: 5000,
-          up: true,
-          data: { peer: { name: 'd', netns: other.name, index: 5011, address: mac } },
-        },
-      },
+      ...connect(netns, other.name),
       { op: 'link.port', netns, index: 5010, port: { locked: true, macAuthenticationBypass: true } },
-      { op: 'link.set', netns: other.name, link: { index: 5011 }, changes: { up: true } },
-      { op: 'address.add', netns: other.name, address: { index: 5011, address: '10.0.0.9/24' } },
+      ...answer(other.name),
     ]);
     expect(
       await rejection(
