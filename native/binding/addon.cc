@@ -49,11 +49,15 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   transaction->requests = readRequests(info[1]);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
-  if (info[4].ToBoolean()) {
+  transaction->remembers = info[4].ToBoolean();
+  if (transaction->remembers) {
     rememberForRollback(transaction->requests);
   }
   return settler(env).submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
 }
+
+/// check(operations): nothing is sent.
+void check(const Napi::CallbackInfo& info) { (void)readRequests(info[0]); }
 
 /// cancel(id)
 void cancel(const Napi::CallbackInfo& info) { settler(info.Env()).cancel(info[0].ToNumber().Uint32Value()); }
@@ -109,6 +113,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       data.get());
   env.SetInstanceData(data.release());
   exports.Set("submit", Napi::Function::New(env, submit));
+  exports.Set("check", Napi::Function::New(env, check));
   exports.Set("cancel", Napi::Function::New(env, cancel));
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));

@@ -1,6 +1,8 @@
 #include "binding/convert.h"
 
+#include <array>
 #include <cmath>
+#include <optional>
 #include <string>
 
 namespace vethwork {
@@ -13,6 +15,22 @@ constexpr int maximumDepth = 16;
 /// 170,000 elements of a map.
 constexpr std::size_t maximumValues = 1 << 19;
 constexpr std::size_t maximumBytes = 256 << 20;
+
+/// Most texts are names and addresses: one call reads them, where asking for the length first takes two more.
+constexpr std::size_t shortText = 128;
+/// A character that does not fit is left out, so a text may end so many bytes before the end of the buffer.
+constexpr std::size_t longestCharacter = 4;
+
+/// The text if it is a short one.
+std::optional<std::string> readShort(const Napi::Value& text) {
+  std::array<char, shortText> buffer;
+  std::size_t length = 0;
+  const napi_status status = napi_get_value_string_utf8(text.Env(), text, buffer.data(), buffer.size(), &length);
+  if (status != napi_ok || length >= buffer.size() - longestCharacter) {
+    return std::nullopt;
+  }
+  return std::string(buffer.data(), length);
+}
 
 Value fromNumber(double number) {
   constexpr double maximumSafe = 9007199254740991;
@@ -82,6 +100,9 @@ class Reader {
   }
 
   Value readText(const Napi::String& text) {
+    if (std::optional<std::string> whole = readShort(text)) {
+      return take(0, whole->size()) ? Value(std::move(*whole)) : tooMuch();
+    }
     std::size_t length = 0;
     const napi_status status = napi_get_value_string_utf16(text.Env(), text, nullptr, 0, &length);
     NAPI_THROW_IF_FAILED(text.Env(), status, Value());
@@ -144,7 +165,8 @@ class Reader {
         return tooMuch();
       }
       if (!value.isNull()) {
-        map.append(name.As<Napi::String>().Utf8Value(), std::move(value));
+        std::optional<std::string> key = readShort(name);
+        map.append(key ? std::move(*key) : name.As<Napi::String>().Utf8Value(), std::move(value));
       }
     }
     return map;

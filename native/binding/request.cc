@@ -91,9 +91,10 @@ NamespaceReference readNamespace(const Napi::Value& reference) {
   }
 }
 
-Napi::Value writeResults(Napi::Env env, const std::vector<Result>& results) {
-  const auto isPlain = [](const Result& result) {
-    return result.state == Result::State::done && result.value.isNull();
+Napi::Value writeResults(Napi::Env env, const Transaction& transaction) {
+  const std::vector<Result>& results = transaction.results;
+  const auto isPlain = [&](const Result& result) {
+    return result.state == Result::State::done && (transaction.remembers || result.value.isNull());
   };
   if (std::ranges::all_of(results, isPlain)) {
     return env.Undefined();

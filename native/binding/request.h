@@ -15,7 +15,7 @@ std::vector<Request> readRequests(const Napi::Value& operations);
 /// @throws Napi::Error as above
 NamespaceReference readNamespace(const Napi::Value& reference);
 
-/// An array with one entry a request, or undefined where all succeeded and nothing was asked.
-Napi::Value writeResults(Napi::Env env, const std::vector<Result>& results);
+/// An array with one entry a request, or undefined where all succeeded and nobody wants to know more.
+Napi::Value writeResults(Napi::Env env, const Transaction& transaction);
 
 }  // namespace vethwork

@@ -66,7 +66,7 @@ void Settler::settleAll(Napi::Env env) {
     const Napi::Promise::Deferred promise = pending->second.promise;
     cancellable_.erase(pending->second.id);
     pending_.erase(pending);
-    promise.Resolve(writeResults(env, transaction->results));
+    promise.Resolve(writeResults(env, *transaction));
   }
   if (pending_.empty()) {
     wake_.Unref(env);

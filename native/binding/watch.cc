@@ -25,7 +25,11 @@ WatchSpec readWatchSpec(const Napi::Value& options) {
   try {
     Path path;
     const Value value = fromJavaScript(options);
-    return WatchSpec::parse(object(value, path), path);
+    if (value.as<Map>() == nullptr) {
+      const auto scope = path.at("options");
+      path.reject(value, "an object");
+    }
+    return WatchSpec::parse(*value.as<Map>(), path);
   } catch (const ValidationError& error) {
     throw toError(options.Env(), error);
   }

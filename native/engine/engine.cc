@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -13,6 +14,9 @@ namespace {
 
 /// Enough for deletions, which mostly wait, to overlap; the kernel does the rest under one lock anyway.
 constexpr std::size_t maximumThreads = 8;
+
+/// Besides these, threads that wait for a program, a connection or an answer; more such requests have to queue.
+constexpr std::size_t maximumPatientThreads = 32;
 
 /// What is sent together at most.
 constexpr std::size_t maximumJoined = 512;
@@ -54,7 +58,9 @@ void Engine::submit(TransactionPointer transaction) {
     return;
   }
   const std::lock_guard lock(mutex_);
+  const std::size_t before = due();
   enqueue(transaction);
+  wake(due() - before);
 }
 
 void Engine::retain(const NamespaceReference& netns) {
@@ -71,7 +77,7 @@ void Engine::release(const NamespaceReference& netns) {
   retained_.erase(retained);
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     const auto next = std::next(queue);
-    if (queue->first.first == netns.path()) {
+    if (queue->first.path == netns.path()) {
       dropIfIdle(queue);
     }
     queue = next;
@@ -82,21 +88,39 @@ void Engine::enqueue(const TransactionPointer& transaction) {
   Run run = nextRun(transaction);
   const NamespaceReference& netns = run.front().netns;
   // What waits for something else has a queue to itself.
-  QueueKey key{netns.path(), waits(run.front()) ? "waits " + std::to_string(waits_++) : transaction->lane};
-  const auto queue = queues_.try_emplace(std::move(key), netns).first;
+  const bool patient = waits(run.front());
+  QueueKey key{.path = netns.path(), .lane = transaction->lane, .number = patient ? ++lastNumber_ : 0};
+  const auto queue = queues_.try_emplace(std::move(key), netns, patient).first;
   queue->second.waiting.push_back(std::move(run));
   if (queue->second.busy || queue->second.waiting.size() > 1) {
     return;
   }
-  ready_.push_back(queue);
-  if (idle_ < ready_.size() && threads_.size() < maximumThreads) {
-    try {
-      addThread();
-    } catch (const std::system_error&) {
-      // Fewer threads do it as well.
+  (patient ? patient_ : ready_).push_back(queue);
+}
+
+std::size_t Engine::due() const {
+  const std::size_t free = stopping_ ? patient_.size() : maximumPatientThreads - patientThreads_;
+  return ready_.size() + std::min(patient_.size(), free);
+}
+
+Engine::Queues::iterator Engine::next() {
+  auto& line = ready_.empty() ? patient_ : ready_;
+  const auto queue = line.front();
+  line.pop_front();
+  return queue;
+}
+
+void Engine::wake(std::size_t count) {
+  for (; count > 0; --count) {
+    if (idle_ < due() && threads_.size() < maximumThreads + patientThreads_) {
+      try {
+        addThread();
+      } catch (const std::system_error&) {
+        // Fewer threads do it as well.
+      }
     }
+    changed_.notify_one();
   }
-  changed_.notify_one();
 }
 
 void Engine::addThread() {
@@ -131,11 +155,11 @@ void Engine::makeReady(Queues::iterator queue) {
     open_.front()->second.session.reset();
     open_.pop_front();
   }
-  changed_.notify_one();
 }
 
 void Engine::dropIfIdle(Queues::iterator queue) {
-  const bool retained = queue->first.second.empty() && retained_.contains(queue->first.first);
+  const QueueKey& key = queue->first;
+  const bool retained = !queue->second.patient && key.lane.empty() && retained_.contains(key.path);
   if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
     queues_.erase(queue);
   }
@@ -148,13 +172,12 @@ void Engine::work() {
   std::unique_lock lock(mutex_);
   while (!worker.home.stranded()) {
     ++idle_;
-    changed_.wait(lock, [this] { return !ready_.empty() || stopping_; });
+    changed_.wait(lock, [this] { return due() > 0 || stopping_; });
     --idle_;
-    if (ready_.empty()) {
+    if (due() == 0) {
       return;
     }
-    const auto queue = ready_.front();
-    ready_.pop_front();
+    const auto queue = next();
     std::erase(open_, queue);
     queue->second.busy = true;
     const std::vector<Run> runs = take(queue->second);
@@ -164,11 +187,19 @@ void Engine::work() {
         live.push_back(run);
       }
     }
+    if (queue->second.patient) {
+      // There may be one more thread now.
+      ++patientThreads_;
+      wake(std::min<std::size_t>(due(), 1));
+    }
     lock.unlock();
     if (!live.empty()) {
       execute(live, queue->second.session, worker);
     }
     lock.lock();
+    if (queue->second.patient) {
+      --patientThreads_;
+    }
     for (const Run& run : live) {
       Transaction& transaction = *run.transaction;
       for (std::size_t index = run.first; index < run.last; ++index) {
@@ -176,6 +207,7 @@ void Engine::work() {
       }
       transaction.next = run.last;
     }
+    const std::size_t before = due();
     for (const Run& run : runs) {
       if (advance(run.transaction)) {
         done.push_back(run.transaction);
@@ -186,6 +218,9 @@ void Engine::work() {
       makeReady(queue);
     } else {
       dropIfIdle(queue);
+    }
+    if (const std::size_t added = due() - before; added > 1) {
+      wake(added - 1);
     }
     lock.unlock();
     for (TransactionPointer& transaction : done) {

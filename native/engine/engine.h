@@ -1,6 +1,8 @@
 #pragma once
 
+#include <compare>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -39,17 +41,31 @@ class Engine {
  private:
   /// What waits for one namespace and lane. At most one thread serves it at a time.
   struct Queue {
-    explicit Queue(const NamespaceReference& netns) : session(netns) {}
+    Queue(const NamespaceReference& netns, bool waits) : session(netns), patient(waits) {}
     Session session;
     std::deque<Run> waiting;
+    /// Its one run waits for something other than the kernel.
+    const bool patient;
     bool busy = false;
   };
-  using QueueKey = std::pair<std::string, std::string>;
+  /// Everything patient has a number of its own.
+  struct QueueKey {
+    std::string path;
+    std::string lane;
+    std::uint64_t number = 0;
+    auto operator<=>(const QueueKey&) const = default;
+  };
   using Queues = std::map<QueueKey, Queue>;
 
   void work();
   void addThread();
   void enqueue(const TransactionPointer& transaction);
+  /// How many queues could be served now.
+  [[nodiscard]] std::size_t due() const;
+  /// Takes the queue that is to be served next; there is one.
+  Queues::iterator next();
+  /// Has other threads serve so many of the queues that are ready.
+  void wake(std::size_t count);
   /// Moves on a transaction whose run is done; true if it is complete.
   bool advance(const TransactionPointer& transaction);
   void dropIfIdle(Queues::iterator queue);
@@ -64,12 +80,16 @@ class Engine {
   std::condition_variable changed_;
   Queues queues_;
   std::deque<Queues::iterator> ready_;
+  /// The same for patient queues, which never keep the others from having a thread.
+  std::deque<Queues::iterator> patient_;
   /// Queues with sockets that wait for their turn, the one that waits longest first.
   std::deque<Queues::iterator> open_;
   std::map<std::string, int> retained_;
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;
-  std::uint64_t waits_ = 0;
+  /// Threads that serve a patient queue.
+  std::size_t patientThreads_ = 0;
+  std::uint64_t lastNumber_ = 0;
   bool stopping_ = false;
 };
 

@@ -48,6 +48,8 @@ struct Transaction {
   std::vector<Result> results;
   /// Whether a failed request keeps the later ones from being sent.
   bool stopOnError = true;
+  /// Whether the values of the results are for a roll-back, which is due only where not all is done.
+  bool remembers = false;
   /// Requests of one namespace stay in order within a lane.
   std::string lane;
   /// Keeps from being sent what is not sent yet.

@@ -165,11 +165,15 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   encodeKind(link, to);
 }
 
+/// The counters would be most of what the kernel writes about a link; RTM_GETSTATS tells them to whoever wants them.
+void withoutCounters(Encoder& to) { to.batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS}); }
+
 /// Where it is to `remember`, asks in the same send how the link was before.
 void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
   if (isTrue(arguments, "remember", to.path)) {
     to.batch.begin(RTM_GETLINK, 0);
     encodeReference(reference, to, {});
+    withoutCounters(to);
   }
 }
 
@@ -238,11 +242,13 @@ void encodeGet(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("link");
   to.batch.begin(RTM_GETLINK, 0);
   encodeReference(reference, to, {});
+  withoutCounters(to);
 }
 
 void encodeList(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETLINK, NLM_F_DUMP);
   to.batch.header(ifinfomsg{});
+  withoutCounters(to);
 }
 
 void decodeInfo(Span info, Map& link) {

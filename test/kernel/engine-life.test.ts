@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compile } from '../support/compile.js';
 import { ipLinks } from '../support/kernel.js';
 import { privileged, TestNamespace } from '../support/namespaces.js';
+import { patience } from '../support/patience.js';
 
 interface Ended {
   code: number | string | null | undefined;
@@ -23,7 +24,7 @@ describe.skipIf(!privileged)('a process that ends', () => {
   function play(scene: string, netns: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     return new Promise((resolve) => {
       const args = ['--expose-gc', child.script, scene, netns];
-      const options = { timeout: 45_000, killSignal: 'SIGKILL', env: { ...process.env, ...env } } as const;
+      const options = { timeout: patience(60_000), killSignal: 'SIGKILL', env: { ...process.env, ...env } } as const;
       execFile(process.execPath, args, options, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : error.code, signal: error?.signal ?? null, stdout, stderr }),
       );
@@ -57,7 +58,7 @@ describe.skipIf(!privileged)('a process that ends', () => {
     await using namespace = await TestNamespace.create('life');
     const { stderr } = await play('idle', namespace.name, { VETHWORK_DEBUG: 'store,netlink' });
     const lines = stderr.trim().split('\n');
-    expect(lines[0]).toMatch(/^netlink > RTM_GETLINK seq 1 flags 0x305 header 0{32}$/);
+    expect(lines[0]).toMatch(/^netlink > RTM_GETLINK seq 1 flags 0x305 header 0{32} 29=08000000$/);
     expect(lines[1]).toMatch(/^netlink < RTM_NEWLINK seq 1 .* 3="lo" /);
     expect(lines.at(-1)).toBe('netlink < done seq 1');
     expect(lines).toHaveLength(3);

@@ -200,6 +200,32 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await stage.namespaces[0]?.run('nft', 'list', 'ruleset')).not.toContain('eth0');
   });
 
+  test('a set that had to be new goes, with what it holds', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const at = { family: 'inet', table: 'shared' } as const;
+    const set = (name: string) => ({ command: 'set.add', ...at, name, keyType: 'mark' }) as const;
+    const elements = [{ key: 7 }];
+    const table = { command: 'table.add', family: 'inet', name: 'shared' } as const;
+    await kernel.transaction([{ op: 'nftables.batch', netns, commands: [table, set('theirs')] }]);
+    const before = await namespace.run('nft', 'list', 'ruleset');
+    const commands = [
+      set('theirs'),
+      { ...set('ours'), exclusive: true },
+      { command: 'element.add', ...at, set: 'ours', keyType: 'mark', elements, exclusive: true },
+    ] as const;
+    const error = await rejection(
+      kernel.transaction([
+        { op: 'nftables.batch', netns, commands: [...commands] },
+        { op: 'link.delete', netns, link: { index: 9999 } },
+      ]),
+    );
+    expect(error).toMatchObject({ code: 'ENODEV', index: 1, rollbackErrors: [] });
+    expect(await namespace.run('nft', 'list', 'ruleset')).toBe(before);
+    const again: Operation = { op: 'nftables.batch', netns, commands: [{ ...set('theirs'), exclusive: true }] };
+    expect(await rejection(kernel.transaction([again]))).toMatchObject({ code: 'EEXIST' });
+  });
+
   test('without roll-back, what was done stays', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;

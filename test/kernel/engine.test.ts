@@ -1,4 +1,6 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type Operation, openKernel } from '../../src/kernel/index.js';
@@ -242,6 +244,40 @@ describe.skipIf(!privileged)('the engine', () => {
     }
     await deletions;
     expect(turns).toBeGreaterThan(10 * indexes.length);
+  });
+
+  test('programs that are waited for hold up nothing else, however many', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const gate = join(await mkdtemp(join(tmpdir(), 'vethwork-gate-')), 'open');
+    const wait = `until [ -e ${gate} ]; do sleep 0.05; done`;
+    let ended = 0;
+    const programs = Array.from({ length: 50 }, async () => {
+      await kernel.run('/bin/sh', ['-c', wait], { netns, timeout: 120_000 });
+      ended++;
+    });
+    try {
+      for (let n = 0; n < 20; n++) {
+        await kernel.transaction([{ op: 'link.add', netns, link: { kind: 'bridge', name: `br${n}` } }]);
+      }
+      expect(ended).toBe(0);
+    } finally {
+      await writeFile(gate, '');
+      await Promise.all(programs);
+      await rm(dirname(gate), { recursive: true });
+    }
+    expect(ended).toBe(50);
+  });
+
+  test('what has been waited for leaves no descriptor in the namespace that is kept open', async () => {
+    await using namespace = await TestNamespace.create('waited');
+    const netns = namespace.name;
+    const kernel = openKernel({ home: netns });
+    await kernel.run('/bin/true', [], { netns });
+    const before = await openFiles();
+    for (let n = 0; n < 20; n++) await kernel.run('/bin/true', [], { netns });
+    expect(await openFiles()).toBe(before);
+    await kernel.close();
   });
 
   test('a closed kernel refuses what comes, and has finished what came before', async () => {
