@@ -148,7 +148,8 @@ function isJson(value: unknown, depth: number): value is Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value);
   if (depth === 0) return false;
-  if (Array.isArray(value)) return value.every((item) => isJson(item, depth - 1));
+  // Unlike `every`, it sees the holes of an array, of which there may be 2^32.
+  if (Array.isArray(value)) return value.findIndex((item) => !isJson(item, depth - 1)) < 0;
   return isPlainObject(value) && Object.values(value).every((item) => item === undefined || isJson(item, depth - 1));
 }
 

@@ -6,8 +6,11 @@ export interface Address {
   address: string;
   /** The other end of a point-to-point link. */
   peer?: string;
+  /** Of IPv4 (IFA_BROADCAST); none if absent. */
   broadcast?: string;
+  /** Of IPv4: the link's name, or that with `:` and more (IFA_LABEL); the link's name if absent. */
   label?: string;
+  /** Where it is valid; `global` if absent. */
   scope?: 'global' | 'site' | 'link' | 'host' | 'nowhere';
   /** Skip duplicate address detection (IPv6): the address is usable at once. */
   nodad?: boolean;
@@ -22,6 +25,7 @@ export interface Address {
   protocol?: number;
   /** Of IPv6: usable while duplicate address detection is still running. */
   optimistic?: boolean;
+  /** Of IPv6: that of a mobile node at home (RFC 6275). */
   homeAddress?: boolean;
   /** The kernel makes temporary addresses of it. */
   manageTemporary?: boolean;

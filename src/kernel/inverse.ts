@@ -23,6 +23,8 @@ function inverseCommand(command: NftCommand, madeRules: NftObject[]): NftCommand
       return { command: 'chain.delete', family: command.family, table: command.table, name: command.name };
     case 'counter.add':
       return { command: 'counter.delete', family: command.family, table: command.table, name: command.name };
+    case 'set.add':
+      return { command: 'set.delete', family: command.family, table: command.table, name: command.name };
     case 'element.add':
       return {
         command: 'element.delete',

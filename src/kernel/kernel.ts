@@ -28,7 +28,8 @@ export interface Kernel extends Reader {
   transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
   /**
    * Makes what the operations make, unless it is there: compares with the kernel first and does only what differs, in one
-   * transaction. What operations forget or take away is left out.
+   * transaction. What operations forget or take away is left out. Links are changed, filters and nftables tables (where a
+   * plan has all of a table) made anew; what else is in the way is an error, unless the operation replaces it.
    * @returns what was done; empty, with nothing sent, where everything was as it should be
    */
   ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]>;

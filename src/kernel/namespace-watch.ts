@@ -39,7 +39,8 @@ export async function* watchNamespaces(
   mkdirSync(PIN_FOLDER, { recursive: true });
   const watcher = watch(PIN_FOLDER);
   const changes = on(watcher, 'change');
-  const stop = () => void changes.throw?.(signal?.reason);
+  // Not `throw`, which takes no other reasons than errors.
+  const stop = () => void changes.return?.();
   signal?.addEventListener('abort', stop, { once: true });
   const unfinished = new Unfinished();
   try {

@@ -23,6 +23,7 @@ interface Addon {
     lane: string,
     remember: boolean,
   ): Promise<NativeResult[] | undefined>;
+  check(operations: readonly object[]): void;
   cancel(id: number): void;
   retain(netns: NamespaceRef | undefined): void;
   release(netns: NamespaceRef | undefined): void;
@@ -86,7 +87,7 @@ function checked<Result>(call: () => Result): Result {
 
 export interface SubmitOptions {
   stopOnError: boolean;
-  /** Results have what `inverseOf` needs. */
+  /** Where not all is done, the results have what `inverseOf` needs. */
   remember?: boolean | undefined;
   lane?: string | undefined;
   /** What has not been sent when it aborts is never sent. */
@@ -112,6 +113,11 @@ export async function submit(
   } finally {
     signal.removeEventListener('abort', cancel);
   }
+}
+
+/** What `submit` checks, without sending anything. @throws ValidationError */
+export function check(operations: readonly object[]): void {
+  checked(() => addon.check(operations));
 }
 
 /** Keeps a namespace's sockets open between operations. Every call wants one of `release`. */

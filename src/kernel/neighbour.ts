@@ -8,6 +8,7 @@ export interface Neighbour {
   destination?: string;
   /** MAC address. */
   address?: string;
+  /** `permanent` if absent (NUD_…). */
   state?: 'permanent' | 'noarp' | 'reachable' | 'stale' | 'incomplete' | 'delay' | 'probe' | 'failed' | 'none';
   /** Of the link itself (VXLAN), not of its bridge. */
   self?: boolean;
@@ -17,6 +18,7 @@ export interface Neighbour {
   proxy?: boolean;
   /** Marked as learnt elsewhere: not aged out by the bridge. */
   externallyLearned?: boolean;
+  /** Of a bridge: learning does not move it to another port. */
   sticky?: boolean;
   /**
    * Have the kernel find it at once; `managed`: and again whenever it would go stale. In a bridge's database, as if a
@@ -31,6 +33,7 @@ export interface Neighbour {
   locked?: boolean;
   /** An IPv6 neighbour that is a router. */
   router?: boolean;
+  /** VLAN of a forwarding database entry, 1 to 4094. */
   vlan?: number;
   /** VNI and UDP port of a VXLAN destination, where they differ from the link's. */
   vni?: number;

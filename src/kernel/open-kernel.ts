@@ -21,7 +21,7 @@ import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NamespaceEvent, type NamespaceWatchOptions, watchNamespaces } from './namespace-watch.js';
-import { type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
+import { check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
 import { type Snapshot, snapshot } from './snapshot.js';
@@ -88,10 +88,12 @@ function asArgument(error: unknown): unknown {
 }
 
 /**
- * Transactions handed to the engine at once; others wait for their turn here. Enough for sends to be shared, and few
+ * Transactions and queries handed to the engine at once; others wait for their turn here. Enough for sends to be shared, and few
  * enough that checking and settling them does not hold up the event loop.
  */
 const UNDER_WAY = 64;
+
+type Limit = <Result>(task: () => Promise<Result>) => Promise<Result>;
 
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
@@ -138,6 +140,8 @@ class NetlinkKernel implements Kernel {
   }
 
   async ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]> {
+    // What is looked at is already known to be operations.
+    check(operations);
     const missing = outstanding(operations, await new Observer(this).look(operations));
     if (missing.length > 0) await this.transaction(missing, options);
     return missing;
@@ -175,7 +179,7 @@ class NetlinkKernel implements Kernel {
   }
 
   async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
-    return (await this.#one({ ...takes, op: query }, () => `read ${query}`)) as Queries[Q]['gives'];
+    return (await this.#one({ ...takes, op: query }, () => `read ${query}`, this.#limit)) as Queries[Q]['gives'];
   }
 
   async run(
@@ -240,12 +244,17 @@ class NetlinkKernel implements Kernel {
     return (await this.#one(request, () => `${what} ${request.address}:${request.port}`)) as number;
   };
 
-  /** `describe` is asked only about what has passed the addon's checks. */
-  async #one(request: Request, describe: () => string): Promise<unknown> {
-    const results = await this.#track(async () => {
-      await takeTurn();
-      return submit([request], { stopOnError: true });
-    }).catch((error) => {
+  /**
+   * `describe` is asked only about what has passed the addon's checks. What may wait for long, for something besides the
+   * kernel, does not count as under way.
+   */
+  async #one(request: Request, describe: () => string, limit: Limit = (task) => task()): Promise<unknown> {
+    const results = await this.#track(() =>
+      limit(async () => {
+        await takeTurn();
+        return submit([request], { stopOnError: true });
+      }),
+    ).catch((error) => {
       throw asArgument(error);
     });
     const result = results?.[0];

@@ -1,7 +1,9 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { closeSync } from 'node:fs';
 import { createServer, isIPv6, type Server, type ServerOpts, Socket } from 'node:net';
+import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
+import { checkObject } from './transaction-options.js';
 
 /** One end of a connection, in a namespace. */
 export interface Endpoint {
@@ -9,17 +11,19 @@ export interface Endpoint {
   netns?: NamespaceRef | undefined;
   /** IPv4 or IPv6 address. */
   address: string;
+  /** 1 to 65535; 0 to listen or bind where the kernel chooses. */
   port: number;
 }
 
 export interface DialOptions extends Endpoint {
-  /** In milliseconds. Default 10,000. */
+  /** In milliseconds, 1 to 600,000; then ETIMEDOUT. Default 10,000. */
   timeout?: number;
 }
 
 export interface ListenOptions extends Endpoint {
   /** Connections that wait to be accepted. Default 511. */
   backlog?: number;
+  /** Options of node's `net.createServer`. */
   server?: ServerOpts;
 }
 
@@ -30,7 +34,9 @@ export type OpenDescriptor = (
 
 /** A TCP connection made from inside a namespace, for example to ask an instance how it is. */
 export async function dial(open: OpenDescriptor, options: DialOptions): Promise<Socket> {
-  const fd = await open({ op: 'socket.connect', ...options });
+  checkObject('options', options);
+  const { netns, address, port, timeout } = options;
+  const fd = await open({ op: 'socket.connect', netns, address, port, timeout });
   try {
     return new Socket({ fd, readable: true, writable: true });
   } catch (error) {
@@ -40,12 +46,12 @@ export async function dial(open: OpenDescriptor, options: DialOptions): Promise<
 }
 
 /** A TCP server that listens inside a namespace. */
-export async function listen(
-  open: OpenDescriptor,
-  { server: serverOptions, ...options }: ListenOptions,
-): Promise<Server> {
-  const fd = await open({ op: 'socket.bind', kind: 'tcp', ...options });
-  const server = createServer(serverOptions ?? {});
+export async function listen(open: OpenDescriptor, options: ListenOptions): Promise<Server> {
+  checkObject('options', options);
+  const { netns, address, port, backlog } = options;
+  // Before there is a descriptor that would have to be closed.
+  const server = makeServer(options.server);
+  const fd = await open({ op: 'socket.bind', kind: 'tcp', netns, address, port, backlog });
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -61,10 +67,20 @@ export async function listen(
   }
 }
 
+function makeServer(options: ServerOpts = {}): Server {
+  try {
+    return createServer(options);
+  } catch {
+    throw new ValidationError('server', options, "options of node's net.createServer");
+  }
+}
+
 /** A UDP socket bound inside a namespace; port 0 lets the kernel choose. */
 export async function bind(open: OpenDescriptor, options: Endpoint): Promise<DatagramSocket> {
-  const fd = await open({ op: 'socket.bind', kind: 'udp', ...options });
-  const socket = createSocket(isIPv6(options.address) ? 'udp6' : 'udp4');
+  checkObject('options', options);
+  const { netns, address, port } = options;
+  const fd = await open({ op: 'socket.bind', kind: 'udp', netns, address, port });
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);

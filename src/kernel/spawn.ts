@@ -4,6 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NotFoundError, ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
+import { checkObject } from './transaction-options.js';
 
 export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
   /** The namespace in which the program runs; this process's own if absent. */
@@ -40,6 +41,11 @@ function findProgram(command: string, options: SpawnInOptions): boolean {
   return path.split(delimiter).some((place) => isProgram(resolve(folder, place, command)));
 }
 
+/** PATH_MAX */
+const LONGEST_PATH = 4096;
+
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
+
 function pathOf(netns: NamespaceRef): string {
   if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
   return netns.startsWith('/') ? netns : join('/run/netns', netns);
@@ -51,9 +57,16 @@ function pathOf(netns: NamespaceRef): string {
  * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not
  */
 export function spawnIn(command: string, args: readonly string[] = [], options: SpawnInOptions = {}): ChildProcess {
+  checkObject('options', options);
   const { netns, ...rest } = options;
-  if (typeof command !== 'string' || command === '' || command.includes('\0')) {
+  if (!isText(command) || command === '' || Buffer.byteLength(command) >= LONGEST_PATH) {
     throw new ValidationError('command', command, 'the name or path of a program');
+  }
+  // Unlike `every`, it sees the holes of an array, of which there may be 2^32.
+  if (!Array.isArray(args) || args.findIndex((each) => !isText(each)) >= 0)
+    throw new ValidationError('args', args, 'texts without NUL');
+  if (netns !== undefined && !(isText(netns) ? netns !== '' : Number.isInteger(netns))) {
+    throw new ValidationError('netns', netns, 'a network namespace: a name, a path or a process id');
   }
   if (netns === undefined) return spawn(command, args, rest);
   const path = pathOf(netns);

@@ -8,6 +8,7 @@ export type TrafficHandle = `${string}:${string}`;
 export interface TrafficStatistics {
   /** That passed. */
   bytes?: number;
+  /** As `bytes`. */
   packets?: number;
   /** Packets and bytes that wait. */
   queued?: number;

@@ -16,9 +16,14 @@ export interface TeardownOptions {
   lane?: string;
 }
 
+/** @throws ValidationError */
+export function checkObject(field: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null) throw new ValidationError(field, value, 'an object');
+}
+
 /** Options may come from JavaScript. @throws ValidationError */
 export function checkOptions(options: TransactionOptions): void {
-  if (typeof options !== 'object' || options === null) throw new ValidationError('options', options, 'an object');
+  checkObject('options', options);
   const { lane, rollback, signal } = options;
   if (lane !== undefined && typeof lane !== 'string') throw new ValidationError('lane', lane, 'a text');
   if (rollback !== undefined && typeof rollback !== 'boolean') {

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type DnsmasqConfig, DnsmasqSupervisor } from '../../src/dnsmasq/index.js';
 import { privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { patience } from '../support/patience.js';
 import { shellKernel } from '../support/shell-kernel.js';
 
 describe.skipIf(!privileged)('many networks', () => {
-  it('need no inotify instances', { timeout: 300_000 }, async () => {
+  it('need no inotify instances', { timeout: patience(300_000) }, async () => {
     // With one instance each, the 129th would not start: a user usually has 128 (fs.inotify.max_user_instances).
     const count = 12;
     const root = `/run/vethwork-test-${randomBytes(4).toString('hex')}/state`;

@@ -87,6 +87,18 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await watch.next()).toEqual({ done: true, value: undefined });
   });
 
+  test('a watch ends with whatever reason it is aborted for', async () => {
+    await using stage = await openStage();
+    const aborting = new AbortController();
+    const watch = stage.kernel.watchNamespaces({ snapshot: true, signal: aborting.signal });
+    await watch.next();
+    const waiting = (async () => {
+      for await (const _ of watch);
+    })();
+    aborting.abort('enough');
+    expect(await rejection(waiting)).toBe('enough');
+  });
+
   test('the same name made and deleted a hundred times, its links with it', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { KernelError } from '../../src/errors.js';
-import type { FilterSpec, Operation, TbfOptions } from '../../src/kernel/index.js';
+import type { FilterSpec, MirredAction, Operation, TbfOptions, U32Options } from '../../src/kernel/index.js';
 import { openStage } from '../support/kernel.js';
 import { attempt, json, privileged, sh, type TestNamespace } from '../support/namespaces.js';
 
@@ -217,6 +217,34 @@ describe.skipIf(!privileged)('traffic control', () => {
     const after = await tcQdiscs(namespace, 'one');
     expect(after.map(({ kind }) => kind)).toEqual(before.map(({ kind }) => kind));
     expect(after[0]).toMatchObject({ kind: 'tbf', options: { rate: 4000 } });
+  });
+
+  test('a filter that does something else is made anew, and no other', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    await withVeth(namespace);
+    const sent = (way: MirredAction['way'], priority = 1, matches?: U32Options['matches']): Operation[] => {
+      const data = {
+        ...(matches && { matches }),
+        actions: [{ kind: 'mirred', index: 5001, ...(way && { way }) } as const],
+      };
+      return [
+        { op: 'qdisc.add', netns, qdisc: { index, kind: 'ingress' } },
+        { op: 'filter.add', netns, filter: { index, kind: 'u32', priority, data } },
+      ];
+    };
+    const fromOne = [{ offset: 12, mask: 0xffff_ffff, value: 0x0a00_0001 }];
+    const ensured = async (operations: Operation[]) => (await kernel.ensure(operations)).map(({ op }) => op);
+    expect(await ensured(sent('redirect egress'))).toEqual(['qdisc.add', 'filter.add']);
+    expect(await ensured(sent(undefined))).toEqual([]);
+    expect(await ensured(sent('mirror egress', 1, fromOne))).toEqual(['filter.add']);
+    expect(await ensured(sent('mirror egress'))).toEqual(['filter.delete', 'filter.add']);
+    expect(await ensured(sent('mirror egress'))).toEqual([]);
+    expect(await ensured(sent('mirror egress', 1, fromOne))).toEqual([]);
+    expect(await ensured(sent('redirect egress', 2))).toEqual(['filter.add']);
+    const shown = await tc(namespace, 'filter', 'show', 'dev', 'one', 'ingress');
+    const ways = [...shown.matchAll(/mirred \(Egress (\w+) to device two\)/g)].map(([, way]) => way);
+    expect(ways.sort()).toEqual(['Mirror', 'Mirror', 'Redirect']);
   });
 
   test('what fails is taken back', async () => {

@@ -416,6 +416,74 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
+  // Without a namespace that does not exist it would be done, and here.
+  test('what is to be ensured', async () => {
+    const operations = Object.keys(valid) as Operation['op'][];
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...operations), shaped, fc.array(fc.integer()), async (op, by, where) => {
+        const pristine = { op, netns: nowhere, ...valid[op] };
+        const paths = places(pristine).slice(2);
+        const path = paths[Math.abs(where[0] ?? 0) % paths.length] as (string | number)[];
+        await expectTyped(() =>
+          kernel.ensure([{ ...(replaced(pristine, path, by) as Operation), netns: nowhere } as Operation]),
+        );
+        await expectTyped(() => kernel.ensure([{ op, ...(by as object), netns: nowhere } as Operation]));
+        await expectTyped(() => kernel.ensure(by as Operation[]));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('arguments that are holes, however many', async () => {
+    const holes: string[] = new Array(2 ** 32 - 1);
+    await expectTyped(async () => void kernel.spawn('sleep', holes, { netns: nowhere }));
+  });
+
+  test('a program to be spawned, and a socket', async () => {
+    await fc.assert(
+      fc.asyncProperty(shaped, shaped, shaped, async (one, two, three) => {
+        const options = { netns: nowhere, address: one as string, port: two as number };
+        for (const call of [
+          () => kernel.spawn(one as string, two as string[], { netns: nowhere }),
+          () => kernel.spawn(one as string, two as string[], three as object),
+          () => kernel.spawn('sleep', ['0'], { netns: three as string }),
+        ]) {
+          // What names no namespace and no program is not started.
+          await expectTyped(
+            async () =>
+              void call()
+                ?.once('error', () => undefined)
+                .kill(),
+          );
+        }
+        await expectTyped(() => kernel.dial({ ...options, timeout: three as number }));
+        await expectTyped(() => kernel.dial(one as typeof options));
+        await expectTyped(() => kernel.listen({ ...options, backlog: three as number, server: three as object }));
+        await expectTyped(() => kernel.listen(one as typeof options));
+        await expectTyped(() => kernel.bind(options));
+        await expectTyped(() => kernel.bind(one as typeof options));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('a watch', async () => {
+    await fc.assert(
+      fc.asyncProperty(shaped, shaped, async (one, two) => {
+        const watching = (netns: unknown, options: unknown) => async () => {
+          const watch = kernel.watch(netns as string, options as object);
+          await watch.return();
+          await watch.ready;
+        };
+        await expectTyped(watching(one, two));
+        await expectTyped(watching(nowhere, { topics: one, bufferBytes: two }));
+        await expectTyped(watching(nowhere, { snapshot: one, signal: two }));
+        await expectTyped(() => kernel.snapshot(one as string));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('options of a transaction', async () => {
     const operation: Operation = { op: 'tap.add', netns: nowhere, tap: { name: 'tap0' } };
     await fc.assert(

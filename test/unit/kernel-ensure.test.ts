@@ -38,7 +38,15 @@ const made: Operation[] = [
 
 const present: ActualNamespace = {
   ...nothing,
-  links: link({ index: 7, name: 'v', mtu: 1400, master: 6, alias: 'ours', inet: { rpFilter: 2, arpIgnore: 0 } }),
+  links: link({
+    index: 7,
+    name: 'v',
+    kind: 'vxlan',
+    mtu: 1400,
+    master: 6,
+    alias: 'ours',
+    inet: { rpFilter: 2, arpIgnore: 0 },
+  }),
   addresses: [{ index: 7, address: '10.0.0.1/24', scope: 'global' }],
   routes: [
     { destination: '0.0.0.0/0', gateway: '10.0.0.2', index: 7, table: 254, protocol: 'static' },

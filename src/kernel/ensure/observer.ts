@@ -5,7 +5,8 @@ import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Queries } from '../query.js';
 import type { Filter, FilterRef } from '../traffic.js';
-import type { Actual, ActualNamespace } from './actual.js';
+import { type Actual, type ActualNamespace, placeOf } from './actual.js';
+import { neighbourFamily } from './same.js';
 
 /** What has to be read to tell whether an operation holds. */
 const READS = {
@@ -16,7 +17,6 @@ const READS = {
   'address.add': 'address.list',
   'route.add': 'route.list',
   'rule.add': 'rule.list',
-  'neighbour.add': 'neighbour.list',
   'nftables.batch': 'nftables.list',
   'qdisc.add': 'qdisc.list',
 } as const satisfies Partial<Record<OperationName, string>>;
@@ -42,7 +42,7 @@ export class Observer {
   async look(plan: readonly Operation[]): Promise<Actual> {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
-      const netns = operation.op.startsWith('namespace.') ? undefined : (operation as { netns?: NamespaceRef }).netns;
+      const netns = placeOf(operation);
       byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
     }
     const actual: Actual = new Map();
@@ -61,11 +61,16 @@ export class Observer {
 
   async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
     const reads = new Set(operations.map(({ op }) => (READS as Partial<Record<OperationName, Read>>)[op]));
-    // Of neighbours, plans make proxy entries only; the others are the kernel's own to learn.
-    const takes = (read: Read) =>
-      read === 'neighbour.list' ? { netns, family: 'inet' as const, proxy: true } : { netns };
     const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['gives'] | []> =>
-      reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, takes(read))) : [];
+      reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, { netns })) : [];
+    const tables = new Map(
+      operations.flatMap((operation) => {
+        if (operation.op !== 'neighbour.add') return [];
+        const { neighbour } = operation;
+        const table = { family: neighbourFamily(neighbour), proxy: neighbour.proxy ?? false };
+        return [[`neighbours ${table.family} ${table.proxy}`, table] as const];
+      }),
+    );
     const keys = operations.flatMap((operation) => (operation.op === 'sysctl.set' ? [operation.key] : []));
     const places = operations.flatMap((operation) => (operation.op === 'filter.add' ? [operation.filter] : []));
     const switched = operations.flatMap((operation) => (operation.op === 'link.offload' ? [operation.index] : []));
@@ -74,7 +79,11 @@ export class Observer {
       list('address.list'),
       list('route.list'),
       list('rule.list'),
-      list('neighbour.list'),
+      Promise.all(
+        [...tables].map(([what, table]) =>
+          this.#once(netns, what, () => this.#kernel.query('neighbour.list', { netns, ...table })),
+        ),
+      ),
       list('nftables.list'),
       list('qdisc.list'),
       Promise.all(places.map(({ index, parent = 'ingress' }) => this.#filters(netns, index, parent))),
@@ -86,7 +95,7 @@ export class Observer {
       addresses,
       routes,
       rules,
-      neighbours,
+      neighbours: neighbours.flat(),
       nft,
       qdiscs,
       filters: filters.flat(),

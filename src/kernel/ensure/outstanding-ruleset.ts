@@ -1,5 +1,5 @@
 import type { NamespaceRef } from '../namespace.js';
-import type { ChainHook, Expression, NftCommand, SetElement } from '../nftables/index.js';
+import type { ChainHook, Expression, NftCommand, SetElement, SetTypes } from '../nftables/index.js';
 import type { Operation } from '../operation.js';
 import type { NftObject } from '../query.js';
 import type { Actual } from './actual.js';
@@ -18,6 +18,10 @@ export function outstandingRuleset(plan: readonly Operation[], actual: Actual): 
     const commands = missing(wanted, actual.get(netns)?.nft ?? []);
     return commands.length === 0 ? [] : [{ op: 'nftables.batch', netns, commands }];
   });
+}
+
+interface Named {
+  name: string;
 }
 
 /** Table by table. */
@@ -41,7 +45,7 @@ function tableOf(one: NftCommand | NftObject): string {
 }
 
 function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
-  // Without its table a plan says nothing of what else the table holds.
+  // Without its table a plan says nothing of what else the table holds, and adds what lacks.
   const table = wanted.find((command) => command.command === 'table.add');
   const elements = there.filter(({ object }) => object === 'element');
   if (table !== undefined && !sameStructure(wanted, there)) {
@@ -49,8 +53,12 @@ function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject
     return [table, anew, ...wanted, ...others(elements, wanted)];
   }
   const present = new Set(elements.map(elementKey));
+  const described = new Set(there.map(describeObject));
   return wanted.flatMap((command): NftCommand[] => {
-    if (command.command !== 'element.add') return [];
+    if (command.command !== 'element.add') {
+      const text = describeCommand(command);
+      return text === undefined || described.has(text) ? [] : [command];
+    }
     const lacking = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
     return lacking.length === 0 ? [] : [{ ...command, elements: lacking }];
   });
@@ -87,8 +95,14 @@ function sameStructure(wanted: readonly NftCommand[], there: readonly NftObject[
 
 /** The kernel lists objects by their kind and chain: of these only rules have an order that counts. */
 function inOrder(texts: readonly string[]): string {
-  const chainOf = (text: string) => (text.startsWith('rule ') ? text.split(' ', 2).join(' ') : text);
-  return [...texts].sort((left, right) => compare(chainOf(left), chainOf(right))).join('\n');
+  return texts
+    .map((text) => ({
+      text,
+      place: text.startsWith('rule ') ? text.slice(0, text.indexOf(' ', 'rule '.length)) : text,
+    }))
+    .sort((left, right) => compare(left.place, right.place))
+    .map(({ text }) => text)
+    .join('\n');
 }
 
 const compare = (left: string, right: string) => (left < right ? -1 : left > right ? 1 : 0);
@@ -100,10 +114,11 @@ function describeCommand(command: NftCommand): string | undefined {
     case 'chain.add':
       return describeChain(command);
     case 'set.add':
-      return `set ${command.name}`;
+      return describeSet(command);
     case 'counter.add':
       return `counter ${command.name}`;
     case 'rule.add':
+    case 'rule.insert':
       return describeRule(command);
     default:
       return undefined;
@@ -114,10 +129,15 @@ function describeCommand(command: NftCommand): string | undefined {
 function describeObject(object: NftObject): string {
   if (object.object === 'chain') return describeChain(object as unknown as Parameters<typeof describeChain>[0]);
   if (object.object === 'rule') return describeRule(object as unknown as Parameters<typeof describeRule>[0]);
+  if (object.object === 'set') return describeSet(object as unknown as Parameters<typeof describeSet>[0]);
   return `${object.object} ${object.name}`;
 }
 
-function describeChain({ name, hook }: { name: string; hook?: ChainHook }): string {
+function describeSet({ name, keyType, dataType, interval }: Named & SetTypes): string {
+  return `set ${name} ${keyType} ${dataType} ${interval ?? false}`;
+}
+
+function describeChain({ name, hook }: Named & { hook?: ChainHook }): string {
   return `chain ${name} ${hook?.type} ${hook?.hook} ${hook?.priority} ${hook?.policy ?? 'accept'}`;
 }
 
@@ -125,20 +145,47 @@ function describeRule(rule: { chain: string; comment?: string; expressions?: rea
   return `rule ${rule.chain} ${rule.comment} ${rule.expressions?.map(describeExpression).join(' ')}`;
 }
 
-/** Whatever the order of its fields; what a counter has counted does not matter. */
+/** What the kernel reports where nothing was said. */
+const DEFAULTS: { [Kind in Expression['expression']]?: (given: Record<string, unknown>) => object } = {
+  limit: ({ type = 'packets' }) => ({ type, burst: type === 'packets' ? 5 : 0 }),
+  log: ({ group }) => (group === undefined ? { level: 4 } : {}),
+};
+
+/** What packets have done to an expression. */
+const COUNTS: Partial<Record<Expression['expression'], readonly string[]>> = {
+  counter: ['packets', 'bytes'],
+  quota: ['consumed'],
+};
+
+/** Whatever the order of its fields; what was counted does not matter, nor what was said of what is so anyway. */
 function describeExpression(expression: Expression): string {
-  const fields = Object.entries(expression).filter(([key]) => key !== 'packets' && key !== 'bytes');
-  return fields
-    .map(
-      ([key, value]) =>
-        `${key}=${value instanceof Uint8Array ? Buffer.from(value).toString('hex') : JSON.stringify(value)}`,
-    )
-    .sort()
-    .join();
+  const kind = expression.expression;
+  const said = expression as unknown as Record<string, unknown>;
+  const counts = COUNTS[kind];
+  const fields: string[] = [];
+  // Of every rule of every network, at each look: hence no objects in between.
+  const describe = (of: Record<string, unknown>, key: string) => {
+    const value = of[key];
+    if (value === undefined || value === false || counts?.includes(key)) return;
+    fields.push(`${key}=${describeField(value)}`);
+  };
+  for (const key of Object.keys(said)) describe(said, key);
+  const defaults = DEFAULTS[kind]?.(said);
+  for (const key of Object.keys(defaults ?? {})) if (said[key] === undefined) describe(defaults as typeof said, key);
+  return fields.sort().join();
+}
+
+function describeField(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return `${value}`;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  const words = value.every((each) => typeof each === 'string');
+  return words ? `[${[...value].sort()}]` : `[${value.map((each) => describeExpression(each as Expression))}]`;
 }
 
 function elementKey(element: Record<string, unknown>): string {
-  return `${element.set} ${element.key} ${element.data ?? ''}`;
+  const { set, key, keyEnd = key, data = '', verdict = '' } = element;
+  return `${set} ${key} ${keyEnd} ${data} ${JSON.stringify(verdict)}`;
 }
 
 function defined<Values extends object>(values: Values): { [Key in keyof Values]?: NonNullable<Values[Key]> } {

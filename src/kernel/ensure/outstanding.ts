@@ -1,8 +1,10 @@
-import type { Link, LinkAttributes, LinkKind } from '../link/index.js';
+import type { Link, LinkAttributes, LinkKind, LinkSpec } from '../link/index.js';
+import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
-import type { Qdisc, QdiscSpec, TbfOptions } from '../traffic.js';
-import type { Actual, ActualNamespace } from './actual.js';
+import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
+import { type Actual, type ActualNamespace, placeOf } from './actual.js';
 import { outstandingRuleset } from './outstanding-ruleset.js';
+import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**
  * What of a plan is still to be done, given what there is. The plan that makes a thing describes it, so it also says
@@ -16,19 +18,19 @@ export function outstanding(plan: readonly Operation[], actual: Actual): Operati
 type Of<Op extends OperationName> = Extract<Operation, { op: Op }>;
 type Check<Op extends OperationName> = (operation: Of<Op>, there: ActualNamespace) => boolean | Operation[];
 
-const MAIN_TABLE = 254;
-const ANYWHERE = '0.0.0.0/0';
-
 /** For each kind of operation: true if it holds, false if it is to be done, or what is to be done instead. */
 const checks: { [Op in OperationName]?: Check<Op> } = {
   'link.add': (operation, { links }) => {
-    const { link, netns } = operation;
+    const { link } = operation;
+    const netns = placeOf(operation);
     const there = findLink(links, link);
-    if (there === undefined) return false;
+    // One of another kind is another's: the kernel says so if it is in the way.
+    if (there === undefined || there.kind !== link.kind) return false;
     // A bridge is created with another MTU than it is to have.
-    const { mtu, ...rest } = { mtu: link.mtu, name: link.name, address: link.address, master: link.master };
+    const { mtu, name, address, master, up, group } = link;
+    const rest = { name, address: address?.toLowerCase(), master, up, group };
     const wanted: LinkAttributes = defined(link.kind === 'bridge' ? rest : { ...rest, mtu });
-    return [...changeLink(netns, there, wanted), ...changeOptions(operation, there)];
+    return [...changeLink(netns, there, wanted), ...changeOptions(netns, link, there)];
   },
   'tap.add': ({ tap, netns }, { links }) => {
     const there = findLink(links, tap);
@@ -43,47 +45,33 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     return there?.port !== undefined && matches(there.port, port);
   },
   'link.offload': ({ index, txChecksum }, { offloads }) => offloads?.get(index) === txChecksum,
-  'address.add': ({ address }, { addresses }) =>
-    addresses.some((each) => each.index === address.index && each.address === address.address),
-  'route.add': ({ route }, { routes }) =>
-    routes.some(
-      (each) =>
-        normal(each.destination) === normal(route.destination) &&
-        each.index === route.index &&
-        each.gateway === route.gateway &&
-        (each.table ?? MAIN_TABLE) === (route.table ?? MAIN_TABLE),
-    ),
-  'rule.add': ({ rule }, { rules }) =>
-    rules.some((each) => each.priority === rule.priority && each.mark === rule.mark && each.table === rule.table),
-  'neighbour.add': ({ neighbour }, { neighbours }) =>
-    neighbours.some(
-      (each) =>
-        each.index === neighbour.index &&
-        each.destination === neighbour.destination &&
-        (each.proxy ?? false) === (neighbour.proxy ?? false),
-    ),
+  'address.add': ({ address }, { addresses }) => addresses.some((each) => sameAddress(each, address)),
+  'route.add': ({ route }, { routes }) => routes.some((each) => sameRoute(each, route)),
+  'rule.add': ({ rule }, { rules }) => rules.some((each) => sameRule(each, rule)),
+  'neighbour.add': ({ neighbour }, { neighbours }) => neighbours.some((each) => sameNeighbour(each, neighbour)),
   'qdisc.add': (operation, { qdiscs = [] }) => {
     const { qdisc } = operation;
     const parent = qdisc.parent ?? (qdisc.kind === 'ingress' ? 'ingress' : 'root');
     const there = qdiscs.find((each) => each.index === qdisc.index && each.parent === parent);
     return (there !== undefined && queuesAs(there, qdisc)) || [{ ...operation, mode: 'replace' }];
   },
-  'filter.add': ({ filter }, { filters = [] }) =>
-    filters.some(
-      (each) =>
-        each.index === filter.index &&
-        each.parent === (filter.parent ?? 'ingress') &&
-        each.priority === filter.priority &&
-        each.kind === filter.kind,
-    ),
-  'sysctl.set': ({ key, value }, { sysctls }) => sysctls.get(key) === String(value),
+  'filter.add': (operation, { filters = [] }) => {
+    const { filter, netns } = operation;
+    const there = filters.find((each) => inPlaceOf(each, filter));
+    if (there === undefined) return false;
+    if (actsAs(there, filter)) return true;
+    const { data: _, ...reference } = filter;
+    return [{ op: 'filter.delete', netns, filter: { ...reference, handle: there.handle } }, operation];
+  },
+  // Several numbers are told with tabs between them.
+  'sysctl.set': ({ key, value }, { sysctls }) => sysctls.get(key)?.replaceAll('\t', ' ') === String(value),
 };
 
 function remaining(operation: Operation, actual: Actual): Operation[] {
   if (operation.op === 'namespace.add') return actual.has(operation.name) ? [] : [operation];
   const check = checks[operation.op] as Check<OperationName> | undefined;
   if (check === undefined || operation.op === 'namespace.delete') return [];
-  const there = actual.get(operation.netns);
+  const there = actual.get(placeOf(operation));
   if (there === undefined) return [operation];
   const result = check(operation, there);
   if (typeof result === 'boolean') return result ? [] : [operation];
@@ -106,13 +94,12 @@ const CHANGEABLE: Partial<Record<LinkKind, readonly string[]>> = {
 };
 
 /** What has to be changed of its own options. Without `id` it would not be one of a VXLAN. */
-function changeOptions({ netns, link }: Of<'link.add'>, there: Link): Operation[] {
+function changeOptions(netns: NamespaceRef | undefined, link: LinkSpec, there: Link): Operation[] {
   const wanted = Object.entries(link.data ?? {});
   const differing = wanted.filter(
     ([key, value]) =>
       CHANGEABLE[link.kind]?.includes(key) && there.data?.[key] !== undefined && there.data[key] !== value,
   );
-  if (there.kind !== link.kind || differing.length === 0) return [];
   const id = wanted.filter(([key]) => key === 'id');
   // One by one: a bridge that runs the spanning tree protocol refuses delays that it takes without.
   return differing.map((option) => {
@@ -122,7 +109,7 @@ function changeOptions({ netns, link }: Of<'link.add'>, there: Link): Operation[
 }
 
 /** What has to be changed of a link that is there. */
-function changeLink(netns: Of<'link.set'>['netns'], there: Link, wanted: LinkAttributes): Operation[] {
+function changeLink(netns: NamespaceRef | undefined, there: Link, wanted: LinkAttributes): Operation[] {
   const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => there[key] !== value));
   const link = { index: there.index };
   return Object.keys(changes).length === 0 ? [] : [{ op: 'link.set', netns, link, changes }];
@@ -145,11 +132,36 @@ function queuesAs(there: Qdisc, wanted: QdiscSpec): boolean {
   return wanted.kind !== 'tbf' || matches(there.data, defined(exactly(wanted.data)));
 }
 
+const inPlaceOf = (there: Filter, wanted: FilterSpec) =>
+  there.index === wanted.index &&
+  there.parent === (wanted.parent ?? 'ingress') &&
+  there.priority === wanted.priority &&
+  there.protocol === (wanted.protocol ?? 'all') &&
+  there.kind === wanted.kind &&
+  selectors(there.data?.matches) === selectors(wanted.kind === 'u32' ? wanted.data.matches : undefined);
+
+/** Of the bits that count. */
+const selectors = (matches: U32Options['matches'] = []) =>
+  matches.flatMap(({ offset, mask, value }) => (mask === 0 ? [] : [`${offset} ${mask} ${value}`])).join();
+
+/** Bursts are kept as times here, too. */
+function actsAs({ data }: Filter, wanted: FilterSpec): boolean {
+  const there = data?.actions ?? [];
+  const { actions } = wanted.data;
+  return (
+    there.length === actions.length && actions.every((action, index) => matches(there[index], withDefaults(action)))
+  );
+}
+
+function withDefaults(action: TrafficAction): object {
+  if (action.kind === 'mirred') return { ...action, way: action.way ?? 'redirect egress' };
+  const { burst: _, mtu: __, ...rest } = action;
+  return { ...rest, exceeding: rest.exceeding ?? 'drop', conforming: rest.conforming ?? 'pass' };
+}
+
 function exactly({ rate, burst, latency, limit, peakRate }: TbfOptions): Record<string, unknown> {
   return { rate, limit: latency === undefined ? limit : Math.floor(rate * latency + burst), peakRate };
 }
-
-const normal = (destination: string) => (destination === 'default' ? ANYWHERE : destination);
 
 function defined(values: LinkAttributes | Record<string, unknown>): LinkAttributes {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));

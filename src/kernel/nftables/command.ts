@@ -1,76 +1,55 @@
-import type { Counted, Expression, Verdict } from './expression.js';
+import type { Expression } from './expression.js';
+import type { Counted } from './register.js';
+import type { NftFamily, SetElement, SetSpec, SetTypes } from './set.js';
 
-export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
-
-/** A base chain sits on a netfilter hook; without `hook` a chain is only jumped to. */
+/** A base chain sits on a netfilter hook; without `hook` a chain is only jumped to. (nft(8), CHAINS; NFTA_CHAIN_HOOK) */
 export interface ChainHook {
+  /** `nat` sees the first packet of a connection only; `route` is for output, and routes anew what it has changed. */
   type: 'filter' | 'nat' | 'route';
+  /** `ingress` of the families inet and netdev, `egress` of netdev; of arp, `input` and `output`; the others of all others. */
   hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'ingress' | 'egress';
-  /** Lower runs first; -150 mangle, -100 dstnat, 0 filter, 100 srcnat. */
+  /** Lower runs first; -300 raw, -150 mangle, -100 dstnat, 0 filter, 100 srcnat. That of `nat` is above -200. */
   priority: number;
+  /** What happens to packets that no rule decides about. Default `accept`. */
   policy?: 'accept' | 'drop';
-  /** For ingress and egress hooks. */
+  /** Name of the interface; required for `ingress` and `egress`, and only for them. */
   device?: string;
 }
 
-/** Types of keys and data, named as nft names them; joined by ` . ` for concatenations. */
-export type NftDataType = string;
-
-export interface SetElement {
-  /**
-   * Text for addresses, names and MACs; a number for marks, ports and indexes; a list for concatenations. `*` is the element
-   * for every key that no other has.
-   */
-  key: NftValue;
-  /** The end of an interval, inclusive; needs a set with `interval`. */
-  keyEnd?: NftValue;
-  /** Of a map, for one of counters a counter's name; not needed to delete. */
-  data?: NftValue;
-  /** Of a verdict map; not needed to delete. */
-  verdict?: Verdict;
-  /** In milliseconds; needs a set with `timeout`. */
-  timeout?: number;
-  /** What every packet that fits the element goes through, such as a counter; needs a set that is `dynamic` or has its own. */
-  expressions?: Expression[];
-}
-
-export type NftValue = string | number | Uint8Array | (string | number | Uint8Array)[];
-
-export interface SetSpec {
-  keyType: NftDataType;
-  /** A map, if present; `verdict` for a verdict map, `counter` for a map of named counters. */
-  dataType?: NftDataType;
-  /** Elements may be intervals. Numbers of host order, such as marks, are then looked up in network order (`byteorder`). */
-  interval?: boolean;
-  constant?: boolean;
-  /** Packets write elements (`dynset`). */
-  dynamic?: boolean;
-  /** What each element gets of its own, such as a counter. */
-  expressions?: Expression[];
-  /** Elements' default life, in milliseconds; 0: none, but an element may have a life of its own. */
-  timeout?: number;
-  size?: number;
-}
-
-/** What must be said again of a set to write its elements. */
-type SetTypes = Pick<SetSpec, 'keyType' | 'dataType' | 'interval'>;
-
-interface InTable {
+/** Where a command is done. */
+export interface InTable {
   family: NftFamily;
+  /** Name of a table that exists, or is made before in the batch. */
   table: string;
 }
 
+/** A rule. (nft(8), RULES) */
 export interface RuleSpec {
+  /** Name of the chain it is in. */
   chain: string;
+  /** Done in order. (NFTA_RULE_EXPRESSIONS) */
   expressions: Expression[];
+  /** 1 to 128 bytes, shown by `nft list ruleset`. (NFTA_RULE_USERDATA) */
   comment?: string;
 }
 
-/** One command of a batch. All of a batch is applied, or nothing. */
+/** Of commands that make something. */
+export interface Exclusive {
+  /**
+   * What is there already is an error, EEXIST, so a roll-back may take it away. Default false: what is there stays, and is an
+   * error only if it is another one.
+   */
+  exclusive?: boolean;
+}
+
+/**
+ * One command of a batch. All of a batch is applied, or nothing. Names have 1 to 255 bytes. What is missing is an ENOENT,
+ * what is in use by a rule, a set or its own contents an EBUSY; tables are deleted with all they hold.
+ */
 export type NftCommand =
-  | { command: 'table.add'; family: NftFamily; name: string; exclusive?: boolean }
+  | ({ command: 'table.add'; family: NftFamily; name: string } & Exclusive)
   | { command: 'table.delete'; family: NftFamily; name: string }
-  | (InTable & { command: 'chain.add'; name: string; hook?: ChainHook; exclusive?: boolean })
+  | (InTable & { command: 'chain.add'; name: string; hook?: ChainHook } & Exclusive)
   | (InTable & { command: 'chain.delete'; name: string })
   /** Removes all rules of the chain. */
   | (InTable & { command: 'chain.flush'; name: string })
@@ -81,10 +60,10 @@ export type NftCommand =
   /** In the place of the rule with that handle; it gets another one. */
   | (InTable & { command: 'rule.replace'; handle: number } & RuleSpec)
   | (InTable & { command: 'rule.delete'; chain: string; handle: number })
-  /** A counter with a name, that rules count in (`objref`). */
-  | (InTable & { command: 'counter.add'; name: string; comment?: string; exclusive?: boolean } & Counted)
+  /** A counter with a name, that rules count in (`objref`). The comment has 1 to 128 bytes. */
+  | (InTable & { command: 'counter.add'; name: string; comment?: string } & Counted & Exclusive)
   | (InTable & { command: 'counter.delete'; name: string })
-  | (InTable & { command: 'set.add'; name: string } & SetSpec)
+  | (InTable & { command: 'set.add'; name: string } & SetSpec & Exclusive)
   | (InTable & { command: 'set.delete'; name: string })
-  | (InTable & { command: 'element.add'; set: string; elements: SetElement[]; exclusive?: boolean } & SetTypes)
+  | (InTable & { command: 'element.add'; set: string; elements: SetElement[] } & SetTypes & Exclusive)
   | (InTable & { command: 'element.delete'; set: string; elements: SetElement[] } & SetTypes);

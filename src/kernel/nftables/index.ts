@@ -1,6 +1,11 @@
+export type * from './action.js';
 export type * from './command.js';
+export type * from './compare.js';
 export type * from './expression.js';
 export * as nftKey from './key.js';
+export type * from './load.js';
 export * as match from './match.js';
+export type * from './register.js';
+export type * from './set.js';
 export * as statement from './statement.js';
 export * from './table.js';

@@ -1,13 +1,18 @@
+import type { LookupExpression } from './compare.js';
 import type { Expression } from './expression.js';
+import type { NftRegister } from './register.js';
 
 /**
- * Keys of sets and maps that are put together from several parts of a packet, as `nft` writes them with dots between.
+ * Keys of sets and maps that are put together from several parts of a packet, as `nft` writes them with dots between
+ * (nft(8), CONCATENATIONS): up to five parts and 64 bytes.
  */
 
-/** One part: how it is loaded, and how many bytes it takes; parts begin at multiples of four. */
+/** One part of a key. */
 export interface KeyPart {
+  /** How many it takes; the next part begins at a multiple of four. */
   bytes: number;
-  load: (register: number) => Expression;
+  /** The expression that loads it into a register. */
+  load: (register: NftRegister) => Expression;
 }
 
 const NAME_BYTES = 16;
@@ -18,25 +23,25 @@ function part(base: 'link' | 'network', offset: number, bytes: number): KeyPart 
   return { bytes, load: (register) => ({ expression: 'payload', base, offset, length: bytes, register }) };
 }
 
-/** `iifname` */
+/** `iifname`, of the type `ifname`: the name of the interface the packet came in through. */
 export const inputInterface: KeyPart = {
   bytes: NAME_BYTES,
   load: (register) => ({ expression: 'meta', key: 'iifname', register }),
 };
 
-/** `meta mark` */
+/** `meta mark`, of the type `mark`: the packet's mark. */
 export const mark: KeyPart = { bytes: 4, load: (register) => ({ expression: 'meta', key: 'mark', register }) };
 
-/** `ether saddr` */
+/** `ether saddr`, of the type `ether_addr`: the frame's source. */
 export const etherSource = part('link', 6, MAC_BYTES);
 
-/** `ip saddr` */
+/** `ip saddr`, of the type `ipv4_addr`: the packet's source. */
 export const source = part('network', 12, ADDRESS_BYTES);
 
-/** `arp saddr ether` */
+/** `arp saddr ether`, of the type `ether_addr`: whose MAC address an ARP packet tells. */
 export const arpMac = part('network', 8, MAC_BYTES);
 
-/** `arp saddr ip` */
+/** `arp saddr ip`, of the type `ipv4_addr`: whose IPv4 address an ARP packet tells. */
 export const arpAddress = part('network', 14, ADDRESS_BYTES);
 
 const FIRST_REGISTER = 1;
@@ -46,16 +51,26 @@ const FIRST_SMALL_REGISTER = 8;
 /** The register so many 32-bit pieces from the start; by its large name where it has one, as the kernel tells it. */
 const registerAt = (pieces: number) => (pieces % 4 === 0 ? FIRST_REGISTER + pieces / 4 : FIRST_SMALL_REGISTER + pieces);
 
-/** `iifname . ether saddr @macs`: the packet's key is in the set. */
+/**
+ * `iifname . ether saddr @macs`: the packet's key is in the set.
+ * @param set of the same table, whose `keyType` has the types of the parts
+ */
 export const isIn = (set: string, ...parts: KeyPart[]): Expression[] => [...load(parts), lookup(set)];
 
-/** `iifname . ether saddr != @macs` */
+/**
+ * `iifname . ether saddr != @macs`: the packet's key is not in the set.
+ * @param set of the same table, whose `keyType` has the types of the parts
+ */
 export const isNotIn = (set: string, ...parts: KeyPart[]): Expression[] => [
   ...load(parts),
   { ...lookup(set), invert: true },
 ];
 
-/** `meta mark set iifname map @guarded`; a packet whose key is not in the map goes on to the next rule. */
+/**
+ * `meta mark set iifname map @guarded`: the packet gets the mark that the map has for its key. A packet whose key is not in
+ * the map goes on to the next rule.
+ * @param map of the same table, whose `keyType` has the types of the parts, and its `dataType` is `mark`
+ */
 export const markBy = (map: string, ...parts: KeyPart[]): Expression[] => [
   ...load(parts),
   { ...lookup(map), register: FIRST_REGISTER },
@@ -71,6 +86,6 @@ function load(parts: readonly KeyPart[]): Expression[] {
   });
 }
 
-function lookup(set: string): Extract<Expression, { expression: 'lookup' }> {
+function lookup(set: string): LookupExpression {
   return { expression: 'lookup', set, sourceRegister: FIRST_REGISTER };
 }

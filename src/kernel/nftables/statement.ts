@@ -1,26 +1,35 @@
 import type { Expression } from './expression.js';
 import { hostOrder32, loadDestination } from './match.js';
 
-/** What a rule does with what it matched. Like matches, each gives a list of expressions. */
+/**
+ * What a rule does with what it matched. Like matches, each gives a list of expressions, which work with register 1. Names
+ * of chains, sets and maps are checked by the transaction.
+ */
 
+/** `accept`: this base chain lets the packet pass. */
 export const accept = (): Expression[] => [{ expression: 'immediate', verdict: 'accept' }];
 
+/** `drop`: the packet goes no further, and nobody is told. */
 export const drop = (): Expression[] => [{ expression: 'immediate', verdict: 'drop' }];
 
-/** Counts packets and bytes, shown by `nft list ruleset`. */
+/** `counter`: counts packets and bytes, from 0, shown by `nft list ruleset`. */
 export const counter = (): Expression[] => [{ expression: 'counter' }];
 
-/** `masquerade`: the source becomes the address of the outgoing interface. */
+/** `masquerade`: the source becomes the address of the outgoing interface; in nat chains at postrouting. */
 export const masquerade = (): Expression[] => [{ expression: 'masquerade' }];
 
-/** `dnat to ip daddr map @floating`; a destination that is not in the map goes on to the next rule. */
+/**
+ * `dnat to ip daddr map @floating`: the destination becomes what the map has for it; in nat chains at prerouting or
+ * output. A destination that is not in the map goes on to the next rule.
+ * @param map of the same table, of `ipv4_addr` to `ipv4_addr`
+ */
 export const translateDestinationBy = (map: string): Expression[] => [
   ...loadDestination(),
   { expression: 'lookup', set: map, sourceRegister: 1, register: 1 },
   { expression: 'nat', type: 'dnat', family: 'ip', addressRegister: 1 },
 ];
 
-/** `ct mark set iif`: the connection remembers the interface through which it came in. */
+/** `ct mark set iif`: the connection remembers the index of the interface through which the packet came in. */
 export const markConnectionByInput = (): Expression[] => [
   { expression: 'meta', key: 'iif', register: 1 },
   { expression: 'ct', key: 'mark', sourceRegister: 1 },
@@ -32,11 +41,11 @@ export const markPacketByConnection = (): Expression[] => [
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
 ];
 
-/** `meta mark set 0` */
+/** `meta mark set 0`: the packet has no mark any more. */
 export const clearMark = (): Expression[] => [
   { expression: 'immediate', register: 1, data: hostOrder32(0) },
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
 ];
 
-/** `jump guard`: goes on in another chain, and comes back at its end. */
+/** `jump guard`: goes on in another chain of the table, and comes back at its end. */
 export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];

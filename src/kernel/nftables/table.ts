@@ -1,13 +1,18 @@
-import type { ChainHook, NftCommand, NftFamily, SetElement, SetSpec } from './command.js';
+import type { ChainHook, NftCommand } from './command.js';
 import type { Expression } from './expression.js';
+import type { NftFamily, SetElement, SetSpec, SetTypes } from './set.js';
 
-/** By the comment that says what each is for. */
-type Rules = Record<string, Expression[][]>;
+/** Rules in their order: each is named by its comment, which says what it is for, and is the matches and statements of it. */
+export type NftRules = Record<string, Expression[][]>;
 
-/** Builds the commands of one table, so that its family and name are said once. */
+/**
+ * Builds the commands of one table for an `nftables.batch`, so that its family and name are said once. Nothing is checked
+ * before the transaction that holds them.
+ * @param table its name, 1 to 255 bytes
+ */
 export function nftTable(family: NftFamily, table: string) {
   const at = { family, table } as const;
-  const rulesOf = (chain: string, rules: Rules): NftCommand[] =>
+  const rulesOf = (chain: string, rules: NftRules): NftCommand[] =>
     Object.entries(rules).map(([comment, parts]) => ({
       ...at,
       command: 'rule.add',
@@ -16,16 +21,19 @@ export function nftTable(family: NftFamily, table: string) {
       comment,
     }));
   return {
+    /** Makes the table, unless it is there. */
     add: (): NftCommand => ({ command: 'table.add', family, name: table }),
+    /** Deletes the table with all it holds. */
     delete: (): NftCommand => ({ command: 'table.delete', family, name: table }),
+    /** A set, or a map with `dataType`. */
     set: (name: string, spec: SetSpec): NftCommand => ({ ...at, command: 'set.add', name, ...spec }),
     /** A base chain with its rules, each with the comment that says what it is for. */
-    chain: (name: string, hook: ChainHook, rules: Rules): NftCommand[] => [
+    chain: (name: string, hook: ChainHook, rules: NftRules): NftCommand[] => [
       { ...at, command: 'chain.add', name, hook },
       ...rulesOf(name, rules),
     ],
     /** A chain that others jump to. */
-    subchain: (name: string, rules: Rules): NftCommand[] => [
+    subchain: (name: string, rules: NftRules): NftCommand[] => [
       { ...at, command: 'chain.add', name },
       ...rulesOf(name, rules),
     ],
@@ -38,6 +46,7 @@ export function nftTable(family: NftFamily, table: string) {
       elements,
       exclusive: true,
     }),
+    /** All of them have to be there; data need not be given. */
     deleteElements: (set: string, spec: SetTypes, elements: SetElement[]): NftCommand => ({
       ...at,
       command: 'element.delete',
@@ -47,5 +56,3 @@ export function nftTable(family: NftFamily, table: string) {
     }),
   };
 }
-
-type SetTypes = Pick<SetSpec, 'keyType' | 'dataType' | 'interval'>;
