@@ -31,15 +31,22 @@ export interface Concerned {
   networks: Set<string>;
   /** Those that the network node has done something for. */
   progress: Set<string>;
+  /** Those that this node is said to have something of. */
+  own: Set<string>;
   /** Nodes came or went: every network may look different. */
   nodes: boolean;
 }
 
-/** @param networkNode the node whose progress others wait for */
-export function concernedBy(changes: readonly Change[], networkNode: string): Concerned {
-  const concerned: Concerned = { networks: new Set(), progress: new Set(), nodes: false };
+/** @param who.networkNode the node whose progress others wait for */
+export function concernedBy(
+  changes: readonly Change[],
+  { node, networkNode }: { node: string; networkNode: string },
+): Concerned {
+  const concerned: Concerned = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
   const progress = clusterKeys.applied(networkNode);
+  const own = clusterKeys.applied(node);
   for (const { key, before, after } of changes) {
+    if (after !== undefined && key.startsWith(own)) concerned.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.nodes)) concerned.nodes = true;
     else if (key.startsWith(keys.networks)) {
       if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));

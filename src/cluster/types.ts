@@ -30,7 +30,7 @@ export type Problem = {
 export type Applied = {
   /** The store's, of which everything is done. */
   revision: number;
-  /** False if the node has nothing of the network any more. */
+  /** False if the node has nothing of the network any more; true from before the first of it is made. */
   present: boolean;
   /** What it takes to remove it, should the record be gone by the time that the node looks again. */
   network: NetworkRecord;

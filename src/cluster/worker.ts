@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { noting, reconcileHost } from '../model/reconcile.js';
-import type { InterfaceRecord } from '../model/records.js';
+import type { InterfaceRecord, NetworkRecord } from '../model/records.js';
+import type { Scope } from '../model/wishes.js';
 import { Absences } from './abandoned.js';
 import { Leavings } from './calls.js';
 import { clusterKeys } from './keys.js';
@@ -14,6 +15,9 @@ import type { Applied, ClusterContext } from './types.js';
 const AT_ONCE = 8;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+
+/** Two networks may have the same UUID, one after the other; their links have not. */
+const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === right.vxlan;
 
 /** What the agent tells of its work. */
 export interface WorkerEvents {
@@ -66,12 +70,14 @@ export class Worker {
     if (!this.#stopped) return;
     this.#stopped = false;
     this.#realiser.forgetAll();
-    const { store, networkNode } = this.#context;
+    const { store, node, networkNode } = this.#context;
     this.#unsubscribe = store.onChange((changes) => {
-      const { networks, progress, nodes } = concernedBy(changes, networkNode);
+      const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
       for (const uuid of nodes ? this.networks() : []) this.touch(uuid, false);
       for (const uuid of progress) if (this.#early.has(uuid)) this.touch(uuid);
       for (const uuid of networks) this.touch(uuid);
+      // The last words of a predecessor that was thought dead.
+      for (const uuid of own) if (peekScope(store, uuid) === undefined) this.touch(uuid, false);
     });
     for (const uuid of this.networks()) this.touch(uuid);
   }
@@ -180,6 +186,7 @@ export class Worker {
     }
     const isConcerned = scope.members.some((member) => member.node === node) || node === networkNode;
     if (!isConcerned && before === undefined) return true;
+    await this.#announce(scope, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#realiser.realise(scope, progress);
     const isDone = Object.keys(problems).length === 0;
@@ -195,6 +202,21 @@ export class Worker {
     if (!isConcerned && !present && isDone) await this.#write(uuid, undefined);
     else await this.#write(uuid, { revision, present: present || !isDone, network: scope.network, problems });
     return isDone;
+  }
+
+  /**
+   * Nothing is made before it is recorded that it may be there: the network's own record may go while this node is not
+   * heard of, and whoever is this node's agent next has to know what to remove then.
+   */
+  async #announce(scope: Scope, before: Applied | undefined): Promise<void> {
+    const { network } = scope;
+    if (before?.present === true) {
+      if (isSame(before.network, network)) return;
+      // Made while this node was away, after another of its name had gone.
+      await this.#realiser.remove(before.network, []);
+    }
+    if (this.#realiser.part(scope) === undefined) return;
+    await this.#write(network.uuid, { revision: 0, problems: {}, ...before, present: true, network });
   }
 
   async #write(uuid: string, applied: Applied | undefined): Promise<void> {

@@ -78,15 +78,15 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
 export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
   const { kernel, host, reaper } = context;
   const plan = planHost(host);
-  const actual = await new Observer(kernel).look(plan);
-  const operations = outstanding(plan, actual);
+  const observer = new Observer(kernel);
+  const operations = outstanding(plan, await observer.look(plan));
   if (operations.length > 0) {
     const text = `host: ${describeOperations(operations, plan)}`;
     report.push(text);
     await note?.({ text, carryOut: () => kernel.transaction(operations) });
   }
   if (note === undefined) return;
-  const links = [...(actual.get(host.netns)?.links.values() ?? [])];
+  const links = await observer.links(host.netns);
   if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
 }
 

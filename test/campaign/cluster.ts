@@ -1,8 +1,10 @@
 /**
  * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS]: random steps on a cluster, several at once, while
  * agents are killed in the middle of work, ended, and started again. Every few steps, and in the end, each node's
- * forwarding entries have to be those that follow from who is where; in the end nothing else may be wrong either.
+ * forwarding entries have to be those that follow from who is where, and nothing may be left of what the store does not
+ * have; in the end nothing else may be wrong either.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/index.js';
@@ -11,6 +13,7 @@ import { meshFindings } from '../support/mesh.js';
 import { eventually } from '../support/namespaces.js';
 import { Agents } from './agents.js';
 import { runCampaign } from './campaign.js';
+import { leftovers } from './leftovers.js';
 
 const CHILD = fileURLToPath(new URL('cluster-child.js', import.meta.url));
 const NODES = 5;
@@ -31,6 +34,8 @@ await runCampaign('cluster', 60, async (campaign) => {
   const hosts: Host[] = [];
   /** Agents that are about to be started again. */
   const returns: Promise<void>[] = [];
+  /** All networks there have been. */
+  const made = new Set<string>();
   let taps = 0;
   let count = 0;
 
@@ -51,17 +56,19 @@ await runCampaign('cluster', 60, async (campaign) => {
     const tap = `c${taps++}`;
     const networks = await host.listNetworks();
     const network = random.pick(networks)?.uuid;
-    if (network === undefined || (chance < 4 && networks.length < 4)) {
-      const provideDhcp = random.chance(0.3);
-      return attempt('create', () => host.createNetwork({ name: 'net', netblock: '10.7.0.0/24', provideDhcp }));
+    if (network === undefined || (chance < 8 && networks.length < 4)) {
+      const uuid = randomUUID();
+      made.add(uuid);
+      const options = { name: 'net', uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
+      return attempt('create', () => host.createNetwork(options));
     }
-    if (chance < 50) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
-    if (chance < 84) {
+    if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
+    if (chance < 78) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
       return;
     }
-    if (chance < 87) return attempt('delete', async () => (await host.getNetwork(network)).delete());
+    if (chance < 85) return attempt('delete', async () => (await host.getNetwork(network)).delete());
     await strike();
   };
 
@@ -87,7 +94,10 @@ await runCampaign('cluster', 60, async (campaign) => {
       const members = (await observer.refresh()).nodes?.filter(({ state }) => state === 'member').length;
       last =
         members === agents.running.length
-          ? await meshFindings(cluster, observer, agents.stopped)
+          ? [
+              ...(await meshFindings(cluster, observer, agents.stopped)),
+              ...(await leftovers(cluster, made, agents.stopped)),
+            ]
           : [`${members} members of ${agents.running.length}`];
       return last.length === 0;
     }, SETTLED).catch(() => {

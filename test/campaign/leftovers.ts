@@ -1,0 +1,132 @@
+import { readdir } from 'node:fs/promises';
+import type { InterfaceRecord, NetworkRecord } from '../../src/model/records.js';
+import { deviceName } from '../../src/plan/interface.js';
+import { networkNames } from '../../src/plan/names.js';
+import type { TestCluster } from '../support/cluster.js';
+import { attempt, json } from '../support/namespaces.js';
+import { nftRuleset } from './look.js';
+
+/*
+ * What is on a cluster's nodes, and in its store, of networks and interfaces that the store does not have (any more), and
+ * the other way round; as `ip`, `nft`, `pgrep` and `etcdctl` see it.
+ */
+
+const NETWORK = 'network/';
+const INTERFACE = 'interface/';
+
+interface Recorded {
+  entries: ReadonlyMap<string, string>;
+  networks: readonly NetworkRecord[];
+  interfaces: readonly InterfaceRecord[];
+}
+
+/**
+ * @param made uuids of all networks that anybody has asked for: namespaces and processes of others are not looked at
+ * @param gone numbers of nodes that have left: what is there is theirs to remove when they are back
+ */
+export async function leftovers(
+  cluster: TestCluster,
+  made: ReadonlySet<string>,
+  gone: readonly number[] = [],
+): Promise<string[]> {
+  const recorded = await readStore(cluster);
+  const numbers = cluster.nodes.map((_, index) => index + 1).filter((number) => !gone.includes(number));
+  const lost = new Set(made);
+  for (const { uuid } of recorded.networks) lost.delete(uuid);
+  const found = await Promise.all([
+    inStore(recorded, lost, gone),
+    ...(gone.includes(1) ? [] : [namespaces(recorded, made), servers(recorded, made)]),
+    ...numbers.map((number) => onNode(cluster, number, recorded)),
+  ]);
+  return found.flat();
+}
+
+async function readStore({ etcd }: TestCluster): Promise<Recorded> {
+  const prefix = 'vethwork/';
+  const { kvs = [] } = JSON.parse(await etcd.ctl('get', '--prefix', prefix, '-w', 'json')) as {
+    kvs?: { key: string; value: string }[];
+  };
+  const plain = (text: string) => Buffer.from(text, 'base64').toString();
+  const entries = new Map(kvs.map(({ key, value }) => [plain(key).slice(prefix.length), plain(value)]));
+  const records = <Value>(start: string) =>
+    [...entries].filter(([key]) => key.startsWith(start)).map(([, value]) => JSON.parse(value) as Value);
+  return { entries, networks: records(NETWORK), interfaces: records(INTERFACE) };
+}
+
+function inStore({ entries }: Recorded, lost: ReadonlySet<string>, gone: readonly number[]): string[] {
+  const found: string[] = [];
+  for (const [key, value] of entries) {
+    if (gone.some((number) => key.startsWith(`applied/node${number}/`))) continue;
+    const uuid = [...lost].find((each) => key.includes(each) || value.includes(each));
+    if (uuid !== undefined) found.push(`leftover in the store: ${key} of network ${uuid}`);
+  }
+  return found;
+}
+
+async function namespaces({ networks }: Recorded, made: ReadonlySet<string>): Promise<string[]> {
+  const there = await json<{ name: string }[]>('ip', '-j', 'netns');
+  return differences(
+    'namespace',
+    networks.map(({ uuid }) => uuid),
+    there.map(({ name }) => name).filter((name) => made.has(name)),
+  );
+}
+
+/** Processes of dnsmasq, and folders with their files. */
+async function servers({ networks }: Recorded, made: ReadonlySet<string>): Promise<string[]> {
+  const served = networks.filter(({ provideDhcp, provideDns }) => provideDhcp || provideDns).map(({ uuid }) => uuid);
+  const uuidsIn = (text: string) => [...made].filter((uuid) => text.includes(uuid));
+  const { stdout } = await attempt('pgrep', '-a', 'dnsmasq');
+  const folders = await readdir('/run/vethwork', { recursive: true }).catch(() => []);
+  return [
+    ...differences('dnsmasq', served, stdout.split('\n').flatMap(uuidsIn)),
+    ...differences(
+      'runtime folder',
+      served,
+      [...new Set(folders.filter((path) => made.has(path.split('/').at(-1) ?? '')))].flatMap(uuidsIn),
+    ),
+  ];
+}
+
+async function onNode(cluster: TestCluster, number: number, { networks, interfaces }: Recorded): Promise<string[]> {
+  const { name: netns } = cluster.node(number);
+  const isRouter = number === 1;
+  const local = interfaces.filter(({ node }) => node === `node${number}`);
+  const here = networks.filter(({ uuid }) => isRouter || local.some(({ network }) => network === uuid));
+  const wanted = [
+    ...(isRouter ? ['egr-br-eth0'] : []),
+    ...here.flatMap(({ vni, egress }) => {
+      const { vxlan, bridge, innerOuter, egressOuter } = networkNames(vni);
+      return [vxlan, bridge, ...(isRouter ? [innerOuter, ...(egress ? [egressOuter] : [])] : [])];
+    }),
+    ...local.map(({ attachment }) => deviceName(attachment)),
+  ];
+  const links = await json<{ ifname: string }[]>('ip', '-n', netns, '-j', 'link');
+  const there = links.map(({ ifname }) => ifname).filter((name) => !['lo', 'eth0'].includes(name));
+  const marks = (await nftRuleset(netns)).flatMap(keysOf).filter((key) => !wanted.includes(key));
+  const vnis = new Set(networks.map(({ vni }) => String(vni)));
+  const stray = [...new Set(marks)].filter((key) => !vnis.has(String(Number(key))));
+  return [
+    ...differences(`link on node${number}`, wanted, there),
+    ...stray.map((key) => `leftover in nftables of node${number}: ${key}`),
+  ];
+}
+
+type Key = string | number | { concat: (string | number)[] } | { elem: { val: Key } };
+
+/** Ports, or VNIs, that elements of sets and maps are about. */
+function keysOf(object: object): string[] {
+  const { set, map } = object as Record<'set' | 'map', { elem?: (Key | [Key, unknown])[] } | undefined>;
+  const first = (key: Key): string => {
+    if (typeof key !== 'object') return String(key);
+    return 'elem' in key ? first(key.elem.val) : String(key.concat[0]);
+  };
+  return ((set ?? map)?.elem ?? []).map((element) => first(Array.isArray(element) ? element[0] : element));
+}
+
+function differences(what: string, wanted: readonly string[], there: readonly string[]): string[] {
+  return [
+    ...there.filter((each) => !wanted.includes(each)).map((each) => `leftover ${what}: ${each}`),
+    ...wanted.filter((each) => !there.includes(each)).map((each) => `lacking ${what}: ${each}`),
+  ];
+}

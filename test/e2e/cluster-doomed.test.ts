@@ -1,0 +1,85 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Host } from '../../src/index.js';
+import { GRAVEYARD } from '../../src/plan/retire.js';
+import { leftovers } from '../campaign/leftovers.js';
+import { TestCluster } from '../support/cluster.js';
+import { compile } from '../support/compile.js';
+import { rejection } from '../support/kernel.js';
+import { eventually, json, privileged } from '../support/namespaces.js';
+import type { Doom, Order } from './cluster-doomed-child.js';
+
+describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
+  let cluster: TestCluster;
+  let compiled: Awaited<ReturnType<typeof compile>>;
+  let visitor: Host;
+  let agent: ChildProcess | undefined;
+  const made = new Set<string>();
+
+  beforeAll(async () => {
+    compiled = await compile('test/e2e/cluster-doomed-child.ts', 'test/campaign/faults.ts');
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 1 } });
+    agent = await start();
+    visitor = await cluster.open(2);
+  });
+
+  afterAll(async () => {
+    if (agent !== undefined) await end(agent);
+    await cluster[Symbol.asyncDispose]();
+    await rm(compiled.folder, { recursive: true, force: true });
+  });
+
+  async function start(doom?: Doom): Promise<ChildProcess> {
+    const env = { ...process.env, VETHWORK_FAULTS: '1' };
+    const child = fork(compiled.script, { env, stdio: ['ignore', 2, 2, 'ipc'] });
+    await once(child, 'message');
+    const order: Order = { options: cluster.options(1), doom };
+    child.send(order);
+    await once(child, 'message');
+    return child;
+  }
+
+  async function end(child: ChildProcess): Promise<void> {
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  test.each(['begun', 'made', 'served'] as const)(
+    'while it made a network (%s) finds that, though it has been given up meanwhile',
+    async (doom) => {
+      if (agent !== undefined) await end(agent);
+      agent = undefined;
+      const doomed = await start(doom);
+      const killed = once(doomed, 'exit');
+      const uuid = randomUUID();
+      made.add(uuid);
+      const abort = new AbortController();
+      const refused = rejection(
+        visitor.createNetwork({ name: doom, uuid, netblock: '172.16.0.0/24', signal: abort.signal }),
+      );
+      expect(await killed).toEqual([null, 'SIGKILL']);
+      abort.abort();
+      await refused;
+      expect(await visitor.listNetworks()).toEqual([]);
+      expect((await json<{ name: string }[]>('ip', '-j', 'netns')).map(({ name }) => name)).toContain(uuid);
+
+      agent = await start();
+      let last: string[] = [];
+      await eventually(async () => {
+        last = await leftovers(cluster, made);
+        return last.length === 0;
+      }).catch(() => expect(last).toEqual([]));
+    },
+  );
+
+  test('while links waited for their deletion deletes them', async () => {
+    const node = cluster.node(3);
+    await node.ip('link', 'add', 'dead40000001', 'group', String(GRAVEYARD), 'type', 'veth', 'peer', 'name', 'stays');
+    await cluster.open(3);
+    await eventually(async () => !(await node.ip('-o', 'link')).includes('dead40000001'));
+  });
+});
