@@ -25,6 +25,7 @@ export class Coprocess {
   readonly #ended: Promise<void>;
   #stderr = '';
   #isOver = false;
+  #lines: string[] = [];
   #settle: ((line: string | undefined) => void) | undefined;
 
   constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -38,6 +39,7 @@ export class Coprocess {
     if (this.#child.stdout) {
       createInterface({ input: this.#child.stdout }).on('line', (line) => {
         if (line.startsWith(DONE)) this.#settle?.(line);
+        else this.#lines.push(line);
       });
     }
     this.#ended = new Promise((resolve) => {
@@ -52,10 +54,23 @@ export class Coprocess {
     this.#child.stdin?.on('error', () => undefined);
   }
 
-  /** Sends a request and waits for its end. @throws CoprocessError with what the process printed about it */
+  /**
+   * Sends a request and waits for its end. Resolves to how long the process says that it took.
+   * @throws CoprocessError with what the process printed about it
+   */
   async ask(request: string): Promise<number | undefined> {
+    return (await this.#exchange(request)).own;
+  }
+
+  /** As `ask`; resolves to what was printed. */
+  async read(request: string): Promise<string> {
+    return (await this.#exchange(request)).output;
+  }
+
+  async #exchange(request: string): Promise<{ own: number | undefined; output: string }> {
     if (this.#isOver) throw new CoprocessError(`it has ended: ${this.#stderr.trim()}`);
     this.#stderr = '';
+    this.#lines = [];
     const answer = new Promise<string | undefined>((resolve) => {
       this.#settle = resolve;
     });
@@ -66,7 +81,7 @@ export class Coprocess {
       await new Promise((resolve) => setTimeout(resolve, 20));
       throw new CoprocessError(this.#stderr.trim() || `ended with ${code ?? 'no answer'}`);
     }
-    return own === undefined ? undefined : Number(own);
+    return { own: own === undefined ? undefined : Number(own), output: this.#lines.join('\n') };
   }
 
   /** CPU time of the process and of its children that have ended, in milliseconds. */

@@ -81,10 +81,10 @@ async function main(options: InnerOptions): Promise<void> {
 
 const options = JSON.parse(process.argv[2] ?? '') as InnerOptions;
 
-// Who started this has been killed: nobody else would remove the folder.
-function leave(): never {
+// Who started this has been killed: nobody else would remove the folder. An exit would wait for threads that work.
+function leave(): void {
   rmSync(options.folder, { recursive: true, force: true });
-  process.exit(1);
+  process.kill(process.pid, 'SIGKILL');
 }
 process.once('disconnect', leave);
 if (!process.connected) leave();

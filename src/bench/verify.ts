@@ -1,5 +1,5 @@
-import { json, run } from '../demo/tools.js';
 import type { Contender, FloatWish, NetworkWish } from './contender.js';
+import { json, run } from './look.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, type Slot } from './stage.js';
 
 /*

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,16 @@ async function traces() {
     links: links.map(({ ifname }) => ifname).filter((name) => /^(br0|port|keep|egr-|br-vxlan|vxlan-)/.test(name)),
     namespaces: readdirSync('/run/netns').filter((name) => /^(c\d+|outside|crowd)$/.test(name)),
     folders: folders(),
+    processes: readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes('bench/inner.js')),
   };
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // ended meanwhile
+  }
 }
 
 describe.skipIf(!privileged)('vethwork bench', () => {

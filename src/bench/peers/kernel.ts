@@ -5,6 +5,8 @@ import { linkNames } from './names.js';
 
 /** A device group of this contender's own. */
 const GROUP = 0x62656e63;
+/** A link is out of service in a millisecond or two; deleting any number of them takes some 20 together. */
+const WORTH_DELETING = 16;
 /** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
 const QUEUES = { txQueues: 1, rxQueues: 1 } as const;
 /** Below the range of the model. */
@@ -62,6 +64,12 @@ class KernelContender implements Contender {
   }
 
   async detach(slots: readonly Slot[]): Promise<undefined> {
+    if (slots.length >= WORTH_DELETING) {
+      const links = slots.map(({ device }) => this.#indexes.get(device)?.outer ?? 0);
+      const errors = await this.kernel.teardown([...links.map(condemn), DELETE_GROUP]);
+      if (errors.length > 0) throw new AggregateError(errors, 'detach');
+      return;
+    }
     await Promise.all(
       slots.map(async ({ netns, device }) => {
         const { outer, inner } = this.#indexes.get(device) ?? { outer: 0, inner: 0 };
@@ -72,7 +80,7 @@ class KernelContender implements Contender {
   }
 
   async drain(): Promise<undefined> {
-    await this.kernel.teardown([{ op: 'link.delete', link: { group: GROUP } }]);
+    await this.kernel.teardown([DELETE_GROUP]);
   }
 
   async createNetwork(wish: NetworkWish): Promise<undefined> {
@@ -83,9 +91,9 @@ class KernelContender implements Contender {
   async deleteNetwork({ uuid }: NetworkWish): Promise<undefined> {
     const links = this.#networks.get(uuid) ?? [];
     const errors = await this.kernel.teardown([
-      ...links.map((index): Operation => ({ op: 'link.set', link: { index }, changes: { group: GROUP } })),
+      ...links.map(condemn),
       { op: 'namespace.delete', name: uuid },
-      { op: 'link.delete', link: { group: GROUP } },
+      DELETE_GROUP,
     ]);
     if (errors.length > 0) throw new AggregateError(errors, 'delete network');
   }
@@ -191,6 +199,12 @@ class KernelContender implements Contender {
       },
     ];
   }
+}
+
+const DELETE_GROUP: Operation = { op: 'link.delete', link: { group: GROUP } };
+
+function condemn(index: number): Operation {
+  return { op: 'link.set', link: { index }, changes: { group: GROUP } };
 }
 
 function retire(netns: string | undefined, index: number): Operation[] {

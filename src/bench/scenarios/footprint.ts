@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { run } from '../../demo/tools.js';
 import type { Network } from '../../model/types.js';
+import { run } from '../look.js';
 import type { Fact, Scenario } from '../scenario.js';
 
 const NETWORKS = 200;

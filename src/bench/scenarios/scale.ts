@@ -1,5 +1,5 @@
-import { run } from '../../demo/tools.js';
 import type { Network } from '../../model/types.js';
+import { run } from '../look.js';
 import { measure } from '../measure.js';
 import type { Scenario, Setting } from '../scenario.js';
 import { attachCase } from './attach.js';
