@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { patience } from './test/support/patience.js';
 
-const seconds = 1000;
+const seconds = patience(1000);
 
 // Time-outs are against hanging only: machines that run this may be busy with other things.
 
@@ -11,6 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     // For the processes of the test files alone: scripts/test-asan.mjs.
     env: JSON.parse(process.env.VETHWORK_TEST_ENV ?? '{}'),
+    setupFiles: process.env.VETHWORK_TEST_SETUP ?? [],
     projects: [
       {
         extends: true,

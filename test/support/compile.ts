@@ -15,9 +15,10 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
  * Translates `src` and a script beside the tests to JavaScript, for tests that need processes of their own: Node 20
  * does not know TypeScript, and vitest translates only what it runs itself.
  * @param script path below the project, for example `test/unit/store-child.ts`
+ * @param others what it imports of the tests
  * @returns where the script is, and the folder to remove afterwards; below node_modules, so that imports are found
  */
-export async function compile(script: string): Promise<{ script: string; folder: string }> {
+export async function compile(script: string, ...others: string[]): Promise<{ script: string; folder: string }> {
   const cache = join(PROJECT, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'vethwork-test-'));
@@ -26,7 +27,7 @@ export async function compile(script: string): Promise<{ script: string; folder:
   await symlink(join(PROJECT, 'build'), join(folder, 'build'));
   const sources = await readdir(join(PROJECT, 'src'), { recursive: true });
   const files = sources.filter((file) => file.endsWith('.ts')).map((file) => join('src', file));
-  await Promise.all([...files, script].map((file) => translate(file, folder)));
+  await Promise.all([...files, script, ...others].map((file) => translate(file, folder)));
   return { script: output(script, folder), folder };
 }
 

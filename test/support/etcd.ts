@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attempt, sh } from './namespaces.js';
+import { patience } from './patience.js';
 
 /** Where an etcd is started, and with what beside. */
 export interface EtcdSetting {
@@ -60,7 +61,7 @@ export class TestEtcd implements AsyncDisposable {
     this.#process.stderr?.on('data', (text: Buffer) => {
       this.#output = (this.#output + text.toString()).slice(-4000);
     });
-    const end = Date.now() + 60_000;
+    const end = Date.now() + patience(60_000);
     for (;;) {
       if ((await attempt(...this.#ctl('endpoint', 'health'))).exitCode === 0) return;
       if (this.#process.exitCode !== null || Date.now() > end) throw new Error(`etcd does not run: ${this.#output}`);

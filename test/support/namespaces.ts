@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
+import { patience } from './patience.js';
 
 const execFileAsync = promisify(execFile);
 
@@ -107,13 +108,16 @@ export async function connect(
   await right.ip('link', 'set', rightDevice, 'up');
 }
 
-/** Asks again until `probe` gives something true; rejects after `timeout` milliseconds, a bound against hanging only. */
+/**
+ * Asks again until `probe` gives something true; rejects after `timeout` milliseconds, a bound against hanging only, which
+ * is longer where processes are slow.
+ */
 export async function eventually<Value>(probe: () => Value | Promise<Value>, timeout = 60_000): Promise<Value> {
-  const end = Date.now() + timeout;
+  const end = Date.now() + patience(timeout);
   for (;;) {
     const value = await probe();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`nothing after ${timeout} ms: ${probe}`);
+    if (Date.now() > end) throw new Error(`nothing after ${patience(timeout)} ms: ${probe}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
