@@ -6,16 +6,20 @@ import { exitNow } from '../kernel/native.js';
  * thread, and runs no JavaScript any more: it would hang for ever, with the lock that every other process needs to write.
  */
 
-const writing = new Set<object>();
+let underWay = 0;
 
 if (isMainThread) {
   process.on('exit', (code) => {
-    if (writing.size > 0) exitNow(code);
+    if (underWay > 0) exitNow(code);
   });
 }
 
-/** Notes whether a store has a transaction under way: a process that exits then ends at once, and the transaction with it. */
-export function noteWriting(store: object, isWriting: boolean): void {
-  if (isWriting) writing.add(store);
-  else writing.delete(store);
+/** Does what writes to lmdb: a process that exits meanwhile ends at once, and the transaction with it. */
+export async function writing<Result>(task: () => Promise<Result>): Promise<Result> {
+  underWay++;
+  try {
+    return await task();
+  } finally {
+    underWay--;
+  }
 }

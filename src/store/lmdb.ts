@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { encodeKey, encodeValue } from './encode.js';
-import { noteWriting } from './exit.js';
+import { writing } from './exit.js';
 import { prepareFolder } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
@@ -61,11 +61,13 @@ function openFile(path: string): Databases {
 async function checkLayout(path: string, { root, meta }: Databases): Promise<void> {
   const layout =
     meta.get('layout') ??
-    (await root.transaction(() => {
-      const present = meta.get('layout');
-      if (present === undefined) meta.put('layout', LAYOUT);
-      return present ?? LAYOUT;
-    }));
+    (await writing(() =>
+      root.transaction(() => {
+        const present = meta.get('layout');
+        if (present === undefined) meta.put('layout', LAYOUT);
+        return present ?? LAYOUT;
+      }),
+    ));
   if (layout > LAYOUT) {
     throw new StoreError(path, `was written by a newer version (layout ${layout}, this version knows ${LAYOUT})`);
   }
@@ -134,7 +136,7 @@ class LmdbStore implements Store {
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commit: encoded, resolve, reject });
-      this.#writer ??= this.#write();
+      this.#writer ??= writing(() => this.#write());
     });
   }
 
@@ -157,7 +159,6 @@ class LmdbStore implements Store {
   async #write(): Promise<void> {
     // Commits of the same turn share the first transaction.
     await Promise.resolve();
-    noteWriting(this, true);
     while (this.#queue.length > 0) {
       let batch: Pending[] = [];
       try {
@@ -179,7 +180,6 @@ class LmdbStore implements Store {
         for (const { reject } of failed) reject(failure);
       }
     }
-    noteWriting(this, false);
     this.#writer = undefined;
   }
 
