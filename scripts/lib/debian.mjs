@@ -29,7 +29,6 @@ const oracles = [
   ['bind9-dnsutils', 'dig'],
   ['ethtool', 'ethtool'],
   ['iputils-ping', 'ping'],
-  ['iputils-arping', 'arping'],
   ['tcpdump', 'tcpdump'],
   ['socat', 'socat'],
   ['strace', 'strace'],

@@ -226,8 +226,11 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
   return [harm('the ruleset is flushed', () => nft('flush', 'ruleset')), ...items.flatMap(harmsOfItem)];
 }
 
-/** What can happen to the dnsmasq of a network, and to the namespace itself. */
-export function serviceHarms(network: string, runtime: string): Harm[] {
+/**
+ * What can happen to the dnsmasq of a network, and to the namespace itself.
+ * @param isGone whether a deleted namespace has taken its links along, as the kernel has it do some time later
+ */
+export function serviceHarms(network: string, runtime: string, isGone: () => Promise<boolean>): Harm[] {
   const folder = join(runtime, network);
   const killAll = async (signal: NodeJS.Signals) => {
     const pids = await pidsIn(network);
@@ -252,6 +255,7 @@ export function serviceHarms(network: string, runtime: string): Harm[] {
       inflict: async () => {
         await killAll('SIGKILL');
         await sh('ip', 'netns', 'delete', network);
+        await eventually(isGone);
       },
     },
   ];
