@@ -26,6 +26,7 @@ function machine(): Map<string, Set<string>> {
   return new Map([
     ['interface', new Set(links.map((link) => link.ifname))],
     ['namespace', new Set(entries('/run/netns'))],
+    ['runtime folder', new Set(entries('/run/vethwork'))],
     ['nft ruleset', new Set(lines('nft', 'list', 'ruleset'))],
     // Not those that have ended and wait for their parent.
     [

@@ -28,6 +28,8 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
 
   afterAll(async () => {
     if (agent !== undefined) await end(agent);
+    // Its host is torn down with the others.
+    await cluster.open(1);
     await cluster[Symbol.asyncDispose]();
     await rm(compiled.folder, { recursive: true, force: true });
   });

@@ -194,7 +194,10 @@ export class TestCluster implements AsyncDisposable {
     await this.deleteNetworks();
     const living = this.#handles.splice(0);
     for (const host of living) await host.drained().catch(() => undefined);
-    for (const host of living.reverse()) await host.close().catch(() => undefined);
+    for (const host of living.reverse()) {
+      await host.teardown().catch(() => undefined);
+      await host.close().catch(() => undefined);
+    }
     await this.etcd[Symbol.asyncDispose]();
     for (const namespace of [...this.#guests, ...this.nodes, this.world, this.fabric]) await namespace.remove();
     await rm(this.folder, { recursive: true, force: true });
