@@ -42,6 +42,8 @@ Settler& settler(Napi::Env env) { return started(env, &AddonData::settler); }
 
 Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
+// Operations, options and namespaces come as bytes: packed by src/kernel/pack.ts.
+
 /// submit(id, operations, stopOnError, lane, remember): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -6,9 +6,10 @@
 
 namespace vethwork {
 
-/// Plain data out of JavaScript: own enumerable properties, arrays, bytes. What no message can hold, and what is larger
-/// than any transaction, becomes `Unsupported`. Getters may throw: the error passes through.
-Value fromJavaScript(const Napi::Value& value);
+/// Plain data out of JavaScript, as src/kernel/pack.ts has written it into a Uint8Array. What no message can hold, and
+/// what is larger than any transaction, is `Unsupported`.
+/// @throws Napi::Error if it is something else
+Value fromJavaScript(const Napi::Value& packed);
 
 Napi::Value toJavaScript(Napi::Env env, const Value& value);
 

@@ -28,4 +28,6 @@ void Map::set(std::string_view key, Value value) {
 
 void Map::append(std::string key, Value value) { entries_.push_back({std::move(key), std::move(value)}); }
 
+void Map::reserve(std::size_t count) { entries_.reserve(count); }
+
 }  // namespace vethwork

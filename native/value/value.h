@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -32,6 +33,7 @@ class Map {
   void set(std::string_view key, Value value);
   /// As `set`, for a key that is not there yet.
   void append(std::string key, Value value);
+  void reserve(std::size_t count);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
 

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
+import { packed } from './pack.js';
 
 /** How the addon says that one operation ended. */
 export interface NativeResult {
@@ -13,25 +14,25 @@ export interface NativeResult {
   value?: unknown;
 }
 
-/** The addon. Its checks throw errors that carry the fields of a `ValidationError`. */
+/** The addon. What it is to do is packed; its checks throw errors that carry the fields of a `ValidationError`. */
 interface Addon {
   /** Resolves to undefined if every operation succeeded and none asked for anything. */
   submit(
     id: number,
-    operations: readonly object[],
+    operations: Uint8Array,
     stopOnError: boolean,
     lane: string,
     remember: boolean,
   ): Promise<NativeResult[] | undefined>;
-  check(operations: readonly object[]): void;
+  check(operations: Uint8Array): void;
   cancel(id: number): void;
-  retain(netns: NamespaceRef | undefined): void;
-  release(netns: NamespaceRef | undefined): void;
+  retain(netns: Uint8Array): void;
+  release(netns: Uint8Array): void;
   /** Cancels what was not sent and waits for the rest. Nothing can be submitted afterwards. */
   end(): void;
   /** The process is gone when this is called: without what else is done at an exit. */
   exit(code: number): never;
-  watchOpen(id: number, options: NativeWatchOptions): Promise<NativeDelivery | undefined>;
+  watchOpen(id: number, options: Uint8Array): Promise<NativeDelivery | undefined>;
   watchNext(id: number): Promise<NativeDelivery | undefined>;
   watchClose(id: number): void;
 }
@@ -77,9 +78,10 @@ function isValidationError(error: unknown): error is NativeValidationError {
   return error instanceof Error && (error as Partial<NativeValidationError>).code === 'VALIDATION';
 }
 
-function checked<Result>(call: () => Result): Result {
+/** Hands a value to the addon, packed. @throws ValidationError */
+function checked<Result>(value: unknown, call: (bytes: Uint8Array) => Result): Result {
   try {
-    return call();
+    return packed(value, call);
   } catch (error) {
     throw isValidationError(error) ? new ValidationError(error.field, error.value, error.expected) : error;
   }
@@ -102,7 +104,7 @@ export async function submit(
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const results = checked(() => addon.submit(id, operations, stopOnError, lane, remember));
+  const results = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
   if (signal === undefined) {
     return results;
   }
@@ -117,16 +119,16 @@ export async function submit(
 
 /** What `submit` checks, without sending anything. @throws ValidationError */
 export function check(operations: readonly object[]): void {
-  checked(() => addon.check(operations));
+  checked(operations, (bytes) => addon.check(bytes));
 }
 
 /** Keeps a namespace's sockets open between operations. Every call wants one of `release`. */
 export function retain(netns: NamespaceRef | undefined): void {
-  checked(() => addon.retain(netns));
+  checked(netns, (bytes) => addon.retain(bytes));
 }
 
 export function release(netns: NamespaceRef | undefined): void {
-  checked(() => addon.release(netns));
+  checked(netns, (bytes) => addon.release(bytes));
 }
 
 let lastWatch = 0;
@@ -140,7 +142,7 @@ export class NativeWatch {
   constructor(options: NativeWatchOptions) {
     lastWatch = (lastWatch + 1) % 0x1_0000_0000;
     this.#id = lastWatch;
-    this.opened = checked(() => addon.watchOpen(this.#id, options));
+    this.opened = checked(options, (bytes) => addon.watchOpen(this.#id, bytes));
   }
 
   /** Not again before it has settled. */

@@ -1,0 +1,266 @@
+import { types } from 'node:util';
+
+/*
+ * Plain data on its way to the addon: written into one buffer, which the addon reads at once. Asked for one by one through
+ * Node-API, each value would take some ten times as long, and JavaScript stands still meanwhile. The other side is
+ * native/value/unpack.cc; numbers are little-endian.
+ */
+
+/** What a value begins with. Counts and lengths are of 32 bits; names in maps are texts without the tag. */
+enum Tag {
+  /** Also what is undefined: it counts as not given. */
+  null = 0,
+  false = 1,
+  true = 2,
+  int32 = 3,
+  double = 4,
+  int64 = 5,
+  uint64 = 6,
+  /** Length in bytes, UTF-8. */
+  text = 7,
+  /** Length, bytes. */
+  bytes = 8,
+  /** Count, values. */
+  list = 9,
+  /** Count, and a name and a value each. */
+  map = 10,
+  /** Length, and a description in words of what no message can hold. */
+  unsupported = 11,
+}
+
+/** No message nests this deep; an object that contains itself does. */
+const MAXIMUM_DEPTH = 16;
+/** JavaScript stands still while an argument is read and checked. This is some 170,000 elements of a map. */
+const MAXIMUM_VALUES = 1 << 19;
+const MAXIMUM_BYTES = 256 * 2 ** 20;
+const TOO_MUCH = `more than ${MAXIMUM_VALUES} values or 256 MiB, too much for one call`;
+
+const USUAL_SIZE = 1 << 16;
+/** A buffer that has grown beyond this is not kept. */
+const KEPT_SIZE = 1 << 20;
+/** Most texts are names and addresses, all ASCII: those are written faster here than by a call. */
+const SHORT_TEXT = 64;
+/** A tag, and a length or a number. */
+const HEAD = 9;
+
+class TooMuch extends Error {}
+
+class Packer {
+  #bytes = Buffer.allocUnsafeSlow(USUAL_SIZE);
+  #view = viewOf(this.#bytes);
+  #at = 0;
+  #values = 0;
+  #volume = 0;
+
+  /** What is shared within the value is written as often as it is met, so its size is bounded as a whole. */
+  pack(value: unknown): Uint8Array {
+    this.#begin();
+    try {
+      this.#write(value, 0);
+    } catch (error) {
+      if (!(error instanceof TooMuch)) throw error;
+      this.#begin();
+      this.#unsupported(TOO_MUCH);
+    }
+    const packed = this.#bytes.subarray(0, this.#at);
+    if (this.#bytes.length > KEPT_SIZE) this.#renew(USUAL_SIZE);
+    return packed;
+  }
+
+  #begin(): void {
+    this.#at = 0;
+    this.#values = MAXIMUM_VALUES;
+    this.#volume = MAXIMUM_BYTES;
+  }
+
+  #write(value: unknown, depth: number): void {
+    if (--this.#values < 0) throw new TooMuch();
+    this.#room(HEAD);
+    switch (typeof value) {
+      case 'undefined':
+        this.#tag(Tag.null);
+        break;
+      case 'boolean':
+        this.#tag(value ? Tag.true : Tag.false);
+        break;
+      case 'number':
+        this.#number(value);
+        break;
+      case 'string':
+        this.#tag(Tag.text);
+        this.#text(value);
+        break;
+      case 'bigint':
+        this.#bigint(value);
+        break;
+      case 'object':
+        if (value === null) this.#tag(Tag.null);
+        else this.#object(value, depth);
+        break;
+      default:
+        this.#unsupported(`a ${typeof value}`);
+    }
+  }
+
+  #object(value: object, depth: number): void {
+    if (depth > MAXIMUM_DEPTH) this.#unsupported('an object nested too deeply');
+    else if (Array.isArray(value)) this.#list(value, depth);
+    else if (isPlain(value)) this.#map(value, depth);
+    else if (types.isUint8Array(value)) this.#blob(value);
+    else if (types.isTypedArray(value)) this.#unsupported('a typed array other than Uint8Array');
+    else if (isOfItsOwnKind(value)) this.#unsupported('an object that is not plain data');
+    else this.#map(value, depth);
+  }
+
+  #list(values: readonly unknown[], depth: number): void {
+    // A proxy may say anything.
+    const length = values.length >>> 0;
+    // An array full of holes would be looked through otherwise.
+    if (length > this.#values) throw new TooMuch();
+    this.#count(Tag.list, length);
+    for (let index = 0; index < length; index++) this.#write(values[index], depth + 1);
+  }
+
+  #map(value: object, depth: number): void {
+    const names = Object.keys(value);
+    if (names.length > this.#values) throw new TooMuch();
+    this.#count(Tag.map, names.length);
+    for (const name of names) {
+      this.#text(name);
+      this.#write((value as Record<string, unknown>)[name], depth + 1);
+    }
+  }
+
+  #blob(bytes: Uint8Array): void {
+    const length = lengthOf(bytes);
+    this.#take(length);
+    this.#count(Tag.bytes, length);
+    this.#room(length);
+    // Those whose memory was handed to another thread have none, and can't be read either.
+    if (length > 0) this.#bytes.set(bytes, this.#at);
+    this.#at += length;
+  }
+
+  #unsupported(description: string): void {
+    this.#tag(Tag.unsupported);
+    this.#text(description);
+  }
+
+  #number(value: number): void {
+    if ((value | 0) === value) {
+      this.#tag(Tag.int32);
+      this.#view.setInt32(this.#at, value, true);
+      this.#at += 4;
+    } else {
+      this.#tag(Tag.double);
+      this.#view.setFloat64(this.#at, value, true);
+      this.#at += 8;
+    }
+  }
+
+  #bigint(value: bigint): void {
+    if (BigInt.asIntN(64, value) === value) {
+      this.#tag(Tag.int64);
+      this.#view.setBigInt64(this.#at, value, true);
+      this.#at += 8;
+    } else if (BigInt.asUintN(64, value) === value) {
+      this.#tag(Tag.uint64);
+      this.#view.setBigUint64(this.#at, value, true);
+      this.#at += 8;
+    } else {
+      this.#unsupported('a BigInt beyond 64 bits');
+    }
+  }
+
+  #text(text: string): void {
+    this.#take(text.length);
+    const isWritten = text.length <= SHORT_TEXT && this.#ascii(text);
+    if (isWritten) return;
+    const length = Buffer.byteLength(text);
+    this.#room(4 + length);
+    this.#view.setUint32(this.#at, length, true);
+    this.#bytes.write(text, this.#at + 4, 'utf8');
+    this.#at += 4 + length;
+  }
+
+  /** False, with nothing written, if the text is not all ASCII. */
+  #ascii(text: string): boolean {
+    const { length } = text;
+    this.#room(4 + length);
+    const bytes = this.#bytes;
+    const start = this.#at + 4;
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) return false;
+      bytes[start + index] = code;
+    }
+    this.#view.setUint32(this.#at, length, true);
+    this.#at = start + length;
+    return true;
+  }
+
+  #count(tag: Tag, count: number): void {
+    this.#tag(tag);
+    this.#view.setUint32(this.#at, count, true);
+    this.#at += 4;
+  }
+
+  #tag(tag: Tag): void {
+    this.#bytes[this.#at++] = tag;
+  }
+
+  #take(bytes: number): void {
+    this.#volume -= bytes;
+    if (this.#volume < 0) throw new TooMuch();
+  }
+
+  #room(bytes: number): void {
+    // What follows a text or bytes is a value's head at most.
+    const wanted = this.#at + bytes + HEAD;
+    if (wanted > this.#bytes.length) this.#renew(Math.max(wanted, 2 * this.#bytes.length));
+  }
+
+  #renew(size: number): void {
+    const bytes = Buffer.allocUnsafeSlow(size);
+    this.#bytes.copy(bytes, 0, 0, Math.min(this.#at, size));
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+  }
+}
+
+const { get: byteLength } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'byteLength',
+) as { get(): number };
+
+/** Whatever a class derived from it says. */
+const lengthOf = (bytes: Uint8Array): number => byteLength.call(bytes);
+
+const viewOf = ({ buffer, byteOffset, length }: Buffer) => new DataView(buffer, byteOffset, length);
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Objects whose content is not in their properties. */
+function isOfItsOwnKind(value: object): boolean {
+  return types.isAnyArrayBuffer(value) || types.isDataView(value) || types.isDate(value) || types.isPromise(value);
+}
+
+/** One is enough unless a getter within a value packs another. */
+const idle: Packer[] = [];
+
+/**
+ * Packs a value and hands it on: own enumerable properties, arrays, bytes. What no message can hold, and what is larger than
+ * any transaction, is packed as such, for the addon to refuse. Getters may throw: the error passes through.
+ * @param use gets bytes that are others' as soon as it returns
+ */
+export function packed<Result>(value: unknown, use: (bytes: Uint8Array) => Result): Result {
+  const packer = idle.pop() ?? new Packer();
+  try {
+    return use(packer.pack(value));
+  } finally {
+    idle.push(packer);
+  }
+}
