@@ -52,12 +52,16 @@ export async function reconcileNode(
   const unwanted = await strays(context, observer, [host.netns, ...namespaces], wanted, async () =>
     wantedHere(context, worker),
   );
-  const marks = await strayMarks(
-    context,
-    observer,
-    present.map(({ network, members }) => ({ network, members: members.filter(({ node }) => node === context.node) })),
+  const marks = await strayMarks(context, observer, async () =>
+    worker.networks().flatMap((uuid) => peekLocalScope(context, uuid) ?? []),
   );
   return [...report, ...told.flat(), ...(await carryOut([...unwanted, ...marks], noteOf()))];
+}
+
+/** A network with its interfaces that live here. */
+function peekLocalScope({ store, node }: ClusterContext, uuid: string): Scope | undefined {
+  const scope = peekScope(store, uuid);
+  return scope && { network: scope.network, members: scope.members.filter((member) => member.node === node) };
 }
 
 async function driftOf(context: ClusterContext, worker: Worker, uuid: string): Promise<Repair[]> {

@@ -46,19 +46,10 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   });
   for (const index of uuids.keys()) report.push(...(begun[index] ?? []), ...(repaired[index] ?? []));
   const unwanted = await strays(context, observer, [context.host.netns, ...uuids], wanted);
-  const now = await scopes(
-    context,
-    (await readNetworks(context)).map(({ uuid }) => uuid),
-  );
-  // Marks are judged by what is recorded: only if that has been so since before the look.
-  const isSame = now.size === before.size && uuids.every((uuid) => sameScope(before.get(uuid), now.get(uuid)));
-  const marks = isSame
-    ? await strayMarks(
-        context,
-        observer,
-        [...now.values()].filter((scope) => scope !== undefined),
-      )
-    : [];
+  const marks = await strayMarks(context, observer, async () => {
+    const present = (await readNetworks(context)).map(({ uuid }) => uuid);
+    return [...(await scopes(context, present)).values()].filter((scope) => scope !== undefined);
+  });
   return [...report, ...(await carryOut([...unwanted, ...marks], noteOf()))];
 }
 

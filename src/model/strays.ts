@@ -1,6 +1,8 @@
-import type { Observer } from '../kernel/ensure/observer.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Operation } from '../kernel/operation.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
@@ -68,32 +70,79 @@ export async function strays(
     }));
 }
 
+/** Marks are made before the port that they are for, in milliseconds: one without a port is looked at again. */
+const SETTLED = 100;
+
 /**
  * Removes the marks of ports and addresses that no network has any more. Ports of other hosts that share the namespace
  * keep theirs: what is left of a link that does not exist serves nobody.
+ * @param observer what it has seen counts only as a reason to look again
+ * @param scopes what is recorded of networks by now
  */
-export async function strayMarks(context: Context, observer: Observer, scopes: readonly Scope[]): Promise<Repair[]> {
-  if (scopes.some(isChanging)) return [];
-  const { host, facts, kernel } = context;
-  const plan = [
-    ...planHost(host),
-    ...scopes.flatMap((scope) => wishesOf(host, facts.underlay, scope)).flatMap((wish) => wish.plan),
-  ].filter((operation) => operation.op === 'nftables.batch' && operation.netns === host.netns);
-  const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
-  const others = new Set((await observer.links(host.netns)).map(({ name }) => name));
-  for (const { network, members } of scopes) {
-    others.delete(networkNames(network.vni).bridge);
-    for (const { attachment } of members) others.delete(deviceName(attachment));
-  }
-  const linkOf = (key: unknown) => {
-    const [first] = [key].flat();
-    return typeof first === 'number' ? networkNames(first).bridge : String(first);
-  };
-  const operations = surplusElements(plan, host.netns, nft, (key) => !others.has(linkOf(key)));
+export async function strayMarks(
+  context: Context,
+  observer: Observer,
+  scopes: () => Promise<readonly Scope[]>,
+): Promise<Repair[]> {
+  const first = marksOf(await unclaimed(context, observer, scopes));
+  if (first.size === 0) return [];
+  await delay(SETTLED);
+  const operations = await unclaimed(context, new Observer(context.kernel), scopes, first);
   if (operations.length === 0) return [];
   const text = 'host: remove what is left in the nftables sets of ports that are gone';
-  return [{ text, carryOut: () => kernel.transaction(operations) }];
+  return [{ text, carryOut: () => context.kernel.transaction(operations) }];
 }
+
+/** Would remove the marks that neither a network nor a link has. What is being changed, or has been since, keeps its own. */
+async function unclaimed(
+  { host, facts }: Context,
+  observer: Observer,
+  scopes: () => Promise<readonly Scope[]>,
+  among?: ReadonlySet<string>,
+): Promise<Operation[]> {
+  const before = await scopes();
+  const steady = before.filter((scope) => !isChanging(scope));
+  const plan = [
+    ...planHost(host),
+    ...steady.flatMap((scope) => wishesOf(host, facts.underlay, scope)).flatMap((wish) => wish.plan),
+  ].filter((operation) => operation.op === 'nftables.batch' && operation.netns === host.netns);
+  const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
+  const links = await observer.links(host.netns);
+  const after = await scopes();
+  const same = new Set(after.map((scope) => JSON.stringify(scope)));
+  const known = steady.filter((scope) => same.has(JSON.stringify(scope)));
+  const claimed = new Set([...links.map(({ name }) => name), ...[...before, ...after].flatMap(portsOf)]);
+  for (const port of known.flatMap(portsOf)) claimed.delete(port);
+  return surplusElements(
+    plan,
+    host.netns,
+    nft,
+    (key) => !claimed.has(portOf(key)) && (among?.has(String(key)) ?? true),
+  );
+}
+
+/** Names of the links that a network's marks are about. */
+const portsOf = ({ network, members }: Scope): string[] => [
+  networkNames(network.vni).bridge,
+  ...members.map(({ attachment }) => deviceName(attachment)),
+];
+
+/** The link that a mark is about: its name comes first, or the number of its network. */
+function portOf(key: unknown): string {
+  const [first] = [key].flat();
+  return typeof first === 'number' ? networkNames(first).bridge : String(first);
+}
+
+const marksOf = (operations: readonly Operation[]): ReadonlySet<string> =>
+  new Set(
+    operations.flatMap((operation) =>
+      operation.op === 'nftables.batch'
+        ? operation.commands.flatMap((command) =>
+            command.command === 'element.delete' ? command.elements.map(({ key }) => String(key)) : [],
+          )
+        : [],
+    ),
+  );
 
 /** Links of the host that have names like ours and are not: left alone, and told of. */
 export async function foreigners(context: Context): Promise<string[]> {

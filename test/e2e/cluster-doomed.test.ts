@@ -17,6 +17,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
   let compiled: Awaited<ReturnType<typeof compile>>;
   let visitor: Host;
   let agent: ChildProcess | undefined;
+  let third: Host;
   const made = new Set<string>();
 
   beforeAll(async () => {
@@ -81,7 +82,30 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
   test('while links waited for their deletion deletes them', async () => {
     const node = cluster.node(3);
     await node.ip('link', 'add', 'dead40000001', 'group', String(GRAVEYARD), 'type', 'veth', 'peer', 'name', 'stays');
-    await cluster.open(3);
+    third = await cluster.open(3);
     await eventually(async () => !(await node.ip('-o', 'link')).includes('dead40000001'));
+  });
+
+  test('while ports came and went removes the marks of those that are gone, and of no others, though more come and go', async () => {
+    const network = await visitor.createNetwork({ name: 'busy', netblock: '172.17.0.0/24' });
+    const here = await third.getNetwork(network.uuid);
+    const lasting = await here.attach({ tap: 'lasting' });
+    let isOver = false;
+    const churn = async (host: typeof here, name: string) => {
+      for (let count = 0; !isOver; count++) await (await host.attach({ tap: `${name}${count % 7}` })).detach();
+    };
+    const busy = [churn(here, 'c'), churn(here, 'd'), churn(network, 'e')];
+    const nft = (...args: string[]) => cluster.node(3).run('nft', ...args);
+    const marks = () => nft('list', 'map', 'bridge', 'vethwork', 'guarded');
+    for (let round = 0; round < 3; round++) {
+      await nft('add', 'element', 'bridge', 'vethwork', 'guarded', '{ "gone0" : 5 }');
+      await third.reconcile();
+      expect(await marks()).not.toContain('gone0');
+    }
+    isOver = true;
+    await Promise.all(busy);
+    expect(await marks()).toContain('"lasting"');
+    await lasting.detach();
+    await network.delete();
   });
 });
