@@ -9,7 +9,6 @@
 #include "binding/request.h"
 #include "binding/settler.h"
 #include "binding/watch.h"
-#include "engine/remember.h"
 
 namespace vethwork {
 namespace {
@@ -48,18 +47,15 @@ Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto transaction = std::make_shared<Transaction>();
-  transaction->requests = readRequests(info[1]);
+  transaction->remembers = info[4].ToBoolean();
+  transaction->requests = readRequests(info[1], transaction->remembers);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
-  transaction->remembers = info[4].ToBoolean();
-  if (transaction->remembers) {
-    rememberForRollback(transaction->requests);
-  }
   return settler(env).submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
 }
 
 /// check(operations): nothing is sent.
-void check(const Napi::CallbackInfo& info) { (void)readRequests(info[0]); }
+void check(const Napi::CallbackInfo& info) { (void)readRequests(info[0], false); }
 
 /// cancel(id)
 void cancel(const Napi::CallbackInfo& info) { settler(info.Env()).cancel(info[0].ToNumber().Uint32Value()); }

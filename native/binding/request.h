@@ -9,8 +9,8 @@ namespace vethwork {
 /// An error with the fields of a `ValidationError`.
 Napi::Error toError(Napi::Env env, const ValidationError& error);
 
-/// Reads and checks the operations of a transaction. @throws Napi::Error with the fields of a `ValidationError`
-std::vector<Request> readRequests(const Napi::Value& operations);
+/// Prepares the operations of a transaction. @throws Napi::Error with the fields of a `ValidationError`
+std::vector<Request> readRequests(const Napi::Value& operations, bool remembers);
 
 /// @throws Napi::Error as above
 NamespaceReference readNamespace(const Napi::Value& reference);

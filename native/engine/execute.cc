@@ -57,17 +57,6 @@ void fail(const Run& run, const Result& failure) {
   }
 }
 
-/// Opens namespaces that messages name, and keeps the descriptors until the messages are sent.
-class HeldNamespaces final : public NamespaceOpener {
- public:
-  int open(const Value& reference, const Path& path) override {
-    return held_.emplace_back(NamespaceReference::parse(reference, path).open()).get();
-  }
-
- private:
-  std::vector<UniqueFd> held_;
-};
-
 /// Runs the body; what it throws becomes a failure.
 template <typename Body>
 Result attempt(Body&& body) {
@@ -82,20 +71,23 @@ Result attempt(Body&& body) {
   }
 }
 
-/// Adds a request's messages to the batch, or takes back what it had added. A failure is the request's result.
-bool encode(const Request& request, Result& result, Batch& batch, NamespaceOpener& namespaces) {
-  const std::size_t before = batch.size();
-  result = attempt([&] {
-    Encoder encoder{.batch = batch, .namespaces = namespaces};
-    netlinkOperation(request)->encode(request.arguments, encoder);
-    return batch.error() ? Result::failure(EMSGSIZE, "expected " + std::string(*batch.error())) : Result();
-  });
-  if (result.state == Result::State::failed) {
-    batch.truncate(before);
-    return false;
+/// Opens the namespaces that messages name, and keeps the descriptors until the messages are sent.
+class HeldNamespaces {
+ public:
+  /// Fills the gaps of a request's messages. A failure is the request's result.
+  [[nodiscard]] Result fill(Batch& messages) {
+    return attempt([&] {
+      for (std::size_t gap = 0; gap < messages.gaps().size(); ++gap) {
+        const auto& netns = NamespaceReference::ofPath(messages.gaps()[gap].path);
+        messages.fill(gap, held_.emplace_back(netns.open()).get());
+      }
+      return Result();
+    });
   }
-  return true;
-}
+
+ private:
+  std::vector<UniqueFd> held_;
+};
 
 /// A request's messages have one result: that of the first that failed.
 void settle(const Request& request, Result& result, std::span<const Outcome> outcomes) {
@@ -174,11 +166,13 @@ void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) 
   for (const Run& run : runs) {
     Transaction& transaction = *run.transaction;
     for (std::size_t index = run.first; index < run.last; ++index) {
-      const std::size_t before = batch.size();
-      const Request& request = transaction.requests[index];
+      Request& request = transaction.requests[index];
       Result& result = transaction.results[index];
-      if (encode(request, result, batch, namespaces)) {
-        placed.push_back({&request, &result, before, batch.size()});
+      result = namespaces.fill(request.messages);
+      if (result.state != Result::State::failed) {
+        const std::size_t first = batch.size();
+        batch.append(request.messages);
+        placed.push_back({&request, &result, first, batch.size()});
       } else if (transaction.stopOnError) {
         break;
       }
@@ -198,18 +192,17 @@ void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) 
   }
 }
 
-Result executeDump(const Request& request, Session& session, Worker& worker) {
+Result executeDump(Request& request, Session& session, Worker& worker) {
   const NetlinkOperation& operation = *netlinkOperation(request);
-  Batch batch;
   HeldNamespaces namespaces;
-  Result result;
-  if (!encode(request, result, batch, namespaces)) {
+  Result result = namespaces.fill(request.messages);
+  if (result.state == Result::State::failed) {
     return result;
   }
   List list;
   const Outcome outcome = session.exchange(operation.protocol, worker)
                               .dump(
-                                  batch,
+                                  request.messages,
                                   [&](const Message& message) {
                                     if (Value value = operation.decode(message); !value.isNull()) {
                                       list.push_back(std::move(value));
@@ -273,7 +266,7 @@ bool canJoin(const Run& one, const Run& other) {
 }
 
 void execute(std::span<const Run> runs, Session& session, Worker& worker) {
-  const Request& front = runs.front().front();
+  Request& front = runs.front().front();
   if (isOutside(front)) {
     // Our own sockets would keep a namespace alive that is to go, or belong to one that was there before.
     session.reset();

@@ -13,7 +13,7 @@ struct Run {
   std::size_t first;
   std::size_t last;
 
-  [[nodiscard]] const Request& front() const { return transaction->requests[first]; }
+  [[nodiscard]] Request& front() const { return transaction->requests[first]; }
   [[nodiscard]] std::size_t size() const { return last - first; }
 };
 

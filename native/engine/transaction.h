@@ -17,6 +17,8 @@ struct Request {
   const OperationKind* kind;
   Map arguments;
   NamespaceReference netns;
+  /// Those of a netlink operation, complete but for descriptors of namespaces.
+  Batch messages;
 };
 
 /// How one request ended.

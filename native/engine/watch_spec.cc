@@ -50,7 +50,7 @@ WatchSpec WatchSpec::parse(const Map& options, Path& path) {
     path.reject(*chosen, "a list of at least one topic");
   }
   for (std::size_t index = 0; index < list->size(); ++index) {
-    const std::string label = '[' + std::to_string(index) + ']';
+    const std::string label = listLabel(index);
     const auto position = path.at(label);
     spec.topics.push_back(parseTopic((*list)[index], path));
   }

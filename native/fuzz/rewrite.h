@@ -14,8 +14,7 @@ inline const NetlinkOperation& operation(std::string_view name) {
 /// come of it fill the batch to its last byte.
 inline void rewrite(std::string_view name, const Map& arguments) {
   Batch batch;
-  NamespaceChecker namespaces;
-  Encoder encoder{.batch = batch, .namespaces = namespaces};
+  Encoder encoder{.batch = batch};
   try {
     operation(name).encode(arguments, encoder);
   } catch (const ValidationError&) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace vethwork {
 namespace {
@@ -17,7 +18,7 @@ void Batch::begin(std::uint16_t type, std::uint16_t flags, Answer answer) {
                         .nlmsg_flags = static_cast<__u16>(flags | NLM_F_REQUEST),
                         .nlmsg_seq = 0,
                         .nlmsg_pid = 0};
-  append(&header, sizeof header);
+  write(&header, sizeof header);
 }
 
 void Batch::put(std::uint16_t attribute, std::span<const std::uint8_t> payload) {
@@ -27,8 +28,8 @@ void Batch::put(std::uint16_t attribute, std::span<const std::uint8_t> payload) 
     return;
   }
   const nlattr header{.nla_len = static_cast<__u16>(length), .nla_type = attribute};
-  append(&header, sizeof header);
-  append(payload.data(), payload.size());
+  write(&header, sizeof header);
+  write(payload.data(), payload.size());
 }
 
 void Batch::putText(std::uint16_t attribute, std::string_view text) {
@@ -38,14 +39,19 @@ void Batch::putText(std::uint16_t attribute, std::string_view text) {
     return;
   }
   const nlattr header{.nla_len = static_cast<__u16>(length), .nla_type = attribute};
-  append(&header, sizeof header);
+  write(&header, sizeof header);
   bytes_.insert(bytes_.end(), text.begin(), text.end());
-  append("", 1);
+  write("", 1);
+}
+
+void Batch::putNamespace(std::uint16_t attribute, std::string path) {
+  gaps_.push_back({.offset = bytes_.size() + NLA_HDRLEN, .path = std::move(path)});
+  put(attribute, std::int32_t{-1});
 }
 
 Batch::Nest::Nest(Batch& batch, std::uint16_t attribute) : batch_(batch), start_(batch.bytes_.size()) {
   const nlattr header{.nla_len = 0, .nla_type = attribute};
-  batch.append(&header, sizeof header);
+  batch.write(&header, sizeof header);
 }
 
 Batch::Nest::~Nest() {
@@ -77,21 +83,32 @@ void Batch::seal(std::uint32_t firstSequence) {
   }
 }
 
+void Batch::append(const Batch& other) {
+  const std::size_t start = bytes_.size();
+  bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
+  for (const Start& message : other.messages_) {
+    messages_.push_back({.offset = start + message.offset, .answer = message.answer});
+  }
+  for (const Gap& gap : other.gaps_) {
+    gaps_.push_back({.offset = start + gap.offset, .path = gap.path});
+  }
+  if (other.error_) {
+    error_ = error_.value_or(*other.error_);
+  }
+}
+
+void Batch::fill(std::size_t gap, int fd) {
+  const std::int32_t descriptor = fd;
+  std::memcpy(bytes_.data() + gaps_[gap].offset, &descriptor, sizeof descriptor);
+}
+
 void Batch::addFlags(std::size_t index, std::uint16_t flags) {
   nlmsghdr header = messageHeader(index);
   header.nlmsg_flags |= flags;
   setMessageHeader(index, header);
 }
 
-void Batch::truncate(std::size_t count) {
-  if (count < messages_.size()) {
-    bytes_.resize(messages_[count].offset);
-    messages_.resize(count);
-  }
-  error_.reset();
-}
-
-void Batch::append(const void* data, std::size_t size) {
+void Batch::write(const void* data, std::size_t size) {
   if (size > 0) {
     const auto* bytes = static_cast<const std::uint8_t*>(data);
     bytes_.insert(bytes_.end(), bytes, bytes + size);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -33,7 +34,7 @@ class Batch {
   template <typename Header>
   void header(const Header& header) {
     static_assert(std::is_trivially_copyable_v<Header>);
-    append(&header, sizeof header);
+    write(&header, sizeof header);
   }
 
   void put(std::uint16_t attribute, std::span<const std::uint8_t> payload);
@@ -47,6 +48,9 @@ class Batch {
   /// A NUL-terminated string.
   void putText(std::uint16_t attribute, std::string_view text);
   void putFlag(std::uint16_t attribute) { put(attribute, std::span<const std::uint8_t>()); }
+
+  /// A descriptor of a namespace, by the path under which it is found: open when the messages are sent, not before.
+  void putNamespace(std::uint16_t attribute, std::string path);
 
   /// An attribute that holds what is written until the scope ends.
   class Nest {
@@ -66,6 +70,18 @@ class Batch {
     return {*this, static_cast<std::uint16_t>(attribute | (flagged ? NLA_F_NESTED : 0))};
   }
 
+  /// Adds another batch's messages to these.
+  void append(const Batch& other);
+
+  /// Where a namespace's descriptor belongs.
+  struct Gap {
+    std::size_t offset;
+    std::string path;
+  };
+  [[nodiscard]] std::span<const Gap> gaps() const { return gaps_; }
+  /// Puts a descriptor where the gap is.
+  void fill(std::size_t gap, int fd);
+
   /// Adds flags to those that a message has already.
   void addFlags(std::size_t index, std::uint16_t flags);
 
@@ -77,9 +93,6 @@ class Batch {
   /// The message after whose answer none follows.
   [[nodiscard]] std::size_t lastAnswered() const;
 
-  /// Forgets all messages from `count` on, and the error.
-  void truncate(std::size_t count);
-
   [[nodiscard]] std::size_t size() const { return messages_.size(); }
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
   [[nodiscard]] std::optional<std::string_view> error() const { return error_; }
@@ -90,12 +103,13 @@ class Batch {
     Answer answer;
   };
 
-  void append(const void* data, std::size_t size);
+  void write(const void* data, std::size_t size);
   nlmsghdr messageHeader(std::size_t index) const;
   void setMessageHeader(std::size_t index, const nlmsghdr& header);
 
   std::vector<std::uint8_t> bytes_;
   std::vector<Start> messages_;
+  std::vector<Gap> gaps_;
   std::optional<std::string_view> error_;
 };
 

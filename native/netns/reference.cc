@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 #include <system_error>
+#include <utility>
 
 namespace vethwork {
 namespace {
@@ -37,6 +38,12 @@ const std::string& checkNamespaceName(const Value& name, const Path& path) {
 NamespaceReference NamespaceReference::ofName(std::string_view name) {
   NamespaceReference reference;
   reference.path_ = std::string(pinFolder) + '/' + std::string(name);
+  return reference;
+}
+
+NamespaceReference NamespaceReference::ofPath(std::string path) {
+  NamespaceReference reference;
+  reference.path_ = std::move(path);
   return reference;
 }
 

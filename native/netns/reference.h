@@ -24,6 +24,9 @@ class NamespaceReference {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool isOwn() const { return path_.empty(); }
 
+  /// Of the path of another reference.
+  static NamespaceReference ofPath(std::string path);
+
   /// @throws std::system_error: ENOENT where there is none, EINVAL where it is not a network namespace.
   [[nodiscard]] UniqueFd open() const;
 

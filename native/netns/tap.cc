@@ -35,8 +35,7 @@ void check(const Map& arguments, Path& path) {
   const Map& tap = part(arguments, "tap", path);
   const auto scope = path.at("tap");
   Batch discarded;
-  NamespaceChecker namespaces;
-  Encoder encoder{.batch = discarded, .namespaces = namespaces, .path = path};
+  Encoder encoder{.batch = discarded, .path = path};
   properties().encode(tap, encoder);
 }
 

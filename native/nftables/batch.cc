@@ -71,8 +71,7 @@ void encodeBatch(const Map& arguments, Encoder& to) {
 
 std::string describeBatchMessage(const Map& arguments, std::size_t message) {
   Batch scratch;
-  NamespaceChecker namespaces;
-  Encoder to{.batch = scratch, .namespaces = namespaces};
+  Encoder to{.batch = scratch};
   putMarker(NFNL_MSG_BATCH_BEGIN, Batch::Answer::failure, to);
   if (message < scratch.size()) {
     return "the batch as a whole";

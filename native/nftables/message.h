@@ -38,7 +38,4 @@ Map nftObject(std::string_view object, const nfgenmsg& header);
 /// Properties of commands that are dealt with outside their schemas.
 inline constexpr std::array<std::string_view, 3> commandOthers{"command", "family", "exclusive"};
 
-/// `[3]`, for the path to a list's entry; keep it as long as the scope.
-inline std::string listLabel(std::size_t position) { return '[' + std::to_string(position) + ']'; }
-
 }  // namespace vethwork

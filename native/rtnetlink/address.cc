@@ -117,7 +117,7 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   (void)encodeIdentity(address, to);
   // Checked like the rest, though the kernel asks for no more.
   Batch discarded;
-  Encoder checker{.batch = discarded, .namespaces = to.namespaces, .path = to.path};
+  Encoder checker{.batch = discarded, .path = to.path};
   attributes.encode(address, checker, others);
 }
 

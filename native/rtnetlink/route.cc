@@ -65,7 +65,7 @@ class LockedMetrics final : public Codec {
     }
     std::uint32_t bits = 0;
     for (std::size_t position = 0; position < names->size(); ++position) {
-      const std::string label = '[' + std::to_string(position) + ']';
+      const std::string label = listLabel(position);
       const auto scope = to.path.at(label);
       bits |= 1U << word(string((*names)[position], to.path), to.path, words());
     }
@@ -200,7 +200,7 @@ void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
   }
   Bytes encoded;
   for (std::size_t position = 0; position < list->size(); ++position) {
-    const std::string label = '[' + std::to_string(position) + ']';
+    const std::string label = listLabel(position);
     const auto scope = to.path.at(label);
     encodeNextHop(object((*list)[position], to.path), family, to, encoded);
   }

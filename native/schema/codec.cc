@@ -11,6 +11,7 @@
 #include <limits>
 #include <optional>
 
+#include "netns/reference.h"
 #include "schema/address.h"
 #include "schema/schema.h"
 
@@ -256,7 +257,7 @@ class Nested final : public Codec {
 class NamespaceDescriptor final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
-    to.batch.put(attribute, static_cast<std::uint32_t>(to.namespaces.open(value, to.path)));
+    to.batch.putNamespace(attribute, NamespaceReference::parse(value, to.path).path());
   }
 
   [[nodiscard]] Value decode(Span) const override { return {}; }

@@ -1,7 +1,5 @@
 #include "schema/encoder.h"
 
-#include "netns/reference.h"
-
 namespace vethwork {
 
 std::string Path::text() const {
@@ -17,11 +15,6 @@ std::string Path::text() const {
 
 void Path::reject(const Value& value, std::string_view expected) const {
   throw ValidationError(text(), value, std::string(expected));
-}
-
-int NamespaceChecker::open(const Value& reference, const Path& path) {
-  (void)NamespaceReference::parse(reference, path);
-  return -1;
 }
 
 }  // namespace vethwork

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "netlink/batch.h"
-#include "netlink/unique_fd.h"
 #include "value/value.h"
 
 namespace vethwork {
@@ -51,24 +50,12 @@ class Path {
   std::vector<std::string_view> segments_;
 };
 
-/// Turns references to namespaces into descriptors that a message can name.
-class NamespaceOpener {
- public:
-  virtual ~NamespaceOpener() = default;
-  /// The descriptor stays open until the message is sent. @throws ValidationError, std::system_error
-  virtual int open(const Value& reference, const Path& path) = 0;
-};
+/// `[3]`, for the path to a list's entry; keep it as long as the scope.
+inline std::string listLabel(std::size_t position) { return '[' + std::to_string(position) + ']'; }
 
-/// Checks the form of references without opening anything.
-class NamespaceChecker final : public NamespaceOpener {
- public:
-  int open(const Value& reference, const Path& path) override;
-};
-
-/// What an encoder needs: the messages it adds to, where it is, and the way to namespaces.
+/// What an encoder needs: the messages it adds to, and where it is.
 struct Encoder {
   Batch& batch;
-  NamespaceOpener& namespaces;
   Path path = {};
 };
 

@@ -93,12 +93,4 @@ TEST_CASE("an answer to an earlier batch is not taken for one to this") {
   CHECK(outcomes[1].error == EEXIST);
 }
 
-TEST_CASE("what is taken back from a batch no longer counts") {
-  Batch batch = atomicBatch();
-  CHECK(batch.lastAnswered() == 2);
-  batch.truncate(2);
-  CHECK(batch.size() == 2);
-  CHECK(batch.lastAnswered() == 1);
-}
-
 }  // namespace vethwork

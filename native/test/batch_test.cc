@@ -114,20 +114,53 @@ TEST_CASE("a text that is too long, and nested attributes that are together") {
   CHECK(*nested.error() == "nested attributes of at most 65531 bytes together");
 }
 
-TEST_CASE("messages can be taken back, and the error with them") {
+TEST_CASE("a batch takes over the messages of others") {
+  const auto write = [](Batch& to, std::uint16_t type) {
+    to.begin(type, 0, type == 17 ? Batch::Answer::none : Batch::Answer::own);
+    to.put(1, std::uint8_t{1});
+    to.putNamespace(2, "/run/netns/" + std::to_string(type));
+  };
+  Batch whole;
+  Batch joined;
+  for (const auto type : {std::uint16_t{16}, std::uint16_t{17}}) {
+    write(whole, type);
+    Batch part;
+    write(part, type);
+    joined.append(part);
+  }
+  CHECK(joined.size() == 2);
+  CHECK(joined.lastAnswered() == 0);
+  CHECK(!joined.error());
+  REQUIRE(joined.gaps().size() == 2);
+  CHECK(joined.gaps()[1].path == "/run/netns/17");
+  CHECK(joined.gaps()[1].offset == whole.gaps()[1].offset);
+  whole.seal(5);
+  joined.seal(5);
+  CHECK(hex(joined.bytes()) == hex(whole.bytes()));
+}
+
+TEST_CASE("an error is taken over too, and the first one stays") {
+  Batch wrong;
+  wrong.begin(16, 0);
+  wrong.putText(1, std::string(70'000, 'x'));
+  Batch batch;
+  batch.append(wrong);
+  REQUIRE(batch.error());
+  Batch other;
+  other.begin(16, 0);
+  const Bytes many(70'000);
+  other.put(1, std::span<const std::uint8_t>(many));
+  REQUIRE(other.error());
+  batch.append(other);
+  CHECK(*batch.error() == *wrong.error());
+}
+
+TEST_CASE("a namespace's descriptor is put in where its gap is") {
   Batch batch;
   batch.begin(16, 0);
-  batch.put(1, std::uint8_t{1});
-  const std::string before = hex(batch.bytes());
-  batch.begin(17, 0);
-  batch.putText(1, std::string(70'000, 'x'));
-  REQUIRE(batch.error());
-  batch.truncate(1);
-  CHECK(batch.size() == 1);
-  CHECK(!batch.error());
-  CHECK(hex(batch.bytes()) == before);
-  batch.truncate(0);
-  CHECK(batch.size() == 0);
-  CHECK(batch.bytes().empty());
-  batch.seal(1);
+  batch.putNamespace(19, "/run/netns/a");
+  batch.put(4, std::uint8_t{1});
+  CHECK(hex(batch.bytes().subspan(NLMSG_HDRLEN)) == "08001300 ffffffff 05000400 01000000");
+  batch.fill(0, 0x12);
+  CHECK(hex(batch.bytes().subspan(NLMSG_HDRLEN)) == "08001300 12000000 05000400 01000000");
 }

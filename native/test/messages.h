@@ -40,8 +40,7 @@ inline Bytes unhex(std::string_view text) {
 /// The batch that an operation makes of its arguments, sealed from sequence number 1 on. @throws ValidationError
 inline Batch encoded(const NetlinkOperation& operation, const Map& arguments) {
   Batch batch;
-  NamespaceChecker namespaces;
-  Encoder encoder{.batch = batch, .namespaces = namespaces};
+  Encoder encoder{.batch = batch};
   operation.encode(arguments, encoder);
   batch.seal(1);
   return batch;

@@ -46,9 +46,8 @@ struct Written {
 Written write(const Map& values) {
   static constexpr std::array<std::string_view, 1> others{"other"};
   Batch batch;
-  NamespaceChecker namespaces;
   batch.begin(0, 0);
-  Encoder encoder{.batch = batch, .namespaces = namespaces};
+  Encoder encoder{.batch = batch};
   const auto operations = encoder.path.at("operations");
   const auto position = encoder.path.at("[2]");
   const auto link = encoder.path.at("link");

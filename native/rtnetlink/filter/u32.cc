@@ -44,7 +44,7 @@ std::vector<tc_u32_key> parseMatches(const Map& options, Path& path) {
   }
   std::vector<tc_u32_key> keys;
   for (std::size_t index = 0; index < list->size(); ++index) {
-    const std::string label = '[' + std::to_string(index) + ']';
+    const std::string label = listLabel(index);
     const auto position = path.at(label);
     keys.push_back(parseMatch((*list)[index], path));
   }

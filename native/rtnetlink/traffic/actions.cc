@@ -31,7 +31,7 @@ void encodeActions(const Map& options, std::uint16_t attribute, Encoder& to) {
   }
   const auto nest = to.batch.nest(attribute);
   for (std::size_t index = 0; index < list->size(); ++index) {
-    const std::string label = '[' + std::to_string(index) + ']';
+    const std::string label = listLabel(index);
     const auto position = to.path.at(label);
     encodeAction((*list)[index], static_cast<std::uint16_t>(index + 1), to);
   }

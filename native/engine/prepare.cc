@@ -1,0 +1,77 @@
+#include "engine/prepare.h"
+
+#include <string>
+#include <utility>
+
+#include "engine/remember.h"
+#include "schema/arguments.h"
+
+namespace vethwork {
+namespace {
+
+/// Where the request is done.
+NamespaceReference place(const Request& request, Path& path) {
+  const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
+  if (direct != nullptr && direct->place == DirectOperation::Place::outside) {
+    if (const auto* name = member(request.arguments, "name").as<std::string>(); name != nullptr) {
+      return NamespaceReference::ofName(*name);
+    }
+  }
+  const auto scope = path.at("netns");
+  return NamespaceReference::parse(member(request.arguments, "netns"), path);
+}
+
+void check(Request& request, Path& path) {
+  if (const auto* direct = std::get_if<DirectOperation>(&request.kind->how)) {
+    direct->check(request.arguments, path);
+    return;
+  }
+  Encoder encoder{.batch = request.messages, .path = path};
+  std::get<NetlinkOperation>(request.kind->how).encode(request.arguments, encoder);
+  if (request.messages.error()) {
+    path.reject(Value(), *request.messages.error());
+  }
+}
+
+Request read(Value value, Path& path) {
+  auto* arguments = value.as<Map>();
+  if (arguments == nullptr) {
+    path.reject(value, "an operation");
+  }
+  Request request{.kind = nullptr, .arguments = std::move(*arguments), .netns = {}, .messages = {}};
+  request.kind = &named(request.arguments, "op", findOperation, "the name of an operation", path);
+  std::vector<std::string_view> known = request.kind->takes;
+  known.push_back("op");
+  checkKeys(request.arguments, known, path);
+  request.netns = place(request, path);
+  return request;
+}
+
+}  // namespace
+
+std::vector<Request> prepare(Value operations, bool remembers) {
+  Path path;
+  const auto scope = path.at("operations");
+  auto* list = operations.as<List>();
+  if (list == nullptr) {
+    path.reject(operations, "a list of operations");
+  }
+  std::vector<Request> requests;
+  requests.reserve(list->size());
+  RollbackMemory memory;
+  for (std::size_t index = 0; index < list->size(); ++index) {
+    const std::string label = listLabel(index);
+    const auto position = path.at(label);
+    Request& request = requests.emplace_back(read(std::move((*list)[index]), path));
+    if (remembers) {
+      memory.ask(request);
+    }
+    check(request, path);
+    if (remembers) {
+      memory.note(request);
+    }
+  }
+  return requests;
+}
+
+}  // namespace vethwork
