@@ -8,6 +8,13 @@ let began: number | undefined;
 const waiting: (() => void)[] = [];
 let isAdmitting = false;
 
+/** Whether work may begin without asking for a turn: nobody waits, and this turn has not been worked in for long. */
+export function mayGoOn(): boolean {
+  if (isAdmitting) return false;
+  began ??= begin();
+  return performance.now() - began <= SLICE;
+}
+
 /**
  * Resolves at once, or in a later turn of the event loop if this one has been worked in for long enough: a thousand
  * calls at once are a thousand pieces of work, and what else the process has to do is done between them. In order.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "engine/signals_blocked.h"
 
@@ -18,8 +19,8 @@ constexpr std::size_t maximumThreads = 8;
 /// Besides these, threads that wait for a program, a connection or an answer; more such requests have to queue.
 constexpr std::size_t maximumPatientThreads = 32;
 
-/// What is sent together at most.
-constexpr std::size_t maximumJoined = 512;
+/// What is sent together, or little more: a longer send saves nothing, and keeps its processor for as long.
+constexpr std::size_t maximumJoined = 128;
 
 /// Namespaces whose sockets stay open while their next requests wait; descriptors must not grow with namespaces.
 constexpr std::size_t maximumOpen = 64;
@@ -57,6 +58,7 @@ void Engine::submit(TransactionPointer transaction) {
     onDone_(std::move(transaction));
     return;
   }
+  javascript_.note();
   const std::lock_guard lock(mutex_);
   const std::size_t before = due();
   enqueue(transaction);
@@ -69,6 +71,7 @@ void Engine::retain(const NamespaceReference& netns) {
 }
 
 void Engine::release(const NamespaceReference& netns) {
+  std::vector<Session> closing;
   const std::lock_guard lock(mutex_);
   const auto retained = retained_.find(netns.path());
   if (retained == retained_.end() || --retained->second > 0) {
@@ -78,7 +81,7 @@ void Engine::release(const NamespaceReference& netns) {
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     const auto next = std::next(queue);
     if (queue->first.path == netns.path()) {
-      dropIfIdle(queue);
+      dropIfIdle(queue, closing);
     }
     queue = next;
   }
@@ -148,19 +151,21 @@ bool Engine::advance(const TransactionPointer& transaction) {
   return false;
 }
 
-void Engine::makeReady(Queues::iterator queue) {
+void Engine::makeReady(Queues::iterator queue, std::vector<Session>& closing) {
   ready_.push_back(queue);
   open_.push_back(queue);
   if (open_.size() > maximumOpen) {
-    open_.front()->second.session.reset();
+    const auto& oldest = open_.front();
+    closing.push_back(std::exchange(oldest->second.session, Session(oldest->second.session.reference())));
     open_.pop_front();
   }
 }
 
-void Engine::dropIfIdle(Queues::iterator queue) {
+void Engine::dropIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
   const QueueKey& key = queue->first;
   const bool retained = !queue->second.patient && key.lane.empty() && retained_.contains(key.path);
   if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
+    closing.push_back(std::move(queue->second.session));
     queues_.erase(queue);
   }
 }
@@ -169,6 +174,7 @@ void Engine::work() {
   ::pthread_setname_np(::pthread_self(), "vethwork");
   Worker worker{.home = ThreadHome(home_.get()), .stopFd = stopFd_.get()};
   std::vector<TransactionPointer> done;
+  std::vector<Session> closing;
   std::unique_lock lock(mutex_);
   while (!worker.home.stranded()) {
     ++idle_;
@@ -194,6 +200,7 @@ void Engine::work() {
     }
     lock.unlock();
     if (!live.empty()) {
+      javascript_.leave();
       execute(live, queue->second.session, worker);
     }
     lock.lock();
@@ -215,9 +222,9 @@ void Engine::work() {
     }
     queue->second.busy = false;
     if (!queue->second.waiting.empty()) {
-      makeReady(queue);
+      makeReady(queue, closing);
     } else {
-      dropIfIdle(queue);
+      dropIfIdle(queue, closing);
     }
     if (const std::size_t added = due() - before; added > 1) {
       wake(added - 1);
@@ -227,6 +234,7 @@ void Engine::work() {
       onDone_(std::move(transaction));
     }
     done.clear();
+    closing.clear();
     lock.lock();
   }
   // A thread that is in the wrong namespace for good is replaced.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/execute.h"
+#include "engine/processor.h"
 #include "engine/session.h"
 #include "engine/transaction.h"
 
@@ -68,14 +69,16 @@ class Engine {
   void wake(std::size_t count);
   /// Moves on a transaction whose run is done; true if it is complete.
   bool advance(const TransactionPointer& transaction);
-  void dropIfIdle(Queues::iterator queue);
+  /// The sessions in `closing` are closed when the lock is released: that takes longer than all that is done under it.
+  void dropIfIdle(Queues::iterator queue, std::vector<Session>& closing);
   std::vector<Run> take(Queue& queue);
   /// Puts a queue at the end of the line. It keeps its sockets until too many others have been served since.
-  void makeReady(Queues::iterator queue);
+  void makeReady(Queues::iterator queue, std::vector<Session>& closing);
 
   OnDone onDone_;
   UniqueFd home_;
   UniqueFd stopFd_;
+  Processor javascript_;
   std::mutex mutex_;
   std::condition_variable changed_;
   Queues queues_;

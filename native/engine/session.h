@@ -18,6 +18,8 @@ class Session {
  public:
   explicit Session(NamespaceReference reference) : reference_(std::move(reference)) {}
 
+  [[nodiscard]] const NamespaceReference& reference() const { return reference_; }
+
   /// Makes sure that the reference still leads to the namespace that the sockets belong to; begins anew otherwise.
   /// @throws std::system_error
   void refresh();

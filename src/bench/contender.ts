@@ -60,7 +60,7 @@ export interface Peer {
   readonly title: string;
   /** What it does and how it is run, in one sentence. */
   readonly description: string;
-  /** Works inside this process, so that the event loop is of interest, and does several calls at once. */
+  /** Works inside this process, and does several calls at once. */
   readonly inProcess: boolean;
   /** Runs on from one case to the next, and gets faster with use as programs do that run for long. */
   readonly stays: boolean;

@@ -42,7 +42,10 @@ export interface Figure extends Summary {
 export interface ContenderResult {
   peer: string;
   figures: Record<string, Figure>;
-  /** Delay of the event loop in milliseconds during the work, in this process: the median run's p99, and the worst. */
+  /**
+   * Delay of this process's event loop in milliseconds during the work: the median run's p99, and the worst. Beside those
+   * who work in processes of their own it has nothing to do, and shows what the machine makes of their work.
+   */
   eventLoop?: { p99: number; max: number };
   /** Why there are no figures. */
   failed?: string;
@@ -162,11 +165,11 @@ class Runner {
   }
 
   async #step(step: Step, isFirst: boolean): Promise<void> {
-    const { contender, peer } = this.entrant;
+    const { contender } = this.entrant;
     const before = contender.cpu();
     this.#delay.reset();
     const durations = await step.work(contender, isFirst);
-    if (peer.inProcess && !isFirst && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
+    if (!isFirst && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
     const cpu = contender.cpu() - before;
     await step.verify(contender);
     if (isFirst) return;

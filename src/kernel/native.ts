@@ -96,8 +96,8 @@ export interface SubmitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Hands operations to the engine. @throws ValidationError before anything is sent */
-export async function submit(
+/** Hands operations to the engine. @throws ValidationError at once, before anything is sent */
+export function submit(
   operations: readonly object[],
   { stopOnError, remember = false, lane = '', signal }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
@@ -105,16 +105,10 @@ export async function submit(
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
   const results = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
-  if (signal === undefined) {
-    return results;
-  }
+  if (signal === undefined) return results;
   const cancel = () => addon.cancel(id);
   signal.addEventListener('abort', cancel, { once: true });
-  try {
-    return await results;
-  } finally {
-    signal.removeEventListener('abort', cancel);
-  }
+  return results.finally(() => signal.removeEventListener('abort', cancel));
 }
 
 /** What `submit` checks, without sending anything. @throws ValidationError */

@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
-import pLimit from 'p-limit';
 import {
   ConflictError,
   KernelError,
@@ -9,7 +8,6 @@ import {
   LinkIndexTakenError,
   ValidationError,
 } from '../errors.js';
-import { takeTurn } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { describeOperation, namespaceText } from './describe.js';
@@ -17,6 +15,7 @@ import { Observer } from './ensure/observer.js';
 import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
+import { Gate } from './gate.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
@@ -93,13 +92,11 @@ function asArgument(error: unknown): unknown {
  */
 const UNDER_WAY = 64;
 
-type Limit = <Result>(task: () => Promise<Result>) => Promise<Result>;
-
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #watches = new Set<NetlinkWatch>();
-  readonly #limit = pLimit(UNDER_WAY);
+  readonly #gate = new Gate(UNDER_WAY);
   #closed: Promise<void> | undefined;
 
   constructor(home: NamespaceRef | undefined) {
@@ -179,7 +176,7 @@ class NetlinkKernel implements Kernel {
   }
 
   async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
-    return (await this.#one({ ...takes, op: query }, () => `read ${query}`, this.#limit)) as Queries[Q]['gives'];
+    return (await this.#one({ ...takes, op: query }, () => `read ${query}`, this.#gate)) as Queries[Q]['gives'];
   }
 
   async run(
@@ -248,15 +245,13 @@ class NetlinkKernel implements Kernel {
    * `describe` is asked only about what has passed the addon's checks. What may wait for long, for something besides the
    * kernel, does not count as under way.
    */
-  async #one(request: Request, describe: () => string, limit: Limit = (task) => task()): Promise<unknown> {
-    const results = await this.#track(() =>
-      limit(async () => {
-        await takeTurn();
-        return submit([request], { stopOnError: true });
-      }),
-    ).catch((error) => {
+  async #one(request: Request, describe: () => string, gate = new Gate(1)): Promise<unknown> {
+    let results: NativeResult[] | undefined;
+    try {
+      results = await this.#track(() => gate.pass(() => submit([request], { stopOnError: true })));
+    } catch (error) {
       throw asArgument(error);
-    });
+    }
     const result = results?.[0];
     if (result?.errno !== undefined) {
       throw toError(result, { operation: describe(), netns: request.netns });
@@ -279,22 +274,17 @@ class NetlinkKernel implements Kernel {
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#limit(async () => {
-      await takeTurn();
-      return submit(operations, options);
-    });
+    return this.#gate.pass(() => submit(operations, options));
   }
 
   /** What `close` waits for, with its roll-back. */
-  async #track<Result>(task: () => Promise<Result>): Promise<Result> {
-    if (this.#closed !== undefined) throw new ConflictError('the kernel is closed');
+  #track<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#closed !== undefined) return Promise.reject(new ConflictError('the kernel is closed'));
     const promise = task();
     this.#underWay.add(promise);
-    try {
-      return await promise;
-    } finally {
-      this.#underWay.delete(promise);
-    }
+    const forget = () => this.#underWay.delete(promise);
+    promise.then(forget, forget);
+    return promise;
   }
 }
 
