@@ -73,7 +73,8 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
   const { store, node, networkNode, facts } = context;
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
-  const attachment = await chooseAttachment(context, request);
+  const { attachment, place } = await chooseAttachment(context, request);
+  await place;
   const { result, revision } = await record(store, async (transaction) => {
     const reserved = await reserveInterface(transaction, uuid, request, attachment, node);
     if (reserved.network.mtu > facts.mtu) {

@@ -29,35 +29,48 @@ export function attach(context: Context, network: string, options: AttachOptions
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
-  const attachment = await chooseAttachment(context, request);
+  const { attachment, place } = await chooseAttachment(context, request);
   return context.locks.shared(network, async () => {
-    const reserved = await begin(context.store, (transaction) =>
-      reserveInterface(transaction, network, request, attachment),
-    );
+    const reserved = await begin(context.store, async (transaction) => {
+      const reservation = await reserveInterface(transaction, network, request, attachment);
+      await place;
+      return reservation;
+    });
     return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
   });
 }
 
-/** What is asked for, looked at before anything is reserved. */
-export async function chooseAttachment(context: Context, request: AttachRequest): Promise<DesiredAttachment> {
+/** What is asked for. */
+interface ChosenAttachment {
+  attachment: DesiredAttachment;
+  /** Has to resolve before anything is reserved: rejects with a ValidationError if the place is none. Never unhandled. */
+  place: Promise<void>;
+}
+
+/** @throws NotFoundError, ConflictError */
+export async function chooseAttachment(context: Context, request: AttachRequest): Promise<ChosenAttachment> {
   const { kernel, indexes, host } = context;
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
     const { tap: name, owner, multiQueue } = request;
-    return { kind: 'tap', name, index, ...(owner !== undefined && { owner }), ...(multiQueue && { multiQueue }) };
+    return found({ kind: 'tap', name, index, ...(owner !== undefined && { owner }), ...(multiQueue && { multiQueue }) });
   }
   if ('netns' in request) {
-    await requireNamespace(context, request.netns);
+    // The kernel looks while the store is read.
+    const place = requireNamespace(context, request.netns);
+    place.catch(() => undefined);
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
     const { netns, name: innerName, configure } = request;
-    return { kind: 'veth', index, innerIndex, netns, innerName, configure };
+    return { attachment: { kind: 'veth', index, innerIndex, netns, innerName, configure }, place };
   }
   const link = await findLink(kernel, host.netns, request.device);
   if (link.master !== undefined && link.master !== 0) {
     throw new ConflictError(`${request.device} is a port of another bridge already`);
   }
-  return { kind: 'device', name: link.name, index: link.index, before: { mtu: link.mtu, up: link.up } };
+  return found({ kind: 'device', name: link.name, index: link.index, before: { mtu: link.mtu, up: link.up } });
 }
+
+const found = (attachment: DesiredAttachment): ChosenAttachment => ({ attachment, place: Promise.resolve() });
 
 /** @throws ValidationError if it is no network namespace */
 async function requireNamespace({ kernel }: Context, netns: string | number): Promise<void> {

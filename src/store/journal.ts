@@ -1,4 +1,4 @@
-import { constants, readdirSync, statSync, watch } from 'node:fs';
+import { constants, fstatSync, readdirSync, statSync, watch } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,14 @@ export interface JournalOptions {
 export interface Noted<Entry> {
   position: Position;
   entry: Entry;
+}
+
+/** A file that is written to. What is asked about it synchronously, the kernel has in memory. */
+interface Segment {
+  number: number;
+  handle: FileHandle;
+  /** Where a line is known to end; where the file does, unless others have written since. */
+  whole: number;
 }
 
 /** A place in the journal: the number of a file, and bytes. */
@@ -40,7 +48,7 @@ export class Journal<Entry extends object> {
   readonly #end = new AbortController();
   #queue: string[] = [];
   #writing: Promise<void> | undefined;
-  #file: { segment: number; handle: FileHandle } | undefined;
+  #file: Segment | undefined;
 
   constructor(folder: string, { segmentBytes = 1024 * 1024, segments = 8 }: JournalOptions = {}) {
     this.#folder = folder;
@@ -114,37 +122,34 @@ export class Journal<Entry extends object> {
 
   async #put(batch: string): Promise<void> {
     for (;;) {
-      const { handle, isWhole } = await this.#room();
-      await handle.appendFile(isWhole ? batch : `\n${batch}`);
+      const { file, isWhole } = await this.#room();
+      await file.handle.appendFile(isWhole ? batch : `\n${batch}`);
+      file.whole += Buffer.byteLength(batch);
       // Deleted meanwhile, by others who are far ahead: nobody would ever read it.
-      if ((await handle.stat()).nlink > 0) return;
+      if (fstatSync(file.handle.fd).nlink > 0) return;
     }
   }
 
   /** The file to append to, with room. False if its last line is one that somebody did not live to complete. */
-  async #room(): Promise<{ handle: FileHandle; isWhole: boolean }> {
+  async #room(): Promise<{ file: Segment; isWhole: boolean }> {
     for (;;) {
-      if (this.#file === undefined) await this.#open(newest(await this.#names()) ?? 1);
-      const file = this.#file as unknown as { segment: number; handle: FileHandle };
-      const { size, nlink } = await file.handle.stat();
-      if (nlink > 0 && size < this.#segmentBytes) {
-        const last = Buffer.alloc(1);
-        if (size > 0) await file.handle.read(last, 0, 1, size - 1);
-        return { handle: file.handle, isWhole: size === 0 || last[0] === NEWLINE };
-      }
+      const file = this.#file ?? (await this.#open(newest(await this.#names()) ?? 1));
+      const { size, nlink } = fstatSync(file.handle.fd);
+      if (nlink > 0 && size < this.#segmentBytes) return { file, isWhole: await endsWithLine(file, size) };
       await file.handle.close();
       this.#file = undefined;
       if (nlink > 0) {
-        await this.#open(file.segment + 1);
-        await this.#forget(file.segment + 1 - this.#segments);
+        await this.#open(file.number + 1);
+        await this.#forget(file.number + 1 - this.#segments);
       }
     }
   }
 
-  async #open(segment: number): Promise<void> {
+  async #open(number: number): Promise<Segment> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const flags = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR;
-    this.#file = { segment, handle: await open(this.#path(segment), flags, 0o600) };
+    this.#file = { number, handle: await open(this.#path(number), flags, 0o600), whole: 0 };
+    return this.#file;
   }
 
   /** Deletes this file and those before it. */
@@ -173,6 +178,16 @@ export class Journal<Entry extends object> {
   #path(segment: number): string {
     return join(this.#folder, `${String(segment).padStart(8, '0')}.jsonl`);
   }
+}
+
+async function endsWithLine(file: Segment, size: number): Promise<boolean> {
+  if (file.whole !== size) {
+    const last = Buffer.alloc(1);
+    await file.handle.read(last, 0, 1, size - 1);
+    if (last[0] !== NEWLINE) return false;
+    file.whole = size;
+  }
+  return true;
 }
 
 function names(list: () => string[]): string[] {
