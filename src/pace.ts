@@ -8,13 +8,6 @@ let began: number | undefined;
 const waiting: (() => void)[] = [];
 let isAdmitting = false;
 
-/** Whether work may begin without asking for a turn: nobody waits, and this turn has not been worked in for long. */
-export function mayGoOn(): boolean {
-  if (isAdmitting) return false;
-  began ??= begin();
-  return performance.now() - began <= SLICE;
-}
-
 /**
  * Resolves at once, or in a later turn of the event loop if this one has been worked in for long enough: a thousand
  * calls at once are a thousand pieces of work, and what else the process has to do is done between them. In order.
@@ -23,6 +16,12 @@ export function takeTurn(): Promise<void> {
   const turn = new Promise<void>((resolve) => waiting.push(resolve));
   if (!isAdmitting) void admit();
   return turn;
+}
+
+/** As `takeTurn`, but at once where nobody waits: for steps within a piece of work. */
+export async function giveWay(): Promise<void> {
+  began ??= begin();
+  if (isAdmitting || performance.now() - began > SLICE) await takeTurn();
 }
 
 /** One after the other, so that the work of those who come first is seen. */

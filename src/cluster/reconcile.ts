@@ -8,6 +8,7 @@ import { carryOut, describeOperations, type Repair } from '../model/repair.js';
 import { strayMarks, strays } from '../model/strays.js';
 import { isChanging } from '../model/unfinished.js';
 import { networkTitle, type Scope } from '../model/wishes.js';
+import { giveWay } from '../pace.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
 import { surplus } from '../plan/surplus.js';
 import { abandoned } from './abandoned.js';
@@ -73,23 +74,25 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
   const { network } = scope;
   const observer = new Observer(kernel);
   const repairs: Repair[] = [];
+  const port = planMeshPort(host.netns, part.mesh);
+  const whole = part.items.flatMap(({ plan }) => plan);
+  const actual = await observer.look([...whole, ...port]);
+  await giveWay();
   for (const { what, plan } of part.items) {
-    const operations = outstanding(plan, await observer.look(plan));
+    const operations = outstanding(plan, actual);
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,
       carryOut: () => kernel.transaction(operations, { rollback: false }),
     });
   }
-  const port = planMeshPort(host.netns, part.mesh);
   const entries = [
-    ...outstanding(port, await observer.look(port)),
+    ...outstanding(port, actual),
     ...meshChanges(host.netns, part.mesh, await worker.realiser.neighbours()),
   ];
-  const plan = part.items.flatMap((item) => item.plan);
   if (entries.length > 0) {
     repairs.push({
-      text: `${networkTitle(network)}, mesh: ${describeOperations(entries, plan)}`,
+      text: `${networkTitle(network)}, mesh: ${describeOperations(entries, whole)}`,
       carryOut: async () => {
         worker.realiser.forget(uuid);
         await kernel.teardown(entries.filter(({ op }) => op === 'neighbour.delete'));
@@ -100,10 +103,10 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
       },
     });
   }
-  const beyond = surplus(plan, network.uuid, host.netns, await observer.look(plan));
+  const beyond = surplus(whole, network.uuid, host.netns, actual);
   if (beyond.length > 0) {
     repairs.push({
-      text: `${networkTitle(network)}: ${describeOperations(beyond, plan)}`,
+      text: `${networkTitle(network)}: ${describeOperations(beyond, whole)}`,
       carryOut: async () => {
         const [error] = await kernel.teardown(beyond);
         if (error !== undefined) throw error;

@@ -1,5 +1,6 @@
 import type { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
+import { giveWay } from '../pace.js';
 import { surplus } from '../plan/surplus.js';
 import type { Context } from './context.js';
 import { describeOperations, type Repair } from './repair.js';
@@ -16,8 +17,11 @@ export async function driftOf(
   if (network.state !== 'created') return [];
   const repairs: Repair[] = [];
   const wishes = wishesOf(host, facts.underlay, scope);
+  const whole = wishes.flatMap(({ plan }) => plan);
+  const actual = await observer.look(whole);
+  await giveWay();
   for (const { what, plan, interface: nic } of wishes) {
-    const operations = outstanding(plan, await observer.look(plan));
+    const operations = outstanding(plan, actual);
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,
@@ -27,11 +31,10 @@ export async function driftOf(
   }
   // What somebody is about to make, or to take away, is not in the plans.
   if (!isChanging(scope)) {
-    const plan = wishes.flatMap((wish) => wish.plan);
-    const operations = surplus(plan, network.uuid, host.netns, await observer.look(plan));
+    const operations = surplus(whole, network.uuid, host.netns, actual);
     if (operations.length > 0) {
       repairs.push({
-        text: `${networkTitle(network)}: ${describeOperations(operations, plan)}`,
+        text: `${networkTitle(network)}: ${describeOperations(operations, whole)}`,
         carryOut: () => kernel.teardown(operations).then(throwFirst),
       });
     }

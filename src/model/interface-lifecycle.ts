@@ -53,7 +53,13 @@ export async function chooseAttachment(context: Context, request: AttachRequest)
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
     const { tap: name, owner, multiQueue } = request;
-    return found({ kind: 'tap', name, index, ...(owner !== undefined && { owner }), ...(multiQueue && { multiQueue }) });
+    return found({
+      kind: 'tap',
+      name,
+      index,
+      ...(owner !== undefined && { owner }),
+      ...(multiQueue && { multiQueue }),
+    });
   }
   if ('netns' in request) {
     // The kernel looks while the store is read.

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
+import { giveWay } from '../pace.js';
 import { planHost } from '../plan/host.js';
 import { GRAVEYARD } from '../plan/retire.js';
 import type { ReconcileRequest } from './actions.js';
@@ -127,6 +128,7 @@ async function scopes(context: Context, uuids: readonly string[]): Promise<Map<s
 }
 
 async function readScope(context: Context, uuid: string): Promise<Scope | undefined> {
+  await giveWay();
   const network = await readNetwork(context, uuid).catch(() => undefined);
   return network && { network, members: await readMembers(context, uuid) };
 }

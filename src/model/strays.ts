@@ -3,6 +3,7 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
+import { giveWay } from '../pace.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
@@ -102,10 +103,14 @@ async function unclaimed(
 ): Promise<Operation[]> {
   const before = await scopes();
   const steady = before.filter((scope) => !isChanging(scope));
-  const plan = [
-    ...planHost(host),
-    ...steady.flatMap((scope) => wishesOf(host, facts.underlay, scope)).flatMap((wish) => wish.plan),
-  ].filter((operation) => operation.op === 'nftables.batch' && operation.netns === host.netns);
+  const plan: Operation[] = [];
+  const add = (operations: readonly Operation[]) =>
+    plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
+  add(planHost(host));
+  for (const scope of steady) {
+    await giveWay();
+    for (const wish of wishesOf(host, facts.underlay, scope)) add(wish.plan);
+  }
   const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);
   const after = await scopes();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from '../../demo/tools.js';
 import type { Network } from '../../model/types.js';
 import { type Case, measure, timed } from '../measure.js';
@@ -8,6 +9,8 @@ import { VerificationError } from '../verify.js';
 const SIZES = [10, 100, 500];
 const QUICK_SIZES = [10];
 const AT_ONCE = 10;
+/** For so long nothing has to happen, in milliseconds. */
+const QUIET = 2000;
 
 /** `host.reconcile()` where all is in order: it looks at everything and writes nothing. */
 export const reconcile: Scenario = {
@@ -31,6 +34,8 @@ export const reconcile: Scenario = {
           );
           networks.push(...(await Promise.all(batch)));
         }
+        setting.progress('reconcile: waiting for the kernel to be done with the networks');
+        await settled(setting.signal);
         cases.push(await measure(reconcileCase(setting.stage, size), entrants, setting));
       }
     } finally {
@@ -41,6 +46,19 @@ export const reconcile: Scenario = {
     return { cases };
   },
 };
+
+/** Whatever is written on the host is told by these. */
+const listen = () => [start(['ip', 'monitor', 'link', 'address', 'route', 'rule']), start(['nft', 'monitor'])];
+
+/** Of links that are new, the kernel itself has news for seconds: of their IPv6 addresses, and of ports that are up. */
+async function settled(signal: AbortSignal): Promise<void> {
+  for (let isQuiet = false; !isQuiet; ) {
+    const monitors = listen();
+    await sleep(QUIET);
+    isQuiet = (await Promise.all(monitors.map((monitor) => monitor.stop()))).join('') === '';
+    signal.throwIfAborted();
+  }
+}
 
 function reconcileCase({ host }: Stage, size: number): Case {
   let repairs: string[] = [];
@@ -54,9 +72,9 @@ function reconcileCase({ host }: Stage, size: number): Case {
       {
         figures: ['reconcile'],
         work: async () => {
-          const monitors = [start(['ip', 'monitor', 'link', 'address', 'route', 'rule']), start(['nft', 'monitor'])];
+          const monitors = listen();
           // Until both listen.
-          await new Promise((resolve) => setTimeout(resolve, 50));
+          await sleep(50);
           const took = await timed(async () => {
             repairs = await host.reconcile();
             return undefined;

@@ -91,7 +91,7 @@ export class Observer {
       Promise.all(switched.map(async (index) => [index, await this.#offload(netns, index)] as const)),
     ]);
     return {
-      links: new Map(links.map((link) => [link.index, link])),
+      links: await this.#once(netns, 'links by index', async () => new Map(links.map((link) => [link.index, link]))),
       addresses,
       routes,
       rules,

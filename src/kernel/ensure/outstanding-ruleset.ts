@@ -48,15 +48,17 @@ function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject
   // Without its table a plan says nothing of what else the table holds, and adds what lacks.
   const table = wanted.find((command) => command.command === 'table.add');
   const elements = there.filter(({ object }) => object === 'element');
-  if (table !== undefined && !sameStructure(wanted, there)) {
+  const planned = wanted.map(describeCommand);
+  const found = there.flatMap((object) => (object.object === 'element' ? [] : [describeObject(object)]));
+  if (table !== undefined && !sameStructure(planned, found)) {
     const anew: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
     return [table, anew, ...wanted, ...others(elements, wanted)];
   }
   const present = new Set(elements.map(elementKey));
-  const described = new Set(there.map(describeObject));
-  return wanted.flatMap((command): NftCommand[] => {
+  const described = new Set(found);
+  return wanted.flatMap((command, position): NftCommand[] => {
     if (command.command !== 'element.add') {
-      const text = describeCommand(command);
+      const text = planned[position];
       return text === undefined || described.has(text) ? [] : [command];
     }
     const lacking = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
@@ -87,10 +89,9 @@ function others(there: readonly NftObject[], wanted: readonly NftCommand[]): Nft
 }
 
 /** Tables, chains, sets and rules: those that are planned, and no others; rules in the order of their chain. */
-function sameStructure(wanted: readonly NftCommand[], there: readonly NftObject[]): boolean {
-  const planned = wanted.map(describeCommand).filter((text) => text !== undefined);
-  const found = there.filter(({ object }) => object !== 'element').map(describeObject);
-  return planned.length === found.length && inOrder(planned) === inOrder(found);
+function sameStructure(planned: readonly (string | undefined)[], found: readonly string[]): boolean {
+  const wanted = planned.filter((text) => text !== undefined);
+  return wanted.length === found.length && inOrder(wanted) === inOrder(found);
 }
 
 /** The kernel lists objects by their kind and chain: of these only rules have an order that counts. */

@@ -161,13 +161,13 @@ function networkAddress(offset: number, addresses: string): Expression[] {
   return prefix === 32 ? [...loadAddress(offset), value] : [...loadAddress(offset), masked(mask), value];
 }
 
+/** Of the ways to write an address that there are, the one that can't be taken for another. */
+const DOTTED = /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){3}(\/\d+)?$/;
+
 function parseNetwork(addresses: unknown): [ipaddr.IPv4, number] {
-  if (typeof addresses === 'string') {
-    if (ipaddr.IPv4.isValidFourPartDecimal(addresses)) return [ipaddr.IPv4.parse(addresses), 32];
-    const [address = ''] = addresses.split('/');
-    if (ipaddr.IPv4.isValidFourPartDecimal(address) && ipaddr.IPv4.isValidCIDR(addresses)) {
-      return ipaddr.IPv4.parseCIDR(addresses);
-    }
+  if (typeof addresses === 'string' && DOTTED.test(addresses)) {
+    const cidr = addresses.includes('/') ? addresses : `${addresses}/32`;
+    if (ipaddr.IPv4.isValidCIDR(cidr)) return ipaddr.IPv4.parseCIDR(cidr);
   }
   throw new ValidationError('addresses', addresses, 'an IPv4 address or CIDR such as 172.16.0.0/24');
 }
