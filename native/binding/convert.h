@@ -11,6 +11,9 @@ namespace vethwork {
 /// @throws Napi::Error if it is something else
 Value fromJavaScript(const Napi::Value& packed);
 
+/// A packed value, for src/kernel/unpack.ts.
+Napi::Value toJavaScript(Napi::Env env, const Bytes& packed);
+/// Packs the value.
 Napi::Value toJavaScript(Napi::Env env, const Value& value);
 
 }  // namespace vethwork

@@ -15,7 +15,4 @@ std::vector<Request> readRequests(const Napi::Value& operations, bool remembers)
 /// @throws Napi::Error as above
 NamespaceReference readNamespace(const Napi::Value& reference);
 
-/// An array with one entry a request, or undefined where all succeeded and nobody wants to know more.
-Napi::Value writeResults(Napi::Env env, const Transaction& transaction);
-
 }  // namespace vethwork

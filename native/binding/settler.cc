@@ -1,6 +1,7 @@
 #include "binding/settler.h"
 
-#include "binding/request.h"
+#include "binding/convert.h"
+#include "engine/results.h"
 
 namespace vethwork {
 
@@ -37,6 +38,8 @@ void Settler::shutdown() {
 }
 
 void Settler::finished(TransactionPointer transaction) {
+  // On this thread, while JavaScript does something else.
+  transaction->answer = packResults(*transaction);
   const std::lock_guard lock(mutex_);
   finished_.push_back(std::move(transaction));
   if (finished_.size() == 1) {
@@ -66,7 +69,8 @@ void Settler::settleAll(Napi::Env env) {
     const Napi::Promise::Deferred promise = pending->second.promise;
     cancellable_.erase(pending->second.id);
     pending_.erase(pending);
-    promise.Resolve(writeResults(env, *transaction));
+    const Bytes& answer = transaction->answer;
+    promise.Resolve(answer.empty() ? env.Undefined() : toJavaScript(env, answer));
   }
   if (pending_.empty()) {
     wake_.Unref(env);

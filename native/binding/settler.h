@@ -20,7 +20,7 @@ class Settler {
   Settler(const Settler&) = delete;
   Settler& operator=(const Settler&) = delete;
 
-  /// The promise is for what `writeResults` makes of the transaction.
+  /// The promise is for what `packResults` makes of the transaction, or undefined if that is empty.
   Napi::Promise submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction);
   /// Keeps from being sent what is not sent yet.
   void cancel(std::uint32_t id);

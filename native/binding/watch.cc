@@ -7,16 +7,13 @@
 namespace vethwork {
 namespace {
 
-Napi::Value toObject(Napi::Env env, Watcher::Delivery&& delivery) {
-  auto object = Napi::Object::New(env);
-  object.Set("events", toJavaScript(env, std::move(delivery.events)));
-  object.Set("overflow", delivery.overflow);
-  object.Set("ended", delivery.ended);
+Value toValue(Watcher::Delivery&& delivery) {
+  Map map{{"events", std::move(delivery.events)}, {"overflow", delivery.overflow}, {"ended", delivery.ended}};
   if (delivery.error != 0) {
-    object.Set("errno", delivery.error);
-    object.Set("text", delivery.text);
+    map.append("errno", delivery.error);
+    map.append("text", std::move(delivery.text));
   }
-  return object;
+  return map;
 }
 
 }  // namespace
@@ -90,7 +87,7 @@ void Watches::deliver(Napi::Env env) {
     const Napi::HandleScope scope(env);
     const Watcher::Id id = delivery.id;
     if (pending_.contains(id)) {
-      settle(env, id, toObject(env, std::move(delivery)));
+      settle(env, id, toJavaScript(env, toValue(std::move(delivery))));
     }
   }
 }

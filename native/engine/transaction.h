@@ -57,6 +57,9 @@ struct Transaction {
   /// Keeps from being sent what is not sent yet.
   std::atomic<bool> cancelled = false;
 
+  /// What `packResults` makes of the results.
+  Bytes answer;
+
   /// The first request that the engine has not dealt with.
   std::size_t next = 0;
   bool failed = false;

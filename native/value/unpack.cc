@@ -1,22 +1,18 @@
 #include "value/unpack.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 
+#include "value/tag.h"
+
 namespace vethwork {
 namespace {
 
-enum class Tag : std::uint8_t { null, no, yes, int32, real, int64, uint64, text, bytes, list, map, unsupported };
-
 /// Deeper than what is packed; keeps bytes that nobody packed from using up the stack.
 constexpr int maximumDepth = 32;
-
-// Numbers are packed little-endian, as every machine that this runs on has them.
-static_assert(std::endian::native == std::endian::little);
 
 /// Whole numbers are whole, however JavaScript holds them.
 Value fromNumber(double number) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 import { packed } from './pack.js';
+import { unpacked, unpackedGently } from './unpack.js';
 
 /** How the addon says that one operation ended. */
 export interface NativeResult {
@@ -14,7 +15,10 @@ export interface NativeResult {
   value?: unknown;
 }
 
-/** The addon. What it is to do is packed; its checks throw errors that carry the fields of a `ValidationError`. */
+/**
+ * The addon. What it is to do is packed, and so is what it has to tell; its checks throw errors that carry the fields of a
+ * `ValidationError`.
+ */
 interface Addon {
   /** Resolves to undefined if every operation succeeded and none asked for anything. */
   submit(
@@ -23,7 +27,7 @@ interface Addon {
     stopOnError: boolean,
     lane: string,
     remember: boolean,
-  ): Promise<NativeResult[] | undefined>;
+  ): Promise<Buffer | undefined>;
   check(operations: Uint8Array): void;
   cancel(id: number): void;
   retain(netns: Uint8Array): void;
@@ -32,8 +36,8 @@ interface Addon {
   end(): void;
   /** The process is gone when this is called: without what else is done at an exit. */
   exit(code: number): never;
-  watchOpen(id: number, options: Uint8Array): Promise<NativeDelivery | undefined>;
-  watchNext(id: number): Promise<NativeDelivery | undefined>;
+  watchOpen(id: number, options: Uint8Array): Promise<Buffer | undefined>;
+  watchNext(id: number): Promise<Buffer | undefined>;
   watchClose(id: number): void;
 }
 
@@ -57,7 +61,7 @@ export interface NativeDelivery {
 interface NativeValidationError extends Error {
   code: 'VALIDATION';
   field: string;
-  value: unknown;
+  value: Buffer;
   expected: string;
 }
 
@@ -83,7 +87,7 @@ function checked<Result>(value: unknown, call: (bytes: Uint8Array) => Result): R
   try {
     return packed(value, call);
   } catch (error) {
-    throw isValidationError(error) ? new ValidationError(error.field, error.value, error.expected) : error;
+    throw isValidationError(error) ? new ValidationError(error.field, unpacked(error.value), error.expected) : error;
   }
 }
 
@@ -96,19 +100,20 @@ export interface SubmitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Hands operations to the engine. @throws ValidationError at once, before anything is sent */
-export function submit(
+/** Hands operations to the engine. @throws ValidationError before anything is sent */
+export async function submit(
   operations: readonly object[],
   { stopOnError, remember = false, lane = '', signal }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const results = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
-  if (signal === undefined) return results;
   const cancel = () => addon.cancel(id);
-  signal.addEventListener('abort', cancel, { once: true });
-  return results.finally(() => signal.removeEventListener('abort', cancel));
+  const ended = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
+  signal?.addEventListener('abort', cancel, { once: true });
+  const results = await ended;
+  signal?.removeEventListener('abort', cancel);
+  return results && ((await unpackedGently(results)) as NativeResult[]);
 }
 
 /** What `submit` checks, without sending anything. @throws ValidationError */
@@ -125,6 +130,8 @@ export function release(netns: NamespaceRef | undefined): void {
   checked(netns, (bytes) => addon.release(bytes));
 }
 
+const toDelivery = async (bytes: Buffer | undefined) => bytes && ((await unpackedGently(bytes)) as NativeDelivery);
+
 let lastWatch = 0;
 
 /** A watch of the addon. What it is asked for resolves to undefined if it is closed meanwhile. */
@@ -136,12 +143,12 @@ export class NativeWatch {
   constructor(options: NativeWatchOptions) {
     lastWatch = (lastWatch + 1) % 0x1_0000_0000;
     this.#id = lastWatch;
-    this.opened = checked(options, (bytes) => addon.watchOpen(this.#id, bytes));
+    this.opened = checked(options, (bytes) => addon.watchOpen(this.#id, bytes)).then(toDelivery);
   }
 
   /** Not again before it has settled. */
   next(): Promise<NativeDelivery | undefined> {
-    return addon.watchNext(this.#id);
+    return addon.watchNext(this.#id).then(toDelivery);
   }
 
   close(): void {

@@ -1,32 +1,11 @@
 import { types } from 'node:util';
+import { Tag } from './tag.js';
 
 /*
  * Plain data on its way to the addon: written into one buffer, which the addon reads at once. Asked for one by one through
  * Node-API, each value would take some ten times as long, and JavaScript stands still meanwhile. The other side is
  * native/value/unpack.cc; numbers are little-endian.
  */
-
-/** What a value begins with. Counts and lengths are of 32 bits; names in maps are texts without the tag. */
-enum Tag {
-  /** Also what is undefined: it counts as not given. */
-  null = 0,
-  false = 1,
-  true = 2,
-  int32 = 3,
-  double = 4,
-  int64 = 5,
-  uint64 = 6,
-  /** Length in bytes, UTF-8. */
-  text = 7,
-  /** Length, bytes. */
-  bytes = 8,
-  /** Count, values. */
-  list = 9,
-  /** Count, and a name and a value each. */
-  map = 10,
-  /** Length, and a description in words of what no message can hold. */
-  unsupported = 11,
-}
 
 /** No message nests this deep; an object that contains itself does. */
 const MAXIMUM_DEPTH = 16;

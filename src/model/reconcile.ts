@@ -16,7 +16,7 @@ import { unfinished } from './unfinished.js';
 import type { Scope } from './wishes.js';
 
 /** Networks that are repaired at the same time: their namespaces do not wait for each other in the kernel. */
-const AT_ONCE = 8;
+const AT_ONCE = 16;
 
 /**
  * Makes kernel and dnsmasq match the store. Changes that a process began and did not live to finish are taken back or

@@ -1,0 +1,124 @@
+import { giveWay } from '../pace.js';
+import { Tag } from './tag.js';
+
+/*
+ * Plain data on its way from the addon, as native/value/pack.cc has written it: asked for one by one through Node-API, each
+ * property would take several times as long. Texts are numbered as they come: a number that is not known yet is followed
+ * by its text, with its length.
+ */
+
+/** More is read in turns with what else the process has to do. */
+const AT_ONCE = 1 << 15;
+/** Values of a list between two looks at the time. */
+const STRIDE = 16;
+/** Where in results the list is that a query has found: in an object of the list of results. */
+const GENTLE_DEPTH = 2;
+
+class Unpacker {
+  readonly #bytes: Buffer;
+  readonly #view: DataView;
+  readonly #texts: string[] = [];
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  read(): unknown {
+    const tag = this.#tag();
+    if (tag === Tag.list) {
+      const list: unknown[] = [];
+      for (let left = this.#uint32(); left > 0; left--) list.push(this.read());
+      return list;
+    }
+    if (tag === Tag.map) {
+      const map: Record<string, unknown> = {};
+      for (let left = this.#uint32(); left > 0; left--) map[this.#text()] = this.read();
+      return map;
+    }
+    return this.#single(tag);
+  }
+
+  /** As `read`, in steps. */
+  async readGently(depth = 0): Promise<unknown> {
+    if (depth > GENTLE_DEPTH) return this.read();
+    const tag = this.#tag();
+    if (tag === Tag.list) {
+      const list: unknown[] = [];
+      for (let left = this.#uint32(); left > 0; left--) {
+        list.push(depth < GENTLE_DEPTH ? await this.readGently(depth + 1) : this.read());
+        if (left % STRIDE === 0) await giveWay();
+      }
+      return list;
+    }
+    if (tag === Tag.map) {
+      const map: Record<string, unknown> = {};
+      for (let left = this.#uint32(); left > 0; left--) map[this.#text()] = await this.readGently(depth + 1);
+      return map;
+    }
+    return this.#single(tag);
+  }
+
+  #single(tag: Tag): unknown {
+    const at = this.#at;
+    switch (tag) {
+      case Tag.false:
+        return false;
+      case Tag.true:
+        return true;
+      case Tag.int32:
+        this.#at += 4;
+        return this.#view.getInt32(at, true);
+      case Tag.double:
+        this.#at += 8;
+        return this.#view.getFloat64(at, true);
+      case Tag.int64:
+        this.#at += 8;
+        return this.#view.getBigInt64(at, true);
+      case Tag.uint64:
+        this.#at += 8;
+        return this.#view.getBigUint64(at, true);
+      case Tag.text:
+      case Tag.unsupported:
+        return this.#text();
+      case Tag.bytes: {
+        const length = this.#uint32();
+        const start = this.#at;
+        this.#at += length;
+        return new Uint8Array(this.#bytes.subarray(start, this.#at));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #tag(): Tag {
+    return this.#bytes[this.#at++] as Tag;
+  }
+
+  #uint32(): number {
+    const value = this.#view.getUint32(this.#at, true);
+    this.#at += 4;
+    return value;
+  }
+
+  #text(): string {
+    const index = this.#uint32();
+    const known = this.#texts[index];
+    if (known !== undefined) return known;
+    const length = this.#uint32();
+    const text = this.#bytes.toString('utf8', this.#at, this.#at + length);
+    this.#at += length;
+    this.#texts.push(text);
+    return text;
+  }
+}
+
+/** Reads what the addon has packed. */
+export const unpacked = (bytes: Buffer): unknown => new Unpacker(bytes).read();
+
+/** As `unpacked`; what is large does not hold up the event loop. */
+export async function unpackedGently(bytes: Buffer): Promise<unknown> {
+  return bytes.length <= AT_ONCE ? unpacked(bytes) : new Unpacker(bytes).readGently();
+}
