@@ -59,7 +59,7 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('teardown')
-    .description('remove what init made; refused while networks exist')
+    .description('remove what init, or the agent of a node, made; refused while networks exist or the agent is running')
     .addHelpText('after', examples('teardown'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, options, print }) => {

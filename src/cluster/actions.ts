@@ -19,7 +19,7 @@ import { removeFloating, removeInterface, removeNetwork, removeRouted } from './
 import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
 
-type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'leave' | 'describe' | 'asOf' | 'start' | 'stop'>;
+type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'>;
 
 /**
  * What callers want, in a cluster: it is recorded, every node that it concerns does its part, and the call ends when all

@@ -1,10 +1,13 @@
 import { ConflictError } from '../errors.js';
 import type { Actions, ReconcileRequest } from '../model/actions.js';
+import { begin } from '../model/begin.js';
+import { hasEnded } from '../model/claim.js';
 import { noting } from '../model/reconcile.js';
 import { type InterfaceRecord, keys } from '../model/records.js';
+import { requireNoNetworks } from '../model/registry.js';
 import { carryOut } from '../model/repair.js';
 import type { HostInfo, NodeInfo } from '../model/types.js';
-import { transact } from '../store/transaction.js';
+import { type Transaction, transact } from '../store/transaction.js';
 import { abandoned } from './abandoned.js';
 import { clusterVerbs } from './actions.js';
 import { clusterKeys } from './keys.js';
@@ -22,6 +25,13 @@ export interface NodeEvents extends WorkerEvents {
 
 /** Changes that nobody finishes are looked for this often, in milliseconds. */
 const TIDY_INTERVAL = 10_000;
+
+/** @throws ConflictError */
+async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
+  const interfaces = await transaction.list<InterfaceRecord>(keys.interfaces);
+  const here = interfaces.filter(({ value }) => value.node === node).length;
+  if (here > 0) throw new ConflictError(`${here} interfaces live on ${node}: detach them before it is torn down`);
+}
 
 /** A process's part in its node: always callers' work, and the node's own if it holds the seat. */
 export class Node {
@@ -55,7 +65,7 @@ export class Node {
       namespaces: async () => (context.role === 'network' ? this.#networks() : []),
       describe: () => this.#describe(),
       asOf: () => context.store.outdatedSince?.toISOString(),
-      leave: () => this.#leave(),
+      tearDown: (remove) => this.#tearDown(remove),
       start: () => undefined,
       stop: () => this.#stop(),
     };
@@ -137,8 +147,21 @@ export class Node {
     return { node, role, nodes };
   }
 
-  async #leave(): Promise<void> {
+  /** A hypervisor node may leave its cluster at any time; without the network node there are no networks. */
+  async #tearDown(remove: () => Promise<void>): Promise<void> {
     const { store, node, role } = this.#context;
+    await begin(
+      store,
+      role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
+    );
+    const agent = this.members.find(({ name, vacant }) => name === node && vacant !== true);
+    if (!this.isHolder && agent !== undefined && !hasEnded(agent.claim)) {
+      const text = `process ${agent.claim.pid} is the agent of node ${node}, and would set it up again: end it first`;
+      throw new ConflictError(text);
+    }
+    await this.worker.idle();
+    await this.#stop();
+    await remove();
     await transact(store, async (transaction) => {
       transaction.delete(clusterKeys.knownNode(node));
       transaction.delete(clusterKeys.node(node));

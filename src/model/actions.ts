@@ -30,8 +30,8 @@ export interface Actions {
   describe(): Partial<HostInfo>;
   /** What was read may be outdated since then (ISO 8601); undefined while it is current. */
   asOf(): string | undefined;
-  /** Forgets the host, which has been torn down. */
-  leave(): Promise<void>;
+  /** Has the host's own things removed and forgets it. @throws ConflictError while something of a network lives on it */
+  tearDown(remove: () => Promise<void>): Promise<void>;
   /** Begins what goes on in the background. */
   start(): void;
   /** Ends it, and what it does at the moment. */

@@ -1,7 +1,5 @@
-import { ConflictError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
-import { begin } from './begin.js';
 import { asOf, type Context } from './context.js';
 import { DriftWatcher } from './drift-watch.js';
 import { lookForTrouble } from './facts.js';
@@ -106,17 +104,12 @@ export class HostHandle implements Host {
   }
 
   async #teardown(): Promise<void> {
-    const { actions, kernel, store, host, dhcp } = this.#context;
-    await begin(store, async (transaction) => {
-      const networks = await transaction.list(keys.networks);
-      if (networks.length > 0) {
-        throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);
-      }
+    const { actions, kernel, host, dhcp } = this.#context;
+    await actions.tearDown(async () => {
+      const errors = await kernel.teardown(planHostRemoval(host));
+      if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
+      await dhcp.leave();
     });
-    const errors = await kernel.teardown(planHostRemoval(host));
-    if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
-    await dhcp.leave();
-    await actions.leave();
   }
 
   /** Waits for what is under way. */

@@ -1,12 +1,13 @@
 import { transact } from '../store/transaction.js';
 import type { Actions } from './actions.js';
+import { begin } from './begin.js';
 import type { Context } from './context.js';
 import { defloat, float } from './floating.js';
 import { attach, detach } from './interface-lifecycle.js';
 import { createNetwork, removeNetwork } from './network-lifecycle.js';
 import { adoptAll, reconcile } from './reconcile.js';
 import { keys } from './records.js';
-import { readNetworks } from './registry.js';
+import { readNetworks, requireNoNetworks } from './registry.js';
 import { route, unroute } from './routed.js';
 
 /** What one machine does by itself: the caller's process does all of it. */
@@ -27,7 +28,12 @@ export function localActions(context: () => Context): Actions {
     namespaces: async () => (await readNetworks(context())).map(({ uuid }) => uuid),
     describe: () => ({}),
     asOf: () => undefined,
-    leave: () => transact(context().store, async (transaction) => transaction.delete(keys.host)),
+    tearDown: async (remove) => {
+      const { store } = context();
+      await begin(store, requireNoNetworks);
+      await remove();
+      await transact(store, async (transaction) => transaction.delete(keys.host));
+    },
     start: () => {
       if (context().settings.repair) adoption = adoptAll(context(), stopping.signal);
     },

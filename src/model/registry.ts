@@ -1,6 +1,6 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import type { Json, Store } from '../store/store.js';
-import { transact } from '../store/transaction.js';
+import { type Transaction, transact } from '../store/transaction.js';
 import { begin } from './begin.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { membersOf } from './members.js';
@@ -32,6 +32,14 @@ export async function readInterface({ store }: Registry, uuid: string): Promise<
 
 export async function readNetworks({ store }: Registry): Promise<NetworkRecord[]> {
   return (await store.list<NetworkRecord>(keys.networks)).map(({ value }) => value);
+}
+
+/** @throws ConflictError */
+export async function requireNoNetworks(transaction: Transaction): Promise<void> {
+  const networks = await transaction.list(keys.networks);
+  if (networks.length > 0) {
+    throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);
+  }
 }
 
 export async function readInterfaces({ store }: Registry): Promise<InterfaceRecord[]> {

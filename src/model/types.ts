@@ -266,7 +266,11 @@ export interface Host {
   events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
   /** Resolves when every link put out of service is really gone. */
   drained(): Promise<void>;
-  /** Removes what `openHost` made (egress bridge, rules); refused while networks exist. */
+  /**
+   * Removes what `openHost` made (egress bridge, rules). A node of a cluster leaves it, and this process is its agent no more.
+   * @throws ConflictError while networks exist (on a hypervisor node: while interfaces live there), and if another process
+   *   is the node's agent
+   */
   teardown(): Promise<void>;
   /** Leaves all networks running. */
   close(): Promise<void>;

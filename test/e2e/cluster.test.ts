@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Network } from '../../src/index.js';
 import { type ClusterGuest, TestCluster } from '../support/cluster.js';
@@ -81,6 +82,30 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await cluster.flood(3, vni)).toBeUndefined();
     expect(await cluster.flood(1, vni)).toEqual([cluster.vtep(2)]);
     for (const each of hosts) expect(await each.reconcile({ dryRun: true })).toEqual([]);
+  });
+
+  test('a node that nothing lives on is torn down, by its agent alone, and stays so', async () => {
+    const of = (message: string) => ({ code: 'CONFLICT', message: expect.stringContaining(message) });
+    expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
+    expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces live on node2'));
+    const asking = await cluster.open(3, { agent: false });
+    expect(await rejection(asking.teardown())).toMatchObject(of(`process ${process.pid} is the agent of node node3`));
+    const names = async () => {
+      const links = await json<{ ifname: string }[]>('ip', '-n', cluster.node(3).name, '-j', 'link');
+      return links.map(({ ifname }) => ifname).sort();
+    };
+    const nodes = async () => (await host(1).refresh()).nodes?.map(({ name }) => name).sort();
+    expect(await nodes()).toEqual(['node1', 'node2', 'node3']);
+    await host(3).teardown();
+    // For longer than it takes to notice a seat that is free.
+    for (const pause of [0, 2000]) {
+      await sleep(pause);
+      expect(await names()).toEqual(['eth0', 'lo']);
+      expect(await cluster.node(3).run('nft', 'list', 'ruleset')).toBe('');
+      expect(await nodes()).toEqual(['node1', 'node2']);
+    }
+    hosts[2] = await cluster.open(3);
+    expect(await nodes()).toEqual(['node1', 'node2', 'node3']);
   });
 
   test('deleting a network on any node removes it everywhere', async () => {
