@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { parsePrinted } from '../demo/tools.js';
 import { Coprocess, DONE } from './coprocess.js';
 
 /*
@@ -18,7 +19,7 @@ export function run(command: readonly string[]): Promise<string> {
   return one(() => looker.read(`${command.map(quote).join(' ')} </dev/null; s=$?; echo; echo ${DONE} $s`));
 }
 
-/** Runs a tool that prints JSON. Nothing printed is an empty list, which is what `ip -j` means by it. */
+/** Runs a tool that prints JSON. */
 export async function json<Value>(command: readonly string[]): Promise<Value> {
-  return JSON.parse((await run(command)).trim() || '[]') as Value;
+  return parsePrinted(await run(command));
 }

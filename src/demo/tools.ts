@@ -54,9 +54,12 @@ export async function run(command: readonly string[], signal?: AbortSignal): Pro
   return stdout;
 }
 
-/** Runs a tool that prints JSON. Nothing printed is an empty list, which is what `ip -j` means by it. */
+/** What a tool has printed as JSON. Nothing is an empty list, which is what `ip -j` means by it. */
+export const parsePrinted = <Value>(text: string): Value => JSON.parse(text.trim() || '[]') as Value;
+
+/** Runs a tool that prints JSON. */
 export async function json<Value>(command: readonly string[], signal?: AbortSignal): Promise<Value> {
-  return JSON.parse((await run(command, signal)).trim() || '[]') as Value;
+  return parsePrinted(await run(command, signal));
 }
 
 /** A tool that runs until it is told to stop. */

@@ -90,7 +90,7 @@ function asArgument(error: unknown): unknown {
  * Transactions and queries handed to the engine at once; others wait for their turn here. Enough for sends to be shared, and few
  * enough that checking and settling them does not hold up the event loop.
  */
-const UNDER_WAY = 64;
+const UNDER_WAY = 128;
 
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
