@@ -5,9 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildFolder, buildNative } from './lib/native.mjs';
-import { runNativeTests } from './lib/native-tests.mjs';
 import { exitCodeOf, root, runMain, StepError } from './lib/process.mjs';
+import { setup } from './lib/setup.mjs';
 
 /** How many times longer than usual anything may take before a test counts as hanging. */
 const SLOWNESS = '4';
@@ -24,19 +23,28 @@ function vitestArguments([first, ...rest]) {
   return first === undefined ? ['--project', 'kernel'] : [first, ...rest];
 }
 
-/** Node itself is not built for the sanitizers: their run-time library has to be there before it starts. */
-function sanitizedNode() {
+/**
+ * Node itself is not built for the sanitizers: their run-time library has to be there before it starts.
+ * @param {string} folder
+ */
+function sanitizedNode(folder) {
   const library = execFileSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
-  const script = join(buildFolder('address'), 'node');
+  const script = join(folder, 'node');
   writeFileSync(script, `#!/bin/sh\nLD_PRELOAD='${library}' exec '${process.execPath}' "$@"\n`, { mode: 0o755 });
   return { library, script };
 }
 
 await runMain(async () => {
+  await setup();
+  // Loaded here, not above: they need the node modules.
+  const [{ buildFolder, buildNative }, { runNativeTests }] = await Promise.all([
+    import('./lib/native.mjs'),
+    import('./lib/native-tests.mjs'),
+  ]);
   const native = await runNativeTests('address');
   if (native.failed > 0) throw new StepError(`${native.failed} native tests failed`);
   await buildNative('vethwork', 'address');
-  const { library, script } = sanitizedNode();
+  const { library, script } = sanitizedNode(buildFolder('address'));
   const preparation = join(root, 'scripts/lib/sanitized-process.mjs');
   // For the processes of the test files only: vitest's own hangs with the library.
   const env = {
