@@ -7,6 +7,8 @@ import { Random } from './random.js';
 export interface Campaign {
   readonly seed: number;
   readonly random: Random;
+  /** How many machines, where there are several. */
+  readonly nodes: number;
   /** True when the time is up, or enough has been tried: the campaign comes to its end. */
   expired(tried?: number): boolean;
   /** Something that must not be. The campaign goes on, and fails in the end. */
@@ -19,17 +21,23 @@ export type Summary = Record<string, number | string>;
 
 /**
  * Runs a campaign as a program of its own: `--seed N` repeats one, `--budget SECONDS` and `--count N` bound its time and
- * what is tried. Ends with a line that says what was tried and what was found, and with exit code 1 if anything was.
+ * what is tried, `--nodes N` are the machines of a cluster. Ends with a line that says what was tried and what was found, and with exit code 1 if anything was.
  */
 export async function runCampaign(name: string, budget: number, body: (campaign: Campaign) => Promise<Summary>) {
   const { values } = parseArgs({
-    options: { seed: { type: 'string' }, budget: { type: 'string' }, count: { type: 'string' } },
+    options: {
+      seed: { type: 'string' },
+      budget: { type: 'string' },
+      count: { type: 'string' },
+      nodes: { type: 'string' },
+    },
   });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   const seconds = Number(values.budget ?? budget);
   const most = Number(values.count ?? Number.POSITIVE_INFINITY);
-  if (!Number.isInteger(seed) || !(seconds > 0) || !(most > 0)) {
-    console.error('usage: [--seed INTEGER] [--budget SECONDS] [--count INTEGER]');
+  const nodes = Number(values.nodes ?? 5);
+  if (!Number.isInteger(seed) || !(seconds > 0) || !(most > 0) || !(Number.isInteger(nodes) && nodes > 1)) {
+    console.error('usage: [--seed INTEGER] [--budget SECONDS] [--count INTEGER] [--nodes INTEGER]');
     process.exit(2);
   }
   if (!privileged) {
@@ -45,6 +53,7 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
   const campaign: Campaign = {
     seed,
     random: new Random(seed),
+    nodes,
     expired: (tried = 0) => stopped || tried >= most || Date.now() > end,
     finding: (text) => {
       findings.push(text);

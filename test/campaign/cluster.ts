@@ -1,5 +1,5 @@
 /**
- * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS]: random steps on a cluster, several at once, while
+ * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS --nodes N]: random steps on a cluster, several at once, while
  * agents are killed in the middle of work, ended, and started again. Every few steps, and in the end, each node's
  * forwarding entries have to be those that follow from who is where, and nothing may be left of what the store does not
  * have; in the end nothing else may be wrong either.
@@ -16,7 +16,6 @@ import { runCampaign } from './campaign.js';
 import { leftovers } from './leftovers.js';
 
 const CHILD = fileURLToPath(new URL('cluster-child.js', import.meta.url));
-const NODES = 5;
 /** Steps under way at the same time. */
 const AT_ONCE = 8;
 const LOOK_EVERY = 25;
@@ -27,7 +26,7 @@ const ORDINARY = ['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'NODE_TIMEOUT'];
 
 await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
-  const cluster = await TestCluster.create({ nodes: NODES, options: { leaseTime: 2, nodeTimeout: 10 } });
+  const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2, nodeTimeout: 10 } });
   const agents = new Agents(cluster, CHILD);
   const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** Of each node, one that only asks. */
@@ -106,7 +105,7 @@ await runCampaign('cluster', 60, async (campaign) => {
   };
 
   try {
-    for (let number = 1; number <= NODES; number++) {
+    for (let number = 1; number <= campaign.nodes; number++) {
       hosts.push(await cluster.open(number, { agent: false }));
       await agents.start(number);
     }
@@ -133,7 +132,7 @@ await runCampaign('cluster', 60, async (campaign) => {
         for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
       });
     }
-    return { nodes: NODES, steps: count, ...counts };
+    return { nodes: campaign.nodes, steps: count, ...counts };
   } finally {
     await Promise.all(returns);
     await cluster.deleteNetworks();
