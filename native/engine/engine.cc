@@ -200,7 +200,11 @@ void Engine::work() {
     }
     lock.unlock();
     if (!live.empty()) {
-      javascript_.leave();
+      if (queue->second.patient) {
+        javascript_.forget();
+      } else {
+        javascript_.leave();
+      }
       execute(live, queue->second.session, worker);
     }
     lock.lock();

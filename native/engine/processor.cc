@@ -1,6 +1,5 @@
 #include "engine/processor.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 namespace vethwork {
@@ -14,16 +13,28 @@ void Processor::leave() const {
   if (processor < 0 || ::sched_getcpu() != processor) {
     return;
   }
-  cpu_set_t others;
-  // What JavaScript may use, the engine may use as well. It fails on machines with more processors than the set can
-  // hold, whose schedulers find another one.
-  if (::sched_getaffinity(thread_, sizeof others, &others) != 0) {
+  auto others = allowed();
+  if (!others) {
     return;
   }
-  CPU_CLR(static_cast<unsigned>(processor), &others);
-  if (CPU_COUNT(&others) > 0) {
-    (void)::sched_setaffinity(0, sizeof others, &others);
+  CPU_CLR(static_cast<unsigned>(processor), &*others);
+  if (CPU_COUNT(&*others) > 0) {
+    (void)::sched_setaffinity(0, sizeof *others, &*others);
   }
+}
+
+void Processor::forget() const {
+  if (const auto all = allowed()) {
+    (void)::sched_setaffinity(0, sizeof *all, &*all);
+  }
+}
+
+std::optional<cpu_set_t> Processor::allowed() const {
+  cpu_set_t set;
+  if (::sched_getaffinity(thread_, sizeof set, &set) != 0) {
+    return std::nullopt;
+  }
+  return set;
 }
 
 }  // namespace vethwork

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <atomic>
+#include <optional>
 
 namespace vethwork {
 
@@ -17,8 +19,14 @@ class Processor {
   void note();
   /// Moves the calling thread to another processor if it shares that one. Without effect where there is only one.
   void leave() const;
+  /// Lets the calling thread run wherever JavaScript may: programs that it starts inherit it.
+  void forget() const;
 
  private:
+  /// Processors that JavaScript may use. None on machines with more than the set can hold: their schedulers find
+  /// another.
+  [[nodiscard]] std::optional<cpu_set_t> allowed() const;
+
   const pid_t thread_;
   std::atomic<int> last_;
 };

@@ -32,6 +32,9 @@ void RollbackMemory::note(const Request& request) {
 }
 
 bool RollbackMemory::isNeeded(const Request& request) const {
+  if (namespaces_.contains(request.netns)) {
+    return false;
+  }
   const std::string& name = request.kind->name;
   if (name == "link.set") {
     const auto* link = member(request.arguments, "link").as<Map>();
@@ -40,10 +43,7 @@ bool RollbackMemory::isNeeded(const Request& request) const {
   if (name == "link.port") {
     return !hasMade(request.netns, request.arguments);
   }
-  if (name == "sysctl.set") {
-    return !namespaces_.contains(request.netns);
-  }
-  return name == "filter.add" || name == "nftables.batch";
+  return name == "sysctl.set" || name == "filter.add" || name == "nftables.batch";
 }
 
 bool RollbackMemory::hasMade(const NamespaceReference& netns, const Map& link) const {

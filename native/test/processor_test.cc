@@ -25,5 +25,9 @@ TEST_CASE("a thread leaves the processor that JavaScript was last seen on, if th
     } else {
       CHECK(::sched_getcpu() == noted);
     }
+    processor.forget();
+    cpu_set_t now;
+    REQUIRE(::sched_getaffinity(0, sizeof now, &now) == 0);
+    CHECK(CPU_EQUAL(&now, &allowed));
   }).join();
 }

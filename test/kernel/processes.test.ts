@@ -32,6 +32,21 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     expect(await kernel.run('/bin/sh', ['-c', 'kill -9 $$'], { netns })).toMatchObject({ exitCode: 128 + 9 });
   });
 
+  test('programs may use the processors that this process may', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const allowed = /^Cpus_allowed:.*$/m;
+    const own = allowed.exec(await readFile('/proc/self/status', 'utf8'))?.[0];
+    for (let round = 0; round < 5; round++) {
+      // The threads that do this keep off the processor of the event loop.
+      await Promise.all(Array.from({ length: 20 }, () => kernel.query('link.list', { netns })));
+      const ran = Array.from({ length: 8 }, () =>
+        kernel.run('/bin/sh', ['-c', 'cat /proc/self/status >&2'], { netns }),
+      );
+      for (const { stderr } of await Promise.all(ran)) expect(allowed.exec(stderr)?.[0]).toBe(own);
+    }
+  });
+
   test('much standard error neither blocks the program nor fills memory', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
