@@ -1,5 +1,7 @@
 #include "binding/settler.h"
 
+#include <new>
+
 #include "binding/convert.h"
 #include "engine/results.h"
 
@@ -39,7 +41,11 @@ void Settler::shutdown() {
 
 void Settler::finished(TransactionPointer transaction) {
   // On this thread, while JavaScript does something else.
-  transaction->answer = packResults(*transaction);
+  try {
+    transaction->answer = packResults(*transaction);
+  } catch (const std::bad_alloc&) {
+    transaction->answer.reset();
+  }
   const std::lock_guard lock(mutex_);
   finished_.push_back(std::move(transaction));
   if (finished_.size() == 1) {
@@ -69,8 +75,11 @@ void Settler::settleAll(Napi::Env env) {
     const Napi::Promise::Deferred promise = pending->second.promise;
     cancellable_.erase(pending->second.id);
     pending_.erase(pending);
-    const Bytes& answer = transaction->answer;
-    promise.Resolve(answer.empty() ? env.Undefined() : toJavaScript(env, answer));
+    if (const auto& answer = transaction->answer; !answer) {
+      promise.Reject(Napi::Error::New(env, "no memory is left for what the kernel has answered").Value());
+    } else {
+      promise.Resolve(answer->empty() ? env.Undefined() : toJavaScript(env, *answer));
+    }
   }
   if (pending_.empty()) {
     wake_.Unref(env);

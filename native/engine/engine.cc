@@ -234,11 +234,12 @@ void Engine::work() {
       wake(added - 1);
     }
     lock.unlock();
+    // First: whoever is told may want the namespace to be gone.
+    closing.clear();
     for (TransactionPointer& transaction : done) {
       onDone_(std::move(transaction));
     }
     done.clear();
-    closing.clear();
     lock.lock();
   }
   // A thread that is in the wrong namespace for good is replaced.

@@ -159,10 +159,8 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   }
 }
 
-void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) {
-  Batch batch;
-  HeldNamespaces namespaces;
-  std::vector<Placed> placed;
+/// Puts the runs' messages into one batch. A request that can't be sent has its result.
+void join(std::span<const Run> runs, HeldNamespaces& namespaces, Batch& batch, std::vector<Placed>& placed) {
   for (const Run& run : runs) {
     Transaction& transaction = *run.transaction;
     for (std::size_t index = run.first; index < run.last; ++index) {
@@ -171,18 +169,24 @@ void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) 
       result = namespaces.fill(request.messages);
       if (result.state != Result::State::failed) {
         const std::size_t first = batch.size();
+        placed.push_back({&request, &result, first, first + request.messages.size()});
         batch.append(request.messages);
-        placed.push_back({&request, &result, first, batch.size()});
       } else if (transaction.stopOnError) {
         break;
       }
     }
   }
-  if (placed.empty()) {
-    return;
-  }
+}
+
+void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) {
+  Batch batch;
+  HeldNamespaces namespaces;
+  std::vector<Placed> placed;
   const Result whole = attempt([&] {
-    exchangeJoined(placed, batch, session, worker);
+    join(runs, namespaces, batch, placed);
+    if (!placed.empty()) {
+      exchangeJoined(placed, batch, session, worker);
+    }
     return Result();
   });
   if (whole.state == Result::State::failed) {

@@ -24,7 +24,10 @@ void Processor::leave() const {
 }
 
 void Processor::forget() const {
-  if (const auto all = allowed()) {
+  const auto all = allowed();
+  cpu_set_t own;
+  // What was never narrowed is not to be fixed either: more processors may come.
+  if (all && ::sched_getaffinity(0, sizeof own, &own) == 0 && !CPU_EQUAL(&own, &*all)) {
     (void)::sched_setaffinity(0, sizeof *all, &*all);
   }
 }

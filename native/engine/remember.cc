@@ -5,6 +5,9 @@
 namespace vethwork {
 namespace {
 
+/// Every namespace is born with `lo`.
+constexpr std::int64_t loopbackIndex = 1;
+
 const Value& find(const Value& of, std::string_view key) {
   static const Value null;
   const auto* map = of.as<Map>();
@@ -23,6 +26,7 @@ void RollbackMemory::note(const Request& request) {
   const std::string& name = request.kind->name;
   if (name == "namespace.add") {
     namespaces_.insert(request.netns);
+    indexes_.emplace(request.netns, loopbackIndex);
   } else if (name == "tap.add") {
     noteLink(request.netns, member(request.arguments, "tap"));
   } else if (name == "link.add") {
@@ -32,9 +36,6 @@ void RollbackMemory::note(const Request& request) {
 }
 
 bool RollbackMemory::isNeeded(const Request& request) const {
-  if (namespaces_.contains(request.netns)) {
-    return false;
-  }
   const std::string& name = request.kind->name;
   if (name == "link.set") {
     const auto* link = member(request.arguments, "link").as<Map>();
@@ -43,7 +44,10 @@ bool RollbackMemory::isNeeded(const Request& request) const {
   if (name == "link.port") {
     return !hasMade(request.netns, request.arguments);
   }
-  return name == "sysctl.set" || name == "filter.add" || name == "nftables.batch";
+  if (name == "sysctl.set" || name == "nftables.batch") {
+    return !namespaces_.contains(request.netns);
+  }
+  return name == "filter.add";
 }
 
 bool RollbackMemory::hasMade(const NamespaceReference& netns, const Map& link) const {

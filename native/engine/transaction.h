@@ -57,8 +57,8 @@ struct Transaction {
   /// Keeps from being sent what is not sent yet.
   std::atomic<bool> cancelled = false;
 
-  /// What `packResults` makes of the results.
-  Bytes answer;
+  /// What `packResults` makes of the results; nothing where it could not.
+  std::optional<Bytes> answer;
 
   /// The first request that the engine has not dealt with.
   std::size_t next = 0;

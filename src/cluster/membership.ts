@@ -52,19 +52,19 @@ export class Membership {
     this.#work = this.#campaign().finally(unsubscribe);
   }
 
-  /** The seat is kept for whoever comes next, until its time is up. */
-  async leave(): Promise<void> {
+  /** The seat is kept for whoever comes next, until its time is up; with `forget` it goes at once. */
+  async leave({ forget }: { forget: boolean }): Promise<void> {
     this.#closed = true;
     this.#wake();
     await this.#work;
-    await this.#held?.update({ ...this.#record, vacant: true }).catch(() => undefined);
-    await this.#held?.release();
+    if (!forget) await this.#held?.update({ ...this.#record, vacant: true }).catch(() => undefined);
+    await this.#held?.release({ remove: forget });
     this.#held = undefined;
   }
 
   async #campaign(): Promise<void> {
     while (!this.#closed) {
-      if (this.#held === undefined) await this.#attempt().catch(() => undefined);
+      if (this.#held === undefined) await this.#succeed().catch(() => undefined);
       if (this.#closed) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, RETRY_MS);
@@ -82,6 +82,12 @@ export class Membership {
     const there = this.#store.peek<NodeRecord>(clusterKeys.node(this.#record.name))?.value;
     const { pid, started } = this.#record.claim;
     return there?.claim.pid === pid && there.claim.started === started;
+  }
+
+  /** Takes the seat if it is free, unless the node has left its cluster. */
+  async #succeed(): Promise<void> {
+    const known = await this.#store.get(clusterKeys.knownNode(this.#record.name));
+    if (known !== undefined) await this.#attempt();
   }
 
   async #attempt(): Promise<void> {

@@ -13,7 +13,7 @@ import { clusterVerbs } from './actions.js';
 import { clusterKeys } from './keys.js';
 import { Membership, membersIn } from './membership.js';
 import { reconcileNode } from './reconcile.js';
-import type { ClusterContext, NodeRecord } from './types.js';
+import type { Applied, ClusterContext, NodeRecord } from './types.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
 /** What a node tells of itself. */
@@ -160,18 +160,26 @@ export class Node {
       throw new ConflictError(text);
     }
     await this.worker.idle();
-    await this.#stop();
-    await remove();
-    await transact(store, async (transaction) => {
-      transaction.delete(clusterKeys.knownNode(node));
-      transaction.delete(clusterKeys.node(node));
-      if (role === 'network') transaction.delete(keys.host);
-    });
+    const left = store.peekList<Applied>(clusterKeys.applied(node)).filter(({ value }) => value.present).length;
+    if (left > 0) throw new ConflictError(`${node} still has something of ${left} networks, which its agent removes`);
+    await this.worker.stop();
+    try {
+      await remove();
+      await transact(store, async (transaction) => {
+        transaction.delete(clusterKeys.knownNode(node));
+        transaction.delete(clusterKeys.node(node));
+        if (role === 'network') transaction.delete(keys.host);
+      });
+    } catch (error) {
+      if (this.isHolder) this.worker.start();
+      throw error;
+    }
+    await this.#stop({ forget: true });
   }
 
-  async #stop(): Promise<void> {
+  async #stop({ forget } = { forget: false }): Promise<void> {
     clearInterval(this.#timer);
-    await this.#membership.leave();
+    await this.#membership.leave({ forget });
     await this.#starting;
     await this.worker.stop();
     await this.#tidying;

@@ -89,6 +89,8 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
     expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces live on node2'));
     const asking = await cluster.open(3, { agent: false });
+    // Would take the seat if it became free.
+    const waiting = await cluster.open(3);
     expect(await rejection(asking.teardown())).toMatchObject(of(`process ${process.pid} is the agent of node node3`));
     const names = async () => {
       const links = await json<{ ifname: string }[]>('ip', '-n', cluster.node(3).name, '-j', 'link');
@@ -104,6 +106,7 @@ describe.skipIf(!privileged)('three nodes', () => {
       expect(await cluster.node(3).run('nft', 'list', 'ruleset')).toBe('');
       expect(await nodes()).toEqual(['node1', 'node2']);
     }
+    await waiting.close();
     hosts[2] = await cluster.open(3);
     expect(await nodes()).toEqual(['node1', 'node2', 'node3']);
   });

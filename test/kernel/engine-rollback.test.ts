@@ -263,6 +263,26 @@ describe.skipIf(!privileged)('transactions', () => {
     expect((await json<{ name: string }[]>('ip', '-j', 'netns')).some((pinned) => pinned.name === name)).toBe(false);
   });
 
+  test('a link that was there comes back as it was from a namespace that goes', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const name = `${netns}-new`;
+    await namespace.ip('link', 'add', 'old', 'index', '70', 'type', 'veth', 'peer', 'name', 'far', 'index', '71');
+    const before = await ipPicture(namespace);
+    const error = await rejection(
+      kernel.transaction([
+        { op: 'namespace.add', name },
+        { op: 'link.set', netns, link: { index: 70 }, changes: { netns: name } },
+        { op: 'link.set', netns: name, link: { index: 1 }, changes: { up: true } },
+        { op: 'link.set', netns: name, link: { index: 70 }, changes: { name: 'renamed', mtu: 1400 } },
+        { op: 'link.set', netns: name, link: { index: 999_999 }, changes: { up: true } },
+      ]),
+    );
+    expect(error).toMatchObject({ code: 'ENODEV', index: 4, rollbackErrors: [] });
+    expect(await ipPicture(namespace)).toEqual(before);
+    expect(await kernel.query('namespace.list')).not.toContainEqual(expect.objectContaining({ name }));
+  });
+
   test('nothing at all happens if the signal is aborted before', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
