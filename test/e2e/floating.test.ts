@@ -262,7 +262,7 @@ describe.skipIf(!privileged)('who reaches an instance', () => {
       await scene.machine.ip('route', 'replace', '172.16.0.0/24', 'via', gateway, 'dev', 'egr-br-eth0');
       // Of the instance that floats too: its own address is not the floating one.
       for (const target of [address, floated.nic.info.address]) {
-        const heard = await listen({ wire: [scene.inside(network), 'any'] }, `host ${target}`, async () => {
+        const heard = await listen({ wire: [scene.inside(network), 'any'] }, `ip host ${target}`, async () => {
           expect(await askTcp(scene.machine, target)).toBe('');
           expect(await pings(scene.machine, target)).toBe(false);
         });
