@@ -199,6 +199,11 @@ export class ClusterStage {
   /** Removes everything; gives what could not be removed, in words. */
   async remove(network?: string): Promise<string[]> {
     for (const agent of this.#agents.values()) await agent.stop();
+    // The network node last: the others' networks are its own.
+    for (const node of [...this.#agents.keys()].reverse()) {
+      const teardown = ['--cluster', this.configFile(node), 'teardown'];
+      await attempt([...this.#enter(node), process.execPath, program, ...teardown]);
+    }
     await this.#etcd?.stop();
     for (const instance of this.instances.splice(0)) await instance.remove();
     const names = ['switch', ...Object.keys(underlay)].map((name) => this.netns(name));
