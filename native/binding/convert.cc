@@ -6,6 +6,7 @@
 #include "value/unpack.h"
 
 namespace vethwork {
+
 Value fromJavaScript(const Napi::Value& packed) {
   if (!packed.IsTypedArray() || packed.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     throw Napi::TypeError::New(packed.Env(), "expected a packed value");

@@ -9,6 +9,9 @@ const RETRY_MS = 1000;
 export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
+/** Whether a process has a node's seat, as far as that is known. */
+export const isTaken = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
+
 /**
  * A node's seat in the cluster. One process of a node holds it, and is the one that works on the node's kernel; others
  * wait for it, and take it when its holder ends.
@@ -95,7 +98,7 @@ export class Membership {
     const key = clusterKeys.node(name);
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
-    if (there !== undefined && there.value.vacant !== true && !hasEnded(there.value.claim)) return;
+    if (there !== undefined && isTaken(there.value)) return;
     const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#store.commit({

@@ -1,7 +1,6 @@
 import { ConflictError } from '../errors.js';
 import type { Actions, ReconcileRequest } from '../model/actions.js';
 import { begin } from '../model/begin.js';
-import { hasEnded } from '../model/claim.js';
 import { noting } from '../model/reconcile.js';
 import { type InterfaceRecord, keys } from '../model/records.js';
 import { requireNoNetworks } from '../model/registry.js';
@@ -11,7 +10,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { abandoned } from './abandoned.js';
 import { clusterVerbs } from './actions.js';
 import { clusterKeys } from './keys.js';
-import { Membership, membersIn } from './membership.js';
+import { isTaken, Membership, membersIn } from './membership.js';
 import { reconcileNode } from './reconcile.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
 import { Worker, type WorkerEvents } from './worker.js';
@@ -154,8 +153,8 @@ export class Node {
       store,
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
     );
-    const agent = this.members.find(({ name, vacant }) => name === node && vacant !== true);
-    if (!this.isHolder && agent !== undefined && !hasEnded(agent.claim)) {
+    const agent = this.members.find(({ name }) => name === node);
+    if (!this.isHolder && agent !== undefined && isTaken(agent)) {
       const text = `process ${agent.claim.pid} is the agent of node ${node}, and would set it up again: end it first`;
       throw new ConflictError(text);
     }

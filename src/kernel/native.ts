@@ -111,9 +111,12 @@ export async function submit(
   const cancel = () => addon.cancel(id);
   const ended = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
   signal?.addEventListener('abort', cancel, { once: true });
-  const results = await ended;
-  signal?.removeEventListener('abort', cancel);
-  return results && ((await unpackedGently(results)) as NativeResult[]);
+  try {
+    const results = await ended;
+    return results && ((await unpackedGently(results)) as NativeResult[]);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
 }
 
 /** What `submit` checks, without sending anything. @throws ValidationError */

@@ -1,6 +1,6 @@
 /**
  * What a packed value begins with, on its way to the addon and back. Counts and lengths are of 32 bits; names in maps are texts
- * without the tag; numbers are little-endian.
+ * without the tag; numbers are little-endian. On the way back, texts are numbered: see src/kernel/unpack.ts.
  */
 export enum Tag {
   /** Also what is undefined: it counts as not given. */

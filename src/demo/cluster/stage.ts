@@ -148,8 +148,11 @@ export class ClusterStage {
 
   /** `vethwork …` on a node, as its administrator would type it. */
   vethwork(node: NodeName, ...args: string[]): Promise<Outcome> {
-    const command = [process.execPath, program, '--cluster', this.configFile(node), ...args];
-    return attempt([...this.#enter(node), ...command], this.signal);
+    return attempt(this.#command(node, ...args), this.signal);
+  }
+
+  #command(node: NodeName, ...args: string[]): string[] {
+    return [...this.#enter(node), process.execPath, program, '--cluster', this.configFile(node), ...args];
   }
 
   /** Runs a program on a machine or in an instance, whatever comes of it. */
@@ -201,8 +204,8 @@ export class ClusterStage {
     for (const agent of this.#agents.values()) await agent.stop();
     // The network node last: the others' networks are its own.
     for (const node of [...this.#agents.keys()].reverse()) {
-      const teardown = ['--cluster', this.configFile(node), 'teardown'];
-      await attempt([...this.#enter(node), process.execPath, program, ...teardown]);
+      // Also after an interrupt.
+      await attempt(this.#command(node, 'teardown'));
     }
     await this.#etcd?.stop();
     for (const instance of this.instances.splice(0)) await instance.remove();
