@@ -43,6 +43,9 @@ Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
 // Operations, options and namespaces come as bytes: packed by src/kernel/pack.ts.
 
+/// expect(): operations are on their way.
+void expect(const Napi::CallbackInfo& info) { settler(info.Env()).engine().expect(); }
+
 /// submit(id, operations, stopOnError, lane, remember): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -110,6 +113,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       },
       data.get());
   env.SetInstanceData(data.release());
+  exports.Set("expect", Napi::Function::New(env, expect));
   exports.Set("submit", Napi::Function::New(env, submit));
   exports.Set("check", Napi::Function::New(env, check));
   exports.Set("cancel", Napi::Function::New(env, cancel));

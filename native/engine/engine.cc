@@ -1,10 +1,13 @@
 #include "engine/engine.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -19,11 +22,24 @@ constexpr std::size_t maximumThreads = 8;
 /// Besides these, threads that wait for a program, a connection or an answer; more such requests have to queue.
 constexpr std::size_t maximumPatientThreads = 32;
 
+/// For how long a thread stays awake for a transaction that is expected: checking one takes less, waking up as long.
+constexpr std::chrono::microseconds patience{200};
+constexpr int pausesAtOnce = 16;
+
 /// What is sent together, or little more: a longer send saves nothing, and keeps its processor for as long.
 constexpr std::size_t maximumJoined = 128;
 
 /// Namespaces whose sockets stay open while their next requests wait; descriptors must not grow with namespaces.
 constexpr std::size_t maximumOpen = 64;
+
+/// Tells the processor that this is a loop that waits.
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 bool waits(const Request& request) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
@@ -45,10 +61,22 @@ Engine::~Engine() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     ::eventfd_write(stopFd_.get(), 1);
+    while (!sleepers_.empty()) {
+      call();
+    }
   }
-  changed_.notify_all();
   for (std::thread& thread : threads_) {
     thread.join();
+  }
+}
+
+void Engine::expect() {
+  javascript_.note();
+  const std::lock_guard lock(mutex_);
+  // Those that are awake will look for more. With one processor, waiting would only keep JavaScript from it.
+  if (!sleepers_.empty() && sleepers_.size() == threads_.size() && javascript_.leave(sleepers_.back()->placement)) {
+    expecting_ = true;
+    call();
   }
 }
 
@@ -63,6 +91,7 @@ void Engine::submit(TransactionPointer transaction) {
   const std::size_t before = due();
   enqueue(transaction);
   wake(due() - before);
+  ++submitted_;
 }
 
 void Engine::retain(const NamespaceReference& netns) {
@@ -115,15 +144,53 @@ Engine::Queues::iterator Engine::next() {
 
 void Engine::wake(std::size_t count) {
   for (; count > 0; --count) {
-    if (idle_ < due() && threads_.size() < maximumThreads + patientThreads_) {
+    if (expecting_) {
+      expecting_ = false;
+    } else if (!sleepers_.empty()) {
+      call();
+    } else if (!stopping_ && threads_.size() < maximumThreads + patientThreads_) {
       try {
         addThread();
       } catch (const std::system_error&) {
         // Fewer threads do it as well.
       }
     }
-    changed_.notify_one();
   }
+}
+
+void Engine::call() {
+  Sleeper& sleeper = *sleepers_.back();
+  sleepers_.pop_back();
+  (void)javascript_.leave(sleeper.placement);
+  sleeper.isCalled = true;
+  sleeper.called.notify_one();
+}
+
+void Engine::sleep(std::unique_lock<std::mutex>& lock, Sleeper& self) {
+  if (due() > 0 || stopping_) {
+    return;
+  }
+  self.isCalled = false;
+  sleepers_.push_back(&self);
+  self.called.wait(lock, [&] { return self.isCalled; });
+  if (due() == 0 && expecting_) {
+    watch(lock);
+  }
+}
+
+void Engine::watch(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t seen = submitted_;
+  lock.unlock();
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (submitted_ == seen && std::chrono::steady_clock::now() < deadline) {
+    for (int pause = 0; pause < pausesAtOnce; ++pause) {
+      relax();
+    }
+    // To whoever else wants the processor.
+    ::sched_yield();
+  }
+  lock.lock();
+  expecting_ = false;
 }
 
 void Engine::addThread() {
@@ -173,15 +240,17 @@ void Engine::dropIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
 void Engine::work() {
   ::pthread_setname_np(::pthread_self(), "vethwork");
   Worker worker{.home = ThreadHome(home_.get()), .stopFd = stopFd_.get()};
+  Sleeper self{.placement = {.thread = ::gettid()}};
   std::vector<TransactionPointer> done;
   std::vector<Session> closing;
   std::unique_lock lock(mutex_);
   while (!worker.home.stranded()) {
-    ++idle_;
-    changed_.wait(lock, [this] { return due() > 0 || stopping_; });
-    --idle_;
+    sleep(lock, self);
     if (due() == 0) {
-      return;
+      if (stopping_) {
+        return;
+      }
+      continue;
     }
     const auto queue = next();
     std::erase(open_, queue);
@@ -201,9 +270,9 @@ void Engine::work() {
     lock.unlock();
     if (!live.empty()) {
       if (queue->second.patient) {
-        javascript_.forget();
+        javascript_.forget(self.placement);
       } else {
-        javascript_.leave();
+        (void)javascript_.leave(self.placement);
       }
       execute(live, queue->second.session, worker);
     }

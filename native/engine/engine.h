@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <condition_variable>
 #include <cstdint>
@@ -33,6 +34,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// A transaction comes in a moment: a thread that would have to be woken for it is woken now.
+  void expect();
   void submit(TransactionPointer transaction);
 
   /// Keeps a namespace's sockets open while nothing is asked of it, until released as often.
@@ -58,8 +61,21 @@ class Engine {
   };
   using Queues = std::map<QueueKey, Queue>;
 
+  /// One of the threads, while it has nothing to do.
+  struct Sleeper {
+    Placement placement;
+    std::condition_variable called;
+    bool isCalled = false;
+  };
+
   void work();
   void addThread();
+  /// Until there is something to do, or the thread was called in expectation of that.
+  void sleep(std::unique_lock<std::mutex>& lock, Sleeper& self);
+  /// Waits for what is expected, for a moment.
+  void watch(std::unique_lock<std::mutex>& lock);
+  /// Wakes the thread that fell asleep last: what it needs is still in its processor's cache.
+  void call();
   void enqueue(const TransactionPointer& transaction);
   /// How many queues could be served now.
   [[nodiscard]] std::size_t due() const;
@@ -80,7 +96,6 @@ class Engine {
   UniqueFd stopFd_;
   Processor javascript_;
   std::mutex mutex_;
-  std::condition_variable changed_;
   Queues queues_;
   std::deque<Queues::iterator> ready_;
   /// The same for patient queues, which never keep the others from having a thread.
@@ -89,7 +104,10 @@ class Engine {
   std::deque<Queues::iterator> open_;
   std::map<std::string, int> retained_;
   std::vector<std::thread> threads_;
-  std::size_t idle_ = 0;
+  std::vector<Sleeper*> sleepers_;
+  /// A thread is awake for the transaction that comes next.
+  bool expecting_ = false;
+  std::atomic<std::uint64_t> submitted_ = 0;
   /// Threads that serve a patient queue.
   std::size_t patientThreads_ = 0;
   std::uint64_t lastNumber_ = 0;

@@ -8,27 +8,30 @@ Processor::Processor() : thread_(::gettid()), last_(::sched_getcpu()) {}
 
 void Processor::note() { last_.store(::sched_getcpu(), std::memory_order_relaxed); }
 
-void Processor::leave() const {
+bool Processor::leave(Placement& placement) const {
   const int processor = last_.load(std::memory_order_relaxed);
-  if (processor < 0 || ::sched_getcpu() != processor) {
-    return;
+  if (processor < 0 || placement.avoided == processor) {
+    return processor >= 0;
   }
   auto others = allowed();
   if (!others) {
-    return;
+    return false;
   }
   CPU_CLR(static_cast<unsigned>(processor), &*others);
-  if (CPU_COUNT(&*others) > 0) {
-    (void)::sched_setaffinity(0, sizeof *others, &*others);
+  if (CPU_COUNT(&*others) == 0 || ::sched_setaffinity(placement.thread, sizeof *others, &*others) != 0) {
+    return false;
   }
+  placement.avoided = processor;
+  return true;
 }
 
-void Processor::forget() const {
-  const auto all = allowed();
-  cpu_set_t own;
+void Processor::forget(Placement& placement) const {
   // What was never narrowed is not to be fixed either: more processors may come.
-  if (all && ::sched_getaffinity(0, sizeof own, &own) == 0 && !CPU_EQUAL(&own, &*all)) {
-    (void)::sched_setaffinity(0, sizeof *all, &*all);
+  if (placement.avoided < 0) {
+    return;
+  }
+  if (const auto all = allowed(); all && ::sched_setaffinity(placement.thread, sizeof *all, &*all) == 0) {
+    placement.avoided = -1;
   }
 }
 

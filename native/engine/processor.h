@@ -8,6 +8,13 @@
 
 namespace vethwork {
 
+/// Where one of the engine's threads may run.
+struct Placement {
+  pid_t thread;
+  /// The processor that it keeps off; -1 for none.
+  int avoided = -1;
+};
+
 /// The processor that JavaScript runs on, which the engine's threads keep off while they work for long: a thread that
 /// the kernel works for may hold its processor until that is done, and the scheduler tends to start it where it was
 /// woken.
@@ -17,10 +24,11 @@ class Processor {
   Processor();
   /// Called by JavaScript's thread: this is where it runs now.
   void note();
-  /// Moves the calling thread to another processor if it shares that one. Without effect where there is only one.
-  void leave() const;
-  /// Lets the calling thread run wherever JavaScript may: programs that it starts inherit it.
-  void forget() const;
+  /// Has a thread keep off that processor; false where there is no other. Best while it sleeps: one that runs there
+  /// has to be moved.
+  bool leave(Placement& placement) const;
+  /// Lets a thread run wherever JavaScript may: programs that it starts inherit it.
+  void forget(Placement& placement) const;
 
  private:
   /// Processors that JavaScript may use. None on machines with more than the set can hold: their schedulers find

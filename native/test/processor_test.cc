@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -19,13 +20,14 @@ TEST_CASE("a thread leaves the processor that JavaScript was last seen on, if th
     CPU_SET(static_cast<unsigned>(noted), &one);
     REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
     processor.note();
-    processor.leave();
+    Placement placement{.thread = ::gettid()};
+    CHECK(processor.leave(placement) == (CPU_COUNT(&allowed) > 1));
     if (CPU_COUNT(&allowed) > 1) {
       CHECK(::sched_getcpu() != noted);
     } else {
       CHECK(::sched_getcpu() == noted);
     }
-    processor.forget();
+    processor.forget(placement);
     cpu_set_t now;
     REQUIRE(::sched_getaffinity(0, sizeof now, &now) == 0);
     CHECK(CPU_EQUAL(&now, &allowed));

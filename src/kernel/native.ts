@@ -20,6 +20,8 @@ export interface NativeResult {
  * `ValidationError`.
  */
 interface Addon {
+  /** Operations are on their way: the thread that does them wakes up while they are packed and checked. */
+  expect(): void;
   /** Resolves to undefined if every operation succeeded and none asked for anything. */
   submit(
     id: number,
@@ -109,6 +111,7 @@ export async function submit(
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
   const cancel = () => addon.cancel(id);
+  addon.expect();
   const ended = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
   signal?.addEventListener('abort', cancel, { once: true });
   try {
