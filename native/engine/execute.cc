@@ -94,16 +94,13 @@ void settle(const Request& request, Result& result, std::span<const Outcome> out
   for (std::size_t message = 0; message < outcomes.size(); ++message) {
     const Outcome& outcome = outcomes[message];
     if (outcome.error != 0) {
-      Value value = std::move(result.value);
-      std::string text = outcome.text;
+      result.state = Result::State::failed;
+      result.error = outcome.error;
+      result.text = outcome.text;
+      result.offset = outcome.offset;
       if (const auto describe = netlinkOperation(request)->describe; describe != nullptr) {
-        text = describe(request.arguments, message) + (text.empty() ? "" : ": " + text);
+        result.text = describe(request.arguments, message) + (outcome.text.empty() ? "" : ": " + outcome.text);
       }
-      result = {.state = Result::State::failed,
-                .error = outcome.error,
-                .text = std::move(text),
-                .offset = outcome.offset,
-                .value = std::move(value)};
       return;
     }
   }
@@ -118,28 +115,18 @@ struct Placed {
   std::size_t last;
 };
 
-/// An atomic operation has many messages, each of which may be answered.
-void takeAnswer(Value answer, NetlinkOperation::Sending sending, Result& result) {
-  if (answer.isNull()) {
-    return;
-  }
-  if (sending != NetlinkOperation::Sending::atomic) {
-    result.value = std::move(answer);
-    return;
-  }
-  if (result.value.isNull()) {
-    result.value = List();
-  }
-  result.value.as<List>()->push_back(std::move(answer));
-}
-
 void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& session, Worker& worker) {
   const int protocol = netlinkOperation(*placed.front().request)->protocol;
   const auto onReply = [&](std::size_t position, const Message& message) {
     for (const Placed& one : placed) {
       const NetlinkOperation& operation = *netlinkOperation(*one.request);
-      if (position >= one.first && position < one.last && operation.decode != nullptr) {
-        takeAnswer(operation.decode(message), operation.sending, *one.result);
+      if (position < one.first || position >= one.last || operation.decode == nullptr) {
+        continue;
+      }
+      if (operation.mayBeSilent) {
+        one.result->unread.emplace_back(message);
+      } else if (Value answer = operation.decode(message); !answer.isNull()) {
+        one.result->value = std::move(answer);
       }
     }
   };

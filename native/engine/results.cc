@@ -8,6 +8,25 @@
 namespace vethwork {
 namespace {
 
+/// Reads what was kept. An atomic operation has many messages, each of which may be answered.
+void read(const Request& request, Result& result) {
+  const auto* operation = std::get_if<NetlinkOperation>(&request.kind->how);
+  for (const KeptMessage& kept : std::exchange(result.unread, {})) {
+    Value answer = operation->decode(kept.message());
+    if (answer.isNull()) {
+      continue;
+    }
+    if (operation->sending != NetlinkOperation::Sending::atomic) {
+      result.value = std::move(answer);
+      continue;
+    }
+    if (result.value.isNull()) {
+      result.value = List();
+    }
+    result.value.as<List>()->push_back(std::move(answer));
+  }
+}
+
 Map toMap(Result& result) {
   Map map{{"done", result.state == Result::State::done}};
   if (result.state == Result::State::failed) {
@@ -29,14 +48,17 @@ Map toMap(Result& result) {
 
 Bytes packResults(Transaction& transaction) {
   const auto isPlain = [&](const Result& result) {
-    return result.state == Result::State::done && (transaction.remembers || result.value.isNull());
+    return result.state == Result::State::done &&
+           (transaction.remembers || (result.value.isNull() && result.unread.empty()));
   };
   if (std::ranges::all_of(transaction.results, isPlain)) {
     return {};
   }
   List list;
   list.reserve(transaction.results.size());
-  for (Result& result : transaction.results) {
+  for (std::size_t index = 0; index < transaction.results.size(); ++index) {
+    Result& result = transaction.results[index];
+    read(transaction.requests[index], result);
     list.emplace_back(toMap(result));
   }
   return pack(list);

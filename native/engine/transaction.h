@@ -37,9 +37,11 @@ struct Result {
   std::optional<std::uint32_t> offset;
   /// What a query found.
   Value value;
+  /// Answers that only a roll-back has a use for: most transactions end without anybody reading them.
+  std::vector<KeptMessage> unread;
 
   static Result failure(int error, std::string text = {}) {
-    return {.state = State::failed, .error = error, .text = std::move(text), .offset = {}, .value = {}};
+    return {.state = State::failed, .error = error, .text = std::move(text), .offset = {}, .value = {}, .unread = {}};
   }
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 namespace vethwork {
 
@@ -51,6 +52,16 @@ struct Message {
     constexpr std::size_t size = NLMSG_ALIGN(sizeof(Header));
     return payload.size() < size ? Span() : payload.subspan(size);
   }
+};
+
+/// A message that outlives the buffer it was received in.
+struct KeptMessage {
+  nlmsghdr header;
+  std::vector<std::uint8_t> payload;
+
+  explicit KeptMessage(const Message& message)
+      : header(message.header), payload(message.payload.begin(), message.payload.end()) {}
+  [[nodiscard]] Message message() const { return {header, payload}; }
 };
 
 /// The errno that an answer holds with a minus sign; EBADMSG for a number that the kernel has no errno for.

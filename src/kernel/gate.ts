@@ -11,7 +11,8 @@ export class Gate {
     if (this.#underWay < this.most) this.#underWay++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
-      await giveWay();
+      // Whoever is alone is no crowd.
+      if (this.#underWay > 1) await giveWay();
       return await work();
     } finally {
       const next = this.#waiting.shift();
