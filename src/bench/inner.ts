@@ -70,7 +70,13 @@ async function main(options: InnerOptions): Promise<void> {
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios.filter(({ name }) => options.scenarios.includes(name))) {
     const { name, title, over, run } = scenario;
-    results.push({ name, title, ...(over !== undefined && { over }), facts: [], ...(await run(setting)) });
+    results.push({
+      name,
+      title,
+      ...(over !== undefined && { over }),
+      facts: [],
+      ...(await run({ ...setting, warm: new WeakSet() })),
+    });
   }
   progress('clearing the stage');
   for (const contender of entrants.map((entrant): Contender => entrant.contender)) await contender.close();

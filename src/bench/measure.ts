@@ -62,8 +62,10 @@ export interface Limits {
   runs: number;
   /** For how long each contender warms up for a case, in milliseconds; at least once, and at most so many times. */
   warmUp: WarmUp;
-  /** The same for one that stays, at its first case. */
+  /** The same for one that stays, at its first case of a scenario: another has it do other work. */
   firstWarmUp: WarmUp;
+  /** Those that stay and have had that. */
+  warm: WeakSet<Peer>;
   /** A contender that has had this much time for a case, in milliseconds, is measured no further. */
   budget: number;
   signal: AbortSignal;
@@ -75,9 +77,6 @@ export interface WarmUp {
   milliseconds: number;
   runs: number;
 }
-
-/** Those that stay and have had their first case. */
-const warm = new WeakSet<Peer>();
 
 /** However slow, a contender has so many runs. */
 const LEAST_RUNS = 3;
@@ -136,8 +135,8 @@ class Runner {
   /** Caches are filled and compilers have seen the code: what is measured is the steady state. */
   async warmUp(limits: Limits): Promise<boolean> {
     const { peer } = this.entrant;
-    const { runs, milliseconds } = peer.stays && !warm.has(peer) ? limits.firstWarmUp : limits.warmUp;
-    warm.add(peer);
+    const { runs, milliseconds } = peer.stays && !limits.warm.has(peer) ? limits.firstWarmUp : limits.warmUp;
+    limits.warm.add(peer);
     for (let run = 0; run === 0 || (run < runs && this.#spent < milliseconds); run++) {
       if (!(await this.run(true))) return false;
     }

@@ -37,7 +37,16 @@ function setting(runs: number, { budget = 60_000, milliseconds = 0 } = {}) {
   const { signal } = new AbortController();
   const warmUp = { milliseconds, runs: 2 };
   const firstWarmUp = { milliseconds, runs: 20 };
-  const limits: Limits = { runs, budget, warmUp, firstWarmUp, signal, progress: () => undefined, stage };
+  const limits: Limits = {
+    runs,
+    budget,
+    warmUp,
+    firstWarmUp,
+    warm: new WeakSet(),
+    signal,
+    progress: () => undefined,
+    stage,
+  };
   return { limits, cleared };
 }
 
@@ -59,7 +68,7 @@ describe('how it is measured', () => {
     ]);
   });
 
-  it('warms up until time is up, and not for ever; who stays, at first for longer', async () => {
+  it('warms up until time is up, and not for ever; who stays, at first in a scenario for longer', async () => {
     const diary: string[] = [];
     const { limits } = setting(1, { milliseconds: Number.POSITIVE_INFINITY });
     const entrants = [entrant('a', diary, 5)];
@@ -68,6 +77,8 @@ describe('how it is measured', () => {
     expect(result.contenders[0]?.figures.attach?.runs).toBe(1);
     await measure(attachCase(), entrants, limits);
     expect(diary).toHaveLength(20 + 1 + 2 + 1);
+    await measure(attachCase(), entrants, { ...limits, warm: new WeakSet() });
+    expect(diary).toHaveLength(20 + 1 + 2 + 1 + 20 + 1);
   });
 
   it('has no figure of a contender whose work is not there, and clears up after it', async () => {
