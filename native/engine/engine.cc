@@ -53,6 +53,8 @@ Engine::Engine(OnDone onDone)
   if (!stopFd_) {
     throw std::system_error(errno, std::generic_category(), "eventfd");
   }
+  // Nothing is allocated by a thread that falls asleep.
+  sleepers_.reserve(maximumThreads + maximumPatientThreads);
   addThread();
 }
 

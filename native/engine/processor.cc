@@ -26,12 +26,13 @@ bool Processor::leave(Placement& placement) const {
 }
 
 void Processor::forget(Placement& placement) const {
-  // What was never narrowed is not to be fixed either: more processors may come.
-  if (placement.avoided < 0) {
-    return;
-  }
-  if (const auto all = allowed(); all && ::sched_setaffinity(placement.thread, sizeof *all, &*all) == 0) {
-    placement.avoided = -1;
+  placement.avoided = -1;
+  const auto all = allowed();
+  cpu_set_t own;
+  // A thread is born with what its maker may use. What was never narrowed is not to be fixed either: more processors
+  // may come.
+  if (all && ::sched_getaffinity(placement.thread, sizeof own, &own) == 0 && !CPU_EQUAL(&own, &*all)) {
+    (void)::sched_setaffinity(placement.thread, sizeof *all, &*all);
   }
 }
 

@@ -28,6 +28,14 @@ TEST_CASE("a thread leaves the processor that JavaScript was last seen on, if th
     } else {
       CHECK(::sched_getcpu() == noted);
     }
+    std::thread([&] {
+      // Born where the other may run.
+      Placement born{.thread = ::gettid()};
+      processor.forget(born);
+      cpu_set_t now;
+      REQUIRE(::sched_getaffinity(0, sizeof now, &now) == 0);
+      CHECK(CPU_EQUAL(&now, &allowed));
+    }).join();
     processor.forget(placement);
     cpu_set_t now;
     REQUIRE(::sched_getaffinity(0, sizeof now, &now) == 0);
