@@ -93,7 +93,6 @@ void Engine::submit(TransactionPointer transaction) {
   const std::size_t before = due();
   enqueue(transaction);
   wake(due() - before);
-  ++submitted_;
 }
 
 void Engine::retain(const NamespaceReference& netns) {
@@ -181,10 +180,9 @@ void Engine::sleep(std::unique_lock<std::mutex>& lock, Sleeper& self) {
 }
 
 void Engine::watch(std::unique_lock<std::mutex>& lock) {
-  const std::uint64_t seen = submitted_;
   lock.unlock();
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (submitted_ == seen && std::chrono::steady_clock::now() < deadline) {
+  while (expecting_ && std::chrono::steady_clock::now() < deadline) {
     for (int pause = 0; pause < pausesAtOnce; ++pause) {
       relax();
     }

@@ -106,8 +106,7 @@ class Engine {
   std::vector<std::thread> threads_;
   std::vector<Sleeper*> sleepers_;
   /// A thread is awake for the transaction that comes next.
-  bool expecting_ = false;
-  std::atomic<std::uint64_t> submitted_ = 0;
+  std::atomic<bool> expecting_ = false;
   /// Threads that serve a patient queue.
   std::size_t patientThreads_ = 0;
   std::uint64_t lastNumber_ = 0;

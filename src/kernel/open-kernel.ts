@@ -8,6 +8,7 @@ import {
   LinkIndexTakenError,
   ValidationError,
 } from '../errors.js';
+import { giveWay } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { describeOperation, namespaceText } from './describe.js';
@@ -243,12 +244,13 @@ class NetlinkKernel implements Kernel {
 
   /**
    * `describe` is asked only about what has passed the addon's checks. What may wait for long, for something besides the
-   * kernel, does not count as under way.
+   * kernel, passes no gate.
    */
-  async #one(request: Request, describe: () => string, gate = new Gate(1)): Promise<unknown> {
+  async #one(request: Request, describe: () => string, gate?: Gate): Promise<unknown> {
+    const work = () => submit([request], { stopOnError: true });
     let results: NativeResult[] | undefined;
     try {
-      results = await this.#track(() => gate.pass(() => submit([request], { stopOnError: true })));
+      results = await this.#track(() => (gate === undefined ? giveWay().then(work) : gate.pass(work)));
     } catch (error) {
       throw asArgument(error);
     }
