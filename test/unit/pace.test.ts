@@ -44,7 +44,7 @@ const kernel = openKernel();
 
 test.each<[string, () => Promise<unknown>]>([
   ['transactions', () => kernel.transaction([{ op: 'link.set', link: { name: '' }, changes: {} }])],
-  ['queries', () => kernel.query('link.get', { name: '' })],
+  ['queries', () => kernel.query('link.get', { link: { name: '' } })],
   ['what passes no gate', () => kernel.ping('nowhere', {})],
 ])('calls by the thousand leave the event loop its turns: %s', async (_, call) => {
   let refused = 0;
