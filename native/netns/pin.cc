@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,14 +38,36 @@ void preparePinFolder() {
   }
 }
 
+/// What a file has that we made to pin a namespace on, and that no mount hides.
+constexpr mode_t bareMode = S_IFREG | S_IRUSR;
+
+bool isBare(const struct stat& status) { return status.st_mode == bareMode && status.st_size == 0; }
+
+/// The file to pin a namespace on, locked while that is being done. One that a crash left bare, which nobody has the
+/// lock of, serves again. @throws std::system_error: EEXIST where there is a namespace, or a file of others.
+UniqueFd claimPinFile(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR));
+  struct stat held {};
+  struct stat there {};
+  // What is there once the lock is held counts: another may have pinned or removed it meanwhile.
+  const bool isClaimed = file && ::fstat(file.get(), &held) == 0 && isBare(held) &&
+                         ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+                         there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+  if (isClaimed) {
+    return file;
+  }
+  if (file || ::lstat(path.c_str(), &there) == 0) {
+    errno = EEXIST;
+  }
+  fail(path);
+}
+
 }  // namespace
 
 void createNamespace(ThreadHome& home, const std::string& name) {
   preparePinFolder();
   const std::string path = pinPath(name);
-  if (!UniqueFd(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0))) {
-    fail(path);
-  }
+  const UniqueFd file = claimPinFile(path);
   try {
     const NamespaceEntry entry = NamespaceEntry::fresh(home);
     if (::mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr) != 0) {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { type NamespaceEvent, openKernel } from '../../src/kernel/index.js';
@@ -39,6 +41,34 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await rejection(stage.kernel.query('link.list', { netns: name }))).toMatchObject({ code: 'EINVAL' });
     await stage.kernel.transaction([{ op: 'namespace.delete', name }]);
     expect((await attempt('test', '-e', `/run/netns/${name}`)).exitCode).toBe(1);
+  });
+
+  test('a pin that lost its mount serves again, and a file of others is left alone', async () => {
+    await using stage = await openStage();
+    const { kernel } = stage;
+    const name = `${stage.netns}-bare`;
+    const path = `/run/netns/${name}`;
+    const add = () => kernel.transaction([{ op: 'namespace.add', name }]);
+    await add();
+    await sh('umount', path);
+    await add();
+    expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
+    expect((await readFile('/proc/self/mountinfo', 'utf8')).split(` ${path} `)).toHaveLength(2);
+    await sh('umount', path);
+    // Whoever makes it has the lock.
+    const maker = spawn('flock', [path, 'sh', '-c', 'echo held; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(maker.stdout, 'data');
+    expect(await rejection(add())).toMatchObject({ code: 'EEXIST' });
+    maker.stdin.end();
+    await once(maker, 'close');
+    await kernel.transaction([{ op: 'namespace.delete', name }]);
+    for (const make of ['touch', 'mkdir', 'ln -s nowhere', 'mkfifo -m 0400', 'install -m 0400 /etc/hostname']) {
+      await sh('sh', '-c', `${make} ${path}`);
+      const before = await sh('stat', '-c', '%i %f %s', path);
+      expect(await rejection(add())).toMatchObject({ code: 'EEXIST', operation: `create namespace ${name}` });
+      expect(await sh('stat', '-c', '%i %f %s', path)).toBe(before);
+      await sh('rm', '-d', path);
+    }
   });
 
   test('the number of another one is what ip tells', async () => {
