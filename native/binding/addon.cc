@@ -43,18 +43,18 @@ Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
 // Operations, options and namespaces come as bytes: packed by src/kernel/pack.ts.
 
-/// expect(): operations are on their way.
-void expect(const Napi::CallbackInfo& info) { settler(info.Env()).engine().expect(); }
-
 /// submit(id, operations, stopOnError, lane, remember): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  Settler& own = settler(env);
+  // The thread that is to do it wakes up while it is checked.
+  own.engine().expect();
   auto transaction = std::make_shared<Transaction>();
   transaction->remembers = info[4].ToBoolean();
   transaction->requests = readRequests(info[1], transaction->remembers);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
-  return settler(env).submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
+  return own.submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
 }
 
 /// check(operations): nothing is sent.
@@ -113,7 +113,6 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       },
       data.get());
   env.SetInstanceData(data.release());
-  exports.Set("expect", Napi::Function::New(env, expect));
   exports.Set("submit", Napi::Function::New(env, submit));
   exports.Set("check", Napi::Function::New(env, check));
   exports.Set("cancel", Napi::Function::New(env, cancel));

@@ -109,7 +109,8 @@ void encodeKind(const Map& link, Encoder& to) {
   const Value* data = given(link, "data");
   const auto scope = to.path.at("data");
   const auto options = to.batch.nest(IFLA_INFO_DATA);
-  const Map values = data == nullptr ? Map() : object(*data, to.path);
+  static const Map none;
+  const Map& values = data == nullptr ? none : object(*data, to.path);
   if (kind.check != nullptr) {
     kind.check(values, to.path);
   }

@@ -64,8 +64,21 @@ export class Netblock {
   }
 }
 
+/** Those that were parsed last: whatever is done to a network begins with its netblock. */
+const parsed = new Map<string, Netblock>();
+const KEPT = 4096;
+
 /** @throws ValidationError if it is not IPv4, has host bits set, or its size or range is out of bounds. */
 export function parseNetblock(field: string, text: unknown): Netblock {
+  const known = typeof text === 'string' ? parsed.get(text) : undefined;
+  if (known !== undefined) return known;
+  const netblock = readNetblock(field, text);
+  if (parsed.size >= KEPT) parsed.clear();
+  parsed.set(text as string, netblock);
+  return netblock;
+}
+
+function readNetblock(field: string, text: unknown): Netblock {
   const refuse = (expected: string) => new ValidationError(field, text, expected);
   if (typeof text !== 'string' || !ipaddr.IPv4.isValidCIDRFourPartDecimal(text)) {
     throw refuse('an IPv4 network such as 172.16.0.0/24');

@@ -20,8 +20,6 @@ export interface NativeResult {
  * `ValidationError`.
  */
 interface Addon {
-  /** Operations are on their way: the thread that does them wakes up while they are packed and checked. */
-  expect(): void;
   /** Resolves to undefined if every operation succeeded and none asked for anything. */
   submit(
     id: number,
@@ -111,11 +109,10 @@ export async function submit(
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
   const cancel = () => addon.cancel(id);
-  addon.expect();
-  const ended = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
+  const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
   signal?.addEventListener('abort', cancel, { once: true });
   try {
-    const results = await ended;
+    const results = await answer;
     return results && ((await unpackedGently(results)) as NativeResult[]);
   } finally {
     signal?.removeEventListener('abort', cancel);

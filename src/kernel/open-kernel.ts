@@ -161,17 +161,9 @@ class NetlinkKernel implements Kernel {
     const errors: KernelError[] = [];
     for (const [index, operation] of operations.entries()) {
       const result = results?.[index];
-      if (result?.errno === undefined) {
-        continue;
-      }
-      const error = toError(result, {
-        operation: describeOperation(operation),
-        netns: 'netns' in operation ? operation.netns : undefined,
-        index,
-      });
-      if (!goneCodes.has(error.code)) {
-        errors.push(error);
-      }
+      if (result?.errno === undefined || goneCodes.has(errnoName(result.errno))) continue;
+      const netns = 'netns' in operation ? operation.netns : undefined;
+      errors.push(toError(result, { operation: describeOperation(operation), netns, index }));
     }
     return errors;
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
 import { parseMac, randomMac } from '../ipam/mac.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { giveWay } from '../pace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -27,6 +28,8 @@ export function attach(context: Context, network: string, options: AttachOptions
 }
 
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
+  // A thousand calls at once are looked at in turns with the event loop.
+  await giveWay();
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
   const { attachment, place } = await chooseAttachment(context, request);
