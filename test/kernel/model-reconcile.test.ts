@@ -42,6 +42,13 @@ describe.skipIf(!privileged)('reconciliation', () => {
       await sh('ip', '-n', network.uuid, 'route', 'show', 'table', 'all'),
     ].join();
 
+  const loseNamespace = async (...command: [string, ...string[]]) => {
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid);
+    await sh(...command);
+    const gone = async () => (await machine.node.attempt('ip', 'link', 'show', `veth-${vni}-o`)).exitCode !== 0;
+    await eventually(gone);
+  };
+
   test('changes nothing where nothing is wrong, a hundred times', async () => {
     const before = await picture();
     for (let round = 0; round < 100; round++) expect(await host.reconcile()).toEqual([]);
@@ -75,15 +82,8 @@ describe.skipIf(!privileged)('reconciliation', () => {
     ['a routed address lacks its route', () => machine.node.ip('route', 'delete', `${routed}/32`)],
     ['a proxy entry is deleted', () => machine.node.ip('neigh', 'delete', 'proxy', routed, 'dev', 'egr-br-eth0')],
     ['forwarding is switched off', () => machine.node.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
-    [
-      'the namespace is deleted',
-      async () => {
-        for (const pid of await pidsIn(network.uuid)) process.kill(pid);
-        await sh('ip', 'netns', 'delete', network.uuid);
-        const gone = async () => (await machine.node.attempt('ip', 'link', 'show', `veth-${vni}-o`)).exitCode !== 0;
-        await eventually(gone);
-      },
-    ],
+    ['the namespace is deleted', () => loseNamespace('ip', 'netns', 'delete', network.uuid)],
+    ['the namespace lost its pin, whose file is left', () => loseNamespace('umount', `/run/netns/${network.uuid}`)],
   ])('repairs it when %s', async (_what, harm) => {
     const before = await picture();
     await harm();
