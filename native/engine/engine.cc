@@ -76,7 +76,7 @@ void Engine::expect() {
   javascript_.note();
   const std::lock_guard lock(mutex_);
   // Those that are awake will look for more. With one processor, waiting would only keep JavaScript from it.
-  if (!sleepers_.empty() && sleepers_.size() == threads_.size() && javascript_.leave(sleepers_.back()->placement)) {
+  if (!sleepers_.empty() && sleepers_.size() == living_ && javascript_.leave(sleepers_.back()->placement)) {
     expecting_ = true;
     call();
   }
@@ -149,7 +149,7 @@ void Engine::wake(std::size_t count) {
       expecting_ = false;
     } else if (!sleepers_.empty()) {
       call();
-    } else if (!stopping_ && threads_.size() < maximumThreads + patientThreads_) {
+    } else if (!stopping_ && living_ < maximumThreads + patientThreads_) {
       try {
         addThread();
       } catch (const std::system_error&) {
@@ -196,6 +196,7 @@ void Engine::watch(std::unique_lock<std::mutex>& lock) {
 void Engine::addThread() {
   const SignalsBlocked blocked;
   threads_.emplace_back([this] { work(); });
+  ++living_;
 }
 
 std::vector<Run> Engine::take(Queue& queue) {
@@ -311,10 +312,9 @@ void Engine::work() {
     done.clear();
     lock.lock();
   }
-  // A thread that is in the wrong namespace for good is replaced.
-  if (!stopping_) {
-    addThread();
-  }
+  // A thread that is in the wrong namespace for good leaves its work to others.
+  --living_;
+  wake(std::min<std::size_t>(due(), 1));
 }
 
 }  // namespace vethwork

@@ -104,6 +104,8 @@ class Engine {
   std::deque<Queues::iterator> open_;
   std::map<std::string, int> retained_;
   std::vector<std::thread> threads_;
+  /// Those that have not left because they are stranded.
+  std::size_t living_ = 0;
   std::vector<Sleeper*> sleepers_;
   /// A thread is awake for the transaction that comes next.
   std::atomic<bool> expecting_ = false;
