@@ -11,6 +11,9 @@ const FILE = 'store.mdb';
 /** Version of what is written in the folder. A folder with a higher one is refused. */
 const LAYOUT = 1;
 
+/** Commits that share a transaction. JavaScript does nothing else while they are applied: some 10 µs each. */
+const COMMITS_AT_ONCE = 128;
+
 /**
  * The embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at once. A
  * commit that has resolved survives the process and the machine.
@@ -90,7 +93,7 @@ class LmdbStore implements Store {
   readonly #path: string;
   readonly #databases: Databases;
   /** Commits that wait for the next lmdb transaction. */
-  #queue: Pending[] = [];
+  readonly #queue: Pending[] = [];
   #writer: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -155,7 +158,7 @@ class LmdbStore implements Store {
     if (this.#closed) throw new StoreError(this.#path, 'the store is closed');
   }
 
-  /** Writes what is queued, one lmdb transaction after the other; each takes all that wait when it has got the lock. */
+  /** Writes what is queued, one lmdb transaction after the other; each takes those that wait when it has got the lock. */
   async #write(): Promise<void> {
     // Commits of the same turn share the first transaction.
     await Promise.resolve();
@@ -167,8 +170,7 @@ class LmdbStore implements Store {
         const outcomes = await root.childTransaction(() => {
           // lmdb has a promise of its own for this transaction; unhandled, it ends the process when the commit fails.
           root.committed.then(undefined, () => undefined);
-          batch = this.#queue;
-          this.#queue = [];
+          batch = this.#queue.splice(0, COMMITS_AT_ONCE);
           return this.#apply(batch);
         });
         for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] === true);

@@ -115,14 +115,14 @@ class Recorder implements Transaction {
   }
 
   commit(): Commit {
-    const versions = new Map<string, number>();
-    for (const key of this.#created) versions.set(key, 0);
-    for (const [key, entry] of this.#reads) versions.set(key, entry?.version ?? 0);
-    const writes = [...this.#writes];
-    return {
-      conditions: [...versions].map(([key, version]) => ({ key, version })),
-      puts: writes.flatMap(([key, value]) => (value === undefined ? [] : [{ key, value }])),
-      deletes: writes.flatMap(([key, value]) => (value === undefined ? [key] : [])),
-    };
+    const conditions = [...this.#reads].map(([key, entry]) => ({ key, version: entry?.version ?? 0 }));
+    for (const key of this.#created) if (!this.#reads.has(key)) conditions.push({ key, version: 0 });
+    const puts: { key: string; value: Json }[] = [];
+    const deletes: string[] = [];
+    for (const [key, value] of this.#writes) {
+      if (value === undefined) deletes.push(key);
+      else puts.push({ key, value });
+    }
+    return { conditions, puts, deletes };
   }
 }

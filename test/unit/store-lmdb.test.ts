@@ -56,6 +56,32 @@ async function output(process: ChildProcess): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+test('a thousand commits at once are made in their order, and leave the event loop its turns', async () => {
+  const store = await openLmdbStore(folder);
+  let turn = 0;
+  let isOver = false;
+  const count = () => {
+    turn++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const turns = new Set<number>();
+  const numbers = Array.from({ length: 1000 }, (_, number) => number);
+  await Promise.all(
+    numbers.map(async (number) => {
+      expect(await store.commit(put(`key/${number}`, 'value'))).toBe(true);
+      turns.add(turn);
+    }),
+  );
+  isOver = true;
+  // All in one transaction, they would be done in one.
+  expect(turns.size).toBeGreaterThan(5);
+  const entries = await store.list('key/');
+  const inOrder = entries.sort((left, right) => left.version - right.version).map(({ key }) => key);
+  expect(inOrder).toEqual(numbers.map((number) => `key/${number}`));
+  await store.close();
+});
+
 describe('several processes', () => {
   test('lose no increment of one counter', async () => {
     await Promise.all(['200', '200', '200'].map((rounds) => output(child('increment', rounds))));
