@@ -153,7 +153,7 @@ void Engine::wake(std::size_t count) {
       try {
         addThread();
       } catch (const std::system_error&) {
-        // Fewer threads do it as well.
+        // Those that there are do it as well; where there is none, the next call tries again.
       }
     }
   }

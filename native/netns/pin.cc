@@ -44,37 +44,62 @@ constexpr mode_t bareMode = S_IFREG | S_IRUSR;
 bool isBare(const struct stat& status) { return status.st_mode == bareMode && status.st_size == 0; }
 
 /// The file to pin a namespace on, locked while that is being done. One that a crash left bare, which nobody has the
-/// lock of, serves again. @throws std::system_error: EEXIST where there is a namespace, or a file of others.
-UniqueFd claimPinFile(const std::string& path) {
-  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR));
-  struct stat held {};
-  struct stat there {};
-  // What is there once the lock is held counts: another may have pinned or removed it meanwhile.
-  const bool isClaimed = file && ::fstat(file.get(), &held) == 0 && isBare(held) &&
-                         ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && ::lstat(path.c_str(), &there) == 0 &&
-                         there.st_dev == held.st_dev && there.st_ino == held.st_ino;
-  if (isClaimed) {
-    return file;
+/// lock of, serves again.
+class PinFile {
+ public:
+  /// @throws std::system_error: EEXIST where there is a namespace, or a file of others
+  explicit PinFile(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR)), isNew_(static_cast<bool>(fd_)) {
+    if (isNew_) {
+      // Whatever the umask says.
+      (void)::fchmod(fd_.get(), S_IRUSR);
+    } else if (errno == EEXIST) {
+      fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    } else {
+      fail(path);
+    }
+    struct stat held {};
+    struct stat there {};
+    // What is there once the lock is held counts: another may have pinned or removed it meanwhile.
+    const bool isClaimed = fd_ && ::fstat(fd_.get(), &held) == 0 && isBare(held) &&
+                           ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+                           there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+    if (!isClaimed) {
+      errno = EEXIST;
+      fail(path);
+    }
   }
-  if (file || ::lstat(path.c_str(), &there) == 0) {
-    errno = EEXIST;
+
+  /// Pins the calling thread's namespace: on this very file, whatever has become of its path.
+  void pin(const std::string& path) const {
+    const std::string target = "/proc/thread-self/fd/" + std::to_string(fd_.get());
+    if (::mount("/proc/thread-self/ns/net", target.c_str(), "none", MS_BIND, nullptr) != 0) {
+      fail("pin " + path);
+    }
+    // Whoever watches the folder hears of a file that is made or changed, but of no mount.
+    (void)::fchmod(fd_.get(), S_IRUSR);
   }
-  fail(path);
-}
+
+  [[nodiscard]] bool isNew() const { return isNew_; }
+
+ private:
+  UniqueFd fd_;
+  bool isNew_;
+};
 
 }  // namespace
 
 void createNamespace(ThreadHome& home, const std::string& name) {
   preparePinFolder();
   const std::string path = pinPath(name);
-  const UniqueFd file = claimPinFile(path);
+  const PinFile file(path);
   try {
     const NamespaceEntry entry = NamespaceEntry::fresh(home);
-    if (::mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr) != 0) {
-      fail("pin " + path);
-    }
+    file.pin(path);
   } catch (...) {
-    ::unlink(path.c_str());
+    if (file.isNew()) {
+      ::unlink(path.c_str());
+    }
     throw;
   }
 }
@@ -84,6 +109,11 @@ void deleteNamespace(const std::string& name) {
   // Detached at once, whoever still looks at it. EINVAL: a file that is no mount point, left by a crash.
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) {
     fail(path);
+  }
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    // Somebody is making it anew.
+    return;
   }
   if (::unlink(path.c_str()) != 0) {
     fail(path);

@@ -28,9 +28,9 @@ export function attach(context: Context, network: string, options: AttachOptions
 }
 
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  // A thousand calls at once are looked at in turns with the event loop.
-  await giveWay();
   const request = parseAttachOptions(options);
+  // A thousand calls at once go on in turns with the event loop.
+  await giveWay();
   request.signal?.throwIfAborted();
   const { attachment, place } = await chooseAttachment(context, request);
   return context.locks.shared(network, async () => {

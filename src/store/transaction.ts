@@ -115,8 +115,10 @@ class Recorder implements Transaction {
   }
 
   commit(): Commit {
-    const conditions = [...this.#reads].map(([key, entry]) => ({ key, version: entry?.version ?? 0 }));
-    for (const key of this.#created) if (!this.#reads.has(key)) conditions.push({ key, version: 0 });
+    const conditions = [...this.#created].map((key) => ({ key, version: 0 }));
+    for (const [key, entry] of this.#reads) {
+      if (!this.#created.has(key)) conditions.push({ key, version: entry?.version ?? 0 });
+    }
     const puts: { key: string; value: Json }[] = [];
     const deletes: string[] = [];
     for (const [key, value] of this.#writes) {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { type NamespaceEvent, openKernel } from '../../src/kernel/index.js';
 import { openStage, rejection } from '../support/kernel.js';
-import { attempt, json, privileged, sh } from '../support/namespaces.js';
+import { attempt, eventually, json, privileged, sh } from '../support/namespaces.js';
 
 describe.skipIf(!privileged)('namespaces', () => {
   test('one that is made is seen by ip, has its pin in a shared mount, and ends when deleted', async () => {
@@ -51,7 +52,13 @@ describe.skipIf(!privileged)('namespaces', () => {
     const add = () => kernel.transaction([{ op: 'namespace.add', name }]);
     await add();
     await sh('umount', path);
+    const watcher = watch('/run/netns');
+    const told = new Set<unknown>();
+    watcher.on('change', (_, file) => told.add(file));
     await add();
+    // A mount is not told of by itself.
+    await eventually(async () => told.has(name));
+    watcher.close();
     expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
     expect((await readFile('/proc/self/mountinfo', 'utf8')).split(` ${path} `)).toHaveLength(2);
     await sh('umount', path);
