@@ -43,6 +43,14 @@ constexpr mode_t bareMode = S_IFREG | S_IRUSR;
 
 bool isBare(const struct stat& status) { return status.st_mode == bareMode && status.st_size == 0; }
 
+/// What is at a path now: no link is followed, and nothing is waited for.
+UniqueFd openAsItIs(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+}
+
+/// Whoever makes a pin has its file's lock. EWOULDBLOCK: another has it.
+bool lock(const UniqueFd& file) { return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0; }
+
 /// The file to pin a namespace on, locked while that is being done. One that a crash left bare, which nobody has the
 /// lock of, serves again.
 class PinFile {
@@ -54,16 +62,16 @@ class PinFile {
       // Whatever the umask says.
       (void)::fchmod(fd_.get(), S_IRUSR);
     } else if (errno == EEXIST) {
-      fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+      fd_ = openAsItIs(path);
     } else {
       fail(path);
     }
     struct stat held {};
     struct stat there {};
     // What is there once the lock is held counts: another may have pinned or removed it meanwhile.
-    const bool isClaimed = fd_ && ::fstat(fd_.get(), &held) == 0 && isBare(held) &&
-                           ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::lstat(path.c_str(), &there) == 0 &&
-                           there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+    const bool isClaimed = fd_ && ::fstat(fd_.get(), &held) == 0 && isBare(held) && lock(fd_) &&
+                           ::lstat(path.c_str(), &there) == 0 && there.st_dev == held.st_dev &&
+                           there.st_ino == held.st_ino;
     if (!isClaimed) {
       errno = EEXIST;
       fail(path);
@@ -110,8 +118,8 @@ void deleteNamespace(const std::string& name) {
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) {
     fail(path);
   }
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  const UniqueFd file = openAsItIs(path);
+  if (file && !lock(file) && errno == EWOULDBLOCK) {
     // Somebody is making it anew.
     return;
   }

@@ -70,6 +70,12 @@ function detailsOf(result: NativeResult, failure: Failure): KernelErrorDetails {
   };
 }
 
+const failureOf = (operation: Operation, index: number): Failure => ({
+  operation: describeOperation(operation),
+  netns: 'netns' in operation ? operation.netns : undefined,
+  index,
+});
+
 const toError = (result: NativeResult, failure: Failure): KernelError => new KernelError(detailsOf(result, failure));
 
 /** What the addon takes besides the operations of transactions. */
@@ -127,12 +133,7 @@ class NetlinkKernel implements Kernel {
       signal?.throwIfAborted();
       throw new Error('the kernel was closed while a transaction was under way');
     }
-    const details = detailsOf(result, {
-      operation: describeOperation(failed),
-      netns: 'netns' in failed ? failed.netns : undefined,
-      index: position,
-      rollbackErrors,
-    });
+    const details = detailsOf(result, { ...failureOf(failed, position), rollbackErrors });
     const taken = await takenIndexes(this, failed, details.code);
     throw taken.length > 0 ? new LinkIndexTakenError(details, taken) : new KernelError(details);
   }
@@ -162,8 +163,7 @@ class NetlinkKernel implements Kernel {
     for (const [index, operation] of operations.entries()) {
       const result = results?.[index];
       if (result?.errno === undefined || goneCodes.has(errnoName(result.errno))) continue;
-      const netns = 'netns' in operation ? operation.netns : undefined;
-      errors.push(toError(result, { operation: describeOperation(operation), netns, index }));
+      errors.push(toError(result, failureOf(operation, index)));
     }
     return errors;
   }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
 import { parseMac, randomMac } from '../ipam/mac.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
-import { giveWay } from '../pace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -29,8 +28,6 @@ export function attach(context: Context, network: string, options: AttachOptions
 
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   const request = parseAttachOptions(options);
-  // A thousand calls at once go on in turns with the event loop.
-  await giveWay();
   request.signal?.throwIfAborted();
   const { attachment, place } = await chooseAttachment(context, request);
   return context.locks.shared(network, async () => {

@@ -158,7 +158,10 @@ class LmdbStore implements Store {
     if (this.#closed) throw new StoreError(this.#path, 'the store is closed');
   }
 
-  /** Writes what is queued, one lmdb transaction after the other; each takes the first of those that wait when it has got the lock. */
+  /**
+   * Writes what is queued, one lmdb transaction after the other; each takes the first of those that wait when it has got
+   * the lock.
+   */
   async #write(): Promise<void> {
     // Commits of the same turn share the first transaction.
     await Promise.resolve();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { openKernel } from '../../src/kernel/index.js';
 import { takeTurn } from '../../src/pace.js';
+import { Turns } from '../support/turns.js';
 
 /** Keeps the thread busy. */
 function toil(milliseconds: number) {
@@ -9,13 +10,7 @@ function toil(milliseconds: number) {
 }
 
 test('the event loop has its turns between many pieces of work, which stay in order', async () => {
-  let turns = 0;
-  let isOver = false;
-  const count = () => {
-    turns++;
-    if (!isOver) setImmediate(count);
-  };
-  setImmediate(count);
+  const turns = new Turns();
   const order: number[] = [];
   await Promise.all(
     Array.from({ length: 200 }, async (_, number) => {
@@ -24,10 +19,10 @@ test('the event loop has its turns between many pieces of work, which stay in or
       order.push(number);
     }),
   );
-  isOver = true;
+  turns.stop();
   expect(order).toEqual(Array.from({ length: 200 }, (_, number) => number));
   // Without turns between there would be one.
-  expect(turns).toBeGreaterThan(20);
+  expect(turns.count).toBeGreaterThan(20);
 });
 
 test('a piece of work by itself does not wait for the event loop', async () => {

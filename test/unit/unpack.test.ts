@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { unpacked, unpackedGently } from '../../src/kernel/unpack.js';
+import { Turns } from '../support/turns.js';
 
 const bytes = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
@@ -49,15 +50,10 @@ describe('what the addon packs', () => {
       bytes('0a 01000000 02000000 03 07000000'),
     ];
     const packed = Buffer.concat([head, length, first, ...Array.from({ length: count - 1 }, () => each)]);
-    let turns = 0;
-    const turn = () => {
-      turns++;
-      immediate = setImmediate(turn);
-    };
-    let immediate = setImmediate(turn);
+    const turns = new Turns();
     const value = await unpackedGently(packed);
-    clearImmediate(immediate);
-    expect(turns).toBeGreaterThan(1);
+    turns.stop();
+    expect(turns.count).toBeGreaterThan(1);
     expect(value).toStrictEqual([{ done: true, value: Array.from({ length: count }, () => ({ id: 7 })) }]);
   });
 });
