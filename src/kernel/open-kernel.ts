@@ -8,6 +8,7 @@ import {
   LinkIndexTakenError,
   ValidationError,
 } from '../errors.js';
+import { Gate } from '../gate.js';
 import { giveWay } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
@@ -16,7 +17,6 @@ import { Observer } from './ensure/observer.js';
 import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
-import { Gate } from './gate.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
@@ -268,7 +268,7 @@ class NetlinkKernel implements Kernel {
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#gate.pass(() => submit(operations, options));
+    return this.#gate.pass(() => submit(operations, options), options.signal);
   }
 
   /** What `close` waits for, with its roll-back. */

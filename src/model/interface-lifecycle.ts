@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
+import { Gate } from '../gate.js';
 import { parseMac, randomMac } from '../ipam/mac.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
 import type { DesiredAttachment } from '../plan/desired.js';
@@ -22,6 +23,13 @@ import type { AttachOptions } from './types.js';
 /** Random MACs tried before giving up; two in a row are taken once in 10^8 even in a network of 1,000. */
 const MAC_SAMPLES = 8;
 
+/**
+ * Attaches of this process that are under way at once; the others wait, having nothing yet but their locks. Enough for
+ * commits and sends to be shared, and few enough that collecting garbage, of which V8 copies what is still in use, does not
+ * hold up the event loop.
+ */
+const crowd = new Gate(32);
+
 export function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   return withFreshIndexes(() => attachOnce(context, network, options));
 }
@@ -29,15 +37,17 @@ export function attach(context: Context, network: string, options: AttachOptions
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
+  return context.locks.shared(network, () => crowd.pass(() => attachOne(context, network, request), request.signal));
+}
+
+async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {
   const { attachment, place } = await chooseAttachment(context, request);
-  return context.locks.shared(network, async () => {
-    const reserved = await begin(context.store, async (transaction) => {
-      const reservation = await reserveInterface(transaction, network, request, attachment);
-      await place;
-      return reservation;
-    });
-    return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
+  const reserved = await begin(context.store, async (transaction) => {
+    const reservation = await reserveInterface(transaction, network, request, attachment);
+    await place;
+    return reservation;
   });
+  return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
 }
 
 /** What is asked for. */

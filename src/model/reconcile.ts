@@ -16,7 +16,7 @@ import { unfinished } from './unfinished.js';
 import type { Scope } from './wishes.js';
 
 /** Networks that are repaired at the same time: their namespaces do not wait for each other in the kernel. */
-const AT_ONCE = 16;
+const AT_ONCE = 8;
 
 /**
  * Makes kernel and dnsmasq match the store. Changes that a process began and did not live to finish are taken back or
@@ -103,6 +103,7 @@ function repair(context: Context, uuid: string, { note, observer, before }: Look
     if (scope === undefined) return [];
     const fitting = sameScope(scope, before) ? observer : new Observer(context.kernel);
     const repairs = await driftOf(context, scope, fitting);
+    fitting.keepLinks(uuid);
     // Not wrong but being changed, if the store has changed since: a change is recorded before it is made.
     if (repairs.length === 0 || !sameScope(scope, await readScope(context, uuid))) return [];
     return carryOut(repairs, note);

@@ -13,7 +13,7 @@ import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 import type { Repair } from './repair.js';
 import { isChanging } from './unfinished.js';
-import { type Scope, wishesOf } from './wishes.js';
+import { interfaceWishes, planRouted, type Scope } from './wishes.js';
 
 /*
  * Links that no record wants. Ours is what has both marks: the alias that every link of a network has, and an index
@@ -96,7 +96,7 @@ export async function strayMarks(
 
 /** Would remove the marks that neither a network nor a link has. What is being changed, or has been since, keeps its own. */
 async function unclaimed(
-  { host, facts }: Context,
+  { host }: Context,
   observer: Observer,
   scopes: () => Promise<readonly Scope[]>,
   among?: ReadonlySet<string>,
@@ -109,7 +109,8 @@ async function unclaimed(
   add(planHost(host));
   for (const scope of steady) {
     await giveWay();
-    for (const wish of wishesOf(host, facts.underlay, scope)) add(wish.plan);
+    add(planRouted(host, scope));
+    for (const wish of interfaceWishes(host, scope)) add(wish.plan);
   }
   const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);

@@ -31,21 +31,36 @@ export const interfaceTitle = (network: NetworkRecord, { attachment }: Interface
  * Everything that a network is to have in the kernel. The network with all its addresses is one plan, since its ruleset
  * is one table; each interface is one of its own. What is not completely made, or is being removed, is left out.
  */
-export function wishesOf(host: DesiredHost, underlay: Underlay, { network, members }: Scope): Wish[] {
-  const live = members.filter(({ state }) => state === 'created');
-  const floating = live.flatMap((member) => {
-    const wish = member.floating?.state === 'created' ? desiredFloating(member) : undefined;
-    return wish === undefined ? [] : planFloatingIp(host, network, wish);
-  });
-  const routed = Object.entries(network.routed)
-    .filter(([, { state }]) => state === 'created')
-    .flatMap(([address]) => planRoutedIp(host, network, address));
+export function wishesOf(host: DesiredHost, underlay: Underlay, scope: Scope): Wish[] {
+  const { network } = scope;
   return [
-    { what: networkTitle(network), plan: [...planNetwork(host, underlay, network), ...floating, ...routed] },
-    ...live.map((member) => ({
-      what: interfaceTitle(network, member),
-      interface: member.uuid,
-      plan: planInterface(host, network, member),
-    })),
+    {
+      what: networkTitle(network),
+      plan: [...planNetwork(host, underlay, network), ...planFloating(host, scope), ...planRouted(host, scope)],
+    },
+    ...interfaceWishes(host, scope),
   ];
 }
+
+export function interfaceWishes(host: DesiredHost, { network, members }: Scope): Wish[] {
+  return members.filter(isComplete).map((member) => ({
+    what: interfaceTitle(network, member),
+    interface: member.uuid,
+    plan: planInterface(host, network, member),
+  }));
+}
+
+/** All that is routed into a network. */
+export function planRouted(host: DesiredHost, { network }: Scope): Operation[] {
+  const complete = Object.entries(network.routed).filter(([, routed]) => isComplete(routed));
+  return complete.flatMap(([address]) => planRoutedIp(host, network, address));
+}
+
+function planFloating(host: DesiredHost, { network, members }: Scope): Operation[] {
+  return members.filter(isComplete).flatMap((member) => {
+    const wish = member.floating && isComplete(member.floating) ? desiredFloating(member) : undefined;
+    return wish === undefined ? [] : planFloatingIp(host, network, wish);
+  });
+}
+
+const isComplete = ({ state }: { state: string }) => state === 'created';

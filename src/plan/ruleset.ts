@@ -11,6 +11,21 @@ const ROUTED = { keyType: 'ipv4_addr' } as const;
 
 const { accept, counter, drop, masquerade } = statement;
 
+/** What is the same in every network is made once. */
+const established = [match.state('established', 'related'), accept()];
+const toFloating = match.destinationTranslated();
+const rest = [counter(), drop()];
+const prerouting = {
+  floating: [match.inputInterface(`${FLOATING_PREFIX}*`), match.state('new'), statement.markConnectionByInput()],
+  reply: [match.replyDirection(), match.marked(), statement.markPacketByConnection()],
+};
+const local = {
+  loopback: [match.inputInterface('lo'), accept()],
+  ping: [match.echoRequest(), accept()],
+  dhcp: [match.udpPort(67), accept()],
+  dns: { udp: [match.udpPort(53), accept()], tcp: [match.tcpPort(53), accept()] },
+};
+
 /**
  * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
  * the thousandth costs what the first does.
@@ -21,7 +36,6 @@ export function planRuleset(network: DesiredNetwork): Operation {
   const outside = network.egress === undefined ? undefined : names.egressInner;
   const fromInside = match.inputInterface(inside);
   const toInside = match.outputInterface(inside);
-  const established = [match.state('established', 'related'), accept()];
 
   return {
     op: 'nftables.batch',
@@ -34,17 +48,8 @@ export function planRuleset(network: DesiredNetwork): Operation {
         'prerouting',
         { type: 'filter', hook: 'prerouting', priority: -150 },
         {
-          'a connection remembers its floating link': [
-            match.inputInterface(`${FLOATING_PREFIX}*`),
-            match.state('new'),
-            statement.markConnectionByInput(),
-          ],
-          'replies leave through that link': [
-            fromInside,
-            match.replyDirection(),
-            match.marked(),
-            statement.markPacketByConnection(),
-          ],
+          'a connection remembers its floating link': prerouting.floating,
+          'replies leave through that link': [fromInside, ...prerouting.reply],
         },
       ),
       ...table.chain(
@@ -68,7 +73,7 @@ export function planRuleset(network: DesiredNetwork): Operation {
           'instances reach floating addresses of their own network': [
             fromInside,
             toInside,
-            match.destinationTranslated(),
+            toFloating,
             counter(),
             masquerade(),
           ],
@@ -79,7 +84,7 @@ export function planRuleset(network: DesiredNetwork): Operation {
         { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' },
         {
           'known connections': established,
-          'to floating addresses': [match.destinationTranslated(), counter(), accept()],
+          'to floating addresses': [toFloating, counter(), accept()],
           ...(outside !== undefined && {
             'instances to the outside': [
               fromInside,
@@ -104,22 +109,22 @@ export function planRuleset(network: DesiredNetwork): Operation {
             counter(),
             accept(),
           ],
-          'everything else': [counter(), drop()],
+          'everything else': rest,
         },
       ),
       ...table.chain(
         'input',
         { type: 'filter', hook: 'input', priority: 0, policy: 'drop' },
         {
-          loopback: [match.inputInterface('lo'), accept()],
+          loopback: local.loopback,
           'known connections': established,
-          ping: [match.echoRequest(), accept()],
-          ...(network.provideDhcp && { DHCP: [fromInside, match.udpPort(67), accept()] }),
+          ping: local.ping,
+          ...(network.provideDhcp && { DHCP: [fromInside, ...local.dhcp] }),
           ...(network.provideDns && {
-            'DNS over UDP': [fromInside, match.udpPort(53), accept()],
-            'DNS over TCP': [fromInside, match.tcpPort(53), accept()],
+            'DNS over UDP': [fromInside, ...local.dns.udp],
+            'DNS over TCP': [fromInside, ...local.dns.tcp],
           }),
-          'everything else': [counter(), drop()],
+          'everything else': rest,
         },
       ),
     ],

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Actual, ActualNamespace } from '../../src/kernel/ensure/actual.js';
 import { outstanding } from '../../src/kernel/ensure/outstanding.js';
 import type { Link } from '../../src/kernel/link/index.js';
+import type { Expression, NftCommand } from '../../src/kernel/nftables/index.js';
 import type { Operation } from '../../src/kernel/operation.js';
 import type { NftObject } from '../../src/kernel/query.js';
 import { addFloating, planRuleset } from '../../src/plan/ruleset.js';
@@ -129,6 +130,129 @@ describe('of a ruleset', () => {
     const without = listed.filter(({ object }) => object !== 'element');
     expect(left(without)).toEqual(commands.slice(-1));
     expect(left([...without, { ...(listed.at(-1) as NftObject), data: '172.16.0.38' }])).toEqual(commands.slice(-1));
+  });
+
+  const rule = (expressions: Expression[]): NftCommand => ({
+    ...{ command: 'rule.add', family: 'ip', table: 't', chain: 'c', expressions },
+  });
+  /** What is planned, and what is listed of it. */
+  const isThere = (planned: Expression[], listed: Record<string, unknown>[]) => {
+    const nft: NftObject[] = [{ object: 'rule', family: 'ip', table: 't', chain: 'c', expressions: listed }];
+    return (
+      outstanding([{ op: 'nftables.batch', netns: uuid, commands: [rule(planned)] }], inside({ nft }, uuid)).length ===
+      0
+    );
+  };
+
+  test.each<[string, Expression, Record<string, unknown>]>([
+    [
+      'its fields in another order',
+      { expression: 'meta', key: 'mark', register: 1 },
+      { register: 1, key: 'mark', expression: 'meta' },
+    ],
+    ['what was counted', { expression: 'counter' }, { expression: 'counter', packets: 7, bytes: 700n }],
+    ['a number that is large', { expression: 'quota', bytes: 5 }, { expression: 'quota', bytes: 5n, consumed: 3n }],
+    ['none', { expression: 'quota', bytes: 0 }, { expression: 'quota', bytes: 0n }],
+    [
+      'what is not so',
+      { expression: 'lookup', set: 's', sourceRegister: 1, invert: false },
+      { expression: 'lookup', set: 's', sourceRegister: 1 },
+    ],
+    [
+      'the kernel’s default',
+      { expression: 'limit', rate: 1, unit: 'second' },
+      { expression: 'limit', rate: 1, unit: 'second', type: 'packets', burst: 5 },
+    ],
+    [
+      'words in another order',
+      { expression: 'fib', result: 'type', flags: ['iif', 'daddr'], register: 1 },
+      { expression: 'fib', result: 'type', flags: ['daddr', 'iif'], register: 1 },
+    ],
+    [
+      'bytes',
+      { expression: 'cmp', register: 1, operator: 'eq', data: Uint8Array.of(1, 2) },
+      { expression: 'cmp', register: 1, operator: 'eq', data: Buffer.of(1, 2) },
+    ],
+    [
+      'a verdict',
+      { expression: 'immediate', verdict: { jump: 'c' } },
+      { expression: 'immediate', verdict: { jump: 'c' } },
+    ],
+  ])('an expression is the same for %s', (_what, planned, listed) => {
+    expect(isThere([planned], [listed])).toBe(true);
+  });
+
+  test.each<[string, Expression, Record<string, unknown>]>([
+    ['another kind', { expression: 'counter' }, { expression: 'notrack' }],
+    ['another number', { expression: 'quota', bytes: 5 }, { expression: 'quota', bytes: 6n }],
+    ['a number in words', { expression: 'quota', bytes: 5 }, { expression: 'quota', bytes: '5' }],
+    [
+      'what is so',
+      { expression: 'lookup', set: 's', sourceRegister: 1 },
+      { expression: 'lookup', set: 's', sourceRegister: 1, invert: true },
+    ],
+    [
+      'what was said, and is the default no more',
+      { expression: 'limit', rate: 1, unit: 'second', burst: 9 },
+      { expression: 'limit', rate: 1, unit: 'second', type: 'packets', burst: 5 },
+    ],
+    [
+      'a word more',
+      { expression: 'fib', result: 'type', flags: ['iif'], register: 1 },
+      { expression: 'fib', result: 'type', flags: ['daddr', 'iif'], register: 1 },
+    ],
+    [
+      'a word twice',
+      { expression: 'fib', result: 'type', flags: ['iif', 'iif'], register: 1 },
+      { expression: 'fib', result: 'type', flags: ['daddr', 'iif'], register: 1 },
+    ],
+    [
+      'another byte',
+      { expression: 'cmp', register: 1, operator: 'eq', data: Uint8Array.of(1, 2) },
+      { expression: 'cmp', register: 1, operator: 'eq', data: Buffer.of(1, 3) },
+    ],
+    [
+      'a byte more',
+      { expression: 'cmp', register: 1, operator: 'eq', data: Uint8Array.of(1, 2) },
+      { expression: 'cmp', register: 1, operator: 'eq', data: Buffer.of(1, 2, 0) },
+    ],
+    [
+      'another verdict',
+      { expression: 'immediate', verdict: { jump: 'c' } },
+      { expression: 'immediate', verdict: { goto: 'c' } },
+    ],
+  ])('an expression is another for %s', (_what, planned, listed) => {
+    expect(isThere([planned], [listed])).toBe(false);
+  });
+
+  test('expressions are in order, and there is none beside', () => {
+    const [one, other]: [Expression, Expression] = [{ expression: 'counter' }, { expression: 'notrack' }];
+    expect(isThere([one, other], [{ ...one }, { ...other }])).toBe(true);
+    expect(isThere([one, other], [{ ...other }, { ...one }])).toBe(false);
+    expect(isThere([one], [{ ...one }, { ...other }])).toBe(false);
+    expect(isThere([one, other], [{ ...one }])).toBe(false);
+  });
+
+  test('rules are in the order of their chain, whatever of other chains is listed between', () => {
+    const [last, ...others] = listed.filter(({ object }) => object === 'rule').reverse();
+    const rest = listed.filter(({ object }) => object !== 'rule');
+    const rules = [...others.reverse(), last as NftObject];
+    expect(left([...rest, ...rules])).toEqual([]);
+    const forward = rules.filter(({ chain }) => chain === 'forward');
+    const beside = rules.filter(({ chain }) => chain !== 'forward');
+    expect(left([...forward, ...rest, ...beside])).toEqual([]);
+    expect(left([...rest, ...beside, ...forward.reverse()])).not.toEqual([]);
+  });
+
+  test('a chain’s policy is `accept` unless it is said', () => {
+    const edited = (policy: string) =>
+      listed.map((each) =>
+        each.object === 'chain' && each.name === 'srcnat'
+          ? { ...each, hook: { ...(each.hook as object), policy } }
+          : each,
+      );
+    expect(left(edited('accept'))).toEqual([]);
+    expect(left(edited('drop'))).not.toEqual([]);
   });
 
   test.each([

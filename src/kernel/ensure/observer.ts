@@ -23,6 +23,9 @@ const READS = {
 
 type Read = (typeof READS)[keyof typeof READS];
 
+/** What `links` asks for. */
+const LASTING: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
+
 /** How the kernel says that a namespace is not there, or is none. */
 const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'ENXIO']);
 
@@ -57,6 +60,12 @@ export class Observer {
   async links(netns: NamespaceRef | undefined): Promise<readonly Link[]> {
     if (!(await this.#exists(netns))) return [];
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
+  }
+
+  /** Forgets the rest of a namespace that is looked at no more: rulesets are large. */
+  keepLinks(netns: NamespaceRef | undefined): void {
+    const seen = this.#seen.get(netns);
+    for (const what of seen?.keys() ?? []) if (!LASTING.has(what)) seen?.delete(what);
   }
 
   async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {

@@ -1,0 +1,42 @@
+import { giveWay } from './pace.js';
+
+/** Lets so many pieces of work be under way, in order; each begins when the event loop has time for it. */
+export class Gate {
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>();
+  #underWay = 0;
+
+  constructor(private readonly most: number) {}
+
+  /** @throws the signal's reason, at once, if it is aborted before the work's turn comes */
+  async pass<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
+    if (this.#underWay < this.most) this.#underWay++;
+    else await this.#turn(signal);
+    try {
+      // Whoever is alone is no crowd.
+      if (this.#underWay > 1) await giveWay();
+      return await work();
+    } finally {
+      const [next] = this.#waiting;
+      if (next === undefined) this.#underWay--;
+      else next();
+    }
+  }
+
+  #turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.delete(enter);
+        reject(signal?.reason);
+      };
+      const enter = () => {
+        this.#waiting.delete(enter);
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      this.#waiting.add(enter);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+  }
+}
