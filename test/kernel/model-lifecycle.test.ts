@@ -160,6 +160,23 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
+  test('of a hundred that are aborted together, most have not begun, and nothing is left of any', async () => {
+    const before = await picture();
+    const controller = new AbortController();
+    const attaching = Array.from({ length: 100 }, (_, number) =>
+      network.attach({ tap: `crowd${number}`, signal: controller.signal }),
+    );
+    await Promise.any(attaching);
+    controller.abort(new Error('enough'));
+    const ended = await Promise.allSettled(attaching);
+    const refused = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason.message] : []));
+    expect(refused.length).toBeGreaterThan(50);
+    expect(new Set(refused)).toEqual(new Set(['enough']));
+    await Promise.all(ended.map((each) => (each.status === 'fulfilled' ? each.value.detach() : undefined)));
+    await host.drained();
+    expect(await picture()).toEqual(before);
+  });
+
   test('a device is given back as it was', async () => {
     await machine.node.ip('link', 'add', 'dev0', 'mtu', '1400', 'type', 'veth', 'peer', 'name', 'dev1');
     const before = await link('dev0');
