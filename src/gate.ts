@@ -18,10 +18,24 @@ export class Gate {
       if (this.#underWay > 1) await giveWay();
       return await work();
     } finally {
-      const [next] = this.#waiting;
-      if (next === undefined) this.#underWay--;
-      else next();
+      this.#leave();
     }
+  }
+
+  /** Within work that has passed, what waits for others: these go on in its place, and it comes back without waiting. */
+  async aside<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#leave();
+    try {
+      return await work();
+    } finally {
+      this.#underWay++;
+    }
+  }
+
+  #leave(): void {
+    this.#underWay--;
+    const [next] = this.#waiting;
+    if (this.#underWay < this.most) next?.();
   }
 
   #turn(signal: AbortSignal | undefined): Promise<void> {
@@ -33,6 +47,7 @@ export class Gate {
       const enter = () => {
         this.#waiting.delete(enter);
         signal?.removeEventListener('abort', leave);
+        this.#underWay++;
         resolve();
       };
       this.#waiting.add(enter);

@@ -1,5 +1,5 @@
 /** For how long work may go on before the event loop gets its turn, in milliseconds. */
-const SLICE = 0.5;
+const SLICE = 0.25;
 /** Steps of promises that a piece of work takes before it has done most of what it does at once. */
 const STEPS = 4;
 

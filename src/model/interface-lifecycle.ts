@@ -160,8 +160,8 @@ async function connect(
 ): Promise<InterfaceRecord> {
   const { kernel, host, dhcp, store } = context;
   try {
-    // Before the link is up: a guest asks at once.
-    await dhcp.update(network);
+    // Before the link is up: a guest asks at once. All reservations are written anew, once for all who wait.
+    await crowd.aside(() => dhcp.update(network));
     await kernel.transaction(planInterface(host, network, nic), { signal });
   } catch (error) {
     // The kernel is as before: only what was reserved is left.

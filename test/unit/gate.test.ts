@@ -75,3 +75,48 @@ test('one that was aborted before does not begin, and one that is under way goes
   task.end();
   await expect(passed).resolves.toBeUndefined();
 });
+
+test('one that waits for others makes room meanwhile, and comes back without waiting', async () => {
+  const gate = new Gate(1);
+  const [waited, other, last] = [new Task(), new Task(), new Task()];
+  let isBack = false;
+  const first = gate.pass(async () => {
+    await gate.aside(waited.run);
+    isBack = true;
+    await last.run();
+  });
+  const second = gate.pass(other.run);
+  await turn();
+  expect([waited.began, other.began, isBack]).toEqual([true, true, false]);
+  waited.end();
+  await turn();
+  expect(isBack).toBe(true);
+  // Two are under way: with the end of one there is no room yet.
+  const third = new Task();
+  const passed = gate.pass(third.run);
+  other.end();
+  await second;
+  await turn();
+  expect(third.began).toBe(false);
+  last.end();
+  await first;
+  await turn();
+  expect(third.began).toBe(true);
+  third.end();
+  await passed;
+});
+
+test('one whose wait fails keeps its place', async () => {
+  const gate = new Gate(1);
+  const task = new Task();
+  const passed = gate.pass(async () => {
+    await gate.aside(() => Promise.reject(new Error('no'))).catch(() => undefined);
+    await task.run();
+  });
+  const next = gate.pass(async () => 'next');
+  await turn();
+  expect(task.began).toBe(true);
+  task.end();
+  await passed;
+  await expect(next).resolves.toBe('next');
+});
