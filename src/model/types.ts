@@ -229,6 +229,10 @@ export interface Network {
   readonly info: NetworkInfo;
   refresh(): Promise<NetworkInfo>;
   counters(): Promise<NetworkCounters>;
+  /**
+   * Connects a tap, a container or a device of the host. Of a thousand calls at once, 32 are under way at a time; the others
+   * wait in order, and end at once if their signal is aborted. In a cluster all are at once.
+   */
   attach(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
