@@ -5,8 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile } from '../support/compile.js';
 import { connect, privileged, sh, TestNamespace } from '../support/namespaces.js';
 
-/** A call that begins a process, or its end where another process's calls came in between. */
-const FORK = /^(\d+) .*\b(?:fork|vfork|clone3?)\b.* = (\d+)$/;
+/**
+ * A call that begins a process, or its end where another process's calls came in between. What it returns to the process that
+ * it has begun, 0, is sometimes seen as well.
+ */
+const FORK = /^(\d+) .*\b(?:fork|vfork|clone3?)\b.* = ([1-9]\d*)$/;
 const EXECVE = /^(\d+) .*\bexecve(?:at)?\(.*?"([^"]+)"/;
 
 interface Process {
