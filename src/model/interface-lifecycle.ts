@@ -26,7 +26,7 @@ const MAC_SAMPLES = 8;
 /**
  * Attaches of this process that are under way at once; the others wait, having nothing yet but their locks. Enough for
  * commits and sends to be shared, and few enough that collecting garbage, of which V8 copies what is still in use, does not
- * hold up the event loop.
+ * hold up the event loop. Those that wait for a dnsmasq are not counted: it may take long, and is one network's.
  */
 const crowd = new Gate(32);
 
@@ -166,14 +166,14 @@ async function connect(
   } catch (error) {
     // The kernel is as before: only what was reserved is left.
     await transact(store, (transaction) => releaseInterface(transaction, context, network, nic));
-    await dhcp.release(network, nic).catch(() => undefined);
+    await crowd.aside(() => dhcp.release(network, nic)).catch(() => undefined);
     throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
   }
   try {
     signal?.throwIfAborted();
     return await settleInterface(context, nic);
   } catch (error) {
-    await disconnect(context, network, nic, 0);
+    await crowd.aside(() => disconnect(context, network, nic, 0));
     throw error;
   }
 }

@@ -230,8 +230,9 @@ export interface Network {
   refresh(): Promise<NetworkInfo>;
   counters(): Promise<NetworkCounters>;
   /**
-   * Connects a tap, a container or a device of the host. Of a thousand calls at once, 32 are under way at a time; the others
-   * wait in order, and end at once if their signal is aborted. In a cluster all are at once.
+   * Connects a tap, a container or a device of the host. Of a thousand calls at once, 32 are under way at a time, not counting
+   * those that wait for a dnsmasq; the others wait in order, and leave at once if their signal is aborted. In a cluster all
+   * are at once.
    */
   attach(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;

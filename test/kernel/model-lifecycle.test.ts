@@ -162,17 +162,21 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
 
   test('of a hundred that are aborted together, most have not begun, and nothing is left of any', async () => {
     const before = await picture();
+    const quiet = { name: 'quiet', netblock: '172.31.0.0/24', provideDhcp: false, provideDns: false };
+    const network = await host.createNetwork(quiet);
     const controller = new AbortController();
     const attaching = Array.from({ length: 100 }, (_, number) =>
       network.attach({ tap: `crowd${number}`, signal: controller.signal }),
     );
     await Promise.any(attaching);
     controller.abort(new Error('enough'));
+    expect((await host.listInterfaces()).length).toBeLessThan(70);
     const ended = await Promise.allSettled(attaching);
     const refused = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason.message] : []));
     expect(refused.length).toBeGreaterThan(50);
     expect(new Set(refused)).toEqual(new Set(['enough']));
     await Promise.all(ended.map((each) => (each.status === 'fulfilled' ? each.value.detach() : undefined)));
+    await network.delete();
     await host.drained();
     expect(await picture()).toEqual(before);
   });
