@@ -48,7 +48,9 @@ void attach(Socket& host, std::istringstream& words) {
       namespaces.push_back(std::make_unique<Fd>(openNamespace(slot.netns), slot.netns));
       const Pair pair{nextIndex(), nextIndex()};
       pairs[slot.name] = pair;
-      addVeth(outer, pair.outer, slot.name, bridge, pair.inner, "eth0", namespaces.back()->get());
+      addVeth(outer, pair.outer, false, slot.name, bridge, pair.inner, "eth0", namespaces.back()->get());
+      withoutIpv6(outer, pair.outer);
+      bringUp(outer, pair.outer);
     }
     host.exchange(outer);
     for (std::size_t at = first; at < last; ++at) {
@@ -58,6 +60,7 @@ void attach(Socket& host, std::istringstream& words) {
         Socket socket;
         Messages inner;
         bringUp(inner, 1);
+        withoutIpv6(inner, index);
         bringUp(inner, index);
         addAddress(inner, index, slot.address, static_cast<std::uint8_t>(prefix));
         addDefaultRoute(inner, index, gateway);

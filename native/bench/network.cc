@@ -71,10 +71,11 @@ void addOuter(Socket& host, const Wish& wish, int netns, std::vector<int>& index
     });
   });
   const int innerOuter = nextIndex();
-  addVeth(messages, innerOuter, "veth-" + wish.id + "-o", static_cast<std::uint32_t>(bridge), inner,
+  addVeth(messages, innerOuter, true, "veth-" + wish.id + "-o", static_cast<std::uint32_t>(bridge), inner,
           "veth-" + wish.id + "-i", netns);
   const int egressOuter = nextIndex();
-  addVeth(messages, egressOuter, "egr-" + wish.id + "-o", wish.egressBridge, egress, "egr-" + wish.id + "-i", netns);
+  addVeth(messages, egressOuter, true, "egr-" + wish.id + "-o", wish.egressBridge, egress, "egr-" + wish.id + "-i",
+          netns);
   host.exchange(messages);
   indexes = {innerOuter, egressOuter, vxlan, bridge};
 }

@@ -210,10 +210,10 @@ inline void singleQueue(Messages& to) {
   to.put(IFLA_NUM_RX_QUEUES, 1U);
 }
 
-/// A veth whose peer is born in another namespace; the outer end is up and in a bridge.
-inline void addVeth(Messages& to, int index, const std::string& name, std::uint32_t master, int peerIndex,
+/// A veth whose peer is born in another namespace; the outer end is in a bridge.
+inline void addVeth(Messages& to, int index, bool up, const std::string& name, std::uint32_t master, int peerIndex,
                     const std::string& peer, int netns) {
-  to.begin(RTM_NEWLINK, creating, link(index, true));
+  to.begin(RTM_NEWLINK, creating, link(index, up));
   to.put(IFLA_IFNAME, name);
   to.put(IFLA_MASTER, master);
   singleQueue(to);
@@ -226,6 +226,17 @@ inline void addVeth(Messages& to, int index, const std::string& name, std::uint3
         singleQueue(to);
         to.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns));
       });
+    });
+  });
+}
+
+/// It is given no IPv6 address of its own, if this is said before it is up.
+inline void withoutIpv6(Messages& to, int index) {
+  to.begin(RTM_NEWLINK, 0, link(index));
+  to.nest(IFLA_AF_SPEC, [&] {
+    to.nest(AF_INET6, [&] {
+      const std::uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+      to.put(IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof mode);
     });
   });
 }

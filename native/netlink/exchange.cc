@@ -1,11 +1,18 @@
 #include "netlink/exchange.h"
 
 #include <cerrno>
+#include <span>
 
 namespace vethwork {
 namespace {
 
 constexpr int dumpAttempts = 8;
+
+/// Where a thread receives. An exchange often lives for one send, in which making and clearing so much would be seen.
+std::span<std::uint8_t> receiveBuffer() {
+  thread_local std::vector<std::uint8_t> buffer(64 << 10);
+  return buffer;
+}
 
 /// Reads an NLMSG_ERROR message, which is an acknowledgement where its error is 0.
 Outcome readError(const Message& message) {
@@ -58,8 +65,9 @@ std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply
     failAll(error);
     return outcomes;
   }
+  const std::span<std::uint8_t> buffer = receiveBuffer();
   for (;;) {
-    const std::int64_t received = transport_.receive(buffer_);
+    const std::int64_t received = transport_.receive(buffer);
     if (received < 0) {
       // The answer to the last message never came: nothing is known of what has no failure reported.
       for (Outcome& outcome : outcomes) {
@@ -69,7 +77,7 @@ std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply
       }
       return outcomes;
     }
-    MessageReader reader(Span(buffer_).first(static_cast<std::size_t>(received)));
+    MessageReader reader(Span(buffer).first(static_cast<std::size_t>(received)));
     while (const auto message = reader.next()) {
       const std::uint32_t index = message->header.nlmsg_seq - first;
       if (index >= outcomes.size()) {
@@ -108,12 +116,13 @@ Outcome Exchange::dumpOnce(Batch& batch, const MessageHandler& onReply, DumpEnd&
   if (const int error = transport_.send(batch.bytes()); error != 0) {
     return {.error = error, .text = {}, .offset = {}};
   }
+  const std::span<std::uint8_t> buffer = receiveBuffer();
   for (;;) {
-    const std::int64_t received = transport_.receive(buffer_);
+    const std::int64_t received = transport_.receive(buffer);
     if (received < 0) {
       return {.error = received == -EAGAIN ? ETIMEDOUT : static_cast<int>(-received), .text = {}, .offset = {}};
     }
-    MessageReader reader(Span(buffer_).first(static_cast<std::size_t>(received)));
+    MessageReader reader(Span(buffer).first(static_cast<std::size_t>(received)));
     while (const auto message = reader.next()) {
       if (message->header.nlmsg_seq != sequence) {
         continue;

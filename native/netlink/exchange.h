@@ -27,7 +27,7 @@ using ReplyHandler = std::function<void(std::size_t position, const Message&)>;
 /// Sends requests and sorts the answers: every message of a batch gets exactly one outcome.
 class Exchange {
  public:
-  explicit Exchange(Transport& transport) : transport_(transport), buffer_(64 << 10) {}
+  explicit Exchange(Transport& transport) : transport_(transport) {}
 
   /// One outcome a message, in order. Replies other than acknowledgements go to `onReply`.
   std::vector<Outcome> request(Batch& batch, const ReplyHandler& onReply = {});
@@ -41,7 +41,6 @@ class Exchange {
   Outcome dumpOnce(Batch& batch, const MessageHandler& onReply, DumpEnd& end);
 
   Transport& transport_;
-  std::vector<std::uint8_t> buffer_;
   std::uint32_t sequence_ = 1;
 };
 

@@ -90,14 +90,6 @@ export class Stage {
     return this.#slots.slice(0, count);
   }
 
-  /** Of links that come into the slots' namespaces from now on. */
-  async switchIpv6(slots: readonly Slot[], isOn: boolean): Promise<void> {
-    const value = isOn ? 0 : 1;
-    await this.kernel.transaction(
-      slots.map(({ netns }) => ({ op: 'sysctl.set', netns, key: 'ipv6/conf/default/disable_ipv6', value })),
-    );
-  }
-
   /** Removes what a contender that failed has left in the slots, so that the others find them empty. */
   async clear(): Promise<void> {
     const places = [...this.#slots.map(({ netns }) => netns), undefined];

@@ -100,7 +100,11 @@ export type AttachOptions = AttachCommon &
     /** A veth whose inner end is put into a container's namespace as `name`. */
     | {
         netns: NamespaceRef;
-        name?: string /** Static address, routes, MTU, loopback up. Default false. */;
+        name?: string;
+        /**
+         * Static address, routes, MTU, loopback up; with `antiSpoofing`, which lets no IPv6 pass, no IPv6 address. Default
+         * false: a link that is down, for whoever is in the container to configure.
+         */
         configure?: boolean;
       }
     /** A link that exists already; it is given back as it was on detach. */

@@ -128,13 +128,22 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
 }
 
 function configureContainer(network: DesiredNetwork, nic: DesiredInterface, attachment: Of<'veth'>): Operation[] {
-  const { netns, innerIndex: index, innerName } = attachment;
+  const { netns, innerIndex: index } = attachment;
+  const isGuarded = nic.guard !== undefined;
   return [
-    // No IPv6 address of the container is tentative when we return.
-    { op: 'sysctl.set', netns, key: `ipv6/conf/${innerName}/accept_dad`, value: 0 },
+    ...(isGuarded ? [] : [withoutDuplicateDetection(attachment)]),
     { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
-    // Its neighbours may remember who had the address before: it is announced when the link comes up.
-    { op: 'link.set', netns, link: { index }, changes: { inet: { arpNotify: 1 } } },
+    {
+      op: 'link.set',
+      netns,
+      link: { index },
+      changes: {
+        // Its neighbours may remember who had the address before: it is announced when the link comes up.
+        inet: { arpNotify: 1 },
+        // No IPv6 passes the guard; for an address of the link's own, the kernel would send multicast to every port.
+        ...(isGuarded && { inet6: { addressGeneration: 'none' } }),
+      },
+    },
     {
       op: 'address.add',
       netns,
@@ -153,3 +162,11 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
         ]),
   ];
 }
+
+/** No IPv6 address of the container is tentative when we return. */
+const withoutDuplicateDetection = ({ netns, innerName }: Of<'veth'>): Operation => ({
+  op: 'sysctl.set',
+  netns,
+  key: `ipv6/conf/${innerName}/accept_dad`,
+  value: 0,
+});

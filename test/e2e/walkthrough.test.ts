@@ -169,9 +169,16 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     const made = await fresh.network();
     expect(await sh('ip', '-n', made.uuid, '-6', 'address', 'show', 'tentative')).toBe('');
     expect(await sh('ip', '-n', made.uuid, '-6', 'address', 'show', 'scope', 'link')).toContain('fe80::');
-    const { namespace } = await fresh.container(made, 'one');
+    const { namespace } = await fresh.container(made, 'one', { antiSpoofing: false });
     expect(await namespace.ip('-6', 'address', 'show', 'tentative')).toBe('');
     expect(await namespace.ip('-6', 'address', 'show', 'dev', 'eth0')).toContain('fe80::');
+  });
+
+  it('a container whose port lets no IPv6 pass has no IPv6 address', async () => {
+    const { namespace, nic } = await scene.container(network, 'guarded');
+    expect(await namespace.ip('address', 'show', 'dev', 'eth0')).toContain('inet 172.16.0.');
+    expect(await namespace.ip('-6', 'address', 'show', 'dev', 'eth0')).toBe('');
+    await nic.detach();
   });
 
   it('one network: routes inside, and the masquerade', async () => {

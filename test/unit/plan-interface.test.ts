@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { DesiredAttachment } from '../../src/plan/desired.js';
+import type { DesiredAttachment, DesiredInterface } from '../../src/plan/desired.js';
 import { deviceName, planInterface, planInterfaceRemoval } from '../../src/plan/interface.js';
 import { GRAVEYARD, reap } from '../../src/plan/retire.js';
 import { host, lines, network, networkWithoutNat, nic } from './plan-fixtures.js';
@@ -34,6 +34,22 @@ test('a container that is configured', () => {
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
     {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
+  `);
+});
+
+test('a container whose port lets no IPv6 pass is given no IPv6 address', () => {
+  const settings = (of: DesiredInterface) =>
+    planInterface(host, network, of).filter(
+      (each) =>
+        ('netns' in each && each.netns === veth.netns && each.op === 'sysctl.set') ||
+        lines([each]).includes('arpNotify'),
+    );
+  expect(lines(settings({ ...nic(veth), guard: { allowedAddresses: [] } }))).toMatchInlineSnapshot(
+    `"{"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"inet":{"arpNotify":1},"inet6":{"addressGeneration":"none"}}}"`,
+  );
+  expect(lines(settings(nic(veth)))).toMatchInlineSnapshot(`
+    "{"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
+    {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"inet":{"arpNotify":1}}}"
   `);
 });
 

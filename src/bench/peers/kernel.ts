@@ -124,13 +124,13 @@ class KernelContender implements Contender {
           name: device,
           index: outer,
           master: this.#link(LAN.bridge),
-          up: true,
           ...QUEUES,
           data: { peer: { name: 'eth0', index: inner, netns, ...QUEUES } },
         },
       },
+      ...bringUp(undefined, outer),
       { op: 'link.set', netns, link: { index: 1 }, changes: { up: true } },
-      { op: 'link.set', netns, link: { index: inner }, changes: { up: true } },
+      ...bringUp(netns, inner),
       { op: 'address.add', netns, address: { index: inner, address: `${address}/${LAN.prefix}` } },
       { op: 'route.add', netns, route: { destination: 'default', gateway: LAN.gateway, index: inner } },
     ];
@@ -202,6 +202,15 @@ class KernelContender implements Contender {
 }
 
 const DELETE_GROUP: Operation = { op: 'link.delete', link: { group: GROUP } };
+
+/** Without an IPv6 address of its own, as the model does it: that has to be said before the link is up. */
+function bringUp(netns: string | undefined, index: number): Operation[] {
+  const link = { index };
+  return [
+    { op: 'link.set', netns, link, changes: { inet6: { addressGeneration: 'none' } } },
+    { op: 'link.set', netns, link, changes: { up: true } },
+  ];
+}
 
 function condemn(index: number): Operation {
   return { op: 'link.set', link: { index }, changes: { group: GROUP } };

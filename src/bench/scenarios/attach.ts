@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Contender } from '../contender.js';
-import { type Case, type CaseResult, measure, timed } from '../measure.js';
-import type { Scenario, Setting } from '../scenario.js';
+import { type Case, measure, timed } from '../measure.js';
+import type { Scenario } from '../scenario.js';
 import type { Slot, Stage } from '../stage.js';
 import { type Before, look, verifyAttached, verifyGone, verifyOutOfService, verifyTaps } from '../verify.js';
 
@@ -22,26 +22,9 @@ export const attach: Scenario = {
       cases.push(await attachCase(setting.stage, 'attach', count));
     const results = [];
     for (const each of cases) results.push(await measure(each, setting.entrants, setting));
-    results.push(await measureWithoutIpv6(setting));
     return { cases: results };
   },
 };
-
-/** The most at once, without what the kernel does for the IPv6 of their links after they are there. */
-async function measureWithoutIpv6(setting: Setting): Promise<CaseResult> {
-  const { stage, quick } = setting;
-  const count = Math.max(...(quick ? QUICK_COUNTS : COUNTS));
-  const { at: _, ...attached } = await attachCase(stage, 'attach', count);
-  const slots = await stage.slots(count);
-  await stage.switchIpv6(slots, false);
-  try {
-    const name = `veth-${count}-ipv4`;
-    const title = `${attached.title}, IPv6 off in their namespaces`;
-    return await measure({ ...attached, name, title }, setting.entrants, setting);
-  } finally {
-    await stage.switchIpv6(slots, true);
-  }
-}
 
 /** Attach so many at once, verify, detach all, verify. */
 export async function attachCase(stage: Stage, work: Work, count: number): Promise<Case> {
