@@ -1,3 +1,4 @@
+import { onAbort } from './abort.js';
 import { giveWay } from './pace.js';
 
 /** Lets so many pieces of work be under way, in order; each begins when the event loop has time for it. */
@@ -15,7 +16,10 @@ export class Gate {
     else await this.#turn(signal);
     try {
       // Whoever is alone is no crowd.
-      if (this.#underWay > 1) await giveWay();
+      if (this.#underWay > 1) {
+        await giveWay();
+        signal?.throwIfAborted();
+      }
       return await work();
     } finally {
       this.#leave();
@@ -40,18 +44,17 @@ export class Gate {
 
   #turn(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiting.delete(enter);
-        reject(signal?.reason);
-      };
       const enter = () => {
         this.#waiting.delete(enter);
-        signal?.removeEventListener('abort', leave);
+        stay();
         this.#underWay++;
         resolve();
       };
       this.#waiting.add(enter);
-      signal?.addEventListener('abort', leave, { once: true });
+      const stay = onAbort(signal, () => {
+        this.#waiting.delete(enter);
+        reject(signal?.reason);
+      });
     });
   }
 }

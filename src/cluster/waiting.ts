@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.js';
 import { NodeError, NodeTimeoutError } from '../errors.js';
 import { membersIn } from './membership.js';
 import { appliedOf } from './records.js';
@@ -39,7 +40,7 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
     const end = (settle: () => void) => {
       clearTimeout(timer);
       unsubscribe();
-      wait.signal?.removeEventListener('abort', aborted);
+      stay();
       settle();
     };
     const look = () => {
@@ -61,7 +62,7 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
       }
     }, patience);
     const unsubscribe = store.onChange(look);
-    wait.signal?.addEventListener('abort', aborted, { once: true });
+    const stay = onAbort(wait.signal, aborted);
     if (wait.signal?.aborted) aborted();
     else look();
   });

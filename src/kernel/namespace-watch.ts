@@ -2,6 +2,7 @@ import { on } from 'node:events';
 import { mkdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
 import type { NamespaceInfo, Reader } from './query.js';
 import { checkOptions } from './transaction-options.js';
@@ -41,7 +42,7 @@ export async function* watchNamespaces(
   const changes = on(watcher, 'change');
   // Not `throw`, which takes no other reasons than errors.
   const stop = () => void changes.return?.();
-  signal?.addEventListener('abort', stop, { once: true });
+  const stay = onAbort(signal, stop);
   const unfinished = new Unfinished();
   try {
     let known: Pinned = new Map();
@@ -60,7 +61,7 @@ export async function* watchNamespaces(
       signal?.throwIfAborted();
     }
   } finally {
-    signal?.removeEventListener('abort', stop);
+    stay();
     watcher.close();
   }
 }

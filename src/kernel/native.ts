@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 import { packed } from './pack.js';
@@ -108,14 +109,13 @@ export async function submit(
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const cancel = () => addon.cancel(id);
   const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
-  signal?.addEventListener('abort', cancel, { once: true });
+  const keep = onAbort(signal, () => addon.cancel(id));
   try {
     const results = await answer;
     return results && ((await unpackedGently(results)) as NativeResult[]);
   } finally {
-    signal?.removeEventListener('abort', cancel);
+    keep();
   }
 }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.js';
 import { KernelError, ValidationError } from '../errors.js';
 import { errnoName } from './errno.js';
 import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic } from './event.js';
@@ -34,10 +35,10 @@ export class NetlinkWatch implements KernelWatch {
   readonly #kernel: Reader;
   readonly #where: Where;
   readonly #topics: readonly WatchTopic[];
-  readonly #signal: AbortSignal | undefined;
   readonly #onEnd: (watch: NetlinkWatch) => void;
   readonly #native: NativeWatch;
-  readonly #abort = () => this.#close({ reason: this.#signal?.reason });
+  /** Is not ended any more by the signal. */
+  readonly #stay: () => void;
   #events: KernelEvent[] = [];
   #position = 0;
   #snapshotDue: boolean;
@@ -64,13 +65,12 @@ export class NetlinkWatch implements KernelWatch {
     this.#kernel = kernel;
     this.#where = netns === undefined ? {} : { netns };
     this.#topics = topics ?? allTopics;
-    this.#signal = signal;
     this.#onEnd = onEnd;
     this.#snapshotDue = snapshot;
     this.#native = new NativeWatch({ netns, topics, bufferBytes });
     this.ready = this.#native.opened.then((delivery) => this.#opened(delivery));
     this.#turn = this.ready.catch(() => undefined);
-    signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#stay = onAbort(signal, () => this.#close({ reason: signal?.reason }));
   }
 
   next(): Promise<IteratorResult<KernelEvent, undefined>> {
@@ -179,7 +179,7 @@ export class NetlinkWatch implements KernelWatch {
     this.#failure ??= failure;
     this.#events = [];
     this.#position = 0;
-    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#stay();
     this.#native.close();
     this.#onEnd(this);
   }

@@ -1,5 +1,5 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onAbort } from '../abort.js';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
@@ -34,7 +34,8 @@ export class DriftWatcher implements DriftWatch {
   readonly #end = new AbortController();
   readonly #heard = new Set<NamespaceRef | undefined>();
   readonly #listeners = new Set<Promise<void>>();
-  readonly #stop = () => this.#end.abort();
+  /** Is not ended any more by the caller's signal. */
+  #stay: () => void = () => undefined;
   #wake: (() => void) | undefined;
   #due = true;
   /** Looks in a row after which something was still wrong. */
@@ -44,22 +45,20 @@ export class DriftWatcher implements DriftWatch {
   constructor(watched: Watched, options: DriftWatchRequest) {
     this.#watched = watched;
     this.#options = options;
-    // One for each namespace, and for each repair that is under way.
-    setMaxListeners(0, this.#end.signal);
-    this.#end.signal.addEventListener('abort', () => this.#notice());
+    onAbort(this.#end.signal, () => this.#notice());
   }
 
   /** Resolves when nothing that happens from now on is missed. */
   async start(): Promise<void> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
-    signal?.addEventListener('abort', this.#stop, { once: true });
+    this.#stay = onAbort(signal, () => this.#end.abort());
     await this.#listenEverywhere();
     this.#work = this.#run();
   }
 
   async close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#stop);
+    this.#stay();
     this.#end.abort();
     await this.#work;
     await Promise.all(this.#listeners);

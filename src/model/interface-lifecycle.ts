@@ -36,8 +36,10 @@ export function attach(context: Context, network: string, options: AttachOptions
 
 async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
   const request = parseAttachOptions(options);
-  request.signal?.throwIfAborted();
-  return context.locks.shared(network, () => crowd.pass(() => attachOne(context, network, request), request.signal));
+  const { signal } = request;
+  signal?.throwIfAborted();
+  const work = () => crowd.pass(() => attachOne(context, network, request), signal);
+  return context.locks.shared(network, work, signal);
 }
 
 async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {

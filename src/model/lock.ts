@@ -1,3 +1,5 @@
+import { orAborted } from '../abort.js';
+
 /** What runs or waits for one key. */
 interface Queue {
   /** The last exclusive work, and the shared work since. */
@@ -13,10 +15,13 @@ interface Queue {
 export class Locks {
   readonly #queues = new Map<string, Queue>();
 
-  /** Runs beside other shared work on the key, after exclusive work that came before. */
-  shared<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs beside other shared work on the key, after exclusive work that came before.
+   * @throws the signal's reason, at once, if it is aborted before the work's turn comes
+   */
+  shared<Result>(key: string, work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const queue = this.#queue(key);
-    const result = queue.exclusive.then(work);
+    const result = orAborted(queue.exclusive, signal).then(work);
     queue.shared.push(this.#settle(key, queue, result));
     return result;
   }

@@ -106,6 +106,7 @@ async function unclaimed(
   const plan: Operation[] = [];
   const add = (operations: readonly Operation[]) =>
     plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
+  // All that has sets in the host's namespace: networks and floating addresses have theirs in the network's.
   add(planHost(host));
   for (const scope of steady) {
     await giveWay();

@@ -331,6 +331,25 @@ describe.skipIf(!privileged)('transactions', () => {
     }
   });
 
+  test('of hundreds that are aborted together, those that wait for their turn never begin', async () => {
+    await using stage = await openStage();
+    const { kernel, netns } = stage;
+    const controller = new AbortController();
+    const transactions = Array.from({ length: 600 }, (_, n) => {
+      const link = { kind: 'bridge', name: `br${n}` } as const;
+      return kernel.transaction([{ op: 'link.add', netns, link }], { signal: controller.signal });
+    });
+    await Promise.any(transactions);
+    controller.abort(new Error('enough'));
+    const ended = await Promise.allSettled(transactions);
+    const done = ended.filter(({ status }) => status === 'fulfilled').length;
+    const reasons = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason.message] : []));
+    expect(new Set(reasons)).toEqual(new Set(['enough']));
+    expect(done).toBeLessThan(500);
+    const links = await json<IpLink[]>('ip', '-n', stage.namespace.name, '-j', 'link');
+    expect(links.filter(({ ifname }) => ifname.startsWith('br'))).toHaveLength(done);
+  });
+
   test('an abort after the end changes nothing', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;

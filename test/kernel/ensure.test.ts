@@ -207,6 +207,27 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     expect(await namespace.run('nft', 'list', 'chain', 'inet', 'ours', 'more')).toContain('comment "seen"');
   });
 
+  it.each(['netdev', 'inet'] as const)('knows a chain by the device that it listens to: %s', async (family) => {
+    await using namespace = await TestNamespace.create('ensure');
+    await namespace.ip('link', 'add', 'one', 'type', 'veth', 'peer', 'name', 'two');
+    const at = { family, table: 'ours' } as const;
+    const listening = (device: string): Operation => ({
+      op: 'nftables.batch',
+      netns: namespace.name,
+      commands: [
+        { command: 'table.add', family, name: at.table },
+        { command: 'chain.add', ...at, name: 'c', hook: { type: 'filter', hook: 'ingress', device, priority: 0 } },
+        { command: 'rule.add', ...at, chain: 'c', expressions: [{ expression: 'counter' }] },
+      ],
+    });
+    for (const device of ['one', 'two']) {
+      expect(await kernel.ensure([listening(device)])).toHaveLength(1);
+      expect(await kernel.ensure([listening(device)])).toEqual([]);
+      const listed = await namespace.run('nft', 'list', 'table', family, 'ours');
+      expect(listed.match(/hook ingress device.*?"(.*?)"/)?.[1]).toBe(device);
+    }
+  });
+
   it('takes no link of another kind for the one that is wanted', async () => {
     await using namespace = await TestNamespace.create('ensure');
     const netns = namespace.name;

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { Gate } from '../../src/gate.js';
 
@@ -62,6 +63,32 @@ test('one that is aborted while it waits ends at once, never begins, and is nobo
   tasks[3]?.end();
   await Promise.all([passed[0], passed[1], passed[3]]);
   await expect(gate.pass(async () => 'free')).resolves.toBe('free');
+});
+
+test('those who wait share a signal’s one listener, which goes with the last of them', async () => {
+  const { signal } = new AbortController();
+  const { tasks, passed } = crowd(50, Object.fromEntries(Array.from({ length: 50 }, (_, index) => [index, signal])));
+  await turn();
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  for (const [index, task] of tasks.entries()) {
+    while (!task.began) await turn();
+    task.end();
+    await passed[index];
+  }
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+});
+
+test('one that is aborted between its turn and its work does not begin', async () => {
+  const controller = new AbortController();
+  const gate = new Gate(2);
+  const first = gate.pass(() => turn());
+  const task = new Task();
+  const second = gate.pass(task.run, controller.signal);
+  // It has passed, and gives way.
+  controller.abort(new Error('enough'));
+  await expect(second).rejects.toThrow('enough');
+  expect(task.began).toBe(false);
+  await first;
 });
 
 test('one that was aborted before does not begin, and one that is under way goes on', async () => {

@@ -135,6 +135,11 @@ describe('of a ruleset', () => {
   const rule = (expressions: Expression[]): NftCommand => ({
     ...{ command: 'rule.add', family: 'ip', table: 't', chain: 'c', expressions },
   });
+  const dynset = (within: Expression) =>
+    ({
+      ...{ expression: 'dynset', set: 's', operation: 'update', sourceRegister: 1 },
+      expressions: [within],
+    }) as Expression & Record<string, unknown>;
   /** What is planned, and what is listed of it. */
   const isThere = (planned: Expression[], listed: Record<string, unknown>[]) => {
     const nft: NftObject[] = [{ object: 'rule', family: 'ip', table: 't', chain: 'c', expressions: listed }];
@@ -164,6 +169,21 @@ describe('of a ruleset', () => {
       { expression: 'limit', rate: 1, unit: 'second', type: 'packets', burst: 5 },
     ],
     [
+      'what goes to the kernel’s log, at its default level',
+      { expression: 'log', prefix: 'p' },
+      { expression: 'log', prefix: 'p', level: 4 },
+    ],
+    [
+      'what goes to a listener’s log, which has no level',
+      { expression: 'log', group: 2 },
+      { expression: 'log', group: 2 },
+    ],
+    [
+      'expressions within, whatever they have counted',
+      dynset({ expression: 'counter' }),
+      dynset({ expression: 'counter', packets: 1n, bytes: 84n }),
+    ],
+    [
       'words in another order',
       { expression: 'fib', result: 'type', flags: ['iif', 'daddr'], register: 1 },
       { expression: 'fib', result: 'type', flags: ['daddr', 'iif'], register: 1 },
@@ -190,6 +210,14 @@ describe('of a ruleset', () => {
       'what is so',
       { expression: 'lookup', set: 's', sourceRegister: 1 },
       { expression: 'lookup', set: 's', sourceRegister: 1, invert: true },
+    ],
+    ['yes and one', { expression: 'quota', bytes: 1 }, { expression: 'quota', bytes: true }],
+    ['another level', { expression: 'log' }, { expression: 'log', level: 7 }],
+    ['a level where none is', { expression: 'log', group: 2 }, { expression: 'log', group: 2, level: 4 }],
+    [
+      'another expression within',
+      dynset({ expression: 'counter' }),
+      dynset({ expression: 'limit', rate: 1, unit: 'second', type: 'packets', burst: 5 }),
     ],
     [
       'what was said, and is the default no more',

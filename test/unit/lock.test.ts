@@ -79,3 +79,32 @@ test('exclusive work of many callers never overlaps', async () => {
   );
   expect(most).toBe(1);
 });
+
+test('one that is aborted while it waits ends at once, never begins, and holds nobody up', async () => {
+  const locks = new Locks();
+  const log: string[] = [];
+  const [before, aborted, after] = [work(log, 'before'), work(log, 'aborted'), work(log, 'after')];
+  const controller = new AbortController();
+  const first = locks.exclusive('x', before.run);
+  const second = locks.shared('x', aborted.run, controller.signal);
+  const third = locks.exclusive('x', after.run);
+  await turn();
+  controller.abort(new Error('enough'));
+  await expect(second).rejects.toThrow('enough');
+  expect(log).toEqual(['before begins']);
+  before.finish();
+  after.finish();
+  await Promise.all([first, third]);
+  expect(log).toEqual(['before begins', 'before ends', 'after begins', 'after ends']);
+});
+
+test('work that has begun goes on when its signal is aborted', async () => {
+  const locks = new Locks();
+  const controller = new AbortController();
+  const { run, finish } = work([], 'a');
+  const running = locks.shared('x', run, controller.signal);
+  await turn();
+  controller.abort();
+  finish();
+  await expect(running).resolves.toBeUndefined();
+});

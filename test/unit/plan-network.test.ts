@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.js';
+import { planFloatingIp } from '../../src/plan/floating-ip.js';
 import { planNetwork, planNetworkRemoval } from '../../src/plan/network.js';
-import { host, lines, network, networkWithoutNat } from './plan-fixtures.js';
+import { floating, host, lines, network, networkWithoutNat } from './plan-fixtures.js';
 
 const underlay = { index: 2, address: '10.0.0.74' };
 const plan = planNetwork(host, underlay, network);
@@ -96,4 +97,11 @@ test('removing a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"name":"dead000007d1"}}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
+});
+
+test('what a network and its floating addresses have in nftables is in its own namespace: none of it is searched for on the host', () => {
+  for (const of of [plan, planFloatingIp(host, network, floating)]) {
+    const places = of.flatMap((each) => (each.op === 'nftables.batch' ? [each.netns] : []));
+    expect(new Set(places)).toEqual(new Set([network.uuid]));
+  }
 });

@@ -1,12 +1,15 @@
-import type { NftCommand } from '../nftables/index.js';
+import type { Expression, NftCommand } from '../nftables/index.js';
 import type { NftObject } from '../query.js';
 
 /*
- * Whether a table holds what is planned. Every rule of every network is compared at each look, so nothing is copied or
- * put into words.
+ * Whether a table holds what is planned. Every rule of every network is compared at each look, so no rule is copied or put
+ * into words.
  */
 
 type Fields = Readonly<Record<string, unknown>>;
+type OfKinds<Value> = { readonly [Kind in Expression['expression']]?: Value } & Readonly<
+  Record<string, Value | undefined>
+>;
 
 /** As what kind of object a part of a table's structure is listed. Elements come and go. */
 const KINDS: Partial<Record<NftCommand['command'], NftObject['object']>> = {
@@ -55,7 +58,7 @@ export function sameObject(command: NftCommand, object: NftObject): boolean {
 }
 
 /** What the kernel reports where nothing was said. */
-const DEFAULTS: Record<string, (said: Fields) => Fields> = {
+const DEFAULTS: OfKinds<(said: Fields) => Fields> = {
   limit: ({ type = 'packets' }) => ({ type, burst: type === 'packets' ? 5 : 0 }),
   log: ({ group }) => (group === undefined ? { level: 4 } : {}),
 };
@@ -63,7 +66,7 @@ const DEFAULTS: Record<string, (said: Fields) => Fields> = {
 const HOOK_DEFAULTS: Fields = { policy: 'accept' };
 
 /** What packets have done to an expression. */
-const COUNTS: Record<string, readonly string[]> = {
+const COUNTS: OfKinds<readonly string[]> = {
   counter: ['packets', 'bytes'],
   quota: ['consumed'],
 };
@@ -92,9 +95,11 @@ function sameValue(planned: unknown, listed: unknown): boolean {
   if (Array.isArray(planned)) return Array.isArray(listed) && sameList(planned, listed);
   if (planned instanceof Uint8Array) return listed instanceof Uint8Array && Buffer.compare(planned, listed) === 0;
   if (typeof planned === 'object') return typeof listed === 'object' && sameFields(planned as Fields, listed as Fields);
-  // A number, of whatever size.
-  return typeof planned !== 'string' && typeof listed !== 'string' && String(planned) === String(listed);
+  return isNumber(planned) && isNumber(listed) && BigInt(planned) === BigInt(listed);
 }
+
+/** Large ones are listed as BigInt, whatever their size. */
+const isNumber = (value: unknown): value is number | bigint => typeof value === 'bigint' || Number.isInteger(value);
 
 /** What is not so is not said. */
 const isUnsaid = (value: unknown) => (value ?? false) === false;
