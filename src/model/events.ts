@@ -32,7 +32,7 @@ export class Events {
     const began = performance.now();
     try {
       const result = await work();
-      await this.tell({ ...subject, ...completed(result) }, { began });
+      await this.tell(subject, { began, completed: completed(result) });
       return result;
     } catch (error) {
       if (!(error instanceof ValidationError)) await this.tell(subject, { began, error });
@@ -41,10 +41,14 @@ export class Events {
   }
 
   /** Notes what has happened. That it can't be noted must not fail what was done: it is said once. */
-  async tell(subject: Subject, { began, error }: { began: number; error?: unknown }): Promise<void> {
+  async tell(
+    subject: Subject,
+    { began, completed, error }: { began: number; completed?: Partial<Subject>; error?: unknown },
+  ): Promise<void> {
     const entry = {
       time: new Date().toISOString(),
       ...subject,
+      ...completed,
       duration: Math.round((performance.now() - began) * 1000) / 1000,
       ...(error !== undefined && { error: described(error) }),
       pid: process.pid,

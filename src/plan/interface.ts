@@ -52,12 +52,12 @@ const veth: Attachment<'veth'> = {
         ...singleQueue,
         data: {
           peer: {
-            ...singleQueue,
             name: attachment.innerName,
             index: attachment.innerIndex,
             address: nic.mac,
             mtu: network.mtu,
             netns: attachment.netns,
+            ...singleQueue,
           },
         },
       },

@@ -14,14 +14,14 @@ test('a floating IP', () => {
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.0/24","index":3002,"table":3002,"scope":"link","source":"192.168.15.29","protocol":"boot"}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":3002,"table":3002,"onlink":true,"protocol":"boot"}}
     {"op":"rule.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"192.168.15.29"}}"
   `);
 });
 
 test('taking a floating IP away', () => {
   expect(lines(planFloatingIpRemoval(host, network, floating))).toMatchInlineSnapshot(`
-    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
     {"op":"rule.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"up":false,"master":0,"group":1986360424}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"name":"dead00000bba"}}
@@ -33,11 +33,11 @@ test('taking a floating IP away', () => {
 
 test('a routed IP', () => {
   expect(lines(planRoutedIp(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
-    "{"op":"nftables.batch","netns":"node1","commands":[{"family":"bridge","table":"vethwork","command":"element.add","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}],"exclusive":true}]}
+    "{"op":"nftables.batch","netns":"node1","commands":[{"command":"element.add","family":"bridge","table":"vethwork","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}],"exclusive":true}]}
     {"op":"route.add","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1","protocol":"boot"}}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link","protocol":"boot"}}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.add","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}"
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}"
   `);
 });
 
@@ -45,9 +45,9 @@ test('taking a routed IP away', () => {
   expect(lines(planRoutedIpRemoval(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
     "{"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
     {"op":"route.delete","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1"}}
-    {"op":"nftables.batch","netns":"node1","commands":[{"family":"bridge","table":"vethwork","command":"element.delete","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}]}]}
+    {"op":"nftables.batch","netns":"node1","commands":[{"command":"element.delete","family":"bridge","table":"vethwork","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}]}]}
     {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":2001,"destination":"192.168.15.30"}}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"family":"ip","table":"vethwork","command":"element.delete","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}
     {"op":"route.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.30/32","index":2004,"scope":"link"}}
     {"op":"neighbour.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","neighbour":{"family":"inet","index":2004,"destination":"192.168.15.30"}}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"192.168.15.30"}}
