@@ -26,7 +26,11 @@ export function onAbort(signal: AbortSignal | undefined, act: () => void): () =>
 function listen(signal: AbortSignal): Due {
   const acts = new Set<() => void>();
   const listener = () => {
-    for (const act of acts) act();
+    const due = [...acts];
+    // Whoever keeps the signal keeps nothing of what was done.
+    acts.clear();
+    dues.delete(signal);
+    for (const act of due) act();
   };
   signal.addEventListener('abort', listener, { once: true });
   const due = { acts, listener };
@@ -38,7 +42,7 @@ function listen(signal: AbortSignal): Due {
 export function orAborted<Result>(wait: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
   if (signal === undefined) return wait;
   return new Promise((resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
+    if (signal.aborted) return reject(signal.reason);
     const stay = onAbort(signal, () => reject(signal.reason));
     void wait.then(resolve, reject).finally(stay);
   });

@@ -1,4 +1,4 @@
-import { onAbort } from './abort.js';
+import { onAbort, orAborted } from './abort.js';
 import { giveWay } from './pace.js';
 
 /** Lets so many pieces of work be under way, in order; each begins when the event loop has time for it. */
@@ -17,7 +17,7 @@ export class Gate {
     try {
       // Whoever is alone is no crowd.
       if (this.#underWay > 1) {
-        await giveWay();
+        await orAborted(giveWay(), signal);
         signal?.throwIfAborted();
       }
       return await work();

@@ -85,7 +85,7 @@ export interface AttachCommon {
   instance?: string;
   /**
    * Let nothing pass that does not come from the interface's own MAC and IPv4 address, or claims another by ARP; nor
-   * what only a DHCP server or an IPv6 router says. Default true.
+   * what only a DHCP server says, nor IPv6. Default true.
    */
   antiSpoofing?: boolean;
   /** Further IPv4 addresses that it may send from. Those routed into its network need not be named. */

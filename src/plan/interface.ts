@@ -140,7 +140,7 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
       changes: {
         // Its neighbours may remember who had the address before: it is announced when the link comes up.
         inet: { arpNotify: 1 },
-        // No IPv6 passes the guard; for an address of the link's own, the kernel would send multicast to every port.
+        // No IPv6 passes the guard: with an address of the link's own, the kernel would be busy for nothing.
         ...(isGuarded && { inet6: { addressGeneration: 'none' } }),
       },
     },

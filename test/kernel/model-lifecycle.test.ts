@@ -160,6 +160,18 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
+  test('one that waits for what is being done with its network ends at once when it is aborted', async () => {
+    const doomed = await host.createNetwork({ name: 'doomed', netblock: '172.30.0.0/24', provideDhcp: false });
+    const removal = doomed.delete();
+    const controller = new AbortController();
+    const attaching = doomed.attach({ tap: 'late', signal: controller.signal });
+    // Otherwise it would wait, and find no network.
+    controller.abort(new Error('enough'));
+    await expect(attaching).rejects.toThrow('enough');
+    await removal;
+    await host.drained();
+  });
+
   test('of a hundred that are aborted together, most have not begun, and nothing is left of any', async () => {
     const before = await picture();
     const quiet = { name: 'quiet', netblock: '172.31.0.0/24', provideDhcp: false, provideDns: false };

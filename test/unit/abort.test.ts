@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { onAbort } from '../../src/abort.js';
+import { onAbort, orAborted } from '../../src/abort.js';
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
@@ -31,4 +31,19 @@ test('a signal has one listener, and none when nothing is to be done any more', 
 
 test('without a signal nothing is ever done', () => {
   onAbort(undefined, () => expect.unreachable())();
+});
+
+test('a wait ends with what it waits for, or with the signal, whichever is first', async () => {
+  const never = new Promise(() => undefined);
+  const reason = new Error('enough');
+  await expect(orAborted(Promise.resolve(1), undefined)).resolves.toBe(1);
+  const { signal } = new AbortController();
+  await expect(orAborted(Promise.resolve(2), signal)).resolves.toBe(2);
+  await expect(orAborted(Promise.reject(reason), signal)).rejects.toBe(reason);
+  expect(listeners(signal)).toBe(0);
+  await expect(orAborted(never, AbortSignal.abort(reason))).rejects.toBe(reason);
+  const controller = new AbortController();
+  const waiting = orAborted(never, controller.signal);
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
 });

@@ -57,7 +57,8 @@ class KernelContender implements Contender {
         const index = this.#take(device).outer;
         return this.kernel.transaction([
           { op: 'tap.add', tap: { name: device, index } },
-          { op: 'link.set', link: { index }, changes: { master: this.#link(LAN.bridge), up: true } },
+          { op: 'link.set', link: { index }, changes: { master: this.#link(LAN.bridge) } },
+          ...bringUp(undefined, index),
         ]);
       }),
     );

@@ -27,6 +27,9 @@ export const shell: Peer = {
 
 const batch = (lines: readonly string[]) => withInput('ip -batch -', lines);
 
+/** Without an IPv6 address of its own, which has to be said before the link is up. */
+const bringUp = (device: string) => [`link set ${device} addrgenmode none`, `link set ${device} up`];
+
 const inside = (netns: string, lines: readonly string[]) => withInput(`ip -n ${netns} -batch -`, lines);
 
 class BestShell implements Contender {
@@ -40,14 +43,14 @@ class BestShell implements Contender {
   }
 
   async attach(slots: readonly Slot[]) {
-    const pairs = slots.map(
-      ({ device, netns }) =>
-        `link add ${device} ${QUEUES} up master ${LAN.bridge} type veth peer name eth0 ${QUEUES} netns ${netns}`,
-    );
+    const pairs = slots.flatMap(({ device, netns }) => [
+      `link add ${device} ${QUEUES} master ${LAN.bridge} type veth peer name eth0 ${QUEUES} netns ${netns}`,
+      ...bringUp(device),
+    ]);
     const insides = slots.map(({ netns, address }) => [
       inside(netns, [
         'link set lo up',
-        'link set eth0 up',
+        ...bringUp('eth0'),
         `address add ${address}/${LAN.prefix} dev eth0`,
         `route add default via ${LAN.gateway}`,
       ]),
@@ -63,7 +66,8 @@ class BestShell implements Contender {
       batch(
         slots.flatMap(({ device }) => [
           `tuntap add dev ${device} mode tap`,
-          `link set ${device} up master ${LAN.bridge}`,
+          `link set ${device} master ${LAN.bridge}`,
+          ...bringUp(device),
         ]),
       ),
     ]);

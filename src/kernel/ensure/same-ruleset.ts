@@ -7,9 +7,10 @@ import type { NftObject } from '../query.js';
  */
 
 type Fields = Readonly<Record<string, unknown>>;
-type OfKinds<Value> = { readonly [Kind in Expression['expression']]?: Value } & Readonly<
-  Record<string, Value | undefined>
->;
+type OfKinds<Value> = Partial<Record<Expression['expression'], Value>>;
+/** Asked for all kinds, also those of which it says nothing. */
+type ByKind<Value> = Readonly<Record<string, Value | undefined>>;
+type Defaults = (said: Fields) => Fields;
 
 /** As what kind of object a part of a table's structure is listed. Elements come and go. */
 const KINDS: Partial<Record<NftCommand['command'], NftObject['object']>> = {
@@ -58,18 +59,18 @@ export function sameObject(command: NftCommand, object: NftObject): boolean {
 }
 
 /** What the kernel reports where nothing was said. */
-const DEFAULTS: OfKinds<(said: Fields) => Fields> = {
+const DEFAULTS: ByKind<Defaults> = {
   limit: ({ type = 'packets' }) => ({ type, burst: type === 'packets' ? 5 : 0 }),
   log: ({ group }) => (group === undefined ? { level: 4 } : {}),
-};
+} satisfies OfKinds<Defaults>;
 /** Of the hook of a chain. */
 const HOOK_DEFAULTS: Fields = { policy: 'accept' };
 
 /** What packets have done to an expression. */
-const COUNTS: OfKinds<readonly string[]> = {
+const COUNTS: ByKind<readonly string[]> = {
   counter: ['packets', 'bytes'],
   quota: ['consumed'],
-};
+} satisfies OfKinds<readonly string[]>;
 
 /** Whatever the order of their fields; what was counted does not matter, nor what was said of what is so anyway. */
 function sameFields(planned: Fields, listed: Fields): boolean {
