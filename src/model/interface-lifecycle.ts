@@ -26,7 +26,8 @@ const MAC_SAMPLES = 8;
 /**
  * Attaches of this process that are under way at once; the others wait, having nothing yet but their locks. Enough for
  * commits and sends to be shared, and few enough that collecting garbage, of which V8 copies what is still in use, does not
- * hold up the event loop. Those that wait for a dnsmasq are not counted: it may take long, and is one network's.
+ * hold up the event loop. Those that wait for a dnsmasq are not counted until they come back: it may take long, and is one
+ * network's.
  */
 const crowd = new Gate(32);
 

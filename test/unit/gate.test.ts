@@ -103,37 +103,46 @@ test('one that was aborted before does not begin, and one that is under way goes
   await expect(passed).resolves.toBeUndefined();
 });
 
-test('one that waits for others makes room meanwhile, and comes back without waiting', async () => {
+test('one that waits for others makes room meanwhile, and comes back before those that have not begun', async () => {
   const gate = new Gate(1);
-  const [waited, other, last] = [new Task(), new Task(), new Task()];
-  let isBack = false;
+  const [waited, rest, other, third] = [new Task(), new Task(), new Task(), new Task()];
   const first = gate.pass(async () => {
     await gate.aside(waited.run);
-    isBack = true;
-    await last.run();
+    await rest.run();
   });
   const second = gate.pass(other.run);
+  const last = gate.pass(third.run);
+  const began = () => [waited, rest, other, third].map((task) => task.began);
   await turn();
-  expect([waited.began, other.began, isBack]).toEqual([true, true, false]);
+  expect(began()).toEqual([true, false, true, false]);
   waited.end();
   await turn();
-  expect(isBack).toBe(true);
-  // Two are under way: with the end of one there is no room yet.
-  const third = new Task();
-  const passed = gate.pass(third.run);
+  // One is under way.
+  expect(began()).toEqual([true, false, true, false]);
   other.end();
   await second;
   await turn();
-  expect(third.began).toBe(false);
-  last.end();
+  expect(began()).toEqual([true, true, true, false]);
+  rest.end();
   await first;
   await turn();
   expect(third.began).toBe(true);
   third.end();
-  await passed;
+  await last;
 });
 
-test('one whose wait fails keeps its place', async () => {
+test('one that comes back finds its place free if nobody has taken it', async () => {
+  const gate = new Gate(1);
+  let isBack = false;
+  await gate.pass(async () => {
+    await gate.aside(async () => undefined);
+    isBack = true;
+  });
+  expect(isBack).toBe(true);
+  await expect(gate.pass(async () => 'free')).resolves.toBe('free');
+});
+
+test('one whose wait fails comes back as well', async () => {
   const gate = new Gate(1);
   const task = new Task();
   const passed = gate.pass(async () => {
