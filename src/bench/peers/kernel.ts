@@ -1,4 +1,5 @@
 import { type Kernel, match, nftTable, type Operation, openKernel, statement } from '../../kernel/index.js';
+import { bringUp } from '../../plan/link.js';
 import type { Contender, NetworkWish, Peer } from '../contender.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, uplink } from '../stage.js';
 import { linkNames } from './names.js';
@@ -9,6 +10,8 @@ const GROUP = 0x62656e63;
 const WORTH_DELETING = 16;
 /** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
 const QUEUES = { txQueues: 1, rxQueues: 1 } as const;
+/** Of links that have no use for an address of their own, as the model does it. */
+const NO_IPV6 = { inet6: { addressGeneration: 'none' } } as const;
 /** Below the range of the model. */
 const FIRST_INDEX = 0x30000000;
 
@@ -57,8 +60,7 @@ class KernelContender implements Contender {
         const index = this.#take(device).outer;
         return this.kernel.transaction([
           { op: 'tap.add', tap: { name: device, index } },
-          { op: 'link.set', link: { index }, changes: { master: this.#link(LAN.bridge) } },
-          ...bringUp(undefined, index),
+          ...bringUp(undefined, index, { master: this.#link(LAN.bridge), ...NO_IPV6 }),
         ]);
       }),
     );
@@ -129,9 +131,9 @@ class KernelContender implements Contender {
           data: { peer: { name: 'eth0', index: inner, netns, ...QUEUES } },
         },
       },
-      ...bringUp(undefined, outer),
+      ...bringUp(undefined, outer, NO_IPV6),
       { op: 'link.set', netns, link: { index: 1 }, changes: { up: true } },
-      ...bringUp(netns, inner),
+      ...bringUp(netns, inner, NO_IPV6),
       { op: 'address.add', netns, address: { index: inner, address: `${address}/${LAN.prefix}` } },
       { op: 'route.add', netns, route: { destination: 'default', gateway: LAN.gateway, index: inner } },
     ];
@@ -203,15 +205,6 @@ class KernelContender implements Contender {
 }
 
 const DELETE_GROUP: Operation = { op: 'link.delete', link: { group: GROUP } };
-
-/** Without an IPv6 address of its own, as the model does it: that has to be said before the link is up. */
-function bringUp(netns: string | undefined, index: number): Operation[] {
-  const link = { index };
-  return [
-    { op: 'link.set', netns, link, changes: { inet6: { addressGeneration: 'none' } } },
-    { op: 'link.set', netns, link, changes: { up: true } },
-  ];
-}
 
 function condemn(index: number): Operation {
   return { op: 'link.set', link: { index }, changes: { group: GROUP } };
