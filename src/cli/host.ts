@@ -4,7 +4,6 @@ import type { HostOptions } from '../model/types.js';
 import { formatStatus } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { removeHostFile, writeHostFile } from './host-file.js';
 import { collect, defined, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
@@ -16,7 +15,7 @@ type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deleti
 export function addHostCommands(program: Command, app: App): void {
   program
     .command('init')
-    .description('set the host up (egress bridge, forwarding) and remember the options for all later commands')
+    .description('set the host up (egress bridge, forwarding), or change its settings; later commands need no options')
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
     .option('--no-outbound-nat', 'do not (the default)')
     .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
@@ -33,7 +32,7 @@ export function addHostCommands(program: Command, app: App): void {
     )
     .action(async ({ dnsServer, outboundNat, ...rest }: InitFlags, command: Command) => {
       const nat = command.getOptionValueSource('outboundNat') === 'cli' ? outboundNat : undefined;
-      const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer });
+      const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer, updateSettings: true });
       await withRepairedHost(app, command, initialise, more);
     });
 
@@ -62,9 +61,8 @@ export function addHostCommands(program: Command, app: App): void {
     .description('remove what init, or the agent of a node, made; refused while networks exist or the agent is running')
     .addHelpText('after', examples('teardown'))
     .action(async (_flags: object, command: Command) => {
-      await withHost(app, command, async ({ host, options, print }) => {
+      await withHost(app, command, async ({ host, print }) => {
         await host.teardown();
-        if (options !== undefined) await removeHostFile(options.state);
         print({ removed: host.info.egressBridge }, `removed ${host.info.egressBridge}`);
       });
     });
@@ -72,8 +70,6 @@ export function addHostCommands(program: Command, app: App): void {
 
 async function initialise(session: Session): Promise<void> {
   if (session.options === undefined) throw new ConflictError('the agent sets a node of a cluster up: start it');
-  const { state, ...remembered } = session.options;
-  await writeHostFile(state, remembered);
   await showStatus(session);
 }
 

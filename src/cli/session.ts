@@ -3,6 +3,7 @@ import type { ClusterHostOptions } from '../cluster/options.js';
 import type { Host, HostOptions } from '../model/types.js';
 import { type App, print } from './app.js';
 import { globalsOf, hostOptions } from './globals.js';
+import { removeHostFile } from './host-file.js';
 import { interruptible } from './interrupt.js';
 
 /** What a command that needs the host is given. */
@@ -32,6 +33,8 @@ export async function withHost(
     const host = await (options === undefined
       ? openHost(await visitOptions(globals.cluster as string))
       : openHost({ ...options, repair }));
+    // The state remembers by now what the file of an earlier version said.
+    if (options !== undefined) await removeHostFile(options.state);
     try {
       signal.throwIfAborted();
       const json = globals.json === true;

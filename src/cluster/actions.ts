@@ -44,12 +44,14 @@ export function clusterVerbs(context: () => ClusterContext): Verbs {
 }
 
 async function createNetwork(context: ClusterContext, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  await context.environment.refresh();
   const { store, host, settings, facts, networkNode } = context;
   const mtu = Math.min(facts.mtu, ...membersIn(store).map((node) => node.mtu));
   const request = parseNetworkOptions(options, {
     floatingNetwork: host.floatingNetwork,
     mtu,
     tenant: settings.tenant,
+    dnsServers: settings.dnsServers,
   });
   request.signal?.throwIfAborted();
   const uuid = request.uuid ?? randomUUID();
@@ -73,10 +75,11 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
   const { store, node, networkNode, facts } = context;
   const request = parseAttachOptions(options);
   request.signal?.throwIfAborted();
-  const { attachment, place } = await chooseAttachment(context, request);
-  await place;
+  const chosen = await chooseAttachment(context, request);
+  // Before etcd is asked for anything.
+  await chosen.attachment;
   const { result, revision } = await record(store, async (transaction) => {
-    const reserved = await reserveInterface(transaction, uuid, request, attachment, node);
+    const reserved = await reserveInterface(transaction, uuid, request, chosen, node);
     if (reserved.network.mtu > facts.mtu) {
       const text = `network ${uuid} has an MTU of ${reserved.network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
       throw new ConflictError(text);

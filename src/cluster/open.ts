@@ -11,6 +11,7 @@ import { Dhcp } from '../model/dhcp.js';
 import { Events } from '../model/events.js';
 import { lookAtHost } from '../model/facts.js';
 import { HostHandle } from '../model/host.js';
+import { HostEnvironment } from '../model/host-environment.js';
 import { Locks } from '../model/lock.js';
 import { localMac } from '../model/mac.js';
 import { openKernelIn } from '../model/open-host.js';
@@ -80,45 +81,55 @@ async function openWith(
   const egressNic = role === 'network' ? record.egressNic : meshNic;
   const facts = await lookAtHost(kernel, netns, { egressNic, meshNic, underlayAddress: request.underlayAddress });
   const { floatingNetwork, vxlanPort } = record;
-  const settings = await settingsOf(request, { state, egressNic, meshNic, floatingNetwork, vxlanPort });
+  const outboundNat = role === 'network' && record.outboundNat;
+  const settings = await settingsOf(request, { state, egressNic, meshNic, floatingNetwork, vxlanPort, outboundNat });
+  const environment = new HostEnvironment(kernel, store, {
+    record,
+    settings,
+    facts,
+    adapt: {
+      underlayAddress: request.underlayAddress,
+      facts: (now) => ({
+        ...now,
+        underlay: {
+          ...now.underlay,
+          sourcePorts: request.vxlanSourcePorts,
+          df: request.vxlanDf,
+          learning: !request.arpSuppression,
+          txChecksum: request.checksumOffload,
+        },
+      }),
+      host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
+    },
+  });
   const supervisor = new DnsmasqSupervisor(kernel, {
     root: await runtimeFolder(store, node),
     onEvent: journal.supervised,
   });
   const { address } = facts.underlay;
   const context: ClusterContext = {
-    ...{ settings, kernel, store, node, role, networkNode },
-    self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
-    facts: {
-      ...facts,
-      underlay: {
-        ...facts.underlay,
-        sourcePorts: request.vxlanSourcePorts,
-        df: request.vxlanDf,
-        learning: !request.arpSuppression,
-        txChecksum: request.checksumOffload,
-      },
+    ...{ environment, kernel, store, node, role, networkNode },
+    get settings() {
+      return environment.settings;
     },
+    get facts() {
+      return environment.facts;
+    },
+    get host() {
+      return environment.host;
+    },
+    self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
     arpSuppression: request.arpSuppression,
     patience: request.nodeTimeout * 1000,
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, settings),
+    dhcp: new Dhcp(supervisor, store, () => environment.settings),
     events: journal,
     floating: floatingPool(floatingNetwork),
     departures: new Departures(),
     get actions() {
       return agent.actions;
-    },
-    host: {
-      ...record,
-      role,
-      netns,
-      outboundNat: role === 'network' && record.outboundNat,
-      meshNic: meshNic === egressNic ? undefined : meshNic,
-      egressMtu: facts.egressMtu,
-      disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
     },
   };
   const agent = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
@@ -131,7 +142,7 @@ async function rememberHost(
   transaction: Parameters<Parameters<typeof transact>[1]>[0],
   request: ClusterRequest,
 ): Promise<ClusterHostRecord> {
-  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat } = request;
+  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat, updateSettings } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
@@ -144,7 +155,8 @@ async function rememberHost(
     }
     const [index] = (await takeIndexes(transaction, 1)) as [number];
     const record: ClusterHostRecord = {
-      ...{ egressNic, floatingNetwork, outboundNat, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
+      ...{ egressNic, floatingNetwork, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
+      outboundNat: outboundNat ?? false,
       egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
       floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
     };
@@ -160,7 +172,12 @@ async function rememberHost(
   if (role !== 'network' && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
   }
-  if (role !== 'network' || known.outboundNat === outboundNat) return known;
+  if (role !== 'network' || outboundNat === undefined || known.outboundNat === outboundNat) return known;
+  if (!updateSettings) {
+    throw new ConflictError(
+      `outboundNat of the cluster is ${known.outboundNat}, not ${outboundNat}: leave it out, or change it with updateSettings`,
+    );
+  }
   const record = { ...known, outboundNat };
   transaction.put(keys.host, record);
   return record;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
+import { settingsInForce } from '../model/host-settings.js';
 import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
@@ -13,6 +14,7 @@ export interface ClusterHostOptions
     | 'netns'
     | 'meshNic'
     | 'outboundNat'
+    | 'updateSettings'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
     | 'deletionHalo'
@@ -82,7 +84,8 @@ const clusterSchema = z.strictObject({
   egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
-  outboundNat: flag.default(false),
+  outboundNat: flag.optional(),
+  updateSettings: flag.default(false),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),
   underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
@@ -120,16 +123,13 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
 }
 
 /** What is common to all hosts. @throws ValidationError */
-export function settingsOf(
+export async function settingsOf(
   request: ClusterRequest,
-  known: { state: string; egressNic: string; meshNic: string; floatingNetwork: string; vxlanPort: number },
+  known: Pick<Settings, 'state' | 'egressNic' | 'meshNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
 ): Promise<Settings> {
-  const { netns, disableBridgeNetfilter, outboundNat, deletionHalo, dnsServers, domain, tenant } = request;
-  const options = {
-    ...known,
-    ...{ repair: false, outboundNat, disableBridgeNetfilter },
-    ...{ netns, deletionHalo, dnsServers, domain, tenant },
-  };
+  const { netns, disableBridgeNetfilter, deletionHalo, dnsServers, domain, tenant } = request;
+  const options = { ...known, repair: false, disableBridgeNetfilter, netns, deletionHalo, dnsServers, domain, tenant };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+  const checked = parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+  return (await settingsInForce(checked, undefined, 'the cluster')).settings;
 }

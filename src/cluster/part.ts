@@ -60,7 +60,7 @@ export function partOf(self: Self, { network, members }: Scope, nodes: readonly 
   const carriers = carriersOf(networkNode, live);
   if (!isLive(network) || !carriers.includes(node)) return undefined;
   const here = networkOn(node, networkNode, network);
-  const local = live.filter((member) => member.node === node);
+  const local = live.filter((member) => member.node === node && member.lost === undefined);
   const routed = Object.entries(network.routed).filter(([, each]) => isLive(each));
   const plans = self.role === 'network' ? onNetworkNode(self, here, live, routed) : onHypervisor(self, here, routed);
   return {

@@ -1,7 +1,9 @@
 import pLimit from 'p-limit';
+import { placeOf } from '../kernel/ensure/actual.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { ReconcileRequest } from '../model/actions.js';
+import { checkPresence } from '../model/presence.js';
 import { noting, reconcileHost } from '../model/reconcile.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { carryOut, describeOperations, type Repair } from '../model/repair.js';
@@ -28,8 +30,10 @@ export async function reconcileNode(
   worker: Worker,
   request: ReconcileRequest,
 ): Promise<string[]> {
-  const { store, host } = context;
+  const { store } = context;
   const { onProgress, signal } = request;
+  await context.environment.refresh();
+  const { host } = context;
   const noteOf = noting(context, request);
   const report: string[] = [];
   // Nothing that others have committed is overlooked.
@@ -67,19 +71,20 @@ function peekLocalScope({ store, node }: ClusterContext, uuid: string): Scope | 
 
 async function driftOf(context: ClusterContext, worker: Worker, uuid: string): Promise<Repair[]> {
   const { store, kernel, host, role, dhcp } = context;
-  const scope = peekScope(store, uuid);
-  const part = scope && worker.realiser.part(scope);
+  const recorded = peekScope(store, uuid);
   // What comes or goes is the work of the worker.
-  if (scope === undefined || part === undefined || isChanging(scope)) return [];
-  const { network } = scope;
+  if (recorded === undefined || isChanging(recorded)) return [];
   const observer = new Observer(kernel);
-  const repairs: Repair[] = [];
+  const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
+  const part = worker.realiser.part(scope);
+  if (part === undefined) return repairs;
+  const { network } = scope;
   const port = planMeshPort(host.netns, part.mesh);
   const whole = part.items.flatMap(({ plan }) => plan);
   const actual = await observer.look([...whole, ...port]);
   await giveWay();
   for (const { what, plan } of part.items) {
-    const operations = outstanding(plan, actual);
+    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,

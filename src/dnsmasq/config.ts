@@ -143,11 +143,14 @@ function option(code: number, values: readonly string[]): string {
   return [`dhcp-option=${code}`, ...values].join(',');
 }
 
-/** `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. */
+/**
+ * `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. Names are
+ * written with their domain: dnsmasq takes words such as `ignore`, `infinite`, `42` and `5m` for keywords and lease times.
+ */
 function dhcpHosts(config: DnsmasqConfig): string {
   return text(
     config.reservations.map(({ mac, address, hostname }) =>
-      [mac, 'id:*', address, ...(hostname === undefined ? [] : [hostname])].join(','),
+      [mac, 'id:*', address, ...(hostname === undefined ? [] : [`${hostname}.${config.domain}`])].join(','),
     ),
   );
 }

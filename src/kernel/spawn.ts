@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NotFoundError, ValidationError } from '../errors.js';
-import type { NamespaceRef } from './namespace.js';
+import { type NamespaceRef, namespacePath } from './namespace.js';
 import { checkObject } from './transaction-options.js';
 
 export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
@@ -46,11 +46,6 @@ const LONGEST_PATH = 4096;
 
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
 
-function pathOf(netns: NamespaceRef): string {
-  if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
-  return netns.startsWith('/') ? netns : join('/run/netns', netns);
-}
-
 /**
  * Starts a program with its network namespace entered; everything else is `child_process.spawn`, and so is the child:
  * its pid is the program's own. No thread of this process enters the namespace.
@@ -69,7 +64,7 @@ export function spawnIn(command: string, args: readonly string[] = [], options: 
     throw new ValidationError('netns', netns, 'a network namespace: a name, a path or a process id');
   }
   if (netns === undefined) return spawn(command, args, rest);
-  const path = pathOf(netns);
+  const path = namespacePath(netns);
   if (!existsSync(path)) {
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }

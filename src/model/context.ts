@@ -10,12 +10,14 @@ import type { Departures } from './departures.js';
 import type { Dhcp } from './dhcp.js';
 import type { Events } from './events.js';
 import type { Facts } from './facts.js';
+import type { HostEnvironment } from './host-environment.js';
 import type { Locks } from './lock.js';
 import type { Settings } from './options.js';
 import type { Reaper } from './reaper.js';
 
 /** What all work on a host shares. */
 export interface Context {
+  readonly environment: HostEnvironment;
   readonly settings: Settings;
   readonly kernel: Kernel;
   readonly store: Store;

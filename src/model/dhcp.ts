@@ -25,10 +25,10 @@ type Services = Pick<NetworkRecord, 'provideDhcp' | 'provideDns'>;
 export class Dhcp {
   readonly #supervisor: DnsmasqSupervisor;
   readonly #store: Store;
-  readonly #settings: Settings;
+  readonly #settings: () => Settings;
   readonly #updates = new SharedRuns();
 
-  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: Settings) {
+  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: () => Settings) {
     this.#supervisor = supervisor;
     this.#store = store;
     this.#settings = settings;
@@ -94,6 +94,7 @@ export class Dhcp {
   }
 
   async #config(network: NetworkRecord): Promise<DnsmasqConfig> {
+    const settings = this.#settings();
     const members = await transact(this.#store, (transaction) => membersOf(transaction, network.uuid));
     return {
       ...server(network),
@@ -101,11 +102,11 @@ export class Dhcp {
       netblock: network.netblock,
       broadcast: parseNetblock('netblock', network.netblock).broadcast,
       mtu: network.mtu,
-      domain: this.#settings.domain,
+      domain: settings.domain,
       provideDhcp: network.provideDhcp,
       provideNat: network.egress !== undefined,
       provideDns: network.provideDns,
-      dnsServers: this.#settings.dnsServers,
+      dnsServers: settings.dnsServers,
       leaseTime: LEASE_TIME,
       reservations: members
         .filter(({ state }) => state !== 'deleting')

@@ -7,7 +7,7 @@ import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
 import { parseDriftWatchOptions, parseEventOptions, parseReconcileOptions } from './options.js';
-import { interfaceInfo, keys, networkInfo } from './records.js';
+import { interfaceInfo, keys, type NetworkRecord, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
 import type {
@@ -126,13 +126,15 @@ export class HostHandle implements Host {
 }
 
 async function describeHost(context: Context): Promise<HostInfo> {
+  await context.environment.refresh();
   const { kernel, store, settings, host, facts, floating } = context;
   const [networks, interfaces, usage, warnings] = await Promise.all([
-    store.list(keys.networks),
+    store.list<NetworkRecord>(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
     Promise.all([lookForTrouble(kernel, settings.netns), foreigners(context)]).then((each) => each.flat()),
   ]);
+  warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
   return {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,

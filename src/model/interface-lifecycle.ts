@@ -44,20 +44,17 @@ async function attachOnce(context: Context, network: string, options: AttachOpti
 }
 
 async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {
-  const { attachment, place } = await chooseAttachment(context, request);
-  const reserved = await begin(context.store, async (transaction) => {
-    const reservation = await reserveInterface(transaction, network, request, attachment);
-    await place;
-    return reservation;
-  });
+  const chosen = await chooseAttachment(context, request);
+  const reserved = await begin(context.store, (transaction) => reserveInterface(transaction, network, request, chosen));
   return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
 }
 
 /** What is asked for. */
 interface ChosenAttachment {
-  attachment: DesiredAttachment;
-  /** Has to resolve before anything is reserved: rejects with a ValidationError if the place is none. Never unhandled. */
-  place: Promise<void>;
+  /** Name of the link in the host's namespace. */
+  device: string;
+  /** Rejects with a ValidationError if there is no such place. Never unhandled. */
+  attachment: Promise<DesiredAttachment>;
 }
 
 /** @throws NotFoundError, ConflictError */
@@ -76,25 +73,32 @@ export async function chooseAttachment(context: Context, request: AttachRequest)
   }
   if ('netns' in request) {
     // The kernel looks while the store is read.
-    const place = requireNamespace(context, request.netns);
+    const place = identityOf(context, request.netns);
     place.catch(() => undefined);
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
     const { netns, name: innerName, configure } = request;
-    return { attachment: { kind: 'veth', index, innerIndex, netns, innerName, configure }, place };
+    const attachment = { kind: 'veth', index, innerIndex, netns, innerName, configure } as const;
+    const identified = place.then((identity) => ({ ...attachment, identity }));
+    identified.catch(() => undefined);
+    return { device: deviceName(attachment), attachment: identified };
   }
   const link = await findLink(kernel, host.netns, request.device);
   if (link.master !== undefined && link.master !== 0) {
     throw new ConflictError(`${request.device} is a port of another bridge already`);
   }
-  return found({ kind: 'device', name: link.name, index: link.index, before: { mtu: link.mtu, up: link.up } });
+  const { name, index, address, mtu, up } = link;
+  return found({ kind: 'device', name, index, address, before: { mtu, up } });
 }
 
-const found = (attachment: DesiredAttachment): ChosenAttachment => ({ attachment, place: Promise.resolve() });
+const found = (attachment: DesiredAttachment): ChosenAttachment => ({
+  device: deviceName(attachment),
+  attachment: Promise.resolve(attachment),
+});
 
 /** @throws ValidationError if it is no network namespace */
-async function requireNamespace({ kernel }: Context, netns: string | number): Promise<void> {
+async function identityOf({ kernel }: Context, netns: string | number): Promise<string | undefined> {
   try {
-    await kernel.query('namespace.get', { netns });
+    return (await kernel.query('namespace.get', { netns })).identity;
   } catch (error) {
     if (!isNoNamespace(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
@@ -105,13 +109,12 @@ export async function reserveInterface(
   transaction: Transaction,
   uuid: string,
   request: AttachRequest,
-  attachment: DesiredAttachment,
+  chosen: ChosenAttachment,
   node?: string,
 ): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
   const network = await liveNetworkOf(transaction, uuid);
-  const device = deviceName(attachment);
-  if ((await transaction.get(keys.device(device, node))) !== undefined) {
-    throw new ConflictError(`${device} is attached already`);
+  if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
+    throw new ConflictError(`${chosen.device} is attached already`);
   }
   await requireOverlayPort(transaction, network);
   const mac = await chooseMac(transaction, uuid, request.mac);
@@ -122,6 +125,7 @@ export async function reserveInterface(
     { address: request.address },
   );
   const { hostname, instance, antiSpoofing, allowedAddresses } = request;
+  const attachment = await chosen.attachment;
   const nic: InterfaceRecord = {
     uuid: owner,
     network: uuid,

@@ -25,9 +25,10 @@ export function createNetwork(context: Context, options: CreateNetworkOptions): 
 }
 
 async function createOnce(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  await context.environment.refresh();
   const { floatingNetwork } = context.host;
-  const { tenant } = context.settings;
-  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant });
+  const { tenant, dnsServers } = context.settings;
+  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant, dnsServers });
   request.signal?.throwIfAborted();
   await context.dhcp.require(request);
   if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);

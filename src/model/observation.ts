@@ -24,6 +24,8 @@ export interface HostEvent {
   time: string;
   event:
     | 'host.init'
+    /** Remembered settings were changed; `detail` has their new values. */
+    | 'host.settings'
     | 'host.teardown'
     | 'network.create'
     | 'network.delete'
@@ -35,6 +37,8 @@ export interface HostEvent {
     | 'interface.float'
     | 'interface.defloat'
     | 'interface.metadata'
+    /** What it was attached to is gone. */
+    | 'interface.lost'
     | 'repair'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'

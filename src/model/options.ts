@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
-import { isAddress } from '../ipam/address.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as valid from '../validate.js';
 import { isEventId } from './event-id.js';
@@ -18,40 +16,44 @@ const MOST_ALLOWED = 256;
 const hostSchema = z.strictObject({
   netns: valid.namespaceRef.optional(),
   state,
-  egressNic: valid.interfaceName,
+  egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
-  floatingNetwork: valid.cidr,
-  outboundNat: flag.default(false),
-  disableBridgeNetfilter: flag.default(false),
-  vxlanPort: valid.port.default(4789),
-  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),
+  floatingNetwork: valid.cidr.optional(),
+  outboundNat: flag.optional(),
+  disableBridgeNetfilter: flag.optional(),
+  vxlanPort: valid.port.optional(),
+  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
   dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),
-  domain: valid.domain.default('vethwork.internal'),
-  tenant: valid.displayName.default('system'),
+  domain: valid.domain.optional(),
+  tenant: valid.displayName.optional(),
   repair: flag.default(true),
+  updateSettings: flag.default(false),
   onProgress: progress.optional(),
 });
 
-/** Options of `openHost`, checked and complete. */
-export type Settings = z.output<typeof hostSchema> & { meshNic: string; dnsServers: string[] };
+/** Options of `openHost`, checked. What is left out is what was remembered, or a default. */
+export type HostRequest = z.output<typeof hostSchema>;
+
+type Setting =
+  | 'egressNic'
+  | 'meshNic'
+  | 'floatingNetwork'
+  | 'outboundNat'
+  | 'disableBridgeNetfilter'
+  | 'vxlanPort'
+  | 'deletionHalo'
+  | 'dnsServers'
+  | 'domain'
+  | 'tenant';
+
+/** The settings of a host that are in force. */
+export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNullable<HostRequest[Key]> } & {
+  /** `dnsServers` were found on this machine, not given. */
+  hasSystemResolvers: boolean;
+};
 
 /** @throws ValidationError */
-export async function parseHostOptions(options: HostOptions): Promise<Settings> {
-  const parsed = valid.parse(hostSchema, options);
-  return {
-    ...parsed,
-    meshNic: parsed.meshNic ?? parsed.egressNic,
-    dnsServers: parsed.dnsServers ?? (await systemResolvers()),
-  };
-}
-
-/** Resolvers of /etc/resolv.conf that instances can reach: IPv4, not loopback. */
-async function systemResolvers(): Promise<string[]> {
-  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  return [...text.matchAll(/^nameserver\s+(\S+)/gm)]
-    .map((match) => match[1])
-    .filter((address) => isAddress(address) && !address.startsWith('127.')) as string[];
-}
+export const parseHostOptions = (options: HostOptions): HostRequest => valid.parse(hostSchema, options);
 
 const networkSchema = z.strictObject({
   name: valid.displayName,
@@ -76,7 +78,7 @@ export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; ten
  */
 export function parseNetworkOptions(
   options: CreateNetworkOptions,
-  host: { floatingNetwork: string; mtu: number; tenant: string },
+  host: { floatingNetwork: string; mtu: number; tenant: string; dnsServers: readonly string[] },
 ): NetworkRequest {
   const request = valid.parse(networkSchema, options);
   const netblock = parseNetblock('netblock', request.netblock);
@@ -86,6 +88,10 @@ export function parseNetworkOptions(
       request.netblock,
       `a network apart from the floating network ${host.floatingNetwork}`,
     );
+  }
+  const resolver = host.dnsServers.find((server) => netblock.contains(server));
+  if (resolver !== undefined && request.provideNat) {
+    throw new ValidationError('netblock', request.netblock, `a network without the resolver ${resolver} of instances`);
   }
   if (request.floatingGateway !== undefined && !request.provideNat) {
     throw new ValidationError('floatingGateway', request.floatingGateway, 'none where provideNat is false');

@@ -28,6 +28,7 @@ const AT_ONCE = 8;
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<string[]> {
   const { onProgress, signal } = request;
   refuseIfMoved((await context.store.get<HostRecord>(keys.host))?.value);
+  await context.environment.refresh();
   const report: string[] = [];
   const noteOf = noting(context, request);
   await reconcileHost(context, noteOf(), report);
@@ -59,11 +60,8 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
   return (network?: string): Note | undefined =>
     dryRun
       ? undefined
-      : ({ text, carryOut, ...about }) =>
-          events.note(
-            { event: 'repair', cause, ...(network !== undefined && { network }), ...about, detail: text },
-            carryOut,
-          );
+      : ({ text, carryOut, event = 'repair', ...about }) =>
+          events.note({ event, cause, ...(network !== undefined && { network }), ...about, detail: text }, carryOut);
 }
 
 /** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */

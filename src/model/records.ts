@@ -24,10 +24,23 @@ export type Lifecycle = {
 export type IsDue = (lifecycle: Lifecycle) => boolean;
 export const always: IsDue = () => true;
 
-/** What follows from the NICs as they are now is not recorded. */
+/** What follows from the NICs as they are now is not recorded. Settings are: `settingsInForce`. */
 export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
   /** Where the state is now; what is here is out of date. */
   movedTo?: string;
+  /** Absent in what was recorded before they were remembered. */
+  settings?: {
+    netns?: string;
+    meshNic: string;
+    disableBridgeNetfilter: boolean;
+    /** In seconds. */
+    deletionHalo: number;
+    dnsServers: string[];
+    /** They were found on this machine, not given. */
+    hasSystemResolvers: boolean;
+    domain: string;
+    tenant: string;
+  };
 };
 
 export type NetworkRecord = DesiredNetwork &
@@ -49,6 +62,8 @@ export type InterfaceRecord = DesiredInterface &
     hostname?: string;
     instance?: string;
     metadata: Record<string, Json>;
+    /** Why it can't work any more: what it was attached to is gone. */
+    lost?: string;
     floating?: Lifecycle & { address: string; pair: Pair };
   };
 
@@ -120,7 +135,8 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     allowedAddresses: record.guard?.allowedAddresses ?? [],
     ...(record.hostname !== undefined && { hostname: record.hostname }),
     ...(record.instance !== undefined && { instance: record.instance }),
-    state: record.state,
+    state: record.lost === undefined || record.state !== 'created' ? record.state : 'lost',
+    ...(record.lost !== undefined && { reason: record.lost }),
     metadata: record.metadata,
   };
 }

@@ -15,12 +15,17 @@ export interface HostOptions {
   netns?: NamespaceRef;
   /** Folder of the embedded store; created with mode 0700. */
   state: string;
-  /** The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. */
-  egressNic: string;
+  /**
+   * The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. This and the other
+   * settings below are remembered: who opens the host again need not give them. Another value than the remembered one is a
+   * ConflictError, or changes it for all with `updateSettings`; egressNic, floatingNetwork and vxlanPort never change.
+   * Required for a new host.
+   */
+  egressNic?: string;
   /** The NIC that carries the VXLAN mesh. Its MTU less 50 is the networks' MTU, its first address the local VTEP. */
   meshNic?: string;
-  /** CIDR of the floating addresses; its first address becomes the egress bridge's. */
-  floatingNetwork: string;
+  /** CIDR of the floating addresses; its first address becomes the egress bridge's. Required for a new host. */
+  floatingNetwork?: string;
   /** Masquerade the floating network out of the egress NIC. Default false. */
   outboundNat?: boolean;
   /**
@@ -32,7 +37,10 @@ export interface HostOptions {
   vxlanPort?: number;
   /** How long a released address is kept from re-use, in seconds. Default 300. */
   deletionHalo?: number;
-  /** Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback. */
+  /**
+   * Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback, or those
+   * that systemd-resolved asks, as they are when the host is made.
+   */
   dnsServers?: string[];
   /** DNS domain of instances. Default `vethwork.internal`. */
   domain?: string;
@@ -43,6 +51,8 @@ export interface HostOptions {
    * is known already is opened without a change: for looking, or for a short visit.
    */
   repair?: boolean;
+  /** Change remembered settings to the values given here, for every process. Default false. */
+  updateSettings?: boolean;
   /** Called for each network that the repair at the opening has seen to: after a reboot there may be many. */
   onProgress?: (progress: ReconcileProgress) => void;
 }
@@ -124,7 +134,7 @@ export interface NetworkInfo {
   floatingGateway?: string;
   mtu: number;
   tenant: string;
-  state: 'initial' | 'created' | 'deleting' | 'error';
+  state: 'initial' | 'created' | 'deleting';
   routedAddresses: string[];
   metadata: Record<string, Json>;
   /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
@@ -148,7 +158,13 @@ export interface InterfaceInfo {
   allowedAddresses: string[];
   hostname?: string;
   instance?: string;
-  state: 'initial' | 'created' | 'deleting' | 'error';
+  /**
+   * `lost`: what it was attached to (the container's namespace, the device) is gone. It keeps its address until it is
+   * detached. A device that is plugged in again is attached again; a namespace that is made again is another one.
+   */
+  state: 'initial' | 'created' | 'deleting' | 'lost';
+  /** Why it is lost. */
+  reason?: string;
   metadata: Record<string, Json>;
   /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
   asOf?: string;

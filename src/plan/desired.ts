@@ -74,6 +74,8 @@ export type DesiredAttachment =
       index: number;
       /** Of the container. */
       netns: NamespaceRef;
+      /** The identity of that namespace when it was attached. Nothing is done in another one that is found there later. */
+      identity?: string | undefined;
       innerName: string;
       innerIndex: number;
       configure: boolean;
@@ -82,6 +84,8 @@ export type DesiredAttachment =
       kind: 'device';
       name: string;
       index: number;
+      /** Its MAC when it was attached: another device that has its name later is not taken for it. */
+      address?: string | undefined;
       /** What it was like before, given back on detach. */
       before: { mtu: number; up: boolean };
     };

@@ -1,4 +1,5 @@
 import { hostMac } from '../ipam/mac.js';
+import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
@@ -56,7 +57,7 @@ const veth: Attachment<'veth'> = {
             index: attachment.innerIndex,
             address: nic.mac,
             mtu: network.mtu,
-            netns: attachment.netns,
+            netns: containerNamespace(attachment),
             ...singleQueue,
           },
         },
@@ -66,9 +67,9 @@ const veth: Attachment<'veth'> = {
     ...(attachment.configure ? configureContainer(network, nic, attachment) : []),
   ],
   // The container's end too, so that its name is free for another attachment at once.
-  remove: ({ netns }, { index, innerIndex, netns: container }) => [
-    ...retire(container, innerIndex),
-    ...retire(netns, index),
+  remove: ({ netns }, attachment) => [
+    ...retire(containerNamespace(attachment), attachment.innerIndex),
+    ...retire(netns, attachment.index),
   ],
   ownLink: ({ index }) => index,
 };
@@ -99,6 +100,10 @@ function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['ki
   return attachments[attachment.kind] as Attachment<DesiredAttachment['kind']>;
 }
 
+/** The container's namespace, and no other that has its place later. */
+export const containerNamespace = ({ netns, identity }: Of<'veth'>): NamespaceRef =>
+  identity === undefined ? netns : withIdentity(netns, identity);
+
 /** Name of an interface's link in the host's namespace. */
 export const deviceName = (attachment: DesiredAttachment): string => kindOf(attachment).device(attachment);
 
@@ -128,7 +133,8 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
 }
 
 function configureContainer(network: DesiredNetwork, nic: DesiredInterface, attachment: Of<'veth'>): Operation[] {
-  const { netns, innerIndex: index } = attachment;
+  const { innerIndex: index } = attachment;
+  const netns = containerNamespace(attachment);
   const isGuarded = nic.guard !== undefined;
   return [
     ...(isGuarded ? [] : [withoutDuplicateDetection(attachment)]),
@@ -164,9 +170,9 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
 }
 
 /** No IPv6 address of the container is tentative when we return. */
-const withoutDuplicateDetection = ({ netns, innerName }: Of<'veth'>): Operation => ({
+const withoutDuplicateDetection = (attachment: Of<'veth'>): Operation => ({
   op: 'sysctl.set',
-  netns,
-  key: `ipv6/conf/${innerName}/accept_dad`,
+  netns: containerNamespace(attachment),
+  key: `ipv6/conf/${attachment.innerName}/accept_dad`,
   value: 0,
 });

@@ -1,6 +1,16 @@
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { access, chmod, mkdir, readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { ValidationError } from '../errors.js';
+
+/** The embedded store's file in a state folder. */
+export const STORE_FILE = 'store.mdb';
+
+/** Whether a folder has a store. */
+export const hasStore = (folder: string): Promise<boolean> =>
+  access(join(folder, STORE_FILE)).then(
+    () => true,
+    () => false,
+  );
 
 const FIELD = 'state';
 const MODE = 0o700;

@@ -64,7 +64,7 @@ dhcp-option=28,172.16.0.255
 
   it('has the reservations and names in files of their own', () => {
     expect(render().dhcpHosts).toBe(
-      '02:00:00:bd:cd:9b,id:*,172.16.0.232\n02:00:00:c7:f9:cc,id:*,172.16.0.37,floatingdemo\n',
+      '02:00:00:bd:cd:9b,id:*,172.16.0.232\n02:00:00:c7:f9:cc,id:*,172.16.0.37,floatingdemo.vethwork.internal\n',
     );
     expect(render().names).toBe('172.16.0.37 floatingdemo.vethwork.internal floatingdemo\n');
   });
@@ -136,7 +136,7 @@ dhcp-option=28,172.16.0.255
         try {
           const text = render({ provideDns: true, domain: head + tail, ...reserved({ hostname: head + tail }) });
           expect(text.config.split('\n').length).toBe(plain.config.split('\n').length);
-          expect(text.dhcpHosts).toMatch(/^[^,\n#]+,[^,\n#]+,[^,\n#]+,[a-z0-9-]+\n$/);
+          expect(text.dhcpHosts).toMatch(/^[^,\n#]+,[^,\n#]+,[^,\n#]+,[a-z0-9.-]+\n$/);
           expect(text.names).toMatch(/^[^ \n#]+ [^ \n#]+ [^ \n#]+\n$/);
         } catch (error) {
           expect(error).toBeInstanceOf(ValidationError);
