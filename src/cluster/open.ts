@@ -119,6 +119,7 @@ async function openWith(
       meshNic: meshNic === egressNic ? undefined : meshNic,
       egressMtu: facts.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
+      ipv6: facts.ipv6,
     },
   };
   const agent = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });

@@ -86,7 +86,9 @@ export async function chooseAttachment(context: Context, request: AttachRequest)
   if (link.master !== undefined && link.master !== 0) {
     throw new ConflictError(`${request.device} is a port of another bridge already`);
   }
-  return found({ kind: 'device', name: link.name, index: link.index, before: { mtu: link.mtu, up: link.up } });
+  const { name, index, mtu, up, group, ipv6Disabled } = link;
+  const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
+  return found({ kind: 'device', name, index, before: { mtu, up, group, ...ipv6 } });
 }
 
 const found = (attachment: DesiredAttachment): ChosenAttachment => ({ attachment, place: Promise.resolve() });

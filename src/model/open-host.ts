@@ -95,6 +95,7 @@ async function openWith(
       meshNic: settings.meshNic === settings.egressNic ? undefined : settings.meshNic,
       egressMtu: facts.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
+      ipv6: facts.ipv6,
     },
   };
   try {
