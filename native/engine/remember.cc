@@ -41,7 +41,7 @@ bool RollbackMemory::isNeeded(const Request& request) const {
     const auto* link = member(request.arguments, "link").as<Map>();
     return given(request.arguments, "undo") == nullptr && link != nullptr && !hasMade(request.netns, *link);
   }
-  if (name == "link.port") {
+  if (name == "link.port" || name == "link.ipv6") {
     return !hasMade(request.netns, request.arguments);
   }
   if (name == "sysctl.set" || name == "nftables.batch") {

@@ -8,6 +8,7 @@ OperationKinds namespaceOperations();
 OperationKinds sysctlOperations();
 OperationKinds tapOperations();
 OperationKinds offloadOperations();
+OperationKinds ipv6Operations();
 OperationKinds processOperations();
 OperationKinds probeOperations();
 OperationKinds socketOperations();

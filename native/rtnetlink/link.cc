@@ -117,6 +117,21 @@ void encodeKind(const Map& link, Encoder& to) {
   kind.options.encode(values, to);
 }
 
+/// Options of the link within the bridge that it is a port of already: the kernel sets them before anything else of the
+/// message, so before the link comes up by it, but also before it becomes a port by it.
+void encodePortOptions(const Map& changes, Encoder& to) {
+  const Value* port = given(changes, "port");
+  if (port == nullptr) {
+    return;
+  }
+  const auto scope = to.path.at("port");
+  const auto info = to.batch.nest(IFLA_LINKINFO);
+  const LinkKind& kind = *findPortKind("bridge");
+  to.batch.putText(IFLA_INFO_SLAVE_KIND, kind.name);
+  const auto options = to.batch.nest(IFLA_INFO_SLAVE_DATA);
+  kind.options.encode(object(*port, to.path), to);
+}
+
 class LinkMessage final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -179,7 +194,7 @@ void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
 }
 
 void encodeSet(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 5> others{"up", "inet", "inet6", "kind", "data"};
+  static constexpr std::array<std::string_view, 6> others{"up", "inet", "inet6", "kind", "data", "port"};
   const Map& reference = part(arguments, "link", to.path);
   const Map& changes = part(arguments, "changes", to.path);
   ifinfomsg header{};
@@ -202,8 +217,10 @@ void encodeSet(const Map& arguments, Encoder& to) {
   refuse(changes, to.path, "link", noLower);
   attributes.encode(changes, to, others);
   if (given(changes, "kind") != nullptr || given(changes, "data") != nullptr) {
+    refuse(changes, to.path, "port", "nothing: a link's options as a port are changed apart from its own");
     encodeKind(changes, to);
   }
+  encodePortOptions(changes, to);
   encodeProtocolSettings(changes, to);
 }
 

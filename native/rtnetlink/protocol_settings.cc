@@ -2,6 +2,7 @@
 
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <sys/socket.h>
 
 #include "schema/arguments.h"
@@ -49,6 +50,16 @@ Map decodeInetSettings(Span numbers) {
   return settings;
 }
 
+/// Of the same kind of array, numbered from 0; it is written as a sysctl only.
+void decodeInet6Disabled(Span numbers, Map& link) {
+  constexpr std::size_t offset = DEVCONF_DISABLE_IPV6 * sizeof(std::int32_t);
+  if (offset < numbers.size()) {
+    if (const auto disabled = readAs<std::int32_t>(numbers.subspan(offset))) {
+      link.set("ipv6Disabled", *disabled != 0);
+    }
+  }
+}
+
 }  // namespace
 
 void encodeProtocolSettings(const Map& link, Encoder& to) {
@@ -80,6 +91,9 @@ void decodeProtocolSettings(Span families, Map& link) {
   if (const auto inet6 = findAttribute(families, AF_INET6)) {
     Map settings;
     inet6Settings.decode(*inet6, settings);
+    if (const auto numbers = findAttribute(*inet6, IFLA_INET6_CONF)) {
+      decodeInet6Disabled(*numbers, link);
+    }
     link.set("inet6", std::move(settings));
   }
 }

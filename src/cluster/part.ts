@@ -147,8 +147,8 @@ function meshOf(
     self: node,
     carriers: Object.fromEntries(carriers.map((each) => [each, addresses.get(each)])),
     places: [
-      { mac: network.inner.mac, address: network.gateway, node: networkNode },
-      { mac: network.bridge.mac, node: networkNode },
+      { mac: network.inner.mac, address: network.gateway, node: networkNode, fixed: true },
+      { mac: network.bridge.mac, node: networkNode, fixed: true },
       ...live.map(({ mac, address, node: place = networkNode }) => ({ mac, address, node: place })),
     ],
     known: arpSuppression,

@@ -26,6 +26,8 @@ export function describeOperation(operation: Operation): string {
       return `set bridge port options of link ${operation.index}`;
     case 'link.offload':
       return `switch checksum offload of link ${operation.index} ${operation.txChecksum ? 'on' : 'off'}`;
+    case 'link.ipv6':
+      return `${operation.disabled ? 'disable' : 'enable'} IPv6 of link ${operation.index}`;
     case 'address.add':
       return `add address ${operation.address.address} to link ${operation.address.index}`;
     case 'address.delete':

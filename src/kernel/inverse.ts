@@ -128,6 +128,8 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
         ? undefined
         : { ...operation, port: former(port as Link, operation.port as LinkAttributes) as BridgePortOptions };
     }
+    case 'link.ipv6':
+      return told === undefined ? undefined : { ...operation, disabled: told as boolean };
     case 'sysctl.set':
       return told === undefined ? undefined : { ...operation, value: told as string };
     case 'address.add':

@@ -34,6 +34,11 @@ export type Operation =
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })
   /** Whether the link's driver computes checksums of what is sent (ethtool(8), `-K … tx`). */
   | (In & { op: 'link.offload'; index: number; txChecksum: boolean })
+  /**
+   * Whether the link has nothing of IPv6: no address, and what comes in is dropped. A link for which the kernel has no such
+   * setting, as it was started without IPv6, is left as it is.
+   */
+  | (In & { op: 'link.ipv6'; index: number; disabled: boolean })
   /** `replace` changes lifetimes and metric of one that exists; addresses are told apart with their prefix length. */
   | (In & { op: 'address.add'; address: Address; mode?: 'create' | 'replace' })
   | (In & { op: 'address.delete'; address: Pick<Address, 'index' | 'address'> })

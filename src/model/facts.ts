@@ -1,4 +1,4 @@
-import { droppingChains, hasBridgeNetfilter } from '../doctor/firewall.js';
+import { droppingChains, hasBridgeNetfilter, sysctl } from '../doctor/firewall.js';
 import { KernelError, NotFoundError } from '../errors.js';
 import type { Address } from '../kernel/address.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -25,6 +25,8 @@ export interface Facts {
   egressMtu: number;
   /** Bridged frames pass iptables. */
   bridgeNetfilter: boolean;
+  /** The kernel has IPv6. */
+  ipv6: boolean;
 }
 
 export interface Nic {
@@ -51,11 +53,12 @@ export async function lookAtHost(
   { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
   known?: Facts,
 ): Promise<Facts> {
-  const [egress, mesh, addresses, bridgeNetfilter] = await Promise.all([
+  const [egress, mesh, addresses, bridgeNetfilter, noIpv6] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
     kernel.query('address.list', { netns }),
     hasBridgeNetfilter(kernel, netns),
+    sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6'),
   ]);
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
@@ -70,6 +73,7 @@ export async function lookAtHost(
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
+    ipv6: noIpv6 !== undefined,
   };
 }
 

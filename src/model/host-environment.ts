@@ -116,6 +116,7 @@ export class HostEnvironment {
       meshNic: facts.mesh.index === facts.egress.index ? undefined : facts.mesh.name,
       egressMtu: facts.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
+      ipv6: facts.ipv6,
     };
     return adapt === undefined ? host : adapt.host(host);
   }

@@ -17,6 +17,7 @@ import { createInterface, linksOfMember, planDetach, releaseInterface } from './
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
 import { type AttachRequest, parseAttachOptions } from './options.js';
 import { whenFree } from './other-hands.js';
+import { deviceAttachment } from './presence.js';
 import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
 
@@ -86,8 +87,7 @@ export async function chooseAttachment(context: Context, request: AttachRequest)
   if (link.master !== undefined && link.master !== 0) {
     throw new ConflictError(`${request.device} is a port of another bridge already`);
   }
-  const { name, index, address, mtu, up } = link;
-  return found({ kind: 'device', name, index, address, before: { mtu, up } });
+  return found(deviceAttachment(link));
 }
 
 const found = (attachment: DesiredAttachment): ChosenAttachment => ({

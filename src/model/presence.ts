@@ -2,8 +2,8 @@ import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
+import { GRAVEYARD } from '../plan/group.js';
 import { containerNamespace, planInterface, planInterfaceRemoval } from '../plan/interface.js';
-import { GRAVEYARD } from '../plan/retire.js';
 import { transact } from '../store/transaction.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys } from './records.js';
@@ -42,8 +42,13 @@ function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Prese
   if (links.some((link) => link.index === index && (link.name === name || link.address === address))) return PRESENT;
   const again = links.find((link) => link.name === name && link.address === address && !link.master);
   if (again === undefined) return { state: 'gone', what: `the device ${name}` };
-  const before = { mtu: again.mtu, up: again.up };
-  return { state: 'found', what: `attach ${name} again`, attachment: { ...attachment, index: again.index, before } };
+  return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(again) };
+}
+
+/** A device as it is to be attached, with what it is like before. */
+export function deviceAttachment({ name, index, address, mtu, up, group, ipv6Disabled }: Link): Of<'device'> {
+  const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
+  return { kind: 'device', name, index, address, before: { mtu, up, group, ...ipv6 } };
 }
 
 async function containerPresence(

@@ -4,10 +4,11 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { giveWay } from '../pace.js';
+import { GRAVEYARD, vniOf } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
-import { GRAVEYARD, retire } from '../plan/retire.js';
+import { retire } from '../plan/retire.js';
 import { surplusElements } from '../plan/surplus.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
@@ -134,10 +135,10 @@ const portsOf = ({ network, members }: Scope): string[] => [
   ...members.map(({ attachment }) => deviceName(attachment)),
 ];
 
-/** The link that a mark is about: its name comes first, or the number of its network. */
+/** The link that a mark is about: its name comes first, or the number of its network, or of the group of its ports. */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
-  return typeof first === 'number' ? networkNames(first).bridge : String(first);
+  return typeof first === 'number' ? networkNames(vniOf(first)).bridge : String(first);
 }
 
 const marksOf = (operations: readonly Operation[]): ReadonlySet<string> =>

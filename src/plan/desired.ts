@@ -31,6 +31,8 @@ export type DesiredHost = {
   /** Bridged frames pass iptables as the host is, and are not to. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;
+  /** False where the kernel has no IPv6, as it was started without. Default true. */
+  ipv6?: boolean | undefined;
 };
 
 /** The NIC that carries the mesh, as it is now. */
@@ -86,8 +88,11 @@ export type DesiredAttachment =
       index: number;
       /** Its MAC when it was attached: another device that has its name later is not taken for it. */
       address?: string | undefined;
-      /** What it was like before, given back on detach. */
-      before: { mtu: number; up: boolean };
+      /**
+       * What it was like before, given back on detach. Group and whether it has IPv6 are absent where they were not looked at,
+       * and are left alone then: of attachments that earlier versions made, and where the kernel has no IPv6.
+       */
+      before: { mtu: number; up: boolean; group?: number; ipv6?: boolean };
     };
 
 export type DesiredInterface = {

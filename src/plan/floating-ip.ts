@@ -2,6 +2,7 @@ import type { Operation } from '../kernel/operation.js';
 import type { Rule } from '../kernel/rule.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
+import { EGRESS_PORTS } from './group.js';
 import { planPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
@@ -28,6 +29,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
       mac: floatingMac(address),
       mtu: host.egressMtu,
       master: host.egressBridge.index,
+      group: EGRESS_PORTS,
     }),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
     // Before the link is up: what it announces when it comes up are the addresses it has by then.

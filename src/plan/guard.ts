@@ -1,10 +1,12 @@
 import { nftKey as key, match, type NftCommand, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
+import { EGRESS_PORTS, OUR_GROUPS, portGroup } from './group.js';
 
 /**
- * Keeps instances from speaking in others' names: one table of the host's bridges, the same however many interfaces
- * there are. From a guarded port only ARP and IPv4 pass, from the interface's MAC, with its address, those that it may
+ * Keeps instances from speaking in others' names, and from the host: one table of the host's bridges, the same however many
+ * interfaces there are. What comes in through a port of a network's bridge, guarded or not, is told by the port's device
+ * group: none of it is for a reserved address, and of none the host hears but of ARP about addresses that it routes there. From a guarded port only ARP and IPv4 pass, from the interface's MAC, with its address, those that it may
  * have beside, and those that are routed into its network; and nothing that a DHCP server says. So it is with IPv6 and
  * its router advertisements: networks have none, so nothing of it passes.
  */
@@ -18,13 +20,17 @@ const ADDRESSES = { keyType: 'ifname . ether_addr . ipv4_addr' } as const;
 /** By VNI. */
 const ROUTED = { keyType: 'mark . ipv4_addr' } as const;
 
+/** Of addresses that the host routes into the network: device group of its ports, and address. */
+const ANSWERS = { keyType: 'devgroup . ipv4_addr' } as const;
+
 /** Before the bridge decides anything, and before connection tracking. */
 const PRIORITY = -300;
 /** Of one who has no address yet: a DHCP client, or one who asks whether an address is taken. */
 const NO_ADDRESS = '0.0.0.0';
 
 const { counter, drop, accept, clearMark, jump } = statement;
-const { inputInterface, etherSource, source, arpMac, arpAddress, mark } = key;
+const { inputInterface, inputGroup, etherSource, source, arpMac, arpAddress, arpTarget, mark } = key;
+const fromOurPorts = match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask);
 const pass = () => [clearMark(), accept()].flat();
 const refuse = () => [counter(), drop()].flat();
 
@@ -35,6 +41,7 @@ export const guardTable = (): NftCommand[] => [
   table.set('macs', MACS),
   table.set('addresses', ADDRESSES),
   table.set('routed', ROUTED),
+  table.set('answers', ANSWERS),
   ...table.subchain('guard', {
     'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
     'instances are no DHCP servers': [match.etherType('ip'), match.udpSourcePort(67), refuse()],
@@ -60,7 +67,31 @@ export const guardTable = (): NftCommand[] => [
   ...table.chain(
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: 'accept' },
-    { 'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')] },
+    {
+      // Of those that the ports' mask lets in here. Nothing on the way of others is longer by it than by one match.
+      'reserved addresses': [match.reservedDestination(), fromOurPorts, refuse()],
+      'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')],
+    },
+  ),
+  ...table.chain(
+    'input',
+    { type: 'filter', hook: 'input', priority: PRIORITY, policy: 'accept' },
+    {
+      'ARP replies for routed addresses': [
+        match.etherType('arp'),
+        match.arpReply(),
+        key.isIn('answers', inputGroup, arpAddress),
+        accept(),
+      ],
+      // Told unasked by who has the address from now on: a request by the address for itself.
+      'ARP announcements of routed addresses': [
+        match.etherType('arp'),
+        key.isIn('answers', inputGroup, arpAddress),
+        key.isIn('answers', inputGroup, arpTarget),
+        accept(),
+      ],
+      'nothing else of networks is for the host': [fromOurPorts, match.notInputGroup(EGRESS_PORTS), refuse()],
+    },
   ),
 ];
 
@@ -97,6 +128,13 @@ export const admitRouted = (host: DesiredHost, { vni }: DesiredNetwork, address:
 
 export const expelRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.deleteElements('routed', ROUTED, [{ key: [vni, address] }]));
+
+/** The host hears the answers when it asks the network's instances who has the address. */
+export const hearAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+  batch(host, table.addElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
+
+export const ignoreAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+  batch(host, table.deleteElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
 
 function batch({ netns }: DesiredHost, ...commands: NftCommand[]): Operation {
   return { op: 'nftables.batch', netns, commands };

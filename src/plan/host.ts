@@ -2,11 +2,13 @@ import { match, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
+import { OUR_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
 import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
+const table6 = nftTable('ip6', 'vethwork');
 
 /** 1 where bridged frames pass iptables; absent without the module br_netfilter. */
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
@@ -20,6 +22,9 @@ export function planHost(host: DesiredHost): Operation[] {
       ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
       : []),
     hostRuleset(host),
+    ...(host.ipv6 === false
+      ? []
+      : [{ op: 'nftables.batch', netns, commands: [table6.add(), ...strayPorts(table6)] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTable() },
   ];
 }
@@ -44,7 +49,7 @@ function planEgress(host: DesiredHost): Operation[] {
       address: { index, address: withPrefixOf(host.floatingNetwork, host.floatingAddress) },
     },
     { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
-    { op: 'sysctl.set', netns, key: `ipv6/conf/${name}/disable_ipv6`, value: 1 },
+    { op: 'link.ipv6', netns, index, disabled: true },
     // Routed addresses are answered for by proxy, which otherwise waits up to 0.8 s before each answer.
     { op: 'sysctl.set', netns, key: `ipv4/neigh/${name}/proxy_delay`, value: 0 },
   ];
@@ -55,6 +60,7 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
   const { netns } = host;
   return [
     { op: 'nftables.batch', netns, commands: [table.delete()] },
+    ...(host.ipv6 === false ? [] : [{ op: 'nftables.batch', netns, commands: [table6.delete()] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
     ...(host.role === 'hypervisor'
       ? []
@@ -66,6 +72,19 @@ const { accept, counter, drop, masquerade } = statement;
 const fromNetworks = match.inputInterface(`${EGRESS_BRIDGE_PREFIX}*`);
 
 /**
+ * A port that somebody took out of its bridge is an interface of the host like any other: nothing comes in by it, neither
+ * for the host nor to be passed on. Before connection tracking, and before others translate addresses.
+ */
+const strayPorts = (table: ReturnType<typeof nftTable>) =>
+  table.chain(
+    'prerouting',
+    { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
+    {
+      'ports that are in no bridge': [match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask), counter(), drop()],
+    },
+  );
+
+/**
  * No rule here matches an interface that is not ours, except the outbound NAT that was asked for. What comes through
  * the egress bridge comes from networks: the world outside comes through the egress NIC.
  */
@@ -75,6 +94,7 @@ function hostRuleset(host: DesiredHost): Operation {
     netns: host.netns,
     commands: [
       table.add(),
+      ...strayPorts(table),
       ...table.chain(
         'input',
         { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },

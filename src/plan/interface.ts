@@ -3,8 +3,9 @@ import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
+import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
-import { bringUp, portSettings, singleQueue } from './link.js';
+import { bringUpPort, fixMac, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { retire } from './retire.js';
@@ -24,14 +25,19 @@ interface Attachment<Kind extends DesiredAttachment['kind']> {
 
 const tap: Attachment<'tap'> = {
   device: ({ name }) => name,
-  add: ({ netns }, network, { mac }, { kind: _kind, ...spec }) => [
+  add: ({ netns }, network, nic, { kind: _kind, ...spec }) => [
     { op: 'tap.add', netns, tap: spec },
-    ...bringUp(netns, spec.index, {
-      address: hostMac(mac),
-      mtu: network.mtu,
-      master: network.bridge.index,
-      ...portSettings(network.uuid),
-    }),
+    ...bringUpPort(
+      netns,
+      spec.index,
+      {
+        address: hostMac(nic.mac),
+        mtu: network.mtu,
+        master: network.bridge.index,
+        ...portSettings(network.uuid, portGroup(network.vni)),
+      },
+      fixGuarded(netns, spec.index, nic),
+    ),
   ],
   remove: ({ netns }, { index }) => retire(netns, index),
   ownLink: ({ index }) => index,
@@ -39,10 +45,10 @@ const tap: Attachment<'tap'> = {
 
 const veth: Attachment<'veth'> = {
   device: ({ index }) => containerLinkName(index),
-  add: ({ netns }, network, nic, attachment) => [
+  add: (host, network, nic, attachment) => [
     {
       op: 'link.add',
-      netns,
+      netns: host.netns,
       link: {
         kind: 'veth',
         name: containerLinkName(attachment.index),
@@ -63,8 +69,13 @@ const veth: Attachment<'veth'> = {
         },
       },
     },
-    ...bringUp(netns, attachment.index, portSettings(network.uuid)),
-    ...(attachment.configure ? configureContainer(network, nic, attachment) : []),
+    ...bringUpPort(
+      host.netns,
+      attachment.index,
+      portSettings(network.uuid, portGroup(network.vni)),
+      fixGuarded(host.netns, attachment.index, nic),
+    ),
+    ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
   ],
   // The container's end too, so that its name is free for another attachment at once.
   remove: ({ netns }, attachment) => [
@@ -76,24 +87,47 @@ const veth: Attachment<'veth'> = {
 
 const device: Attachment<'device'> = {
   device: ({ name }) => name,
-  add: ({ netns }, network, _nic, { index, before }) => [
+  add: ({ netns }, network, nic, { index, before }) => [
+    ...(before.ipv6 === undefined ? [] : [ipv6(netns, index, false)]),
     {
       op: 'link.set',
       netns,
       link: { index },
-      changes: { mtu: network.mtu, master: network.bridge.index },
-      undo: { mtu: before.mtu, master: 0 },
+      changes: {
+        mtu: network.mtu,
+        master: network.bridge.index,
+        ...(before.group !== undefined && { group: portGroup(network.vni) }),
+      },
+      undo: { mtu: before.mtu, master: 0, ...(before.group !== undefined && { group: before.group }) },
     },
-    { op: 'link.set', netns, link: { index }, changes: { up: true }, undo: { up: before.up } },
+    ...fixGuarded(netns, index, nic),
+    { op: 'link.set', netns, link: { index }, changes: { up: true, port: PORT }, undo: { up: before.up } },
   ],
+  // Down first, unless it is to stay up: the kernel takes it out of the bridge before it brings it down.
   remove: ({ netns }, { index, before }) => [
-    { op: 'link.set', netns, link: { index }, changes: { up: before.up, master: 0 } },
+    { op: 'link.set', netns, link: { index }, changes: { up: before.up } },
+    {
+      op: 'link.set',
+      netns,
+      link: { index },
+      changes: { master: 0, ...(before.group !== undefined && { group: before.group }) },
+    },
     { op: 'link.set', netns, link: { index }, changes: { mtu: before.mtu } },
+    ...(before.ipv6 === undefined ? [] : [ipv6(netns, index, before.ipv6)]),
   ],
   ownLink: () => undefined,
 };
 
 const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = { tap, veth, device };
+
+function ipv6(netns: DesiredHost['netns'], index: number, enabled: boolean): Operation {
+  return { op: 'link.ipv6', netns, index, disabled: !enabled };
+}
+
+/** The MAC of a guarded interface is nowhere else, whatever ports that are not guarded send. */
+function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {
+  return guard === undefined ? [] : [fixMac(netns, index, mac)];
+}
 
 /** Typed once for all: an attachment and the entry of its kind belong together. */
 function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['kind']> {
@@ -132,12 +166,17 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   ];
 }
 
-function configureContainer(network: DesiredNetwork, nic: DesiredInterface, attachment: Of<'veth'>): Operation[] {
+function configureContainer(
+  { ipv6 }: DesiredHost,
+  network: DesiredNetwork,
+  nic: DesiredInterface,
+  attachment: Of<'veth'>,
+): Operation[] {
   const { innerIndex: index } = attachment;
   const netns = containerNamespace(attachment);
   const isGuarded = nic.guard !== undefined;
   return [
-    ...(isGuarded ? [] : [withoutDuplicateDetection(attachment)]),
+    ...(isGuarded || ipv6 === false ? [] : [withoutDuplicateDetection(attachment)]),
     { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
     {
       op: 'link.set',

@@ -16,6 +16,8 @@ export type MeshPlace = {
   address?: string | undefined;
   /** Node. */
   node: string;
+  /** Written down on bridges also where links learn, so that no instance takes it. */
+  fixed?: boolean;
 };
 
 /** One node's part of a network's mesh. */
@@ -43,16 +45,21 @@ export function meshEntries({ vxlan, bridge, self, carriers, places, known }: De
   );
   const vteps = new Map(others);
   const flood = [...new Set(vteps.values())].sort().map((destination) => onVxlan(vxlan, EVERYBODY, destination));
-  if (!known) return flood;
+  const isElsewhere = ({ node }: MeshPlace) => vteps.has(node);
+  if (!known) {
+    const fixed = places.filter((place) => place.fixed && isElsewhere(place));
+    return [...flood, ...fixed.map(({ mac }) => onBridge(vxlan, mac))];
+  }
   const unicast = places.flatMap(({ mac, node }) => {
     const destination = vteps.get(node);
     return destination === undefined ? [] : [onVxlan(vxlan, mac, destination), onBridge(vxlan, mac)];
   });
-  const answers = places.flatMap(({ mac, address, node }): Neighbour[] =>
-    address === undefined || (node !== self && !vteps.has(node))
+  const answers = places.flatMap((place): Neighbour[] => {
+    const { mac, address, node } = place;
+    return address === undefined || (node !== self && !isElsewhere(place))
       ? []
-      : [{ family: 'inet', index: bridge, destination: address, address: mac, state: 'permanent' }],
-  );
+      : [{ family: 'inet', index: bridge, destination: address, address: mac, state: 'permanent' }];
+  });
   return [...flood, ...unicast, ...answers];
 }
 

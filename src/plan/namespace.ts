@@ -33,8 +33,10 @@ export function innerSettings(network: string, inet: Inet4Settings = {}): LinkAt
 }
 
 /** Set before any link comes, so that no address is ever tentative and nobody's advertisements are believed. */
-export function planNamespaceDefaults(netns: string): Operation[] {
-  return Object.entries(DEFAULTS).map(([key, value]) => ({ op: 'sysctl.set', netns, key, value }));
+export function planNamespaceDefaults({ ipv6 }: DesiredHost, netns: string): Operation[] {
+  return Object.entries(DEFAULTS).flatMap(([key, value]) =>
+    ipv6 === false && key.startsWith('ipv6/') ? [] : [{ op: 'sysctl.set', netns, key, value }],
+  );
 }
 
 /** The inside of a network's namespace: a router between its overlay and the egress bridge. */

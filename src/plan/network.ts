@@ -1,7 +1,8 @@
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
-import { bridge, bringUp, planPair, portSettings } from './link.js';
+import { EGRESS_PORTS, portGroup } from './group.js';
+import { bridge, bringUpPort, fixMac, planPair, portSettings } from './link.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
 import { retire } from './retire.js';
@@ -12,7 +13,7 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
   const { uuid, mtu, inner, egress } = network;
   return [
     { op: 'namespace.add', name: uuid },
-    ...planNamespaceDefaults(uuid),
+    ...planNamespaceDefaults(host, uuid),
     ...planOverlay(host, underlay, network),
     ...planPair(host, uuid, {
       name: { outer: names.innerOuter, inner: names.innerInner },
@@ -20,7 +21,10 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
       mac: inner.mac,
       mtu,
       master: network.bridge.index,
+      group: portGroup(network.vni),
     }),
+    // No instance gets what is for the gateway, not even one whose port is not guarded.
+    fixMac(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
       : planPair(host, uuid, {
@@ -29,15 +33,15 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
           mac: floatingMac(egress.address),
           mtu: host.egressMtu,
           master: host.egressBridge.index,
+          group: EGRESS_PORTS,
         })),
-    noIpv6(host, network),
     ...planRouter(host, network),
   ];
 }
 
 /** A network on a hypervisor node. */
 export function planCarrier(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
-  return [...planOverlay(host, underlay, network), noIpv6(host, network)];
+  return planOverlay(host, underlay, network);
 }
 
 /** The overlay bridge and its VXLAN link: what every node of a network has. */
@@ -76,13 +80,10 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
       },
     },
     ...offload(netns, underlay, network),
-    ...bringUp(netns, network.vxlan, portSettings(network.uuid)),
+    ...bringUpPort(netns, network.vxlan, portSettings(network.uuid, portGroup(network.vni))),
+    // Tenants find no IPv6 address of the host on their bridge.
+    { op: 'link.ipv6', netns, index: network.bridge.index, disabled: true },
   ];
-}
-
-/** Tenants find no IPv6 address of the host on their bridge. */
-function noIpv6({ netns }: DesiredHost, network: DesiredNetwork): Operation {
-  return { op: 'sysctl.set', netns, key: `ipv6/conf/${networkNames(network.vni).bridge}/disable_ipv6`, value: 1 };
 }
 
 /** Some virtual NICs spoil the inner checksums that they are left to compute. */

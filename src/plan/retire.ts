@@ -1,20 +1,19 @@
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
+import { GRAVEYARD } from './group.js';
 import { retiredName } from './names.js';
-
-/** The device group of links that wait for deletion: "veth" in ASCII. */
-export const GRAVEYARD = 0x76657468;
 
 /**
  * Puts a link out of service: down, out of its bridge, its name free for another at once. Deleting it waits for the
- * kernel's RCU barrier, about 20 ms, which is left to the reaper.
+ * kernel's RCU barrier, about 20 ms, which is left to the reaper. Down first, in a message of its own: the kernel takes a
+ * link out of its bridge before it brings it down, and what comes in between would be the host's. Kernels before 6.2 also
+ * rename only links that are down already.
  */
 export function retire(netns: NamespaceRef | undefined, index: number): Operation[] {
   const link = { index };
   return [
-    { op: 'link.set', netns, link, changes: { up: false, master: 0, group: GRAVEYARD } },
-    // Apart, because kernels before 6.2 rename only links that are down already.
-    { op: 'link.set', netns, link, changes: { name: retiredName(index) } },
+    { op: 'link.set', netns, link, changes: { up: false, group: GRAVEYARD } },
+    { op: 'link.set', netns, link, changes: { master: 0, name: retiredName(index) } },
   ];
 }
 

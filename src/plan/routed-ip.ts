@@ -2,7 +2,7 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import type { Route } from '../kernel/route.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
-import { admitRouted, expelRouted } from './guard.js';
+import { admitRouted, expelRouted, hearAnswers, ignoreAnswers } from './guard.js';
 import { addRoute } from './route.js';
 import { addRouted, deleteRouted } from './ruleset.js';
 
@@ -13,6 +13,7 @@ import { addRouted, deleteRouted } from './ruleset.js';
 export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
     admitRouted(host, network, address),
+    hearAnswers(host, network, address),
     addRoute(host.netns, hostRoute(host, network, address)),
     { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address) },
     addRoute(network.uuid, innerRoute(network, address)),
@@ -25,6 +26,7 @@ export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, 
     { op: 'neighbour.delete', netns: host.netns, neighbour: proxy(host, address) },
     { op: 'route.delete', netns: host.netns, route: hostRoute(host, network, address) },
     expelRouted(host, network, address),
+    ignoreAnswers(host, network, address),
     // Who answered for the address so far must not be asked when it is routed again.
     {
       op: 'neighbour.delete',

@@ -150,6 +150,7 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'link.delete': ['link'],
   'link.port': ['index', 'port'],
   'link.offload': ['index', 'txChecksum'],
+  'link.ipv6': ['index', 'disabled'],
   'address.add': ['address', 'mode'],
   'address.delete': ['address'],
   'route.add': ['route', 'mode'],
@@ -217,6 +218,7 @@ const valid: Partial<Record<Operation['op'], object>> = {
     },
   },
   'link.offload': { index: 5, txChecksum: false },
+  'link.ipv6': { index: 5, disabled: true },
   'link.port': { index: 5, port: { isolated: true, cost: 4, state: 'forwarding' } },
   'address.add': {
     mode: 'replace',

@@ -49,6 +49,15 @@ describe('a node’s part of the mesh', () => {
   test('floods only, if that is wished', () => {
     expect(meshEntries({ ...mesh, known: false })).toHaveLength(2);
   });
+
+  test('holds the gateway where it is all the same', () => {
+    const places = mesh.places.map((place) => ({ ...place, fixed: place.address === '172.16.0.1' }));
+    const [held, ...rest] = meshEntries({ ...mesh, places, known: false }).slice(2);
+    expect(held).toMatchObject({ family: 'bridge', index: 10, address: '02:00:00:00:00:01', sticky: true });
+    expect(rest).toEqual([]);
+    const wish = { ...mesh, places, known: false };
+    expect(meshChanges('host', wish, meshEntries(wish))).toEqual([]);
+  });
 });
 
 describe('changes', () => {

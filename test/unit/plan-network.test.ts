@@ -15,19 +15,23 @@ test('a network', () => {
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/accept_dad","value":0}
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/dad_transmits","value":0}
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/accept_ra","value":0}
-    {"op":"link.add","netns":"node1","link":{"kind":"bridge","name":"br-vxlan-e2300f","index":2001,"address":"8a:a6:8d:31:c9:09","mtu":8899,"data":{"stp":false,"forwardDelay":0,"multicastSnooping":false}}}
+    {"op":"link.add","netns":"node1","link":{"kind":"bridge","name":"br-vxlan-e2300f","index":2001,"address":"8a:a6:8d:31:c9:09","mtu":8899,"data":{"stp":false,"forwardDelay":0,"multicastSnooping":false,"linkLocalLearning":false,"maximumLearned":8192}}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"mtu":8900,"inet6":{"addressGeneration":"none"},"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":8,"forwarding":0,"rpFilter":1,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":true}}
     {"op":"link.add","netns":"node1","link":{"kind":"vxlan","name":"vxlan-e2300f","index":2002,"mtu":8900,"master":2001,"data":{"id":14823439,"link":2,"port":4789,"learning":true,"local":"10.0.0.74"}}}
-    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
-    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":true}}
+    {"op":"link.ipv6","netns":"node1","index":2002,"disabled":true}
+    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
+    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"link.ipv6","netns":"node1","index":2001,"disabled":true}
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"veth-e2300f-o","index":2003,"mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"veth-e2300f-i","index":2004,"address":"36:da:87:ea:ce:16","mtu":8900,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
-    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":true}}
+    {"op":"link.ipv6","netns":"node1","index":2003,"disabled":true}
+    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
+    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"neighbour.add","netns":"node1","neighbour":{"family":"bridge","index":2003,"address":"36:da:87:ea:ce:16","master":true,"sticky":true,"state":"noarp"},"mode":"replace"}
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true}}
-    {"op":"sysctl.set","netns":"node1","key":"ipv6/conf/br-vxlan-e2300f/disable_ipv6","value":1}
+    {"op":"link.ipv6","netns":"node1","index":2005,"disabled":true}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"up":true}}
@@ -85,16 +89,33 @@ test('no link of the host has IPv6 settings when it comes up other than none', (
   expect(settled.size).toBe(4);
 });
 
+test('without IPv6 in the kernel nothing of it is set', () => {
+  const keys = planNetwork({ ...host, ipv6: false }, underlay, network).flatMap((each) =>
+    each.op === 'sysctl.set' ? [each.key] : [],
+  );
+  expect(keys.filter((key) => key.startsWith('ipv6/'))).toEqual([]);
+  expect(keys).toContain('ipv4/ip_forward');
+});
+
+test('every port of a bridge lets reserved addresses pass to where rules see them', () => {
+  for (const index of [network.vxlan, network.inner.outer, network.egress?.outer]) {
+    const up = plan.find(
+      (each) => each.op === 'link.set' && each.changes.up === true && 'index' in each.link && each.link.index === index,
+    );
+    expect(up).toMatchObject({ changes: { port: { groupForwardMask: 0xfffd } } });
+  }
+});
+
 test('removing a network', () => {
   expect(lines(planNetworkRemoval(host, network))).toMatchInlineSnapshot(`
-    "{"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":false,"master":0,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"name":"dead000007d3"}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":false,"master":0,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"name":"dead000007d5"}}
-    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":false,"master":0,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"name":"dead000007d2"}}
-    {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"master":0,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"name":"dead000007d1"}}
+    "{"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":false,"group":1986360424}}
+    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"master":0,"name":"dead000007d3"}}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":false,"group":1986360424}}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"master":0,"name":"dead000007d5"}}
+    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":false,"group":1986360424}}
+    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"master":0,"name":"dead000007d2"}}
+    {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"group":1986360424}}
+    {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"master":0,"name":"dead000007d1"}}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
 });

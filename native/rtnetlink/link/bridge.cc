@@ -9,6 +9,26 @@ namespace {
 
 const Words vlanProtocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
 
+/// IFLA_BR_FDB_MAX_LEARNED, newer than the headers.
+constexpr std::uint16_t maximumLearned = 49;
+
+/// Whether MACs are learned from frames to 01:80:c2:00:00:0X. The kernel has the opposite, as one bit of several.
+class LinkLocalLearning final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
+    const std::uint32_t off = boolean(value, to.path) ? 0 : bit;
+    to.batch.put(attribute, br_boolopt_multi{.optval = off, .optmask = bit});
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto options = readAs<br_boolopt_multi>(payload);
+    return options ? Value((options->optval & bit) == 0) : Value();
+  }
+
+ private:
+  static constexpr std::uint32_t bit = 1U << BR_BOOLOPT_NO_LL_LEARN;
+};
+
 const Schema options{
     {
         {"stp", IFLA_BR_STP_STATE, boolean32()},
@@ -43,12 +63,13 @@ const Schema options{
         {"nfCallIptables", IFLA_BR_NF_CALL_IPTABLES, boolean8()},
         {"nfCallIp6tables", IFLA_BR_NF_CALL_IP6TABLES, boolean8()},
         {"nfCallArptables", IFLA_BR_NF_CALL_ARPTABLES, boolean8()},
+        {"linkLocalLearning", IFLA_BR_MULTI_BOOLOPT, std::make_shared<LinkLocalLearning>()},
+        {"maximumLearned", maximumLearned, u32()},
     },
     // The spanning tree's momentary state, a setting that has no effect any more, and what has no use here.
     {IFLA_BR_ROOT_ID, IFLA_BR_BRIDGE_ID, IFLA_BR_ROOT_PORT, IFLA_BR_ROOT_PATH_COST, IFLA_BR_TOPOLOGY_CHANGE,
      IFLA_BR_TOPOLOGY_CHANGE_DETECTED, IFLA_BR_HELLO_TIMER, IFLA_BR_TCN_TIMER, IFLA_BR_TOPOLOGY_CHANGE_TIMER,
-     IFLA_BR_GC_TIMER, IFLA_BR_MCAST_HASH_ELASTICITY, IFLA_BR_MULTI_BOOLOPT, IFLA_BR_MCAST_QUERIER_STATE,
-     48 /* FDB_N_LEARNED */, 49 /* FDB_MAX_LEARNED */}};
+     IFLA_BR_GC_TIMER, IFLA_BR_MCAST_HASH_ELASTICITY, IFLA_BR_MCAST_QUERIER_STATE, 48 /* FDB_N_LEARNED */}};
 
 const Words states{{"disabled", BR_STATE_DISABLED},
                    {"listening", BR_STATE_LISTENING},

@@ -13,6 +13,7 @@ const READS = {
   'link.add': 'link.list',
   'link.set': 'link.list',
   'link.port': 'link.list',
+  'link.ipv6': 'link.list',
   'tap.add': 'link.list',
   'address.add': 'address.list',
   'route.add': 'route.list',

@@ -45,6 +45,10 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     return there?.port !== undefined && matches(there.port, port);
   },
   'link.offload': ({ index, txChecksum }, { offloads }) => offloads?.get(index) === txChecksum,
+  'link.ipv6': ({ index, disabled }, { links }) => {
+    const there = links.get(index);
+    return there !== undefined && (there.ipv6Disabled ?? disabled) === disabled;
+  },
   'address.add': ({ address }, { addresses }) => addresses.some((each) => sameAddress(each, address)),
   'route.add': ({ route }, { routes }) => routes.some((each) => sameRoute(each, route)),
   'rule.add': ({ rule }, { rules }) => rules.some((each) => sameRule(each, rule)),
@@ -89,7 +93,7 @@ function findLink(
 
 /** Options of links that the kernel changes afterwards, of those that plans set. */
 const CHANGEABLE: Partial<Record<LinkKind, readonly string[]>> = {
-  bridge: ['stp', 'forwardDelay', 'multicastSnooping'],
+  bridge: ['stp', 'forwardDelay', 'multicastSnooping', 'linkLocalLearning', 'maximumLearned'],
   vxlan: ['learning', 'link', 'local'],
 };
 

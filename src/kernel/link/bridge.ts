@@ -58,6 +58,10 @@ export interface BridgeOptions {
   nfCallIptables?: boolean;
   nfCallIp6tables?: boolean;
   nfCallArptables?: boolean;
+  /** MAC addresses of senders to 01:80:c2:00:00:0X are remembered as others are; on if absent. */
+  linkLocalLearning?: boolean;
+  /** MAC addresses that are remembered at most, those written down not counted; 0, the default: any number (Linux 6.7). */
+  maximumLearned?: number;
 }
 
 /** A port's options within its bridge (bridge(8), `link set`). */

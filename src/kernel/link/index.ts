@@ -49,7 +49,15 @@ export type LinkSpec = {
 }[LinkKind];
 
 /** What can be changed of a link. Its own options come with its kind; which of them can be changed is up to the kernel. */
-export type LinkChanges = LinkAttributes & { kind?: LinkKind; data?: Readonly<Record<string, unknown>> };
+export type LinkChanges = LinkAttributes & {
+  kind?: LinkKind;
+  data?: Readonly<Record<string, unknown>>;
+  /**
+   * Options of a link within the bridge that it is a port of already; not together with its own. They hold before the link
+   * comes up by the same change.
+   */
+  port?: BridgePortOptions;
+};
 
 /** A link as the kernel reports it. */
 export interface Link {
@@ -83,5 +91,7 @@ export interface Link {
   carrier?: boolean;
   inet?: Inet4Settings;
   inet6?: Inet6Settings;
+  /** As `link.ipv6` sets it; absent where the link has nothing of IPv6. */
+  ipv6Disabled?: boolean;
   [other: string]: unknown;
 }

@@ -44,6 +44,15 @@ export const arpMac = part('network', 8, MAC_BYTES);
 /** `arp saddr ip`, of the type `ipv4_addr`: whose IPv4 address an ARP packet tells. */
 export const arpAddress = part('network', 14, ADDRESS_BYTES);
 
+/** `arp daddr ip`, of the type `ipv4_addr`: whose MAC address an ARP packet asks for. */
+export const arpTarget = part('network', 24, ADDRESS_BYTES);
+
+/** `iifgroup`, of the type `devgroup`: the device group of the interface the packet came in through. */
+export const inputGroup: KeyPart = {
+  bytes: 4,
+  load: (register) => ({ expression: 'meta', key: 'iifgroup', register }),
+};
+
 const FIRST_REGISTER = 1;
 /** The 32-bit registers are the same space as the large ones, which hold four of them. */
 const FIRST_SMALL_REGISTER = 8;

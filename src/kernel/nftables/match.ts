@@ -101,6 +101,39 @@ export const marked = (): Expression[] => [
  */
 export const udpSourcePort = (port: number): Expression[] => transportPort(17, 0, port);
 
+/**
+ * `iifgroup & 0xff000000 == 0x77000000`: the device group of the interface that the packet came in through has these bits.
+ * @param mask bits that count; all if absent
+ * @throws ValidationError
+ */
+export const inputGroup = (value: number, mask = 0xffff_ffff): Expression[] => [
+  { expression: 'meta', key: 'iifgroup', register: REGISTER },
+  ...(mask === 0xffff_ffff ? [] : [masked(hostOrder32(mask))]),
+  equals(hostOrder32(value)),
+];
+
+/** `iifgroup != 0x77000000`: that is another than this. @throws ValidationError */
+export const notInputGroup = (value: number): Expression[] => [
+  { expression: 'meta', key: 'iifgroup', register: REGISTER },
+  { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(value) },
+];
+
+/**
+ * `ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00`: the frame is for one of the addresses that IEEE 802.1D reserves
+ * for what bridges do not pass on; for tables of the family bridge.
+ */
+export const reservedDestination = (): Expression[] => [
+  { expression: 'payload', base: 'link', offset: 0, length: 6, register: REGISTER },
+  masked(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xf0)),
+  equals(Uint8Array.of(0x01, 0x80, 0xc2, 0, 0, 0)),
+];
+
+/** `arp operation reply`, of what is known to be ARP. */
+export const arpReply = (): Expression[] => [
+  { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
+  equals(Uint8Array.of(0, 2)),
+];
+
 const ETHER_TYPES = { ip: [0x08, 0x00], arp: [0x08, 0x06] } as const;
 
 /**

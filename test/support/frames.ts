@@ -1,0 +1,72 @@
+import type { TestNamespace } from './namespaces.js';
+
+/** Where frames come from: an interface inside a namespace, or the program that has a tap of a namespace open. */
+export type Origin = { namespace: TestNamespace; nic: string } | { namespace: TestNamespace; tap: string };
+
+const PYTHON = '/usr/bin/python3';
+
+/** Sends what scapy makes of each expression; frames are sent by raw sockets, or written into the tap. */
+const PROGRAM = `
+import fcntl, json, os, socket, struct, sys, time
+from scapy.all import *
+from scapy.contrib.lldp import *
+from scapy.layers.vxlan import VXLAN
+kind, name = sys.argv[1], sys.argv[2]
+frames = []
+for text in json.load(sys.stdin):
+    made = eval(text)
+    frames += [bytes(frame) for frame in (made if isinstance(made, list) else [made])]
+if kind == 'tap':
+    fd = os.open('/dev/net/tun', os.O_RDWR)
+    fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH', name.encode(), 0x1002))
+    # It has a carrier only now that somebody has it open; as a port it forwards a moment later.
+    state = '/sys/class/net/%s/brport/state' % name
+    while os.path.exists(state) and open(state).read().strip() != '3': time.sleep(0.01)
+    send = lambda frame: os.write(fd, frame)
+else:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind((name, 0))
+    send = raw.send
+for frame in frames:
+    # A minimum frame, as NICs have it.
+    send(frame.ljust(60, bytes(1)))
+print(len(frames))
+`;
+
+/**
+ * Sends frames.
+ * @param frames expressions of Python that scapy turns into a frame or a list of frames, as `Ether()/ARP()`
+ * @returns how many were sent
+ */
+export async function sendFrames(origin: Origin, frames: readonly string[]): Promise<number> {
+  const where = 'nic' in origin ? ['nic', origin.nic] : ['tap', origin.tap];
+  const child = origin.namespace.spawn(PYTHON, ['-c', PROGRAM, ...where]);
+  let told = '';
+  let complaint = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    told += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  child.stdin?.end(JSON.stringify(frames));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`the frames could not be sent: ${complaint}`);
+  return Number(told);
+}
+
+/** A program that prints each datagram that it gets, of both families: who sent it, and its text. */
+export const UDP_LISTENER = [
+  PYTHON,
+  '-uc',
+  `
+import socket, sys
+ear = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+ear.bind(('::', int(sys.argv[1])))
+print('listening')
+while True:
+    text, sender = ear.recvfrom(2000)
+    print(sender[0], text.decode('latin1'))
+`,
+] as const;
