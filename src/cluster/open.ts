@@ -104,7 +104,7 @@ async function openWith(
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, settings),
+    dhcp: new Dhcp(supervisor, store, { ...settings, allowMetadata: record.allowMetadata }),
     events: journal,
     floating: floatingPool(floatingNetwork),
     departures: new Departures(),
@@ -131,7 +131,8 @@ async function rememberHost(
   transaction: Parameters<Parameters<typeof transact>[1]>[0],
   request: ClusterRequest,
 ): Promise<ClusterHostRecord> {
-  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat } = request;
+  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata } = request;
+  const allowed = allowMetadata === undefined ? {} : { allowMetadata };
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
@@ -145,6 +146,7 @@ async function rememberHost(
     const [index] = (await takeIndexes(transaction, 1)) as [number];
     const record: ClusterHostRecord = {
       ...{ egressNic, floatingNetwork, outboundNat, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
+      ...allowed,
       egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
       floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
     };
@@ -160,8 +162,9 @@ async function rememberHost(
   if (role !== 'network' && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
   }
-  if (role !== 'network' || known.outboundNat === outboundNat) return known;
-  const record = { ...known, outboundNat };
+  const record = { ...known, outboundNat, ...allowed };
+  const isSame = known.outboundNat === outboundNat && known.allowMetadata === record.allowMetadata;
+  if (role !== 'network' || isSame) return known;
   transaction.put(keys.host, record);
   return record;
 }

@@ -13,6 +13,7 @@ export interface ClusterHostOptions
     | 'netns'
     | 'meshNic'
     | 'outboundNat'
+    | 'allowMetadata'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
     | 'deletionHalo'
@@ -83,6 +84,7 @@ const clusterSchema = z.strictObject({
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
   outboundNat: flag.default(false),
+  allowMetadata: flag.optional(),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),
   underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),

@@ -84,7 +84,7 @@ async function openWith(
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, settings),
+    dhcp: new Dhcp(supervisor, store, { ...settings, allowMetadata: record.allowMetadata }),
     events,
     floating: floatingPool(settings.floatingNetwork),
     departures: new Departures(),
@@ -116,7 +116,7 @@ async function rememberHost(
   transaction: Transaction,
   settings: Settings,
 ): Promise<{ record: HostRecord; isNew: boolean }> {
-  const { egressNic, floatingNetwork, vxlanPort, outboundNat } = settings;
+  const { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata } = settings;
   const known = await transaction.get<HostRecord>(keys.host);
   if (known === undefined) {
     const [index] = (await takeIndexes(transaction, 1)) as [number];
@@ -126,6 +126,7 @@ async function rememberHost(
       floatingNetwork,
       floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
       outboundNat,
+      ...(allowMetadata !== undefined && { allowMetadata }),
       vxlanPort,
     };
     transaction.create(keys.host, record);
@@ -138,7 +139,8 @@ async function rememberHost(
       throw new ConflictError(`${field} is ${before} in the state folder ${settings.state}, so it can't be ${value}`);
     }
   }
-  const record = { ...known, outboundNat };
-  if (known.outboundNat !== outboundNat) transaction.put(keys.host, record);
+  const record = { ...known, outboundNat, ...(allowMetadata !== undefined && { allowMetadata }) };
+  if (known.outboundNat !== outboundNat || known.allowMetadata !== record.allowMetadata)
+    transaction.put(keys.host, record);
   return { record, isNew: false };
 }

@@ -22,6 +22,7 @@ const hostSchema = z.strictObject({
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr,
   outboundNat: flag.default(false),
+  allowMetadata: flag.optional(),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.default(4789),
   deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),

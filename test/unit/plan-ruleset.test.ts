@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.js';
 import { addFloating, addRouted, deleteFloating, deleteRouted, planRuleset } from '../../src/plan/ruleset.js';
-import { lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
+import { host, lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
 
 const commands = (operation: Operation) => (operation.op === 'nftables.batch' ? operation.commands : []);
 
@@ -14,7 +14,7 @@ function rules(chain: string, ...of: Parameters<typeof planRuleset>): string[] {
 
 describe('the ruleset of a namespace', () => {
   test('with NAT', () => {
-    expect(lines(commands(planRuleset(network)))).toMatchInlineSnapshot(`
+    expect(lines(commands(planRuleset(host, network)))).toMatchInlineSnapshot(`
       "{"command":"table.add","family":"ip","name":"vethwork"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"routed","keyType":"ipv4_addr"}
@@ -43,14 +43,16 @@ describe('the ruleset of a namespace', () => {
   });
 
   test('without NAT neither masquerades nor lets anything out', () => {
-    expect(rules('srcnat', networkWithoutNat)).toEqual(['instances reach floating addresses of their own network']);
-    expect(rules('forward', networkWithoutNat)).not.toContain('instances to the outside');
-    expect(lines(commands(planRuleset(networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
+    expect(rules('srcnat', host, networkWithoutNat)).toEqual([
+      'instances reach floating addresses of their own network',
+    ]);
+    expect(rules('forward', host, networkWithoutNat)).not.toContain('instances to the outside');
+    expect(lines(commands(planRuleset(host, networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
   });
 
   test('opens port 67 only with DHCP and port 53 only with DNS', () => {
-    expect(rules('input', network)).toEqual(['loopback', 'known connections', 'ping', 'DHCP', 'everything else']);
-    expect(rules('input', { ...network, provideDhcp: false, provideDns: true })).toEqual([
+    expect(rules('input', host, network)).toEqual(['loopback', 'known connections', 'ping', 'DHCP', 'everything else']);
+    expect(rules('input', host, { ...network, provideDhcp: false, provideDns: true })).toEqual([
       'loopback',
       'known connections',
       'ping',
@@ -61,7 +63,7 @@ describe('the ruleset of a namespace', () => {
   });
 
   test('is the same every time', () => {
-    expect(planRuleset(network)).toEqual(planRuleset(structuredClone(network)));
+    expect(planRuleset(host, network)).toEqual(planRuleset(host, structuredClone(network)));
   });
 });
 
