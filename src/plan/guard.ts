@@ -55,7 +55,7 @@ export const guardTable = (): NftCommand[] => [
   table.set('macs', MACS),
   table.set('addresses', ADDRESSES),
   table.set('routed', ROUTED),
-  table.set('clients', { ...CLIENTS, dynamic: true, expressions: limit(DHCP_RATE.rate, DHCP_RATE.burst) }),
+  table.set('clients', { ...CLIENTS, expressions: limit(DHCP_RATE.rate, DHCP_RATE.burst) }),
   ...table.subchain('dhcp', {
     'of a client without address': [dhcpRequest(), noAddress(), dhcpOfItsOwn(), pass()],
     'of a client with its address': [
