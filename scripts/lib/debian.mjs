@@ -33,6 +33,7 @@ const oracles = [
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['socat', 'socat'],
   ['strace', 'strace'],
+  ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
   // The cluster's store, and certificates for it.
   ['etcd-server', 'etcd'],

@@ -15,6 +15,7 @@ const schema = z
     meshNic: interfaceName,
     floatingNetwork: cidr,
     outboundNat: z.boolean(),
+    allowMetadata: z.boolean(),
     vxlanPort: port,
     deletionHalo: z.number(),
     dnsServers: z.array(ipv4),

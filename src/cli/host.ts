@@ -7,7 +7,9 @@ import { examples } from './help.js';
 import { collect, defined, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
-type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>> & {
+type InitFlags = Partial<
+  Pick<HostOptions, 'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>
+> & {
   dnsServer?: string[];
 };
 
@@ -18,6 +20,8 @@ export function addHostCommands(program: Command, app: App): void {
     .description('set the host up (egress bridge, forwarding), or change its settings; later commands need no options')
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
     .option('--no-outbound-nat', 'do not (the default)')
+    .option('--allow-metadata', 'let instances reach the metadata services of clouds, such as 169.254.169.254')
+    .option('--no-allow-metadata', 'do not (the default)')
     .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
     .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
     .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
@@ -30,9 +34,14 @@ export function addHostCommands(program: Command, app: App): void {
         'init --egress-nic eth0 --mesh-nic eth1 --floating-network 192.168.15.0/24 --outbound-nat',
       ),
     )
-    .action(async ({ dnsServer, outboundNat, ...rest }: InitFlags, command: Command) => {
-      const nat = command.getOptionValueSource('outboundNat') === 'cli' ? outboundNat : undefined;
-      const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer, updateSettings: true });
+    .action(async ({ dnsServer, outboundNat, allowMetadata, ...rest }: InitFlags, command: Command) => {
+      const given = (name: string, value?: boolean) =>
+        command.getOptionValueSource(name) === 'cli' ? value : undefined;
+      const flags = {
+        outboundNat: given('outboundNat', outboundNat),
+        allowMetadata: given('allowMetadata', allowMetadata),
+      };
+      const more = defined({ ...rest, ...flags, dnsServers: dnsServer, updateSettings: true });
       await withRepairedHost(app, command, initialise, more);
     });
 

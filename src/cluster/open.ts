@@ -142,7 +142,8 @@ async function rememberHost(
   transaction: Parameters<Parameters<typeof transact>[1]>[0],
   request: ClusterRequest,
 ): Promise<ClusterHostRecord> {
-  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat, updateSettings } = request;
+  const { node, role, egressNic, floatingNetwork, vxlanPort, updateSettings } = request;
+  const { outboundNat, allowMetadata } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
@@ -156,7 +157,7 @@ async function rememberHost(
     const [index] = (await takeIndexes(transaction, 1)) as [number];
     const record: ClusterHostRecord = {
       ...{ egressNic, floatingNetwork, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
-      outboundNat: outboundNat ?? false,
+      ...{ outboundNat: outboundNat ?? false, allowMetadata: allowMetadata ?? false },
       egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
       floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
     };
@@ -172,13 +173,19 @@ async function rememberHost(
   if (role !== 'network' && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
   }
-  if (role !== 'network' || outboundNat === undefined || known.outboundNat === outboundNat) return known;
+  if (role !== 'network') return known;
+  const changes = Object.entries({ outboundNat, allowMetadata }).filter(
+    ([field, value]) => value !== undefined && value !== (known[field as 'outboundNat'] ?? false),
+  );
+  const [change] = changes;
+  if (change === undefined) return known;
   if (!updateSettings) {
+    const [field, value] = change;
     throw new ConflictError(
-      `outboundNat of the cluster is ${known.outboundNat}, not ${outboundNat}: leave it out, or change it with updateSettings`,
+      `${field} of the cluster is ${!value}, not ${value}: leave it out, or change it with updateSettings`,
     );
   }
-  const record = { ...known, outboundNat };
+  const record = { ...known, ...Object.fromEntries(changes) };
   transaction.put(keys.host, record);
   return record;
 }

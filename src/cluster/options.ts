@@ -15,6 +15,7 @@ export interface ClusterHostOptions
     | 'meshNic'
     | 'outboundNat'
     | 'updateSettings'
+    | 'allowMetadata'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
     | 'deletionHalo'
@@ -85,6 +86,7 @@ const clusterSchema = z.strictObject({
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
   outboundNat: flag.optional(),
+  allowMetadata: flag.optional(),
   updateSettings: flag.default(false),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),

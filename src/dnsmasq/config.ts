@@ -22,6 +22,9 @@ export interface RenderedConfig {
  */
 const NO_SUCH_DEVICE = '/never-bind-to-one-device';
 
+/** Unanswered queries. One instance has 600 of them at most in the 10 s that dnsmasq keeps one (`src/plan/ruleset.ts`). */
+const MOST_QUERIES = 5000;
+
 const reservation = z.strictObject({ mac: is.mac, address: is.ipv4, hostname: is.hostname.optional() });
 
 /** Every text that reaches a file is of a form that holds no newline, comma, space or `#`: nothing can be injected. */
@@ -87,7 +90,7 @@ export function renderConfig(wish: DnsmasqConfig, paths: RuntimePaths, account: 
     // No file below is watched: an inotify instance each would end at 128 networks.
     'no-resolv',
     'no-hosts',
-    'log-facility=daemon',
+    `log-facility=${paths.log}`,
     ...dnsLines(config, paths),
     ...(config.provideDhcp ? dhcpLines(config, paths) : []),
   ];
@@ -104,6 +107,7 @@ function dnsLines(config: DnsmasqConfig, paths: RuntimePaths): string[] {
     `local=/${config.domain}/`,
     'domain-needed',
     'bogus-priv',
+    `dns-forward-max=${MOST_QUERIES}`,
     `addn-hosts=${paths.names}`,
     ...upstream.map((server) => `server=${server}`),
   ];

@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
+import { DeclinedAddresses } from './declined.js';
 import { DnsmasqError } from './error.js';
 import { exclusively } from './exclusion.js';
 import { abandonedFiles, isGone, readIfThere, writeIfChanged } from './files.js';
@@ -33,12 +34,15 @@ export class DnsmasqInstance {
   /** Whether the process is known to have read the files as they are. */
   #inStep = false;
   #account: Account | undefined;
+  readonly #declined: DeclinedAddresses;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
     readonly network: string,
     private readonly paths: RuntimePaths,
-  ) {}
+  ) {
+    this.#declined = new DeclinedAddresses(paths.log);
+  }
 
   /**
    * Makes files and process match the wish, and touches nothing that matches already. New reservations reach a running
@@ -92,6 +96,8 @@ export class DnsmasqInstance {
   async #launch(file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
     const program = await findProgram();
     await this.#removeConfigs((each) => each !== file);
+    // That of its predecessor belongs to its account: dnsmasq opens it as another user.
+    await rm(this.paths.log, { force: true });
     await this.#forget((lease) => !isReserved(lease, wish));
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: wish.netns,
@@ -101,6 +107,28 @@ export class DnsmasqInstance {
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
     this.#inStep = true;
     return started;
+  }
+
+  /** Whether dnsmasq has said anything since it was asked for declined addresses. Cheap. */
+  get hasNews(): boolean {
+    return this.#declined.hasNews;
+  }
+
+  /**
+   * Has dnsmasq give out again what clients have declined, by SIGHUP, which makes it forget that.
+   * @param when given the addresses, tells whether it is to be done now
+   * @returns the addresses; none if another process has seen to them
+   */
+  async restoreDeclined(
+    running: ProcessIdentity,
+    when: (addresses: readonly string[]) => boolean,
+  ): Promise<readonly string[]> {
+    return exclusively(this.paths.folder, async () => {
+      const addresses = await this.#declined.read();
+      if (!when(addresses) || !signal(running, 'SIGHUP')) return [];
+      await this.#declined.note();
+      return addresses;
+    });
   }
 
   /** Frees the leases that nobody has a reservation for. */

@@ -12,6 +12,8 @@ export interface RuntimePaths {
   dhcpHosts: string;
   names: string;
   leases: string;
+  /** What dnsmasq says while it runs. */
+  log: string;
   pid: string;
 }
 
@@ -39,6 +41,7 @@ export function runtimePaths(root: string, network: string): RuntimePaths {
     dhcpHosts: file('dhcp-hosts'),
     names: file('names'),
     leases: file('leases'),
+    log: file('log'),
     pid: file('pid'),
   };
 }

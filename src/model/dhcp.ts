@@ -2,6 +2,7 @@ import type { Capability } from '../capability.js';
 import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
+import { isMetadataAddress } from '../plan/metadata.js';
 import { networkNames } from '../plan/names.js';
 import type { Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
@@ -93,6 +94,12 @@ export class Dhcp {
     };
   }
 
+  /** Without dnsmasq between, instances do not reach all of them. */
+  #resolvers({ provideDns }: Services): string[] {
+    const { dnsServers, allowMetadata } = this.#settings();
+    return provideDns || allowMetadata ? dnsServers : dnsServers.filter((address) => !isMetadataAddress(address));
+  }
+
   async #config(network: NetworkRecord): Promise<DnsmasqConfig> {
     const settings = this.#settings();
     const members = await transact(this.#store, (transaction) => membersOf(transaction, network.uuid));
@@ -106,7 +113,7 @@ export class Dhcp {
       provideDhcp: network.provideDhcp,
       provideNat: network.egress !== undefined,
       provideDns: network.provideDns,
-      dnsServers: settings.dnsServers,
+      dnsServers: this.#resolvers(network),
       leaseTime: LEASE_TIME,
       reservations: members
         .filter(({ state }) => state !== 'deleting')

@@ -59,7 +59,8 @@ export class HostEnvironment {
     if (record !== undefined) {
       const { netns: _, ...changeable } = record.settings ?? {};
       parts.record = record;
-      parts.settings = { ...parts.settings, outboundNat: record.outboundNat, ...changeable };
+      const { outboundNat, allowMetadata = false } = record;
+      parts.settings = { ...parts.settings, outboundNat, allowMetadata, ...changeable };
     }
     const { netns, egressNic, meshNic } = parts.settings;
     const underlayAddress = parts.adapt?.underlayAddress;

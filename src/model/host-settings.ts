@@ -14,6 +14,7 @@ const FIXED = ['egressNic', 'floatingNetwork', 'vxlanPort'] as const;
 const CHANGEABLE = [
   'meshNic',
   'outboundNat',
+  'allowMetadata',
   'disableBridgeNetfilter',
   'deletionHalo',
   'dnsServers',
@@ -26,6 +27,7 @@ type Remembered = Partial<Record<Known, unknown>>;
 const DEFAULTS = {
   vxlanPort: 4789,
   outboundNat: false,
+  allowMetadata: false,
   disableBridgeNetfilter: false,
   deletionHalo: 300,
   domain: 'vethwork.internal',
@@ -35,8 +37,8 @@ const DEFAULTS = {
 /** What a host's record remembers of its settings. */
 export function rememberedSettings(record: HostRecord | undefined): Remembered {
   if (record === undefined) return {};
-  const { egressNic, floatingNetwork, vxlanPort, outboundNat, settings } = record;
-  return { egressNic, floatingNetwork, vxlanPort, outboundNat, ...settings };
+  const { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, settings } = record;
+  return { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, ...settings };
 }
 
 /**
@@ -77,11 +79,12 @@ export async function settingsInForce(
 }
 
 /** The part of a host's record that follows from its settings. */
-export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNat' | 'settings'> {
-  const { outboundNat, netns, meshNic, disableBridgeNetfilter, deletionHalo, domain, tenant } = settings;
+export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNat' | 'allowMetadata' | 'settings'> {
+  const { outboundNat, allowMetadata, netns, meshNic, disableBridgeNetfilter, deletionHalo, domain, tenant } = settings;
   const { dnsServers, hasSystemResolvers } = settings;
   return {
     outboundNat,
+    allowMetadata,
     settings: {
       ...{ meshNic, disableBridgeNetfilter, deletionHalo, dnsServers, hasSystemResolvers, domain, tenant },
       // A pid is another process's soon.

@@ -42,10 +42,12 @@ export interface HostEvent {
     | 'repair'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
+    /** A client has declined `address`, as in use; it gets it again all the same. */
+    | 'dnsmasq.declined'
     | 'dnsmasq.failed';
   /**
    * Why: a call asked for it; the host was opened, reconciled or watched, and something was not as the store has it; a
-   * dnsmasq had died.
+   * dnsmasq had died, or a client had declined its address.
    */
   cause: 'request' | 'opening' | 'reconciliation' | 'drift' | 'supervision';
   /** UUIDs. */

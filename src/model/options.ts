@@ -20,6 +20,7 @@ const hostSchema = z.strictObject({
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
   outboundNat: flag.optional(),
+  allowMetadata: flag.optional(),
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
   deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
@@ -39,6 +40,7 @@ type Setting =
   | 'meshNic'
   | 'floatingNetwork'
   | 'outboundNat'
+  | 'allowMetadata'
   | 'disableBridgeNetfilter'
   | 'vxlanPort'
   | 'deletionHalo'

@@ -29,6 +29,12 @@ export interface HostOptions {
   /** Masquerade the floating network out of the egress NIC. Default false. */
   outboundNat?: boolean;
   /**
+   * Let instances reach the metadata services of clouds, which may hand out the host's credentials: 169.254.0.0/16,
+   * 168.63.129.16 and 100.100.100.200. Default: as the host was opened before, at first false. Connections that are there
+   * go on when it is taken back. Resolvers at these addresses serve dnsmasq in any case.
+   */
+  allowMetadata?: boolean;
+  /**
    * Keep iptables away from bridged frames in the host's namespace (`net.bridge.bridge-nf-call-iptables` = 0), for
    * others' bridges too. Default false: where it drops traffic, `HostInfo.warnings` says so.
    */

@@ -28,6 +28,8 @@ export type DesiredHost = {
   /** The egress bridge's own address, the first of the floating network. */
   floatingAddress: string;
   outboundNat: boolean;
+  /** Instances may reach the metadata services of clouds. */
+  allowMetadata?: boolean | undefined;
   /** Bridged frames pass iptables as the host is, and are not to. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;

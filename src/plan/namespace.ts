@@ -56,7 +56,7 @@ export function planRouter(host: DesiredHost, network: DesiredNetwork): Operatio
           address(netns, egress.inner, egress.address, host.floatingNetwork),
           addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index: egress.inner }),
         ]),
-    planRuleset(network),
+    planRuleset(host, network),
   ];
 }
 

@@ -79,7 +79,7 @@ function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operati
 }
 
 /**
- * Elements that a plan does not have, of the sets that it makes.
+ * Elements that a plan does not have, of the sets that it makes. Those of dynamic sets are what packets have written.
  * @param isOurs tells by its key whether an element may be taken away
  */
 export function surplusElements(
@@ -97,7 +97,7 @@ export function surplusElements(
     ),
   );
   return commands.flatMap((command): Operation[] => {
-    if (command.command !== 'set.add') return [];
+    if (command.command !== 'set.add' || command.dynamic) return [];
     const { family, table, name: set, keyType, dataType } = command;
     const found = there.filter(
       (object) =>

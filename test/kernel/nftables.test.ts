@@ -45,6 +45,9 @@ table ip vethwork {
     type filter hook forward priority filter; policy drop;
     ct state established,related accept comment "known connections"
     ct status dnat counter accept comment "to floating addresses"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 169.254.0.0/16 counter drop comment "instances do not reach metadata services (169.254.0.0/16)"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 168.63.129.16 counter drop comment "instances do not reach metadata services (168.63.129.16)"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 100.100.100.200 counter drop comment "instances do not reach metadata services (100.100.100.200)"
     iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr 172.16.0.0/24 counter accept comment "instances to the outside"
     iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr @routed counter accept comment "replies of routed addresses"
     iifname "veth-e2300f-i" oifname "veth-e2300f-i" ip daddr @routed counter accept comment "instances to routed addresses of their own network"
@@ -137,6 +140,8 @@ const rulesets: Record<string, string> = {
     table inet t {
       set seen { type ipv4_addr; size 1000; flags dynamic,timeout; timeout 1h; }
       set busy { type ipv4_addr . inet_service; size 1000; flags dynamic; }
+      set few { type ipv4_addr; size 1000; flags dynamic; ct count 4; }
+      set slow { type ipv4_addr . ether_addr; flags dynamic; limit rate 2/second burst 20 packets; elements = { 10.0.0.1 . 02:00:00:bd:cd:9b limit rate 2/second burst 20 packets } }
       set counted { type ipv4_addr; size 1000; flags dynamic; counter; elements = { 10.0.0.1 counter packets 5 bytes 300 } }
       map by { type inet_service : ipv4_addr; size 1000; flags dynamic; }
       chain input {
@@ -145,6 +150,8 @@ const rulesets: Record<string, string> = {
         update @seen { ip saddr limit rate over 5/second burst 9 packets } drop
         update @busy { ip saddr . tcp dport counter }
         update @counted { ip daddr }
+        tcp dport 53 update @few { ip saddr } accept
+        ct count over 9 drop
         add @by { tcp dport : ip saddr }
         delete @seen { ip daddr }
       }
@@ -224,7 +231,7 @@ describe.skipIf(!privileged)('nftables', () => {
     await loadWithNft(theirs, walkThrough);
     const there = { ...network, uuid: ours.name };
     await kernel.transaction([
-      planRuleset(there),
+      planRuleset({}, there),
       addFloating(there.uuid, '192.168.15.29', '172.16.0.37'),
       addRouted(there.uuid, '192.168.15.30'),
     ]);

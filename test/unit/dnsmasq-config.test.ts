@@ -40,7 +40,7 @@ group=nogroup
 pid-file=${paths.folder}/pid
 no-resolv
 no-hosts
-log-facility=daemon
+log-facility=${paths.folder}/log
 port=0
 domain=vethwork.internal
 dhcp-range=172.16.0.0,static,255.255.255.0,172.16.0.255,3600

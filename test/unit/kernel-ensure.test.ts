@@ -106,7 +106,7 @@ describe('of a plan', () => {
 });
 
 describe('of a ruleset', () => {
-  const plan = [planRuleset(network), addFloating(uuid, '192.168.15.29', '172.16.0.37')];
+  const plan = [planRuleset({}, network), addFloating(uuid, '192.168.15.29', '172.16.0.37')];
   const commands = plan.flatMap((each) => (each.op === 'nftables.batch' ? each.commands : []));
   const listed = commands.flatMap((command): NftObject[] => {
     if (command.command === 'element.add')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.js';
 import { addFloating, addRouted, deleteFloating, deleteRouted, planRuleset } from '../../src/plan/ruleset.js';
-import { lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
+import { host, lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
 
 const commands = (operation: Operation) => (operation.op === 'nftables.batch' ? operation.commands : []);
 
@@ -14,7 +14,7 @@ function rules(chain: string, ...of: Parameters<typeof planRuleset>): string[] {
 
 describe('the ruleset of a namespace', () => {
   test('with NAT', () => {
-    expect(lines(commands(planRuleset(network)))).toMatchInlineSnapshot(`
+    expect(lines(commands(planRuleset(host, network)))).toMatchInlineSnapshot(`
       "{"command":"table.add","family":"ip","name":"vethwork"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"routed","keyType":"ipv4_addr"}
@@ -29,6 +29,9 @@ describe('the ruleset of a namespace', () => {
       {"command":"chain.add","family":"ip","table":"vethwork","name":"forward","hook":{"type":"filter","hook":"forward","priority":0,"policy":"drop"}}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"ct","key":"state","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"06000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"immediate","verdict":"accept"}],"comment":"known connections"}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"ct","key":"status","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"20000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"to floating addresses"}
+      {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"ffff0000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"eq","data":"a9fe0000"},{"expression":"counter"},{"expression":"immediate","verdict":"drop"}],"comment":"instances do not reach metadata services (169.254.0.0/16)"}
+      {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"cmp","register":1,"operator":"eq","data":"a83f8110"},{"expression":"counter"},{"expression":"immediate","verdict":"drop"}],"comment":"instances do not reach metadata services (168.63.129.16)"}
+      {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"cmp","register":1,"operator":"eq","data":"646464c8"},{"expression":"counter"},{"expression":"immediate","verdict":"drop"}],"comment":"instances do not reach metadata services (100.100.100.200)"}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":12,"length":4,"register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"ffffff00","xor":"00000000"},{"expression":"cmp","register":1,"operator":"eq","data":"ac100000"},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"instances to the outside"}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"6567722d6532333030662d6900000000"},{"expression":"payload","base":"network","offset":12,"length":4,"register":1},{"expression":"lookup","set":"routed","sourceRegister":1},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"replies of routed addresses"}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"forward","expressions":[{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"meta","key":"oifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"lookup","set":"routed","sourceRegister":1},{"expression":"counter"},{"expression":"immediate","verdict":"accept"}],"comment":"instances to routed addresses of their own network"}
@@ -43,25 +46,29 @@ describe('the ruleset of a namespace', () => {
   });
 
   test('without NAT neither masquerades nor lets anything out', () => {
-    expect(rules('srcnat', networkWithoutNat)).toEqual(['instances reach floating addresses of their own network']);
-    expect(rules('forward', networkWithoutNat)).not.toContain('instances to the outside');
-    expect(lines(commands(planRuleset(networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
+    expect(rules('srcnat', host, networkWithoutNat)).toEqual([
+      'instances reach floating addresses of their own network',
+    ]);
+    expect(rules('forward', host, networkWithoutNat)).not.toContain('instances to the outside');
+    expect(lines(commands(planRuleset(host, networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
   });
 
   test('opens port 67 only with DHCP and port 53 only with DNS', () => {
-    expect(rules('input', network)).toEqual(['loopback', 'known connections', 'ping', 'DHCP', 'everything else']);
-    expect(rules('input', { ...network, provideDhcp: false, provideDns: true })).toEqual([
+    expect(rules('input', host, network)).toEqual(['loopback', 'known connections', 'ping', 'DHCP', 'everything else']);
+    expect(rules('input', host, { ...network, provideDhcp: false, provideDns: true })).toEqual([
       'loopback',
+      'DNS over UDP',
+      'DNS over UDP, too much',
       'known connections',
       'ping',
-      'DNS over UDP',
       'DNS over TCP',
+      'DNS over TCP, too much',
       'everything else',
     ]);
   });
 
   test('is the same every time', () => {
-    expect(planRuleset(network)).toEqual(planRuleset(structuredClone(network)));
+    expect(planRuleset(host, network)).toEqual(planRuleset(host, structuredClone(network)));
   });
 });
 

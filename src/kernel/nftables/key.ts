@@ -1,5 +1,6 @@
 import type { LookupExpression } from './compare.js';
 import type { Expression } from './expression.js';
+import type { PayloadExpression } from './load.js';
 import type { NftRegister } from './register.js';
 
 /**
@@ -19,7 +20,7 @@ const NAME_BYTES = 16;
 const MAC_BYTES = 6;
 const ADDRESS_BYTES = 4;
 
-function part(base: 'link' | 'network', offset: number, bytes: number): KeyPart {
+function part(base: PayloadExpression['base'], offset: number, bytes: number): KeyPart {
   return { bytes, load: (register) => ({ expression: 'payload', base, offset, length: bytes, register }) };
 }
 
@@ -52,6 +53,8 @@ export const inputGroup: KeyPart = {
   bytes: 4,
   load: (register) => ({ expression: 'meta', key: 'iifgroup', register }),
 };
+/** `@th,288,48`, of the type `ether_addr`: whose MAC address a DHCP message tells (chaddr), behind the UDP header. */
+export const dhcpMac = part('transport', 36, MAC_BYTES);
 
 const FIRST_REGISTER = 1;
 /** The 32-bit registers are the same space as the large ones, which hold four of them. */
@@ -84,6 +87,16 @@ export const markBy = (map: string, ...parts: KeyPart[]): Expression[] => [
   ...load(parts),
   { ...lookup(map), register: FIRST_REGISTER },
   { expression: 'meta', key: 'mark', sourceRegister: FIRST_REGISTER },
+];
+
+/**
+ * `update @seen { ether saddr }`: the packet's key becomes an element of the set, and its life begins anew. The rule goes on
+ * if what the set has for each element, such as a limit, lets it.
+ * @param set of the same table and `dynamic`, whose `keyType` has the types of the parts
+ */
+export const update = (set: string, ...parts: KeyPart[]): Expression[] => [
+  ...load(parts),
+  { expression: 'dynset', set, operation: 'update', sourceRegister: FIRST_REGISTER },
 ];
 
 function load(parts: readonly KeyPart[]): Expression[] {

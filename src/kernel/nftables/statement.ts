@@ -49,3 +49,18 @@ export const clearMark = (): Expression[] => [
 
 /** `jump guard`: goes on in another chain of the table, and comes back at its end. */
 export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];
+
+/** `goto guard`: goes on in another chain of the table, and does not come back. */
+export const goto = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { goto: chain } }];
+
+/**
+ * `limit rate 10/second burst 20 packets`: the rule goes on while the rate is kept.
+ * @param rate packets a second
+ * @param burst packets that may exceed it at once
+ */
+export const limit = (rate: number, burst: number): Expression[] => [
+  { expression: 'limit', rate, unit: 'second', burst },
+];
+
+/** `ct count 4`: the rule goes on while no more connections than that are known. */
+export const connections = (count: number): Expression[] => [{ expression: 'connlimit', count }];
