@@ -1,9 +1,10 @@
 import { droppingChains, hasBridgeNetfilter } from '../doctor/firewall.js';
-import { KernelError, NotFoundError } from '../errors.js';
+import { KernelError, NotFoundError, ValidationError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
+import { isOurLink } from '../plan/names.js';
 
 /** What VXLAN adds to a frame: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
 const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
@@ -20,7 +21,7 @@ export interface Facts {
   bridgeNetfilter: boolean;
 }
 
-/** @throws NotFoundError if the host lacks one of the NICs */
+/** @throws NotFoundError if the host lacks one of the NICs, ValidationError if one is ours */
 export async function lookAtHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
@@ -32,6 +33,12 @@ export async function lookAtHost(
     kernel.query('address.list', { netns }),
     hasBridgeNetfilter(kernel, netns),
   ]);
+  for (const [field, nic] of [
+    ['egressNic', egress],
+    ['meshNic', mesh],
+  ] as const) {
+    if (isOurLink(nic)) throw new ValidationError(field, nic.name, 'a NIC of the host, not a link of a network');
+  }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
     throw new NotFoundError(`address of ${meshNic}`, underlayAddress);

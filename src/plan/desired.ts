@@ -82,6 +82,8 @@ export type DesiredAttachment =
       kind: 'device';
       name: string;
       index: number;
+      /** Its own MAC, which no instance of the network may have. */
+      mac?: string | undefined;
       /** What it was like before, given back on detach. */
       before: { mtu: number; up: boolean };
     };
