@@ -183,7 +183,7 @@ const METADATA_DEPTH = 32;
 /** A JSON object of at most 64 KiB; gives a copy. */
 export const metadata = parsedBy((field, value): Record<string, Json> => {
   const copy = readData(field, value, { depth: METADATA_DEPTH + 1, plainOnly: true });
-  if (typeof copy !== 'object' || Array.isArray(copy) || !isJson(copy, METADATA_DEPTH)) {
+  if (typeof copy !== 'object' || copy === null || Array.isArray(copy) || !isJson(copy, METADATA_DEPTH)) {
     throw new ValidationError(field, value, `a JSON object, nested at most ${METADATA_DEPTH} deep`);
   }
   const encoded = JSON.stringify(copy);

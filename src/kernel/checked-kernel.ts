@@ -124,6 +124,9 @@ function requireNamespace(field: string, netns: unknown): asserts netns is Names
     throw new ValidationError(field, netns, expected);
   }
   requireText(field, netns, expected);
+  if (netns.startsWith('/')) return;
+  const isName = Buffer.byteLength(netns) <= 255 && !netns.includes('/') && netns !== '.' && netns !== '..';
+  if (!isName) throw new ValidationError(field, netns, expected);
 }
 
 class CheckedKernel implements Kernel {
