@@ -5,18 +5,19 @@ import { halo } from '../model/context.js';
 import { reserveFloating, settleFloating } from '../model/floating.js';
 import { withFreshIndexes } from '../model/fresh-indexes.js';
 import { chooseAttachment, reserveInterface, settleInterface } from '../model/interface-lifecycle.js';
-import { NETWORK_LINKS, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
+import { NETWORK_LINKS, refuseForeignNamespace, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
 import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
 import { asCall } from './calls.js';
+import { clusterKeys } from './keys.js';
 import { membersIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
 import { peekScope } from './records.js';
 import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';
-import type { ClusterContext } from './types.js';
+import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
 type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'>;
@@ -54,6 +55,8 @@ async function createNetwork(context: ClusterContext, options: CreateNetworkOpti
     dnsServers: settings.dnsServers,
   });
   request.signal?.throwIfAborted();
+  // The other nodes have no namespaces of networks.
+  if (request.uuid !== undefined && context.role === 'network') await refuseForeignNamespace(context, request.uuid);
   const uuid = request.uuid ?? randomUUID();
   const indexes = await context.indexes.take(NETWORK_LINKS);
   const { revision } = await record(store, (transaction) =>
@@ -79,7 +82,10 @@ async function attach(context: ClusterContext, uuid: string, options: AttachOpti
   // Before etcd is asked for anything.
   await chosen.attachment;
   const { result, revision } = await record(store, async (transaction) => {
-    const reserved = await reserveInterface(transaction, uuid, request, chosen, node);
+    const nodes = await transaction.list<NodeRecord>(clusterKeys.knownNodes);
+    const names = nodes.map(({ value }) => value.name);
+    const surroundings = { floating: context.floating, node, nodes: names };
+    const reserved = await reserveInterface(transaction, uuid, request, chosen, surroundings);
     if (reserved.network.mtu > facts.mtu) {
       const text = `network ${uuid} has an MTU of ${reserved.network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
       throw new ConflictError(text);

@@ -60,15 +60,17 @@ export interface ClusterHostOptions
 }
 
 const flag = z.boolean({ error: 'true or false' });
-const path = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
-const text = z.string({ error: 'a text' }).min(1, { error: 'a text' });
+const path = valid.path('the path of a file');
+const text = valid.path('a text');
 const url = z.string({ error: 'a URL such as http://10.0.0.5:2379' }).regex(/^https?:\/\/[^/\s]+$/, {
   error: 'a URL such as http://10.0.0.5:2379',
 });
+/** Of an etcd cluster. */
+const MOST_MEMBERS = 64;
 const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
 
 export const storeSchema = z.strictObject({
-  etcd: z.array(url, { error: 'a list of URLs' }).min(1, { error: 'a list of URLs' }),
+  etcd: valid.list(url, MOST_MEMBERS, 'a list of URLs').refine((urls) => urls.length > 0, { error: 'a list of URLs' }),
   prefix: text.optional(),
   tls: z.strictObject({ ca: path.optional(), cert: path.optional(), key: path.optional() }).optional(),
   username: text.optional(),
@@ -77,7 +79,7 @@ export const storeSchema = z.strictObject({
 });
 
 const clusterSchema = z.strictObject({
-  store: storeSchema,
+  store: valid.part(storeSchema),
   node: valid.hostname,
   state: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
@@ -91,7 +93,7 @@ const clusterSchema = z.strictObject({
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),
   underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
-  vxlanSourcePorts: z.strictObject({ low: valid.port, high: valid.port }).optional(),
+  vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
@@ -110,7 +112,7 @@ export type ClusterRequest = z.output<typeof clusterSchema>;
 
 /** @throws ValidationError */
 export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest {
-  const request = valid.parse(clusterSchema, options);
+  const request = valid.parseOptions(clusterSchema, options);
   if (request.role === 'network') {
     for (const field of ['egressNic', 'floatingNetwork'] as const) {
       if (request[field] === undefined)

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { openKernel } from '../kernel/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { openOwnKernel } from '../kernel/open-kernel.js';
 import * as valid from '../validate.js';
 import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
@@ -33,7 +33,7 @@ const schema = z.strictObject({
   netns: valid.namespaceRef.optional(),
   egressNic: valid.interfaceName.optional(),
   vxlanPort: valid.port.default(4789),
-  root: z.string({ error: 'the path of a folder' }).default('/'),
+  root: valid.path('the path of a folder').default('/'),
 });
 
 /**
@@ -41,9 +41,9 @@ const schema = z.strictObject({
  * are missing, other programs' rules, settings and claims. Changes nothing; makes a namespace of its own for a moment.
  * @throws ValidationError
  */
-export async function diagnose(options: DiagnosisOptions = {}): Promise<Finding[]> {
-  const { netns, egressNic, vxlanPort, root } = valid.parse(schema, options);
-  const kernel = openKernel({ home: netns });
+export async function diagnose(options?: DiagnosisOptions): Promise<Finding[]> {
+  const { netns, egressNic, vxlanPort, root } = valid.parseOptions(schema, options);
+  const kernel = openOwnKernel(netns);
   const patient = { kernel, netns, egressNic, vxlanPort, root };
   try {
     const outside = (await Promise.all(OUTSIDE.map((check) => check(patient)))).flat();

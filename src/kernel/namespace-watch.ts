@@ -3,10 +3,8 @@ import { mkdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onAbort } from '../abort.js';
-import { ValidationError } from '../errors.js';
 import { PIN_FOLDER } from './namespace.js';
 import type { NamespaceInfo, Reader } from './query.js';
-import { checkOptions } from './transaction-options.js';
 
 /** A pinned namespace came or went; one that was replaced goes and comes. */
 export interface NamespaceEvent {
@@ -32,9 +30,7 @@ export async function* watchNamespaces(
   kernel: Reader,
   options: NamespaceWatchOptions,
 ): AsyncGenerator<NamespaceEvent, undefined> {
-  checkOptions(options);
   const { signal, snapshot = false } = options;
-  if (typeof snapshot !== 'boolean') throw new ValidationError('snapshot', snapshot, 'true or false');
   signal?.throwIfAborted();
   mkdirSync(PIN_FOLDER, { recursive: true });
   const watcher = watch(PIN_FOLDER);

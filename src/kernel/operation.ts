@@ -25,7 +25,8 @@ export type Operation =
   | (In & { op: 'link.add'; link: LinkSpec })
   /**
    * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
-   * was moved to another namespace is moved back, without the addresses and the master that it lost on the way.
+   * was moved to another namespace is moved back, with its index, master, settings and state; addresses and routes, which it
+   * lost on the way, are not restored. With `netns`, `index` is the link's index there (Linux 5.13).
    */
   | (In & { op: 'link.set'; link: LinkRef; changes: LinkChanges; undo?: LinkChanges })
   /** By group: every link of the group in one message, which waits for the kernel only once. */

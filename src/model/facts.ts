@@ -1,11 +1,11 @@
 import { droppingChains, hasBridgeNetfilter, sysctl } from '../doctor/firewall.js';
-import { KernelError, NotFoundError } from '../errors.js';
+import { KernelError, NotFoundError, ValidationError } from '../errors.js';
 import type { Address } from '../kernel/address.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
-import { looksLikeOurs } from '../plan/names.js';
+import { isOurLink } from '../plan/names.js';
 
 /** What VXLAN adds to a frame: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
 const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
@@ -45,7 +45,7 @@ export interface Subnet {
 
 /**
  * @param known what was found before: a NIC that was renamed since is found by its index and MAC
- * @throws NotFoundError if the host lacks one of the NICs
+ * @throws NotFoundError if the host lacks one of the NICs, ValidationError if one is ours
  */
 export async function lookAtHost(
   kernel: Kernel,
@@ -60,6 +60,12 @@ export async function lookAtHost(
     hasBridgeNetfilter(kernel, netns),
     sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6'),
   ]);
+  for (const [field, nic] of [
+    ['egressNic', egress],
+    ['meshNic', mesh],
+  ] as const) {
+    if (isOurLink(nic)) throw new ValidationError(field, nic.name, 'a NIC of the host, not a link of a network');
+  }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
     throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
@@ -105,7 +111,7 @@ async function hostSubnets(
   const subnets = await Promise.all(
     candidates.map(async ({ address, index }) => {
       const link = await kernel.query('link.get', { netns, link: { index } }).catch(() => undefined);
-      return link === undefined || looksLikeOurs(link.name) ? [] : [{ address, device: link.name }];
+      return link === undefined || isOurLink(link) ? [] : [{ address, device: link.name }];
     }),
   );
   return subnets.flat();

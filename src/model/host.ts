@@ -6,7 +6,7 @@ import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
-import { parseDriftWatchOptions, parseEventOptions, parseReconcileOptions } from './options.js';
+import { parseDriftWatchOptions, parseEventOptions, parseNameArgument, parseReconcileOptions } from './options.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
@@ -54,7 +54,8 @@ export class HostHandle implements Host {
   }
 
   async getNetwork(idOrName: string): Promise<Network> {
-    return new NetworkHandle(this.#context, await findNetwork(this.#context, idOrName));
+    const wanted = parseNameArgument('idOrName', idOrName, 'the UUID or name of a network');
+    return new NetworkHandle(this.#context, await findNetwork(this.#context, wanted));
   }
 
   async listNetworks(): Promise<NetworkInfo[]> {
@@ -62,7 +63,8 @@ export class HostHandle implements Host {
   }
 
   async getInterface(idOrDevice: string): Promise<Interface> {
-    return new InterfaceHandle(this.#context, await findInterface(this.#context, idOrDevice));
+    const wanted = parseNameArgument('idOrDevice', idOrDevice, 'the UUID of an interface, or the name of its device');
+    return new InterfaceHandle(this.#context, await findInterface(this.#context, wanted));
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {

@@ -60,12 +60,14 @@ export class NetworkHandle implements Network {
     await this.refresh();
     const pool = networkPool(this.#record);
     const reservations = await transact(this.#context.store, (transaction) => pool.list(transaction));
-    return reservations.map(({ address, use, owner, mac }) => ({
-      address,
-      use: use as AddressInfo['use'],
-      ...(owner !== undefined && { interface: owner }),
-      ...(mac !== undefined && { mac }),
-    }));
+    return reservations.flatMap(({ address, use, owner, owners = [owner], mac }) =>
+      owners.map((each) => ({
+        address,
+        use: use as AddressInfo['use'],
+        ...(each !== undefined && { interface: each }),
+        ...(mac !== undefined && { mac }),
+      })),
+    );
   }
 
   async routeAddress(options?: { address?: string }): Promise<string> {

@@ -4,8 +4,8 @@ import { ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
-import { openKernel } from '../kernel/index.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { openOwnKernel } from '../kernel/open-kernel.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
 import { hasStore } from '../store/folder.js';
@@ -71,7 +71,7 @@ const placeOf = ({ state }: HostRequest) => `the state folder ${state}`;
 
 export async function openKernelIn({ netns }: Pick<Settings, 'netns'>): Promise<Kernel> {
   try {
-    const kernel = openKernel({ home: netns });
+    const kernel = openOwnKernel(netns);
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
     return kernel;
   } catch (error) {

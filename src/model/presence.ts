@@ -1,3 +1,4 @@
+import { isMac } from '../ipam/mac.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
@@ -38,9 +39,9 @@ async function presenceOf(context: Context, { attachment }: InterfaceRecord, obs
 }
 
 function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Presence {
-  const { name, index, address } = attachment;
-  if (links.some((link) => link.index === index && (link.name === name || link.address === address))) return PRESENT;
-  const again = links.find((link) => link.name === name && link.address === address && !link.master);
+  const { name, index, mac } = attachment;
+  if (links.some((link) => link.index === index && (link.name === name || link.address === mac))) return PRESENT;
+  const again = links.find((link) => link.name === name && link.address === mac && !link.master);
   if (again === undefined) return { state: 'gone', what: `the device ${name}` };
   return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(again) };
 }
@@ -48,7 +49,7 @@ function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Prese
 /** A device as it is to be attached, with what it is like before. */
 export function deviceAttachment({ name, index, address, mtu, up, group, ipv6Disabled }: Link): Of<'device'> {
   const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
-  return { kind: 'device', name, index, address, before: { mtu, up, group, ...ipv6 } };
+  return { kind: 'device', name, index, ...(isMac(address) && { mac: address }), before: { mtu, up, group, ...ipv6 } };
 }
 
 async function containerPresence(

@@ -91,7 +91,7 @@ export interface CreateNetworkOptions {
 export interface AttachCommon {
   /** Fixed IPv4 address; a random free one if absent. */
   address?: string;
-  /** Fixed unicast MAC; `02:00:00:xx:xx:xx` if absent. */
+  /** Fixed unicast MAC, not `fe:…`, which the host's ends of links have; `02:00:00:xx:xx:xx` if absent. */
   mac?: string;
   hostname?: string;
   /** Position of this NIC in its instance. Default 0. */
@@ -104,7 +104,10 @@ export interface AttachCommon {
    * what only a DHCP server says, nor IPv6. Default true.
    */
   antiSpoofing?: boolean;
-  /** Further IPv4 addresses that it may send from. Those routed into its network need not be named. */
+  /**
+   * Further IPv4 addresses that it may send from. Those routed into its network need not be named. Several interfaces may
+   * share one, but one of the netblock is nobody's own address meanwhile.
+   */
   allowedAddresses?: string[];
   metadata?: Record<string, Json>;
   signal?: AbortSignal;
@@ -176,10 +179,10 @@ export interface InterfaceInfo {
   asOf?: string;
 }
 
-/** A reserved address of a network. */
+/** A reserved address of a network; one that several interfaces are allowed to use beside their own is told for each. */
 export interface AddressInfo {
   address: string;
-  use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'halo';
+  use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'allowed' | 'halo';
   interface?: string;
   mac?: string;
 }

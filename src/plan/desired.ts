@@ -88,8 +88,8 @@ export type DesiredAttachment =
       kind: 'device';
       name: string;
       index: number;
-      /** Its MAC when it was attached: another device that has its name later is not taken for it. */
-      address?: string | undefined;
+      /** Its own MAC, which no instance of the network may have, and by which it is known when it is plugged in again. */
+      mac?: string | undefined;
       /**
        * What it was like before, given back on detach. Group and whether it has IPv6 are absent where they were not looked at,
        * and are left alone then: of attachments that earlier versions made, and where the kernel has no IPv6.

@@ -1,3 +1,4 @@
+import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
@@ -66,6 +67,7 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
         kind: 'vxlan',
         name: names.vxlan,
         index: network.vxlan,
+        address: hostMac(network.bridge.mac),
         mtu,
         master: network.bridge.index,
         data: {

@@ -371,7 +371,7 @@ describe('whatever is passed to the kernel', () => {
         try {
           void openKernel({ home: reference }).close();
         } catch (error) {
-          if (!(error instanceof Thrown)) expect(error).toMatchObject({ name: 'ValidationError', field: 'netns' });
+          if (!(error instanceof Thrown)) expect(error).toMatchObject({ name: 'ValidationError', field: 'home' });
         }
       }),
       { numRuns: 1000 },

@@ -5,7 +5,7 @@ import { floating, host, lines, network } from './plan-fixtures.js';
 
 test('a floating IP', () => {
   expect(lines(planFloatingIp(host, network, floating))).toMatchInlineSnapshot(`
-    "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"flt-c0a80f1d-o","index":3001,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"flt-c0a80f1d-i","index":3002,"address":"02:f1:c0:a8:0f:1d","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
+    "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"flt-c0a80f1d-o","index":3001,"address":"fe:f1:c0:a8:0f:1d","mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"flt-c0a80f1d-i","index":3002,"address":"02:f1:c0:a8:0f:1d","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.ipv6","netns":"node1","index":3001,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
