@@ -9,8 +9,8 @@ import type { DesiredHost } from '../../src/plan/desired.js';
 import { planHost } from '../../src/plan/host.js';
 import { GRAVEYARD } from '../../src/plan/retire.js';
 import type { Json, Store } from '../../src/store/store.js';
-import { attempt } from '../support/namespaces.js';
-import { ipBatch, nftRuleset } from './look.js';
+import { processes } from '../support/processes.js';
+import { entriesOf, ipBatch, nftRuleset } from './look.js';
 
 /*
  * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
@@ -271,15 +271,14 @@ async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]
   const found: string[] = [];
   const root = await runtimeRoot(state);
   const served = scopes.filter(({ network }) => network.provideDhcp || network.provideDns);
-  const { stdout } = await attempt('pgrep', '-af', `^[^ ]*dnsmasq --conf-file=${root}/`);
-  const processes = stdout.split('\n').filter((line) => line !== '');
+  const running = await processes(`^[^ ]*dnsmasq --conf-file=${root}/`);
   for (const { network } of served) {
-    const own = processes.filter((line) => line.includes(network.uuid));
+    const own = running.filter((line) => line.includes(network.uuid));
     if (own.length !== 1) found.push(`${own.length} dnsmasqs serve network ${network.uuid}`);
   }
-  const strays = processes.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
+  const strays = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
   found.push(...strays.map((line) => `orphan process: ${line}`));
-  const folders = await readdir(root).catch(() => []);
+  const folders = await entriesOf(root);
   for (const folder of folders) {
     const scope = served.find(({ network }) => network.uuid === folder);
     if (scope === undefined) {
@@ -289,7 +288,8 @@ async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]
     const files = await readdir(join(root, folder));
     found.push(...files.filter((file) => !FILE.test(file)).map((file) => `orphan file: ${join(root, folder, file)}`));
     if (files.filter((file) => file.endsWith('.conf')).length !== 1) found.push(`configurations: ${files.join(' ')}`);
-    const leases = await readFile(join(root, folder, 'leases'), 'utf8').catch(() => '');
+    // dnsmasq writes them when it has some.
+    const leases = files.includes('leases') ? await readFile(join(root, folder, 'leases'), 'utf8') : '';
     for (const line of leases.split('\n').filter((text) => /^\d+ /.test(text))) {
       const [, mac, address] = line.split(' ');
       if (!scope.members.some((member) => member.mac === mac && member.address === address)) {

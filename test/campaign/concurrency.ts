@@ -156,6 +156,7 @@ await runCampaign('concurrency', 60, async (campaign) => {
       await host.drained();
       for (const text of await audit(stage)) campaign.finding(`with all deleted: ${text}`);
     } while (!campaign.expired() && campaign.findings.length === 0);
+    if (counts.calls === counts.refused) campaign.finding('no call has succeeded');
     await store.close();
     return { processes: PROCESSES, 'at once': AT_ONCE, ...counts };
   } finally {

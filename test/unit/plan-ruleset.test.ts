@@ -44,8 +44,11 @@ describe('the ruleset of a namespace', () => {
 
   test('without NAT neither masquerades nor lets anything out', () => {
     expect(rules('srcnat', networkWithoutNat)).toEqual(['instances reach floating addresses of their own network']);
+    expect(rules('forward', network)).toContain('instances to the outside');
     expect(rules('forward', networkWithoutNat)).not.toContain('instances to the outside');
-    expect(lines(commands(planRuleset(networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
+    const egress = Buffer.from('egr-').toString('hex');
+    expect(lines(commands(planRuleset(network)))).toContain(egress);
+    expect(lines(commands(planRuleset(networkWithoutNat)))).not.toContain(egress);
   });
 
   test('opens port 67 only with DHCP and port 53 only with DNS', () => {
