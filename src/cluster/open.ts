@@ -13,6 +13,7 @@ import { lookAtHost } from '../model/facts.js';
 import { HostHandle } from '../model/host.js';
 import { Locks } from '../model/lock.js';
 import { localMac } from '../model/mac.js';
+import { indexOlderState } from '../model/names.js';
 import { openKernelIn } from '../model/open-host.js';
 import { requirePrivileges } from '../model/preflight.js';
 import { Reaper } from '../model/reaper.js';
@@ -133,6 +134,7 @@ async function rememberHost(
 ): Promise<ClusterHostRecord> {
   const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
+  await indexOlderState(transaction);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);

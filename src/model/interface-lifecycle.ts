@@ -14,8 +14,9 @@ import { type Context, condemnTogether, Errors, halo, takeAway } from './context
 import { findLink } from './facts.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
+import { placeOf } from './names.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
-import { type AttachRequest, parseAttachOptions } from './options.js';
+import { type AttachPlan, type AttachRequest, parseAttachOptions } from './options.js';
 import { whenFree } from './other-hands.js';
 import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
@@ -31,19 +32,30 @@ const MAC_SAMPLES = 8;
  */
 const crowd = new Gate(32);
 
-export function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  return withFreshIndexes(() => attachOnce(context, network, options));
+/** @param isOnly unless another interface is recorded at the same place in the container */
+export function attach(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly = false,
+): Promise<InterfaceRecord> {
+  return withFreshIndexes(() => attachOnce(context, network, options, isOnly));
 }
 
-async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  const request = parseAttachOptions(options);
+async function attachOnce(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly: boolean,
+): Promise<InterfaceRecord> {
+  const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
   const { signal } = request;
   signal?.throwIfAborted();
   const work = () => crowd.pass(() => attachOne(context, network, request), signal);
   return context.locks.shared(network, work, signal);
 }
 
-async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {
+async function attachOne(context: Context, network: string, request: AttachPlan): Promise<InterfaceRecord> {
   const { attachment, place } = await chooseAttachment(context, request);
   const reserved = await begin(context.store, async (transaction) => {
     const reservation = await reserveInterface(transaction, network, request, attachment);
@@ -104,7 +116,7 @@ async function requireNamespace({ kernel }: Context, netns: string | number): Pr
 export async function reserveInterface(
   transaction: Transaction,
   uuid: string,
-  request: AttachRequest,
+  request: AttachPlan,
   attachment: DesiredAttachment,
   node?: string,
 ): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
@@ -113,6 +125,9 @@ export async function reserveInterface(
   if ((await transaction.get(keys.device(device, node))) !== undefined) {
     throw new ConflictError(`${device} is attached already`);
   }
+  const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
+  const other = place && (await transaction.get<string>(place));
+  if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
   await requireOverlayPort(transaction, network);
   const mac = await chooseMac(transaction, uuid, request.mac);
   const owner = randomUUID();
@@ -138,7 +153,7 @@ export async function reserveInterface(
     state: 'initial',
     claim: claim(node),
   };
-  createInterface(transaction, nic);
+  await createInterface(transaction, nic);
   return { network, nic };
 }
 

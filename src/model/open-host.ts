@@ -22,6 +22,7 @@ import { HostHandle } from './host.js';
 import { localActions } from './local-actions.js';
 import { Locks } from './lock.js';
 import { localMac } from './mac.js';
+import { indexOlderState } from './names.js';
 import { parseHostOptions, type Settings } from './options.js';
 import { requirePrivileges } from './preflight.js';
 import { Reaper } from './reaper.js';
@@ -118,6 +119,8 @@ async function rememberHost(
 ): Promise<{ record: HostRecord; isNew: boolean }> {
   const { egressNic, floatingNetwork, vxlanPort, outboundNat } = settings;
   const known = await transaction.get<HostRecord>(keys.host);
+  if (known !== undefined) refuseIfMoved(known);
+  await indexOlderState(transaction);
   if (known === undefined) {
     const [index] = (await takeIndexes(transaction, 1)) as [number];
     const record: HostRecord = {
@@ -131,7 +134,6 @@ async function rememberHost(
     transaction.create(keys.host, record);
     return { record, isNew: true };
   }
-  refuseIfMoved(known);
   for (const [field, value] of Object.entries({ egressNic, floatingNetwork, vxlanPort })) {
     const before = known[field as keyof HostRecord];
     if (before !== value) {

@@ -135,6 +135,9 @@ const attachSchemas = {
 type AttachKind = keyof typeof attachSchemas;
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
 
+/** `isOnly`: refused if another interface is recorded at the same place in the container. */
+export type AttachPlan = AttachRequest & { isOnly: boolean };
+
 /** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
 export function parseAttachOptions(options: AttachOptions): AttachRequest {
   const ways = Object.keys(attachSchemas) as AttachKind[];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import type { Operation } from '../../src/kernel/operation.js';
+import { placeOf } from '../../src/model/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
 import { type Scope, wishesOf } from '../../src/model/wishes.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
@@ -61,7 +62,10 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
   for (const { network, members } of scopes) {
     const { uuid } = network;
     if (network.state !== 'created' || network.claim) found.push(`network ${uuid} is ${network.state}`);
-    wanted.set(keys.network(uuid), undefined).set(`vni/${network.vni}`, uuid);
+    wanted
+      .set(keys.network(uuid), undefined)
+      .set(keys.name(network.tenant, network.name), undefined)
+      .set(`vni/${network.vni}`, uuid);
     if (network.egress) wanted.set(`${keys.floating}/${network.egress.address}`, uuid);
     for (const [address, { state, claim }] of Object.entries(network.routed)) {
       if (state !== 'created' || claim) found.push(`routed address ${address} is ${state}`);
@@ -72,6 +76,8 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
       wanted.set(keys.interface(member.uuid), undefined).set(keys.member(uuid, member.uuid), undefined);
       wanted.set(`${keys.addresses(uuid)}/${member.address}`, member.uuid);
       wanted.set(keys.mac(uuid, member.mac), member.uuid);
+      const place = placeOf(member);
+      if (place !== undefined) wanted.set(place, member.uuid);
       const { floating } = member;
       if (floating && (floating.state !== 'created' || floating.claim)) {
         found.push(`floating address ${floating.address} is ${floating.state}`);
@@ -81,7 +87,7 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
   }
   for (const { key, value } of entries) {
     const { use, owner, network } = value as { use?: string; owner?: string; network?: string };
-    if (/^(host|ifindex|event)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
+    if (/^(host|ifindex|event|indexed)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
     if (!wanted.has(key)) found.push(`the store holds ${key}, which nobody owns`);
     const named = typeof value === 'string' ? value : (owner ?? network);
     const owned = wanted.get(key);

@@ -52,6 +52,11 @@ export class TestHost {
     return guest;
   }
 
+  /** Closes all that were opened; their networks keep running. */
+  async close(): Promise<void> {
+    for (const host of this.#handles.splice(0)) await host.close();
+  }
+
   /** Removes all networks and everything that stands for a machine. */
   async remove(): Promise<void> {
     const [host, ...others] = this.#handles;
