@@ -77,7 +77,7 @@ async function servers({ networks }: Recorded, made: ReadonlySet<string>): Promi
   const served = networks.filter(({ provideDhcp, provideDns }) => provideDhcp || provideDns).map(({ uuid }) => uuid);
   const uuidsIn = (text: string) => [...made].filter((uuid) => text.includes(uuid));
   const running = await processes('^[^ ]*dnsmasq ');
-  const folders = await entriesOf('/run/vethwork');
+  const folders = await entriesOf('/run/vethwork', true);
   return [
     ...differences('dnsmasq', served, running.flatMap(uuidsIn)),
     ...differences(

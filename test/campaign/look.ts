@@ -36,10 +36,10 @@ export async function nftRuleset(netns: string): Promise<object[]> {
   return nftables.filter((object) => !('metainfo' in object));
 }
 
-/** Everything in a folder and below; nothing if it is not there. */
-export async function entriesOf(folder: string): Promise<string[]> {
+/** What is in a folder, and below it if that is asked for; nothing if it is not there. */
+export async function entriesOf(folder: string, recursive = false): Promise<string[]> {
   try {
-    return await readdir(folder, { recursive: true });
+    return await readdir(folder, { recursive });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
