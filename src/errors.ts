@@ -73,6 +73,20 @@ export class ConflictError extends VethworkError {
   }
 }
 
+/** What was to be there is, and differs from what was asked for. */
+export class DifferenceError extends ConflictError {
+  constructor(
+    what: string,
+    readonly field: string,
+    /** What is there. */
+    readonly actual: unknown,
+    /** What was asked for. */
+    readonly wanted: unknown,
+  ) {
+    super(`${field} of ${what} is ${describeValue(actual)}, so it can't be ${describeValue(wanted)}`);
+  }
+}
+
 /** No address is left in a netblock or in the floating network. */
 export class CongestedNetworkError extends VethworkError {
   readonly code = 'CONGESTED';

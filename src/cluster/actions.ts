@@ -30,7 +30,8 @@ export function clusterVerbs(context: () => ClusterContext): Verbs {
   return {
     createNetwork: (options) => asCall(() => withFreshIndexes(() => createNetwork(context(), options))),
     deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),
-    attach: (network, options) => asCall(() => withFreshIndexes(() => attach(context(), network, options))),
+    attach: (network, options, isOnly = false) =>
+      asCall(() => withFreshIndexes(() => attach(context(), network, options, isOnly))),
     detach: ({ uuid }) => asCall(() => removeInterface(context(), uuid, halo(context()))),
     float: ({ uuid }, wanted) => asCall(() => withFreshIndexes(() => float(context(), uuid, wanted))),
     defloat: ({ uuid }) => asCall(() => removeFloating(context(), uuid)),
@@ -74,9 +75,14 @@ async function createNetwork(context: ClusterContext, options: CreateNetworkOpti
   );
 }
 
-async function attach(context: ClusterContext, uuid: string, options: AttachOptions): Promise<InterfaceRecord> {
+async function attach(
+  context: ClusterContext,
+  uuid: string,
+  options: AttachOptions,
+  isOnly: boolean,
+): Promise<InterfaceRecord> {
   const { store, node, networkNode, facts } = context;
-  const request = parseAttachOptions(options);
+  const request = { ...parseAttachOptions(options), isOnly };
   request.signal?.throwIfAborted();
   const chosen = await chooseAttachment(context, request);
   // Before etcd is asked for anything.

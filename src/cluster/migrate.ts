@@ -151,7 +151,9 @@ async function whenQuiet(source: Store): Promise<Entry[]> {
 
 function moved({ key, value }: Entry, node: string): { key: string; value: Json } {
   if (key.startsWith(keys.interfaces)) return { key, value: { ...(value as InterfaceRecord), node } };
-  if (key.startsWith(keys.device(''))) return { key: keys.device(key.slice(keys.device('').length), node), value };
+  for (const kind of ['device/', 'place/']) {
+    if (key.startsWith(kind)) return { key: `${kind}${node}/${key.slice(kind.length)}`, value };
+  }
   return { key, value };
 }
 

@@ -14,6 +14,7 @@ import { HostHandle } from '../model/host.js';
 import { HostEnvironment } from '../model/host-environment.js';
 import { Locks } from '../model/lock.js';
 import { localMac } from '../model/mac.js';
+import { indexOlderState } from '../model/names.js';
 import { openKernelIn } from '../model/open-host.js';
 import { requirePrivileges } from '../model/preflight.js';
 import { Reaper } from '../model/reaper.js';
@@ -145,6 +146,7 @@ async function rememberHost(
   const { node, role, egressNic, floatingNetwork, vxlanPort, updateSettings } = request;
   const { outboundNat, allowMetadata } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
+  await indexOlderState(transaction);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);

@@ -4,6 +4,7 @@ import { Errors } from '../model/context.js';
 import { forgetFloating } from '../model/floating.js';
 import { concludeRemoval } from '../model/interface-lifecycle.js';
 import { releaseInterface } from '../model/members.js';
+import { giveNameBack } from '../model/names.js';
 import { networkOf } from '../model/network-lifecycle.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { forgetRouted, withRouted } from '../model/routed.js';
@@ -128,6 +129,7 @@ async function releaseNetwork(context: ClusterContext, record: NetworkRecord): P
       if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
     }
     await releaseVni(transaction, uuid, network.vni);
+    await giveNameBack(transaction, network);
     transaction.delete(keys.network(uuid));
   });
 }

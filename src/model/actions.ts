@@ -15,7 +15,8 @@ export interface ReconcileRequest {
 export interface Actions {
   createNetwork(options: CreateNetworkOptions): Promise<NetworkRecord>;
   deleteNetwork(uuid: string): Promise<void>;
-  attach(network: string, options: AttachOptions): Promise<InterfaceRecord>;
+  /** @param isOnly unless another interface is recorded at the same place in the container */
+  attach(network: string, options: AttachOptions, isOnly?: boolean): Promise<InterfaceRecord>;
   detach(nic: InterfaceRecord): Promise<void>;
   float(nic: InterfaceRecord, wanted: string | undefined): Promise<string>;
   defloat(nic: InterfaceRecord): Promise<void>;

@@ -2,6 +2,7 @@ import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
 import { DriftWatcher } from './drift-watch.js';
+import { ensureNetwork } from './ensure.js';
 import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
@@ -47,10 +48,22 @@ export class HostHandle implements Host {
   }
 
   async createNetwork(options: CreateNetworkOptions): Promise<Network> {
+    return new NetworkHandle(this.#context, await this.#create(options));
+  }
+
+  async ensureNetwork(options: CreateNetworkOptions): Promise<Network> {
     const context = this.#context;
+    return new NetworkHandle(context, await ensureNetwork(context, options, () => this.#create(options)));
+  }
+
+  #create(options: CreateNetworkOptions): Promise<NetworkRecord> {
+    const { actions, events } = this.#context;
     const subject = { event: 'network.create', cause: 'request' } as const;
-    const create = () => context.actions.createNetwork(options);
-    return new NetworkHandle(context, await context.events.note(subject, create, ({ uuid }) => ({ network: uuid })));
+    return events.note(
+      subject,
+      () => actions.createNetwork(options),
+      ({ uuid }) => ({ network: uuid }),
+    );
   }
 
   async getNetwork(idOrName: string): Promise<Network> {

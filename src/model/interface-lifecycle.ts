@@ -16,8 +16,9 @@ import { type Context, condemnTogether, Errors, halo, takeAway } from './context
 import { findLink } from './facts.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { createInterface, linksOfMember, planDetach, releaseInterface, sharedAddresses } from './members.js';
+import { placeOf } from './names.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
-import { type AttachRequest, parseAttachOptions } from './options.js';
+import { type AttachPlan, type AttachRequest, parseAttachOptions } from './options.js';
 import { whenFree } from './other-hands.js';
 import { deviceAttachment } from './presence.js';
 import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from './records.js';
@@ -34,19 +35,30 @@ const MAC_SAMPLES = 8;
  */
 const crowd = new Gate(32);
 
-export function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  return withFreshIndexes(() => attachOnce(context, network, options));
+/** @param isOnly unless another interface is recorded at the same place in the container */
+export function attach(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly = false,
+): Promise<InterfaceRecord> {
+  return withFreshIndexes(() => attachOnce(context, network, options, isOnly));
 }
 
-async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  const request = parseAttachOptions(options);
+async function attachOnce(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly: boolean,
+): Promise<InterfaceRecord> {
+  const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
   const { signal } = request;
   signal?.throwIfAborted();
   const work = () => crowd.pass(() => attachOne(context, network, request), signal);
   return context.locks.shared(network, work, signal);
 }
 
-async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {
+async function attachOne(context: Context, network: string, request: AttachPlan): Promise<InterfaceRecord> {
   const chosen = await chooseAttachment(context, request);
   const reserved = await begin(context.store, (transaction) =>
     reserveInterface(transaction, network, request, chosen, context),
@@ -117,7 +129,7 @@ interface Surroundings {
 export async function reserveInterface(
   transaction: Transaction,
   uuid: string,
-  request: AttachRequest,
+  request: AttachPlan,
   chosen: ChosenAttachment,
   { floating, node, nodes = [] }: Surroundings,
 ): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
@@ -125,8 +137,11 @@ export async function reserveInterface(
   if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
     throw new ConflictError(`${chosen.device} is attached already`);
   }
-  await requireOverlayPort(transaction, network);
   const attachment = await chosen.attachment;
+  const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
+  const other = place && (await transaction.get<string>(place));
+  if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
+  await requireOverlayPort(transaction, network);
   const taken = macsOfNetwork(network, nodes);
   const mac = await chooseMac(transaction, uuid, request.mac, taken);
   if (attachment.kind === 'device' && attachment.mac !== undefined) {
@@ -158,7 +173,7 @@ export async function reserveInterface(
     state: 'initial',
     claim: claim(node),
   };
-  createInterface(transaction, nic);
+  await createInterface(transaction, nic);
   return { network, nic };
 }
 

@@ -17,7 +17,7 @@ export function localActions(context: () => Context): Actions {
   return {
     createNetwork: (options) => createNetwork(context(), options),
     deleteNetwork: (uuid) => context().locks.exclusive(uuid, () => removeNetwork(context(), uuid)),
-    attach: (network, options) => attach(context(), network, options),
+    attach: (network, options, isOnly) => attach(context(), network, options, isOnly),
     detach: (nic) => detach(context(), nic),
     float: (nic, wanted) => float(context(), nic, wanted),
     defloat: (nic) => defloat(context(), nic),

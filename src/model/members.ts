@@ -6,6 +6,7 @@ import { planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { deviceName, ownLink, planInterfaceRemoval } from '../plan/interface.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import type { Transaction } from '../store/transaction.js';
+import { givePlaceBack, takePlace } from './names.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** The interfaces of a network. */
@@ -17,7 +18,8 @@ export async function membersOf(transaction: Transaction, network: string): Prom
 }
 
 /** Records an interface and all that finds it. */
-export function createInterface(transaction: Transaction, record: InterfaceRecord): void {
+export async function createInterface(transaction: Transaction, record: InterfaceRecord): Promise<void> {
+  await takePlace(transaction, record);
   transaction.create(keys.interface(record.uuid), record);
   transaction.create(keys.member(record.network, record.uuid), true);
   transaction.create(keys.device(deviceName(record.attachment), record.node), record.uuid);
@@ -52,6 +54,7 @@ export async function releaseInterface(
   await pool.release(transaction, address, { owner: uuid, halo });
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
+  await givePlaceBack(transaction, record);
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));

@@ -12,6 +12,7 @@ import { type Context, condemnTogether, Errors, takeAway } from './context.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { localMac } from './mac.js';
 import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
+import { giveNameBack, takeName } from './names.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
 import { theFirst, whenFree } from './other-hands.js';
 import { always, keys, type NetworkRecord } from './records.js';
@@ -62,6 +63,7 @@ export async function reserveNetwork(
   if ((await transaction.get(keys.network(uuid))) !== undefined) {
     throw new ConflictError(`network ${uuid} exists already`);
   }
+  await takeName(transaction, { uuid, name: request.name, tenant: request.tenant });
   const [vxlan, bridge, innerOuter, innerInner, egressOuter, egressInner] = indexes as [
     number,
     number,
@@ -230,5 +232,6 @@ async function releaseNetwork(transaction: Transaction, context: Context, uuid: 
     if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
   }
   await releaseVni(transaction, uuid, record.vni);
+  await giveNameBack(transaction, record);
   transaction.delete(keys.network(uuid));
 }

@@ -25,6 +25,7 @@ import { settingsInForce, settingsRecord } from './host-settings.js';
 import { localActions } from './local-actions.js';
 import { Locks } from './lock.js';
 import { localMac } from './mac.js';
+import { indexOlderState } from './names.js';
 import { type HostRequest, parseHostOptions, type Settings } from './options.js';
 import { requirePrivileges } from './preflight.js';
 import { Reaper } from './reaper.js';
@@ -138,6 +139,7 @@ async function rememberHost(
   return transact(store, async (transaction) => {
     const known = await transaction.get<HostRecord>(keys.host);
     refuseIfMoved(known);
+    await indexOlderState(transaction);
     const { settings, changed } = await settingsInForce(request, known, placeOf(request));
     const record = { ...(known ?? (await newHost(transaction, settings))), ...settingsRecord(settings) };
     if (JSON.stringify(record) !== JSON.stringify(known)) transaction.put(keys.host, record);

@@ -148,6 +148,9 @@ type AttachKind = keyof typeof attachSchemas;
 const WAYS = Object.keys(attachSchemas) as AttachKind[];
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
 
+/** `isOnly`: refused if another interface is recorded at the same place in the container. */
+export type AttachPlan = AttachRequest & { isOnly: boolean };
+
 /** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
 export function parseAttachOptions(options: AttachOptions): AttachRequest {
   const given: Partial<Record<AttachKind, unknown>> = readOptions<object>(options);

@@ -64,6 +64,7 @@ export interface HostOptions {
 }
 
 export interface CreateNetworkOptions {
+  /** One network's of its tenant. */
   name: string;
   /** IPv4 CIDR, /8 to /29, no host bits set. */
   netblock: string;
@@ -264,6 +265,13 @@ export interface Network {
    * are at once.
    */
   attach(options: AttachOptions): Promise<Interface>;
+  /**
+   * The interface with that tap, that device, or of that name in that namespace, which is attached if there is none; of several
+   * calls at once, in whichever processes, one attaches it. What is there must have everything that is asked for, and be in
+   * this network; `metadata` is not compared.
+   * @throws DifferenceError naming what differs
+   */
+  ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
   /** Routes an address of the floating pool into the network and resolves to it. */
@@ -279,7 +287,14 @@ export interface Network {
 export interface Host {
   readonly info: HostInfo;
   refresh(): Promise<HostInfo>;
+  /** @throws ConflictError also if another network of the tenant has the name */
   createNetwork(options: CreateNetworkOptions): Promise<Network>;
+  /**
+   * The network of that name (or UUID), which is made if there is none; of several calls at once, in whichever processes, one
+   * makes it. What is there must have everything that is asked for; `metadata` is not compared.
+   * @throws DifferenceError naming what differs
+   */
+  ensureNetwork(options: CreateNetworkOptions): Promise<Network>;
   /** By UUID, or by name if just one network has it. @throws NotFoundError, ConflictError */
   getNetwork(idOrName: string): Promise<Network>;
   listNetworks(): Promise<NetworkInfo[]>;

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json, sh } from '../support/namespaces.js';
@@ -34,4 +34,14 @@ export async function nftRuleset(netns: string): Promise<object[]> {
   const list = ['nft', '-j', 'list', 'ruleset'];
   const { nftables } = await json<{ nftables: object[] }>('nsenter', `--net=/run/netns/${netns}`, ...list);
   return nftables.filter((object) => !('metainfo' in object));
+}
+
+/** What is in a folder, and below it if that is asked for; nothing if it is not there. */
+export async function entriesOf(folder: string, recursive = false): Promise<string[]> {
+  try {
+    return await readdir(folder, { recursive });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -131,6 +131,7 @@ dhcp-option=28,172.16.0.255
 
   it('takes no text that adds a line or a field', () => {
     const plain = render({ provideDns: true, ...reserved({ hostname: 'x' }) });
+    const counts = { taken: 0, refused: 0 };
     fc.assert(
       fc.property(fc.constantFrom('a', 'web', 'x.y'), fc.string({ unit: 'binary', maxLength: 8 }), (head, tail) => {
         try {
@@ -138,11 +139,15 @@ dhcp-option=28,172.16.0.255
           expect(text.config.split('\n').length).toBe(plain.config.split('\n').length);
           expect(text.dhcpHosts).toMatch(/^[^,\n#]+,[^,\n#]+,[^,\n#]+,[a-z0-9.-]+\n$/);
           expect(text.names).toMatch(/^[^ \n#]+ [^ \n#]+ [^ \n#]+\n$/);
+          counts.taken++;
         } catch (error) {
           expect(error).toBeInstanceOf(ValidationError);
+          counts.refused++;
         }
       }),
     );
+    // Both have been tried.
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(0);
   });
 });
 

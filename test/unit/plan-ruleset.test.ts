@@ -49,8 +49,11 @@ describe('the ruleset of a namespace', () => {
     expect(rules('srcnat', host, networkWithoutNat)).toEqual([
       'instances reach floating addresses of their own network',
     ]);
+    expect(rules('forward', host, network)).toContain('instances to the outside');
     expect(rules('forward', host, networkWithoutNat)).not.toContain('instances to the outside');
-    expect(lines(commands(planRuleset(host, networkWithoutNat)))).not.toContain(Buffer.from('egr-').toString('hex'));
+    const egress = Buffer.from('egr-').toString('hex');
+    expect(lines(commands(planRuleset(host, network)))).toContain(egress);
+    expect(lines(commands(planRuleset(host, networkWithoutNat)))).not.toContain(egress);
   });
 
   test('opens port 67 only with DHCP and port 53 only with DNS', () => {

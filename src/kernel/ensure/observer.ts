@@ -48,6 +48,8 @@ export class Observer {
     for (const operation of plan) {
       const netns = placeOf(operation);
       byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
+      // One that nothing else is in has to be looked for as well.
+      if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
     const actual: Actual = new Map();
     for (const [netns, operations] of byNamespace) {
