@@ -3,6 +3,7 @@ import { ValidationError } from '../errors.js';
 import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
+import { etcdSchema } from '../store/etcd-options.js';
 import * as valid from '../validate.js';
 import type { Role } from './types.js';
 
@@ -58,23 +59,10 @@ export interface ClusterHostOptions
 
 const flag = z.boolean({ error: 'true or false' });
 const path = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
-const text = z.string({ error: 'a text' }).min(1, { error: 'a text' });
-const url = z.string({ error: 'a URL such as http://10.0.0.5:2379' }).regex(/^https?:\/\/[^/\s]+$/, {
-  error: 'a URL such as http://10.0.0.5:2379',
-});
 const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
 
-export const storeSchema = z.strictObject({
-  etcd: z.array(url, { error: 'a list of URLs' }).min(1, { error: 'a list of URLs' }),
-  prefix: text.optional(),
-  tls: z.strictObject({ ca: path.optional(), cert: path.optional(), key: path.optional() }).optional(),
-  username: text.optional(),
-  password: z.string({ error: 'a text' }).optional(),
-  timeout: valid.integer(1, 600, 'a number of seconds').optional(),
-});
-
 const clusterSchema = z.strictObject({
-  store: storeSchema,
+  store: etcdSchema,
   node: valid.hostname,
   state: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
