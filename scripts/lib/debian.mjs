@@ -33,6 +33,8 @@ const oracles = [
   ['socat', 'socat'],
   ['strace', 'strace'],
   ['procps', 'pgrep'],
+  // Judges the agent's unit.
+  ['systemd', 'systemd-analyze'],
   // The cluster's store, and certificates for it.
   ['etcd-server', 'etcd'],
   ['etcd-client', 'etcdctl'],
