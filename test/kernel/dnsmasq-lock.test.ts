@@ -23,10 +23,12 @@ import fcntl, json, os, socket, sys, time
 names, files = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 held, keep = [], []
 for name in names:
-    s = socket.socket(socket.AF_UNIX)
-    try:
-        s.bind('\\0' + name); s.listen(); keep.append(s); held.append(name)
-    except OSError: pass
+    # As it is, and filled with NULs to its full length, as Node does.
+    for full in ('\\0' + name, ('\\0' + name).ljust(108, '\\0')):
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.bind(full); s.listen(); keep.append(s); held.append(name)
+        except OSError: pass
 for file in files:
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
@@ -98,7 +100,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
       return [`vethwork-${hash}`, `vethwork-${key}`, key];
     });
     const files = [lock, folder, root, path.dirname(root)];
-    expect(await holdAll(NOBODY, names, [lock])).toEqual(names);
+    expect(await holdAll(NOBODY, names, [lock])).toEqual(names.flatMap((name) => [name, name]));
     await stop();
     // Neither while the file is there.
     const { release } = await takeFileLock(lock);
