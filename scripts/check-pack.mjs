@@ -13,7 +13,7 @@ const allowed = [
   /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
   /^prebuilds\/linux-[a-z0-9]+\/vethwork-enter$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
-  /^systemd\/vethwork-agent\.service$/,
+  /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
   /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.svg)$/,
   /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,
 ];
@@ -32,6 +32,8 @@ const required = [
   'dist/kernel/index.d.ts',
   'dist/cli/main.js',
   'systemd/vethwork-agent.service',
+  'systemd/vethwork.sysusers.conf',
+  'systemd/vethwork.tmpfiles.conf',
   `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
   `prebuilds/linux-${process.arch}/vethwork-enter`,
 ];

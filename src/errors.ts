@@ -87,6 +87,40 @@ export class DifferenceError extends ConflictError {
   }
 }
 
+/** The process that holds a lock file, as it has written in it. */
+export interface LockHolder {
+  /** In the process id namespace of the process itself. */
+  pid: number;
+  /** When it started, in clock ticks since boot, and the boot's id. */
+  started: string;
+  /** Name of its machine or container. */
+  host: string;
+  /** Its program and script. */
+  command: string;
+  /** When it took the lock. */
+  since: string;
+}
+
+/** Another process has held a lock for longer than was waited. Nothing was changed. */
+export class LockTimeoutError extends VethworkError {
+  readonly code = 'LOCK_TIMEOUT';
+
+  constructor(
+    /** The lock file. */
+    readonly path: string,
+    /** Undefined if the file does not say. */
+    readonly holder: LockHolder | undefined,
+    /** For how long it was waited. */
+    readonly seconds: number,
+  ) {
+    const who =
+      holder === undefined
+        ? 'a process that is not named in it'
+        : `process ${holder.pid} (${holder.command}) on ${holder.host}, since ${holder.since}`;
+    super(`waited ${seconds} s for the lock ${path}, held by ${who}`);
+  }
+}
+
 /** No address is left in a netblock or in the floating network. */
 export class CongestedNetworkError extends VethworkError {
   readonly code = 'CONGESTED';

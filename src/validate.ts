@@ -6,6 +6,7 @@ import { parseInstanceMac } from './ipam/mac.js';
 import { parseNetblock, parseUnicast } from './ipam/netblock.js';
 import type { NamespaceRef } from './kernel/namespace.js';
 import { isReservedName } from './plan/names.js';
+import { shownValue } from './secret.js';
 import type { Json } from './store/store.js';
 
 /**
@@ -14,7 +15,7 @@ import type { Json } from './store/store.js';
  * The schema's own `error` texts are noun phrases that say what is expected ("a TCP port"); where it has none, one is
  * made from the rule that failed.
  * @param prefix path of the value, put before the path of the field: `parse(schema, options, 'options')`
- * @throws ValidationError for the first thing that is wrong
+ * @throws ValidationError for the first thing that is wrong, without what a schema marks as `secret`
  */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, prefix = ''): z.output<Schema> {
   const result = reading(prefix || 'value', value, () =>
@@ -24,7 +25,8 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   const issue = mostSpecific(result.error.issues[0] as z.core.$ZodIssue);
   const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const path = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
-  throw new ValidationError(fieldName(prefix, path) || 'value', unknownKey ?? issue.input, issue.message);
+  const shown = shownValue(schema, issue.path, issue.input);
+  throw new ValidationError(fieldName(prefix, path) || 'value', unknownKey ?? shown, issue.message);
 }
 
 /**

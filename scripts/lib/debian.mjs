@@ -35,6 +35,8 @@ const oracles = [
   ['strace', 'strace'],
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
+  // Judges the agent's unit.
+  ['systemd', 'systemd-analyze'],
   // The cluster's store, and certificates for it.
   ['etcd-server', 'etcd'],
   ['etcd-client', 'etcdctl'],

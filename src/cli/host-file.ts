@@ -2,7 +2,9 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
+import { parseJson } from '../json-file.js';
 import type { HostOptions } from '../model/types.js';
+import { hidden } from '../secret.js';
 import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
 
 /** What earlier versions of `vethwork init` wrote beside the state, which remembers its settings itself now. */
@@ -47,9 +49,12 @@ export async function readHostFile(state: string): Promise<Partial<HostFile>> {
 export function parseHostFile(text: string, path: string): Partial<HostFile> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ValidationError(path, text, 'JSON');
+    value = parseJson(text);
+  } catch (error) {
+    throw new ValidationError(path, hidden(text), `a file that holds JSON (${(error as Error).message})`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ValidationError(path, hidden(value), 'a file that holds a JSON object');
   }
   // What comes from JSON has no undefined members.
   return parse(schema, value, path) as Partial<HostFile>;

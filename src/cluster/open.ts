@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
@@ -23,6 +22,7 @@ import type { Host } from '../model/types.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
 import type { ClusterStore } from '../store/etcd.js';
+import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
@@ -58,7 +58,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
     const { openEtcdStore } = await import('../store/etcd.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
-    await mkdir(state, { recursive: true, mode: 0o700 });
+    await makeFolder(state);
     const journal = new Events(new Journal(join(state, 'events')));
     try {
       return await openWith({ ...request, meshNic, state }, { kernel, store, journal, events });

@@ -4,6 +4,7 @@ import { settingsInForce } from '../model/host-settings.js';
 import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
+import { etcdSchema } from '../store/etcd-options.js';
 import * as valid from '../validate.js';
 import type { Role } from './types.js';
 
@@ -61,25 +62,10 @@ export interface ClusterHostOptions
 
 const flag = z.boolean({ error: 'true or false' });
 const path = valid.path('the path of a file');
-const text = valid.path('a text');
-const url = z.string({ error: 'a URL such as http://10.0.0.5:2379' }).regex(/^https?:\/\/[^/\s]+$/, {
-  error: 'a URL such as http://10.0.0.5:2379',
-});
-/** Of an etcd cluster. */
-const MOST_MEMBERS = 64;
 const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
 
-export const storeSchema = z.strictObject({
-  etcd: valid.list(url, MOST_MEMBERS, 'a list of URLs').refine((urls) => urls.length > 0, { error: 'a list of URLs' }),
-  prefix: text.optional(),
-  tls: z.strictObject({ ca: path.optional(), cert: path.optional(), key: path.optional() }).optional(),
-  username: text.optional(),
-  password: z.string({ error: 'a text' }).optional(),
-  timeout: valid.integer(1, 600, 'a number of seconds').optional(),
-});
-
 const clusterSchema = z.strictObject({
-  store: valid.part(storeSchema),
+  store: valid.part(etcdSchema),
   node: valid.hostname,
   state: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),

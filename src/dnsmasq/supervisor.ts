@@ -2,6 +2,7 @@ import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkConfig } from './config.js';
 import { Declines } from './declines.js';
+import { removeAbandonedLocks } from './exclusion.js';
 import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
@@ -12,6 +13,8 @@ export interface SupervisorOptions {
   root: string;
   /** How often to look whether the dnsmasqs still run, in milliseconds. Default 1000. */
   interval?: number;
+  /** For how long to wait for another process that starts or stops a dnsmasq, in milliseconds. Default 60,000. */
+  patience?: number;
   /** Told what the watch saw and did. */
   onEvent?: (event: SupervisorEvent) => void;
 }
@@ -71,7 +74,8 @@ export class DnsmasqSupervisor {
   /**
    * Makes a network's dnsmasq run as wished, and watches it. One that runs with this configuration is adopted, told of
    * changed reservations, and not restarted. Leases without reservation are freed.
-   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own sentence
+   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own sentence, LockTimeoutError naming the
+   * process that works on it
    */
   async start(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
     await this.#carryOut(config, current, true);
@@ -126,6 +130,7 @@ export class DnsmasqSupervisor {
   /** Removes the runtime folder of a state that has no networks any more. Does nothing while one has files in it. */
   async leave(): Promise<void> {
     const { root } = this.options;
+    await removeAbandonedLocks(root);
     for (const folder of [root, dirname(root)]) await rmdir(folder).catch(() => undefined);
   }
 
@@ -139,7 +144,12 @@ export class DnsmasqSupervisor {
   #network(network: string): Watched {
     let watched = this.#networks.get(network);
     if (watched === undefined) {
-      const instance = new DnsmasqInstance(this.kernel, network, runtimePaths(this.options.root, network));
+      const instance = new DnsmasqInstance(
+        this.kernel,
+        network,
+        runtimePaths(this.options.root, network),
+        this.options.patience,
+      );
       watched = {
         ...{ instance, tail: Promise.resolve(), wish: undefined, current: undefined, wished: 0, done: 0 },
         ...{ process: undefined, mourned: undefined, failures: 0, retryAt: 0, declines: new Declines() },

@@ -6,13 +6,16 @@ import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
 import { networkd, networkManager, vmware } from './managers.js';
-import { capabilities, dnsmasq, folders, kernelVersion, tunDevice } from './requirements.js';
+import { capabilities, dnsmasq, dnsmasqAccount, folders, kernelVersion, tunDevice } from './requirements.js';
 import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
 
 export type { Finding } from './finding.js';
 
 /** What needs nothing but to be looked at. */
-const OUTSIDE: readonly Check[] = [capabilities, dnsmasq, kernelVersion, tunDevice, folders, rulesetFlush, networkd];
+const OUTSIDE: readonly Check[] = [
+  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders],
+  ...[rulesetFlush, networkd],
+];
 /** What the kernel is asked, which needs privilege. */
 const INSIDE: readonly Check[] = [
   ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],

@@ -1,3 +1,4 @@
+import { accountTrouble } from '../dnsmasq/index.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
@@ -147,7 +148,11 @@ async function describeHost(context: Context): Promise<HostInfo> {
     store.list<NetworkRecord>(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
-    Promise.all([lookForTrouble(kernel, settings.netns), foreigners(context)]).then((each) => each.flat()),
+    Promise.all([
+      lookForTrouble(kernel, settings.netns),
+      foreigners(context),
+      accountTrouble().then((trouble) => trouble ?? []),
+    ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
   return {

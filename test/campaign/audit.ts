@@ -285,7 +285,9 @@ async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]
   const strays = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
   found.push(...strays.map((line) => `orphan process: ${line}`));
   const folders = await entriesOf(root);
-  for (const folder of folders) {
+  // A process that died with a lock leaves its file, which the next to take the lock removes.
+  const isLock = (name: string) => served.some(({ network }) => name === `${network.uuid}.lock`);
+  for (const folder of folders.filter((name) => !isLock(name))) {
     const scope = served.find(({ network }) => network.uuid === folder);
     if (scope === undefined) {
       found.push(`orphan folder: ${join(root, folder)}`);

@@ -228,7 +228,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(['dnsmasq', 'nobody']).toContain(user);
     const { folder } = runtimePaths(root, network);
     expect((await stat(root)).mode & 0o777).toBe(0o711);
-    expect((await stat(folder)).mode & 0o777).toBe(0o750);
+    expect((await stat(folder)).mode & 0o777).toBe(0o710);
     for (const file of await readdir(folder)) {
       if (file !== 'pid') expect((await stat(path.join(folder, file))).uid, file).toBe(0);
     }
@@ -241,6 +241,29 @@ describe.skipIf(!privileged)('dnsmasq', () => {
       const denied = { exitCode: 1, stderr: expect.stringContaining('Permission denied') };
       expect(await asUser('touch', `${folder}/${file}`)).toMatchObject(denied);
     }
+  });
+
+  it('keeps its files from everybody but the account that it runs as, whatever groups they are in', async () => {
+    await supervisor.start(wish());
+    const { folder } = runtimePaths(root, network);
+    const [user, group] = (await sh('ps', '-o', 'user=,group=', '-p', String(await pid()))).trim().split(/\s+/);
+    const account = Number(await sh('id', '-u', user as string));
+    const gids = [group as string, 'nogroup', 'daemon'];
+    const reads = async (uid: number, gid: string, file: string) =>
+      (await attempt('setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', `${folder}/${file}`))
+        .exitCode === 0;
+    for (const file of ['dhcp-hosts', 'names']) {
+      // It has to, whatever its group is: dnsmasq reads them again when it is told to.
+      expect(await reads(account, group as string, file)).toBe(true);
+      for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
+    }
+    for (const file of (await readdir(folder)).filter((each) => each !== 'dhcp-hosts' && each !== 'names')) {
+      for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
+    }
+    // A group that other accounts are in as well has no right at all. The pid is written by dnsmasq itself.
+    const files = (await readdir(folder)).filter((file) => file !== 'pid');
+    const owners = [folder, ...files.map((file) => path.join(folder, file))];
+    for (const file of owners) expect((await stat(file)).gid, file).not.toBe(65534);
   });
 
   it('frees a lease at once, and another MAC can have the address', async () => {

@@ -6,7 +6,7 @@ import { ValidationError } from '../../src/errors.js';
 
 const network = '17be6538-8f96-4ccb-b71e-a7e3022fead3';
 const paths = runtimePaths('/run/vethwork/0123456789ab', network);
-const account = { user: 'dnsmasq', group: 'nogroup', gid: 65534 };
+const account = { user: 'dnsmasq', group: 'nogroup', reader: undefined };
 const bare = { mac: '02:00:00:bd:cd:9b', address: '172.16.0.232' };
 const named = { mac: '02:00:00:C7:F9:CC', address: '172.16.0.37', hostname: 'floatingdemo' };
 const demo: DnsmasqConfig = {
