@@ -16,6 +16,7 @@ const schema = z
     floatingNetwork: cidr,
     outboundNat: z.boolean(),
     vxlanPort: port,
+    neighbourTable: z.number(),
     deletionHalo: z.number(),
     dnsServers: z.array(ipv4),
     domain,

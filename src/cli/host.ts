@@ -8,7 +8,9 @@ import { removeHostFile, writeHostFile } from './host-file.js';
 import { collect, defined, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
-type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>> & {
+type InitFlags = Partial<
+  Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'>
+> & {
   dnsServer?: string[];
 };
 
@@ -20,6 +22,11 @@ export function addHostCommands(program: Command, app: App): void {
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
     .option('--no-outbound-nat', 'do not (the default)')
     .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
+    .option(
+      '--neighbour-table <entries>',
+      "raise the machine's neighbour table (gc_thresh1, 2, 3) to so many entries; left alone otherwise",
+      parseInteger,
+    )
     .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
     .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
     .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')

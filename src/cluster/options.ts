@@ -15,6 +15,7 @@ export interface ClusterHostOptions
     | 'outboundNat'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
+    | 'neighbourTable'
     | 'deletionHalo'
     | 'dnsServers'
     | 'domain'
@@ -91,6 +92,7 @@ const clusterSchema = z.strictObject({
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
   // As on a machine by itself: checked with all that the two have in common.
+  neighbourTable: z.unknown().optional(),
   deletionHalo: z.unknown().optional(),
   dnsServers: z.unknown().optional(),
   domain: z.unknown().optional(),
@@ -124,11 +126,12 @@ export function settingsOf(
   request: ClusterRequest,
   known: { state: string; egressNic: string; meshNic: string; floatingNetwork: string; vxlanPort: number },
 ): Promise<Settings> {
-  const { netns, disableBridgeNetfilter, outboundNat, deletionHalo, dnsServers, domain, tenant } = request;
+  const { netns, disableBridgeNetfilter, outboundNat, neighbourTable, deletionHalo, dnsServers, domain, tenant } =
+    request;
   const options = {
     ...known,
     ...{ repair: false, outboundNat, disableBridgeNetfilter },
-    ...{ netns, deletionHalo, dnsServers, domain, tenant },
+    ...{ netns, neighbourTable, deletionHalo, dnsServers, domain, tenant },
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);

@@ -12,6 +12,8 @@ const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
 const DAY = 24 * 60 * 60;
+/** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
+const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Further addresses of an interface. */
 const MOST_ALLOWED = 256;
 
@@ -24,6 +26,7 @@ const hostSchema = z.strictObject({
   outboundNat: flag.default(false),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.default(4789),
+  neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
   deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),
   dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),
   domain: valid.domain.default('vethwork.internal'),
