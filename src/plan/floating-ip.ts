@@ -5,6 +5,7 @@ import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.j
 import { planPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
+import { addFloatingNeighbour, addHostNeighbour, forgetFloatingNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
@@ -29,12 +30,14 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
       mtu: host.egressMtu,
       master: host.egressBridge.index,
     }),
+    addFloatingNeighbour(host, address),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
     // Before the link is up: what it announces when it comes up are the addresses it has by then.
     { op: 'address.add', netns, address: { index, address: `${address}/32` } },
     { op: 'link.set', netns, link, changes: { up: true } },
     addRoute(netns, { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address }),
     addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
+    addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
     addFloating(network.uuid, address, target),
     forget(network.uuid, address),
@@ -55,6 +58,7 @@ export function planFloatingIpRemoval(
     ...retire(netns, pair.inner),
     forget(network.uuid, address),
     ...retire(host.netns, pair.outer),
+    forgetFloatingNeighbour(host, address),
   ];
 }
 

@@ -6,6 +6,7 @@ import { guardPort, unguardPort } from './guard.js';
 import { bringUp, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
+import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 import { addRoute } from './route.js';
 
@@ -108,7 +109,12 @@ export const ownLink = (attachment: DesiredAttachment): number | undefined => ki
 /** Connects an instance to its network. */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const { add, device } = kindOf(nic.attachment);
-  return [...guardPort(host, network, device(nic.attachment), nic), ...add(host, network, nic, nic.attachment)];
+  return [
+    ...guardPort(host, network, device(nic.attachment), nic),
+    // The network's namespace is on the network node alone.
+    ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
+    ...add(host, network, nic, nic.attachment),
+  ];
 }
 
 /** Disconnects it, and forgets what the network's router knew of it: its address may soon be another's. */
@@ -118,11 +124,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    {
-      op: 'neighbour.delete',
-      netns,
-      neighbour: { family: 'inet', index: network.inner.inner, destination: nic.address },
-    },
+    forgetInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];
 }
@@ -150,6 +152,8 @@ function configureContainer(network: DesiredNetwork, nic: DesiredInterface, atta
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
     },
     { op: 'link.set', netns, link: { index }, changes: { up: true } },
+    // The gateway's MAC stays, whatever is made anew.
+    addNeighbour(netns, { index, destination: network.gateway, address: network.inner.mac }),
     ...(network.egress === undefined
       ? []
       : [

@@ -4,6 +4,7 @@ import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { bridge, bringUp, planPair, portSettings } from './link.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
+import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 
 /** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
@@ -23,13 +24,16 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
     }),
     ...(egress === undefined
       ? []
-      : planPair(host, uuid, {
-          name: { outer: names.egressOuter, inner: names.egressInner },
-          index: egress,
-          mac: floatingMac(egress.address),
-          mtu: host.egressMtu,
-          master: host.egressBridge.index,
-        })),
+      : [
+          ...planPair(host, uuid, {
+            name: { outer: names.egressOuter, inner: names.egressInner },
+            index: egress,
+            mac: floatingMac(egress.address),
+            mtu: host.egressMtu,
+            master: host.egressBridge.index,
+          }),
+          addFloatingNeighbour(host, egress.address),
+        ]),
     noIpv6(host, network),
     ...planRouter(host, network),
   ];
@@ -99,6 +103,7 @@ export function planOverlayRemoval({ netns }: DesiredHost, network: DesiredNetwo
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
     ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
+    ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }

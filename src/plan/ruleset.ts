@@ -1,6 +1,6 @@
 import { match, nftTable, type SetElement, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
-import type { DesiredNetwork } from './desired.js';
+import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { FLOATING_PREFIX, networkNames } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
@@ -8,6 +8,12 @@ const table = nftTable('ip', 'vethwork');
 const FLOATING = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
 /** Addresses that are routed into the network. */
 const ROUTED = { keyType: 'ipv4_addr' } as const;
+
+/**
+ * Addresses of the floating network that instances have begun to talk to lately. Each may be nobody's, and is in the neighbour
+ * table of the machine for about as long as the kernel asks for it (three times, a second apart).
+ */
+const ASKED = { keyType: 'ipv4_addr', dynamic: true, timeout: 3000, size: 64 } as const;
 
 const { accept, counter, drop, masquerade } = statement;
 
@@ -30,12 +36,24 @@ const local = {
  * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
  * the thousandth costs what the first does.
  */
-export function planRuleset(network: DesiredNetwork): Operation {
+export function planRuleset(
+  network: DesiredNetwork,
+  { floatingNetwork }: Pick<DesiredHost, 'floatingNetwork'>,
+): Operation {
   const names = networkNames(network.vni);
   const inside = names.innerInner;
   const outside = network.egress === undefined ? undefined : names.egressInner;
   const fromInside = match.inputInterface(inside);
   const toInside = match.outputInterface(inside);
+  const toNeighbours =
+    outside === undefined
+      ? []
+      : [
+          fromInside,
+          match.outputInterface(outside),
+          match.sourceAddress(network.netblock),
+          match.destinationAddress(floatingNetwork),
+        ];
 
   return {
     op: 'nftables.batch',
@@ -44,6 +62,7 @@ export function planRuleset(network: DesiredNetwork): Operation {
       table.add(),
       table.set('floating', FLOATING),
       table.set('routed', ROUTED),
+      ...(outside === undefined ? [] : [table.set('asked', ASKED)]),
       ...table.chain(
         'prerouting',
         { type: 'filter', hook: 'prerouting', priority: -150 },
@@ -86,6 +105,13 @@ export function planRuleset(network: DesiredNetwork): Operation {
           'known connections': established,
           'to floating addresses': [toFloating, counter(), accept()],
           ...(outside !== undefined && {
+            'instances to few addresses of the floating network at a time': [
+              ...toNeighbours,
+              statement.addDestinationTo('asked'),
+              counter(),
+              accept(),
+            ],
+            'instances to more of them': [...toNeighbours, ...rest],
             'instances to the outside': [
               fromInside,
               match.outputInterface(outside),

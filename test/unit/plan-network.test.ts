@@ -27,6 +27,7 @@ test('a network', () => {
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true}}
+    {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194","address":"02:f1:c0:a8:0f:c2","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"sysctl.set","netns":"node1","key":"ipv6/conf/br-vxlan-e2300f/disable_ipv6","value":1}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
@@ -35,7 +36,8 @@ test('a network', () => {
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"up":true}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":2006,"address":"192.168.15.194/24"}}
-    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":2006,"protocol":"boot"}}"
+    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":2006,"protocol":"boot"}}
+    {"op":"neighbour.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","neighbour":{"family":"inet","index":2006,"destination":"192.168.15.1","address":"f6:d1:c6:05:15:fd","state":"permanent"},"mode":"replace","undo":"delete"}"
   `);
 });
 
@@ -95,6 +97,7 @@ test('removing a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"name":"dead000007d2"}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"master":0,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"name":"dead000007d1"}}
+    {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194"}}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
 });

@@ -49,3 +49,13 @@ export const clearMark = (): Expression[] => [
 
 /** `jump guard`: goes on in another chain of the table, and comes back at its end. */
 export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];
+
+/**
+ * `add @asked { ip daddr }`: the packet's destination is put into the set. A packet whose destination is not in it, and does
+ * not fit in any more, goes on to the next rule.
+ * @param set of the same table, `dynamic`, of `ipv4_addr`
+ */
+export const addDestinationTo = (set: string): Expression[] => [
+  ...loadDestination(),
+  { expression: 'dynset', set, operation: 'add', sourceRegister: 1 },
+];
