@@ -19,6 +19,7 @@ const schema = z
     outboundNat: z.boolean(),
     allowMetadata: z.boolean(),
     vxlanPort: port,
+    neighbourTable: z.number(),
     deletionHalo: z.number(),
     dnsServers: z.array(ipv4),
     domain,

@@ -8,7 +8,10 @@ import { collect, defined, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
 type InitFlags = Partial<
-  Pick<HostOptions, 'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>
+  Pick<
+    HostOptions,
+    'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'
+  >
 > & {
   dnsServer?: string[];
 };
@@ -23,6 +26,11 @@ export function addHostCommands(program: Command, app: App): void {
     .option('--allow-metadata', 'let instances reach the metadata services of clouds, such as 169.254.169.254')
     .option('--no-allow-metadata', 'do not (the default)')
     .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
+    .option(
+      '--neighbour-table <entries>',
+      "raise the machine's neighbour table (gc_thresh1, 2, 3) to so many entries; left alone otherwise",
+      parseInteger,
+    )
     .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
     .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
     .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')

@@ -19,6 +19,7 @@ export interface ClusterHostOptions
     | 'allowMetadata'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
+    | 'neighbourTable'
     | 'deletionHalo'
     | 'dnsServers'
     | 'domain'
@@ -84,6 +85,7 @@ const clusterSchema = z.strictObject({
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
   // As on a machine by itself: checked with all that the two have in common.
+  neighbourTable: z.unknown().optional(),
   deletionHalo: z.unknown().optional(),
   dnsServers: z.unknown().optional(),
   domain: z.unknown().optional(),
@@ -117,8 +119,11 @@ export async function settingsOf(
   request: ClusterRequest,
   known: Pick<Settings, 'state' | 'egressNic' | 'meshNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
 ): Promise<Settings> {
-  const { netns, disableBridgeNetfilter, deletionHalo, dnsServers, domain, tenant } = request;
-  const options = { ...known, repair: false, disableBridgeNetfilter, netns, deletionHalo, dnsServers, domain, tenant };
+  const { netns, disableBridgeNetfilter, neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
+  const options = {
+    ...known,
+    ...{ repair: false, disableBridgeNetfilter, netns, neighbourTable, deletionHalo, dnsServers, domain, tenant },
+  };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const checked = parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
   return (await settingsInForce(checked, undefined, 'the cluster')).settings;

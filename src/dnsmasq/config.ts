@@ -126,6 +126,8 @@ function dhcpLines(config: DnsmasqConfig, paths: RuntimePaths): string[] {
     // Or an instance could take another's name.
     'dhcp-ignore-names',
     'no-ping',
+    // To answer a client without address directly, dnsmasq would make its permanent neighbour one that ages (SIOCSARP).
+    'dhcp-broadcast',
     'quiet-dhcp',
     `dhcp-option=1,${mask}`,
     option(3, config.provideNat ? [config.gateway] : []),

@@ -6,6 +6,7 @@ import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
 import { networkd, networkManager, vmware } from './managers.js';
+import { neighbourTable } from './neighbours.js';
 import { capabilities, dnsmasq, dnsmasqAccount, folders, kernelVersion, tunDevice } from './requirements.js';
 import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
 
@@ -19,7 +20,7 @@ const OUTSIDE: readonly Check[] = [
 /** What the kernel is asked, which needs privilege. */
 const INSIDE: readonly Check[] = [
   ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
-  ...[connectionTable, bridgePorts, foreignVxlan, networkManager, vmware],
+  ...[connectionTable, neighbourTable, bridgePorts, foreignVxlan, networkManager, vmware],
 ];
 
 export interface DiagnosisOptions {

@@ -173,7 +173,9 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
     case 'rule.add':
       return { op: 'rule.delete', ...where, rule: operation.rule };
     case 'neighbour.add':
-      return created ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour } : undefined;
+      return created || operation.undo === 'delete'
+        ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour }
+        : undefined;
     case 'qdisc.add':
       return created ? { op: 'qdisc.delete', ...where, qdisc: withoutData(operation.qdisc) } : undefined;
     case 'filter.add': {

@@ -50,8 +50,11 @@ export type Operation =
   | (In & { op: 'rule.add'; rule: Rule })
   /** The first that has everything given. */
   | (In & { op: 'rule.delete'; rule: Rule })
-  /** `append`: one more VTEP of the same MAC address. */
-  | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode })
+  /**
+   * `append`: one more VTEP of the same MAC address. A roll-back deletes what was created; with `undo` also what took another's
+   * place: for entries that the kernel may have learned before.
+   */
+  | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode; undo?: 'delete' })
   | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
   /** Traffic control: a queueing discipline takes the place of the kernel's own, which is back when it is deleted. */
   | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })

@@ -16,6 +16,7 @@ const CHANGEABLE = [
   'outboundNat',
   'allowMetadata',
   'disableBridgeNetfilter',
+  'neighbourTable',
   'deletionHalo',
   'dnsServers',
   'domain',
@@ -81,12 +82,13 @@ export async function settingsInForce(
 /** The part of a host's record that follows from its settings. */
 export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNat' | 'allowMetadata' | 'settings'> {
   const { outboundNat, allowMetadata, netns, meshNic, disableBridgeNetfilter, deletionHalo, domain, tenant } = settings;
-  const { dnsServers, hasSystemResolvers } = settings;
+  const { dnsServers, hasSystemResolvers, neighbourTable } = settings;
   return {
     outboundNat,
     allowMetadata,
     settings: {
       ...{ meshNic, disableBridgeNetfilter, deletionHalo, dnsServers, hasSystemResolvers, domain, tenant },
+      ...(neighbourTable !== undefined && { neighbourTable }),
       // A pid is another process's soon.
       ...(typeof netns === 'string' && { netns }),
     },

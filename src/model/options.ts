@@ -11,6 +11,8 @@ const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = valid.path('the path of a folder');
 const DAY = 24 * 60 * 60;
+/** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
+const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Further addresses of an interface. */
 const MOST_ALLOWED = 256;
 const MOST_SERVERS = 64;
@@ -25,6 +27,7 @@ const hostSchema = z.strictObject({
   allowMetadata: flag.optional(),
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
+  neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
   deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
   dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),

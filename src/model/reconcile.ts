@@ -8,6 +8,7 @@ import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
 import { driftOf } from './drift.js';
+import { raiseNeighbourTable } from './neighbour-table.js';
 import { type HostRecord, keys } from './records.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
 import { carryOut, describeOperations, type Note } from './repair.js';
@@ -66,10 +67,13 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
 
 /** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
 export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
-  const { kernel, host, reaper } = context;
+  const { kernel, host, reaper, settings } = context;
   const plan = planHost(host);
   const observer = new Observer(kernel);
-  const operations = outstanding(plan, await observer.look(plan));
+  const operations = [
+    ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
+    ...outstanding(plan, await observer.look(plan)),
+  ];
   if (operations.length > 0) {
     const text = `host: ${describeOperations(operations, plan)}`;
     report.push(text);

@@ -35,6 +35,7 @@ export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | '
     netns?: string;
     meshNic: string;
     disableBridgeNetfilter: boolean;
+    neighbourTable?: number;
     /** In seconds. */
     deletionHalo: number;
     dnsServers: string[];

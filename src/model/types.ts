@@ -41,6 +41,12 @@ export interface HostOptions {
   disableBridgeNetfilter?: boolean;
   /** UDP port of VXLAN. Default 4789. */
   vxlanPort?: number;
+  /**
+   * Have the machine's neighbour table take at least so many entries, 1024 to 1048576 (`net.ipv4.neigh.default.gc_thresh3`; 1 and
+   * 2 in proportion). All network namespaces share it. Raised only, and not lowered afterwards, as others may rely on it. Left
+   * alone if absent. Only for a process in the machine's first network namespace.
+   */
+  neighbourTable?: number;
   /** How long a released address is kept from re-use, in seconds. Default 300. */
   deletionHalo?: number;
   /**

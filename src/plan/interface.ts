@@ -8,6 +8,7 @@ import { guardPort, unguardPort } from './guard.js';
 import { bringUpPort, fixMac, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
+import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 import { addRoute } from './route.js';
 
@@ -147,7 +148,12 @@ export const ownLink = (attachment: DesiredAttachment): number | undefined => ki
 /** Connects an instance to its network. */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const { add, device } = kindOf(nic.attachment);
-  return [...guardPort(host, network, device(nic.attachment), nic), ...add(host, network, nic, nic.attachment)];
+  return [
+    ...guardPort(host, network, device(nic.attachment), nic),
+    // The network's namespace is on the network node alone.
+    ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
+    ...add(host, network, nic, nic.attachment),
+  ];
 }
 
 /** Disconnects it, and forgets what the network's router knew of it: its address may soon be another's. */
@@ -157,11 +163,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    {
-      op: 'neighbour.delete',
-      netns,
-      neighbour: { family: 'inet', index: network.inner.inner, destination: nic.address },
-    },
+    forgetInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];
 }
@@ -195,6 +197,8 @@ function configureContainer(
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
     },
     { op: 'link.set', netns, link: { index }, changes: { up: true } },
+    // The gateway's MAC stays, whatever is made anew.
+    addNeighbour(netns, { index, destination: network.gateway, address: network.inner.mac }),
     ...(network.egress === undefined
       ? []
       : [

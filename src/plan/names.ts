@@ -60,6 +60,10 @@ export const HOST_ALIAS = 'vethwork';
 /** True for the alias of a link of any network. */
 export const isOurAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
 
+/** UUID of the network whose link has the alias. */
+export const networkOfAlias = (alias: string | undefined) =>
+  isOurAlias(alias) ? alias?.slice(HOST_ALIAS.length + 1) : undefined;
+
 const SHAPES =
   /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|vnet-[0-9a-f]{8})$/;
 

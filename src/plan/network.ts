@@ -6,6 +6,7 @@ import { EGRESS_PORTS, portGroup } from './group.js';
 import { bridge, bringUpPort, fixMac, planPair, portSettings } from './link.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
+import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 
 /** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
@@ -28,14 +29,17 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
     fixMac(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
-      : planPair(host, uuid, {
-          name: { outer: names.egressOuter, inner: names.egressInner },
-          index: egress,
-          mac: floatingMac(egress.address),
-          mtu: host.egressMtu,
-          master: host.egressBridge.index,
-          group: EGRESS_PORTS,
-        })),
+      : [
+          ...planPair(host, uuid, {
+            name: { outer: names.egressOuter, inner: names.egressInner },
+            index: egress,
+            mac: floatingMac(egress.address),
+            mtu: host.egressMtu,
+            master: host.egressBridge.index,
+            group: EGRESS_PORTS,
+          }),
+          addFloatingNeighbour(host, egress.address),
+        ]),
     ...planRouter(host, network),
   ];
 }
@@ -102,6 +106,7 @@ export function planOverlayRemoval({ netns }: DesiredHost, network: DesiredNetwo
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
     ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
+    ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }

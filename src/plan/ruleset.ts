@@ -31,6 +31,12 @@ const DNS_QUERIES = { ...dnsRate, timeout: 60_000, expressions: statement.limit(
 /** Its elements go with their last connection. */
 const DNS_CLIENTS = { ...dnsRate, expressions: statement.connections(DNS_CONNECTIONS) };
 
+/**
+ * Addresses of the floating network that instances have begun to talk to lately. Each may be nobody's, and is in the neighbour
+ * table of the machine for about as long as the kernel asks for it (three times, a second apart).
+ */
+const ASKED = { keyType: 'ipv4_addr', dynamic: true, timeout: 3000, size: 64 } as const;
+
 const { accept, counter, drop, masquerade } = statement;
 
 /** What is the same in every network is made once. */
@@ -55,12 +61,24 @@ const local = {
  * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
  * the thousandth costs what the first does.
  */
-export function planRuleset({ allowMetadata }: Pick<DesiredHost, 'allowMetadata'>, network: DesiredNetwork): Operation {
+export function planRuleset(
+  { allowMetadata, floatingNetwork }: Pick<DesiredHost, 'allowMetadata' | 'floatingNetwork'>,
+  network: DesiredNetwork,
+): Operation {
   const names = networkNames(network.vni);
   const inside = names.innerInner;
   const outside = network.egress === undefined ? undefined : names.egressInner;
   const fromInside = match.inputInterface(inside);
   const toInside = match.outputInterface(inside);
+  const toNeighbours =
+    outside === undefined
+      ? []
+      : [
+          fromInside,
+          match.outputInterface(outside),
+          match.sourceAddress(network.netblock),
+          match.destinationAddress(floatingNetwork),
+        ];
 
   return {
     op: 'nftables.batch',
@@ -69,6 +87,7 @@ export function planRuleset({ allowMetadata }: Pick<DesiredHost, 'allowMetadata'
       table.add(),
       table.set('floating', FLOATING),
       table.set('routed', ROUTED),
+      ...(outside === undefined ? [] : [table.set('asked', ASKED)]),
       ...(network.provideDns ? [table.set('dns-queries', DNS_QUERIES), table.set('dns-clients', DNS_CLIENTS)] : []),
       ...table.chain(
         'prerouting',
@@ -113,6 +132,13 @@ export function planRuleset({ allowMetadata }: Pick<DesiredHost, 'allowMetadata'
           'to floating addresses': [toFloating, counter(), accept()],
           ...(outside !== undefined && {
             ...(allowMetadata !== true && refuseMetadata([fromInside, match.outputInterface(outside)])),
+            'instances to few addresses of the floating network at a time': [
+              ...toNeighbours,
+              statement.addDestinationTo('asked'),
+              counter(),
+              accept(),
+            ],
+            'instances to more of them': [...toNeighbours, ...rest],
             'instances to the outside': [
               fromInside,
               match.outputInterface(outside),

@@ -161,7 +161,9 @@ function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
     } else if (operation.op === 'rule.add') {
       collection.add('rule', `${where} mark ${operation.rule.mark} to ${operation.rule.table}`);
     } else if (operation.op === 'neighbour.add') {
-      collection.add('proxy', `${where} ${operation.neighbour.destination}`);
+      const { proxy, destination, address, index } = operation.neighbour;
+      if (proxy) collection.add('proxy', `${where} ${destination}`);
+      else collection.add('neighbour', `${where} ${destination} at ${address} by ${nameOf(index)}`);
     } else if (operation.op === 'nftables.batch') {
       for (const command of operation.commands) {
         if (command.command !== 'element.add') continue;
@@ -218,13 +220,19 @@ interface IpRule {
   table: string;
 }
 
+interface IpNeighbour {
+  dst: string;
+  lladdr: string;
+  dev: string;
+}
+
 async function lookInto(stage: Stage, collection: Collection, netns: string): Promise<void> {
   const isHost = netns === stage.node;
   const isGuest = stage.guests.includes(netns);
   const where = label(stage, netns);
   const own = (device: string | undefined) => device !== 'lo' && !(isHost && stage.links.includes(device ?? ''));
-  const [[links = [], routes = [], rules = [], proxies = []], nft] = await Promise.all([
-    ipBatch(netns) as Promise<[IpAddress[]?, IpRoute[]?, IpRule[]?, { dst: string }[]?]>,
+  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], nft] = await Promise.all([
+    ipBatch(netns) as Promise<[IpAddress[]?, IpRoute[]?, IpRule[]?, { dst: string }[]?, IpNeighbour[]?]>,
     isGuest ? [] : (nftRuleset(netns) as Promise<NftItem[]>),
   ]);
   for (const { ifname, master, group, addr_info } of links) {
@@ -242,6 +250,9 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
     if (priority === 1000) collection.add('rule', `${where} mark ${Number(fwmark)} to ${table}`);
   }
   for (const { dst } of isHost ? proxies : []) collection.add('proxy', `${where} ${dst}`);
+  for (const { dst, lladdr, dev } of neighbours) {
+    if (own(dev) && !dst.includes(':')) collection.add('neighbour', `${where} ${dst} at ${lladdr} by ${dev}`);
+  }
   for (const fact of nft.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
 }
 

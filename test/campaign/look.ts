@@ -6,7 +6,7 @@ import { json, sh } from '../support/namespaces.js';
 
 /* Looks at namespaces with `ip` and `nft`. Starting programs is what takes the time, so that there are few. */
 
-const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy'];
+const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy', 'neigh show nud permanent'];
 let batch: Promise<string> | undefined;
 
 /** A file with all that is asked of `ip`. */
@@ -20,7 +20,7 @@ function batchFile(): Promise<string> {
   return batch;
 }
 
-/** Addresses with their links, routes, rules and proxies of a namespace. */
+/** Addresses with their links, routes, rules, proxies and permanent neighbours of a namespace. */
 export async function ipBatch(netns: string, ...options: string[]): Promise<unknown[][]> {
   const answers = await sh('ip', '-j', ...options, '-n', netns, '-batch', await batchFile());
   return answers

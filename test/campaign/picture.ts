@@ -39,7 +39,7 @@ const lines = (title: string, values: readonly unknown[]) =>
   values.map((value) => `${title}: ${JSON.stringify(plain(value))}`);
 
 export async function namespacePicture(netns: string): Promise<string[]> {
-  const [[links = [], routes = [], rules = [], proxies = []], ruleset] = await Promise.all([
+  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], ruleset] = await Promise.all([
     ipBatch(netns, '-d'),
     nftRuleset(netns),
   ]);
@@ -49,6 +49,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     ...lines('route', routes.filter(isIpv4)),
     ...lines('rule', rules),
     ...lines('proxy', proxies),
+    ...lines('neighbour', neighbours),
   ].sort();
   // The order of rules counts.
   return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);

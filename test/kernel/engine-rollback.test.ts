@@ -364,6 +364,20 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await ipPicture(stage.namespace)).toEqual(before);
   });
 
+  test('a neighbour that took the place of another is deleted if that is asked for, and stays if not', async () => {
+    await using stage = await openStage();
+    const { kernel, namespace, netns } = stage;
+    await furnish(namespace);
+    const entry = async () => namespace.ip('neigh', 'show', '10.50.0.9', 'dev', 'keep');
+    const neighbour = { index: 50, destination: '10.50.0.9', address: '02:00:00:00:00:aa' } as const;
+    const replace = { op: 'neighbour.add', netns, neighbour, mode: 'replace' } as const;
+    const fails: Operation = { op: 'link.set', netns, link: { name: 'missing' }, changes: { up: true } };
+    await rejection(kernel.transaction([replace, fails]));
+    expect(await entry()).toContain('02:00:00:00:00:aa');
+    await rejection(kernel.transaction([{ ...replace, undo: 'delete' }, fails]));
+    expect(await entry()).toBe('');
+  });
+
   test('aborted midway, a transaction is undone', async () => {
     await using stage = await openStage(2);
     const { kernel, namespaces, netns, other } = stage;

@@ -52,6 +52,7 @@ dhcp-rapid-commit
 dhcp-ignore=tag:!known
 dhcp-ignore-names
 no-ping
+dhcp-broadcast
 quiet-dhcp
 dhcp-option=1,255.255.255.0
 dhcp-option=3,172.16.0.1

@@ -157,7 +157,7 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'route.delete': ['route'],
   'rule.add': ['rule'],
   'rule.delete': ['rule'],
-  'neighbour.add': ['neighbour', 'mode'],
+  'neighbour.add': ['neighbour', 'mode', 'undo'],
   'neighbour.delete': ['neighbour'],
   'qdisc.add': ['qdisc', 'mode'],
   'qdisc.delete': ['qdisc'],

@@ -36,6 +36,7 @@ test('a container that is configured', () => {
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"inet":{"arpNotify":1}}}
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
+    {"op":"neighbour.add","netns":"/run/netns/c1","neighbour":{"family":"inet","index":4003,"destination":"172.16.0.1","address":"36:da:87:ea:ce:16","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
   `);
 });

@@ -32,6 +32,7 @@ test('a network', () => {
     {"op":"link.ipv6","netns":"node1","index":2005,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194","address":"02:f1:c0:a8:0f:c2","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"up":true}}
@@ -39,7 +40,8 @@ test('a network', () => {
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"up":true}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":2006,"address":"192.168.15.194/24"}}
-    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":2006,"protocol":"boot"}}"
+    {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":2006,"protocol":"boot"}}
+    {"op":"neighbour.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","neighbour":{"family":"inet","index":2006,"destination":"192.168.15.1","address":"f6:d1:c6:05:15:fd","state":"permanent"},"mode":"replace","undo":"delete"}"
   `);
 });
 
@@ -120,6 +122,7 @@ test('removing a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"master":0,"name":"dead000007d2"}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"master":0,"name":"dead000007d1"}}
+    {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194"}}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
 });

@@ -64,3 +64,13 @@ export const limit = (rate: number, burst: number): Expression[] => [
 
 /** `ct count 4`: the rule goes on while no more connections than that are known. */
 export const connections = (count: number): Expression[] => [{ expression: 'connlimit', count }];
+
+/**
+ * `add @asked { ip daddr }`: the packet's destination is put into the set. A packet whose destination is not in it, and does
+ * not fit in any more, goes on to the next rule.
+ * @param set of the same table, `dynamic`, of `ipv4_addr`
+ */
+export const addDestinationTo = (set: string): Expression[] => [
+  ...loadDestination(),
+  { expression: 'dynset', set, operation: 'add', sourceRegister: 1 },
+];
