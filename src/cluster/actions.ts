@@ -11,7 +11,7 @@ import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from 
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
 import { asCall } from './calls.js';
-import { membersIn } from './membership.js';
+import { nodesIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
 import { peekScope } from './records.js';
@@ -45,7 +45,7 @@ export function clusterVerbs(context: () => ClusterContext): Verbs {
 
 async function createNetwork(context: ClusterContext, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { store, host, settings, facts, networkNode } = context;
-  const mtu = Math.min(facts.mtu, ...membersIn(store).map((node) => node.mtu));
+  const mtu = Math.min(facts.mtu, ...nodesIn(store).map((node) => node.mtu));
   const request = parseNetworkOptions(options, {
     floatingNetwork: host.floatingNetwork,
     mtu,

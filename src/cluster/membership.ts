@@ -5,7 +5,14 @@ import type { NodeRecord } from './types.js';
 
 const RETRY_MS = 1000;
 
-/** Nodes that are heard of by now. */
+/**
+ * Nodes of the cluster, as they last told of themselves, whether their agents are heard of or not. What nodes do for each
+ * other's instances follows from this: an agent's death, or the loss of the store, is not that of its node.
+ */
+export const nodesIn = (store: ClusterStore): NodeRecord[] =>
+  store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }) => value);
+
+/** Nodes whose agents are heard of by now. For who waits for answers, and to be told. */
 export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 

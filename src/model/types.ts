@@ -186,7 +186,7 @@ export interface HostInfo {
 export interface NodeInfo {
   name: string;
   role: 'network' | 'hypervisor';
-  /** `gone`: it has not been heard of, and has left the mesh. */
+  /** `gone`: its agent has not been heard of. It is part of the mesh as before: what runs there goes on. */
   state: 'member' | 'gone';
   /** Address of its VTEP. */
   address?: string;
