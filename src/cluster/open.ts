@@ -24,6 +24,7 @@ import type { ClusterStore } from '../store/etcd.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, parseClusterOptions, settingsOf } from './options.js';
 import type { ClusterContext } from './types.js';
@@ -108,6 +109,10 @@ async function openWith(
     events: journal,
     floating: floatingPool(floatingNetwork),
     departures: new Departures(),
+    peers: () => ({
+      nics: facts.meshInputs,
+      vteps: nodesIn(store).flatMap(({ name, address }) => (name === node ? [] : (address ?? []))),
+    }),
     get actions() {
       return agent.actions;
     },

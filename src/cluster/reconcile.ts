@@ -34,6 +34,7 @@ export async function reconcileNode(
   const report: string[] = [];
   // Nothing that others have committed is overlooked.
   await store.list(keys.networks);
+  await worker.admit();
   await reconcileHost(context, noteOf(), report);
   report.push(...(await carryOut(abandoned(context, worker), noteOf())));
   const uuids = worker.networks();

@@ -1,6 +1,7 @@
 import type { Claim } from '../model/claim.js';
 import type { Context } from '../model/context.js';
 import type { NetworkRecord } from '../model/records.js';
+import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { ClusterStore } from '../store/etcd.js';
 
 export type Role = 'network' | 'hypervisor';
@@ -41,6 +42,7 @@ export type Applied = {
 /** What all work on a node shares. */
 export interface ClusterContext extends Context {
   readonly store: ClusterStore;
+  readonly peers: () => MeshPeers;
   readonly node: string;
   readonly role: Role;
   /** The node with the networks' namespaces. */

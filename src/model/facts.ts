@@ -13,6 +13,8 @@ const MAX_EGRESS_MTU = 1500;
 /** What the host is like, other than by our doing. */
 export interface Facts {
   underlay: Underlay;
+  /** Names of the interfaces that packets of the mesh are received as: its NIC, and the master (VRF, bridge) that has it. */
+  meshInputs: readonly string[];
   /** MTU of the overlay. */
   mtu: number;
   egressMtu: number;
@@ -37,7 +39,9 @@ export async function lookAtHost(
     throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
   }
   const vtep = underlayAddress ?? own.find((address) => !address.includes(':'));
+  const master = mesh.master && (await kernel.query('link.get', { netns, link: { index: mesh.master } }));
   return {
+    meshInputs: [mesh.name, ...(master ? [master.name] : [])],
     underlay: { index: mesh.index, address: vtep },
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),

@@ -3,6 +3,7 @@ import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
 import { planHost } from '../plan/host.js';
+import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
 import { GRAVEYARD } from '../plan/retire.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
@@ -69,13 +70,23 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
 /** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
 export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
   const { kernel, host, reaper } = context;
-  const plan = planHost(host);
+  const peers = context.peers?.() ?? NO_PEERS;
+  const plan = planHost(host, peers);
   const observer = new Observer(kernel);
-  const operations = outstanding(plan, await observer.look(plan));
-  if (operations.length > 0) {
-    const text = `host: ${describeOperations(operations, plan)}`;
+  const actual = await observer.look(plan);
+  const operations = outstanding(plan, actual);
+  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  if (operations.length + beyond.length > 0) {
+    const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
     report.push(text);
-    await note?.({ text, carryOut: () => kernel.transaction(operations) });
+    await note?.({
+      text,
+      carryOut: async () => {
+        await kernel.transaction(operations);
+        const [error] = await kernel.teardown(beyond);
+        if (error !== undefined) throw error;
+      },
+    });
   }
   if (note === undefined) return;
   const links = await observer.links(host.netns);

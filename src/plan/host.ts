@@ -4,6 +4,7 @@ import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
+import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
 import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
@@ -12,13 +13,14 @@ const table = nftTable('ip', 'vethwork');
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 
 /** The host's own ruleset; of a network node also the egress bridge and forwarding. */
-export function planHost(host: DesiredHost): Operation[] {
+export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operation[] {
   const { netns } = host;
   return [
     ...(host.role === 'hypervisor' ? [] : planEgress(host)),
     ...(host.disableBridgeNetfilter
       ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
       : []),
+    meshFilter(host, peers),
     hostRuleset(host),
     { op: 'nftables.batch', netns, commands: guardTable() },
   ];
@@ -56,6 +58,7 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
   return [
     { op: 'nftables.batch', netns, commands: [table.delete()] },
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
+    meshFilterRemoval(host),
     ...(host.role === 'hypervisor'
       ? []
       : [{ op: 'link.delete', netns, link: { index: host.egressBridge.index } } satisfies Operation]),

@@ -95,13 +95,26 @@ test('removing a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"name":"dead000007d2"}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"master":0,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"name":"dead000007d1"}}
+    {"op":"nftables.batch","netns":"node1","commands":[{"command":"element.delete","family":"inet","table":"vethwork_mesh","set":"vnis","keyType":"mark","elements":[{"key":14823439}]}]}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
 });
 
-test('what a network and its floating addresses have in nftables is in its own namespace: none of it is searched for on the host', () => {
-  for (const of of [plan, planFloatingIp(host, network, floating)]) {
-    const places = of.flatMap((each) => (each.op === 'nftables.batch' ? [each.netns] : []));
-    expect(new Set(places)).toEqual(new Set([network.uuid]));
-  }
+test('what a network and its floating addresses have in nftables is in its own namespace, but for the VNI that the host filters by', () => {
+  const sets = [...plan, ...planFloatingIp(host, network, floating)].flatMap((each) =>
+    each.op === 'nftables.batch' && each.netns !== network.uuid
+      ? each.commands.map((command) => 'set' in command && command.set)
+      : [],
+  );
+  expect(sets).toEqual(['vnis']);
+});
+
+test('packets of a network are filtered before its VXLAN link is up, and until it is down', () => {
+  const isVni = (each: Operation) => each.op === 'nftables.batch' && each.netns === host.netns;
+  const isVxlan = (each: Operation) =>
+    each.op === 'link.set' && 'index' in each.link && each.link.index === network.vxlan;
+  const removal = planNetworkRemoval(host, network);
+  for (const steps of [plan, removal]) expect(steps.filter(isVni)).toHaveLength(1);
+  expect(plan.findIndex(isVni)).toBeLessThan(plan.findIndex(isVxlan));
+  expect(removal.findIndex(isVni)).toBeGreaterThan(removal.findLastIndex(isVxlan));
 });
