@@ -10,7 +10,7 @@ import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
-import { asCall } from './calls.js';
+import { asCall as asCallOf } from './calls.js';
 import { nodesIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
@@ -19,13 +19,21 @@ import { removeFloating, removeInterface, removeNetwork, removeRouted } from './
 import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
 
-type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'>;
+type Verbs = Omit<
+  Actions,
+  'acceptStore' | 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'
+>;
 
 /**
  * What callers want, in a cluster: it is recorded, every node that it concerns does its part, and the call ends when all
  * have. What a node could not do is taken back everywhere.
  */
 export function clusterVerbs(context: () => ClusterContext): Verbs {
+  const asCall = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    asCallOf(async () => {
+      context().caution.refuse();
+      return work();
+    });
   return {
     createNetwork: (options) => asCall(() => withFreshIndexes(() => createNetwork(context(), options))),
     deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),

@@ -23,6 +23,7 @@ import { reap } from '../plan/retire.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
+import { Caution } from './caution.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
@@ -77,6 +78,9 @@ async function openWith(
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { node, role, netns, meshNic, state } = request;
+  const caution = await Caution.open(store, join(state, 'store.json'));
+  // What would be recorded now is for another cluster than the one that this node is of.
+  if (store.peek(keys.host) === undefined) caution.refuse();
   const { networkNode, ...record } = await transact(store, (transaction) => rememberHost(transaction, request));
   const egressNic = role === 'network' ? record.egressNic : meshNic;
   const facts = await lookAtHost(kernel, netns, { egressNic, meshNic, underlayAddress: request.underlayAddress });
@@ -101,6 +105,7 @@ async function openWith(
       },
     },
     arpSuppression: request.arpSuppression,
+    ...{ caution, removalLimit: request.removalLimit },
     patience: request.nodeTimeout * 1000,
     indexes: new IndexAllocator(store),
     locks: new Locks(),

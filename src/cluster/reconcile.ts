@@ -48,6 +48,8 @@ export async function reconcileNode(
       return repairs;
     }),
   );
+  // What can't be read may be about anything, and what is in doubt is not removed.
+  if (store.damaged.length > 0 || context.caution.reason !== undefined) return [...report, ...told.flat()];
   const observer = new Observer(context.kernel);
   const present = uuids.flatMap((uuid) => peekScope(store, uuid) ?? []);
   const namespaces = context.role === 'network' ? present.map(({ network }) => network.uuid) : [];
@@ -71,7 +73,7 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
   const scope = peekScope(store, uuid);
   const part = scope && worker.realiser.part(scope);
   // What comes or goes is the work of the worker.
-  if (scope === undefined || part === undefined || isChanging(scope)) return [];
+  if (scope === undefined || part === undefined || isChanging(scope) || scope.unknown !== undefined) return [];
   const { network } = scope;
   const observer = new Observer(kernel);
   const repairs: Repair[] = [];

@@ -9,19 +9,22 @@ import type { Applied, NodeRecord } from './types.js';
 /** A network with its interfaces, as far as this node has heard of them, and the versions of the latter's records. */
 export interface KnownScope extends Scope {
   versions: Map<string, number>;
+  /** Key of a record that can't be read: what lacks here may be there. */
+  unknown: string | undefined;
 }
 
 export function peekScope(store: ClusterStore, uuid: string): KnownScope | undefined {
   const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
   if (network === undefined) return undefined;
   const prefix = keys.members(uuid);
-  const entries = store
-    .peekList(prefix)
-    .map(({ key }) => store.peek<InterfaceRecord>(keys.interface(key.slice(prefix.length))))
+  const names = store.peekList(prefix).map(({ key }) => keys.interface(key.slice(prefix.length)));
+  const entries = names
+    .map((name) => store.peek<InterfaceRecord>(name))
     .filter((entry): entry is Entry<InterfaceRecord> => entry !== undefined);
   return {
     network,
     members: entries.map(({ value }) => value),
+    unknown: names.find((name) => store.isUnknown(name)),
     versions: new Map(entries.map(({ value, version }) => [value.uuid, version])),
   };
 }

@@ -3,6 +3,7 @@ import type { Context } from '../model/context.js';
 import type { NetworkRecord } from '../model/records.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { ClusterStore } from '../store/etcd.js';
+import type { Caution } from './caution.js';
 
 export type Role = 'network' | 'hypervisor';
 
@@ -50,6 +51,10 @@ export interface ClusterContext extends Context {
   readonly arpSuppression: boolean;
   /** For how long a call waits for other nodes, in milliseconds. */
   readonly patience: number;
+  /** Whether the store may be acted upon. */
+  readonly caution: Caution;
+  /** Share of what this node has that the store may have lost. */
+  readonly removalLimit: number;
   /** This node, as it tells others. */
   readonly self: Omit<NodeRecord, 'claim' | 'vacant'>;
 }

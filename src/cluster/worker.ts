@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
+import { StoreError } from '../errors.js';
 import { noting, reconcileHost } from '../model/reconcile.js';
-import type { InterfaceRecord, NetworkRecord } from '../model/records.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
 import { Absences } from './abandoned.js';
 import { Leavings } from './calls.js';
 import { clusterKeys } from './keys.js';
+import { lossIn } from './loss.js';
 import { membersIn } from './membership.js';
 import { admitPeers } from './peers.js';
-import { Realiser } from './realiser.js';
+import { problemOf, Realiser } from './realiser.js';
 import { appliedOf, concernedBy, peekScope } from './records.js';
 import type { Applied, ClusterContext } from './types.js';
 
@@ -76,6 +78,8 @@ export class Worker {
     this.#admissionIsDue = true;
     const { store, node, networkNode } = this.#context;
     this.#unsubscribe = store.onChange((changes) => {
+      const loss = lossIn(changes, this.#context);
+      if (loss !== undefined) return this.#context.caution.raise(loss);
       const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
       if (nodes) {
         this.#admissionIsDue = true;
@@ -201,6 +205,18 @@ export class Worker {
     const { revision } = store;
     const scope = peekScope(store, uuid);
     const before = appliedOf(store, node, uuid);
+    // Its record is there, whatever it says.
+    if (store.isUnknown(keys.network(uuid))) return true;
+    if (scope?.unknown !== undefined) {
+      const error = new StoreError(
+        store.location,
+        `the value of ${scope.unknown} is not JSON: network ${uuid} is left alone`,
+      );
+      this.#events.failed?.(`network ${uuid}`, error);
+      const { network } = scope;
+      await this.#write(uuid, { present: true, network, ...before, revision, problems: { network: problemOf(error) } });
+      return false;
+    }
     if (scope === undefined) {
       if (before === undefined) return true;
       if (before.present) await this.#realiser.remove(before.network, []);
@@ -210,7 +226,7 @@ export class Worker {
     }
     const isConcerned = scope.members.some((member) => member.node === node) || node === networkNode;
     if (!isConcerned && before === undefined) return true;
-    await this.admit();
+    await Promise.all([this.admit(), this.#context.caution.note()]);
     await this.#announce(scope, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#realiser.realise(scope, progress);

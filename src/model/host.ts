@@ -76,6 +76,12 @@ export class HostHandle implements Host {
     return this.#context.actions.reconcile({ ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
+  async acceptStore(): Promise<void> {
+    await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
+      this.#context.actions.acceptStore(),
+    );
+  }
+
   async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
     const context = this.#context;
     const watcher = new DriftWatcher(
@@ -133,6 +139,8 @@ async function describeHost(context: Context): Promise<HostInfo> {
     transact(store, (transaction) => floating.usage(transaction)),
     Promise.all([lookForTrouble(kernel, settings.netns), foreigners(context)]).then((each) => each.flat()),
   ]);
+  const { warnings: more = [], ...told } = context.actions.describe();
+  warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,
@@ -145,6 +153,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),
-    ...context.actions.describe(),
+    ...told,
   };
 }

@@ -36,6 +36,9 @@ export interface HostEvent {
     | 'interface.defloat'
     | 'interface.metadata'
     | 'repair'
+    /** A node of a cluster doubts its store, and changes nothing until that is accepted. */
+    | 'store.doubted'
+    | 'store.accepted'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
     | 'dnsmasq.failed';

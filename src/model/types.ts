@@ -264,6 +264,12 @@ export interface Host {
   /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
   reconcile(options?: ReconcileOptions): Promise<string[]>;
   /**
+   * Of a cluster whose store was restored from an older copy, or has lost what nodes have (`warnings`, `/healthz`): confirms
+   * that the store is right as it is now. Nodes then remove what it does not have. @throws ConflictError on a machine by
+   * itself
+   */
+  acceptStore(): Promise<void>;
+  /**
    * Repairs what others break, from the kernel's events, until it or the host is closed. Keeps a socket for each network
    * open. Resolves when nothing that happens afterwards is missed.
    */

@@ -57,6 +57,9 @@ export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
 /** The alias of the host's own link. */
 export const HOST_ALIAS = 'vethwork';
 
+/** UUID of the network whose link has this alias. */
+export const networkOfAlias = (alias = '') => alias.slice(HOST_ALIAS.length + 1);
+
 /** True for the alias of a link of any network. */
 export const isOurAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
 
