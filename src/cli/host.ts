@@ -62,6 +62,19 @@ export function addHostCommands(program: Command, app: App): void {
     });
 
   program
+    .command('accept-store')
+    .description(
+      'confirm that the store of the cluster is right as it is now, after it was restored from an older copy',
+    )
+    .addHelpText('after', examples('accept-store'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        await host.acceptStore();
+        print({ accepted: true }, 'accepted: nodes remove what the store does not have');
+      });
+    });
+
+  program
     .command('reconcile')
     .description('make the kernel and dnsmasq match what is remembered, and say what was repaired')
     .option('--dry-run', 'only say what would be repaired')

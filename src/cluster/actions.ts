@@ -10,9 +10,9 @@ import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
-import { asCall } from './calls.js';
+import { asCall as asCallOf } from './calls.js';
 import { clusterKeys } from './keys.js';
-import { membersIn } from './membership.js';
+import { nodesIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
 import { peekScope } from './records.js';
@@ -20,13 +20,21 @@ import { removeFloating, removeInterface, removeNetwork, removeRouted } from './
 import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
-type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'>;
+type Verbs = Omit<
+  Actions,
+  'acceptStore' | 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'
+>;
 
 /**
  * What callers want, in a cluster: it is recorded, every node that it concerns does its part, and the call ends when all
  * have. What a node could not do is taken back everywhere.
  */
 export function clusterVerbs(context: () => ClusterContext): Verbs {
+  const asCall = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    asCallOf(async () => {
+      context().caution.refuse();
+      return work();
+    });
   return {
     createNetwork: (options) => asCall(() => withFreshIndexes(() => createNetwork(context(), options))),
     deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),
@@ -48,7 +56,7 @@ export function clusterVerbs(context: () => ClusterContext): Verbs {
 async function createNetwork(context: ClusterContext, options: CreateNetworkOptions): Promise<NetworkRecord> {
   await context.environment.refresh();
   const { store, host, settings, facts, networkNode } = context;
-  const mtu = Math.min(facts.mtu, ...membersIn(store).map((node) => node.mtu));
+  const mtu = Math.min(facts.mtu, ...nodesIn(store).map((node) => node.mtu));
   const request = parseNetworkOptions(options, {
     floatingNetwork: host.floatingNetwork,
     mtu,

@@ -88,11 +88,15 @@ function healthOf(observed: Observed | undefined) {
   const { node, store } = observed;
   const { failing, backlog } = node.worker;
   const isReachable = store.outdatedSince === undefined;
+  const { doubt } = node;
+  const isWell = failing === 0 && store.damaged.length === 0;
   return {
-    status: !isReachable ? 'store unreachable' : failing > 0 ? 'failing' : 'ok',
+    status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isWell ? 'ok' : 'failing',
     active: node.isHolder,
     revision: store.revision,
     ...{ backlog, failing },
+    ...(doubt !== undefined && { doubt }),
+    ...(store.damaged.length > 0 && { damaged: store.damaged }),
     ...(store.outdatedSince && { asOf: store.outdatedSince.toISOString() }),
   };
 }

@@ -25,7 +25,9 @@ import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
+import { Caution } from './caution.js';
 import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, parseClusterOptions, settingsOf } from './options.js';
 import type { ClusterContext } from './types.js';
@@ -78,6 +80,9 @@ async function openWith(
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { node, role, netns, meshNic, state } = request;
+  const caution = await Caution.open(store, join(state, 'store.json'));
+  // What would be recorded now is for another cluster than the one that this node is of.
+  if (store.peek(keys.host) === undefined) caution.refuse();
   const { networkNode, ...record } = await transact(store, (transaction) => rememberHost(transaction, request));
   const egressNic = role === 'network' ? record.egressNic : meshNic;
   const facts = await lookAtHost(kernel, netns, { egressNic, meshNic, underlayAddress: request.underlayAddress });
@@ -121,6 +126,7 @@ async function openWith(
     },
     self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
     arpSuppression: request.arpSuppression,
+    ...{ caution, removalLimit: request.removalLimit },
     patience: request.nodeTimeout * 1000,
     indexes: new IndexAllocator(store),
     locks: new Locks(),
@@ -129,6 +135,10 @@ async function openWith(
     events: journal,
     floating: floatingPool(floatingNetwork),
     departures: new Departures(),
+    peers: () => ({
+      nics: environment.facts.meshInputs,
+      vteps: nodesIn(store).flatMap(({ name, address }) => (name === node ? [] : (address ?? []))),
+    }),
     get actions() {
       return agent.actions;
     },

@@ -57,12 +57,18 @@ export interface ClusterHostOptions
   agent?: boolean;
   /** For how long this node stays a member when it is not heard of, in seconds. Default 15. */
   leaseTime?: number;
+  /**
+   * Share of this node's networks and interfaces that may be missing from the store, without having been deleted, and are
+   * removed by itself. Of more, nothing is changed until `Host.acceptStore`. 0 to 1, default 0.5.
+   */
+  removalLimit?: number;
   /** For how long a call waits for other nodes, in seconds. Default 30. */
   nodeTimeout?: number;
 }
 
 const flag = z.boolean({ error: 'true or false' });
 const path = valid.path('the path of a file');
+const share = 'a number from 0 to 1';
 const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
 
 const clusterSchema = z.strictObject({
@@ -93,6 +99,7 @@ const clusterSchema = z.strictObject({
   agent: flag.default(true),
   leaseTime: seconds(1).default(15),
   nodeTimeout: seconds(1).default(30),
+  removalLimit: z.number({ error: share }).min(0, { error: share }).max(1, { error: share }).default(0.5),
 });
 
 /** Checked; what follows from the node's NICs and from the cluster is not filled in yet. */

@@ -16,7 +16,7 @@ import { planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
 import { retire } from '../plan/retire.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { areOurs } from './displaced.js';
-import { membersIn } from './membership.js';
+import { nodesIn } from './membership.js';
 import { type Item, type Part, partOf } from './part.js';
 import type { KnownScope } from './records.js';
 import type { ClusterContext, Problem } from './types.js';
@@ -52,7 +52,7 @@ export class Realiser {
   part(scope: Scope): Part | undefined {
     const { node, role, networkNode, host, facts, arpSuppression, store } = this.#context;
     const self = { node, role, networkNode, host, underlay: facts.underlay, arpSuppression };
-    return partOf(self, scope, membersIn(store));
+    return partOf(self, scope, nodesIn(store));
   }
 
   /**

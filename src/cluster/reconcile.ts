@@ -38,6 +38,7 @@ export async function reconcileNode(
   const report: string[] = [];
   // Nothing that others have committed is overlooked.
   await store.list(keys.networks);
+  await worker.admit();
   await reconcileHost(context, noteOf(), report);
   report.push(...(await carryOut(abandoned(context, worker), noteOf())));
   const uuids = worker.networks();
@@ -51,6 +52,8 @@ export async function reconcileNode(
       return repairs;
     }),
   );
+  // What can't be read may be about anything, and what is in doubt is not removed.
+  if (store.damaged.length > 0 || context.caution.reason !== undefined) return [...report, ...told.flat()];
   const observer = new Observer(context.kernel);
   const present = uuids.flatMap((uuid) => peekScope(store, uuid) ?? []);
   const namespaces = context.role === 'network' ? present.map(({ network }) => network.uuid) : [];
@@ -73,7 +76,7 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
   const { store, kernel, host, role, dhcp } = context;
   const recorded = peekScope(store, uuid);
   // What comes or goes is the work of the worker.
-  if (recorded === undefined || isChanging(recorded)) return [];
+  if (recorded === undefined || isChanging(recorded) || recorded.unknown !== undefined) return [];
   const observer = new Observer(kernel);
   const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
   const part = worker.realiser.part(scope);

@@ -25,6 +25,8 @@ export interface Actions {
   /** One ICMP echo from inside the network's namespace. */
   ping(network: string, address: string, timeout: number): Promise<number | undefined>;
   reconcile(request: ReconcileRequest): Promise<string[]>;
+  /** Of a cluster. @throws ConflictError on a machine by itself */
+  acceptStore(): Promise<void>;
   /** Networks whose namespaces are on this host. */
   namespaces(): Promise<string[]>;
   /** What there is to say about the host beyond what every host has. */

@@ -3,6 +3,7 @@ import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
+import type { MeshPeers } from '../plan/mesh-filter.js';
 import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
 import type { Actions } from './actions.js';
@@ -34,6 +35,8 @@ export interface Context {
   readonly node?: string;
   /** The host as it is to be. */
   readonly host: DesiredHost;
+  /** The other nodes of the cluster, as far as they are known; absent on a machine by itself. */
+  readonly peers?: () => MeshPeers;
 }
 
 /**

@@ -64,7 +64,7 @@ export class Dhcp {
     await this.#supervisor.release(server(network), nic.address);
   }
 
-  async stop(network: NetworkRecord): Promise<void> {
+  async stop(network: Services & Pick<NetworkRecord, 'uuid' | 'gateway'>): Promise<void> {
     if (isServed(network)) await this.#supervisor.stop(server(network));
   }
 
@@ -124,4 +124,8 @@ export class Dhcp {
 
 const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
 
-const server = ({ uuid, gateway }: NetworkRecord) => ({ network: uuid, netns: uuid, gateway });
+const server = ({ uuid, gateway }: Pick<NetworkRecord, 'uuid' | 'gateway'>) => ({
+  network: uuid,
+  netns: uuid,
+  gateway,
+});

@@ -20,6 +20,8 @@ export interface Facts {
   /** Networks of the host's own addresses, without those of vethwork's links. */
   subnets: Subnet[];
   underlay: Underlay;
+  /** Names of the interfaces that packets of the mesh are received as: its NIC, and the master (VRF, bridge) that has it. */
+  meshInputs: readonly string[];
   /** MTU of the overlay. */
   mtu: number;
   egressMtu: number;
@@ -71,10 +73,12 @@ export async function lookAtHost(
     throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
   }
   const vtep = underlayAddress ?? own.find((address) => !address.includes(':'));
+  const master = mesh.master && (await kernel.query('link.get', { netns, link: { index: mesh.master } }));
   return {
     egress: nic(egress),
     mesh: nic(mesh),
     subnets: await hostSubnets(kernel, netns, addresses),
+    meshInputs: [mesh.name, ...(master ? [master.name] : [])],
     underlay: { index: mesh.index, address: vtep },
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),

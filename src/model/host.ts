@@ -92,6 +92,12 @@ export class HostHandle implements Host {
     return this.#context.actions.reconcile({ ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
+  async acceptStore(): Promise<void> {
+    await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
+      this.#context.actions.acceptStore(),
+    );
+  }
+
   async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
     const context = this.#context;
     const watcher = new DriftWatcher(
@@ -155,6 +161,8 @@ async function describeHost(context: Context): Promise<HostInfo> {
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
+  const { warnings: more = [], ...told } = context.actions.describe();
+  warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,
@@ -167,6 +175,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),
-    ...context.actions.describe(),
+    ...told,
   };
 }

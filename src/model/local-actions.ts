@@ -1,3 +1,4 @@
+import { ConflictError } from '../errors.js';
 import { transact } from '../store/transaction.js';
 import type { Actions } from './actions.js';
 import { begin } from './begin.js';
@@ -25,6 +26,11 @@ export function localActions(context: () => Context): Actions {
     unroute: (network, address) => unroute(context(), network, address),
     ping: (netns, address, timeout) => context().kernel.ping(address, { netns, timeout }),
     reconcile: (request) => reconcile(context(), request),
+    acceptStore: async () => {
+      throw new ConflictError(
+        'the state of this host is in a folder of its own: only the store of a cluster is accepted',
+      );
+    },
     namespaces: async () => (await readNetworks(context())).map(({ uuid }) => uuid),
     describe: () => ({}),
     asOf: () => undefined,

@@ -40,6 +40,9 @@ export interface HostEvent {
     /** What it was attached to is gone. */
     | 'interface.lost'
     | 'repair'
+    /** A node of a cluster doubts its store, and changes nothing until that is accepted. */
+    | 'store.doubted'
+    | 'store.accepted'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
     /** A client has declined `address`, as in use; it gets it again all the same. */

@@ -4,6 +4,7 @@ import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
+import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
@@ -68,16 +69,26 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
 /** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
 export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
   const { kernel, host, reaper, settings } = context;
-  const plan = planHost(host);
+  const peers = context.peers?.() ?? NO_PEERS;
+  const plan = planHost(host, peers);
   const observer = new Observer(kernel);
+  const actual = await observer.look(plan);
   const operations = [
     ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...outstanding(plan, await observer.look(plan)),
+    ...outstanding(plan, actual),
   ];
-  if (operations.length > 0) {
-    const text = `host: ${describeOperations(operations, plan)}`;
+  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  if (operations.length + beyond.length > 0) {
+    const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
     report.push(text);
-    await note?.({ text, carryOut: () => kernel.transaction(operations) });
+    await note?.({
+      text,
+      carryOut: async () => {
+        await kernel.transaction(operations);
+        const [error] = await kernel.teardown(beyond);
+        if (error !== undefined) throw error;
+      },
+    });
   }
   if (note === undefined) return;
   const links = await observer.links(host.netns);

@@ -218,7 +218,7 @@ export interface HostInfo {
 export interface NodeInfo {
   name: string;
   role: 'network' | 'hypervisor';
-  /** `gone`: it has not been heard of, and has left the mesh. */
+  /** `gone`: its agent has not been heard of. It is part of the mesh as before: what runs there goes on. */
   state: 'member' | 'gone';
   /** Address of its VTEP. */
   address?: string;
@@ -309,6 +309,12 @@ export interface Host {
   listInterfaces(): Promise<InterfaceInfo[]>;
   /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
   reconcile(options?: ReconcileOptions): Promise<string[]>;
+  /**
+   * Of a cluster whose store was restored from an older copy, or has lost what nodes have (`warnings`, `/healthz`): confirms
+   * that the store is right as it is now. Nodes then remove what it does not have. @throws ConflictError on a machine by
+   * itself
+   */
+  acceptStore(): Promise<void>;
   /**
    * Repairs what others break, from the kernel's events, until it or the host is closed. Keeps a socket for each network
    * open. Resolves when nothing that happens afterwards is missed.

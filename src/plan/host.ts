@@ -5,6 +5,7 @@ import type { DesiredHost } from './desired.js';
 import { OUR_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
+import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
 import { METADATA_ADDRESSES } from './metadata.js';
 import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
@@ -15,13 +16,14 @@ const table6 = nftTable('ip6', 'vethwork');
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 
 /** The host's own ruleset; of a network node also the egress bridge and forwarding. */
-export function planHost(host: DesiredHost): Operation[] {
+export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operation[] {
   const { netns } = host;
   return [
     ...(host.role === 'hypervisor' ? [] : planEgress(host)),
     ...(host.disableBridgeNetfilter
       ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
       : []),
+    meshFilter(host, peers),
     hostRuleset(host),
     ...(host.ipv6 === false
       ? []
@@ -63,6 +65,7 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
     { op: 'nftables.batch', netns, commands: [table.delete()] },
     ...(host.ipv6 === false ? [] : [{ op: 'nftables.batch', netns, commands: [table6.delete()] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
+    meshFilterRemoval(host),
     ...(host.role === 'hypervisor'
       ? []
       : [{ op: 'link.delete', netns, link: { index: host.egressBridge.index } } satisfies Operation]),

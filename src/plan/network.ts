@@ -4,6 +4,7 @@ import { floatingMac } from './addresses.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
 import { bridge, bringUpPort, fixMac, planPair, portSettings } from './link.js';
+import { filterNetwork, unfilterNetwork } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
 import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
@@ -55,6 +56,7 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
   const names = networkNames(network.vni);
   const { mtu } = network;
   return [
+    filterNetwork(host, network),
     ...bridge(
       netns,
       { name: names.bridge, ...network.bridge, mtu },
@@ -98,8 +100,11 @@ function offload(netns: DesiredHost['netns'], { txChecksum = true }: Underlay, n
 }
 
 /** Takes the overlay bridge and its VXLAN link away. */
-export function planOverlayRemoval({ netns }: DesiredHost, network: DesiredNetwork): Operation[] {
-  return [network.vxlan, network.bridge.index].flatMap((index) => retire(netns, index));
+export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  return [
+    ...[network.vxlan, network.bridge.index].flatMap((index) => retire(host.netns, index)),
+    unfilterNetwork(host, network),
+  ];
 }
 
 /** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
@@ -107,6 +112,7 @@ export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): 
   return [
     ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
     ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
+    unfilterNetwork(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }

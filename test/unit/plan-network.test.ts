@@ -123,6 +123,7 @@ test('removing a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"master":0,"name":"dead000007d1"}}
     {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194"}}
+    {"op":"nftables.batch","netns":"node1","commands":[{"command":"element.delete","family":"inet","table":"vethwork_mesh","set":"vnis","keyType":"mark","elements":[{"key":14823439}]}]}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
   `);
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.js';
-import type { DesiredNetwork } from '../../src/plan/desired.js';
+import type { DesiredHost, DesiredNetwork } from '../../src/plan/desired.js';
 import { addFloating, addRouted, deleteFloating, deleteRouted, planRuleset } from '../../src/plan/ruleset.js';
 import { host, lines, network, networkWithoutNat, uuid } from './plan-fixtures.js';
 
 const commands = (operation: Operation) => (operation.op === 'nftables.batch' ? operation.commands : []);
 
 /** Comments of a chain's rules. */
-function rules(chain: string, of: DesiredNetwork): string[] {
-  return commands(planRuleset(of, host)).flatMap((command) =>
+function rules(chain: string, by: DesiredHost, of: DesiredNetwork): string[] {
+  return commands(planRuleset(by, of)).flatMap((command) =>
     command.command === 'rule.add' && command.chain === chain ? [command.comment ?? ''] : [],
   );
 }

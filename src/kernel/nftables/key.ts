@@ -12,8 +12,8 @@ import type { NftRegister } from './register.js';
 export interface KeyPart {
   /** How many it takes; the next part begins at a multiple of four. */
   bytes: number;
-  /** The expression that loads it into a register. */
-  load: (register: NftRegister) => Expression;
+  /** The expressions that load it into a register. */
+  load: (register: NftRegister) => Expression | Expression[];
 }
 
 const NAME_BYTES = 16;
@@ -38,6 +38,26 @@ export const etherSource = part('link', 6, MAC_BYTES);
 
 /** `ip saddr`, of the type `ipv4_addr`: the packet's source. */
 export const source = part('network', 12, ADDRESS_BYTES);
+
+/** `ip6 saddr`, of the type `ipv6_addr`: the packet's source. */
+export const source6 = part('network', 8, 16);
+
+/**
+ * `vxlan vni`, of the type `mark`: the network of a VXLAN packet (RFC 7348), as a number. The packet must be known to be
+ * UDP.
+ */
+export const vni: KeyPart = {
+  bytes: 4,
+  load: (register) => [
+    // The last byte of UDP (8) and VXLAN flags (4), and the VNI.
+    { expression: 'payload', base: 'transport', offset: 11, length: 4, register },
+    {
+      ...{ expression: 'bitwise', sourceRegister: register, register, length: 4 },
+      ...{ mask: Uint8Array.of(0, 0xff, 0xff, 0xff), xor: new Uint8Array(4) },
+    },
+    { expression: 'byteorder', sourceRegister: register, register, operation: 'ntoh', length: 4, size: 4 },
+  ],
+};
 
 /** `arp saddr ether`, of the type `ether_addr`: whose MAC address an ARP packet tells. */
 export const arpMac = part('network', 8, MAC_BYTES);
@@ -101,10 +121,10 @@ export const update = (set: string, ...parts: KeyPart[]): Expression[] => [
 
 function load(parts: readonly KeyPart[]): Expression[] {
   let pieces = 0;
-  return parts.map((part) => {
-    const expression = part.load(registerAt(pieces));
+  return parts.flatMap((part) => {
+    const expressions = part.load(registerAt(pieces));
     pieces += Math.ceil(part.bytes / 4);
-    return expression;
+    return expressions;
   });
 }
 

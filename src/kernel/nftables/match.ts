@@ -163,6 +163,17 @@ export const bytes = (base: PayloadExpression['base'], offset: number, ...values
   { expression: 'payload', base, offset, length: values.length, register: REGISTER },
   equals(Uint8Array.from(values)),
 ];
+/** NFPROTO_… (include/uapi/linux/netfilter.h) */
+const NETWORK_PROTOCOLS = { ip: 2, ip6: 10 } as const;
+
+/**
+ * `meta nfproto ipv4`; for tables of the family inet.
+ * @throws ValidationError
+ */
+export const networkProtocol = (name: keyof typeof NETWORK_PROTOCOLS): Expression[] => {
+  if (!Object.hasOwn(NETWORK_PROTOCOLS, name)) throw new ValidationError('name', name, "'ip' or 'ip6'");
+  return [{ expression: 'meta', key: 'nfproto', register: REGISTER }, equals(Uint8Array.of(NETWORK_PROTOCOLS[name]))];
+};
 
 const ETHER_TYPES = { ip: [0x08, 0x00], arp: [0x08, 0x06] } as const;
 
