@@ -58,7 +58,7 @@ export async function disown({ kernel, host, indexes, store, dhcp, role }: Clust
   await indexes.reclaim(links.map(({ index }) => index));
   if (role !== 'network') return;
   const isOurs = await indexes.handedOut();
-  const networks = links.filter(({ index }) => isOurs(index)).map(({ alias }) => networkOfAlias(alias));
+  const networks = links.filter(({ index }) => isOurs(index)).flatMap(({ alias }) => networkOfAlias(alias) ?? []);
   for (const uuid of new Set(networks)) {
     if (store.peek(keys.network(uuid)) !== undefined) continue;
     await dhcp.stop({ uuid, gateway: '', provideDhcp: true, provideDns: false });

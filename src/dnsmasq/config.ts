@@ -22,7 +22,10 @@ export interface RenderedConfig {
  */
 const NO_SUCH_DEVICE = '/never-bind-to-one-device';
 
-/** Unanswered queries. One instance has 600 of them at most in the 10 s that dnsmasq keeps one (`src/plan/ruleset.ts`). */
+/**
+ * Unanswered queries. Of the shortest that there are, one instance has 3530 at most in the 10 s that dnsmasq keeps one
+ * (`DNS_RATE` in `src/plan/ruleset.ts`).
+ */
 const MOST_QUERIES = 5000;
 
 const reservation = z.strictObject({ mac: is.mac, address: is.ipv4, hostname: is.hostname.optional() });

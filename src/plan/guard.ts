@@ -39,10 +39,17 @@ const fromOurPorts = match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask);
 const pass = () => [clearMark(), accept()].flat();
 const refuse = () => [counter(), drop()].flat();
 
+/**
+ * A packet may hold several messages that the sender's kernel leaves to be cut later (UDP_SEGMENT, udp(7)), and only the first
+ * is looked at. All but the last are equally long, and dnsmasq reads none below 240 bytes: two take 480 and 28 of headers.
+ */
+const LONGEST_DHCP = 507;
+
 /** A whole BOOTP request of a client, from port 68 to 67, over Ethernet (htype 1, hlen 6), not relayed (giaddr). */
 const dhcpRequest = () =>
   [
     match.unfragmented(),
+    match.lengthUpTo(LONGEST_DHCP),
     match.bytes('transport', 0, 0, 68, 0, 67),
     match.bytes('transport', 8, 1, 1, 6),
     match.bytes('transport', 32, 0, 0, 0, 0),

@@ -36,6 +36,22 @@ for number in range(count):
 print("sent", count)
 `;
 
+/** The same in packets of a hundred queries each, which are cut only where they are received. */
+const PACKED = `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_UDP, 103, 29)
+s.connect(("${GATEWAY}", 53))
+for packet in range(int(sys.argv[1]) // 100):
+    queries = b""
+    for number in range(100):
+        label = b"b%010d" % (packet * 100 + number)
+        queries += number.to_bytes(2, "big") + bytes.fromhex("01000001000000000000") + bytes([len(label)]) + label + b"\\x00\\x00\\x01\\x00\\x01"
+    try: s.send(queries)
+    except OSError: pass
+print("sent", sys.argv[1])
+`;
+
 /** Opens as many connections and says nothing; tells how many were made. */
 const HOLD = `
 import socket, sys, time, select
@@ -100,6 +116,15 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
       expect(await eventually(() => resolves(greedy))).toBe(true);
     },
   );
+
+  test('its neighbour has answers while it packs its queries', async () => {
+    expect(await resolves(modest)).toBe(true);
+    const before = await counted('DNS over UDP, too much');
+    expect(await greedy.namespace.run(PYTHON, '-c', PACKED, '40000')).toContain('sent 40000');
+    expect(await counted('DNS over UDP, too much')).toBeGreaterThan(before);
+    for (let look = 0; look < 3; look++) expect(await resolves(modest)).toBe(true);
+    expect(await eventually(() => resolves(greedy))).toBe(true);
+  });
 
   test('its neighbour has connections while it holds all that it gets', async () => {
     expect(await resolvesByTcp(modest)).toBe(true);

@@ -99,7 +99,7 @@ test('a device is given back as it was, after it has left the bridge', () => {
 test('the MAC of a guarded interface is written down before its link comes up, that of others never', () => {
   for (const attachment of [tap, veth, device]) {
     const guarded = planInterface(host, network, { ...nic(attachment), guard: { allowedAddresses: [] } });
-    const fixed = guarded.findIndex(({ op }) => op === 'neighbour.add');
+    const fixed = guarded.findIndex((each) => each.op === 'neighbour.add' && each.neighbour.family === 'bridge');
     const up = guarded.findIndex((each) => each.op === 'link.set' && each.changes.up === true);
     expect(guarded[fixed]).toMatchObject({
       neighbour: { address: nic(attachment).mac, sticky: true },

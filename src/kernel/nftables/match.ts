@@ -147,6 +147,17 @@ export const wellFormed = (): Expression[] => [
   { expression: 'cmp', register: REGISTER, operator: 'neq', data: Uint8Array.of(255) },
 ];
 
+/**
+ * `meta length <= 507`: the packet is not longer.
+ * @param length in bytes, from the IP header on
+ */
+export const lengthUpTo = (length: number): Expression[] => [
+  { expression: 'meta', key: 'len', register: REGISTER },
+  // Numbers of the machine's byte order can be compared only once they are turned round.
+  { expression: 'byteorder', sourceRegister: REGISTER, register: REGISTER, operation: 'hton', length: 4, size: 4 },
+  { expression: 'cmp', register: REGISTER, operator: 'lte', data: networkOrder32(length) },
+];
+
 /** `ip frag-off & 0x3fff == 0`: the IPv4 packet is whole: neither the first of several fragments nor one of the others. */
 export const unfragmented = (): Expression[] => [
   { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
@@ -158,11 +169,21 @@ export const unfragmented = (): Expression[] => [
  * `@th,64,24 0x010106`: bytes of the packet. It does not hold where the packet ends before.
  * @param offset in bytes, 0 to 255
  * @param values 1 to 16 bytes
+ * @throws ValidationError
  */
-export const bytes = (base: PayloadExpression['base'], offset: number, ...values: number[]): Expression[] => [
-  { expression: 'payload', base, offset, length: values.length, register: REGISTER },
-  equals(Uint8Array.from(values)),
-];
+export const bytes = (base: PayloadExpression['base'], offset: number, ...values: number[]): Expression[] => {
+  if (!BASES.includes(base)) throw new ValidationError('base', base, `one of ${BASES.join(', ')}`);
+  checkNumber('offset', offset, 0xff);
+  if (values.length === 0 || values.length > 16) throw new ValidationError('values', values, '1 to 16 bytes');
+  for (const value of values) checkNumber('values', value, 0xff);
+  return [
+    { expression: 'payload', base, offset, length: values.length, register: REGISTER },
+    equals(Uint8Array.from(values)),
+  ];
+};
+
+const BASES: readonly unknown[] = ['link', 'network', 'transport'];
+
 /** NFPROTO_… (include/uapi/linux/netfilter.h) */
 const NETWORK_PROTOCOLS = { ip: 2, ip6: 10 } as const;
 
@@ -219,6 +240,13 @@ export function hostOrder32(number: number): Uint8Array {
   checkNumber('number', number, 0xffff_ffff);
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, number, endianness() === 'LE');
+  return bytes;
+}
+
+function networkOrder32(number: number): Uint8Array {
+  checkNumber('number', number, 0xffff_ffff);
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, number);
   return bytes;
 }
 

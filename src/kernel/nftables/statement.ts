@@ -55,11 +55,12 @@ export const goto = (chain: string): Expression[] => [{ expression: 'immediate',
 
 /**
  * `limit rate 10/second burst 20 packets`: the rule goes on while the rate is kept.
- * @param rate packets a second
- * @param burst packets that may exceed it at once
+ * @param rate packets or bytes a second
+ * @param burst packets or bytes that may exceed it at once
+ * @param type what is counted. A packet may be many that the sender's kernel has not cut yet (UDP_SEGMENT, udp(7))
  */
-export const limit = (rate: number, burst: number): Expression[] => [
-  { expression: 'limit', rate, unit: 'second', burst },
+export const limit = (rate: number, burst: number, type: 'packets' | 'bytes' = 'packets'): Expression[] => [
+  { expression: 'limit', rate, unit: 'second', burst, type },
 ];
 
 /** `ct count 4`: the rule goes on while no more connections than that are known. */
