@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DesiredAttachment, DesiredInterface } from '../../src/plan/desired.js';
-import { GRAVEYARD } from '../../src/plan/group.js';
 import { deviceName, planInterface, planInterfaceRemoval } from '../../src/plan/interface.js';
-import { reap } from '../../src/plan/retire.js';
+import { GRAVEYARD, reap } from '../../src/plan/retire.js';
 import { host, lines, network, networkWithoutNat, nic } from './plan-fixtures.js';
 
 const tap: DesiredAttachment = { kind: 'tap', name: 'vnet0', index: 4001, owner: 64055, multiQueue: true };
