@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "netlink/rtnl.h"
 #include "netlink/trace.h"
 
 namespace vethwork {
@@ -42,6 +43,10 @@ int Socket::send(std::span<const std::uint8_t> bytes) {
   }
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
+  std::shared_lock<Rtnl> turn;
+  if (protocol_ == NETLINK_ROUTE) {
+    turn = Rtnl::message();
+  }
   for (;;) {
     const ssize_t sent =
         ::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);

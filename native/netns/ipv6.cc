@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "netlink/rtnl.h"
 #include "netlink/unique_fd.h"
 #include "netns/operations.h"
 #include "schema/arguments.h"
@@ -49,6 +50,7 @@ Value set(const Map& arguments, Worker&) {
   if (char digit = 0; remembers(arguments) && ::pread(fd.get(), &digit, 1, 0) == 1) {
     before = digit != '0';
   }
+  const auto turn = Rtnl::sysctl();
   const char wanted = *arguments.find("disabled")->as<bool>() ? '1' : '0';
   if (::pwrite(fd.get(), &wanted, 1, 0) < 0) {
     throw std::system_error(errno, std::generic_category(), "write");

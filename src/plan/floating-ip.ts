@@ -3,7 +3,7 @@ import type { Rule } from '../kernel/rule.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
 import { EGRESS_PORTS } from './group.js';
-import { planPair } from './link.js';
+import { noIpv6, planPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
 import { addFloatingNeighbour, addHostNeighbour, forgetFloatingNeighbour } from './neighbours.js';
@@ -41,6 +41,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
     addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
+    ...noIpv6(host.netns, pair.outer),
     addFloating(network.uuid, address, target),
     forget(network.uuid, address),
   ];

@@ -5,7 +5,7 @@ import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
-import { bringUpPort, fixMac, PORT, portSettings, singleQueue } from './link.js';
+import { bringUpPort, fixMac, noIpv6, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
@@ -28,6 +28,7 @@ const tap: Attachment<'tap'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { kind: _kind, ...spec }) => [
     { op: 'tap.add', netns, tap: spec },
+    ...noIpv6(netns, spec.index),
     ...bringUpPort(
       netns,
       spec.index,
@@ -77,6 +78,7 @@ const veth: Attachment<'veth'> = {
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
+    ...noIpv6(host.netns, attachment.index),
   ],
   // The container's end too, so that its name is free for another attachment at once.
   remove: ({ netns }, attachment) => [
@@ -89,7 +91,7 @@ const veth: Attachment<'veth'> = {
 const device: Attachment<'device'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { index, before }) => [
-    ...(before.ipv6 === undefined ? [] : [ipv6(netns, index, false)]),
+    ...(before.ipv6 === undefined ? [] : noIpv6(netns, index)),
     {
       op: 'link.set',
       netns,
@@ -114,16 +116,12 @@ const device: Attachment<'device'> = {
       changes: { master: 0, ...(before.group !== undefined && { group: before.group }) },
     },
     { op: 'link.set', netns, link: { index }, changes: { mtu: before.mtu } },
-    ...(before.ipv6 === undefined ? [] : [ipv6(netns, index, before.ipv6)]),
+    ...(before.ipv6 ? [{ op: 'link.ipv6', netns, index, disabled: false } satisfies Operation] : []),
   ],
   ownLink: () => undefined,
 };
 
 const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = { tap, veth, device };
-
-function ipv6(netns: DesiredHost['netns'], index: number, enabled: boolean): Operation {
-  return { op: 'link.ipv6', netns, index, disabled: !enabled };
-}
 
 /** The MAC of a guarded interface is nowhere else, whatever ports that are not guarded send. */
 function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {

@@ -39,12 +39,18 @@ export function bringUpPort(
   fixed: Operation[] = [],
 ): Operation[] {
   return [
-    { op: 'link.ipv6', netns, index, disabled: true },
     { op: 'link.set', netns, link: { index }, changes: settings },
     ...fixed,
     { op: 'link.set', netns, link: { index }, changes: { up: true, port: PORT } },
   ];
 }
+
+/**
+ * Takes IPv6 from links of the host: they have neither addresses nor do they believe what routers advertise. By itself, as
+ * a port hands nothing to the host in any case: among the messages that make links it would divide what is sent at once.
+ */
+export const noIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
+  indexes.map((index) => ({ op: 'link.ipv6', netns, index, disabled: true }));
 
 /**
  * Writes down that a MAC is at a port. Sticky, because the kernel moves static entries as well when another port sends with

@@ -3,7 +3,7 @@ import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
-import { bridge, bringUpPort, fixMac, planPair, portSettings } from './link.js';
+import { bridge, bringUpPort, fixMac, noIpv6, planPair, portSettings } from './link.js';
 import { filterNetwork, unfilterNetwork } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
@@ -41,13 +41,15 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
           }),
           addFloatingNeighbour(host, egress.address),
         ]),
+    ...noIpv6(host.netns, ...networkLinks(network)),
     ...planRouter(host, network),
   ];
 }
 
 /** A network on a hypervisor node. */
 export function planCarrier(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
-  return planOverlay(host, underlay, network);
+  const { netns } = host;
+  return [...planOverlay(host, underlay, network), ...noIpv6(netns, network.bridge.index, network.vxlan)];
 }
 
 /** The overlay bridge and its VXLAN link: what every node of a network has. */
@@ -89,8 +91,6 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
     },
     ...offload(netns, underlay, network),
     ...bringUpPort(netns, network.vxlan, portSettings(network.uuid, portGroup(network.vni))),
-    // Tenants find no IPv6 address of the host on their bridge.
-    { op: 'link.ipv6', netns, index: network.bridge.index, disabled: true },
   ];
 }
 

@@ -7,11 +7,11 @@ import { placeOf } from '../../src/model/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
 import { type Scope, wishesOf } from '../../src/model/wishes.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
-import { GRAVEYARD } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
+import { GRAVEYARD } from '../../src/plan/retire.js';
 import type { Json, Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
-import { entriesOf, ipBatch, nftRuleset } from './look.js';
+import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
 
 /*
  * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
@@ -134,6 +134,9 @@ function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
     names.set(peer.index as number, peer.name as string);
     if (isWatched(stage, peer.netns)) collection.add('link', `${label(stage, peer.netns)} ${peer.name} in none`);
   }
+  for (const { attachment } of scopes.flatMap(({ members }) => members)) {
+    if (attachment.kind === 'device') names.set(attachment.index, attachment.name);
+  }
   const masters = new Map<number, number>();
   for (const operation of plan) {
     if (operation.op === 'link.add') masters.set(operation.link.index as number, operation.link.master ?? 0);
@@ -161,8 +164,9 @@ function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
     } else if (operation.op === 'rule.add') {
       collection.add('rule', `${where} mark ${operation.rule.mark} to ${operation.rule.table}`);
     } else if (operation.op === 'neighbour.add') {
-      const { proxy, destination, address, index } = operation.neighbour;
-      if (proxy) collection.add('proxy', `${where} ${destination}`);
+      const { family, proxy, destination, address, index } = operation.neighbour;
+      if (family === 'bridge') collection.add('place', `${where} ${address} at ${nameOf(index)}`);
+      else if (proxy) collection.add('proxy', `${where} ${destination}`);
       else collection.add('neighbour', `${where} ${destination} at ${address} by ${nameOf(index)}`);
     } else if (operation.op === 'nftables.batch') {
       for (const command of operation.commands) {
@@ -248,6 +252,9 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
   }
   for (const { priority, fwmark, table } of isHost || isGuest ? [] : rules) {
     if (priority === 1000) collection.add('rule', `${where} mark ${Number(fwmark)} to ${table}`);
+  }
+  for (const { mac, ifname } of isHost ? await fixedPlaces(netns) : []) {
+    collection.add('place', `${where} ${mac} at ${ifname}`);
   }
   for (const { dst } of isHost ? proxies : []) collection.add('proxy', `${where} ${dst}`);
   for (const { dst, lladdr, dev } of neighbours) {

@@ -69,7 +69,10 @@ export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
             ip(place, 'rule', 'delete', 'priority', '1000', 'fwmark', String(operation.rule.mark)),
           ),
         ];
+      case 'link.ipv6':
+        return [ipv6Harm(operation, place)];
       case 'neighbour.add':
+        if (operation.neighbour.family === 'bridge') return [placeHarm(operation, place)];
         return neighbourHarms(operation, place);
       case 'sysctl.set':
         return [
@@ -109,6 +112,7 @@ function linkHarms(operation: In<'link.add'> | In<'tap.add'>, place: Place): Har
   if (kind === 'bridge') {
     harms.push(set('spanning tree is switched on', 'type', 'bridge', 'stp_state', '1'));
     harms.push(set('snooping is switched on', 'type', 'bridge', 'mcast_snooping', '1'));
+    harms.push(set('it learns from reserved frames', 'type', 'bridge', 'no_linklocal_learn', '0'));
   }
   if (kind === 'vxlan') harms.push(set('it no longer learns', 'type', 'vxlan', 'nolearning'));
   if (kind !== 'veth') harms.push(set('its MTU is changed', 'mtu', '1300'));
@@ -121,10 +125,12 @@ function settingHarms({ link, changes }: In<'link.set'>, place: Place): Harm[] {
   const name = place.nameOf(link.index);
   const set = (what: string, ...args: string[]) =>
     harm(place, `${name}: ${what}`, name, () => ip(place, 'link', 'set', name, ...args));
-  const { up, alias, mtu, master, address, inet, inet6 } = changes;
+  const { up, alias, group, mtu, master, address, inet, inet6, port } = changes;
   return [
     ...(up === true ? [set('it is down', 'down')] : []),
     ...(alias === undefined ? [] : [set('its alias is changed', 'alias', 'mine')]),
+    ...(group === undefined ? [] : [set('its group is changed', 'group', '5')]),
+    ...(port === undefined ? [] : [set('it keeps reserved addresses', 'type', 'bridge_slave', 'group_fwd_mask', '0')]),
     ...(mtu === undefined ? [] : [set('its MTU is changed', 'mtu', '1300')]),
     ...(master === undefined ? [] : [set('it is taken out of its bridge', 'nomaster')]),
     ...(address === undefined ? [] : [set('its MAC is changed', 'address', '02:de:ad:be:ef:02')]),
@@ -136,6 +142,18 @@ function settingHarms({ link, changes }: In<'link.set'>, place: Place): Harm[] {
       );
     }),
   ];
+}
+
+function ipv6Harm({ index }: In<'link.ipv6'>, place: Place): Harm {
+  const name = place.nameOf(index);
+  return harm(place, `${name}: it gets IPv6`, name, () => write(place.netns, `ipv6/conf/${name}/disable_ipv6`, 0));
+}
+
+function placeHarm({ neighbour: { index, address } }: In<'neighbour.add'>, place: Place): Harm {
+  const [mac, name] = [String(address), place.nameOf(index)];
+  return harm(place, `${name}: the entry of ${mac} is deleted`, mac, () =>
+    sh('bridge', '-n', place.netns, 'fdb', 'delete', mac, 'dev', name, 'master'),
+  );
 }
 
 function addressHarms({ address: { address, index } }: In<'address.add'>, place: Place): Harm[] {

@@ -29,6 +29,14 @@ export async function ipBatch(netns: string, ...options: string[]): Promise<unkn
     .map((line) => JSON.parse(line));
 }
 
+/** MACs that are written down on bridges, and at which ports, as `bridge` says. */
+export async function fixedPlaces(netns: string): Promise<{ mac: string; ifname: string }[]> {
+  const entries = await json<{ mac: string; ifname: string; flags?: string[] }[]>(
+    ...(['bridge', '-n', netns, '-j', 'fdb', 'show'] as const),
+  );
+  return entries.filter(({ flags = [] }) => flags.includes('sticky')).map(({ mac, ifname }) => ({ mac, ifname }));
+}
+
 /** What `nft` lists, without what it says of itself. */
 export async function nftRuleset(netns: string): Promise<object[]> {
   const list = ['nft', '-j', 'list', 'ruleset'];

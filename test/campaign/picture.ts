@@ -1,7 +1,7 @@
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
-import { entriesOf, ipBatch, nftRuleset } from './look.js';
+import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
 
 /*
  * What a machine looks like to `ip` and `nft`, as lines of text: equal before and after where nothing has changed. What
@@ -39,8 +39,9 @@ const lines = (title: string, values: readonly unknown[]) =>
   values.map((value) => `${title}: ${JSON.stringify(plain(value))}`);
 
 export async function namespacePicture(netns: string): Promise<string[]> {
-  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], ruleset] = await Promise.all([
+  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], places, ruleset] = await Promise.all([
     ipBatch(netns, '-d'),
+    fixedPlaces(netns),
     nftRuleset(netns),
   ]);
   const isIpv4 = (route: unknown) => !JSON.stringify(route).includes('::');
@@ -50,6 +51,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     ...lines('rule', rules),
     ...lines('proxy', proxies),
     ...lines('neighbour', neighbours),
+    ...lines('place', places),
   ].sort();
   // The order of rules counts.
   return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);

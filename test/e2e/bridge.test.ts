@@ -299,7 +299,8 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   it("a tenant's router advertisements are believed by neither host nor router", async () => {
     // One that lets IPv6 in: there they are believed.
     const { namespace: believer } = await scene.container(network, 'believer', { antiSpoofing: false });
-    await using ear = await Ear.open(scene.machine, 'br-vxlan-e2300f', 'icmp6 and ip6[40] == 134');
+    // At the port: the bridge hands none to the host.
+    await using ear = await Ear.open(scene.machine, tenant.nic.info.device, 'icmp6 and ip6[40] == 134');
     await tenant.namespace.run('python3', '-c', ADVERTISE, 'eth0');
     await ear.until(/router advertisement/);
     await eventually(async () => (await believer.ip('-6', 'route', 'show', 'default')).includes('via fe80:'));

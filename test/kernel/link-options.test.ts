@@ -50,6 +50,71 @@ describe.skipIf(!privileged)('options of links', () => {
     expect(unknownAttributes(read.data)).toEqual([]);
   });
 
+  test('what a bridge learns, and a port’s options with the change that brings it up', async () => {
+    await using stage = await openStage();
+    const { kernel, namespace, netns } = stage;
+    const data: BridgeOptions = { linkLocalLearning: false, maximumLearned: 100 };
+    await kernel.transaction([
+      { op: 'link.add', netns, link: { kind: 'bridge', name: 'br', index: 20, data } },
+      {
+        op: 'link.add',
+        netns,
+        link: { kind: 'veth', name: 'a', index: 21, master: 20, data: { peer: { name: 'b' } } },
+      },
+      { op: 'link.set', netns, link: { index: 21 }, changes: { up: true, port: { groupForwardMask: 0xfffd } } },
+    ]);
+    expect((await ipLink(namespace, 'br')).linkinfo?.info_data).toMatchObject({ no_linklocal_learn: 1 });
+    const { data: read } = await kernel.query('link.get', { netns, link: { name: 'br' } });
+    expect(read?.linkLocalLearning).toBe(false);
+    // Linux has the bound since 6.7.
+    expect([100, undefined]).toContain(read?.maximumLearned);
+    const port = await ipLink(namespace, 'a');
+    expect(port.linkinfo).toMatchObject({ info_slave_data: { group_fwd_mask: '0xfffd' } });
+    expect(port.flags).toContain('UP');
+    // A failure later on takes both back.
+    const changes = { up: false, port: { groupForwardMask: 8, learning: false } };
+    const failing = [
+      { op: 'link.set', netns, link: { index: 21 }, changes },
+      { op: 'link.set', netns, link: { index: 999 }, changes: { up: true } },
+    ] as const;
+    await expect(kernel.transaction(failing)).rejects.toMatchObject({ code: 'ENODEV' });
+    const after = await kernel.query('link.get', { netns, link: { index: 21 } });
+    expect(after).toMatchObject({ up: true, port: { groupForwardMask: 0xfffd, learning: true } });
+    // A link that is no port has no such options, and pause frames are never passed on.
+    for (const [name, mask, code] of [
+      ['b', 4, 'ENOTSUP'],
+      ['a', 2, 'EINVAL'],
+    ] as const) {
+      const change = { op: 'link.set', netns, link: { name }, changes: { port: { groupForwardMask: mask } } } as const;
+      await expect(kernel.transaction([change])).rejects.toMatchObject({ code });
+    }
+  });
+
+  test('IPv6 of a link is disabled and enabled, taken back after a failure, and told without a look at sysctls', async () => {
+    await using stage = await openStage();
+    const { kernel, namespace, netns } = stage;
+    await kernel.transaction([
+      { op: 'link.add', netns, link: { kind: 'veth', name: 'odd.name', index: 21, data: { peer: { name: 'b' } } } },
+    ]);
+    const setting = async () =>
+      (await namespace.run('cat', '/proc/sys/net/ipv6/conf/odd.name/disable_ipv6')).trim() === '1';
+    const told = async () => (await kernel.query('link.get', { netns, link: { index: 21 } })).ipv6Disabled;
+    expect([await setting(), await told()]).toEqual([false, false]);
+    const disable = { op: 'link.ipv6', netns, index: 21, disabled: true } as const;
+    expect(await kernel.ensure([disable])).toEqual([disable]);
+    expect([await setting(), await told()]).toEqual([true, true]);
+    expect(await kernel.ensure([disable])).toEqual([]);
+    const enable = { ...disable, disabled: false };
+    await expect(kernel.transaction([enable, { ...disable, index: 999 }])).rejects.toMatchObject({ code: 'ENODEV' });
+    expect(await setting()).toBe(true);
+    await kernel.transaction([enable]);
+    expect([await setting(), await told()]).toEqual([false, false]);
+    // A link that is too small for IPv6 has none that could be disabled.
+    await namespace.ip('link', 'set', 'dev', 'b', 'mtu', '1000');
+    const { index } = await kernel.query('link.get', { netns, link: { name: 'b' } });
+    await kernel.transaction([{ ...disable, index }]);
+  });
+
   test('VLAN options of a bridge: as ip sets them, or refused as ip is', async () => {
     await using stage = await openStage(2);
     const [ours, theirs] = stage.namespaces as [TestNamespace, TestNamespace];

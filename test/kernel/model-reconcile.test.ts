@@ -98,6 +98,60 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await talks(machine.world, routed)).toBe(true);
   });
 
+  test('a host that an earlier version has made gets all that shuts its links off', async () => {
+    const { node } = machine;
+    const { device, mac } = nic.info;
+    const ports = [`vxlan-${vni}`, `veth-${vni}-o`, `egr-${vni}-o`, device, 'vnet0'];
+    const state = async () => {
+      const links = await json<{ ifname: string; group: string; linkinfo?: { info_slave_data?: object } }[]>(
+        ...(['ip', '-n', node.name, '-d', '-j', 'link'] as const),
+      );
+      const settings = await Promise.all(
+        ports.map((name) => node.run('cat', `/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)),
+      );
+      const told = links
+        .filter(({ ifname }) => ports.includes(ifname))
+        .map(({ ifname, group, linkinfo }) => ({ ifname, group, ...linkinfo?.info_slave_data, timer: undefined }))
+        .map(({ ifname, group, group_fwd_mask }: Record<string, unknown>) => [ifname, group, group_fwd_mask]);
+      const fdb = await node.run('bridge', 'fdb', 'show', 'br', `br-vxlan-${vni}`);
+      return {
+        told,
+        settings,
+        sticky: fdb
+          .split('\n')
+          .filter((line) => line.includes('sticky'))
+          .sort(),
+      };
+    };
+    const [before, ruleset] = [await state(), await picture()];
+    expect(before.sticky.map((line) => line.split(' ')[0])).toContain(mac);
+    expect(before.settings).toEqual(ports.map(() => '1\n'));
+    for (const name of ports) {
+      await node.ip('link', 'set', name, 'group', '0', 'type', 'bridge_slave', 'group_fwd_mask', '0');
+      await node.run('sysctl', '-qw', `net.ipv6.conf.${name}.disable_ipv6=0`);
+    }
+    for (const line of before.sticky) {
+      const [entry, , port] = line.split(' ') as [string, string, string];
+      await node.run('bridge', 'fdb', 'delete', entry, 'dev', port, 'master');
+    }
+    for (const [family, chain] of [
+      ['bridge', 'input'],
+      ['ip', 'prerouting'],
+    ] as const) {
+      await node.run('nft', 'delete', 'chain', family, 'vethwork', chain);
+    }
+    await node.run('nft', 'delete', 'set', 'bridge', 'vethwork', 'answers');
+    await node.run('nft', 'delete', 'table', 'ip6', 'vethwork');
+    await node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'no_linklocal_learn', '0');
+    expect(await state()).not.toEqual(before);
+    const other = await machine.open();
+    expect(await state()).toEqual(before);
+    expect(sortLines(await picture())).toBe(sortLines(ruleset));
+    expect(await host.reconcile()).toEqual([]);
+    expect(await talks(machine.world, routed)).toBe(true);
+    await other.close();
+  });
+
   test('a dnsmasq that was killed runs again', async () => {
     const [before] = await pidsIn(network.uuid);
     process.kill(before as number, 'SIGKILL');
