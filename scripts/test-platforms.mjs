@@ -1,5 +1,6 @@
-// npm run test:platforms [-- name …]: the packed package on every system and engine of the table in README.md, or on those
-// that are named. Needs root and the registries; CI has no time for it. The results are noted in docs/platforms.md.
+// npm run test:platforms [-- engines | kernel | releases | name …]: the packed package on every system and engine of the
+// table in README.md, or on those that are named. Needs root and the registries. CI has time for the engines; the results
+// of all are noted in docs/platforms.md.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,14 +44,16 @@ function programOf(name) {
   );
 }
 
-async function install() {
+/** @param {readonly string[]} wanted engines */
+async function install(wanted) {
   mkdirSync(folder, { recursive: true });
   const vethwork = execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   }).trim();
-  const dependencies = { ...engines, vethwork: `file:${vethwork}` };
+  const chosen = Object.entries(engines).filter(([name]) => wanted.includes(name));
+  const dependencies = { ...Object.fromEntries(chosen), vethwork: `file:${vethwork}` };
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
   rmSync(join(folder, 'node_modules/vethwork'), { recursive: true, force: true });
   // Forced: some are for another processor.
@@ -106,44 +109,57 @@ async function testRelease(release) {
   // Mounts of its own, which end with it.
   const script = `set -e
 mount --make-rprivate /
+# ip(8) changes how the root is mounted.
+mount --bind ${system} ${system}
 mount -t proc proc ${system}/proc
 mount --rbind /sys ${system}/sys
 mount -t tmpfs tmpfs ${system}/run
 mkdir -p ${system}/vethwork ${system}/smoke
 mount --bind ${folder} ${system}/vethwork
 mount --bind ${join(root, 'test/platforms')} ${system}/smoke
+unset NODE_EXTRA_CA_CERTS
 exec chroot ${system} /vethwork/node_modules/node20-x64/bin/node /smoke/smoke.mjs /vethwork/node_modules/vethwork ${releases[release].join(' ')}`;
   runWithInherited('unshare', ['--mount', 'sh', '-c', script]);
 }
 
+/** @typedef {{ name: string, group: string, engine: string, run: () => void | Promise<void> }} Test */
+
+/** @type {Test[]} */
+const tests = [
+  ...Object.keys(engines).map((name) => ({ name, group: 'engines', engine: name, run: () => testEngine(name) })),
+  ...Object.keys(engines)
+    .filter((name) => /^node.*-x64$/.test(name))
+    .map((name) => ({ name: `kernel-${name}`, group: 'kernel', engine: name, run: () => testKernel(name) })),
+  .../** @type {(keyof typeof releases)[]} */ (Object.keys(releases)).map((name) => ({
+    name,
+    group: 'releases',
+    engine: 'node20-x64',
+    run: () => testRelease(name),
+  })),
+];
+
 await runMain(async () => {
+  const asked = process.argv.slice(2);
+  const chosen = tests.filter(({ name, group }) => asked.length === 0 || asked.includes(name) || asked.includes(group));
+  const known = new Set(tests.flatMap(({ name, group }) => [name, group]));
+  const unknown = asked.find((name) => !known.has(name));
+  if (unknown !== undefined) throw new StepError(`expected some of ${[...known].join(', ')}, got ${unknown}`);
+
   await ensurePackages([...packages.base, ...packages.crossbuild, ...packages.platforms]);
   await makeDist();
   await prebuild(targets);
-  await install();
-  const names = /** @type {(keyof typeof engines)[]} */ (Object.keys(engines));
-  const nodes = names.filter((name) => name.startsWith('node') && name.endsWith('x64'));
-  /** @type {Record<string, () => void | Promise<void>>} */
-  const tests = {
-    ...Object.fromEntries(names.map((name) => [name, () => testEngine(name)])),
-    ...Object.fromEntries(nodes.map((name) => [`kernel-${name}`, () => testKernel(name)])),
-    ...Object.fromEntries(
-      /** @type {(keyof typeof releases)[]} */ (Object.keys(releases)).map((name) => [name, () => testRelease(name)]),
-    ),
-  };
-  const chosen = process.argv.slice(2);
+  await install(chosen.map(({ engine }) => engine));
   const failed = [];
-  for (const [name, test] of Object.entries(tests)) {
-    if (chosen.length > 0 && !chosen.includes(name)) continue;
-    console.log(`platforms: ${name}`);
+  for (const test of chosen) {
+    console.log(`platforms: ${test.name}`);
     try {
-      await test();
+      await test.run();
     } catch (error) {
       if (!(error instanceof StepError)) throw error;
-      console.error(`platforms: ${name} failed: ${error.message}`);
-      failed.push(name);
+      console.error(`platforms: ${test.name} failed: ${error.message}`);
+      failed.push(test.name);
     }
   }
-  console.log(failed.length === 0 ? 'platforms: all passed' : `platforms: failed: ${failed.join(', ')}`);
-  return failed.length === 0 ? 0 : 1;
+  if (failed.length > 0) throw new StepError(`platforms: failed: ${failed.join(', ')}`);
+  console.log(`platforms: ${chosen.length} passed, 0 failed`);
 });

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
 import { loadAddon } from './load-addon.js';
@@ -66,7 +65,7 @@ interface NativeValidationError extends Error {
   expected: string;
 }
 
-const addon = loadAddon(fileURLToPath(new URL('../..', import.meta.url))) as Addon;
+const addon = loadAddon() as Addon;
 
 // `process.exit` skips the clean-up of native code: the engine's threads would run on while the process is taken apart,
 // and a program that is being waited for would stay.
