@@ -1,17 +1,28 @@
 // npm run check:pack: packs, installs the tarball in an empty folder as a user without a compiler would (install scripts
 // off, nothing on PATH but node, npm and a shell), and uses it from there.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { faultsOf } from './lib/binaries.mjs';
 import { root, run, runMain, StepError } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
+import { addonOf, lmdbBounds, programOf, targetOf, targets } from './lib/targets.mjs';
 
 /** What may be in the tarball; anything else got there by accident. */
 const allowed = [
-  /^dist\/.+\.(js|js\.map|d\.ts)$/,
-  /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
-  /^prebuilds\/linux-[a-z0-9]+\/vethwork-enter$/,
+  /^dist\/.+\.(js|d\.ts)$/,
+  /^scripts\/install\.mjs$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
   /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
   /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.svg)$/,
@@ -34,9 +45,11 @@ const required = [
   'systemd/vethwork-agent.service',
   'systemd/vethwork.sysusers.conf',
   'systemd/vethwork.tmpfiles.conf',
-  `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
-  `prebuilds/linux-${process.arch}/vethwork-enter`,
+  'scripts/install.mjs',
 ];
+
+/** Binaries, by the target that they are for. Those for this machine are always there. */
+const binaries = new Map(targets.flatMap((target) => [addonOf, programOf].map((of) => [of(target), target])));
 
 /**
  * Run in the empty folder. Reads links through the addon: the kernel's own list of this process's namespace. Root also starts
@@ -75,14 +88,16 @@ function pack(folder) {
   const [tarball] = JSON.parse(output.slice(output.lastIndexOf('\n[\n') + 1));
   return {
     path: join(folder, tarball.filename),
+    size: `${(tarball.size / 1e6).toFixed(2)} MB, ${(tarball.unpackedSize / 1e6).toFixed(2)} MB unpacked`,
     files: tarball.files.map((/** @type {{ path: string }} */ f) => f.path),
   };
 }
 
 /** @param {readonly string[]} files */
 function checkFiles(files) {
-  const missing = required.filter((name) => !files.includes(name));
-  const surplus = files.filter((name) => !allowed.some((pattern) => pattern.test(name)));
+  const own = [...binaries].filter(([, target]) => target === targetOf()).map(([name]) => name);
+  const missing = [...required, ...own].filter((name) => !files.includes(name));
+  const surplus = files.filter((name) => !binaries.has(name) && !allowed.some((pattern) => pattern.test(name)));
   if (missing.length > 0) throw new StepError(`missing in the tarball: ${missing.join(', ')}`);
   if (surplus.length > 0) throw new StepError(`should not be in the tarball: ${surplus.join(', ')}`);
   // What pages refer to, and messages name: relative links of Markdown, and pages in the sources.
@@ -97,6 +112,39 @@ function checkFiles(files) {
   if (!files.some((name) => name.startsWith('native/binding/')))
     throw new StepError('no native sources in the tarball');
   console.log(`check-pack: ${files.length} files, none missing, none too many`);
+}
+
+/**
+ * What is packed loads on the systems that README.md names.
+ * @param {string} folder the installed package
+ */
+function checkBinaries(folder) {
+  const found = [...binaries].filter(([name]) => existsSync(join(folder, name)));
+  const faults = found.flatMap(([name, { arch }]) => faultsOf(join(folder, name), arch));
+  const lmdb = lmdbBinaries(folder);
+  const foreign = lmdb.flatMap((path) => faultsOf(path, process.arch, lmdbBounds));
+  if (lmdb.length === 0) throw new StepError('lmdb comes without a binary for glibc');
+  if (faults.length + foreign.length > 0) throw new StepError([...faults, ...foreign].join('\n'));
+  const names = new Set(found.map(([, target]) => target.name));
+  console.log(`check-pack: binaries for ${[...names].join(', ')}, none needs a newer system than documented`);
+}
+
+/** @param {string} folder the installed package */
+function lmdbBinaries(folder) {
+  const beside = join(folder, `../@lmdb/lmdb-linux-${process.arch}`);
+  return readdirSync(beside)
+    .filter((name) => name.endsWith('.glibc.node'))
+    .map((name) => join(beside, name));
+}
+
+/**
+ * Export maps and types, as other people's tools see them.
+ * @param {string} tarball
+ */
+async function lintPackage(tarball) {
+  const program = (/** @type {string} */ name) => join(root, 'node_modules/.bin', name);
+  await run(program('publint'), ['run', tarball, '--strict']);
+  await run(program('attw'), [tarball, '--no-emoji', '--format', 'ascii']);
 }
 
 /**
@@ -147,6 +195,8 @@ await runMain(async () => {
   try {
     const tarball = pack(temporary);
     checkFiles(tarball.files);
+    console.log(`check-pack: ${tarball.size}`);
+    await lintPackage(tarball.path);
 
     const PATH = poorPath(join(temporary, 'bin'));
     const folder = join(temporary, 'empty');
@@ -155,6 +205,7 @@ await runMain(async () => {
     writeFileSync(join(folder, 'use-it.mjs'), useIt);
     const options = { cwd: folder, env: { PATH } };
     await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', tarball.path], options);
+    checkBinaries(join(folder, 'node_modules/vethwork'));
     await run('node', ['use-it.mjs'], options);
     await run(join(folder, 'node_modules/.bin/vethwork'), ['--version'], options);
 

@@ -171,6 +171,15 @@ export class MissingProgramError extends VethworkError {
   }
 }
 
+/** Compiled code, of this package or of one that it needs, does not load on this system. */
+export class PlatformError extends VethworkError {
+  readonly code = 'PLATFORM';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
 /** What vethwork remembers can't be read or written: a damaged or newer state folder, a full disk, a closed store. */
 export class StoreError extends VethworkError {
   readonly code = 'STORE';

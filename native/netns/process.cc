@@ -13,6 +13,7 @@
 #include <system_error>
 #include <vector>
 
+#include "netns/inherited.h"
 #include "netns/operations.h"
 #include "schema/arguments.h"
 
@@ -86,10 +87,7 @@ pid_t spawn(const Map& arguments, int errorFd) {
   ::posix_spawn_file_actions_addopen(&actions.value, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions.value, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions.value, errorFd, STDERR_FILENO);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-  // What this process has inherited itself may lack FD_CLOEXEC.
-  ::posix_spawn_file_actions_addclosefrom_np(&actions.value, STDERR_FILENO + 1);
-#endif
+  closeInherited(actions.value);
   SpawnAttributes attributes;
   sigset_t none;
   sigset_t all;

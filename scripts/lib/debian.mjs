@@ -54,6 +54,15 @@ export const packages = {
     ['containernetworking-plugins', '/usr/lib/cni/bridge'],
     ['netavark', '/usr/lib/podman/netavark'],
   ],
+  /** @type {readonly DebianPackage[]} What `npm run prebuild:all` builds with for other processors. */
+  crossbuild: [['g++-aarch64-linux-gnu', 'aarch64-linux-gnu-g++']],
+  /** @type {readonly DebianPackage[]} What `npm run test:platforms` runs other processors' programs and systems with. */
+  platforms: [
+    ['qemu-user', 'qemu-aarch64'],
+    ['libc6-arm64-cross', '/usr/aarch64-linux-gnu/lib/libc.so.6'],
+    ['libstdc++6-arm64-cross', '/usr/aarch64-linux-gnu/lib/libstdc++.so.6'],
+    ['debootstrap', 'debootstrap'],
+  ],
   /** @type {readonly DebianPackage[]} */
   fuzz: [
     ['clang', 'clang++'],

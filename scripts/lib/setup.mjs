@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import { ensurePackages, packages } from './debian.mjs';
+import { makeDist } from './dist.mjs';
 import { isFresh, makeStamped, modulesAreFresh } from './fresh.mjs';
-import { root, run } from './process.mjs';
+import { run } from './process.mjs';
 
 /**
  * Makes a checkout ready for tests and demonstration: Debian packages, node modules, the addon, dist. Does only what is
@@ -39,8 +39,5 @@ export async function setup({ lint = false, fuzz = false, bench = false } = {}) 
     await makeStamped(floor, () => buildNative('native_bench'));
   }
 
-  if (!isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) {
-    console.log('setup: compiling TypeScript');
-    await makeStamped('dist', () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc')]));
-  }
+  await makeDist();
 }

@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
+import { loadAddon } from './load-addon.js';
 import type { NamespaceRef } from './namespace.js';
 import { packed } from './pack.js';
 import { unpacked, unpackedGently } from './unpack.js';
@@ -69,9 +68,7 @@ interface NativeValidationError extends Error {
   expected: string;
 }
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const load = createRequire(import.meta.url)('node-gyp-build') as (folder: string) => Addon;
-const addon = load(root);
+const addon = loadAddon() as Addon;
 
 // `process.exit` skips the clean-up of native code: the engine's threads would run on while the process is taken apart,
 // and a program that is being waited for would stay.

@@ -4,6 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KernelError, NotFoundError, ValidationError } from '../errors.js';
 import { readOptions } from '../input.js';
+import { addonFolder } from './load-addon.js';
 import { type NamespaceRef, namespacePath } from './namespace.js';
 
 export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
@@ -14,16 +15,11 @@ export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
 /** An environment may be large. */
 const MOST_VARIABLES = 10_000;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-/** The program that enters a namespace and becomes another: built beside the addon, and packed beside it. */
+/** The program that enters a namespace and becomes another. */
 function enterProgram(): string {
-  const places = ['build/Release', `prebuilds/linux-${process.arch}`].map((folder) =>
-    join(root, folder, 'vethwork-enter'),
-  );
-  const found = places.find((place) => existsSync(place));
-  if (found === undefined) throw new NotFoundError('program', 'vethwork-enter');
-  return found;
+  const place = join(addonFolder(), 'vethwork-enter');
+  if (!existsSync(place)) throw new NotFoundError('program', place);
+  return place;
 }
 
 function isProgram(path: string): boolean {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
+import { lmdbError } from '../platform.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { writing } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
@@ -18,11 +19,12 @@ const COMMITS_AT_ONCE = 128;
  * commit that has resolved survives the process and the machine.
  * @throws ValidationError on the field `state` if the folder won't do
  * @throws StoreError if what is in it is damaged or was written by a newer version
+ * @throws PlatformError if lmdb does not load on this system
  */
 export async function openLmdbStore(folder: string): Promise<Store> {
   const path = await prepareFolder(folder, STORE_FILE);
   await checkLmdbFile(join(path, STORE_FILE));
-  const databases = openFile(path);
+  const databases = openFile(await loadLmdb(), path);
   try {
     await checkLayout(path, databases);
   } catch (error) {
@@ -40,9 +42,20 @@ interface Databases {
   entries: Database<string, Buffer>;
 }
 
-function openFile(path: string): Databases {
+type Lmdb = typeof import('lmdb');
+
+/** Loaded only where it is used: clusters and vethwork/kernel do without it, also where it does not load. */
+async function loadLmdb(): Promise<Lmdb> {
   try {
-    const root = open<unknown, string>(join(path, STORE_FILE), {
+    return await import('lmdb');
+  } catch (error) {
+    throw lmdbError(error);
+  }
+}
+
+function openFile(lmdb: Lmdb, path: string): Databases {
+  try {
+    const root = lmdb.open<unknown, string>(join(path, STORE_FILE), {
       // A transaction is on disk when its promise resolves.
       overlappingSync: false,
       maxDbs: 2,

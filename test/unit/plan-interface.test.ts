@@ -105,7 +105,8 @@ test('the MAC of a guarded interface is written down before its link comes up, t
       mode: 'replace',
     });
     expect(fixed).toBeLessThan(up);
-    expect(planInterface(host, network, nic(attachment)).map(({ op }) => op)).not.toContain('neighbour.add');
+    const open = planInterface(host, network, nic(attachment));
+    expect(open.filter((each) => each.op === 'neighbour.add' && each.neighbour.family === 'bridge')).toEqual([]);
   }
 });
 

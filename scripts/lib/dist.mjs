@@ -1,0 +1,14 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isFresh, makeStamped } from './fresh.mjs';
+import { root, run } from './process.mjs';
+
+/** Compiles src to dist if that is older. Nothing stays in dist of sources that are no longer there. */
+export async function makeDist() {
+  if (isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) return;
+  console.log('setup: compiling TypeScript');
+  await makeStamped('dist', async () => {
+    rmSync(join(root, 'dist'), { recursive: true, force: true });
+    await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc')]);
+  });
+}
