@@ -161,7 +161,7 @@ export interface Attack {
 
 /** Every place within plain data, as paths. */
 function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
-  if (typeof value !== 'object' || value === null) return [path];
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [path];
   const names = Array.isArray(value) ? value.keys() : Object.keys(value);
   return [path, ...[...names].flatMap((name) => places((value as Record<string, unknown>)[name], [...path, name]))];
 }
