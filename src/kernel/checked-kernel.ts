@@ -2,7 +2,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import { type KernelError, ValidationError } from '../errors.js';
-import { readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../input.js';
+import { fieldName, readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../input.js';
 import { describeOperation } from './describe.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
@@ -113,7 +113,7 @@ function requireFlag(field: string, value: unknown): void {
 
 function refuseOthers(others: object, known: string): void {
   for (const [name, value] of Object.entries(others)) {
-    if (value !== undefined) throw new ValidationError(name, value, `one of the options ${known}`);
+    if (value !== undefined) throw new ValidationError(fieldName('', [name]), value, `one of the options ${known}`);
   }
 }
 

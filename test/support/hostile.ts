@@ -176,6 +176,7 @@ function replaced(value: unknown, [key, ...rest]: (string | number)[], by: (old:
 /** Ways to spoil what is at a place, besides putting something else there. */
 const spoilers: Record<string, (old: unknown, hostile: unknown) => unknown> = {
   'with another property': (old, hostile) => (isObject(old) ? { ...old, surprise: hostile } : hostile),
+  'with an empty key': (old, hostile) => (isObject(old) ? { ...old, '': hostile } : hostile),
   'with a key of 64 KiB': (old, hostile) => (isObject(old) ? { ...old, ['k'.repeat(65_536)]: hostile } : hostile),
   'behind a Proxy': (old, hostile) => (isObject(old) ? new Proxy(old, {}) : hostile),
   'as an heir': (old, hostile) => (isObject(old) ? Object.create(old) : hostile),
