@@ -36,7 +36,7 @@ export function readOptions<Options extends object>(
     if (names.length > most) throw new ValidationError(field, options, `at most ${most} properties`);
     const copy: Record<string, unknown> = {};
     for (const name of names) {
-      const value = reading(name, undefined, () => (options as Record<string, unknown>)[name]);
+      const value = reading(fieldName('', [name]), undefined, () => (options as Record<string, unknown>)[name]);
       define(copy, name, value);
     }
     return copy as Partial<Options>;
@@ -159,7 +159,8 @@ function isPlain(value: object): boolean {
 export function fieldName(prefix: string, path: readonly PropertyKey[]): string {
   return path.reduce<string>((name, key) => {
     if (typeof key === 'number') return `${name}[${key}]`;
-    return name === '' ? String(key) : `${name}.${String(key)}`;
+    const text = key === '' ? '""' : String(key);
+    return name === '' ? text : `${name}.${text}`;
   }, prefix);
 }
 

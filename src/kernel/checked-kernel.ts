@@ -1,8 +1,8 @@
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import { type KernelError, ValidationError } from '../errors.js';
-import { readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../input.js';
+import { fieldName, readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../input.js';
 import { describeOperation } from './describe.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
@@ -69,6 +69,8 @@ const QUERIES: Record<QueryName, true> = {
 /** Words of a command line: the kernel takes no more than a few megabytes in all. */
 const MOST_WORDS = 1 << 16;
 const MOST_TOPICS = 16;
+/** Standard streams of a program, and others after these. */
+const MOST_STREAMS = 64;
 
 /** The addon knows more operations than transactions may have. @throws ValidationError */
 export function readOperations(operations: readonly Operation[]): Operation[] {
@@ -112,7 +114,7 @@ function requireFlag(field: string, value: unknown): void {
 
 function refuseOthers(others: object, known: string): void {
   for (const [name, value] of Object.entries(others)) {
-    if (value !== undefined) throw new ValidationError(name, value, `one of the options ${known}`);
+    if (value !== undefined) throw new ValidationError(fieldName('', [name]), value, `one of the options ${known}`);
   }
 }
 
@@ -200,7 +202,12 @@ class CheckedKernel implements Kernel {
     const given = readOptions(options);
     requireNamespace('netns', given.netns);
     requireAbortSignal('signal', given.signal);
-    return this.#kernel.spawn(command, words as string[], given);
+    const { stdio } = given;
+    const streams =
+      stdio === undefined || typeof stdio === 'string'
+        ? {}
+        : { stdio: readList('stdio', stdio, MOST_STREAMS, 'a word or a list of streams') as StdioOptions };
+    return this.#kernel.spawn(command, words as string[], { ...given, ...streams });
   }
 
   async dial(options: DialOptions): Promise<Socket> {

@@ -87,11 +87,8 @@ function kernelTargets(kernel: Kernel, inside: string): Target[] {
     },
     {
       name: 'kernel.sendDatagram',
-      good: [{ netns: inside, destination: '127.0.0.1', port: 9, payload: 'bytes', sourcePort: 0 }],
-      call: (datagram: { payload?: unknown }) =>
-        kernel.sendDatagram(
-          datagram?.payload === 'bytes' ? ({ ...datagram, payload: new Uint8Array(4) } as never) : (datagram as never),
-        ),
+      good: [{ netns: inside, destination: '127.0.0.1', port: 9, payload: new Uint8Array(4), sourcePort: 0 }],
+      call: kernel.sendDatagram.bind(kernel),
     },
     { name: 'kernel.ping', good: ['127.0.0.1', { netns: inside, timeout: 100 }], call: kernel.ping.bind(kernel) },
     {
@@ -385,7 +382,9 @@ async function run(campaign: Campaign) {
 }
 
 if (process.env.VETHWORK_SANDBOX === undefined) {
-  const prepare = 'mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && mkdir -p /run/netns && cd /tmp && exec "$@"';
+  // The first process of a process namespace can't be killed from within: that is the shell.
+  const prepare =
+    'mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && mkdir -p /run/netns && cd /tmp && "$@"; exit $?';
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawnProcess('unshare', [...namespaces, 'sh', '-c', prepare, 'sh', ...program], {

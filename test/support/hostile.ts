@@ -161,7 +161,7 @@ export interface Attack {
 
 /** Every place within plain data, as paths. */
 function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
-  if (typeof value !== 'object' || value === null) return [path];
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [path];
   const names = Array.isArray(value) ? value.keys() : Object.keys(value);
   return [path, ...[...names].flatMap((name) => places((value as Record<string, unknown>)[name], [...path, name]))];
 }
@@ -176,6 +176,7 @@ function replaced(value: unknown, [key, ...rest]: (string | number)[], by: (old:
 /** Ways to spoil what is at a place, besides putting something else there. */
 const spoilers: Record<string, (old: unknown, hostile: unknown) => unknown> = {
   'with another property': (old, hostile) => (isObject(old) ? { ...old, surprise: hostile } : hostile),
+  'with an empty key': (old, hostile) => (isObject(old) ? { ...old, '': hostile } : hostile),
   'with a key of 64 KiB': (old, hostile) => (isObject(old) ? { ...old, ['k'.repeat(65_536)]: hostile } : hostile),
   'behind a Proxy': (old, hostile) => (isObject(old) ? new Proxy(old, {}) : hostile),
   'as an heir': (old, hostile) => (isObject(old) ? Object.create(old) : hostile),
