@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { root, run, runMain, StepError } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
@@ -13,8 +13,9 @@ const allowed = [
   /^prebuilds\/linux-[a-z0-9]+\/vethwork\.(glibc|musl)\.node$/,
   /^prebuilds\/linux-[a-z0-9]+\/vethwork-enter$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
-  /^systemd\/vethwork-agent\.service$/,
-  /^(package\.json|binding\.gyp|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
+  /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.svg)$/,
+  /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,
 ];
 
 /** What must be in it. */
@@ -23,6 +24,7 @@ const required = [
   'README.md',
   'LICENSE',
   'CHANGELOG.md',
+  'SECURITY.md',
   'binding.gyp',
   'dist/index.js',
   'dist/index.d.ts',
@@ -30,6 +32,8 @@ const required = [
   'dist/kernel/index.d.ts',
   'dist/cli/main.js',
   'systemd/vethwork-agent.service',
+  'systemd/vethwork.sysusers.conf',
+  'systemd/vethwork.tmpfiles.conf',
   `prebuilds/linux-${process.arch}/vethwork.glibc.node`,
   `prebuilds/linux-${process.arch}/vethwork-enter`,
 ];
@@ -81,6 +85,15 @@ function checkFiles(files) {
   const surplus = files.filter((name) => !allowed.some((pattern) => pattern.test(name)));
   if (missing.length > 0) throw new StepError(`missing in the tarball: ${missing.join(', ')}`);
   if (surplus.length > 0) throw new StepError(`should not be in the tarball: ${surplus.join(', ')}`);
+  // What pages refer to, and messages name: relative links of Markdown, and pages in the sources.
+  const pages = files.filter((name) => name.endsWith('.md'));
+  const links = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link = '']) =>
+      join(dirname(page), link),
+    ),
+  );
+  const dead = [...new Set(links)].filter((link) => !files.includes(link));
+  if (dead.length > 0) throw new StepError(`pages refer to what is not in the tarball: ${dead.join(', ')}`);
   if (!files.some((name) => name.startsWith('native/binding/')))
     throw new StepError('no native sources in the tarball');
   console.log(`check-pack: ${files.length} files, none missing, none too many`);

@@ -1,6 +1,14 @@
+import { describeValue, shortened, valueForJson } from './describe-value.js';
+
 /**
  * The errors vethwork throws. Every one has a stable `code`, so callers never match on message text.
  */
+
+/** In characters. Messages quote names and values, which may come from anybody. */
+const MESSAGE_LENGTH = 1000;
+const FIELD_LENGTH = 200;
+const EXPECTED_LENGTH = 600;
+const NAME_LENGTH = 300;
 
 /** What every error of this package has in common. */
 export abstract class VethworkError extends Error {
@@ -8,7 +16,7 @@ export abstract class VethworkError extends Error {
   abstract readonly code: string;
 
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shortened(message, MESSAGE_LENGTH), options);
     this.name = new.target.name;
   }
 
@@ -18,43 +26,29 @@ export abstract class VethworkError extends Error {
   }
 }
 
-/** Shows a rejected value in a message: short, on one line, whatever it is. */
-export function describeValue(value: unknown): string {
-  let text: string | undefined;
-  try {
-    text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
-  } catch {
-    // It refers to itself, or holds a BigInt; it may not even have a toString of its own.
-    text = Object.prototype.toString.call(value);
-  }
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
 /** An argument is wrong. Thrown before anything is touched. */
 export class ValidationError extends VethworkError {
   readonly code = 'VALIDATION';
+  /** Path of the argument, for example `netblock` or `operations[2].link.mtu`. */
+  readonly field: string;
+  /** What would have been right, as a noun phrase. */
+  readonly expected: string;
 
-  /**
-   * @param field path of the argument, for example `netblock` or `operations[2].link.mtu`
-   * @param value what was passed
-   * @param expected what would have been right, as a noun phrase
-   */
+  /** @param value what was passed */
   constructor(
-    readonly field: string,
+    field: string,
     readonly value: unknown,
-    readonly expected: string,
+    expected: string,
+    options?: ErrorOptions,
   ) {
-    super(`${field}: expected ${expected}, got ${describeValue(value)}`);
+    const [where, wanted] = [shortened(field, FIELD_LENGTH), shortened(expected, EXPECTED_LENGTH)];
+    super(`${where}: expected ${wanted}, got ${describeValue(value)}`, options);
+    this.field = where;
+    this.expected = wanted;
   }
 
   override toJSON(): Record<string, unknown> {
-    let value = this.value;
-    try {
-      JSON.stringify(value);
-    } catch {
-      value = describeValue(value);
-    }
-    return { ...super.toJSON(), value };
+    return { ...super.toJSON(), value: valueForJson(this.value) };
   }
 }
 
@@ -66,7 +60,7 @@ export class NotFoundError extends VethworkError {
     readonly kind: string,
     readonly id: string,
   ) {
-    super(`${kind} ${id} does not exist`);
+    super(`${kind} ${shortened(id, NAME_LENGTH)} does not exist`);
   }
 }
 
@@ -76,6 +70,54 @@ export class ConflictError extends VethworkError {
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
+  }
+}
+
+/** What was to be there is, and differs from what was asked for. */
+export class DifferenceError extends ConflictError {
+  constructor(
+    what: string,
+    readonly field: string,
+    /** What is there. */
+    readonly actual: unknown,
+    /** What was asked for. */
+    readonly wanted: unknown,
+  ) {
+    super(`${field} of ${what} is ${describeValue(actual)}, so it can't be ${describeValue(wanted)}`);
+  }
+}
+
+/** The process that holds a lock file, as it has written in it. */
+export interface LockHolder {
+  /** In the process id namespace of the process itself. */
+  pid: number;
+  /** When it started, in clock ticks since boot, and the boot's id. */
+  started: string;
+  /** Name of its machine or container. */
+  host: string;
+  /** Its program and script. */
+  command: string;
+  /** When it took the lock. */
+  since: string;
+}
+
+/** Another process has held a lock for longer than was waited. Nothing was changed. */
+export class LockTimeoutError extends VethworkError {
+  readonly code = 'LOCK_TIMEOUT';
+
+  constructor(
+    /** The lock file. */
+    readonly path: string,
+    /** Undefined if the file does not say. */
+    readonly holder: LockHolder | undefined,
+    /** For how long it was waited. */
+    readonly seconds: number,
+  ) {
+    const who =
+      holder === undefined
+        ? 'a process that is not named in it'
+        : `process ${holder.pid} (${holder.command}) on ${holder.host}, since ${holder.since}`;
+    super(`waited ${seconds} s for the lock ${path}, held by ${who}`);
   }
 }
 
@@ -209,10 +251,11 @@ export class KernelError extends VethworkError {
   constructor(details: KernelErrorDetails, options?: ErrorOptions) {
     const where = details.namespace === undefined ? '' : ` in namespace ${details.namespace}`;
     const why = details.extack === undefined ? '' : `: ${details.extack}`;
-    super(`${details.operation}${where}: ${details.code}${why}`, options);
+    const operation = shortened(details.operation, NAME_LENGTH);
+    super(`${operation}${shortened(where, NAME_LENGTH)}: ${details.code}${why}`, options);
     this.code = details.code;
     this.errno = details.errno;
-    this.operation = details.operation;
+    this.operation = operation;
     this.namespace = details.namespace;
     this.extack = details.extack;
     this.offset = details.offset;

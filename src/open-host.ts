@@ -1,5 +1,6 @@
 import { openNode } from './cluster/open.js';
 import type { ClusterHostOptions } from './cluster/options.js';
+import { readOptions } from './input.js';
 import { openHost as openMachine } from './model/open-host.js';
 import type { Host, HostOptions } from './model/types.js';
 
@@ -11,6 +12,7 @@ import type { Host, HostOptions } from './model/types.js';
  * of a host with other NICs or addresses, StoreError if the store can't be reached, KernelError
  */
 export async function openHost(options: HostOptions | ClusterHostOptions): Promise<Host> {
-  if (typeof options === 'object' && options !== null && 'store' in options) return (await openNode(options)).host;
-  return openMachine(options as HostOptions);
+  const given = readOptions<HostOptions | ClusterHostOptions>(options);
+  if ('store' in given) return (await openNode(given as ClusterHostOptions)).host;
+  return openMachine(given as HostOptions);
 }

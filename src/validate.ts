@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { ValidationError } from './errors.js';
+import { fieldName, isAbortSignal, readData, reading, readList, readOptions } from './input.js';
 import { parseAddress } from './ipam/address.js';
-import { parseMac } from './ipam/mac.js';
-import { parseNetblock } from './ipam/netblock.js';
+import { parseInstanceMac } from './ipam/mac.js';
+import { parseNetblock, parseUnicast } from './ipam/netblock.js';
 import type { NamespaceRef } from './kernel/namespace.js';
+import { isReservedName } from './plan/names.js';
+import { shownValue } from './secret.js';
 import type { Json } from './store/store.js';
 
 /**
@@ -12,15 +15,40 @@ import type { Json } from './store/store.js';
  * The schema's own `error` texts are noun phrases that say what is expected ("a TCP port"); where it has none, one is
  * made from the rule that failed.
  * @param prefix path of the value, put before the path of the field: `parse(schema, options, 'options')`
- * @throws ValidationError for the first thing that is wrong
+ * @throws ValidationError for the first thing that is wrong, without what a schema marks as `secret`
  */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, prefix = ''): z.output<Schema> {
-  const result = schema.safeParse(value, { reportInput: true, error: describeExpectation });
+  const result = reading(prefix || 'value', value, () =>
+    schema.safeParse(value, { reportInput: true, error: describeExpectation }),
+  );
   if (result.success) return result.data;
   const issue = mostSpecific(result.error.issues[0] as z.core.$ZodIssue);
   const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const path = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
-  throw new ValidationError(fieldName(prefix, path) || 'value', unknownKey ?? issue.input, issue.message);
+  const shown = shownValue(schema, issue.path, issue.input);
+  throw new ValidationError(fieldName(prefix, path) || 'value', unknownKey ?? shown, issue.message);
+}
+
+/**
+ * As `parse`, for the options of a call, which may be anything: they are read once, before the schema sees them.
+ * @throws ValidationError
+ */
+export function parseOptions<Schema extends z.ZodType>(schema: Schema, options: unknown): z.output<Schema> {
+  if (options === undefined) return parse(schema, {});
+  return parse(schema, readOptions(options as object));
+}
+
+/** A list of at most so many entries. */
+export function list<Entry extends z.ZodType>(entry: Entry, most: number, expected: string) {
+  return parsedBy((field, value) => readList(field, value, most, expected)).pipe(z.array(entry));
+}
+
+/** An object within options, read once. */
+export function part<Schema extends z.ZodType>(schema: Schema) {
+  return parsedBy((field, value) => {
+    if (value === undefined) throw new ValidationError(field, value, 'an object');
+    return readData(field, readOptions(value as object, field));
+  }).pipe(schema as z.ZodType<z.output<Schema>, object>);
 }
 
 /** A schema that applies a parser of the form `(field, text) => value`, so that each rule is written once. */
@@ -36,10 +64,18 @@ export function parsedBy<Value>(parser: (field: string, text: unknown) => Value)
   });
 }
 
+/** PATH_MAX: longer texts are not looked at. */
+const LONGEST_TEXT = 4095;
+
 /** A string that passes a test. */
 function text(expected: string, test: (text: string) => boolean) {
-  return z.string({ error: expected }).refine(test, { error: expected });
+  return z.string({ error: expected }).refine((value) => value.length <= LONGEST_TEXT && test(value), {
+    error: expected,
+  });
 }
+
+/** The path of a file or folder. */
+export const path = (expected: string) => text(expected, (value) => value !== '' && !value.includes('\0'));
 
 /** An integer within bounds, both included. */
 export function integer(minimum: number, maximum: number, what = 'an integer') {
@@ -47,8 +83,12 @@ export function integer(minimum: number, maximum: number, what = 'an integer') {
   return z.int({ error }).min(minimum, { error }).max(maximum, { error });
 }
 
-/** Name of a network link: what the kernel accepts (dev_valid_name), judged byte by byte as it does. */
+/**
+ * Name of a network link: what the kernel accepts (dev_valid_name, sysctl_dev_name_is_allowed), judged byte by byte as it
+ * does.
+ */
 export const interfaceName = text('a link name of 1 to 15 bytes without "/", ":", "%" or white space', (name) => {
+  if (name.length > 15 || name === 'all' || name === 'default') return false;
   const bytes = Buffer.from(name);
   // 0xa0 is white space to the kernel, and "%" starts a name template.
   const refused = bytes.some(
@@ -60,16 +100,28 @@ export const interfaceName = text('a link name of 1 to 15 bytes without "/", ":"
 /** An IPv4 network, /8 to /29, without host bits. */
 export const cidr = parsedBy((field, value) => parseNetblock(field, value).cidr);
 
+/** Name of a link that is made for an instance: neither `lo`, which every namespace has, nor one that is kept for us. */
+export const newLinkName = interfaceName.refine((name) => name !== 'lo' && !isReservedName(name), {
+  error:
+    'a link name other than lo, which does not begin as those of networks do: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-',
+});
+
+/** Name of a link in a container. */
+export const containerLinkName = interfaceName.refine((name) => name !== 'lo', { error: 'a link name other than lo' });
+
 /** A canonical IPv4 address. */
 export const ipv4 = parsedBy(parseAddress);
 
-/** A unicast MAC address; gives it in lower case. */
-export const mac = parsedBy(parseMac);
+/** An IPv4 address that a single machine may have. */
+export const unicast = parsedBy(parseUnicast);
+
+/** The MAC address of an instance; gives it in lower case. */
+export const mac = parsedBy(parseInstanceMac);
+
+export const isUuid = (value: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value);
 
 /** A UUID; gives it in lower case. */
-export const uuid = text('a UUID', (value) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)).transform(
-  (value) => value.toLowerCase(),
-);
+export const uuid = text('a UUID', isUuid).transform((value) => value.toLowerCase());
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -93,7 +145,12 @@ export const domain = text(
 export const displayName = text(
   'a text of 1 to 255 bytes on one line',
   (name) =>
-    name.trim() === name && Buffer.byteLength(name) >= 1 && Buffer.byteLength(name) <= 255 && !/\p{Cc}/u.test(name),
+    name.length <= 255 &&
+    name.trim() === name &&
+    Buffer.byteLength(name) >= 1 &&
+    Buffer.byteLength(name) <= 255 &&
+    // Control characters, and halves of surrogate pairs, which no store keeps as they are.
+    !/[\p{Cc}\p{Cs}]/u.test(name),
 );
 
 const NAMESPACE_EXPECTED = 'a namespace name, an absolute path or a process id';
@@ -105,7 +162,7 @@ export const namespaceRef: z.ZodType<NamespaceRef> = z
 
 function isNamespaceRef(value: string | number): boolean {
   if (typeof value === 'number') return Number.isInteger(value) && value > 0 && value < 2 ** 31;
-  if (value.includes('\0')) return false;
+  if (value.length > LONGEST_TEXT || value.includes('\0')) return false;
   const length = Buffer.byteLength(value);
   if (value.startsWith('/')) return length > 1 && length < 4096;
   return length >= 1 && length <= 255 && !value.includes('/') && value !== '.' && value !== '..';
@@ -120,45 +177,32 @@ export const port = integer(1, 65535, 'a port');
 /** VXLAN network identifier. */
 export const vni = integer(1, 2 ** 24 - 1, 'a VNI');
 
-export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' });
+export const abortSignal = z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' });
 
 const METADATA_BYTES = 65536;
 const METADATA_DEPTH = 32;
 
 /** A JSON object of at most 64 KiB; gives a copy. */
 export const metadata = parsedBy((field, value): Record<string, Json> => {
-  if (!isPlainObject(value) || !isJson(value, METADATA_DEPTH)) {
+  const copy = readData(field, value, { depth: METADATA_DEPTH + 1, plainOnly: true });
+  if (typeof copy !== 'object' || copy === null || Array.isArray(copy) || !isJson(copy, METADATA_DEPTH)) {
     throw new ValidationError(field, value, `a JSON object, nested at most ${METADATA_DEPTH} deep`);
   }
-  const encoded = JSON.stringify(value);
+  const encoded = JSON.stringify(copy);
   if (Buffer.byteLength(encoded) > METADATA_BYTES) {
     throw new ValidationError(field, value, `a JSON object of at most ${METADATA_BYTES} bytes`);
   }
   return JSON.parse(encoded) as Record<string, Json>;
 });
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
-}
-
-/** The depth also ends the search in an object that contains itself. */
+/** Of what was read once: plain objects, plain arrays. What is not plain data, or nests too deeply, is as it was given. */
 function isJson(value: unknown, depth: number): value is Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value);
   if (depth === 0) return false;
-  // Unlike `every`, it sees the holes of an array, of which there may be 2^32.
-  if (Array.isArray(value)) return value.findIndex((item) => !isJson(item, depth - 1)) < 0;
-  return isPlainObject(value) && Object.values(value).every((item) => item === undefined || isJson(item, depth - 1));
-}
-
-/** `operations[2].link.mtu`. */
-function fieldName(prefix: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>((name, key) => {
-    if (typeof key === 'number') return `${name}[${key}]`;
-    return name === '' ? String(key) : `${name}.${String(key)}`;
-  }, prefix);
+  if (Array.isArray(value)) return value.every((item) => isJson(item, depth - 1));
+  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return false;
+  return Object.values(value).every((item) => item === undefined || isJson(item, depth - 1));
 }
 
 /** Marks a union that has no text of its own: the alternative that came closest is reported instead. */

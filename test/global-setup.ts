@@ -1,22 +1,25 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 
-/** A program's lines; none if it fails, as `nft` does without root and `pgrep` without a match. */
+/**
+ * A program's lines. None if it ends with 1, as `nft` does without root and `pgrep` without a match; whatever else goes
+ * wrong, a program that is missing above all, must not look like a clean machine.
+ */
 function lines(file: string, ...args: string[]): string[] {
-  try {
-    const output = execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return output.split('\n').filter(Boolean);
-  } catch {
-    return [];
+  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8' });
+  if (error !== undefined || status === null || status > 1) {
+    throw new Error(`${file} can't tell what the tests leave behind: ${error?.message ?? stderr}`);
   }
+  return status === 0 ? stdout.split('\n').filter(Boolean) : [];
 }
 
 function entries(folder: string): string[] {
   try {
     return readdirSync(folder);
-  } catch {
-    return [];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "binding/fault.h"
+#include "binding/file.h"
 #include "binding/request.h"
 #include "binding/settler.h"
 #include "binding/watch.h"
@@ -124,6 +125,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("watchNext", Napi::Function::New(env, watchNext));
   exports.Set("watchClose", Napi::Function::New(env, watchClose));
   exportFault(env, exports);
+  exportFile(env, exports);
   return exports;
 }
 

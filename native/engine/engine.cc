@@ -97,20 +97,20 @@ void Engine::submit(TransactionPointer transaction) {
 
 void Engine::retain(const NamespaceReference& netns) {
   const std::lock_guard lock(mutex_);
-  ++retained_[netns.path()];
+  ++retained_[netns.key()];
 }
 
 void Engine::release(const NamespaceReference& netns) {
   std::vector<Session> closing;
   const std::lock_guard lock(mutex_);
-  const auto retained = retained_.find(netns.path());
+  const auto retained = retained_.find(netns.key());
   if (retained == retained_.end() || --retained->second > 0) {
     return;
   }
   retained_.erase(retained);
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     const auto next = std::next(queue);
-    if (queue->first.path == netns.path()) {
+    if (queue->first.netns == netns.key()) {
       dropIfIdle(queue, closing);
     }
     queue = next;
@@ -122,7 +122,7 @@ void Engine::enqueue(const TransactionPointer& transaction) {
   const NamespaceReference& netns = run.front().netns;
   // What waits for something else has a queue to itself.
   const bool patient = waits(run.front());
-  QueueKey key{.path = netns.path(), .lane = transaction->lane, .number = patient ? ++lastNumber_ : 0};
+  QueueKey key{.netns = netns.key(), .lane = transaction->lane, .number = patient ? ++lastNumber_ : 0};
   const auto queue = queues_.try_emplace(std::move(key), netns, patient).first;
   queue->second.waiting.push_back(std::move(run));
   if (queue->second.busy || queue->second.waiting.size() > 1) {
@@ -231,7 +231,7 @@ void Engine::makeReady(Queues::iterator queue, std::vector<Session>& closing) {
 
 void Engine::dropIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
   const QueueKey& key = queue->first;
-  const bool retained = !queue->second.patient && key.lane.empty() && retained_.contains(key.path);
+  const bool retained = !queue->second.patient && key.lane.empty() && retained_.contains(key.netns);
   if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
     closing.push_back(std::move(queue->second.session));
     queues_.erase(queue);

@@ -54,7 +54,7 @@ class Engine {
   };
   /// Everything patient has a number of its own.
   struct QueueKey {
-    std::string path;
+    std::string netns;
     std::string lane;
     std::uint64_t number = 0;
     auto operator<=>(const QueueKey&) const = default;

@@ -78,7 +78,7 @@ class HeldNamespaces {
   [[nodiscard]] Result fill(Batch& messages) {
     return attempt([&] {
       for (std::size_t gap = 0; gap < messages.gaps().size(); ++gap) {
-        const auto& netns = NamespaceReference::ofPath(messages.gaps()[gap].path);
+        const auto& netns = NamespaceReference::ofKey(messages.gaps()[gap].netns);
         messages.fill(gap, held_.emplace_back(netns.open()).get());
       }
       return Result();

@@ -38,6 +38,10 @@ void RollbackMemory::note(const Request& request) {
 bool RollbackMemory::isNeeded(const Request& request) const {
   const std::string& name = request.kind->name;
   if (name == "link.set") {
+    // A link that is moved loses what it had in its namespace, and has to be back before its maker is undone.
+    if (!find(member(request.arguments, "changes"), "netns").isNull()) {
+      return true;
+    }
     const auto* link = member(request.arguments, "link").as<Map>();
     return given(request.arguments, "undo") == nullptr && link != nullptr && !hasMade(request.netns, *link);
   }

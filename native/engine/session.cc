@@ -11,12 +11,14 @@ void Session::refresh() {
   if (reference_.isOwn()) {
     return;
   }
-  UniqueFd fd = reference_.open();
+  UniqueFd fd = reference_.openAny();
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) {
     throw std::system_error(errno, std::generic_category(), reference_.path());
   }
+  // The descriptor that is held keeps its namespace alive, and so its inode from being used again.
   if (status.st_ino != inode_) {
+    reference_.verify(fd);
     reset();
     inode_ = status.st_ino;
     fd_ = std::move(fd);

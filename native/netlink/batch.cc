@@ -44,8 +44,8 @@ void Batch::putText(std::uint16_t attribute, std::string_view text) {
   write("", 1);
 }
 
-void Batch::putNamespace(std::uint16_t attribute, std::string path) {
-  gaps_.push_back({.offset = bytes_.size() + NLA_HDRLEN, .path = std::move(path)});
+void Batch::putNamespace(std::uint16_t attribute, std::string netns) {
+  gaps_.push_back({.offset = bytes_.size() + NLA_HDRLEN, .netns = std::move(netns)});
   put(attribute, std::int32_t{-1});
 }
 
@@ -90,7 +90,7 @@ void Batch::append(const Batch& other) {
     messages_.push_back({.offset = start + message.offset, .answer = message.answer});
   }
   for (const Gap& gap : other.gaps_) {
-    gaps_.push_back({.offset = start + gap.offset, .path = gap.path});
+    gaps_.push_back({.offset = start + gap.offset, .netns = gap.netns});
   }
   if (other.error_) {
     error_ = error_.value_or(*other.error_);

@@ -50,7 +50,7 @@ class Batch {
   void putFlag(std::uint16_t attribute) { put(attribute, std::span<const std::uint8_t>()); }
 
   /// A descriptor of a namespace, by the path under which it is found: open when the messages are sent, not before.
-  void putNamespace(std::uint16_t attribute, std::string path);
+  void putNamespace(std::uint16_t attribute, std::string netns);
 
   /// An attribute that holds what is written until the scope ends.
   class Nest {
@@ -76,7 +76,7 @@ class Batch {
   /// Where a namespace's descriptor belongs.
   struct Gap {
     std::size_t offset;
-    std::string path;
+    std::string netns;
   };
   [[nodiscard]] std::span<const Gap> gaps() const { return gaps_; }
   /// Puts a descriptor where the gap is.

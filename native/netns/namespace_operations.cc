@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "netns/identity.h"
 #include "netns/operations.h"
 #include "netns/pin.h"
 #include "netns/reference.h"
@@ -33,12 +34,17 @@ Value remove(const Map& arguments, Worker&) {
   return {};
 }
 
-Value inode(const NamespaceReference& reference) {
+Map describe(const NamespaceReference& reference) {
+  const UniqueFd fd = reference.open();
   struct stat status {};
-  if (::fstat(reference.open().get(), &status) != 0) {
+  if (::fstat(fd.get(), &status) != 0) {
     throw std::system_error(errno, std::generic_category(), reference.path());
   }
-  return static_cast<std::uint64_t>(status.st_ino);
+  Map description{{"inode", static_cast<std::uint64_t>(status.st_ino)}};
+  if (std::string identity = namespaceIdentity(fd.get()); !identity.empty()) {
+    description.set("identity", std::move(identity));
+  }
+  return description;
 }
 
 void checkNothing(const Map&, Path&) {}
@@ -47,7 +53,9 @@ Value list(const Map&, Worker&) {
   List namespaces;
   for (const std::string& pinned : listNamespaces()) {
     try {
-      namespaces.emplace_back(Map{{"name", pinned}, {"inode", inode(NamespaceReference::ofName(pinned))}});
+      Map description = describe(NamespaceReference::ofName(pinned));
+      description.set("name", pinned);
+      namespaces.emplace_back(std::move(description));
     } catch (const std::system_error&) {
       // Gone meanwhile.
     }
@@ -56,8 +64,7 @@ Value list(const Map&, Worker&) {
 }
 
 Value get(const Map& arguments, Worker&) {
-  const auto reference = NamespaceReference::parse(member(arguments, "netns"), Path());
-  return Map{{"inode", inode(reference)}};
+  return describe(NamespaceReference::parse(member(arguments, "netns"), Path()));
 }
 
 const Schema identity{{{"id", NETNSA_NSID, i32(-1, maximumIndex)}}, {NETNSA_CURRENT_NSID}};

@@ -13,8 +13,12 @@
 #include <system_error>
 #include <utility>
 
+#include "netns/identity.h"
+
 namespace vethwork {
 namespace {
+
+constexpr std::string_view identityPrefix = "id:";
 
 constexpr std::string_view expectedReference =
     "a network namespace: a name under /run/netns, an absolute path, or a pid";
@@ -41,10 +45,20 @@ NamespaceReference NamespaceReference::ofName(std::string_view name) {
   return reference;
 }
 
-NamespaceReference NamespaceReference::ofPath(std::string path) {
+NamespaceReference NamespaceReference::ofKey(std::string_view key) {
   NamespaceReference reference;
-  reference.path_ = std::move(path);
+  if (key.starts_with(identityPrefix)) {
+    key.remove_prefix(identityPrefix.size());
+    const std::size_t end = key.find(':');
+    reference.identity_ = key.substr(0, end);
+    key.remove_prefix(end + 1);
+  }
+  reference.path_ = key;
   return reference;
+}
+
+std::string NamespaceReference::key() const {
+  return identity_.empty() ? path_ : std::string(identityPrefix) + identity_ + ':' + path_;
 }
 
 NamespaceReference NamespaceReference::parse(const Value& value, const Path& path) {
@@ -60,6 +74,9 @@ NamespaceReference NamespaceReference::parse(const Value& value, const Path& pat
   if (text == nullptr || text->empty() || text->size() >= PATH_MAX || text->find('\0') != std::string::npos) {
     path.reject(value, expectedReference);
   }
+  if (text->starts_with(identityPrefix) && text->find(":/") != std::string::npos) {
+    return ofKey(*text);
+  }
   if (text->front() != '/') {
     return ofName(checkNamespaceName(value, path));
   }
@@ -72,6 +89,18 @@ NamespaceReference NamespaceReference::parse(const Value& value, const Path& pat
 }
 
 UniqueFd NamespaceReference::open() const {
+  UniqueFd fd = openAny();
+  verify(fd);
+  return fd;
+}
+
+void NamespaceReference::verify(const UniqueFd& fd) const {
+  if (!identity_.empty() && namespaceIdentity(fd.get()) != identity_) {
+    fail(ENOENT, path_ + " is another network namespace than before: that one is gone");
+  }
+}
+
+UniqueFd NamespaceReference::openAny() const {
   const char* path = isOwn() ? "/proc/self/ns/net" : path_.c_str();
   // O_NONBLOCK: a caller's path may be a FIFO, and opening it must not wait for a writer.
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -81,7 +110,8 @@ UniqueFd NamespaceReference::open() const {
   struct statfs info {};
   if (::fstatfs(fd.get(), &info) != 0 || info.f_type != NSFS_MAGIC ||
       ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-    fail(EINVAL, std::string(path) + " is not a network namespace");
+    // Where a certain namespace is meant, whatever else is at its path shows that it is gone.
+    fail(identity_.empty() ? EINVAL : ENOENT, std::string(path) + " is not a network namespace");
   }
   return fd;
 }

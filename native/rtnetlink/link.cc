@@ -193,13 +193,15 @@ void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
   }
 }
 
-void encodeSet(const Map& arguments, Encoder& to) {
-  static constexpr std::array<std::string_view, 6> others{"up", "inet", "inet6", "kind", "data", "port"};
+/// One message that changes a link.
+/// @param key the argument that has the changes
+void encodeChanges(const Map& arguments, std::string_view key, Encoder& to) {
+  static constexpr std::array<std::string_view, 7> others{"index", "up", "inet", "inet6", "kind", "data", "port"};
   const Map& reference = part(arguments, "link", to.path);
-  const Map& changes = part(arguments, "changes", to.path);
+  const Map& changes = part(arguments, key, to.path);
   ifinfomsg header{};
   if (const Value* up = given(changes, "up")) {
-    const auto scope = to.path.at("changes");
+    const auto scope = to.path.at(key);
     const auto field = to.path.at("up");
     header.ifi_change = IFF_UP;
     header.ifi_flags = boolean(*up, to.path) ? IFF_UP : 0;
@@ -209,12 +211,16 @@ void encodeSet(const Map& arguments, Encoder& to) {
     if (given(reference, "index") == nullptr && given(changes, "name") != nullptr) {
       to.path.reject(reference, "an index: a link cannot be renamed by its name");
     }
-    rememberLink(arguments, reference, to);
     to.batch.begin(RTM_NEWLINK, 0);
     encodeReference(reference, to, header);
   }
-  const auto scope = to.path.at("changes");
+  const auto scope = to.path.at(key);
   refuse(changes, to.path, "link", noLower);
+  if (given(changes, "netns") == nullptr) {
+    refuse(changes, to.path, "index", "nothing: only a link that is moved to another namespace gets another index");
+  } else if (given(changes, "index") != nullptr) {
+    to.batch.put(IFLA_NEW_IFINDEX, linkIndex(changes, to.path));
+  }
   attributes.encode(changes, to, others);
   if (given(changes, "kind") != nullptr || given(changes, "data") != nullptr) {
     refuse(changes, to.path, "port", "nothing: a link's options as a port are changed apart from its own");
@@ -222,6 +228,30 @@ void encodeSet(const Map& arguments, Encoder& to) {
   }
   encodePortOptions(changes, to);
   encodeProtocolSettings(changes, to);
+}
+
+/// What a roll-back would send is refused before anything is sent.
+void checkUndo(const Map& arguments, Encoder& to) {
+  if (given(arguments, "undo") == nullptr) {
+    return;
+  }
+  Batch unsent;
+  Encoder check{.batch = unsent, .path = to.path};
+  encodeChanges(arguments, "undo", check);
+  if (unsent.error()) {
+    const auto scope = to.path.at("undo");
+    to.path.reject(Value(), *unsent.error());
+  }
+}
+
+void encodeSet(const Map& arguments, Encoder& to) {
+  checkUndo(arguments, to);
+  {
+    const Map& reference = part(arguments, "link", to.path);
+    const auto scope = to.path.at("link");
+    rememberLink(arguments, reference, to);
+  }
+  encodeChanges(arguments, "changes", to);
 }
 
 void encodeDelete(const Map& arguments, Encoder& to) {

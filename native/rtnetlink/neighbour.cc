@@ -100,6 +100,12 @@ void encodeNeighbour(const Map& arguments, Encoder& to) {
 }
 
 void encodeAdd(const Map& arguments, Encoder& to) {
+  if (const Value* undo = given(arguments, "undo")) {
+    // Done by the roll-back; here only checked.
+    static const Words undos{{"delete", 0}};
+    const auto scope = to.path.at("undo");
+    (void)word(*undo, to.path, undos);
+  }
   to.batch.begin(RTM_NEWNEIGH, writeFlags(arguments, to.path));
   encodeNeighbour(arguments, to);
 }
@@ -156,6 +162,7 @@ OperationKinds neighbourOperations() {
                                               .remove = encodeDelete,
                                               .list = encodeList,
                                               .decode = decode,
+                                              .addTakes = {"mode", "undo"},
                                               .listTakes = {"family", "proxy"}});
   return kinds;
 }

@@ -257,7 +257,7 @@ class Nested final : public Codec {
 class NamespaceDescriptor final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
-    to.batch.putNamespace(attribute, NamespaceReference::parse(value, to.path).path());
+    to.batch.putNamespace(attribute, NamespaceReference::parse(value, to.path).key());
   }
 
   [[nodiscard]] Value decode(Span) const override { return {}; }

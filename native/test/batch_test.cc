@@ -132,7 +132,7 @@ TEST_CASE("a batch takes over the messages of others") {
   CHECK(joined.lastAnswered() == 0);
   CHECK(!joined.error());
   REQUIRE(joined.gaps().size() == 2);
-  CHECK(joined.gaps()[1].path == "/run/netns/17");
+  CHECK(joined.gaps()[1].netns == "/run/netns/17");
   CHECK(joined.gaps()[1].offset == whole.gaps()[1].offset);
   whole.seal(5);
   joined.seal(5);

@@ -121,6 +121,7 @@ TEST_CASE("expressions of every kind survive being written and read") {
       Map{{"expression", "redirect"}, {"portRegister", 2}},
       Map{{"expression", "counter"}, {"bytes", 7}, {"packets", 1}},
       Map{{"expression", "limit"}, {"rate", 10}, {"unit", "minute"}, {"burst", 5}, {"type", "bytes"}, {"invert", true}},
+      Map{{"expression", "connlimit"}, {"count", 4}, {"invert", true}},
       Map{{"expression", "log"}, {"prefix", "p"}, {"level", 6}},
       Map{{"expression", "reject"}, {"type", "icmpx-unreachable"}, {"code", 1}},
       Map{{"expression", "fib"}, {"register", 1}, {"result", "type"}, {"flags", List{"daddr", "iif"}}},

@@ -191,6 +191,7 @@ TEST_CASE("arguments that are missing or do not fit are named") {
         "route.nextHops[0].index");
   CHECK(refusedField("rule.delete", Map{{"rule", Map{{"mark", 5}}}}) == "rule.priority");
   CHECK(refusedField("neighbour.add", Map{{"neighbour", Map{{"index", 5}}}}) == "neighbour.destination");
+  CHECK(refusedField("neighbour.add", Map{{"undo", "replace"}, {"neighbour", vtep}}) == "undo");
   CHECK(refusedField("route.add", Map{{"mode", "guess"}, {"route", Map{}}}) == "mode");
   CHECK(findOperation("link.paint") == nullptr);
 }

@@ -33,7 +33,10 @@ const oracles = [
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['socat', 'socat'],
   ['strace', 'strace'],
+  ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
+  // Judges the agent's unit.
+  ['systemd', 'systemd-analyze'],
   // The cluster's store, and certificates for it.
   ['etcd-server', 'etcd'],
   ['etcd-client', 'etcdctl'],

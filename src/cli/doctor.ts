@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import type { DiagnosisOptions } from '../doctor/index.js';
 import { formatFindings } from '../text/finding.js';
 import { type App, print } from './app.js';
 import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
-import { readHostFile } from './host-file.js';
 import { defined } from './parse.js';
 
 export function addDoctorCommand(program: Command, app: App): void {
@@ -14,10 +14,11 @@ export function addDoctorCommand(program: Command, app: App): void {
     .addHelpText('after', examples('doctor', 'doctor --egress-nic eth0 --json'))
     .action(async (_flags: object, command: Command) => {
       const globals = globalsOf(command);
-      const { netns, egressNic, vxlanPort } = await readHostFile(globals.state);
+      const { storedSettings } = await import('../model/stored-settings.js');
+      const { netns, egressNic, vxlanPort } = await storedSettings(globals.state);
       const { diagnose } = await import('../doctor/index.js');
       const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });
-      const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort }), ...given });
+      const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort } as DiagnosisOptions), ...given });
       print(app, globals.json === true, findings, formatFindings(findings));
       const isIll = findings.some(({ severity }) => severity !== 'note');
       app.exitCode = isIll ? exitCodes.failure : exitCodes.ok;

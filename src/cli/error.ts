@@ -42,7 +42,7 @@ export function reportError(app: App, error: unknown, json: boolean): void {
     if (error.exitCode === 0 || error.code === 'commander.help') {
       return;
     }
-    const message = oneLine(error.message.replace(/^error: /, ''));
+    const message = oneLine(withoutValues(error.message.replace(/^error: /, '')));
     write(app, json, { name: 'UsageError', code: 'USAGE', message }, message);
     return;
   }
@@ -64,6 +64,11 @@ function describe(error: Error): string {
     return `${message}; could not be undone: ${error.rollbackErrors.map((inner) => inner.message).join('; ')}`;
   }
   return message;
+}
+
+/** Commander quotes an unknown option with its value, which may be a password. */
+function withoutValues(message: string): string {
+  return message.replaceAll(/(--[\w-]+=)[^']*/g, '$1…');
 }
 
 function oneLine(text: string): string {

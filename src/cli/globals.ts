@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { HostOptions } from '../model/types.js';
+import { hasStore } from '../store/folder.js';
 import { type HostFile, readHostFile } from './host-file.js';
 import { defined, parseNamespace } from './parse.js';
 
@@ -47,7 +48,7 @@ export function globalsOf(command: Command): GlobalOptions {
   return command.optsWithGlobals<GlobalOptions>();
 }
 
-/** Flags and environment first, then what `vethwork init` has remembered. */
+/** Flags and environment, then what an earlier version has written; the state remembers the rest. */
 export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile> = {}): Promise<HostOptions> {
   const given = defined({
     netns: globals.hostNetns,
@@ -55,12 +56,14 @@ export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile
     meshNic: globals.meshNic,
     floatingNetwork: globals.floatingNetwork,
   });
-  const { egressNic, floatingNetwork, ...rest } = { ...(await readHostFile(globals.state)), ...more, ...given };
-  if (egressNic === undefined) {
-    throw new ValidationError('--egress-nic', undefined, 'the name of a NIC, here or once with "vethwork init"');
+  const options = { ...(await readHostFile(globals.state)), ...more, ...given, state: globals.state };
+  if (!(await hasStore(globals.state))) {
+    if (options.egressNic === undefined) {
+      throw new ValidationError('--egress-nic', undefined, 'the name of a NIC, once with "vethwork init"');
+    }
+    if (options.floatingNetwork === undefined) {
+      throw new ValidationError('--floating-network', undefined, 'a CIDR, once with "vethwork init"');
+    }
   }
-  if (floatingNetwork === undefined) {
-    throw new ValidationError('--floating-network', undefined, 'a CIDR, here or once with "vethwork init"');
-  }
-  return { ...rest, state: globals.state, egressNic, floatingNetwork };
+  return options;
 }

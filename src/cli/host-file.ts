@@ -1,11 +1,13 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
+import { parseJson } from '../json-file.js';
 import type { HostOptions } from '../model/types.js';
+import { hidden } from '../secret.js';
 import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
 
-/** What `vethwork init` remembers; every value is checked again by `openHost`. */
+/** What earlier versions of `vethwork init` wrote beside the state, which remembers its settings itself now. */
 export type HostFile = Omit<HostOptions, 'state' | 'repair' | 'onProgress'>;
 
 const schema = z
@@ -15,7 +17,9 @@ const schema = z
     meshNic: interfaceName,
     floatingNetwork: cidr,
     outboundNat: z.boolean(),
+    allowMetadata: z.boolean(),
     vxlanPort: port,
+    neighbourTable: z.number(),
     deletionHalo: z.number(),
     dnsServers: z.array(ipv4),
     domain,
@@ -27,7 +31,7 @@ export function hostFilePath(state: string): string {
   return join(state, 'host.json');
 }
 
-/** What is remembered for a state folder; nothing if `vethwork init` has not run on it. */
+/** Nothing if there is no such file. */
 export async function readHostFile(state: string): Promise<Partial<HostFile>> {
   const path = hostFilePath(state);
   let text: string;
@@ -46,21 +50,15 @@ export async function readHostFile(state: string): Promise<Partial<HostFile>> {
 export function parseHostFile(text: string, path: string): Partial<HostFile> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ValidationError(path, text, 'JSON');
+    value = parseJson(text);
+  } catch (error) {
+    throw new ValidationError(path, hidden(text), `a file that holds JSON (${(error as Error).message})`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ValidationError(path, hidden(value), 'a file that holds a JSON object');
   }
   // What comes from JSON has no undefined members.
   return parse(schema, value, path) as Partial<HostFile>;
-}
-
-/** Replaces the file in one step, so that a reader never sees half of it. */
-export async function writeHostFile(state: string, options: HostFile): Promise<void> {
-  const path = hostFilePath(state);
-  const temporary = `${path}.${process.pid}`;
-  await mkdir(state, { recursive: true, mode: 0o700 });
-  await writeFile(temporary, `${JSON.stringify(options, null, 2)}\n`, { mode: 0o600 });
-  await rename(temporary, path);
 }
 
 export async function removeHostFile(state: string): Promise<void> {

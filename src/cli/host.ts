@@ -4,11 +4,15 @@ import type { HostOptions } from '../model/types.js';
 import { formatStatus } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { removeHostFile, writeHostFile } from './host-file.js';
 import { collect, defined, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
-type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deletionHalo' | 'domain' | 'tenant'>> & {
+type InitFlags = Partial<
+  Pick<
+    HostOptions,
+    'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'
+  >
+> & {
   dnsServer?: string[];
 };
 
@@ -16,10 +20,17 @@ type InitFlags = Partial<Pick<HostOptions, 'outboundNat' | 'vxlanPort' | 'deleti
 export function addHostCommands(program: Command, app: App): void {
   program
     .command('init')
-    .description('set the host up (egress bridge, forwarding) and remember the options for all later commands')
+    .description('set the host up (egress bridge, forwarding), or change its settings; later commands need no options')
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
     .option('--no-outbound-nat', 'do not (the default)')
+    .option('--allow-metadata', 'let instances reach the metadata services of clouds, such as 169.254.169.254')
+    .option('--no-allow-metadata', 'do not (the default)')
     .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
+    .option(
+      '--neighbour-table <entries>',
+      "raise the machine's neighbour table (gc_thresh1, 2, 3) to so many entries; left alone otherwise",
+      parseInteger,
+    )
     .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
     .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
     .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')
@@ -31,9 +42,14 @@ export function addHostCommands(program: Command, app: App): void {
         'init --egress-nic eth0 --mesh-nic eth1 --floating-network 192.168.15.0/24 --outbound-nat',
       ),
     )
-    .action(async ({ dnsServer, outboundNat, ...rest }: InitFlags, command: Command) => {
-      const nat = command.getOptionValueSource('outboundNat') === 'cli' ? outboundNat : undefined;
-      const more = defined({ ...rest, outboundNat: nat, dnsServers: dnsServer });
+    .action(async ({ dnsServer, outboundNat, allowMetadata, ...rest }: InitFlags, command: Command) => {
+      const given = (name: string, value?: boolean) =>
+        command.getOptionValueSource(name) === 'cli' ? value : undefined;
+      const flags = {
+        outboundNat: given('outboundNat', outboundNat),
+        allowMetadata: given('allowMetadata', allowMetadata),
+      };
+      const more = defined({ ...rest, ...flags, dnsServers: dnsServer, updateSettings: true });
       await withRepairedHost(app, command, initialise, more);
     });
 
@@ -43,6 +59,19 @@ export function addHostCommands(program: Command, app: App): void {
     .addHelpText('after', examples('status', 'status --json'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, showStatus);
+    });
+
+  program
+    .command('accept-store')
+    .description(
+      'confirm that the store of the cluster is right as it is now, after it was restored from an older copy',
+    )
+    .addHelpText('after', examples('accept-store'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        await host.acceptStore();
+        print({ accepted: true }, 'accepted: nodes remove what the store does not have');
+      });
     });
 
   program
@@ -62,9 +91,8 @@ export function addHostCommands(program: Command, app: App): void {
     .description('remove what init, or the agent of a node, made; refused while networks exist or the agent is running')
     .addHelpText('after', examples('teardown'))
     .action(async (_flags: object, command: Command) => {
-      await withHost(app, command, async ({ host, options, print }) => {
+      await withHost(app, command, async ({ host, print }) => {
         await host.teardown();
-        if (options !== undefined) await removeHostFile(options.state);
         print({ removed: host.info.egressBridge }, `removed ${host.info.egressBridge}`);
       });
     });
@@ -72,8 +100,6 @@ export function addHostCommands(program: Command, app: App): void {
 
 async function initialise(session: Session): Promise<void> {
   if (session.options === undefined) throw new ConflictError('the agent sets a node of a cluster up: start it');
-  const { state, ...remembered } = session.options;
-  await writeHostFile(state, remembered);
   await showStatus(session);
 }
 

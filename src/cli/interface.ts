@@ -51,13 +51,9 @@ function refuse(flags: Record<string, unknown>, when: boolean, way: string): voi
   }
 }
 
-/** `vethwork interface …`; an interface is named by its UUID or by its device on the host. */
-export function addInterfaceCommands(program: Command, app: App): void {
-  const nic = program.command('interface').description("attach instances' interfaces and give them floating IPs");
-
-  nic
-    .command('attach')
-    .description('put an interface on a network and print it')
+/** What `interface attach` and `interface ensure` are told. */
+function describeAttachment(command: Command): Command {
+  return command
     .argument('<network>', 'UUID or name')
     .option('--tap <name>', 'create a tap of this name, for a virtual machine')
     .option('--owner <uid>', 'user id that may open the tap', parseInteger)
@@ -74,7 +70,14 @@ export function addInterfaceCommands(program: Command, app: App): void {
     .option('--no-anti-spoofing', 'let it send from any MAC and address')
     .option('--allow-address <address>', 'a further address it may send from; may be given several times', collect)
     .option('--instance <id>', 'instance that it belongs to, as shown')
-    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata)
+    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
+}
+
+/** `vethwork interface …`; an interface is named by its UUID or by its device on the host. */
+export function addInterfaceCommands(program: Command, app: App): void {
+  const nic = program.command('interface').description("attach instances' interfaces and give them floating IPs");
+
+  describeAttachment(nic.command('attach').description('put an interface on a network and print it'))
     .addHelpText(
       'after',
       examples(
@@ -87,6 +90,28 @@ export function addInterfaceCommands(program: Command, app: App): void {
       const options = attachOptions(flags);
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
         const { info } = await (await host.getNetwork(network)).attach({ ...options, signal });
+        print(info, formatInterface(info));
+      });
+    });
+
+  describeAttachment(
+    nic
+      .command('ensure')
+      .description(
+        'print the interface in that place, attached if there is none; an error if it differs from what is asked for',
+      ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'interface ensure demo --tap vnet0',
+        'interface ensure demo --netns /run/netns/c1 --name eth0 --configure',
+      ),
+    )
+    .action(async (network: string, flags: AttachFlags, command: Command) => {
+      const options = attachOptions(flags);
+      await withRepairedHost(app, command, async ({ host, signal, print }) => {
+        const { info } = await (await host.getNetwork(network)).ensureInterface({ ...options, signal });
         print(info, formatInterface(info));
       });
     });

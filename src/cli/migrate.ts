@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
+import { withoutUser } from '../store/etcd-options.js';
 import { type App, print } from './app.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
@@ -15,10 +16,16 @@ interface MigrateFlags {
   username?: string;
 }
 
+/** The variable of the environment that has the password. */
+const PASSWORD = 'VETHWORK_ETCD_PASSWORD';
 const EXPECTED = 'etcd://address:port[,address:port…][/prefix], or etcds://… with TLS';
+
+/** Where what must not be in a URL goes. */
+const USER_EXPECTED = `${EXPECTED}; the user goes to --username, the password to the variable ${PASSWORD}`;
 
 /** `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix` */
 export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'> {
+  if (text.includes('@')) throw new ValidationError('--to', withoutUser(text), USER_EXPECTED);
   const [, secure, servers = '', prefix] = /^etcd(s?):\/\/([^/]+)(?:\/(.+))?$/.exec(text) ?? [];
   const addresses = servers.split(',');
   if (secure === undefined || addresses.some((each) => !/^(\[[0-9a-f:]+\]|[^:[\]]+):\d+$/i.test(each))) {
@@ -39,16 +46,24 @@ export function addMigrateCommand(program: Command, app: App): void {
     .option('--ca <file>', 'PEM: the authority of the servers’ certificates')
     .option('--cert <file>', 'PEM: the client’s certificate')
     .option('--key <file>', 'PEM: its key')
-    .option('--username <name>', 'the password is read from VETHWORK_ETCD_PASSWORD')
+    .option('--username <name>', `the password is read from ${PASSWORD}`)
     .addHelpText('after', examples('migrate --to etcd://10.0.0.5:2379 --node node1'))
     .action(async ({ to, node, ca, cert, key, username }: MigrateFlags, command: Command) => {
       const globals = globalsOf(command);
-      const { migrate } = await import('../cluster/migrate.js');
+      const [{ migrate }, { keyWarnings }] = await Promise.all([
+        import('../cluster/migrate.js'),
+        import('../cluster/config.js'),
+      ]);
+      for (const warning of await keyWarnings(key)) app.stderr.write(`warning: ${warning}\n`);
       const tls = defined({ ca, cert, key });
+      const password = process.env[PASSWORD];
+      if (username !== undefined && !password) {
+        throw new ValidationError(PASSWORD, undefined, 'the password of the user, in the environment');
+      }
       const store: EtcdOptions = {
         ...parseEtcdUrl(to),
         ...(Object.keys(tls).length > 0 && { tls }),
-        ...(username !== undefined && { username, password: process.env.VETHWORK_ETCD_PASSWORD ?? '' }),
+        ...(username !== undefined && { username, password }),
       };
       const moved = await migrate({ state: globals.state, store, node });
       const text = `moved ${moved.networks} networks and ${moved.interfaces} interfaces; now run the agent of ${node}`;

@@ -14,14 +14,10 @@ type CreateFlags = {
   dns?: true;
 } & Pick<CreateNetworkOptions, 'vni' | 'floatingGateway' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
 
-/** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
-export function addNetworkCommands(program: Command, app: App): void {
-  const network = program.command('network').description('create, look at and delete networks');
-
-  network
-    .command('create')
-    .description('create a network and print it')
-    .argument('<name>', 'name for people; need not be unique')
+/** What `network create` and `network ensure` are told. */
+function describeNetwork(command: Command): Command {
+  return command
+    .argument('<name>', 'name, which no other network of the tenant has')
     .argument('<netblock>', 'IPv4 CIDR of the network, /8 to /29')
     .option('--no-dhcp', 'do not run a DHCP server in it')
     .option('--no-nat', 'no way out of it, no floating gateway')
@@ -30,8 +26,26 @@ export function addNetworkCommands(program: Command, app: App): void {
     .option('--floating-gateway <address>', 'address in the floating network (a random one otherwise)')
     .option('--uuid <uuid>', 'UUID (a random one otherwise)')
     .option('--mtu <bytes>', "MTU (the mesh NIC's less 50 otherwise)", parseInteger)
-    .option('--tenant <name>', 'owner, printed as "namespace"')
-    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata)
+    .option('--tenant <name>', 'owner, within which names are unique (system otherwise)')
+    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
+}
+
+/** What was given, and nothing else: what is not asked for is not compared by `ensure`. */
+function wishes(command: Command): Partial<CreateNetworkOptions> {
+  const { dhcp, nat, dns, ...rest } = command.opts<CreateFlags>();
+  return defined({
+    ...rest,
+    provideDhcp: dhcp ? undefined : false,
+    provideNat: nat ? undefined : false,
+    provideDns: dns,
+  });
+}
+
+/** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
+export function addNetworkCommands(program: Command, app: App): void {
+  const network = program.command('network').description('create, look at and delete networks');
+
+  describeNetwork(network.command('create').description('create a network and print it'))
     .addHelpText(
       'after',
       examples(
@@ -39,18 +53,27 @@ export function addNetworkCommands(program: Command, app: App): void {
         'network create --no-nat --dns --metadata team=blue db 10.1.0.0/16',
       ),
     )
-    .action(async (name: string, netblock: string, flags: CreateFlags, command: Command) => {
-      const { dhcp, nat, dns, ...rest } = flags;
+    .action(async (name: string, netblock: string, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { info } = await host.createNetwork({
-          name,
-          netblock,
-          provideDhcp: dhcp,
-          provideNat: nat,
-          provideDns: dns === true,
-          signal,
-          ...defined(rest),
-        });
+        const { info } = await host.createNetwork({ name, netblock, signal, ...wishes(command) });
+        print(info, formatNetwork(info));
+      });
+    });
+
+  describeNetwork(
+    network
+      .command('ensure')
+      .description(
+        'print the network of that name, created if there is none; an error if it differs from what is asked for',
+      ),
+  )
+    .addHelpText(
+      'after',
+      examples('network ensure demo 172.16.0.0/24', 'network ensure demo 172.16.0.0/24 --dns --json'),
+    )
+    .action(async (name: string, netblock: string, _flags: object, command: Command) => {
+      await withRepairedHost(app, command, async ({ host, signal, print }) => {
+        const { info } = await host.ensureNetwork({ name, netblock, signal, ...wishes(command) });
         print(info, formatNetwork(info));
       });
     });

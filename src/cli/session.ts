@@ -3,6 +3,7 @@ import type { ClusterHostOptions } from '../cluster/options.js';
 import type { Host, HostOptions } from '../model/types.js';
 import { type App, print } from './app.js';
 import { globalsOf, hostOptions } from './globals.js';
+import { removeHostFile } from './host-file.js';
 import { interruptible } from './interrupt.js';
 
 /** What a command that needs the host is given. */
@@ -30,8 +31,10 @@ export async function withHost(
   const { openHost } = await import('../index.js');
   await interruptible(async (signal) => {
     const host = await (options === undefined
-      ? openHost(await visitOptions(globals.cluster as string))
+      ? openHost(await visitOptions(app, globals.cluster as string))
       : openHost({ ...options, repair }));
+    // The state remembers by now what the file of an earlier version said.
+    if (options !== undefined) await removeHostFile(options.state);
     try {
       signal.throwIfAborted();
       const json = globals.json === true;
@@ -45,9 +48,11 @@ export async function withHost(
 }
 
 /** Those of the agent, for a visitor. */
-async function visitOptions(file: string): Promise<ClusterHostOptions> {
+async function visitOptions(app: App, file: string): Promise<ClusterHostOptions> {
   const { readAgentConfig } = await import('../cluster/config.js');
-  return { ...(await readAgentConfig(file)).host, agent: false };
+  const { host, warnings } = await readAgentConfig(file);
+  for (const warning of warnings) app.stderr.write(`warning: ${warning}\n`);
+  return { ...host, agent: false };
 }
 
 /** As `withHost`, for commands that build upon what is there: whatever lacks is repaired before. */

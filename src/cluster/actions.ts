@@ -5,31 +5,41 @@ import { halo } from '../model/context.js';
 import { reserveFloating, settleFloating } from '../model/floating.js';
 import { withFreshIndexes } from '../model/fresh-indexes.js';
 import { chooseAttachment, reserveInterface, settleInterface } from '../model/interface-lifecycle.js';
-import { NETWORK_LINKS, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
+import { NETWORK_LINKS, refuseForeignNamespace, reserveNetwork, settleNetwork } from '../model/network-lifecycle.js';
 import { parseAttachOptions, parseNetworkOptions } from '../model/options.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { reserveRouted, settleRouted } from '../model/routed.js';
 import type { AttachOptions, CreateNetworkOptions } from '../model/types.js';
-import { asCall } from './calls.js';
-import { membersIn } from './membership.js';
+import { asCall as asCallOf } from './calls.js';
+import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
 import { peekScope } from './records.js';
 import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';
-import type { ClusterContext } from './types.js';
+import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
-type Verbs = Omit<Actions, 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'>;
+type Verbs = Omit<
+  Actions,
+  'acceptStore' | 'reconcile' | 'namespaces' | 'tearDown' | 'describe' | 'asOf' | 'start' | 'stop'
+>;
 
 /**
  * What callers want, in a cluster: it is recorded, every node that it concerns does its part, and the call ends when all
  * have. What a node could not do is taken back everywhere.
  */
 export function clusterVerbs(context: () => ClusterContext): Verbs {
+  const asCall = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    asCallOf(async () => {
+      context().caution.refuse();
+      return work();
+    });
   return {
     createNetwork: (options) => asCall(() => withFreshIndexes(() => createNetwork(context(), options))),
     deleteNetwork: (uuid) => asCall(() => removeNetwork(context(), uuid)),
-    attach: (network, options) => asCall(() => withFreshIndexes(() => attach(context(), network, options))),
+    attach: (network, options, isOnly = false) =>
+      asCall(() => withFreshIndexes(() => attach(context(), network, options, isOnly))),
     detach: ({ uuid }) => asCall(() => removeInterface(context(), uuid, halo(context()))),
     float: ({ uuid }, wanted) => asCall(() => withFreshIndexes(() => float(context(), uuid, wanted))),
     defloat: ({ uuid }) => asCall(() => removeFloating(context(), uuid)),
@@ -44,14 +54,18 @@ export function clusterVerbs(context: () => ClusterContext): Verbs {
 }
 
 async function createNetwork(context: ClusterContext, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  await context.environment.refresh();
   const { store, host, settings, facts, networkNode } = context;
-  const mtu = Math.min(facts.mtu, ...membersIn(store).map((node) => node.mtu));
+  const mtu = Math.min(facts.mtu, ...nodesIn(store).map((node) => node.mtu));
   const request = parseNetworkOptions(options, {
     floatingNetwork: host.floatingNetwork,
     mtu,
     tenant: settings.tenant,
+    dnsServers: settings.dnsServers,
   });
   request.signal?.throwIfAborted();
+  // The other nodes have no namespaces of networks.
+  if (request.uuid !== undefined && context.role === 'network') await refuseForeignNamespace(context, request.uuid);
   const uuid = request.uuid ?? randomUUID();
   const indexes = await context.indexes.take(NETWORK_LINKS);
   const { revision } = await record(store, (transaction) =>
@@ -69,14 +83,23 @@ async function createNetwork(context: ClusterContext, options: CreateNetworkOpti
   );
 }
 
-async function attach(context: ClusterContext, uuid: string, options: AttachOptions): Promise<InterfaceRecord> {
+async function attach(
+  context: ClusterContext,
+  uuid: string,
+  options: AttachOptions,
+  isOnly: boolean,
+): Promise<InterfaceRecord> {
   const { store, node, networkNode, facts } = context;
-  const request = parseAttachOptions(options);
+  const request = { ...parseAttachOptions(options), isOnly };
   request.signal?.throwIfAborted();
-  const { attachment, place } = await chooseAttachment(context, request);
-  await place;
+  const chosen = await chooseAttachment(context, request);
+  // Before etcd is asked for anything.
+  await chosen.attachment;
   const { result, revision } = await record(store, async (transaction) => {
-    const reserved = await reserveInterface(transaction, uuid, request, attachment, node);
+    const nodes = await transaction.list<NodeRecord>(clusterKeys.knownNodes);
+    const names = nodes.map(({ value }) => value.name);
+    const surroundings = { floating: context.floating, node, nodes: names };
+    const reserved = await reserveInterface(transaction, uuid, request, chosen, surroundings);
     if (reserved.network.mtu > facts.mtu) {
       const text = `network ${uuid} has an MTU of ${reserved.network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
       throw new ConflictError(text);

@@ -30,6 +30,7 @@ export async function runAgent(
   const metrics = new Metrics(() => observed);
   const endpoint = await serve(config.listen, metrics, () => observed);
   log('info', 'agent started', { pid: process.pid, listen: config.listen });
+  for (const warning of config.warnings) log('warn', warning);
   try {
     const opened = await openPatiently();
     if (opened === undefined) return;

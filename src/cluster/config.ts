@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
+import { JsonSyntaxError, parseJson, readWithMode } from '../json-file.js';
+import { hidden } from '../secret.js';
 import * as valid from '../validate.js';
+import { parseListen } from './listen.js';
 import { type ClusterHostOptions, parseClusterOptions } from './options.js';
 
 /** What the file of `vethwork agent --config` holds: the options of `openHost` for the node, and these. */
@@ -15,19 +17,44 @@ export interface AgentConfig {
   listen: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   host: ClusterHostOptions;
+  /** What is wrong with the file, though it can be used. */
+  warnings: string[];
 }
 
-/** @throws ValidationError naming the file, or the field that is wrong */
+/** @throws ValidationError naming the file, or the field that is wrong; no secret of the file is in it */
 export async function readAgentConfig(file: string): Promise<AgentConfig> {
-  let content: unknown;
-  try {
-    content = JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new ValidationError('config', file, `a file that holds JSON (${(error as Error).message})`);
+  const { content, isOpen, mode } = await read(file);
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new ValidationError('config', hidden(content), `a JSON object in the file ${file}`);
   }
   const { listen, logLevel } = valid.parse(agentSchema, content);
+  parseListen(listen);
   const { listen: _listen, logLevel: _level, ...host } = content as Record<string, unknown>;
   const options = host as unknown as ClusterHostOptions;
-  parseClusterOptions(options);
-  return { listen, logLevel, host: options };
+  const { store } = parseClusterOptions(options);
+  const warnings = [
+    ...(isOpen && store.password !== undefined ? [openFile(file, mode, 'a password')] : []),
+    ...(await keyWarnings(store.tls?.key)),
+  ];
+  return { listen, logLevel, host: options, warnings };
 }
+
+async function read(file: string) {
+  try {
+    const { text, ...more } = await readWithMode(file);
+    return { content: parseJson(text), ...more };
+  } catch (error) {
+    const reason = error instanceof JsonSyntaxError ? error.message : (error as NodeJS.ErrnoException).code;
+    throw new ValidationError('config', file, `a file that holds JSON (${reason})`);
+  }
+}
+
+/** Whether the key of a certificate is anybody's to read. What can't be read at all is said when the store is opened. */
+export async function keyWarnings(key: string | undefined): Promise<string[]> {
+  if (key === undefined) return [];
+  const { isOpen, mode } = await readWithMode(key).catch(() => ({ isOpen: false, mode: '' }));
+  return isOpen ? [openFile(key, mode, 'a private key')] : [];
+}
+
+const openFile = (file: string, mode: string, what: string) =>
+  `${file} holds ${what}, and other users can read it (mode ${mode}): chmod 600 ${file}`;

@@ -1,8 +1,8 @@
-import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Host } from '../model/types.js';
 import type { ClusterStore } from '../store/etcd.js';
+import { bind } from './listen.js';
 import type { Node } from './node.js';
 
 /** What an agent can tell of itself, once it has opened its node. */
@@ -60,7 +60,10 @@ export class Metrics {
   }
 }
 
-/** Serves /healthz and /metrics. @param listen `address:port`, or the path of a socket */
+/**
+ * Serves /healthz and /metrics.
+ * @throws ValidationError, ConflictError on the option `listen`
+ */
 export async function serve(listen: string, metrics: Metrics, observed: () => Observed | undefined): Promise<Server> {
   const server = createServer(async (request, response) => {
     const path = request.url?.split('?')[0];
@@ -76,17 +79,7 @@ export async function serve(listen: string, metrics: Metrics, observed: () => Ob
       response.end();
     }
   });
-  const isSocket = listen.startsWith('/');
-  if (isSocket) await rm(listen, { force: true });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    if (isSocket) server.listen(listen, resolve);
-    else {
-      const at = listen.lastIndexOf(':');
-      server.listen(Number(listen.slice(at + 1)), listen.slice(0, at).replace(/^\[|\]$/g, ''), resolve);
-    }
-  });
-  if (isSocket) await chmod(listen, 0o600);
+  await bind(server, listen);
   return server;
 }
 
@@ -95,11 +88,15 @@ function healthOf(observed: Observed | undefined) {
   const { node, store } = observed;
   const { failing, backlog } = node.worker;
   const isReachable = store.outdatedSince === undefined;
+  const { doubt } = node;
+  const isWell = failing === 0 && store.damaged.length === 0;
   return {
-    status: !isReachable ? 'store unreachable' : failing > 0 ? 'failing' : 'ok',
+    status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isWell ? 'ok' : 'failing',
     active: node.isHolder,
     revision: store.revision,
     ...{ backlog, failing },
+    ...(doubt !== undefined && { doubt }),
+    ...(store.damaged.length > 0 && { damaged: store.damaged }),
     ...(store.outdatedSince && { asOf: store.outdatedSince.toISOString() }),
   };
 }

@@ -12,6 +12,11 @@ export const clusterKeys = {
   knownNodes: 'known-node/',
   /** The same, but for good. */
   knownNode: (name: string) => `known-node/${name}`,
+  /** What operators have confirmed after a doubt: identities, one for each time. */
+  accepted: 'accepted',
+  /** What a node that was away has to remove: indexes of links, by what they belonged to. */
+  removals: (node: string) => `removed/${node}/`,
+  removal: (node: string, uuid: string) => `removed/${node}/${uuid}`,
   applied: (node: string) => `applied/${node}/`,
   /** What a node has made of a network. */
   appliedNetwork: (node: string, network: string) => `applied/${node}/${network}`,

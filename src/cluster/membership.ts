@@ -5,7 +5,14 @@ import type { NodeRecord } from './types.js';
 
 const RETRY_MS = 1000;
 
-/** Nodes that are heard of by now. */
+/**
+ * Nodes of the cluster, as they last told of themselves, whether their agents are heard of or not. What nodes do for each
+ * other's instances follows from this: an agent's death, or the loss of the store, is not that of its node.
+ */
+export const nodesIn = (store: ClusterStore): NodeRecord[] =>
+  store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }) => value);
+
+/** Nodes whose agents are heard of by now. For who waits for answers, and to be told. */
 export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
@@ -23,6 +30,8 @@ export class Membership {
   readonly #onSeat: (isHolder: boolean) => void;
   #held: Held | undefined;
   #closed = false;
+  /** The store may not know the node any more, though it has not left its cluster. */
+  #mustRegister = false;
   #wake: () => void = () => undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -55,6 +64,12 @@ export class Membership {
     this.#work = this.#campaign().finally(unsubscribe);
   }
 
+  /** The store has lost what came last: this node may be among it. */
+  register(): void {
+    this.#mustRegister = true;
+    this.#wake();
+  }
+
   /** The seat is kept for whoever comes next, until its time is up; with `forget` it goes at once. */
   async leave({ forget }: { forget: boolean }): Promise<void> {
     this.#closed = true;
@@ -76,6 +91,7 @@ export class Membership {
           resolve();
         };
       });
+      if (this.#held !== undefined && this.#mustRegister) await this.#register().catch(() => undefined);
       // Taken from us while the server was away, or by somebody who thought us dead.
       if (this.#held !== undefined && !this.#isOurs()) this.#lose();
     }
@@ -90,7 +106,13 @@ export class Membership {
   /** Takes the seat if it is free, unless the node has left its cluster. */
   async #succeed(): Promise<void> {
     const known = await this.#store.get(clusterKeys.knownNode(this.#record.name));
-    if (known !== undefined) await this.#attempt();
+    if (known !== undefined || this.#mustRegister) await this.#attempt();
+  }
+
+  async #register(): Promise<void> {
+    const key = clusterKeys.knownNode(this.#record.name);
+    await this.#store.commit({ conditions: [], puts: [{ key, value: this.#record }], deletes: [] });
+    this.#mustRegister = false;
   }
 
   async #attempt(): Promise<void> {
@@ -101,11 +123,7 @@ export class Membership {
     if (there !== undefined && isTaken(there.value)) return;
     const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
-    await this.#store.commit({
-      conditions: [],
-      puts: [{ key: clusterKeys.knownNode(name), value: this.#record }],
-      deletes: [],
-    });
+    await this.#register();
     this.#held = held;
     held.onLost(() => this.#lose());
     this.#onSeat(true);

@@ -7,6 +7,7 @@ import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type Netwo
 import { deviceName } from '../plan/interface.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
+import { parseEtcdOptions } from '../store/etcd-options.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import type { Entry, Json, Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
@@ -39,14 +40,15 @@ type Origin = { node: string; runtime: string; bridge: string; claim: Claim };
  * networks do not notice. From its beginning on, nothing is changed by way of the folder any more, unless it fails. A
  * migration that was killed, wherever that was, is gone on with by calling it again.
  * @returns how many networks and interfaces there are
- * @throws ConflictError if the cluster is not empty, or something is being changed; NotFoundError, StoreError
+ * @throws ValidationError, ConflictError if the cluster is not empty, or something is being changed; NotFoundError, StoreError
  */
 export async function migrate({ state, store: target, node }: Migration): Promise<Moved> {
+  const place = parseEtcdOptions(target);
   const source = await openLmdbStore(state);
   try {
     const host = (await source.get<HostRecord>(keys.host))?.value;
     if (host === undefined) throw new NotFoundError('host in the state folder', state);
-    const cluster = await openEtcdStore(target);
+    const cluster = await openEtcdStore(place);
     try {
       const origin = { node, runtime: await runtimeRoot(state), bridge: host.egressBridge.mac, claim: claim() };
       return await move(source, cluster, origin);
@@ -151,7 +153,9 @@ async function whenQuiet(source: Store): Promise<Entry[]> {
 
 function moved({ key, value }: Entry, node: string): { key: string; value: Json } {
   if (key.startsWith(keys.interfaces)) return { key, value: { ...(value as InterfaceRecord), node } };
-  if (key.startsWith(keys.device(''))) return { key: keys.device(key.slice(keys.device('').length), node), value };
+  for (const kind of ['device/', 'place/']) {
+    if (key.startsWith(kind)) return { key: `${kind}${node}/${key.slice(kind.length)}`, value };
+  }
   return { key, value };
 }
 

@@ -9,7 +9,9 @@ import type { HostInfo, NodeInfo } from '../model/types.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { abandoned } from './abandoned.js';
 import { clusterVerbs } from './actions.js';
+import { acceptStore } from './caution.js';
 import { clusterKeys } from './keys.js';
+import { disown, lossAtStart } from './loss.js';
 import { isTaken, Membership, membersIn } from './membership.js';
 import { reconcileNode } from './reconcile.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
@@ -42,6 +44,8 @@ export class Node {
   readonly actions: Actions;
   #tidying: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  /** What was left lying about has been seen to. */
+  #isTidy = false;
   #starting: Promise<void> = Promise.resolve();
 
   constructor(
@@ -55,11 +59,15 @@ export class Node {
     this.#membership = new Membership(context.store, context.self, {
       ttl: leaseTime,
       onSeat: (isHolder) => {
-        this.#starting = this.#starting.then(() => this.#sit(isHolder));
+        this.#starting = this.#starting
+          .then(() => this.#sit(isHolder))
+          .catch((error) => events.failed?.('node', error));
       },
     });
+    context.caution.onChange((reason) => this.#doubt(reason));
     this.actions = {
       ...clusterVerbs(() => context),
+      acceptStore: () => acceptStore(context.store),
       reconcile: (request) => this.#reconcile(request),
       namespaces: async () => (context.role === 'network' ? this.#networks() : []),
       describe: () => this.#describe(),
@@ -79,6 +87,11 @@ export class Node {
     return membersIn(this.#context.store);
   }
 
+  /** Why this node changes nothing, in words. */
+  get doubt(): string | undefined {
+    return this.#context.caution.reason;
+  }
+
   get isHolder(): boolean {
     return this.#membership.isHolder;
   }
@@ -96,10 +109,49 @@ export class Node {
 
   async #sit(isHolder: boolean): Promise<void> {
     this.#events.seat?.(isHolder);
-    if (!isHolder) return this.worker.stop();
+    await (isHolder ? this.#begin() : this.#pause());
+  }
+
+  /** The node's work, unless what the store says is in doubt. */
+  async #begin(): Promise<void> {
+    const context = this.#context;
+    const { caution } = context;
+    if (!this.isHolder) return;
+    if (caution.reason !== undefined) return this.#tellOfDoubt(caution.reason);
+    if (caution.isAccepted) await disown(context);
+    else {
+      const loss = await lossAtStart(context);
+      if (loss !== undefined) return caution.raise(loss);
+    }
+    await caution.note();
     await this.worker.prepareHost();
+    if (caution.reason !== undefined) return;
     this.worker.start();
     this.#tidying = this.#tidying.then(() => this.#tidy(true));
+  }
+
+  #pause(): Promise<void> {
+    this.#isTidy = false;
+    return this.worker.stop();
+  }
+
+  #doubt(reason: string | undefined): void {
+    if (reason === undefined) {
+      this.#starting = this.#starting.then(() => this.#begin()).catch((error) => this.#events.failed?.('node', error));
+      return;
+    }
+    // At once: what changes next is what is doubted.
+    const paused = this.#pause();
+    this.#starting = this.#starting.then(() => paused);
+    this.#membership.register();
+    this.#tellOfDoubt(reason);
+  }
+
+  #tellOfDoubt(detail: string): void {
+    const { events } = this.#context;
+    this.#events.failed?.('the store', new ConflictError(detail));
+    if (this.isHolder)
+      void events.tell({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
   }
 
   /** What was left lying about: `everything`, by whoever was here before, or only what nobody will finish. */
@@ -107,16 +159,26 @@ export class Node {
     const context = this.#context;
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
-      if (context.store.outdatedSince !== undefined) return;
-      if (everything && !this.isHolder) return;
+      if (context.store.outdatedSince !== undefined || context.caution.reason !== undefined) return;
+      if (this.isHolder) await context.caution.note();
+      else if (everything) return;
       if (everything) await this.worker.idle();
+      const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
       const repairs = everything
         ? await reconcileNode(context, this.worker, request)
         : await carryOut(abandoned(context, this.worker, this.isHolder), noting(context, request)());
       if (repairs.length > 0) this.#events.repaired?.(repairs);
+      if (everything) this.#isTidy = true;
+      const { backlog, failing } = this.worker;
+      if (this.#isTidy && backlog + failing === 0) await this.#forgetRemovals(removals);
     } catch (error) {
       this.#events.failed?.('repair', error);
     }
+  }
+
+  /** What others noted for this node to remove has been. */
+  async #forgetRemovals(deletes: readonly string[]): Promise<void> {
+    if (deletes.length > 0) await this.#context.store.commit({ conditions: [], puts: [], deletes });
   }
 
   async #reconcile(request: ReconcileRequest): Promise<string[]> {
@@ -124,6 +186,7 @@ export class Node {
     if (!request.dryRun && !this.isHolder) {
       throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
     }
+    if (!request.dryRun) this.#context.caution.refuse();
     return reconcileNode(this.#context, this.worker, request);
   }
 
@@ -132,7 +195,9 @@ export class Node {
   }
 
   #describe(): Partial<HostInfo> {
-    const { store, node, role } = this.#context;
+    const { store, node, role, caution } = this.#context;
+    const damaged = store.damaged.map((key) => `the value of ${key} in the store is not JSON: it is left alone`);
+    const doubts = [...(caution.reason === undefined ? [] : [caution.reason]), ...damaged];
     const members = new Map(membersIn(store).map((member) => [member.name, member]));
     const interfaces = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.node);
     const nodes = store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }): NodeInfo => {
@@ -143,12 +208,13 @@ export class Node {
         interfaces: interfaces.filter((each) => each === name).length,
       };
     });
-    return { node, role, nodes };
+    return { node, role, nodes, ...(doubts.length > 0 && { warnings: doubts }) };
   }
 
   /** A hypervisor node may leave its cluster at any time; without the network node there are no networks. */
   async #tearDown(remove: () => Promise<void>): Promise<void> {
-    const { store, node, role } = this.#context;
+    const { store, node, role, caution } = this.#context;
+    caution.refuse();
     await begin(
       store,
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),

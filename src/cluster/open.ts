@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
@@ -11,8 +10,10 @@ import { Dhcp } from '../model/dhcp.js';
 import { Events } from '../model/events.js';
 import { lookAtHost } from '../model/facts.js';
 import { HostHandle } from '../model/host.js';
+import { HostEnvironment } from '../model/host-environment.js';
 import { Locks } from '../model/lock.js';
 import { localMac } from '../model/mac.js';
+import { indexOlderState } from '../model/names.js';
 import { openKernelIn } from '../model/open-host.js';
 import { requirePrivileges } from '../model/preflight.js';
 import { Reaper } from '../model/reaper.js';
@@ -21,9 +22,12 @@ import type { Host } from '../model/types.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
 import type { ClusterStore } from '../store/etcd.js';
+import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
+import { Caution } from './caution.js';
 import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, parseClusterOptions, settingsOf } from './options.js';
 import type { ClusterContext } from './types.js';
@@ -56,7 +60,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
     const { openEtcdStore } = await import('../store/etcd.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
-    await mkdir(state, { recursive: true, mode: 0o700 });
+    await makeFolder(state);
     const journal = new Events(new Journal(join(state, 'events')));
     try {
       return await openWith({ ...request, meshNic, state }, { kernel, store, journal, events });
@@ -76,50 +80,67 @@ async function openWith(
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { node, role, netns, meshNic, state } = request;
+  const caution = await Caution.open(store, join(state, 'store.json'));
+  // What would be recorded now is for another cluster than the one that this node is of.
+  if (store.peek(keys.host) === undefined) caution.refuse();
   const { networkNode, ...record } = await transact(store, (transaction) => rememberHost(transaction, request));
   const egressNic = role === 'network' ? record.egressNic : meshNic;
   const facts = await lookAtHost(kernel, netns, { egressNic, meshNic, underlayAddress: request.underlayAddress });
   const { floatingNetwork, vxlanPort } = record;
-  const settings = await settingsOf(request, { state, egressNic, meshNic, floatingNetwork, vxlanPort });
+  const outboundNat = role === 'network' && record.outboundNat;
+  const settings = await settingsOf(request, { state, egressNic, meshNic, floatingNetwork, vxlanPort, outboundNat });
+  const environment = new HostEnvironment(kernel, store, {
+    record,
+    settings,
+    facts,
+    adapt: {
+      underlayAddress: request.underlayAddress,
+      facts: (now) => ({
+        ...now,
+        underlay: {
+          ...now.underlay,
+          sourcePorts: request.vxlanSourcePorts,
+          df: request.vxlanDf,
+          learning: !request.arpSuppression,
+          txChecksum: request.checksumOffload,
+        },
+      }),
+      host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
+    },
+  });
   const supervisor = new DnsmasqSupervisor(kernel, {
     root: await runtimeFolder(store, node),
     onEvent: journal.supervised,
   });
   const { address } = facts.underlay;
   const context: ClusterContext = {
-    ...{ settings, kernel, store, node, role, networkNode },
-    self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
-    facts: {
-      ...facts,
-      underlay: {
-        ...facts.underlay,
-        sourcePorts: request.vxlanSourcePorts,
-        df: request.vxlanDf,
-        learning: !request.arpSuppression,
-        txChecksum: request.checksumOffload,
-      },
+    ...{ environment, kernel, store, node, role, networkNode },
+    get settings() {
+      return environment.settings;
     },
+    get facts() {
+      return environment.facts;
+    },
+    get host() {
+      return environment.host;
+    },
+    self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
     arpSuppression: request.arpSuppression,
+    ...{ caution, removalLimit: request.removalLimit },
     patience: request.nodeTimeout * 1000,
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, settings),
+    dhcp: new Dhcp(supervisor, store, () => environment.settings),
     events: journal,
     floating: floatingPool(floatingNetwork),
     departures: new Departures(),
+    peers: () => ({
+      nics: environment.facts.meshInputs,
+      vteps: nodesIn(store).flatMap(({ name, address }) => (name === node ? [] : (address ?? []))),
+    }),
     get actions() {
       return agent.actions;
-    },
-    host: {
-      ...record,
-      role,
-      netns,
-      outboundNat: role === 'network' && record.outboundNat,
-      meshNic: meshNic === egressNic ? undefined : meshNic,
-      egressMtu: facts.egressMtu,
-      disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
-      ipv6: facts.ipv6,
     },
   };
   const agent = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
@@ -132,8 +153,10 @@ async function rememberHost(
   transaction: Parameters<Parameters<typeof transact>[1]>[0],
   request: ClusterRequest,
 ): Promise<ClusterHostRecord> {
-  const { node, role, egressNic, floatingNetwork, vxlanPort, outboundNat } = request;
+  const { node, role, egressNic, floatingNetwork, vxlanPort, updateSettings } = request;
+  const { outboundNat, allowMetadata } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
+  await indexOlderState(transaction);
   const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);
@@ -145,7 +168,8 @@ async function rememberHost(
     }
     const [index] = (await takeIndexes(transaction, 1)) as [number];
     const record: ClusterHostRecord = {
-      ...{ egressNic, floatingNetwork, outboundNat, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
+      ...{ egressNic, floatingNetwork, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
+      ...{ outboundNat: outboundNat ?? false, allowMetadata: allowMetadata ?? false },
       egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
       floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
     };
@@ -161,8 +185,19 @@ async function rememberHost(
   if (role !== 'network' && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
   }
-  if (role !== 'network' || known.outboundNat === outboundNat) return known;
-  const record = { ...known, outboundNat };
+  if (role !== 'network') return known;
+  const changes = Object.entries({ outboundNat, allowMetadata }).filter(
+    ([field, value]) => value !== undefined && value !== (known[field as 'outboundNat'] ?? false),
+  );
+  const [change] = changes;
+  if (change === undefined) return known;
+  if (!updateSettings) {
+    const [field, value] = change;
+    throw new ConflictError(
+      `${field} of the cluster is ${!value}, not ${value}: leave it out, or change it with updateSettings`,
+    );
+  }
+  const record = { ...known, ...Object.fromEntries(changes) };
   transaction.put(keys.host, record);
   return record;
 }

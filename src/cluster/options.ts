@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
+import { settingsInForce } from '../model/host-settings.js';
 import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
+import { etcdSchema } from '../store/etcd-options.js';
 import * as valid from '../validate.js';
 import type { Role } from './types.js';
 
@@ -13,8 +15,11 @@ export interface ClusterHostOptions
     | 'netns'
     | 'meshNic'
     | 'outboundNat'
+    | 'updateSettings'
+    | 'allowMetadata'
     | 'disableBridgeNetfilter'
     | 'vxlanPort'
+    | 'neighbourTable'
     | 'deletionHalo'
     | 'dnsServers'
     | 'domain'
@@ -52,29 +57,22 @@ export interface ClusterHostOptions
   agent?: boolean;
   /** For how long this node stays a member when it is not heard of, in seconds. Default 15. */
   leaseTime?: number;
+  /**
+   * Share of this node's networks and interfaces that may be missing from the store, without having been deleted, and are
+   * removed by itself. Of more, nothing is changed until `Host.acceptStore`. 0 to 1, default 0.5.
+   */
+  removalLimit?: number;
   /** For how long a call waits for other nodes, in seconds. Default 30. */
   nodeTimeout?: number;
 }
 
 const flag = z.boolean({ error: 'true or false' });
-const path = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
-const text = z.string({ error: 'a text' }).min(1, { error: 'a text' });
-const url = z.string({ error: 'a URL such as http://10.0.0.5:2379' }).regex(/^https?:\/\/[^/\s]+$/, {
-  error: 'a URL such as http://10.0.0.5:2379',
-});
+const path = valid.path('the path of a file');
+const share = 'a number from 0 to 1';
 const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
 
-export const storeSchema = z.strictObject({
-  etcd: z.array(url, { error: 'a list of URLs' }).min(1, { error: 'a list of URLs' }),
-  prefix: text.optional(),
-  tls: z.strictObject({ ca: path.optional(), cert: path.optional(), key: path.optional() }).optional(),
-  username: text.optional(),
-  password: z.string({ error: 'a text' }).optional(),
-  timeout: valid.integer(1, 600, 'a number of seconds').optional(),
-});
-
 const clusterSchema = z.strictObject({
-  store: storeSchema,
+  store: valid.part(etcdSchema),
   node: valid.hostname,
   state: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
@@ -82,15 +80,18 @@ const clusterSchema = z.strictObject({
   egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
-  outboundNat: flag.default(false),
+  outboundNat: flag.optional(),
+  allowMetadata: flag.optional(),
+  updateSettings: flag.default(false),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),
   underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
-  vxlanSourcePorts: z.strictObject({ low: valid.port, high: valid.port }).optional(),
+  vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
   // As on a machine by itself: checked with all that the two have in common.
+  neighbourTable: z.unknown().optional(),
   deletionHalo: z.unknown().optional(),
   dnsServers: z.unknown().optional(),
   domain: z.unknown().optional(),
@@ -98,6 +99,7 @@ const clusterSchema = z.strictObject({
   agent: flag.default(true),
   leaseTime: seconds(1).default(15),
   nodeTimeout: seconds(1).default(30),
+  removalLimit: z.number({ error: share }).min(0, { error: share }).max(1, { error: share }).default(0.5),
 });
 
 /** Checked; what follows from the node's NICs and from the cluster is not filled in yet. */
@@ -105,7 +107,7 @@ export type ClusterRequest = z.output<typeof clusterSchema>;
 
 /** @throws ValidationError */
 export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest {
-  const request = valid.parse(clusterSchema, options);
+  const request = valid.parseOptions(clusterSchema, options);
   if (request.role === 'network') {
     for (const field of ['egressNic', 'floatingNetwork'] as const) {
       if (request[field] === undefined)
@@ -120,16 +122,16 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
 }
 
 /** What is common to all hosts. @throws ValidationError */
-export function settingsOf(
+export async function settingsOf(
   request: ClusterRequest,
-  known: { state: string; egressNic: string; meshNic: string; floatingNetwork: string; vxlanPort: number },
+  known: Pick<Settings, 'state' | 'egressNic' | 'meshNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
 ): Promise<Settings> {
-  const { netns, disableBridgeNetfilter, outboundNat, deletionHalo, dnsServers, domain, tenant } = request;
+  const { netns, disableBridgeNetfilter, neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
   const options = {
     ...known,
-    ...{ repair: false, outboundNat, disableBridgeNetfilter },
-    ...{ netns, deletionHalo, dnsServers, domain, tenant },
+    ...{ repair: false, disableBridgeNetfilter, netns, neighbourTable, deletionHalo, dnsServers, domain, tenant },
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+  const checked = parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+  return (await settingsInForce(checked, undefined, 'the cluster')).settings;
 }

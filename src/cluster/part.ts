@@ -7,6 +7,7 @@ import { planFloatingIp } from '../plan/floating-ip.js';
 import { admitRouted } from '../plan/guard.js';
 import { planInterface } from '../plan/interface.js';
 import { bridgeMacOf, type DesiredMesh } from '../plan/mesh.js';
+import { addInstanceNeighbour } from '../plan/neighbours.js';
 import { planCarrier, planNetwork } from '../plan/network.js';
 import { planRoutedIp } from '../plan/routed-ip.js';
 import type { NodeRecord, Role } from './types.js';
@@ -60,11 +61,11 @@ export function partOf(self: Self, { network, members }: Scope, nodes: readonly 
   const carriers = carriersOf(networkNode, live);
   if (!isLive(network) || !carriers.includes(node)) return undefined;
   const here = networkOn(node, networkNode, network);
-  const local = live.filter((member) => member.node === node);
+  const local = live.filter((member) => member.node === node && member.lost === undefined);
   const routed = Object.entries(network.routed).filter(([, each]) => isLive(each));
   const plans = self.role === 'network' ? onNetworkNode(self, here, live, routed) : onHypervisor(self, here, routed);
   return {
-    items: [...plans, ...local.map((member) => interfaceItem(self, here, member))],
+    items: [...plans, ...local.map((member) => interfaceItem(here, member, planInterface(self.host, here, member)))],
     mesh: meshOf(self, network, live, carriers, nodes),
   };
 }
@@ -72,7 +73,7 @@ export function partOf(self: Self, { network, members }: Scope, nodes: readonly 
 type Routed = [address: string, state: Lifecycle][];
 
 function onNetworkNode(
-  { host, underlay }: Self,
+  { node, host, underlay }: Self,
   network: NetworkRecord,
   live: readonly InterfaceRecord[],
   routed: Routed,
@@ -95,6 +96,10 @@ function onNetworkNode(
     networkItem(network, underlay, planNetwork(host, underlay, network)),
     ...floating,
     ...routed.map(([address, { state }]) => routedItem(network, address, state, planRoutedIp(host, network, address))),
+    // Of interfaces that live here it is part of their own plan.
+    ...live
+      .filter((member) => (member.node ?? node) !== node)
+      .map((member) => interfaceItem(network, member, addInstanceNeighbour(network, member))),
   ];
 }
 
@@ -122,12 +127,12 @@ function routedItem(network: NetworkRecord, address: string, state: Lifecycle['s
   return { id: `routed/${address}`, what, plan, sign: address, isNew: state === 'initial' };
 }
 
-function interfaceItem({ host }: Self, network: NetworkRecord, member: InterfaceRecord): Item {
+function interfaceItem(network: NetworkRecord, member: InterfaceRecord, plan: Operation[]): Item {
   const { attachment, mac, address, guard, order } = member;
   return {
     id: member.uuid,
     what: interfaceTitle(network, member),
-    plan: planInterface(host, network, member),
+    plan,
     sign: JSON.stringify([attachment, mac, address, guard, order]),
     isNew: member.state === 'initial',
   };

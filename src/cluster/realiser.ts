@@ -8,14 +8,15 @@ import { outside } from '../model/members.js';
 import { desiredFloating, type InterfaceRecord, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
 import { planFloatingIpRemoval } from '../plan/floating-ip.js';
+import { GRAVEYARD } from '../plan/group.js';
 import { expelRouted } from '../plan/guard.js';
 import { planInterfaceRemoval } from '../plan/interface.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
 import { planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
-import { GRAVEYARD, retire } from '../plan/retire.js';
+import { retire } from '../plan/retire.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { areOurs } from './displaced.js';
-import { membersIn } from './membership.js';
+import { nodesIn } from './membership.js';
 import { type Item, type Part, partOf } from './part.js';
 import type { KnownScope } from './records.js';
 import type { ClusterContext, Problem } from './types.js';
@@ -51,7 +52,7 @@ export class Realiser {
   part(scope: Scope): Part | undefined {
     const { node, role, networkNode, host, facts, arpSuppression, store } = this.#context;
     const self = { node, role, networkNode, host, underlay: facts.underlay, arpSuppression };
-    return partOf(self, scope, membersIn(store));
+    return partOf(self, scope, nodesIn(store));
   }
 
   /**

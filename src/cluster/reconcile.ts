@@ -1,7 +1,9 @@
 import pLimit from 'p-limit';
+import { placeOf } from '../kernel/ensure/actual.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { ReconcileRequest } from '../model/actions.js';
+import { checkPresence } from '../model/presence.js';
 import { noting, reconcileHost } from '../model/reconcile.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { carryOut, describeOperations, type Repair } from '../model/repair.js';
@@ -28,12 +30,15 @@ export async function reconcileNode(
   worker: Worker,
   request: ReconcileRequest,
 ): Promise<string[]> {
-  const { store, host } = context;
+  const { store } = context;
   const { onProgress, signal } = request;
+  await context.environment.refresh();
+  const { host } = context;
   const noteOf = noting(context, request);
   const report: string[] = [];
   // Nothing that others have committed is overlooked.
   await store.list(keys.networks);
+  await worker.admit();
   await reconcileHost(context, noteOf(), report);
   report.push(...(await carryOut(abandoned(context, worker), noteOf())));
   const uuids = worker.networks();
@@ -47,6 +52,8 @@ export async function reconcileNode(
       return repairs;
     }),
   );
+  // What can't be read may be about anything, and what is in doubt is not removed.
+  if (store.damaged.length > 0 || context.caution.reason !== undefined) return [...report, ...told.flat()];
   const observer = new Observer(context.kernel);
   const present = uuids.flatMap((uuid) => peekScope(store, uuid) ?? []);
   const namespaces = context.role === 'network' ? present.map(({ network }) => network.uuid) : [];
@@ -67,19 +74,20 @@ function peekLocalScope({ store, node }: ClusterContext, uuid: string): Scope | 
 
 async function driftOf(context: ClusterContext, worker: Worker, uuid: string): Promise<Repair[]> {
   const { store, kernel, host, role, dhcp } = context;
-  const scope = peekScope(store, uuid);
-  const part = scope && worker.realiser.part(scope);
+  const recorded = peekScope(store, uuid);
   // What comes or goes is the work of the worker.
-  if (scope === undefined || part === undefined || isChanging(scope)) return [];
-  const { network } = scope;
+  if (recorded === undefined || isChanging(recorded) || recorded.unknown !== undefined) return [];
   const observer = new Observer(kernel);
-  const repairs: Repair[] = [];
+  const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
+  const part = worker.realiser.part(scope);
+  if (part === undefined) return repairs;
+  const { network } = scope;
   const port = planMeshPort(host.netns, part.mesh);
   const whole = part.items.flatMap(({ plan }) => plan);
   const actual = await observer.look([...whole, ...port]);
   await giveWay();
   for (const { what, plan } of part.items) {
-    const operations = outstanding(plan, actual);
+    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,

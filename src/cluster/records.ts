@@ -4,24 +4,27 @@ import type { ClusterStore } from '../store/etcd.js';
 import type { Change } from '../store/replica.js';
 import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
-import type { Applied } from './types.js';
+import type { Applied, NodeRecord } from './types.js';
 
 /** A network with its interfaces, as far as this node has heard of them, and the versions of the latter's records. */
 export interface KnownScope extends Scope {
   versions: Map<string, number>;
+  /** Key of a record that can't be read: what lacks here may be there. */
+  unknown: string | undefined;
 }
 
 export function peekScope(store: ClusterStore, uuid: string): KnownScope | undefined {
   const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
   if (network === undefined) return undefined;
   const prefix = keys.members(uuid);
-  const entries = store
-    .peekList(prefix)
-    .map(({ key }) => store.peek<InterfaceRecord>(keys.interface(key.slice(prefix.length))))
+  const names = store.peekList(prefix).map(({ key }) => keys.interface(key.slice(prefix.length)));
+  const entries = names
+    .map((name) => store.peek<InterfaceRecord>(name))
     .filter((entry): entry is Entry<InterfaceRecord> => entry !== undefined);
   return {
     network,
     members: entries.map(({ value }) => value),
+    unknown: names.find((name) => store.isUnknown(name)),
     versions: new Map(entries.map(({ value, version }) => [value.uuid, version])),
   };
 }
@@ -33,7 +36,7 @@ export interface Concerned {
   progress: Set<string>;
   /** Those that this node is said to have something of. */
   own: Set<string>;
-  /** Nodes came or went: every network may look different. */
+  /** Nodes joined, left, or can be reached elsewhere: every network may look different. */
   nodes: boolean;
 }
 
@@ -47,8 +50,10 @@ export function concernedBy(
   const own = clusterKeys.applied(node);
   for (const { key, before, after } of changes) {
     if (after !== undefined && key.startsWith(own)) concerned.own.add(key.slice(own.length));
-    if (key.startsWith(clusterKeys.nodes)) concerned.nodes = true;
-    else if (key.startsWith(keys.networks)) {
+    if (key.startsWith(clusterKeys.knownNodes)) {
+      concerned.nodes ||=
+        placeIn(before?.value as NodeRecord | undefined) !== placeIn(after?.value as NodeRecord | undefined);
+    } else if (key.startsWith(keys.networks)) {
       if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));
     } else if (key.startsWith(keys.interfaces)) {
       const record = (after ?? before)?.value as InterfaceRecord | undefined;
@@ -57,6 +62,9 @@ export function concernedBy(
   }
   return concerned;
 }
+
+/** What of a node others act upon: not who its agent is, nor whether that is heard of. */
+const placeIn = (node: NodeRecord | undefined) => node && `${node.name} ${node.address}`;
 
 /** Whoever asks for the removal of what is being removed waits for it as well, so that it counts each time. */
 function differ(before: Json | undefined, after: Json | undefined): boolean {

@@ -4,13 +4,16 @@ import { Errors } from '../model/context.js';
 import { forgetFloating } from '../model/floating.js';
 import { concludeRemoval } from '../model/interface-lifecycle.js';
 import { releaseInterface } from '../model/members.js';
+import { giveNameBack } from '../model/names.js';
 import { networkOf } from '../model/network-lifecycle.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import { forgetRouted, withRouted } from '../model/routed.js';
 import { transact } from '../store/transaction.js';
+import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
 import { carriersOf } from './part.js';
 import { record } from './record.js';
-import { peekScope } from './records.js';
+import { appliedOf, peekScope } from './records.js';
 import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
 
@@ -36,6 +39,7 @@ export async function removeInterface(context: ClusterContext, uuid: string, hal
   const { nic, network } = doomed;
   const errors = new Errors();
   await errors.attempt(() => waitForAll(context, revision, network.uuid, [uuid, `floating/${uuid}`], [nic.node]));
+  if (!errors.any) await leaveWord(context, network.uuid, revision, [nic]);
   await concludeRemoval(context, network, uuid, errors, haloMs);
 }
 
@@ -94,7 +98,10 @@ export async function removeNetwork(context: ClusterContext, uuid: string): Prom
   const places = (peekScope(store, uuid)?.members ?? []).map((member) => member.node);
   const errors = new Errors();
   await errors.attempt(() => waitForAll(context, revision, uuid, ['network'], places));
-  if (!errors.any) return releaseNetwork(context, network);
+  if (!errors.any) {
+    await leaveWord(context, uuid, revision, peekScope(store, uuid)?.members ?? [], network);
+    return releaseNetwork(context, network);
+  }
   await transact(store, async (transaction) => {
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (network === undefined) return;
@@ -128,8 +135,35 @@ async function releaseNetwork(context: ClusterContext, record: NetworkRecord): P
       if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
     }
     await releaseVni(transaction, uuid, network.vni);
+    await giveNameBack(transaction, network);
     transaction.delete(keys.network(uuid));
   });
+}
+
+/**
+ * A node that has not heard of a removal finds the record gone, and has to know that it was removed: for each such node
+ * it is noted which links were meant.
+ */
+async function leaveWord(
+  { store, networkNode }: ClusterContext,
+  uuid: string,
+  revision: number,
+  members: readonly InterfaceRecord[],
+  network?: NetworkRecord,
+): Promise<void> {
+  const nodes = new Set([
+    ...members.flatMap(({ node }) => node ?? []),
+    ...(network ? [networkNode, ...nodesIn(store).map(({ name }) => name)] : []),
+  ]);
+  const puts = [...nodes].flatMap((node) => {
+    const applied = appliedOf(store, node, uuid);
+    if (applied === undefined || applied.revision >= revision) return [];
+    const local = members.filter((member) => member.node === node);
+    const links = [...(network ? [network.bridge.index] : []), ...local.map(({ attachment }) => attachment.index)];
+    const subject = network?.uuid ?? local[0]?.uuid ?? uuid;
+    return [{ key: clusterKeys.removal(node, subject), value: links }];
+  });
+  if (puts.length > 0) await store.commit({ conditions: [], puts, deletes: [] });
 }
 
 /** All nodes that have, or had, something of the network. */

@@ -1,7 +1,9 @@
 import type { Claim } from '../model/claim.js';
 import type { Context } from '../model/context.js';
 import type { NetworkRecord } from '../model/records.js';
+import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { ClusterStore } from '../store/etcd.js';
+import type { Caution } from './caution.js';
 
 export type Role = 'network' | 'hypervisor';
 
@@ -41,6 +43,7 @@ export type Applied = {
 /** What all work on a node shares. */
 export interface ClusterContext extends Context {
   readonly store: ClusterStore;
+  readonly peers: () => MeshPeers;
   readonly node: string;
   readonly role: Role;
   /** The node with the networks' namespaces. */
@@ -48,6 +51,10 @@ export interface ClusterContext extends Context {
   readonly arpSuppression: boolean;
   /** For how long a call waits for other nodes, in milliseconds. */
   readonly patience: number;
+  /** Whether the store may be acted upon. */
+  readonly caution: Caution;
+  /** Share of what this node has that the store may have lost. */
+  readonly removalLimit: number;
   /** This node, as it tells others. */
   readonly self: Omit<NodeRecord, 'claim' | 'vacant'>;
 }

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
+import { StoreError } from '../errors.js';
 import { noting, reconcileHost } from '../model/reconcile.js';
-import type { InterfaceRecord, NetworkRecord } from '../model/records.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
 import { Absences } from './abandoned.js';
 import { Leavings } from './calls.js';
 import { clusterKeys } from './keys.js';
+import { lossIn } from './loss.js';
 import { membersIn } from './membership.js';
-import { Realiser } from './realiser.js';
+import { admitPeers } from './peers.js';
+import { problemOf, Realiser } from './realiser.js';
 import { appliedOf, concernedBy, peekScope } from './records.js';
 import type { Applied, ClusterContext } from './types.js';
 
@@ -43,6 +46,8 @@ export class Worker {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #absences = new Absences();
   readonly leavings = new Leavings();
+  #admission: Promise<void> = Promise.resolve();
+  #admissionIsDue = true;
   #unsubscribe: (() => void) | undefined;
   #stopped = true;
 
@@ -70,10 +75,17 @@ export class Worker {
     if (!this.#stopped) return;
     this.#stopped = false;
     this.#realiser.forgetAll();
+    this.#admissionIsDue = true;
     const { store, node, networkNode } = this.#context;
     this.#unsubscribe = store.onChange((changes) => {
+      const loss = lossIn(changes, this.#context);
+      if (loss !== undefined) return this.#context.caution.raise(loss);
       const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
-      for (const uuid of nodes ? this.networks() : []) this.touch(uuid, false);
+      if (nodes) {
+        this.#admissionIsDue = true;
+        this.admit().catch((error) => this.#events.failed?.('admission of nodes', error));
+        for (const uuid of this.networks()) this.touch(uuid, false);
+      }
       for (const uuid of progress) if (this.#early.has(uuid)) this.touch(uuid);
       for (const uuid of networks) this.touch(uuid);
       // The last words of a predecessor that was thought dead.
@@ -135,6 +147,22 @@ export class Worker {
     return result;
   }
 
+  /** Lets new nodes send to this one, before it says that it has a network which they are in. What fails is tried again. */
+  admit(): Promise<void> {
+    const admit = async () => {
+      if (!this.#admissionIsDue || this.#stopped) return;
+      this.#admissionIsDue = false;
+      try {
+        await admitPeers(this.#context);
+      } catch (error) {
+        this.#admissionIsDue = true;
+        throw error;
+      }
+    };
+    this.#admission = this.#admission.then(admit, admit);
+    return this.#admission;
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
@@ -177,6 +205,18 @@ export class Worker {
     const { revision } = store;
     const scope = peekScope(store, uuid);
     const before = appliedOf(store, node, uuid);
+    // Its record is there, whatever it says.
+    if (store.isUnknown(keys.network(uuid))) return true;
+    if (scope?.unknown !== undefined) {
+      const error = new StoreError(
+        store.location,
+        `the value of ${scope.unknown} is not JSON: network ${uuid} is left alone`,
+      );
+      this.#events.failed?.(`network ${uuid}`, error);
+      const { network } = scope;
+      await this.#write(uuid, { present: true, network, ...before, revision, problems: { network: problemOf(error) } });
+      return false;
+    }
     if (scope === undefined) {
       if (before === undefined) return true;
       if (before.present) await this.#realiser.remove(before.network, []);
@@ -186,6 +226,7 @@ export class Worker {
     }
     const isConcerned = scope.members.some((member) => member.node === node) || node === networkNode;
     if (!isConcerned && before === undefined) return true;
+    await Promise.all([this.admit(), this.#context.caution.note()]);
     await this.#announce(scope, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#realiser.realise(scope, progress);

@@ -1,26 +1,32 @@
-import { createServer, type Server } from 'node:net';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LockTimeoutError } from '../errors.js';
+import { type FileLock, takeFileLock } from '../file-lock.js';
 
-const held: Server[] = [];
+/** Only root can write here, as only root can run a demo. */
+const FOLDER = '/run/vethwork-demo';
+
+const held: FileLock[] = [];
 
 /**
  * Claims a name on this machine until `releaseClaims` or the end of the process, so that two demos at once don't both
- * take the walk-through's UUID. The claim is a socket in the abstract namespace, which the kernel frees by itself.
+ * take the walk-through's UUID. The claim is the lock of a file, which the kernel frees by itself.
  */
-export function claim(name: string): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(`\0vethwork-demo-${name}`, () => {
-      // It holds a name; it must not hold the process.
-      server.unref();
-      held.push(server);
-      resolve(true);
-    });
-  });
+export async function claim(name: string): Promise<boolean> {
+  await mkdir(FOLDER, { recursive: true, mode: 0o700 });
+  try {
+    held.push(await takeFileLock(join(FOLDER, name), { patience: 0 }));
+    return true;
+  } catch (error) {
+    if (error instanceof LockTimeoutError) return false;
+    // Another demo has ended, and removed the folder.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return claim(name);
+    throw error;
+  }
 }
 
-export function releaseClaims(): void {
-  for (const server of held.splice(0)) {
-    server.close();
-  }
+export async function releaseClaims(): Promise<void> {
+  for (const lock of held.splice(0)) await lock.release();
+  // Another demo may have its own in it.
+  await rmdir(FOLDER).catch(() => undefined);
 }

@@ -51,7 +51,7 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
     } else {
       leftovers.push(...(await strike(stage, host)));
     }
-    releaseClaims();
+    await releaseClaims();
   }
   const report: Report = {
     ...summarise(checks, leftovers),

@@ -22,6 +22,9 @@ export interface RenderedConfig {
  */
 const NO_SUCH_DEVICE = '/never-bind-to-one-device';
 
+/** Unanswered queries. One instance has 600 of them at most in the 10 s that dnsmasq keeps one (`src/plan/ruleset.ts`). */
+const MOST_QUERIES = 5000;
+
 const reservation = z.strictObject({ mac: is.mac, address: is.ipv4, hostname: is.hostname.optional() });
 
 /** Every text that reaches a file is of a form that holds no newline, comma, space or `#`: nothing can be injected. */
@@ -87,7 +90,7 @@ export function renderConfig(wish: DnsmasqConfig, paths: RuntimePaths, account: 
     // No file below is watched: an inotify instance each would end at 128 networks.
     'no-resolv',
     'no-hosts',
-    'log-facility=daemon',
+    `log-facility=${paths.log}`,
     ...dnsLines(config, paths),
     ...(config.provideDhcp ? dhcpLines(config, paths) : []),
   ];
@@ -104,6 +107,7 @@ function dnsLines(config: DnsmasqConfig, paths: RuntimePaths): string[] {
     `local=/${config.domain}/`,
     'domain-needed',
     'bogus-priv',
+    `dns-forward-max=${MOST_QUERIES}`,
     `addn-hosts=${paths.names}`,
     ...upstream.map((server) => `server=${server}`),
   ];
@@ -122,6 +126,8 @@ function dhcpLines(config: DnsmasqConfig, paths: RuntimePaths): string[] {
     // Or an instance could take another's name.
     'dhcp-ignore-names',
     'no-ping',
+    // To answer a client without address directly, dnsmasq would make its permanent neighbour one that ages (SIOCSARP).
+    'dhcp-broadcast',
     'quiet-dhcp',
     `dhcp-option=1,${mask}`,
     option(3, config.provideNat ? [config.gateway] : []),
@@ -143,11 +149,14 @@ function option(code: number, values: readonly string[]): string {
   return [`dhcp-option=${code}`, ...values].join(',');
 }
 
-/** `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. */
+/**
+ * `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. Names are
+ * written with their domain: dnsmasq takes words such as `ignore`, `infinite`, `42` and `5m` for keywords and lease times.
+ */
 function dhcpHosts(config: DnsmasqConfig): string {
   return text(
     config.reservations.map(({ mac, address, hostname }) =>
-      [mac, 'id:*', address, ...(hostname === undefined ? [] : [hostname])].join(','),
+      [mac, 'id:*', address, ...(hostname === undefined ? [] : [`${hostname}.${config.domain}`])].join(','),
     ),
   );
 }

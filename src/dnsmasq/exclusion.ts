@@ -1,29 +1,39 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-
-const RETRY = 10;
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { withFileLock } from '../file-lock.js';
+import { isGone } from './files.js';
+import { makeRuntimeRoot, type RuntimePaths } from './paths.js';
 
 /**
- * Runs work that no other process of this machine does for the same key at the same time. The lock is a socket with an
- * abstract name (unix(7)), which the kernel gives to one process only and takes back when that ends, however it ends.
+ * Runs work on a network's dnsmasq that no other process does at the same time.
+ * @param patience for how long to wait for the others, in milliseconds
+ * @throws LockTimeoutError, ConflictError
  */
-export async function exclusively<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
-  const name = `\0vethwork-${createHash('sha256').update(key).digest('hex')}`;
+export async function exclusively<Result>(
+  paths: RuntimePaths,
+  work: () => Promise<Result>,
+  patience?: number,
+): Promise<Result> {
+  let began = false;
+  const begin = () => {
+    began = true;
+    return work();
+  };
   for (;;) {
-    const lock = createServer().unref();
+    await makeRuntimeRoot(paths);
     try {
-      await once(lock.listen(name), 'listening');
+      return await withFileLock(paths.lock, begin, patience === undefined ? {} : { patience });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      await sleep(RETRY);
-      continue;
+      // Another process has removed the folder, which was empty, before the lock's file was in it.
+      if (began || !isGone(error)) throw error;
     }
-    try {
-      return await work();
-    } finally {
-      await new Promise((resolve) => lock.close(resolve));
-    }
+  }
+}
+
+/** Removes the files of locks whose holders died with them. */
+export async function removeAbandonedLocks(root: string): Promise<void> {
+  const files = (await readdir(root).catch(() => [])).filter((file) => file.endsWith('.lock'));
+  for (const file of files) {
+    await withFileLock(path.join(root, file), async () => undefined, { patience: 0 }).catch(() => undefined);
   }
 }

@@ -1,23 +1,32 @@
 import { randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { share } from './share.js';
+import type { Reader } from './user.js';
+
+/** Permissions of a file that dnsmasq's account has to read. */
+const SHARED = { owner: 6, reader: 4 };
 
 /**
- * Makes a file's content so, at once for every reader, mode 0640 with the given group. Does nothing if it is so.
+ * Makes a file's content so, at once for every reader; only this user can read it, and the reader, if there is one. Does
+ * nothing if it is so.
  * @returns whether anything was written
  */
-export async function writeIfChanged(file: string, content: string, gid: number): Promise<boolean> {
-  if ((await readIfThere(file)) === content) return false;
+export async function writeIfChanged(file: string, content: string, reader?: Reader): Promise<boolean> {
+  if ((await readIfThere(file)) === content) {
+    // Whoever wrote it may have known another reader.
+    if (reader !== undefined) await share(file, reader, SHARED);
+    return false;
+  }
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(content);
-      await handle.chown(-1, gid);
-      await handle.chmod(0o640);
     } finally {
       await handle.close();
     }
+    if (reader !== undefined) await share(temporary, reader, SHARED);
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
+import { DeclinedAddresses } from './declined.js';
 import { DnsmasqError } from './error.js';
 import { exclusively } from './exclusion.js';
 import { abandonedFiles, isGone, readIfThere, writeIfChanged } from './files.js';
@@ -33,18 +34,23 @@ export class DnsmasqInstance {
   /** Whether the process is known to have read the files as they are. */
   #inStep = false;
   #account: Account | undefined;
+  readonly #declined: DeclinedAddresses;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
     readonly network: string,
     private readonly paths: RuntimePaths,
-  ) {}
+    /** For how long to wait for other processes that are at work on it, in milliseconds. */
+    private readonly patience?: number,
+  ) {
+    this.#declined = new DeclinedAddresses(paths.log);
+  }
 
   /**
    * Makes files and process match the wish, and touches nothing that matches already. New reservations reach a running
    * dnsmasq by SIGHUP; a new configuration restarts it, if `restart`.
    * @returns the process, or `undefined` if the wish needs none
-   * @throws ValidationError, MissingProgramError, DnsmasqError
+   * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError
    */
   async apply(wish: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
     if (!wish.provideDhcp && !wish.provideDns) {
@@ -53,28 +59,28 @@ export class DnsmasqInstance {
       return undefined;
     }
     this.#account ??= await findAccount();
-    const { gid } = this.#account;
+    const { reader } = this.#account;
     const rendered = renderConfig(wish, this.paths, this.#account);
     if (findHinted(this.paths, wish.netns) === undefined) await findProgram();
-    await makeRuntimeFolder(this.paths, gid);
-    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, gid);
-    const newNames = await writeIfChanged(this.paths.names, rendered.names, gid);
+    await makeRuntimeFolder(this.paths, this.#account);
+    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, reader);
+    const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
     if (newHosts || newNames) this.#inStep = false;
     const file = configFile(this.paths, rendered.config);
     const fits = (found: Found) => found.inNamespace && (found.config === file || !restart);
     const running = findHinted(this.paths, wish.netns);
     const unchanged = !restart || (await this.#isTidy(file, rendered.config));
     if (running !== undefined && fits(running) && unchanged && this.#keepInStep(running)) return running;
-    return exclusively(this.paths.folder, async () => {
+    return this.#exclusively(async () => {
       for (const left of await abandonedFiles(this.paths.folder)) await rm(left, { force: true });
-      await writeIfChanged(file, rendered.config, gid);
+      await writeIfChanged(file, rendered.config);
       // The pid file may be lost, and another process may have started one meanwhile.
       const all = await findAllDnsmasqs(this.paths, wish.netns);
       const adopted = all.find((found) => fits(found) && this.#keepInStep(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
       if (adopted === undefined) return this.#launch(file, wish);
       // A lost pid file is written again, or it would be searched for every time.
-      await writeIfChanged(this.paths.pid, `${adopted.pid}\n`, gid);
+      await writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
       return adopted;
     });
   }
@@ -92,6 +98,8 @@ export class DnsmasqInstance {
   async #launch(file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
     const program = await findProgram();
     await this.#removeConfigs((each) => each !== file);
+    // That of its predecessor belongs to its account: dnsmasq opens it as another user.
+    await rm(this.paths.log, { force: true });
     await this.#forget((lease) => !isReserved(lease, wish));
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: wish.netns,
@@ -101,6 +109,28 @@ export class DnsmasqInstance {
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
     this.#inStep = true;
     return started;
+  }
+
+  /** Whether dnsmasq has said anything since it was asked for declined addresses. Cheap. */
+  get hasNews(): boolean {
+    return this.#declined.hasNews;
+  }
+
+  /**
+   * Has dnsmasq give out again what clients have declined, by SIGHUP, which makes it forget that.
+   * @param when given the addresses, tells whether it is to be done now
+   * @returns the addresses; none if another process has seen to them
+   */
+  async restoreDeclined(
+    running: ProcessIdentity,
+    when: (addresses: readonly string[]) => boolean,
+  ): Promise<readonly string[]> {
+    return this.#exclusively(async () => {
+      const addresses = await this.#declined.read();
+      if (!when(addresses) || !signal(running, 'SIGHUP')) return [];
+      await this.#declined.note();
+      return addresses;
+    });
   }
 
   /** Frees the leases that nobody has a reservation for. */
@@ -147,7 +177,7 @@ export class DnsmasqInstance {
   async stop(netns: string): Promise<void> {
     // The configuration goes first: that tells the watchers of other processes not to start it again.
     await this.#removeConfigs(() => true);
-    await exclusively(this.paths.folder, async () => {
+    await this.#exclusively(async () => {
       const hinted = findHinted(this.paths, netns);
       const all = hinted === undefined ? await findAllDnsmasqs(this.paths, netns) : [hinted];
       for (const found of all) await stopProcess(found);
@@ -156,12 +186,15 @@ export class DnsmasqInstance {
     this.#inStep = false;
   }
 
+  #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    return exclusively(this.paths, work, this.patience);
+  }
+
   async #forget(unwanted: (lease: Lease) => boolean): Promise<void> {
     const text = await readIfThere(this.paths.leases);
     if (text === undefined) return;
-    this.#account ??= await findAccount();
     try {
-      await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted), this.#account.gid);
+      await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
     } catch (error) {
       // Another process has removed the folder meanwhile, and the leases with it.
       if (!isGone(error)) throw error;

@@ -1,17 +1,27 @@
 import { createHash } from 'node:crypto';
-import { chmod, chown, mkdir, realpath, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ValidationError } from '../errors.js';
+import { ConflictError, ValidationError } from '../errors.js';
 import { parse, uuid } from '../validate.js';
+import { share } from './share.js';
+import type { Account } from './user.js';
 
 const RUN = '/run/vethwork';
+/** In a folder with it, only its owner may remove a file (S_ISVTX, inode(7)). */
+const STICKY = 0o1000;
 
 /** Where the files of one network's dnsmasq are. */
 export interface RuntimePaths {
+  /** The folder of all networks of the host. */
+  root: string;
   folder: string;
+  /** Whose holder alone starts and stops dnsmasq. Beside the folder: it outlasts that. */
+  lock: string;
   dhcpHosts: string;
   names: string;
   leases: string;
+  /** What dnsmasq says while it runs. */
+  log: string;
   pid: string;
 }
 
@@ -35,10 +45,12 @@ export function runtimePaths(root: string, network: string): RuntimePaths {
   const folder = path.join(root, parse(uuid, network, 'network'));
   const file = (name: string) => path.join(folder, name);
   return {
-    folder,
+    ...{ root, folder },
+    lock: `${folder}.lock`,
     dhcpHosts: file('dhcp-hosts'),
     names: file('names'),
     leases: file('leases'),
+    log: file('log'),
     pid: file('pid'),
   };
 }
@@ -57,23 +69,48 @@ export function isConfigFile(paths: RuntimePaths, file: string): boolean {
 }
 
 /**
- * Makes the folder. Its parents can be passed through by all and listed by none; the folder itself is open to the group
- * of the account that dnsmasq runs as, which has to read the hosts files again.
+ * Makes the folder of all dnsmasqs of a host. It and its parent can be passed through by all and listed by none.
+ * @throws ConflictError if one of them is in other hands
  */
-export async function makeRuntimeFolder(paths: RuntimePaths, gid: number): Promise<void> {
-  const root = path.dirname(paths.folder);
+export async function makeRuntimeRoot({ root }: RuntimePaths): Promise<void> {
   const parent = path.dirname(root);
   // The umask may take away what is meant. A parent that was there before is not ours to change.
   if ((await mkdir(parent, { recursive: true })) !== undefined) await chmod(parent, 0o711);
-  await mkdir(paths.folder, { recursive: true, mode: 0o700 });
-  await allow(root, 0o711);
-  await allow(paths.folder, 0o750, gid);
+  await requireSafeParent(parent);
+  await makeOwn(root, 0o711);
 }
 
-async function allow(folder: string, mode: number, gid?: number): Promise<void> {
-  const now = await stat(folder);
-  if (gid !== undefined && now.gid !== gid) await chown(folder, -1, gid);
-  if ((now.mode & 0o7777) !== mode) await chmod(folder, mode);
+/**
+ * Makes a network's folder, which only this user and dnsmasq's account can pass through: dnsmasq reads the hosts files again
+ * when it has become that user.
+ * @throws ConflictError if it, or a folder above it, is in other hands
+ */
+export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<void> {
+  await makeRuntimeRoot(paths);
+  await makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
+  if (reader !== undefined) await share(paths.folder, reader, { owner: 7, reader: 1 });
+}
+
+/** Whoever owns the parent, or may write in it, could put other folders in the place of ours. */
+async function requireSafeParent(parent: string): Promise<void> {
+  const { uid, mode } = await stat(parent);
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    throw new ConflictError(`the folder ${parent} belongs to user ${uid}, who could change what is in it`);
+  }
+  if ((mode & 0o022) !== 0 && (mode & STICKY) === 0) {
+    throw new ConflictError(`other users may write in the folder ${parent} (mode ${(mode & 0o7777).toString(8)})`);
+  }
+}
+
+async function makeOwn(folder: string, mode: number | undefined): Promise<void> {
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const now = await lstat(folder);
+  if (!now.isDirectory() || now.uid !== process.geteuid?.()) {
+    throw new ConflictError(`${folder} is no folder of this user (it belongs to user ${now.uid})`);
+  }
+  if (mode !== undefined && (now.mode & 0o7777) !== mode) await chmod(folder, mode);
 }
 
 export async function removeRuntimeFolder(paths: RuntimePaths): Promise<void> {

@@ -1,8 +1,9 @@
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { access, constants, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { MissingProgramError } from '../errors.js';
+import { namespacePath } from '../kernel/namespace.js';
 import { isGone } from './files.js';
 import { isConfigFile, type RuntimePaths } from './paths.js';
 
@@ -42,20 +43,30 @@ export async function findDnsmasq(paths: RuntimePaths, netns: string): Promise<F
 /** The dnsmasq in the pid file, if it is one of ours. Cheap. */
 export function findHinted(paths: RuntimePaths, netns: string): Found | undefined {
   const pid = Number.parseInt(read(paths.pid) ?? '', 10);
-  return pid > 0 ? identify(pid, paths, namespaceInode(namespacePath(netns))) : undefined;
+  if (!(pid > 0)) return undefined;
+  const namespace = holdNamespace(netns);
+  try {
+    return identify(pid, paths, namespace?.inode);
+  } finally {
+    namespace?.release();
+  }
 }
 
 /** Every dnsmasq that has read a configuration of these paths. */
 export async function findAllDnsmasqs(paths: RuntimePaths, netns: string): Promise<Found[]> {
-  const inode = namespaceInode(namespacePath(netns));
-  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const all: Found[] = [];
-  for (const [index, pid] of pids.entries()) {
-    if (index % PIDS_PER_TURN === 0) await nextTurn();
-    const found = identify(pid, paths, inode);
-    if (found !== undefined) all.push(found);
+  const namespace = holdNamespace(netns);
+  try {
+    const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+    const all: Found[] = [];
+    for (const [index, pid] of pids.entries()) {
+      if (index % PIDS_PER_TURN === 0) await nextTurn();
+      const found = identify(pid, paths, namespace?.inode);
+      if (found !== undefined) all.push(found);
+    }
+    return all;
+  } finally {
+    namespace?.release();
   }
-  return all;
 }
 
 function identify(pid: number, paths: RuntimePaths, namespace: number | undefined): Found | undefined {
@@ -67,7 +78,7 @@ function identify(pid: number, paths: RuntimePaths, namespace: number | undefine
   if (config === undefined || !isConfigFile(paths, config) || !isDnsmasq(folder)) return undefined;
   const startTime = readStartTime(pid);
   if (startTime === undefined) return undefined;
-  const inode = namespaceInode(`${folder}/ns/net`);
+  const inode = inodeOf(`${folder}/ns/net`);
   return { pid, startTime, config, inNamespace: inode !== undefined && inode === namespace };
 }
 
@@ -150,11 +161,18 @@ function programFolders(): string[] {
   return [...(process.env.PATH ?? '').split(':').filter(path.isAbsolute), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 }
 
-function namespacePath(netns: string): string {
-  return netns.startsWith('/') ? netns : `/run/netns/${netns}`;
+/** The namespace cannot go until it is released, so that no other one gets its inode. `undefined` if there is none. */
+function holdNamespace(netns: string): { inode: number; release: () => void } | undefined {
+  try {
+    const fd = openSync(namespacePath(netns), 'r');
+    return { inode: fstatSync(fd).ino, release: () => closeSync(fd) };
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
 }
 
-function namespaceInode(file: string): number | undefined {
+function inodeOf(file: string): number | undefined {
   try {
     return statSync(file).ino;
   } catch (error) {

@@ -1,6 +1,8 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkConfig } from './config.js';
+import { Declines } from './declines.js';
+import { removeAbandonedLocks } from './exclusion.js';
 import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
@@ -11,6 +13,8 @@ export interface SupervisorOptions {
   root: string;
   /** How often to look whether the dnsmasqs still run, in milliseconds. Default 1000. */
   interval?: number;
+  /** For how long to wait for another process that starts or stops a dnsmasq, in milliseconds. Default 60,000. */
+  patience?: number;
   /** Told what the watch saw and did. */
   onEvent?: (event: SupervisorEvent) => void;
 }
@@ -18,6 +22,8 @@ export interface SupervisorOptions {
 export type SupervisorEvent =
   | { event: 'died'; network: string; pid: number }
   | { event: 'restarted'; network: string; pid: number }
+  /** A client has declined its address, as one that is in use. dnsmasq was told to give it out all the same. */
+  | { event: 'declined'; network: string; address: string }
   | { event: 'failed'; network: string; error: unknown };
 
 /**
@@ -42,6 +48,7 @@ interface Watched {
   /** Deaths and failed starts in a row, and when to try again. */
   failures: number;
   retryAt: number;
+  declines: Declines;
 }
 
 const LONGEST_DELAY = 60_000;
@@ -67,7 +74,8 @@ export class DnsmasqSupervisor {
   /**
    * Makes a network's dnsmasq run as wished, and watches it. One that runs with this configuration is adopted, told of
    * changed reservations, and not restarted. Leases without reservation are freed.
-   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own sentence
+   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own sentence, LockTimeoutError naming the
+   * process that works on it
    */
   async start(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
     await this.#carryOut(config, current, true);
@@ -122,6 +130,7 @@ export class DnsmasqSupervisor {
   /** Removes the runtime folder of a state that has no networks any more. Does nothing while one has files in it. */
   async leave(): Promise<void> {
     const { root } = this.options;
+    await removeAbandonedLocks(root);
     for (const folder of [root, dirname(root)]) await rmdir(folder).catch(() => undefined);
   }
 
@@ -135,10 +144,15 @@ export class DnsmasqSupervisor {
   #network(network: string): Watched {
     let watched = this.#networks.get(network);
     if (watched === undefined) {
-      const instance = new DnsmasqInstance(this.kernel, network, runtimePaths(this.options.root, network));
+      const instance = new DnsmasqInstance(
+        this.kernel,
+        network,
+        runtimePaths(this.options.root, network),
+        this.options.patience,
+      );
       watched = {
         ...{ instance, tail: Promise.resolve(), wish: undefined, current: undefined, wished: 0, done: 0 },
-        ...{ process: undefined, mourned: undefined, failures: 0, retryAt: 0 },
+        ...{ process: undefined, mourned: undefined, failures: 0, retryAt: 0, declines: new Declines() },
       };
       this.#networks.set(network, watched);
     }
@@ -210,6 +224,7 @@ export class DnsmasqSupervisor {
     if (wish === undefined || process === undefined || Date.now() < watched.retryAt) return;
     if (isRunning(process)) {
       if (Date.now() > watched.retryAt + SETTLED) watched.failures = 0;
+      await this.#seeToDeclined(watched, process);
       return;
     }
     await this.#enqueue(watched, async () => {
@@ -217,6 +232,27 @@ export class DnsmasqSupervisor {
       if (this.#closed || watched.process !== process || Date.now() < watched.retryAt) return;
       await this.#revive(watched, process);
     });
+  }
+
+  /** Each address at once the first time, and ever more rarely if it is declined again and again. */
+  async #seeToDeclined(watched: Watched, process: ProcessIdentity): Promise<void> {
+    const { instance, declines } = watched;
+    if (!instance.hasNews && !declines.isDue) return;
+    if (declines.isBusy) return;
+    declines.isBusy = true;
+    try {
+      const addresses = await this.#enqueue(watched, async () =>
+        this.#closed || watched.process !== process
+          ? []
+          : instance.restoreDeclined(process, (declined) => declines.areDue(declined)),
+      );
+      declines.restored(addresses);
+      for (const address of addresses) this.#tell({ event: 'declined', network: instance.network, address });
+    } catch (error) {
+      this.#tell({ event: 'failed', network: instance.network, error });
+    } finally {
+      declines.isBusy = false;
+    }
   }
 
   async #revive(watched: Watched, dead: ProcessIdentity): Promise<void> {

@@ -4,27 +4,54 @@ import { readFile } from 'node:fs/promises';
 export interface Account {
   user: string;
   group: string;
-  gid: number;
+  /** Who has to read what we write, besides us. Undefined where dnsmasq stays the user that we are. */
+  reader: Reader | undefined;
 }
 
-const CANDIDATES = ['dnsmasq', 'nobody'];
-const NOBODY: Account = { user: 'nobody', group: 'nogroup', gid: 65534 };
+export interface Reader {
+  user: string;
+  uid: number;
+  /** The account's group, if no other account is in it. */
+  gid: number | undefined;
+}
+
+/** Where no such account exists, `nobody`, which other programs run as as well. */
+const DEDICATED = 'dnsmasq';
+const SHARED = 'nobody';
+const NOBODY: Account = {
+  user: SHARED,
+  group: 'nogroup',
+  reader: { user: SHARED, uid: 65534, gid: undefined },
+};
+/** Group of whoever has none: `nogroup`, or `nobody`. */
+const NO_GROUP = 65534;
 
 /**
  * `dnsmasq` where it exists, else `nobody`; the group is the account's own. Where we are not root, dnsmasq stays the user
  * that we are: it only wants to be told one that exists.
  */
-export async function findAccount(): Promise<Account> {
-  const account = await findUnprivileged();
-  return process.geteuid?.() === 0 ? account : { ...account, gid: process.getegid?.() ?? account.gid };
+export async function findAccount(folder = '/etc'): Promise<Account> {
+  const account = await findUnprivileged(folder);
+  return process.geteuid?.() === 0 ? account : { ...account, reader: undefined };
 }
 
-async function findUnprivileged(): Promise<Account> {
-  const [users, groups] = await Promise.all([table('/etc/passwd'), table('/etc/group')]);
-  for (const user of CANDIDATES) {
-    const gid = users.find(([name]) => name === user)?.[3];
-    const group = groups.find((fields) => fields[2] === gid)?.[0];
-    if (gid !== undefined && group !== undefined) return { user, group, gid: Number(gid) };
+/** What is wrong with the account, in words; undefined if nothing. */
+export async function accountTrouble(folder = '/etc'): Promise<string | undefined> {
+  const { user, reader } = await findAccount(folder);
+  if (reader === undefined || user !== SHARED) return undefined;
+  return 'dnsmasq runs as nobody, and so do other programs, which may then end it and read its files';
+}
+
+async function findUnprivileged(folder: string): Promise<Account> {
+  const [users, groups] = await Promise.all([table(`${folder}/passwd`), table(`${folder}/group`)]);
+  for (const user of [DEDICATED, SHARED]) {
+    const [, , uid, gid] = users.find(([name]) => name === user) ?? [];
+    const group = groups.find((fields) => fields[2] === gid);
+    if (uid === undefined || gid === undefined || group?.[0] === undefined) continue;
+    const others = users.filter((fields) => fields[3] === gid && fields[0] !== user).length;
+    const members = (group[3] ?? '').split(',').filter((member) => member !== '' && member !== user).length;
+    const isOwn = others + members === 0 && Number(gid) !== NO_GROUP && Number(gid) !== 0;
+    return { user, group: group[0], reader: { user, uid: Number(uid), gid: isOwn ? Number(gid) : undefined } };
   }
   return NOBODY;
 }

@@ -51,6 +51,21 @@ const FEATURES: readonly (readonly [what: string, module: string, plan: Plan])[]
     ],
   ],
   [
+    'limits of packets and connections by nftables',
+    'nft_limit, nft_connlimit',
+    (netns) => [
+      batch(
+        netns,
+        table.add(),
+        ...table.chain(
+          'limits',
+          { type: 'filter', hook: 'input', priority: 0 },
+          { limits: [statement.limit(1, 1), statement.connections(1), statement.accept()] },
+        ),
+      ),
+    ],
+  ],
+  [
     'nftables on bridges',
     'nf_tables, nft_meta_bridge',
     (netns) => [

@@ -1,22 +1,26 @@
 import { z } from 'zod';
-import { openKernel } from '../kernel/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { openOwnKernel } from '../kernel/open-kernel.js';
 import * as valid from '../validate.js';
 import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
 import { networkd, networkManager, vmware } from './managers.js';
-import { capabilities, dnsmasq, folders, kernelVersion, tunDevice } from './requirements.js';
+import { neighbourTable } from './neighbours.js';
+import { capabilities, dnsmasq, dnsmasqAccount, folders, kernelVersion, tunDevice } from './requirements.js';
 import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
 
 export type { Finding } from './finding.js';
 
 /** What needs nothing but to be looked at. */
-const OUTSIDE: readonly Check[] = [capabilities, dnsmasq, kernelVersion, tunDevice, folders, rulesetFlush, networkd];
+const OUTSIDE: readonly Check[] = [
+  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders],
+  ...[rulesetFlush, networkd],
+];
 /** What the kernel is asked, which needs privilege. */
 const INSIDE: readonly Check[] = [
   ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
-  ...[connectionTable, bridgePorts, foreignVxlan, networkManager, vmware],
+  ...[connectionTable, neighbourTable, bridgePorts, foreignVxlan, networkManager, vmware],
 ];
 
 export interface DiagnosisOptions {
@@ -33,7 +37,7 @@ const schema = z.strictObject({
   netns: valid.namespaceRef.optional(),
   egressNic: valid.interfaceName.optional(),
   vxlanPort: valid.port.default(4789),
-  root: z.string({ error: 'the path of a folder' }).default('/'),
+  root: valid.path('the path of a folder').default('/'),
 });
 
 /**
@@ -41,9 +45,9 @@ const schema = z.strictObject({
  * are missing, other programs' rules, settings and claims. Changes nothing; makes a namespace of its own for a moment.
  * @throws ValidationError
  */
-export async function diagnose(options: DiagnosisOptions = {}): Promise<Finding[]> {
-  const { netns, egressNic, vxlanPort, root } = valid.parse(schema, options);
-  const kernel = openKernel({ home: netns });
+export async function diagnose(options?: DiagnosisOptions): Promise<Finding[]> {
+  const { netns, egressNic, vxlanPort, root } = valid.parseOptions(schema, options);
+  const kernel = openOwnKernel(netns);
   const patient = { kernel, netns, egressNic, vxlanPort, root };
   try {
     const outside = (await Promise.all(OUTSIDE.map((check) => check(patient)))).flat();

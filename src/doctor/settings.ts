@@ -26,12 +26,13 @@ export const pathFilter: Check = async ({ kernel, netns, egressNic }) => {
 export const forwarding: Check = async ({ kernel, netns, egressNic }) => {
   if (egressNic === undefined) return [];
   const bridge = await sysctl(kernel, netns, `ipv4/conf/${egressBridgeName(egressNic)}/forwarding`);
-  const nic = await sysctl(kernel, netns, `ipv4/conf/${egressNic.replaceAll('.', '/')}/forwarding`);
+  const nic = await sysctl(kernel, netns, `ipv4/conf/${egressNic}/forwarding`);
   // Before the host is opened there is no bridge, and forwarding is not on yet.
   if (bridge === undefined || nic !== '0') return [];
-  const subject = `net.ipv4.conf.${egressNic}.forwarding`;
+  // As sysctl(8) writes a name with dots.
+  const subject = `net.ipv4.conf.${egressNic.replaceAll('.', '/')}.forwarding`;
   const problem = `${subject} is 0: nothing from outside reaches a network`;
-  return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: 'vethwork reconcile sets it to 1' }];
+  return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: `sysctl -w ${subject}=1` }];
 };
 
 const NEARLY = 0.9;

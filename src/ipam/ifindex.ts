@@ -14,6 +14,8 @@ const START_KEY = 'ifindex-start';
 /** The counter starts somewhere in the first quarter, so that two stores on one machine hardly ever meet. */
 const START_BITS = 28;
 const BLOCK = 1024;
+/** Between two copies of a store. */
+const MOST_FORGOTTEN = 2 ** 20;
 
 /** Takes the next indexes from the store's counter, which goes round at the end of the range. */
 export async function takeIndexes(transaction: Transaction, count: number): Promise<number[]> {
@@ -52,6 +54,17 @@ export class IndexAllocator {
       // Of a store that does not know where it started, nothing is certain.
       if (start === undefined || next === undefined) return () => false;
       return (index) => (start <= next ? index >= start && index < next : index >= start || index < next);
+    });
+  }
+
+  /** Those indexes that the store can have handed out and has forgotten of count as handed out again. */
+  async reclaim(indexes: readonly number[]): Promise<void> {
+    await transact(this.#store, async (transaction) => {
+      const next = await transaction.get<number>(KEY);
+      if (next === undefined) return;
+      // Those of other stores are far away.
+      const forgotten = indexes.filter((index) => index >= next && index < Math.min(LAST, next + MOST_FORGOTTEN));
+      if (forgotten.length > 0) transaction.put(KEY, Math.max(...forgotten) + 1);
     });
   }
 

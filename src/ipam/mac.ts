@@ -25,10 +25,34 @@ export function parseMac(field: string, text: unknown): string {
   return mac;
 }
 
+/** True for the MAC of a link that has one: some kinds of links have none, or zeros. */
+export function isMac(text: string | undefined): text is string {
+  return text !== undefined && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text) && text !== '00:00:00:00:00:00';
+}
+
+/** The first byte of the MACs of our own links in a network's bridges. */
+const HOST_BYTE = 'fe';
+
+/**
+ * As `parseMac`, for an instance.
+ * @throws ValidationError also for one that a link of the host may have
+ */
+export function parseInstanceMac(field: string, text: unknown): string {
+  const mac = parseMac(field, text);
+  if (mac.startsWith(`${HOST_BYTE}:`)) {
+    throw new ValidationError(
+      field,
+      text,
+      "a unicast MAC address that does not begin with fe, as those of the host's links do",
+    );
+  }
+  return mac;
+}
+
 /**
  * The MAC of the host's end of an instance's link: its first byte replaced by `fe`, as libvirt does. It is then higher
  * than any other port's, so that a bridge never takes it for its own.
  */
 export function hostMac(mac: string): string {
-  return `fe${mac.slice(2)}`;
+  return `${HOST_BYTE}${mac.slice(2)}`;
 }

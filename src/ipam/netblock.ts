@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../errors.js';
-import { addressFromNumber, addressToNumber } from './address.js';
+import { addressFromNumber, addressToNumber, parseAddress } from './address.js';
 
 /** Ranges in which no network can live: nothing routes them, or they mean something else to every host. */
 const UNUSABLE = [
@@ -13,6 +13,18 @@ const UNUSABLE = [
   const [first, prefix] = ipaddr.IPv4.parseCIDR(range.cidr);
   return { ...range, first: addressToNumber(first.toString()), size: 2 ** (32 - prefix) };
 });
+
+/**
+ * An address that a single machine may have.
+ * @throws ValidationError for loopback, link-local, multicast, broadcast and other addresses that name no single machine
+ */
+export function parseUnicast(field: string, text: unknown): string {
+  const number = addressToNumber(parseAddress(field, text));
+  const range = UNUSABLE.find(({ first, size }) => number >= first && number < first + size);
+  if (range === undefined) return text as string;
+  throw new ValidationError(field, text, `a unicast IPv4 address outside the ${range.name} range ${range.cidr}`);
+}
+
 const LARGEST_PREFIX = 29;
 const SMALLEST_PREFIX = 8;
 

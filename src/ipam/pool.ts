@@ -10,6 +10,8 @@ export type AddressRecord = {
   use: string;
   /** UUID of the interface or network that has, or had, it. */
   owner?: string;
+  /** UUIDs of those that share it, where its use is `allowed`: none of them has it as its own. */
+  owners?: string[];
   mac?: string;
   /** End of the deletion halo, in ms since 1970. */
   until?: number;
@@ -93,6 +95,26 @@ export class AddressPool {
     if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo });
     else transaction.delete(key);
     return true;
+  }
+
+  /**
+   * Lets one more owner use an address beside its own; nobody is given it meanwhile.
+   * @throws as `reserve`, but not if others share it
+   */
+  async share(transaction: Transaction, address: string, owner: string, field: string): Promise<void> {
+    const record = await transaction.get<AddressRecord>(this.#key(address));
+    const owners = record?.use === 'allowed' ? (record.owners ?? []) : [];
+    if (owners.length === 0) await this.#check(transaction, address, { field });
+    transaction.put(this.#key(address), { use: 'allowed', owners: [...owners, owner] });
+  }
+
+  /** Takes that back. */
+  async unshare(transaction: Transaction, address: string, owner: string): Promise<void> {
+    const record = await transaction.get<AddressRecord>(this.#key(address));
+    if (record?.use !== 'allowed' || !record.owners?.includes(owner)) return;
+    const owners = record.owners.filter((each) => each !== owner);
+    if (owners.length > 0) transaction.put(this.#key(address), { use: 'allowed', owners });
+    else transaction.delete(this.#key(address));
   }
 
   /** Who has the address; undefined if it is free. The implicit reservations are not looked at. */

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { CapacityError, ConflictError, ValidationError } from '../errors.js';
+import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
 
 /** VXLAN network identifiers go from 1 to this. */
@@ -23,6 +24,11 @@ export async function reserveVni(transaction: Transaction, network: string, fixe
 export async function releaseVni(transaction: Transaction, network: string, vni: number): Promise<void> {
   const record = await transaction.get<{ network: string }>(key(vni));
   if (record?.network === network) transaction.delete(key(vni));
+}
+
+/** UUID of the network that has a VNI. */
+export async function networkOfVni(store: Pick<Store, 'get'>, vni: number): Promise<string | undefined> {
+  return (await store.get<{ network: string }>(key(vni)))?.value.network;
 }
 
 async function randomVni(transaction: Transaction): Promise<number> {

@@ -1,4 +1,5 @@
-import type { BridgePortOptions, Link, LinkAttributes } from './link/index.js';
+import type { BridgePortOptions, Link, LinkAttributes, LinkChanges } from './link/index.js';
+import type { NamespaceRef } from './namespace.js';
 import type { NftCommand } from './nftables/index.js';
 import type { Operation } from './operation.js';
 import type { NftObject } from './query.js';
@@ -58,18 +59,52 @@ function former(link: Link, changes: LinkAttributes): LinkAttributes {
   return Object.fromEntries(were.filter(([, was]) => was !== undefined));
 }
 
-function inverseOfSet(
-  operation: Extract<Operation, { op: 'link.set' }>,
-  link: Link | undefined,
-): Operation | undefined {
-  if (operation.undo !== undefined) return { ...operation, changes: operation.undo };
-  if (link === undefined) return undefined;
-  const { netns, ...changes } = operation.changes;
-  const undo: LinkAttributes = former(link, changes);
-  const back = { op: 'link.set', link: { index: link.index } } as const;
-  if (netns === undefined) return { ...back, netns: operation.netns, changes: undo };
-  const { master: _, ...kept } = undo;
-  return { ...back, netns, changes: { ...kept, netns: operation.netns ?? OWN } };
+function inverseOfSet(operation: Extract<Operation, { op: 'link.set' }>, link: Link | undefined): Operation[] {
+  const { netns: _, ...changes } = operation.changes;
+  if (operation.changes.netns !== undefined) return link === undefined ? [] : moveBack(operation, changes, link);
+  if (operation.undo !== undefined) return [{ ...operation, changes: operation.undo }];
+  if (link === undefined) return [];
+  return [{ op: 'link.set', netns: operation.netns, link: { index: link.index }, changes: former(link, changes) }];
+}
+
+/**
+ * Moves a link back into its namespace, and gives it what it lost on the way: its place in a bridge, its settings, and that
+ * it was up. In the other namespace it is known by its name alone, because its index may have been taken there.
+ */
+function moveBack(
+  { netns, changes, undo }: Extract<Operation, { op: 'link.set' }>,
+  others: LinkChanges,
+  link: Link,
+): Operation[] {
+  const { netns: _, index: __, ...undone } = undo ?? former(link, others);
+  const back: Operation = {
+    op: 'link.set',
+    netns: changes.netns,
+    link: { name: changes.name ?? link.name },
+    changes: { netns: netns ?? OWN, index: link.index },
+  };
+  const set = (changes: LinkChanges): Operation => ({ op: 'link.set', netns, link: { index: link.index }, changes });
+  const { inet, inet6 } = link;
+  const settings = {
+    ...(link.group === 0 ? {} : { group: link.group }),
+    ...(link.master !== undefined && { master: link.master }),
+    ...undone,
+    ...(inet !== undefined && { inet: { ...inet, ...undone.inet } }),
+    ...(inet6 !== undefined && { inet6: { ...inet6, ...undone.inet6 } }),
+  };
+  const { up = link.up, ...beforeUp } = settings as LinkChanges;
+  return [
+    back,
+    set(beforeUp),
+    ...(link.portKind === 'bridge' && link.port !== undefined ? [portBack(netns, link.index, link.port)] : []),
+    ...(up ? [set({ up })] : []),
+  ];
+}
+
+/** The spanning tree's state is the kernel's, which refuses it where the port is not in service. */
+function portBack(netns: NamespaceRef | undefined, index: number, port: BridgePortOptions): Operation {
+  const { state: _, ...options } = port;
+  return { op: 'link.port', netns, index, port: options };
 }
 
 /** Names the namespace of this process where a name is needed. */
@@ -81,6 +116,7 @@ const OWN = '/proc/self/ns/net';
  */
 export function inverseOf(operation: Operation, told?: unknown): Operation[] {
   if (operation.op === 'nftables.batch') return inverseOfBatch(operation, told as NftObject[] | undefined);
+  if (operation.op === 'link.set') return inverseOfSet(operation, told as Link | undefined);
   const inverse = inverseOfOne(operation, told);
   return inverse === undefined ? [] : [inverse];
 }
@@ -120,8 +156,6 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
       const place = 'netns' in made && made.netns !== undefined ? { netns: made.netns } : where;
       return { op: 'link.delete', ...place, link };
     }
-    case 'link.set':
-      return inverseOfSet(operation, told as Link | undefined);
     case 'link.port': {
       const port = (told as Link | undefined)?.port;
       return port === undefined
@@ -139,7 +173,9 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
     case 'rule.add':
       return { op: 'rule.delete', ...where, rule: operation.rule };
     case 'neighbour.add':
-      return created ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour } : undefined;
+      return created || operation.undo === 'delete'
+        ? { op: 'neighbour.delete', ...where, neighbour: operation.neighbour }
+        : undefined;
     case 'qdisc.add':
       return created ? { op: 'qdisc.delete', ...where, qdisc: withoutData(operation.qdisc) } : undefined;
     case 'filter.add': {

@@ -3,9 +3,8 @@ import { mkdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onAbort } from '../abort.js';
-import { ValidationError } from '../errors.js';
+import { PIN_FOLDER } from './namespace.js';
 import type { NamespaceInfo, Reader } from './query.js';
-import { checkOptions } from './transaction-options.js';
 
 /** A pinned namespace came or went; one that was replaced goes and comes. */
 export interface NamespaceEvent {
@@ -20,22 +19,18 @@ export interface NamespaceWatchOptions {
   snapshot?: boolean;
 }
 
-const PIN_FOLDER = '/run/netns';
-
 /** Milliseconds that a name is waited for which names no namespace yet, and the pause between two looks at it. */
 const PATIENCE = 5000;
 const PAUSE = 20;
 
-type Pinned = Map<string, number>;
+type Pinned = Map<string, NamespaceInfo & { name: string }>;
 
 /** The folder's notifications only say when to look, so none of them can be missed. */
 export async function* watchNamespaces(
   kernel: Reader,
   options: NamespaceWatchOptions,
 ): AsyncGenerator<NamespaceEvent, undefined> {
-  checkOptions(options);
   const { signal, snapshot = false } = options;
-  if (typeof snapshot !== 'boolean') throw new ValidationError('snapshot', snapshot, 'true or false');
   signal?.throwIfAborted();
   mkdirSync(PIN_FOLDER, { recursive: true });
   const watcher = watch(PIN_FOLDER);
@@ -68,16 +63,19 @@ export async function* watchNamespaces(
 
 async function pinned(kernel: Reader): Promise<Pinned> {
   const namespaces = await kernel.query('namespace.list');
-  return new Map(namespaces.map(({ name = '', inode }) => [name, inode]));
+  return new Map(namespaces.map((namespace) => [namespace.name ?? '', { name: '', ...namespace }]));
 }
 
 function difference(before: Pinned, after: Pinned): NamespaceEvent[] {
   const missing = (from: Pinned, other: Pinned, event: NamespaceEvent['event']): NamespaceEvent[] =>
-    [...from]
-      .filter(([name, inode]) => other.get(name) !== inode)
-      .map(([name, inode]) => ({ event, namespace: { name, inode } }));
+    [...from.values()]
+      .filter((namespace) => !isSame(namespace, other.get(namespace.name)))
+      .map((namespace) => ({ event, namespace }));
   return [...missing(before, after, 'namespace.deleted'), ...missing(after, before, 'namespace.added')];
 }
+
+const isSame = (left: NamespaceInfo, right: NamespaceInfo | undefined) =>
+  left.inode === right?.inode && left.identity === right.identity;
 
 /** Names without a namespace, which is mounted on them without a notification; what a crash left is not waited for long. */
 class Unfinished {

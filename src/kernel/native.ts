@@ -40,6 +40,9 @@ interface Addon {
   watchOpen(id: number, options: Uint8Array): Promise<Buffer | undefined>;
   watchNext(id: number): Promise<Buffer | undefined>;
   watchClose(id: number): void;
+  /** Gives an errno, 0 for success; neither of the two waits. */
+  lockFile(fd: number): number;
+  shareFile(path: string, owner: number, uid: number, user: number): number;
 }
 
 export interface NativeWatchOptions {
@@ -76,6 +79,18 @@ process.once('exit', () => addon.end());
 
 /** Ends the process without waiting for any of its threads. For the last listener of `exit`. */
 export const exitNow = (code: number): never => addon.exit(code);
+
+/** Takes the lock of an open file (flock(2)), unless another opening of the file has it. @returns an errno, or 0 */
+export const lockFile = (fd: number): number => addon.lockFile(fd);
+
+/**
+ * Gives one user besides the owner access to a file or folder, by an access control list (acl(5)); its group and all others
+ * have none then.
+ * @param owner, user permissions of the two, as the three bits of a mode
+ * @returns an errno, or 0
+ */
+export const shareFile = (path: string, owner: number, uid: number, user: number): number =>
+  addon.shareFile(path, owner, uid, user);
 
 let lastId = 0;
 

@@ -12,6 +12,7 @@ import { Gate } from '../gate.js';
 import { giveWay } from '../pace.js';
 import { traced } from '../trace.js';
 import { kernelChannel, processChannel } from './channels.js';
+import { checkedKernel, readKernelOptions } from './checked-kernel.js';
 import { describeOperation, namespaceText } from './describe.js';
 import { Observer } from './ensure/observer.js';
 import { outstanding } from './ensure/outstanding.js';
@@ -36,7 +37,7 @@ import {
 } from './sockets.js';
 import { type SpawnInOptions, spawnIn } from './spawn.js';
 import { takenIndexes } from './taken-indexes.js';
-import { checkOptions, type TeardownOptions, type TransactionOptions } from './transaction-options.js';
+import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
 import { NetlinkWatch } from './watch.js';
 
 /** Errno names that a deletion of what is already gone ends with. */
@@ -85,6 +86,13 @@ interface Request {
   [argument: string]: unknown;
 }
 
+/** What a transaction ended with, and what could not be undone after that. */
+function withRollbackErrors(reason: unknown, errors: readonly KernelError[]): unknown {
+  if (errors.length === 0) return reason;
+  const message = reason instanceof Error ? reason.message : String(reason);
+  return new AggregateError([reason, ...errors], `${message}, and not all could be undone`, { cause: reason });
+}
+
 /** The caller of a single operation knows nothing of the list that it is sent in. */
 function asArgument(error: unknown): unknown {
   const prefix = 'operations[0].';
@@ -117,7 +125,6 @@ class NetlinkKernel implements Kernel {
   }
 
   async #transact(operations: readonly Operation[], options: TransactionOptions): Promise<void> {
-    checkOptions(options);
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
     const results = await this.#submit(operations, { stopOnError: true, remember: rollback, lane, signal });
@@ -130,8 +137,11 @@ class NetlinkKernel implements Kernel {
     const result = results[position];
     if (failed === undefined || result === undefined) {
       // Nothing failed, so it was cancelled midway.
-      signal?.throwIfAborted();
-      throw new Error('the kernel was closed while a transaction was under way');
+      if (signal?.aborted === true) throw withRollbackErrors(signal.reason, rollbackErrors);
+      throw withRollbackErrors(
+        new ConflictError('the kernel was closed while a transaction was under way'),
+        rollbackErrors,
+      );
     }
     const details = detailsOf(result, { ...failureOf(failed, position), rollbackErrors });
     const taken = await takenIndexes(this, failed, details.code);
@@ -156,7 +166,6 @@ class NetlinkKernel implements Kernel {
   }
 
   async #takeDown(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
-    checkOptions(options);
     const { lane } = options;
     const results = await this.#submit(operations, { stopOnError: false, lane });
     const errors: KernelError[] = [];
@@ -259,12 +268,18 @@ class NetlinkKernel implements Kernel {
     results: readonly NativeResult[],
     lane: string | undefined,
   ): Promise<KernelError[]> {
-    const inverses = operations.map((operation, index) => {
-      const result = results[index];
-      return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : [];
-    });
-    const inverse = inverses.reverse().flat();
-    return inverse.length === 0 ? [] : this.#takeDown(inverse, lane === undefined ? {} : { lane });
+    try {
+      const inverses = operations.map((operation, index) => {
+        const result = results[index];
+        return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : [];
+      });
+      const inverse = inverses.reverse().flat();
+      return inverse.length === 0 ? [] : await this.#takeDown(inverse, lane === undefined ? {} : { lane });
+    } catch (cause) {
+      // What failed first is what its caller has to know; this comes with it.
+      const extack = cause instanceof Error ? cause.message : String(cause);
+      return [new KernelError({ code: 'EINVAL', errno: 22, operation: 'undo a transaction', extack }, { cause })];
+    }
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
@@ -283,9 +298,18 @@ class NetlinkKernel implements Kernel {
 }
 
 /**
+ * Opens the kernel for this package, which passes plain data that it has made itself.
+ * @param home namespace whose sockets stay open between operations: the one most of them happen in
+ */
+export function openOwnKernel(home: NamespaceRef | undefined): Kernel {
+  return new NetlinkKernel(home);
+}
+
+/**
  * Opens the kernel.
  * @param options.home namespace whose sockets stay open between operations: the one most of them happen in
+ * @throws ValidationError
  */
-export function openKernel(options: { home?: NamespaceRef | undefined } = {}): Kernel {
-  return new NetlinkKernel(options.home);
+export function openKernel(options?: { home?: NamespaceRef | undefined }): Kernel {
+  return checkedKernel(openOwnKernel(readKernelOptions(options).home));
 }

@@ -25,7 +25,8 @@ export type Operation =
   | (In & { op: 'link.add'; link: LinkSpec })
   /**
    * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
-   * was moved to another namespace is moved back, without the addresses and the master that it lost on the way.
+   * was moved to another namespace is moved back, with its index, master, settings and state; addresses and routes, which it
+   * lost on the way, are not restored. With `netns`, `index` is the link's index there (Linux 5.13).
    */
   | (In & { op: 'link.set'; link: LinkRef; changes: LinkChanges; undo?: LinkChanges })
   /** By group: every link of the group in one message, which waits for the kernel only once. */
@@ -49,8 +50,11 @@ export type Operation =
   | (In & { op: 'rule.add'; rule: Rule })
   /** The first that has everything given. */
   | (In & { op: 'rule.delete'; rule: Rule })
-  /** `append`: one more VTEP of the same MAC address. */
-  | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode })
+  /**
+   * `append`: one more VTEP of the same MAC address. A roll-back deletes what was created; with `undo` also what took another's
+   * place: for entries that the kernel may have learned before.
+   */
+  | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode; undo?: 'delete' })
   | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
   /** Traffic control: a queueing discipline takes the place of the kernel's own, which is back when it is deleted. */
   | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })

@@ -52,8 +52,13 @@ export interface Queries {
 export interface NamespaceInfo {
   /** Its name under /run/netns, where it has one. */
   name?: string;
-  /** Inode number: the same for two references to the same namespace. */
+  /** Inode number: the same for two references to the same namespace. The kernel reuses it as soon as that is gone. */
   inode: number;
+  /**
+   * `<cookie>@<boot id>`, which is never used again (SO_NETNS_COOKIE, Linux 5.14; /proc/sys/kernel/random/boot_id). Absent
+   * on older kernels.
+   */
+  identity?: string;
 }
 
 /**

@@ -3,7 +3,6 @@ import { closeSync } from 'node:fs';
 import { createServer, isIPv6, type Server, type ServerOpts, Socket } from 'node:net';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
-import { checkObject } from './transaction-options.js';
 
 /** One end of a connection, in a namespace. */
 export interface Endpoint {
@@ -34,7 +33,6 @@ export type OpenDescriptor = (
 
 /** A TCP connection made from inside a namespace, for example to ask an instance how it is. */
 export async function dial(open: OpenDescriptor, options: DialOptions): Promise<Socket> {
-  checkObject('options', options);
   const { netns, address, port, timeout } = options;
   const fd = await open({ op: 'socket.connect', netns, address, port, timeout });
   try {
@@ -47,7 +45,6 @@ export async function dial(open: OpenDescriptor, options: DialOptions): Promise<
 
 /** A TCP server that listens inside a namespace. */
 export async function listen(open: OpenDescriptor, options: ListenOptions): Promise<Server> {
-  checkObject('options', options);
   const { netns, address, port, backlog } = options;
   // Before there is a descriptor that would have to be closed.
   const server = makeServer(options.server);
@@ -77,7 +74,6 @@ function makeServer(options: ServerOpts = {}): Server {
 
 /** A UDP socket bound inside a namespace; port 0 lets the kernel choose. */
 export async function bind(open: OpenDescriptor, options: Endpoint): Promise<DatagramSocket> {
-  checkObject('options', options);
   const { netns, address, port } = options;
   const fd = await open({ op: 'socket.bind', kind: 'udp', netns, address, port });
   const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');

@@ -2,14 +2,17 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NotFoundError, ValidationError } from '../errors.js';
-import type { NamespaceRef } from './namespace.js';
-import { checkObject } from './transaction-options.js';
+import { KernelError, NotFoundError, ValidationError } from '../errors.js';
+import { readOptions } from '../input.js';
+import { type NamespaceRef, namespacePath } from './namespace.js';
 
 export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
   /** The namespace in which the program runs; this process's own if absent. */
   netns?: NamespaceRef | undefined;
 }
+
+/** An environment may be large. */
+const MOST_VARIABLES = 10_000;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -32,47 +35,66 @@ function isProgram(path: string): boolean {
   }
 }
 
+/** The folder in which the program starts. @throws ValidationError */
+function folderOf({ cwd }: SpawnInOptions): string {
+  if (cwd === undefined) return process.cwd();
+  try {
+    const folder = cwd instanceof URL ? fileURLToPath(cwd) : cwd;
+    if (statSync(folder).isDirectory()) return folder;
+  } catch {
+    // It is none, or says so only when it is looked at.
+  }
+  throw new ValidationError('cwd', cwd, 'the path of a folder');
+}
+
 /** As execvp(3) looks for it, in the environment that the program is to have. */
 function findProgram(command: string, options: SpawnInOptions): boolean {
-  const folder =
-    options.cwd === undefined ? process.cwd() : options.cwd instanceof URL ? fileURLToPath(options.cwd) : options.cwd;
+  const folder = folderOf(options);
   if (command.includes('/')) return isProgram(resolve(folder, command));
   const path = (options.env ?? process.env).PATH ?? '/usr/bin:/bin';
   return path.split(delimiter).some((place) => isProgram(resolve(folder, place, command)));
 }
 
-/** PATH_MAX */
-const LONGEST_PATH = 4096;
-
-const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
-
-function pathOf(netns: NamespaceRef): string {
-  if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
-  return netns.startsWith('/') ? netns : join('/run/netns', netns);
-}
-
 /**
  * Starts a program with its network namespace entered; everything else is `child_process.spawn`, and so is the child:
  * its pid is the program's own. No thread of this process enters the namespace.
- * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not
+ * @throws ValidationError if the namespace does not exist or Node refuses an option, NotFoundError if the program does not
+ *   exist, KernelError if the kernel can't start it
  */
 export function spawnIn(command: string, args: readonly string[] = [], options: SpawnInOptions = {}): ChildProcess {
-  checkObject('options', options);
   const { netns, ...rest } = options;
-  if (!isText(command) || command === '' || Buffer.byteLength(command) >= LONGEST_PATH) {
-    throw new ValidationError('command', command, 'the name or path of a program');
-  }
-  // Unlike `every`, it sees the holes of an array, of which there may be 2^32.
-  if (!Array.isArray(args) || args.findIndex((each) => !isText(each)) >= 0)
-    throw new ValidationError('args', args, 'texts without NUL');
-  if (netns !== undefined && !(isText(netns) ? netns !== '' : Number.isInteger(netns))) {
-    throw new ValidationError('netns', netns, 'a network namespace: a name, a path or a process id');
-  }
-  if (netns === undefined) return spawn(command, args, rest);
-  const path = pathOf(netns);
-  if (!existsSync(path)) {
+  const path = netns === undefined ? undefined : namespacePath(netns);
+  if (path !== undefined && !existsSync(path)) {
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
-  if (!findProgram(command, options)) throw new NotFoundError('program', command);
-  return spawn(enterProgram(), [path, command, ...args], rest);
+  if ('shell' in rest) throw new ValidationError('shell', rest.shell, 'nothing: no shell is started');
+  const env = rest.env === undefined ? {} : { env: readEnvironment(rest.env) };
+  const prepared = { ...rest, ...env };
+  if (!findProgram(command, prepared)) throw new NotFoundError('program', command);
+  try {
+    return path === undefined
+      ? spawn(command, args, prepared)
+      : spawn(enterProgram(), [path, command, ...args], prepared);
+  } catch (cause) {
+    throw asTyped(cause, command, rest);
+  }
+}
+
+function readEnvironment(env: unknown): NodeJS.ProcessEnv {
+  const variables = readOptions(env as NodeJS.ProcessEnv, 'env', MOST_VARIABLES);
+  for (const [name, value] of Object.entries(variables)) {
+    if (value !== undefined && (typeof value !== 'string' || value.includes('\0'))) {
+      throw new ValidationError(`env.${name}`, value, 'a text without NUL');
+    }
+  }
+  return variables;
+}
+
+/** Node checks its own options, and names them in its own words. */
+function asTyped(cause: unknown, command: string, options: object): Error {
+  const { code = '', errno, message } = cause as NodeJS.ErrnoException;
+  if (typeof errno !== 'number') {
+    return new ValidationError('options', options, `options that node takes (${message})`, { cause });
+  }
+  return new KernelError({ code, errno: Math.abs(errno), operation: `start ${command}` }, { cause });
 }

@@ -1,5 +1,3 @@
-import { ValidationError } from '../errors.js';
-
 /** How the operations of a transaction are done. */
 export interface TransactionOptions {
   /** Undo what was done if an operation fails. Default true. */
@@ -14,22 +12,4 @@ export interface TransactionOptions {
 export interface TeardownOptions {
   /** As that of a transaction. */
   lane?: string;
-}
-
-/** @throws ValidationError */
-export function checkObject(field: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null) throw new ValidationError(field, value, 'an object');
-}
-
-/** Options may come from JavaScript. @throws ValidationError */
-export function checkOptions(options: TransactionOptions): void {
-  checkObject('options', options);
-  const { lane, rollback, signal } = options;
-  if (lane !== undefined && typeof lane !== 'string') throw new ValidationError('lane', lane, 'a text');
-  if (rollback !== undefined && typeof rollback !== 'boolean') {
-    throw new ValidationError('rollback', rollback, 'true or false');
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ValidationError('signal', signal, 'an AbortSignal');
-  }
 }

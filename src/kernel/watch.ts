@@ -1,12 +1,11 @@
 import { onAbort } from '../abort.js';
-import { KernelError, ValidationError } from '../errors.js';
+import { KernelError } from '../errors.js';
 import { errnoName } from './errno.js';
 import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic } from './event.js';
 import type { Kernel } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NativeDelivery, NativeWatch } from './native.js';
 import { readTraffic } from './snapshot.js';
-import { checkOptions } from './transaction-options.js';
 
 type Reader = Pick<Kernel, 'query'>;
 type Where = { netns?: NamespaceRef };
@@ -56,11 +55,7 @@ export class NetlinkWatch implements KernelWatch {
     options: WatchOptions,
     onEnd: (watch: NetlinkWatch) => void,
   ) {
-    checkOptions(options);
     const { signal, topics, bufferBytes, snapshot = false } = options;
-    if (typeof snapshot !== 'boolean') {
-      throw new ValidationError('snapshot', snapshot, 'true or false');
-    }
     signal?.throwIfAborted();
     this.#kernel = kernel;
     this.#where = netns === undefined ? {} : { netns };

@@ -15,7 +15,8 @@ export interface ReconcileRequest {
 export interface Actions {
   createNetwork(options: CreateNetworkOptions): Promise<NetworkRecord>;
   deleteNetwork(uuid: string): Promise<void>;
-  attach(network: string, options: AttachOptions): Promise<InterfaceRecord>;
+  /** @param isOnly unless another interface is recorded at the same place in the container */
+  attach(network: string, options: AttachOptions, isOnly?: boolean): Promise<InterfaceRecord>;
   detach(nic: InterfaceRecord): Promise<void>;
   float(nic: InterfaceRecord, wanted: string | undefined): Promise<string>;
   defloat(nic: InterfaceRecord): Promise<void>;
@@ -24,6 +25,8 @@ export interface Actions {
   /** One ICMP echo from inside the network's namespace. */
   ping(network: string, address: string, timeout: number): Promise<number | undefined>;
   reconcile(request: ReconcileRequest): Promise<string[]>;
+  /** Of a cluster. @throws ConflictError on a machine by itself */
+  acceptStore(): Promise<void>;
   /** Networks whose namespaces are on this host. */
   namespaces(): Promise<string[]>;
   /** What there is to say about the host beyond what every host has. */

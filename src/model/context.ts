@@ -3,6 +3,7 @@ import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
+import type { MeshPeers } from '../plan/mesh-filter.js';
 import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
 import type { Actions } from './actions.js';
@@ -10,12 +11,14 @@ import type { Departures } from './departures.js';
 import type { Dhcp } from './dhcp.js';
 import type { Events } from './events.js';
 import type { Facts } from './facts.js';
+import type { HostEnvironment } from './host-environment.js';
 import type { Locks } from './lock.js';
 import type { Settings } from './options.js';
 import type { Reaper } from './reaper.js';
 
 /** What all work on a host shares. */
 export interface Context {
+  readonly environment: HostEnvironment;
   readonly settings: Settings;
   readonly kernel: Kernel;
   readonly store: Store;
@@ -32,6 +35,8 @@ export interface Context {
   readonly node?: string;
   /** The host as it is to be. */
   readonly host: DesiredHost;
+  /** The other nodes of the cluster, as far as they are known; absent on a machine by itself. */
+  readonly peers?: () => MeshPeers;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Capability } from '../capability.js';
 import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
+import { isMetadataAddress } from '../plan/metadata.js';
 import { networkNames } from '../plan/names.js';
 import type { Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
@@ -25,10 +26,10 @@ type Services = Pick<NetworkRecord, 'provideDhcp' | 'provideDns'>;
 export class Dhcp {
   readonly #supervisor: DnsmasqSupervisor;
   readonly #store: Store;
-  readonly #settings: Settings;
+  readonly #settings: () => Settings;
   readonly #updates = new SharedRuns();
 
-  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: Settings) {
+  constructor(supervisor: DnsmasqSupervisor, store: Store, settings: () => Settings) {
     this.#supervisor = supervisor;
     this.#store = store;
     this.#settings = settings;
@@ -63,7 +64,7 @@ export class Dhcp {
     await this.#supervisor.release(server(network), nic.address);
   }
 
-  async stop(network: NetworkRecord): Promise<void> {
+  async stop(network: Services & Pick<NetworkRecord, 'uuid' | 'gateway'>): Promise<void> {
     if (isServed(network)) await this.#supervisor.stop(server(network));
   }
 
@@ -93,7 +94,14 @@ export class Dhcp {
     };
   }
 
+  /** Without dnsmasq between, instances do not reach all of them. */
+  #resolvers({ provideDns }: Services): string[] {
+    const { dnsServers, allowMetadata } = this.#settings();
+    return provideDns || allowMetadata ? dnsServers : dnsServers.filter((address) => !isMetadataAddress(address));
+  }
+
   async #config(network: NetworkRecord): Promise<DnsmasqConfig> {
+    const settings = this.#settings();
     const members = await transact(this.#store, (transaction) => membersOf(transaction, network.uuid));
     return {
       ...server(network),
@@ -101,11 +109,11 @@ export class Dhcp {
       netblock: network.netblock,
       broadcast: parseNetblock('netblock', network.netblock).broadcast,
       mtu: network.mtu,
-      domain: this.#settings.domain,
+      domain: settings.domain,
       provideDhcp: network.provideDhcp,
       provideNat: network.egress !== undefined,
       provideDns: network.provideDns,
-      dnsServers: this.#settings.dnsServers,
+      dnsServers: this.#resolvers(network),
       leaseTime: LEASE_TIME,
       reservations: members
         .filter(({ state }) => state !== 'deleting')
@@ -116,4 +124,8 @@ export class Dhcp {
 
 const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
 
-const server = ({ uuid, gateway }: NetworkRecord) => ({ network: uuid, netns: uuid, gateway });
+const server = ({ uuid, gateway }: Pick<NetworkRecord, 'uuid' | 'gateway'>) => ({
+  network: uuid,
+  netns: uuid,
+  gateway,
+});

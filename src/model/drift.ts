@@ -1,27 +1,26 @@
+import { placeOf } from '../kernel/ensure/actual.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
 import { surplus } from '../plan/surplus.js';
 import type { Context } from './context.js';
+import { checkPresence } from './presence.js';
 import { describeOperations, type Repair } from './repair.js';
 import { isChanging } from './unfinished.js';
 import { networkTitle, type Scope, wishesOf } from './wishes.js';
 
 /** What lacks of a network that should be complete, and what it has beyond that. */
-export async function driftOf(
-  { kernel, host, facts, dhcp }: Context,
-  scope: Scope,
-  observer: Observer,
-): Promise<Repair[]> {
-  const { network } = scope;
+export async function driftOf(context: Context, recorded: Scope, observer: Observer): Promise<Repair[]> {
+  const { kernel, host, facts, dhcp } = context;
+  const { network } = recorded;
   if (network.state !== 'created') return [];
-  const repairs: Repair[] = [];
+  const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
   const wishes = wishesOf(host, facts.underlay, scope);
   const whole = wishes.flatMap(({ plan }) => plan);
   const actual = await observer.look(whole);
   await giveWay();
   for (const { what, plan, interface: nic } of wishes) {
-    const operations = outstanding(plan, actual);
+    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,

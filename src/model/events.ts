@@ -66,6 +66,7 @@ export class Events {
   readonly supervised = (event: SupervisorEvent): void => {
     const subject: Subject = { event: `dnsmasq.${event.event}`, cause: 'supervision', network: event.network };
     const error = event.event === 'failed' ? { error: event.error } : {};
+    if (event.event === 'declined') subject.address = event.address;
     void this.tell(subject, { began: performance.now(), ...error });
   };
 

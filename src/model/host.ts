@@ -1,13 +1,15 @@
+import { accountTrouble } from '../dnsmasq/index.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
 import { DriftWatcher } from './drift-watch.js';
+import { ensureNetwork } from './ensure.js';
 import { lookForTrouble } from './facts.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
-import { parseDriftWatchOptions, parseEventOptions, parseReconcileOptions } from './options.js';
-import { interfaceInfo, keys, networkInfo } from './records.js';
+import { parseDriftWatchOptions, parseEventOptions, parseNameArgument, parseReconcileOptions } from './options.js';
+import { interfaceInfo, keys, type NetworkRecord, networkInfo } from './records.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from './registry.js';
 import { foreigners } from './strays.js';
 import type {
@@ -47,14 +49,27 @@ export class HostHandle implements Host {
   }
 
   async createNetwork(options: CreateNetworkOptions): Promise<Network> {
+    return new NetworkHandle(this.#context, await this.#create(options));
+  }
+
+  async ensureNetwork(options: CreateNetworkOptions): Promise<Network> {
     const context = this.#context;
+    return new NetworkHandle(context, await ensureNetwork(context, options, () => this.#create(options)));
+  }
+
+  #create(options: CreateNetworkOptions): Promise<NetworkRecord> {
+    const { actions, events } = this.#context;
     const subject = { event: 'network.create', cause: 'request' } as const;
-    const create = () => context.actions.createNetwork(options);
-    return new NetworkHandle(context, await context.events.note(subject, create, ({ uuid }) => ({ network: uuid })));
+    return events.note(
+      subject,
+      () => actions.createNetwork(options),
+      ({ uuid }) => ({ network: uuid }),
+    );
   }
 
   async getNetwork(idOrName: string): Promise<Network> {
-    return new NetworkHandle(this.#context, await findNetwork(this.#context, idOrName));
+    const wanted = parseNameArgument('idOrName', idOrName, 'the UUID or name of a network');
+    return new NetworkHandle(this.#context, await findNetwork(this.#context, wanted));
   }
 
   async listNetworks(): Promise<NetworkInfo[]> {
@@ -62,7 +77,8 @@ export class HostHandle implements Host {
   }
 
   async getInterface(idOrDevice: string): Promise<Interface> {
-    return new InterfaceHandle(this.#context, await findInterface(this.#context, idOrDevice));
+    const wanted = parseNameArgument('idOrDevice', idOrDevice, 'the UUID of an interface, or the name of its device');
+    return new InterfaceHandle(this.#context, await findInterface(this.#context, wanted));
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
@@ -74,6 +90,12 @@ export class HostHandle implements Host {
 
   async reconcile(options?: ReconcileOptions): Promise<string[]> {
     return this.#context.actions.reconcile({ ...parseReconcileOptions(options), cause: 'reconciliation' });
+  }
+
+  async acceptStore(): Promise<void> {
+    await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
+      this.#context.actions.acceptStore(),
+    );
   }
 
   async watchDrift(options?: DriftWatchOptions): Promise<DriftWatch> {
@@ -126,13 +148,21 @@ export class HostHandle implements Host {
 }
 
 async function describeHost(context: Context): Promise<HostInfo> {
+  await context.environment.refresh();
   const { kernel, store, settings, host, facts, floating } = context;
   const [networks, interfaces, usage, warnings] = await Promise.all([
-    store.list(keys.networks),
+    store.list<NetworkRecord>(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
-    Promise.all([lookForTrouble(kernel, settings.netns), foreigners(context)]).then((each) => each.flat()),
+    Promise.all([
+      lookForTrouble(kernel, settings.netns),
+      foreigners(context),
+      accountTrouble().then((trouble) => trouble ?? []),
+    ]).then((each) => each.flat()),
   ]);
+  warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
+  const { warnings: more = [], ...told } = context.actions.describe();
+  warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,
@@ -145,6 +175,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),
-    ...context.actions.describe(),
+    ...told,
   };
 }

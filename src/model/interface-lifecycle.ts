@@ -1,22 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
 import { Gate } from '../gate.js';
-import { parseMac, randomMac } from '../ipam/mac.js';
-import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { randomMac } from '../ipam/mac.js';
+import type { Netblock } from '../ipam/netblock.js';
+import type { AddressPool } from '../ipam/pool.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
 import { begin } from './begin.js';
 import { asCapacityError, requireOverlayPort } from './capacity.js';
 import { claim } from './claim.js';
 import { type Context, condemnTogether, Errors, halo, takeAway } from './context.js';
 import { findLink } from './facts.js';
 import { withFreshIndexes } from './fresh-indexes.js';
-import { createInterface, linksOfMember, planDetach, releaseInterface } from './members.js';
+import { createInterface, linksOfMember, planDetach, releaseInterface, sharedAddresses } from './members.js';
+import { placeOf } from './names.js';
 import { asDeletion, liveNetworkOf, networkOf } from './network-lifecycle.js';
-import { type AttachRequest, parseAttachOptions } from './options.js';
+import { type AttachPlan, type AttachRequest, parseAttachOptions } from './options.js';
 import { whenFree } from './other-hands.js';
+import { deviceAttachment } from './presence.js';
 import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from './records.js';
 import type { AttachOptions } from './types.js';
 
@@ -31,33 +35,43 @@ const MAC_SAMPLES = 8;
  */
 const crowd = new Gate(32);
 
-export function attach(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  return withFreshIndexes(() => attachOnce(context, network, options));
+/** @param isOnly unless another interface is recorded at the same place in the container */
+export function attach(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly = false,
+): Promise<InterfaceRecord> {
+  return withFreshIndexes(() => attachOnce(context, network, options, isOnly));
 }
 
-async function attachOnce(context: Context, network: string, options: AttachOptions): Promise<InterfaceRecord> {
-  const request = parseAttachOptions(options);
+async function attachOnce(
+  context: Context,
+  network: string,
+  options: AttachOptions,
+  isOnly: boolean,
+): Promise<InterfaceRecord> {
+  const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
   const { signal } = request;
   signal?.throwIfAborted();
   const work = () => crowd.pass(() => attachOne(context, network, request), signal);
   return context.locks.shared(network, work, signal);
 }
 
-async function attachOne(context: Context, network: string, request: AttachRequest): Promise<InterfaceRecord> {
-  const { attachment, place } = await chooseAttachment(context, request);
-  const reserved = await begin(context.store, async (transaction) => {
-    const reservation = await reserveInterface(transaction, network, request, attachment);
-    await place;
-    return reservation;
-  });
+async function attachOne(context: Context, network: string, request: AttachPlan): Promise<InterfaceRecord> {
+  const chosen = await chooseAttachment(context, request);
+  const reserved = await begin(context.store, (transaction) =>
+    reserveInterface(transaction, network, request, chosen, context),
+  );
   return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
 }
 
 /** What is asked for. */
 interface ChosenAttachment {
-  attachment: DesiredAttachment;
-  /** Has to resolve before anything is reserved: rejects with a ValidationError if the place is none. Never unhandled. */
-  place: Promise<void>;
+  /** Name of the link in the host's namespace. */
+  device: string;
+  /** Rejects with a ValidationError if there is no such place. Never unhandled. */
+  attachment: Promise<DesiredAttachment>;
 }
 
 /** @throws NotFoundError, ConflictError */
@@ -76,54 +90,73 @@ export async function chooseAttachment(context: Context, request: AttachRequest)
   }
   if ('netns' in request) {
     // The kernel looks while the store is read.
-    const place = requireNamespace(context, request.netns);
+    const place = requireInstanceNamespace(context, request.netns);
     place.catch(() => undefined);
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
     const { netns, name: innerName, configure } = request;
-    return { attachment: { kind: 'veth', index, innerIndex, netns, innerName, configure }, place };
+    const attachment = { kind: 'veth', index, innerIndex, netns, innerName, configure } as const;
+    const identified = place.then((identity) => ({ ...attachment, identity }));
+    identified.catch(() => undefined);
+    return { device: deviceName(attachment), attachment: identified };
   }
   const link = await findLink(kernel, host.netns, request.device);
+  await refuseDevice(context, link, request.device);
   if (link.master !== undefined && link.master !== 0) {
     throw new ConflictError(`${request.device} is a port of another bridge already`);
   }
-  const { name, index, mtu, up, group, ipv6Disabled } = link;
-  const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
-  return found({ kind: 'device', name, index, before: { mtu, up, group, ...ipv6 } });
-}
-
-const found = (attachment: DesiredAttachment): ChosenAttachment => ({ attachment, place: Promise.resolve() });
-
-/** @throws ValidationError if it is no network namespace */
-async function requireNamespace({ kernel }: Context, netns: string | number): Promise<void> {
-  try {
-    await kernel.query('namespace.get', { netns });
-  } catch (error) {
-    if (!isNoNamespace(error)) throw error;
-    throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
+  const attachment = deviceAttachment(link);
+  if (request.mac !== undefined && request.mac === attachment.mac) {
+    throw new ValidationError('mac', request.mac, `a MAC address other than that of ${attachment.name} itself`);
   }
+  return found(attachment);
 }
 
+const found = (attachment: DesiredAttachment): ChosenAttachment => ({
+  device: deviceName(attachment),
+  attachment: Promise.resolve(attachment),
+});
+
+/** Where an interface is reserved, and what it must keep apart from. */
+interface Surroundings {
+  readonly floating: Pick<AddressPool, 'netblock'>;
+  /** This node of a cluster. */
+  readonly node?: string;
+  /** All of its nodes that are known. */
+  readonly nodes?: readonly string[];
+}
+
+/** @throws ValidationError, ConflictError, CongestedNetworkError */
 export async function reserveInterface(
   transaction: Transaction,
   uuid: string,
-  request: AttachRequest,
-  attachment: DesiredAttachment,
-  node?: string,
+  request: AttachPlan,
+  chosen: ChosenAttachment,
+  { floating, node, nodes = [] }: Surroundings,
 ): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
   const network = await liveNetworkOf(transaction, uuid);
-  const device = deviceName(attachment);
-  if ((await transaction.get(keys.device(device, node))) !== undefined) {
-    throw new ConflictError(`${device} is attached already`);
+  if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
+    throw new ConflictError(`${chosen.device} is attached already`);
   }
+  const attachment = await chosen.attachment;
+  const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
+  const other = place && (await transaction.get<string>(place));
+  if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
   await requireOverlayPort(transaction, network);
-  const mac = await chooseMac(transaction, uuid, request.mac);
+  const taken = macsOfNetwork(network, nodes);
+  const mac = await chooseMac(transaction, uuid, request.mac, taken);
+  if (attachment.kind === 'device' && attachment.mac !== undefined) {
+    await refuseDeviceMac(transaction, uuid, attachment.mac, taken);
+  }
   const owner = randomUUID();
+  const { hostname, instance, antiSpoofing, allowedAddresses } = request;
+  const guard = antiSpoofing ? { allowedAddresses } : undefined;
+  // Before an address is chosen at random.
+  await shareAddresses(transaction, network, { owner, guard, address: request.address, floating: floating.netblock });
   const address = await networkPool(network).reserve(
     transaction,
     { use: 'interface', owner, mac },
     { address: request.address },
   );
-  const { hostname, instance, antiSpoofing, allowedAddresses } = request;
   const nic: InterfaceRecord = {
     uuid: owner,
     network: uuid,
@@ -133,29 +166,75 @@ export async function reserveInterface(
     address,
     order: request.order,
     model: request.model,
-    ...(antiSpoofing && { guard: { allowedAddresses } }),
+    ...(guard && { guard }),
     ...(hostname !== undefined && { hostname }),
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
     state: 'initial',
     claim: claim(node),
   };
-  createInterface(transaction, nic);
+  await createInterface(transaction, nic);
   return { network, nic };
 }
 
-async function chooseMac(transaction: Transaction, network: string, fixed: string | undefined): Promise<string> {
-  const free = async (mac: string) => (await transaction.get(keys.mac(network, mac))) === undefined;
+/** Reserves the further addresses of an interface, which others may have beside theirs as well, but not as their own. */
+async function shareAddresses(
+  transaction: Transaction,
+  network: NetworkRecord,
+  wish: { owner: string; guard: InterfaceRecord['guard']; address: string | undefined; floating: Netblock },
+): Promise<void> {
+  const { owner, guard, address = '', floating } = wish;
+  const allowed = guard?.allowedAddresses ?? [];
+  const field = (each: string) => `allowedAddresses[${allowed.indexOf(each)}]`;
+  for (const each of allowed) {
+    if (floating.contains(each)) {
+      const expected = `an address outside the floating network ${floating.cidr}: those routed into the network need not be named`;
+      throw new ValidationError(field(each), each, expected);
+    }
+  }
+  const pool = networkPool(network);
+  for (const each of sharedAddresses(network, { address, guard })) {
+    await pool.share(transaction, each, owner, field(each));
+  }
+}
+
+const isFree = async (transaction: Transaction, network: string, mac: string) =>
+  (await transaction.get(keys.mac(network, mac))) === undefined;
+
+/** @param taken MACs of the network itself */
+async function chooseMac(
+  transaction: Transaction,
+  network: string,
+  fixed: string | undefined,
+  taken: ReadonlySet<string>,
+): Promise<string> {
   if (fixed !== undefined) {
-    const mac = parseMac('mac', fixed);
-    if (await free(mac)) return mac;
-    throw new ConflictError(`MAC ${mac} is in use in network ${network}`);
+    if (taken.has(fixed)) {
+      throw new ValidationError(
+        'mac',
+        fixed,
+        'a MAC address other than those of the gateway and the bridges of the network',
+      );
+    }
+    if (await isFree(transaction, network, fixed)) return fixed;
+    throw new ConflictError(`MAC ${fixed} is in use in network ${network}`);
   }
   for (let sample = 0; sample < MAC_SAMPLES; sample++) {
     const mac = randomMac();
-    if (await free(mac)) return mac;
+    if (!taken.has(mac) && (await isFree(transaction, network, mac))) return mac;
   }
   throw new ConflictError(`no free MAC found for network ${network}`);
+}
+
+/** @throws ConflictError if the MAC of a device of the host is one that the network has already */
+async function refuseDeviceMac(
+  transaction: Transaction,
+  network: string,
+  mac: string,
+  taken: ReadonlySet<string>,
+): Promise<void> {
+  if (!taken.has(mac) && (await isFree(transaction, network, mac))) return;
+  throw new ConflictError(`MAC ${mac}, which the device has, is in use in network ${network}`);
 }
 
 async function connect(

@@ -1,3 +1,4 @@
+import { ConflictError } from '../errors.js';
 import { transact } from '../store/transaction.js';
 import type { Actions } from './actions.js';
 import { begin } from './begin.js';
@@ -17,7 +18,7 @@ export function localActions(context: () => Context): Actions {
   return {
     createNetwork: (options) => createNetwork(context(), options),
     deleteNetwork: (uuid) => context().locks.exclusive(uuid, () => removeNetwork(context(), uuid)),
-    attach: (network, options) => attach(context(), network, options),
+    attach: (network, options, isOnly) => attach(context(), network, options, isOnly),
     detach: (nic) => detach(context(), nic),
     float: (nic, wanted) => float(context(), nic, wanted),
     defloat: (nic) => defloat(context(), nic),
@@ -25,6 +26,11 @@ export function localActions(context: () => Context): Actions {
     unroute: (network, address) => unroute(context(), network, address),
     ping: (netns, address, timeout) => context().kernel.ping(address, { netns, timeout }),
     reconcile: (request) => reconcile(context(), request),
+    acceptStore: async () => {
+      throw new ConflictError(
+        'the state of this host is in a folder of its own: only the store of a cluster is accepted',
+      );
+    },
     namespaces: async () => (await readNetworks(context())).map(({ uuid }) => uuid),
     describe: () => ({}),
     asOf: () => undefined,

@@ -1,3 +1,4 @@
+import { parseNetblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
@@ -5,6 +6,7 @@ import { planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { deviceName, ownLink, planInterfaceRemoval } from '../plan/interface.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import type { Transaction } from '../store/transaction.js';
+import { givePlaceBack, takePlace } from './names.js';
 import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** The interfaces of a network. */
@@ -16,11 +18,27 @@ export async function membersOf(transaction: Transaction, network: string): Prom
 }
 
 /** Records an interface and all that finds it. */
-export function createInterface(transaction: Transaction, record: InterfaceRecord): void {
+export async function createInterface(transaction: Transaction, record: InterfaceRecord): Promise<void> {
+  await takePlace(transaction, record);
   transaction.create(keys.interface(record.uuid), record);
   transaction.create(keys.member(record.network, record.uuid), true);
   transaction.create(keys.device(deviceName(record.attachment), record.node), record.uuid);
-  transaction.create(keys.mac(record.network, record.mac), record.uuid);
+  for (const mac of macsOf(record)) transaction.create(keys.mac(record.network, mac), record.uuid);
+}
+
+/** MACs that an interface has in its network: the instance's, and that of a device of the host that leads to it. */
+function macsOf({ mac, attachment }: InterfaceRecord): string[] {
+  const others = attachment.kind === 'device' && attachment.mac !== undefined ? [attachment.mac] : [];
+  return [mac, ...others];
+}
+
+/** Those of an interface's further addresses that are of its network's netblock. */
+export function sharedAddresses(
+  { netblock }: Pick<NetworkRecord, 'netblock'>,
+  { address, guard }: Pick<InterfaceRecord, 'address' | 'guard'>,
+): string[] {
+  const block = parseNetblock('netblock', netblock);
+  return [...new Set(guard?.allowedAddresses)].filter((each) => each !== address && block.contains(each));
 }
 
 /** Gives back everything that was reserved for an interface. */
@@ -31,13 +49,16 @@ export async function releaseInterface(
   record: InterfaceRecord,
   halo = 0,
 ): Promise<void> {
-  const { uuid, address, floating, attachment, mac } = record;
-  await networkPool(network).release(transaction, address, { owner: uuid, halo });
+  const { uuid, address, floating, attachment } = record;
+  const pool = networkPool(network);
+  await pool.release(transaction, address, { owner: uuid, halo });
+  for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
+  await givePlaceBack(transaction, record);
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));
-  transaction.delete(keys.mac(network.uuid, mac));
+  for (const mac of macsOf(record)) transaction.delete(keys.mac(network.uuid, mac));
 }
 
 /** What an interface has in the kernel. */

@@ -12,6 +12,7 @@ import { type Context, condemnTogether, Errors, takeAway } from './context.js';
 import { withFreshIndexes } from './fresh-indexes.js';
 import { localMac } from './mac.js';
 import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from './members.js';
+import { giveNameBack, takeName } from './names.js';
 import { type NetworkRequest, parseNetworkOptions } from './options.js';
 import { theFirst, whenFree } from './other-hands.js';
 import { always, keys, type NetworkRecord } from './records.js';
@@ -25,9 +26,10 @@ export function createNetwork(context: Context, options: CreateNetworkOptions): 
 }
 
 async function createOnce(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
+  await context.environment.refresh();
   const { floatingNetwork } = context.host;
-  const { tenant } = context.settings;
-  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant });
+  const { tenant, dnsServers } = context.settings;
+  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant, dnsServers });
   request.signal?.throwIfAborted();
   await context.dhcp.require(request);
   if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
@@ -61,6 +63,7 @@ export async function reserveNetwork(
   if ((await transaction.get(keys.network(uuid))) !== undefined) {
     throw new ConflictError(`network ${uuid} exists already`);
   }
+  await takeName(transaction, { uuid, name: request.name, tenant: request.tenant });
   const [vxlan, bridge, innerOuter, innerInner, egressOuter, egressInner] = indexes as [
     number,
     number,
@@ -229,5 +232,6 @@ async function releaseNetwork(transaction: Transaction, context: Context, uuid: 
     if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
   }
   await releaseVni(transaction, uuid, record.vni);
+  await giveNameBack(transaction, record);
   transaction.delete(keys.network(uuid));
 }

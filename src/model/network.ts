@@ -2,12 +2,13 @@ import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
 import { networkCounters } from './counters.js';
+import { ensureInterface } from './ensure.js';
 import type { Subject } from './events.js';
 import { InterfaceHandle } from './interface.js';
 import type { NetworkCounters } from './observation.js';
 import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
 import { requirePrivileges } from './preflight.js';
-import { interfaceInfo, type NetworkRecord, networkInfo, networkPool } from './records.js';
+import { type InterfaceRecord, interfaceInfo, type NetworkRecord, networkInfo, networkPool } from './records.js';
 import { changeNetwork, readMembers, readNetwork } from './registry.js';
 import type { AddressInfo, AttachOptions, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
 
@@ -40,12 +41,22 @@ export class NetworkHandle implements Network {
   }
 
   async attach(options: AttachOptions): Promise<Interface> {
-    const record = await this.#context.events.note(
+    return new InterfaceHandle(this.#context, await this.#attach(options));
+  }
+
+  async ensureInterface(options: AttachOptions): Promise<Interface> {
+    const context = this.#context;
+    const attach = () => this.#attach(options, true);
+    return new InterfaceHandle(context, await ensureInterface(context, this.uuid, options, attach));
+  }
+
+  #attach(options: AttachOptions, isOnly = false): Promise<InterfaceRecord> {
+    const { actions, events } = this.#context;
+    return events.note(
       this.#about('interface.attach'),
-      () => this.#context.actions.attach(this.uuid, options),
+      () => actions.attach(this.uuid, options, isOnly),
       ({ uuid, address }) => ({ interface: uuid, address }),
     );
-    return new InterfaceHandle(this.#context, record);
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
@@ -60,12 +71,14 @@ export class NetworkHandle implements Network {
     await this.refresh();
     const pool = networkPool(this.#record);
     const reservations = await transact(this.#context.store, (transaction) => pool.list(transaction));
-    return reservations.map(({ address, use, owner, mac }) => ({
-      address,
-      use: use as AddressInfo['use'],
-      ...(owner !== undefined && { interface: owner }),
-      ...(mac !== undefined && { mac }),
-    }));
+    return reservations.flatMap(({ address, use, owner, owners = [owner], mac }) =>
+      owners.map((each) => ({
+        address,
+        use: use as AddressInfo['use'],
+        ...(each !== undefined && { interface: each }),
+        ...(mac !== undefined && { mac }),
+      })),
+    );
   }
 
   async routeAddress(options?: { address?: string }): Promise<string> {

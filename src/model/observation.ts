@@ -24,6 +24,8 @@ export interface HostEvent {
   time: string;
   event:
     | 'host.init'
+    /** Remembered settings were changed; `detail` has their new values. */
+    | 'host.settings'
     | 'host.teardown'
     | 'network.create'
     | 'network.delete'
@@ -35,13 +37,20 @@ export interface HostEvent {
     | 'interface.float'
     | 'interface.defloat'
     | 'interface.metadata'
+    /** What it was attached to is gone. */
+    | 'interface.lost'
     | 'repair'
+    /** A node of a cluster doubts its store, and changes nothing until that is accepted. */
+    | 'store.doubted'
+    | 'store.accepted'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
+    /** A client has declined `address`, as in use; it gets it again all the same. */
+    | 'dnsmasq.declined'
     | 'dnsmasq.failed';
   /**
    * Why: a call asked for it; the host was opened, reconciled or watched, and something was not as the store has it; a
-   * dnsmasq had died.
+   * dnsmasq had died, or a client had declined its address.
    */
   cause: 'request' | 'opening' | 'reconciliation' | 'drift' | 'supervision';
   /** UUIDs. */

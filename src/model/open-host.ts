@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
-import { ConflictError, ValidationError } from '../errors.js';
+import { ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
-import { openKernel } from '../kernel/index.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { openOwnKernel } from '../kernel/open-kernel.js';
 import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
+import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import type { Store } from '../store/store.js';
@@ -19,10 +20,13 @@ import { Dhcp } from './dhcp.js';
 import { Events } from './events.js';
 import { type Facts, lookAtHost } from './facts.js';
 import { HostHandle } from './host.js';
+import { HostEnvironment, refuseOwnNetwork } from './host-environment.js';
+import { settingsInForce, settingsRecord } from './host-settings.js';
 import { localActions } from './local-actions.js';
 import { Locks } from './lock.js';
 import { localMac } from './mac.js';
-import { parseHostOptions, type Settings } from './options.js';
+import { indexOlderState } from './names.js';
+import { type HostRequest, parseHostOptions, type Settings } from './options.js';
 import { requirePrivileges } from './preflight.js';
 import { Reaper } from './reaper.js';
 import { reconcile, reconcileHost } from './reconcile.js';
@@ -36,29 +40,39 @@ import type { Host, HostOptions } from './types.js';
  * folder is that of a host with other NICs or addresses, KernelError
  */
 export async function openHost(options: HostOptions): Promise<Host> {
-  const settings = await parseHostOptions(options);
+  const request = parseHostOptions(options);
   await requirePrivileges('opening a host');
-  const kernel = await openKernelIn(settings);
+  const undo: (() => Promise<void>)[] = [];
   try {
+    // A new state folder is made only once it is known that the host can be: what fails leaves nothing behind.
+    let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
+    if (store !== undefined) undo.push(() => (store as Store).close());
+    const known = (await store?.get<HostRecord>(keys.host))?.value;
+    refuseIfMoved(known);
+    const { settings } = await settingsInForce(request, known, placeOf(request));
+    const kernel = await openKernelIn(settings);
+    undo.push(() => kernel.close());
     const facts = await lookAtHost(kernel, settings.netns, settings);
-    const store = await openLmdbStore(settings.state);
-    const events = new Events(new Journal(join(settings.state, 'events')));
-    try {
-      return await openWith(settings, { kernel, facts, store, events });
-    } catch (error) {
-      await events.close();
-      await store.close();
-      throw error;
+    if (known === undefined) refuseOwnNetwork(settings.floatingNetwork, facts);
+    if (store === undefined) {
+      const opened = await openLmdbStore(request.state);
+      undo.push(() => opened.close());
+      store = opened;
     }
+    const events = new Events(new Journal(join(request.state, 'events')));
+    undo.push(() => events.close());
+    return await openWith(request, { kernel, facts, store, events });
   } catch (error) {
-    await kernel.close();
+    for (const step of undo.reverse()) await step();
     throw error;
   }
 }
 
+const placeOf = ({ state }: HostRequest) => `the state folder ${state}`;
+
 export async function openKernelIn({ netns }: Pick<Settings, 'netns'>): Promise<Kernel> {
   try {
-    const kernel = openKernel({ home: netns });
+    const kernel = openOwnKernel(netns);
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
     return kernel;
   } catch (error) {
@@ -68,35 +82,36 @@ export async function openKernelIn({ netns }: Pick<Settings, 'netns'>): Promise<
 }
 
 async function openWith(
-  settings: Settings,
+  request: HostRequest,
   { kernel, facts, store, events }: { kernel: Kernel; facts: Facts; store: Store; events: Events },
 ): Promise<Host> {
-  const { record, isNew } = await transact(store, (transaction) => rememberHost(transaction, settings));
+  const { record, settings, isNew, changed } = await rememberHost(store, request);
+  const environment = new HostEnvironment(kernel, store, { record, settings, facts });
   const supervisor = new DnsmasqSupervisor(kernel, {
     root: await runtimeRoot(settings.state),
     onEvent: events.supervised,
   });
   const context: Context = {
-    settings,
     kernel,
     store,
-    facts,
+    environment,
+    get settings() {
+      return environment.settings;
+    },
+    get facts() {
+      return environment.facts;
+    },
+    get host() {
+      return environment.host;
+    },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, settings),
+    dhcp: new Dhcp(supervisor, store, () => environment.settings),
     events,
     floating: floatingPool(settings.floatingNetwork),
     departures: new Departures(),
     actions: localActions(() => context),
-    host: {
-      ...record,
-      netns: settings.netns,
-      meshNic: settings.meshNic === settings.egressNic ? undefined : settings.meshNic,
-      egressMtu: facts.egressMtu,
-      disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
-      ipv6: facts.ipv6,
-    },
   };
   try {
     const subject = { event: 'host.init', cause: 'request' } as const;
@@ -106,40 +121,44 @@ async function openWith(
     if (isNew) await transact(store, async (transaction) => transaction.delete(keys.host));
     throw error;
   }
-  if (settings.repair) {
+  if (changed.length > 0) {
+    const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
+    await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);
+  }
+  if (settings.repair || changed.length > 0) {
     await reconcile(context, { dryRun: false, cause: 'opening', onProgress: settings.onProgress });
   }
   return HostHandle.of(context);
 }
 
-/** The host of this state folder: the one that is remembered, or a new one. */
+/** The host of this state folder: the one that is remembered, or a new one. Changed settings are remembered. */
 async function rememberHost(
+  store: Store,
+  request: HostRequest,
+): Promise<{ record: HostRecord; settings: Settings; isNew: boolean; changed: string[] }> {
+  return transact(store, async (transaction) => {
+    const known = await transaction.get<HostRecord>(keys.host);
+    refuseIfMoved(known);
+    await indexOlderState(transaction);
+    const { settings, changed } = await settingsInForce(request, known, placeOf(request));
+    const record = { ...(known ?? (await newHost(transaction, settings))), ...settingsRecord(settings) };
+    if (JSON.stringify(record) !== JSON.stringify(known)) transaction.put(keys.host, record);
+    return { record, settings, isNew: known === undefined, changed };
+  });
+}
+
+/** What of a host's record is chosen once. */
+export async function newHost(
   transaction: Transaction,
-  settings: Settings,
-): Promise<{ record: HostRecord; isNew: boolean }> {
-  const { egressNic, floatingNetwork, vxlanPort, outboundNat } = settings;
-  const known = await transaction.get<HostRecord>(keys.host);
-  if (known === undefined) {
-    const [index] = (await takeIndexes(transaction, 1)) as [number];
-    const record: HostRecord = {
-      egressNic,
-      egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
-      floatingNetwork,
-      floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
-      outboundNat,
-      vxlanPort,
-    };
-    transaction.create(keys.host, record);
-    return { record, isNew: true };
-  }
-  refuseIfMoved(known);
-  for (const [field, value] of Object.entries({ egressNic, floatingNetwork, vxlanPort })) {
-    const before = known[field as keyof HostRecord];
-    if (before !== value) {
-      throw new ConflictError(`${field} is ${before} in the state folder ${settings.state}, so it can't be ${value}`);
-    }
-  }
-  const record = { ...known, outboundNat };
-  if (known.outboundNat !== outboundNat) transaction.put(keys.host, record);
-  return { record, isNew: false };
+  { egressNic, floatingNetwork, vxlanPort, outboundNat }: Settings,
+): Promise<HostRecord> {
+  const [index] = (await takeIndexes(transaction, 1)) as [number];
+  return {
+    egressNic,
+    egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
+    floatingNetwork,
+    floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
+    outboundNat,
+    vxlanPort,
+  };
 }

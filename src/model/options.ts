@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
-import { isAddress } from '../ipam/address.js';
+import { readOptions, requireText } from '../input.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as valid from '../validate.js';
 import { isEventId } from './event-id.js';
@@ -10,51 +9,66 @@ import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgres
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
-const state = z.string({ error: 'the path of a folder' }).min(1, { error: 'the path of a folder' });
+const state = valid.path('the path of a folder');
 const DAY = 24 * 60 * 60;
+/** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
+const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Further addresses of an interface. */
 const MOST_ALLOWED = 256;
+const MOST_SERVERS = 64;
 
 const hostSchema = z.strictObject({
   netns: valid.namespaceRef.optional(),
   state,
-  egressNic: valid.interfaceName,
+  egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
-  floatingNetwork: valid.cidr,
-  outboundNat: flag.default(false),
-  disableBridgeNetfilter: flag.default(false),
-  vxlanPort: valid.port.default(4789),
-  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').default(300),
-  dnsServers: z.array(valid.ipv4, { error: 'a list of IPv4 addresses' }).optional(),
-  domain: valid.domain.default('vethwork.internal'),
-  tenant: valid.displayName.default('system'),
+  floatingNetwork: valid.cidr.optional(),
+  outboundNat: flag.optional(),
+  allowMetadata: flag.optional(),
+  disableBridgeNetfilter: flag.optional(),
+  vxlanPort: valid.port.optional(),
+  neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
+  domain: valid.domain.optional(),
+  tenant: valid.displayName.optional(),
   repair: flag.default(true),
+  updateSettings: flag.default(false),
   onProgress: progress.optional(),
 });
 
-/** Options of `openHost`, checked and complete. */
-export type Settings = z.output<typeof hostSchema> & { meshNic: string; dnsServers: string[] };
+/** Options of `openHost`, checked. What is left out is what was remembered, or a default. */
+export type HostRequest = z.output<typeof hostSchema>;
+
+type Setting =
+  | 'egressNic'
+  | 'meshNic'
+  | 'floatingNetwork'
+  | 'outboundNat'
+  | 'allowMetadata'
+  | 'disableBridgeNetfilter'
+  | 'vxlanPort'
+  | 'deletionHalo'
+  | 'dnsServers'
+  | 'domain'
+  | 'tenant';
+
+/** The settings of a host that are in force. */
+export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNullable<HostRequest[Key]> } & {
+  /** `dnsServers` were found on this machine, not given. */
+  hasSystemResolvers: boolean;
+};
 
 /** @throws ValidationError */
-export async function parseHostOptions(options: HostOptions): Promise<Settings> {
-  const parsed = valid.parse(hostSchema, options);
-  return {
-    ...parsed,
-    meshNic: parsed.meshNic ?? parsed.egressNic,
-    dnsServers: parsed.dnsServers ?? (await systemResolvers()),
-  };
-}
+export const parseHostOptions = (options: HostOptions): HostRequest => valid.parseOptions(hostSchema, options);
 
-/** Resolvers of /etc/resolv.conf that instances can reach: IPv4, not loopback. */
-async function systemResolvers(): Promise<string[]> {
-  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  return [...text.matchAll(/^nameserver\s+(\S+)/gm)]
-    .map((match) => match[1])
-    .filter((address) => isAddress(address) && !address.startsWith('127.')) as string[];
-}
+/** A name that is written as a UUID would be taken for one. */
+const networkName = valid.displayName.refine((name) => !valid.isUuid(name), {
+  error: 'a text of 1 to 255 bytes on one line that is not a UUID',
+});
 
 const networkSchema = z.strictObject({
-  name: valid.displayName,
+  name: networkName,
   netblock: valid.cidr,
   provideDhcp: flag.default(true),
   provideNat: flag.default(true),
@@ -76,9 +90,9 @@ export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; ten
  */
 export function parseNetworkOptions(
   options: CreateNetworkOptions,
-  host: { floatingNetwork: string; mtu: number; tenant: string },
+  host: { floatingNetwork: string; mtu: number; tenant: string; dnsServers: readonly string[] },
 ): NetworkRequest {
-  const request = valid.parse(networkSchema, options);
+  const request = valid.parseOptions(networkSchema, options);
   const netblock = parseNetblock('netblock', request.netblock);
   if (netblock.overlaps(parseNetblock('floatingNetwork', host.floatingNetwork))) {
     throw new ValidationError(
@@ -86,6 +100,10 @@ export function parseNetworkOptions(
       request.netblock,
       `a network apart from the floating network ${host.floatingNetwork}`,
     );
+  }
+  const resolver = host.dnsServers.find((server) => netblock.contains(server));
+  if (resolver !== undefined && request.provideNat) {
+    throw new ValidationError('netblock', request.netblock, `a network without the resolver ${resolver} of instances`);
   }
   if (request.floatingGateway !== undefined && !request.provideNat) {
     throw new ValidationError('floatingGateway', request.floatingGateway, 'none where provideNat is false');
@@ -105,10 +123,7 @@ const attachCommon = {
   model: valid.displayName.default('virtio'),
   instance: valid.displayName.optional(),
   antiSpoofing: flag.default(true),
-  allowedAddresses: z
-    .array(valid.ipv4, { error: 'a list of IPv4 addresses' })
-    .max(MOST_ALLOWED, { error: `at most ${MOST_ALLOWED} IPv4 addresses` })
-    .default([]),
+  allowedAddresses: valid.list(valid.unicast, MOST_ALLOWED, 'a list of IPv4 addresses').default([]),
   metadata: valid.metadata.default({}),
   signal: valid.abortSignal.optional(),
 };
@@ -119,40 +134,41 @@ const userId = valid.integer(0, 2 ** 32 - 2, 'a user id');
 const attachSchemas = {
   tap: z.strictObject({
     ...attachCommon,
-    tap: valid.interfaceName,
+    tap: valid.newLinkName,
     owner: userId.optional(),
     multiQueue: flag.optional(),
   }),
   netns: z.strictObject({
     ...attachCommon,
     netns: valid.namespaceRef,
-    name: valid.interfaceName.default('eth0'),
+    name: valid.containerLinkName.default('eth0'),
     configure: flag.default(false),
   }),
   device: z.strictObject({ ...attachCommon, device: valid.interfaceName }),
 };
 
 type AttachKind = keyof typeof attachSchemas;
+const WAYS = Object.keys(attachSchemas) as AttachKind[];
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
+
+/** `isOnly`: refused if another interface is recorded at the same place in the container. */
+export type AttachPlan = AttachRequest & { isOnly: boolean };
 
 /** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
 export function parseAttachOptions(options: AttachOptions): AttachRequest {
-  const ways = Object.keys(attachSchemas) as AttachKind[];
-  const given = ways.filter(
-    (way) => (options as Partial<Record<AttachKind, unknown>> | undefined)?.[way] !== undefined,
-  );
-  const [way] = given;
-  if (way === undefined || given.length > 1) {
+  const given: Partial<Record<AttachKind, unknown>> = readOptions<object>(options);
+  const [way, ...others] = WAYS.filter((way) => given[way] !== undefined);
+  if (way === undefined || others.length > 0) {
     throw new ValidationError('options', options, 'exactly one of tap, netns and device');
   }
-  return valid.parse(attachSchemas[way], options);
+  return valid.parse(attachSchemas[way], given);
 }
 
 const addressSchema = z.strictObject({ address: valid.ipv4.optional() });
 
 /** @throws ValidationError */
 export function parseAddressOption(options: { address?: string } | undefined): string | undefined {
-  return valid.parse(addressSchema, options ?? {}).address;
+  return valid.parseOptions(addressSchema, options).address;
 }
 
 const pingSchema = z.strictObject({
@@ -162,8 +178,14 @@ const pingSchema = z.strictObject({
 
 /** @throws ValidationError */
 export function parsePing(address: string, options: { timeout?: number } | undefined) {
-  return valid.parse(pingSchema, { ...options, address });
+  return valid.parse(pingSchema, { ...readOptions(options), address });
 }
+
+/** What names a network (a UUID or a name) or an interface (a UUID or a device). @throws ValidationError */
+export const parseNameArgument = (field: string, name: unknown, expected: string): string => {
+  requireText(field, name, expected, 255);
+  return name;
+};
 
 /** @throws ValidationError */
 export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, metadata, 'metadata');
@@ -178,7 +200,7 @@ const reconcileSchema = z.strictObject({
 });
 
 /** @throws ValidationError */
-export const parseReconcileOptions = (options: unknown) => valid.parse(reconcileSchema, options ?? {});
+export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
 
 const driftWatchSchema = z.strictObject({
   interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
@@ -191,13 +213,13 @@ export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
 
 /** @throws ValidationError */
 export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
-  valid.parse(driftWatchSchema, options ?? {});
+  valid.parseOptions(driftWatchSchema, options);
 
 const eventsSchema = z.strictObject({
   follow: flag.default(true),
   history: flag.default(false),
-  after: z.string({ error: 'the id of an event' }).refine(isEventId, { error: 'the id of an event' }).optional(),
-  subject: z.string({ error: 'a UUID or an address' }).optional(),
+  after: valid.path('the id of an event').refine(isEventId, { error: 'the id of an event' }).optional(),
+  subject: valid.path('a UUID or an address').optional(),
   signal: valid.abortSignal.optional(),
 });
 
@@ -205,6 +227,6 @@ export type EventsRequest = Omit<z.output<typeof eventsSchema>, 'signal'> & { si
 
 /** @throws ValidationError */
 export const parseEventOptions = (options: unknown): EventsRequest => {
-  const { signal, ...request } = valid.parse(eventsSchema, options ?? {});
+  const { signal, ...request } = valid.parseOptions(eventsSchema, options);
   return { ...request, signal };
 };

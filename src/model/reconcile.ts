@@ -2,12 +2,14 @@ import pLimit from 'p-limit';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
+import { GRAVEYARD } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
-import { GRAVEYARD } from '../plan/retire.js';
+import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
 import { driftOf } from './drift.js';
+import { raiseNeighbourTable } from './neighbour-table.js';
 import { type HostRecord, keys } from './records.js';
 import { readMembers, readNetwork, readNetworks } from './registry.js';
 import { carryOut, describeOperations, type Note } from './repair.js';
@@ -28,6 +30,7 @@ const AT_ONCE = 8;
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<string[]> {
   const { onProgress, signal } = request;
   refuseIfMoved((await context.store.get<HostRecord>(keys.host))?.value);
+  await context.environment.refresh();
   const report: string[] = [];
   const noteOf = noting(context, request);
   await reconcileHost(context, noteOf(), report);
@@ -59,23 +62,33 @@ export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest)
   return (network?: string): Note | undefined =>
     dryRun
       ? undefined
-      : ({ text, carryOut, ...about }) =>
-          events.note(
-            { event: 'repair', cause, ...(network !== undefined && { network }), ...about, detail: text },
-            carryOut,
-          );
+      : ({ text, carryOut, event = 'repair', ...about }) =>
+          events.note({ event, cause, ...(network !== undefined && { network }), ...about, detail: text }, carryOut);
 }
 
 /** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
 export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
-  const { kernel, host, reaper } = context;
-  const plan = planHost(host);
+  const { kernel, host, reaper, settings } = context;
+  const peers = context.peers?.() ?? NO_PEERS;
+  const plan = planHost(host, peers);
   const observer = new Observer(kernel);
-  const operations = outstanding(plan, await observer.look(plan));
-  if (operations.length > 0) {
-    const text = `host: ${describeOperations(operations, plan)}`;
+  const actual = await observer.look(plan);
+  const operations = [
+    ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
+    ...outstanding(plan, actual),
+  ];
+  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  if (operations.length + beyond.length > 0) {
+    const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
     report.push(text);
-    await note?.({ text, carryOut: () => kernel.transaction(operations) });
+    await note?.({
+      text,
+      carryOut: async () => {
+        await kernel.transaction(operations);
+        const [error] = await kernel.teardown(beyond);
+        if (error !== undefined) throw error;
+      },
+    });
   }
   if (note === undefined) return;
   const links = await observer.links(host.netns);

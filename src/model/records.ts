@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { parseNetblock } from '../ipam/netblock.js';
 import { AddressPool } from '../ipam/pool.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredInterface, DesiredNetwork, Pair } from '../plan/desired.js';
 import { deviceName } from '../plan/interface.js';
 import type { Json } from '../store/store.js';
@@ -24,10 +26,24 @@ export type Lifecycle = {
 export type IsDue = (lifecycle: Lifecycle) => boolean;
 export const always: IsDue = () => true;
 
-/** What follows from the NICs as they are now is not recorded. */
+/** What follows from the NICs as they are now is not recorded. Settings are: `settingsInForce`. */
 export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
   /** Where the state is now; what is here is out of date. */
   movedTo?: string;
+  /** Absent in what was recorded before they were remembered. */
+  settings?: {
+    netns?: string;
+    meshNic: string;
+    disableBridgeNetfilter: boolean;
+    neighbourTable?: number;
+    /** In seconds. */
+    deletionHalo: number;
+    dnsServers: string[];
+    /** They were found on this machine, not given. */
+    hasSystemResolvers: boolean;
+    domain: string;
+    tenant: string;
+  };
 };
 
 export type NetworkRecord = DesiredNetwork &
@@ -49,6 +65,8 @@ export type InterfaceRecord = DesiredInterface &
     hostname?: string;
     instance?: string;
     metadata: Record<string, Json>;
+    /** Why it can't work any more: what it was attached to is gone. */
+    lost?: string;
     floating?: Lifecycle & { address: string; pair: Pair };
   };
 
@@ -65,9 +83,26 @@ export const keys = {
   floating: 'floating',
   /** Links of the host's namespace that are attached or made for an attachment. */
   device: (name: string, node?: string) => `device/${node === undefined ? '' : `${node}/`}${name}`,
+  /** UUIDs of the networks of that name. Names are of any length, and of any letters. */
+  name: (tenant: string, name: string) => `name/${digest(tenant, name)}`,
+  /** The interface of that name in a container's namespace. */
+  place: (netns: NamespaceRef, name: string, node?: string) =>
+    `place/${node === undefined ? '' : `${node}/`}${digest(namespacePath(netns), name)}`,
+  /** There if names and places are; states of earlier versions lack them. */
+  indexed: 'indexed',
   /** MACs in use within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,
 } as const;
+
+function digest(...texts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 32);
+}
+
+/** The same for a namespace's name and for its path. */
+function namespacePath(netns: NamespaceRef): string {
+  if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
+  return netns.startsWith('/') ? netns : `/run/netns/${netns}`;
+}
 
 /** The addresses of a network. */
 export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock'>): AddressPool {
@@ -120,7 +155,8 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     allowedAddresses: record.guard?.allowedAddresses ?? [],
     ...(record.hostname !== undefined && { hostname: record.hostname }),
     ...(record.instance !== undefined && { instance: record.instance }),
-    state: record.state,
+    state: record.lost === undefined || record.state !== 'created' ? record.state : 'lost',
+    ...(record.lost !== undefined && { reason: record.lost }),
     metadata: record.metadata,
   };
 }

@@ -1,6 +1,7 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import type { Json, Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { isUuid } from '../validate.js';
 import { begin } from './begin.js';
 import { interfaceOf } from './interface-lifecycle.js';
 import { membersOf } from './members.js';
@@ -13,8 +14,6 @@ interface Registry {
   readonly store: Store;
   readonly node?: string;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** @throws NotFoundError */
 export async function readNetwork({ store }: Registry, uuid: string): Promise<NetworkRecord> {
@@ -52,7 +51,7 @@ export function readMembers({ store }: Registry, network: string): Promise<Inter
 
 /** By UUID, or by a name that only one network has. @throws NotFoundError, ConflictError */
 export async function findNetwork(registry: Registry, idOrName: string): Promise<NetworkRecord> {
-  if (UUID.test(idOrName)) return readNetwork(registry, idOrName.toLowerCase());
+  if (isUuid(idOrName)) return readNetwork(registry, idOrName.toLowerCase());
   const [found, ...others] = (await readNetworks(registry)).filter(({ name }) => name === idOrName);
   if (found === undefined) throw new NotFoundError('network', idOrName);
   if (others.length > 0) {
@@ -63,7 +62,7 @@ export async function findNetwork(registry: Registry, idOrName: string): Promise
 
 /** By UUID, or by the name of its link on the host. @throws NotFoundError */
 export async function findInterface(registry: Registry, idOrDevice: string): Promise<InterfaceRecord> {
-  if (UUID.test(idOrDevice)) return readInterface(registry, idOrDevice.toLowerCase());
+  if (isUuid(idOrDevice)) return readInterface(registry, idOrDevice.toLowerCase());
   const device = await registry.store.get<string>(keys.device(idOrDevice, registry.node));
   if (device === undefined) throw new NotFoundError('interface', idOrDevice);
   return readInterface(registry, device.value);

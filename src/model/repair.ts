@@ -1,12 +1,15 @@
 import { describeOperation } from '../kernel/describe.js';
 import type { Operation } from '../kernel/operation.js';
 import { LOOPBACK_INDEX } from '../plan/namespace.js';
+import type { HostEvent } from './observation.js';
 
 /** What is to be done, in words, and doing it. */
 export interface Repair {
   text: string;
   /** UUID of the interface that it is about, where it is about one. */
   interface?: string;
+  /** As which event it is noted. Default `repair`. */
+  event?: HostEvent['event'];
   carryOut: () => Promise<unknown>;
 }
 

@@ -4,11 +4,12 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { giveWay } from '../pace.js';
-import { vniOf } from '../plan/group.js';
+import { GRAVEYARD, vniOf } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
+import { filterNetwork, NO_PEERS } from '../plan/mesh-filter.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
-import { GRAVEYARD, retire } from '../plan/retire.js';
+import { retire } from '../plan/retire.js';
 import { surplusElements } from '../plan/surplus.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
@@ -97,7 +98,7 @@ export async function strayMarks(
 
 /** Would remove the marks that neither a network nor a link has. What is being changed, or has been since, keeps its own. */
 async function unclaimed(
-  { host }: Context,
+  { host, peers }: Context,
   observer: Observer,
   scopes: () => Promise<readonly Scope[]>,
   among?: ReadonlySet<string>,
@@ -107,10 +108,11 @@ async function unclaimed(
   const plan: Operation[] = [];
   const add = (operations: readonly Operation[]) =>
     plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
-  // All that has sets in the host's namespace: networks and floating addresses have theirs in the network's.
-  add(planHost(host));
+  // All that has sets in the host's namespace: floating addresses have theirs in the network's.
+  add(planHost(host, peers?.() ?? NO_PEERS));
   for (const scope of steady) {
     await giveWay();
+    add([filterNetwork(host, scope.network)]);
     add(planRouted(host, scope));
     for (const wish of interfaceWishes(host, scope)) add(wish.plan);
   }

@@ -15,14 +15,25 @@ export interface HostOptions {
   netns?: NamespaceRef;
   /** Folder of the embedded store; created with mode 0700. */
   state: string;
-  /** The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. */
-  egressNic: string;
+  /**
+   * The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. This and the other
+   * settings below are remembered: who opens the host again need not give them. Another value than the remembered one is a
+   * ConflictError, or changes it for all with `updateSettings`; egressNic, floatingNetwork and vxlanPort never change.
+   * Required for a new host.
+   */
+  egressNic?: string;
   /** The NIC that carries the VXLAN mesh. Its MTU less 50 is the networks' MTU, its first address the local VTEP. */
   meshNic?: string;
-  /** CIDR of the floating addresses; its first address becomes the egress bridge's. */
-  floatingNetwork: string;
+  /** CIDR of the floating addresses; its first address becomes the egress bridge's. Required for a new host. */
+  floatingNetwork?: string;
   /** Masquerade the floating network out of the egress NIC. Default false. */
   outboundNat?: boolean;
+  /**
+   * Let instances reach the metadata services of clouds, which may hand out the host's credentials: 169.254.0.0/16,
+   * 168.63.129.16 and 100.100.100.200. Default: as the host was opened before, at first false. Connections that are there
+   * go on when it is taken back. Resolvers at these addresses serve dnsmasq in any case.
+   */
+  allowMetadata?: boolean;
   /**
    * Keep iptables away from bridged frames in the host's namespace (`net.bridge.bridge-nf-call-iptables` = 0), for
    * others' bridges too. Default false: where it drops traffic, `HostInfo.warnings` says so.
@@ -30,9 +41,18 @@ export interface HostOptions {
   disableBridgeNetfilter?: boolean;
   /** UDP port of VXLAN. Default 4789. */
   vxlanPort?: number;
+  /**
+   * Have the machine's neighbour table take at least so many entries, 1024 to 1048576 (`net.ipv4.neigh.default.gc_thresh3`; 1 and
+   * 2 in proportion). All network namespaces share it. Raised only, and not lowered afterwards, as others may rely on it. Left
+   * alone if absent. Only for a process in the machine's first network namespace.
+   */
+  neighbourTable?: number;
   /** How long a released address is kept from re-use, in seconds. Default 300. */
   deletionHalo?: number;
-  /** Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback. */
+  /**
+   * Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback, or those
+   * that systemd-resolved asks, as they are when the host is made.
+   */
   dnsServers?: string[];
   /** DNS domain of instances. Default `vethwork.internal`. */
   domain?: string;
@@ -43,11 +63,14 @@ export interface HostOptions {
    * is known already is opened without a change: for looking, or for a short visit.
    */
   repair?: boolean;
+  /** Change remembered settings to the values given here, for every process. Default false. */
+  updateSettings?: boolean;
   /** Called for each network that the repair at the opening has seen to: after a reboot there may be many. */
   onProgress?: (progress: ReconcileProgress) => void;
 }
 
 export interface CreateNetworkOptions {
+  /** One network's of its tenant. */
   name: string;
   /** IPv4 CIDR, /8 to /29, no host bits set. */
   netblock: string;
@@ -75,7 +98,7 @@ export interface CreateNetworkOptions {
 export interface AttachCommon {
   /** Fixed IPv4 address; a random free one if absent. */
   address?: string;
-  /** Fixed unicast MAC; `02:00:00:xx:xx:xx` if absent. */
+  /** Fixed unicast MAC, not `fe:…`, which the host's ends of links have; `02:00:00:xx:xx:xx` if absent. */
   mac?: string;
   hostname?: string;
   /** Position of this NIC in its instance. Default 0. */
@@ -88,7 +111,10 @@ export interface AttachCommon {
    * what only a DHCP server says, nor IPv6. Default true.
    */
   antiSpoofing?: boolean;
-  /** Further IPv4 addresses that it may send from. Those routed into its network need not be named. */
+  /**
+   * Further IPv4 addresses that it may send from. Those routed into its network need not be named. Several interfaces may
+   * share one, but one of the netblock is nobody's own address meanwhile.
+   */
   allowedAddresses?: string[];
   metadata?: Record<string, Json>;
   signal?: AbortSignal;
@@ -124,7 +150,7 @@ export interface NetworkInfo {
   floatingGateway?: string;
   mtu: number;
   tenant: string;
-  state: 'initial' | 'created' | 'deleting' | 'error';
+  state: 'initial' | 'created' | 'deleting';
   routedAddresses: string[];
   metadata: Record<string, Json>;
   /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
@@ -148,16 +174,22 @@ export interface InterfaceInfo {
   allowedAddresses: string[];
   hostname?: string;
   instance?: string;
-  state: 'initial' | 'created' | 'deleting' | 'error';
+  /**
+   * `lost`: what it was attached to (the container's namespace, the device) is gone. It keeps its address until it is
+   * detached. A device that is plugged in again is attached again; a namespace that is made again is another one.
+   */
+  state: 'initial' | 'created' | 'deleting' | 'lost';
+  /** Why it is lost. */
+  reason?: string;
   metadata: Record<string, Json>;
   /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
   asOf?: string;
 }
 
-/** A reserved address of a network. */
+/** A reserved address of a network; one that several interfaces are allowed to use beside their own is told for each. */
 export interface AddressInfo {
   address: string;
-  use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'halo';
+  use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'allowed' | 'halo';
   interface?: string;
   mac?: string;
 }
@@ -186,7 +218,7 @@ export interface HostInfo {
 export interface NodeInfo {
   name: string;
   role: 'network' | 'hypervisor';
-  /** `gone`: it has not been heard of, and has left the mesh. */
+  /** `gone`: its agent has not been heard of. It is part of the mesh as before: what runs there goes on. */
   state: 'member' | 'gone';
   /** Address of its VTEP. */
   address?: string;
@@ -239,6 +271,13 @@ export interface Network {
    * are at once.
    */
   attach(options: AttachOptions): Promise<Interface>;
+  /**
+   * The interface with that tap, that device, or of that name in that namespace, which is attached if there is none; of several
+   * calls at once, in whichever processes, one attaches it. What is there must have everything that is asked for, and be in
+   * this network; `metadata` is not compared.
+   * @throws DifferenceError naming what differs
+   */
+  ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
   /** Routes an address of the floating pool into the network and resolves to it. */
@@ -254,7 +293,14 @@ export interface Network {
 export interface Host {
   readonly info: HostInfo;
   refresh(): Promise<HostInfo>;
+  /** @throws ConflictError also if another network of the tenant has the name */
   createNetwork(options: CreateNetworkOptions): Promise<Network>;
+  /**
+   * The network of that name (or UUID), which is made if there is none; of several calls at once, in whichever processes, one
+   * makes it. What is there must have everything that is asked for; `metadata` is not compared.
+   * @throws DifferenceError naming what differs
+   */
+  ensureNetwork(options: CreateNetworkOptions): Promise<Network>;
   /** By UUID, or by name if just one network has it. @throws NotFoundError, ConflictError */
   getNetwork(idOrName: string): Promise<Network>;
   listNetworks(): Promise<NetworkInfo[]>;
@@ -263,6 +309,12 @@ export interface Host {
   listInterfaces(): Promise<InterfaceInfo[]>;
   /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
   reconcile(options?: ReconcileOptions): Promise<string[]>;
+  /**
+   * Of a cluster whose store was restored from an older copy, or has lost what nodes have (`warnings`, `/healthz`): confirms
+   * that the store is right as it is now. Nodes then remove what it does not have. @throws ConflictError on a machine by
+   * itself
+   */
+  acceptStore(): Promise<void>;
   /**
    * Repairs what others break, from the kernel's events, until it or the host is closed. Keeps a socket for each network
    * open. Resolves when nothing that happens afterwards is missed.

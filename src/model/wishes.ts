@@ -43,11 +43,13 @@ export function wishesOf(host: DesiredHost, underlay: Underlay, scope: Scope): W
 }
 
 export function interfaceWishes(host: DesiredHost, { network, members }: Scope): Wish[] {
-  return members.filter(isComplete).map((member) => ({
-    what: interfaceTitle(network, member),
-    interface: member.uuid,
-    plan: planInterface(host, network, member),
-  }));
+  return members
+    .filter((member) => isComplete(member) && member.lost === undefined)
+    .map((member) => ({
+      what: interfaceTitle(network, member),
+      interface: member.uuid,
+      plan: planInterface(host, network, member),
+    }));
 }
 
 /** All that is routed into a network. */

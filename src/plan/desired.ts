@@ -28,6 +28,8 @@ export type DesiredHost = {
   /** The egress bridge's own address, the first of the floating network. */
   floatingAddress: string;
   outboundNat: boolean;
+  /** Instances may reach the metadata services of clouds. */
+  allowMetadata?: boolean | undefined;
   /** Bridged frames pass iptables as the host is, and are not to. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;
@@ -76,6 +78,8 @@ export type DesiredAttachment =
       index: number;
       /** Of the container. */
       netns: NamespaceRef;
+      /** The identity of that namespace when it was attached. Nothing is done in another one that is found there later. */
+      identity?: string | undefined;
       innerName: string;
       innerIndex: number;
       configure: boolean;
@@ -84,6 +88,8 @@ export type DesiredAttachment =
       kind: 'device';
       name: string;
       index: number;
+      /** Its own MAC, which no instance of the network may have, and by which it is known when it is plugged in again. */
+      mac?: string | undefined;
       /**
        * What it was like before, given back on detach. Group and whether it has IPv6 are absent where they were not looked at,
        * and are left alone then: of attachments that earlier versions made, and where the kernel has no IPv6.

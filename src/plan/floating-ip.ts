@@ -6,6 +6,7 @@ import { EGRESS_PORTS } from './group.js';
 import { noIpv6, planPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
+import { addFloatingNeighbour, addHostNeighbour, forgetFloatingNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
@@ -31,12 +32,14 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
       master: host.egressBridge.index,
       group: EGRESS_PORTS,
     }),
+    addFloatingNeighbour(host, address),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
     // Before the link is up: what it announces when it comes up are the addresses it has by then.
     { op: 'address.add', netns, address: { index, address: `${address}/32` } },
     { op: 'link.set', netns, link, changes: { up: true } },
     addRoute(netns, { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address }),
     addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
+    addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
     ...noIpv6(host.netns, pair.outer),
     addFloating(network.uuid, address, target),
@@ -58,6 +61,7 @@ export function planFloatingIpRemoval(
     ...retire(netns, pair.inner),
     forget(network.uuid, address),
     ...retire(host.netns, pair.outer),
+    forgetFloatingNeighbour(host, address),
   ];
 }
 

@@ -9,6 +9,9 @@ import { EGRESS_PORTS, OUR_GROUPS, portGroup } from './group.js';
  * group: none of it is for a reserved address, and of none the host hears but of ARP about addresses that it routes there. From a guarded port only ARP and IPv4 pass, from the interface's MAC, with its address, those that it may
  * have beside, and those that are routed into its network; and nothing that a DHCP server says. So it is with IPv6 and
  * its router advertisements: networks have none, so nothing of it passes.
+ *
+ * A DHCP server believes what is in a message, whoever sends it: so that has to be about the port's own MAC. The conditions are
+ * those that a message has to meet: what is cut short meets none.
  */
 
 const table = nftTable('bridge', 'vethwork');
@@ -17,6 +20,8 @@ const table = nftTable('bridge', 'vethwork');
 const GUARDED = { keyType: 'ifname', dataType: 'mark' } as const;
 const MACS = { keyType: 'ifname . ether_addr' } as const;
 const ADDRESSES = { keyType: 'ifname . ether_addr . ipv4_addr' } as const;
+/** Whose MAC a port may speak of in DHCP messages. */
+const CLIENTS = { keyType: 'ifname . ether_addr' } as const;
 /** By VNI. */
 const ROUTED = { keyType: 'mark . ipv4_addr' } as const;
 
@@ -25,14 +30,29 @@ const ANSWERS = { keyType: 'devgroup . ipv4_addr' } as const;
 
 /** Before the bridge decides anything, and before connection tracking. */
 const PRIORITY = -300;
-/** Of one who has no address yet: a DHCP client, or one who asks whether an address is taken. */
-const NO_ADDRESS = '0.0.0.0';
+/** DHCP messages of each port, a second, and how many more at once: a boot takes a few, each repeated once in seconds. */
+const DHCP_RATE = { rate: 1, burst: 20 };
 
-const { counter, drop, accept, clearMark, jump } = statement;
-const { inputInterface, inputGroup, etherSource, source, arpMac, arpAddress, arpTarget, mark } = key;
+const { counter, drop, accept, clearMark, jump, goto, limit } = statement;
+const { inputInterface, inputGroup, etherSource, source, arpMac, arpAddress, arpTarget, dhcpMac, mark } = key;
 const fromOurPorts = match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask);
 const pass = () => [clearMark(), accept()].flat();
 const refuse = () => [counter(), drop()].flat();
+
+/** A whole BOOTP request of a client, from port 68 to 67, over Ethernet (htype 1, hlen 6), not relayed (giaddr). */
+const dhcpRequest = () =>
+  [
+    match.unfragmented(),
+    match.bytes('transport', 0, 0, 68, 0, 67),
+    match.bytes('transport', 8, 1, 1, 6),
+    match.bytes('transport', 32, 0, 0, 0, 0),
+  ].flat();
+/** About its own MAC, at the rate that each port has. */
+const dhcpOfItsOwn = () => key.isIn('clients', inputInterface, dhcpMac);
+/** Of one who has no address yet. */
+const noAddress = () => match.sourceAddress('0.0.0.0');
+/** A request (operation 1) from 0.0.0.0 of one who asks whether an address is taken (RFC 5227). */
+const arpProbe = () => [match.bytes('network', 6, 0, 1), match.bytes('network', 14, 0, 0, 0, 0)].flat();
 
 /** The table, without a port. */
 export const guardTable = (): NftCommand[] => [
@@ -42,15 +62,37 @@ export const guardTable = (): NftCommand[] => [
   table.set('addresses', ADDRESSES),
   table.set('routed', ROUTED),
   table.set('answers', ANSWERS),
+  table.set('clients', { ...CLIENTS, expressions: limit(DHCP_RATE.rate, DHCP_RATE.burst) }),
+  ...table.subchain('dhcp', {
+    'of a client without address': [dhcpRequest(), noAddress(), dhcpOfItsOwn(), pass()],
+    'of a client with its address': [
+      dhcpRequest(),
+      key.isIn('addresses', inputInterface, etherSource, source),
+      dhcpOfItsOwn(),
+      pass(),
+    ],
+    'no request of a client, about another MAC, or too many': [refuse()],
+  }),
+  ...table.subchain('udp', {
+    'instances are no DHCP servers': [match.bytes('transport', 0, 0, 67), refuse()],
+    'instances answer no DHCP clients': [match.bytes('transport', 2, 0, 68), refuse()],
+    DHCP: [match.bytes('transport', 2, 0, 67), goto('dhcp')],
+  }),
   ...table.subchain('guard', {
     'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
-    'instances are no DHCP servers': [match.etherType('ip'), match.udpSourcePort(67), refuse()],
+    UDP: [match.etherType('ip'), match.udp(), jump('udp')],
     'IPv4 from its addresses': [
       match.etherType('ip'),
+      match.wellFormed(),
       key.isIn('addresses', inputInterface, etherSource, source),
       pass(),
     ],
-    'IPv4 from addresses routed into the network': [match.etherType('ip'), key.isIn('routed', mark, source), pass()],
+    'IPv4 from addresses routed into the network': [
+      match.etherType('ip'),
+      match.wellFormed(),
+      key.isIn('routed', mark, source),
+      pass(),
+    ],
     'ARP about its addresses': [
       match.etherType('arp'),
       key.isIn('addresses', inputInterface, arpMac, arpAddress),
@@ -62,6 +104,7 @@ export const guardTable = (): NftCommand[] => [
       key.isIn('routed', mark, arpAddress),
       pass(),
     ],
+    'ARP probes': [match.etherType('arp'), arpProbe(), key.isIn('macs', inputInterface, arpMac), pass()],
     'everything else': [refuse()],
   }),
   ...table.chain(
@@ -99,10 +142,11 @@ export const guardTableRemoval = (): NftCommand[] => [table.delete()];
 
 function elements(network: DesiredNetwork, device: string, { mac, address, guard }: DesiredInterface) {
   if (guard === undefined) return [];
-  const addresses = [...new Set([NO_ADDRESS, address, ...guard.allowedAddresses])];
+  const addresses = [...new Set([address, ...guard.allowedAddresses])];
   return [
     { set: 'guarded', types: GUARDED, elements: [{ key: device, data: network.vni }] },
     { set: 'macs', types: MACS, elements: [{ key: [device, mac] }] },
+    { set: 'clients', types: CLIENTS, elements: [{ key: [device, mac] }] },
     { set: 'addresses', types: ADDRESSES, elements: addresses.map((each) => ({ key: [device, mac, each] })) },
   ];
 }

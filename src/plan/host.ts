@@ -1,10 +1,12 @@
-import { match, nftTable, statement } from '../kernel/nftables/index.js';
+import { match, type NftRules, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
 import { OUR_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
+import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
+import { METADATA_ADDRESSES } from './metadata.js';
 import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
@@ -14,13 +16,14 @@ const table6 = nftTable('ip6', 'vethwork');
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 
 /** The host's own ruleset; of a network node also the egress bridge and forwarding. */
-export function planHost(host: DesiredHost): Operation[] {
+export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operation[] {
   const { netns } = host;
   return [
     ...(host.role === 'hypervisor' ? [] : planEgress(host)),
     ...(host.disableBridgeNetfilter
       ? [{ op: 'sysctl.set', netns, key: BRIDGE_NETFILTER, value: 0 } satisfies Operation]
       : []),
+    meshFilter(host, peers),
     hostRuleset(host),
     ...(host.ipv6 === false
       ? []
@@ -62,14 +65,24 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
     { op: 'nftables.batch', netns, commands: [table.delete()] },
     ...(host.ipv6 === false ? [] : [{ op: 'nftables.batch', netns, commands: [table6.delete()] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
+    meshFilterRemoval(host),
     ...(host.role === 'hypervisor'
       ? []
       : [{ op: 'link.delete', netns, link: { index: host.egressBridge.index } } satisfies Operation]),
   ];
 }
 
-const { accept, counter, drop, masquerade } = statement;
+const { accept, counter, drop, jump, masquerade } = statement;
 const fromNetworks = match.inputInterface(`${EGRESS_BRIDGE_PREFIX}*`);
+
+/** What is from networks and to metadata services. */
+const toMetadata = (verdict: () => ReturnType<typeof accept>): NftRules => {
+  const rules = METADATA_ADDRESSES.map((addresses) => [
+    `networks and metadata services (${addresses})`,
+    [fromNetworks, match.destinationAddress(addresses), verdict()],
+  ]);
+  return Object.fromEntries(rules);
+};
 
 /**
  * A port that somebody took out of its bridge is an interface of the host like any other: nothing comes in by it, neither
@@ -95,6 +108,12 @@ function hostRuleset(host: DesiredHost): Operation {
     commands: [
       table.add(),
       ...strayPorts(table),
+      // Instances get no further than their network's namespace; the resolver of a dnsmasq may be at such an address.
+      ...table.subchain('metadata', {
+        'a resolver, over UDP': [match.udpPort(53), accept()],
+        'a resolver, over TCP': [match.tcpPort(53), accept()],
+        'networks do not reach metadata services': [counter(), drop()],
+      }),
       ...table.chain(
         'input',
         { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },
@@ -103,6 +122,7 @@ function hostRuleset(host: DesiredHost): Operation {
           'tenants do not reach the host': [match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`), counter(), drop()],
           'what the host has begun': [fromNetworks, match.state('established', 'related'), accept()],
           ping: [fromNetworks, match.echoRequest(), accept()],
+          ...toMetadata(host.allowMetadata ? accept : () => jump('metadata')),
           'networks do not reach the services of the host': [fromNetworks, counter(), drop()],
         },
       ),
@@ -120,6 +140,7 @@ function hostRuleset(host: DesiredHost): Operation {
               drop(),
             ],
           }),
+          ...(host.allowMetadata ? {} : toMetadata(() => jump('metadata'))),
         },
       ),
       ...(host.outboundNat

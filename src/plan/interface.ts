@@ -1,4 +1,5 @@
 import { hostMac } from '../ipam/mac.js';
+import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
@@ -7,6 +8,7 @@ import { guardPort, unguardPort } from './guard.js';
 import { bringUpPort, fixMac, noIpv6, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
+import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 import { addRoute } from './route.js';
 
@@ -63,7 +65,7 @@ const veth: Attachment<'veth'> = {
             index: attachment.innerIndex,
             address: nic.mac,
             mtu: network.mtu,
-            netns: attachment.netns,
+            netns: containerNamespace(attachment),
             ...singleQueue,
           },
         },
@@ -79,9 +81,9 @@ const veth: Attachment<'veth'> = {
     ...noIpv6(host.netns, attachment.index),
   ],
   // The container's end too, so that its name is free for another attachment at once.
-  remove: ({ netns }, { index, innerIndex, netns: container }) => [
-    ...retire(container, innerIndex),
-    ...retire(netns, index),
+  remove: ({ netns }, attachment) => [
+    ...retire(containerNamespace(attachment), attachment.innerIndex),
+    ...retire(netns, attachment.index),
   ],
   ownLink: ({ index }) => index,
 };
@@ -131,6 +133,10 @@ function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['ki
   return attachments[attachment.kind] as Attachment<DesiredAttachment['kind']>;
 }
 
+/** The container's namespace, and no other that has its place later. */
+export const containerNamespace = ({ netns, identity }: Of<'veth'>): NamespaceRef =>
+  identity === undefined ? netns : withIdentity(netns, identity);
+
 /** Name of an interface's link in the host's namespace. */
 export const deviceName = (attachment: DesiredAttachment): string => kindOf(attachment).device(attachment);
 
@@ -140,7 +146,12 @@ export const ownLink = (attachment: DesiredAttachment): number | undefined => ki
 /** Connects an instance to its network. */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const { add, device } = kindOf(nic.attachment);
-  return [...guardPort(host, network, device(nic.attachment), nic), ...add(host, network, nic, nic.attachment)];
+  return [
+    ...guardPort(host, network, device(nic.attachment), nic),
+    // The network's namespace is on the network node alone.
+    ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
+    ...add(host, network, nic, nic.attachment),
+  ];
 }
 
 /** Disconnects it, and forgets what the network's router knew of it: its address may soon be another's. */
@@ -150,11 +161,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    {
-      op: 'neighbour.delete',
-      netns,
-      neighbour: { family: 'inet', index: network.inner.inner, destination: nic.address },
-    },
+    forgetInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];
 }
@@ -165,7 +172,8 @@ function configureContainer(
   nic: DesiredInterface,
   attachment: Of<'veth'>,
 ): Operation[] {
-  const { netns, innerIndex: index } = attachment;
+  const { innerIndex: index } = attachment;
+  const netns = containerNamespace(attachment);
   const isGuarded = nic.guard !== undefined;
   return [
     ...(isGuarded || ipv6 === false ? [] : [withoutDuplicateDetection(attachment)]),
@@ -187,6 +195,8 @@ function configureContainer(
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
     },
     { op: 'link.set', netns, link: { index }, changes: { up: true } },
+    // The gateway's MAC stays, whatever is made anew.
+    addNeighbour(netns, { index, destination: network.gateway, address: network.inner.mac }),
     ...(network.egress === undefined
       ? []
       : [
@@ -201,9 +211,9 @@ function configureContainer(
 }
 
 /** No IPv6 address of the container is tentative when we return. */
-const withoutDuplicateDetection = ({ netns, innerName }: Of<'veth'>): Operation => ({
+const withoutDuplicateDetection = (attachment: Of<'veth'>): Operation => ({
   op: 'sysctl.set',
-  netns,
-  key: `ipv6/conf/${innerName}/accept_dad`,
+  netns: containerNamespace(attachment),
+  key: `ipv6/conf/${attachment.innerName}/accept_dad`,
   value: 0,
 });

@@ -1,3 +1,4 @@
+import { hostMac } from '../ipam/mac.js';
 import type { LinkAttributes } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
@@ -125,6 +126,7 @@ export function planPair(
         kind: 'veth',
         name: name.outer,
         index: index.outer,
+        address: hostMac(mac),
         mtu,
         master,
         ...singleQueue,

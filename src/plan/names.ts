@@ -60,8 +60,25 @@ export const HOST_ALIAS = 'vethwork';
 /** True for the alias of a link of any network. */
 export const isOurAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
 
+/** UUID of the network whose link has the alias. */
+export const networkOfAlias = (alias: string | undefined) =>
+  isOurAlias(alias) ? alias?.slice(HOST_ALIAS.length + 1) : undefined;
+
 const SHAPES =
   /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|vnet-[0-9a-f]{8})$/;
 
+/** True for a name that begins as those of our links do: one that is given to another link may be in the way of ours. */
+export const isReservedName = (name: string) => /^((br-)?vxlan|veth|egr|flt|vnet)-|^dead[0-9a-f]+$/.test(name);
+
 /** True for a name as links of networks have it, whoever gave it. */
 export const looksLikeOurs = (name: string) => SHAPES.test(name);
+
+/** True for a link of a network or of the host, or one whose name says so: nobody else is to use it. */
+export const isOurLink = ({ name, alias }: { name: string; alias?: string }) =>
+  alias === HOST_ALIAS || isOurAlias(alias) || looksLikeOurs(name) || /^dead[0-9a-f]{8}$/.test(name);
+
+/** The VNI of the network whose namespace has a link of this name. */
+export function vniOfInnerName(name: string): number | undefined {
+  const id = /^(?:veth|egr)-([0-9a-f]{6})-i$/.exec(name)?.[1];
+  return id === undefined ? undefined : Number.parseInt(id, 16);
+}

@@ -4,6 +4,7 @@ import { withPrefixOf } from './addresses.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { bringUp } from './link.js';
 import { networkAlias } from './names.js';
+import { addHostNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { planRuleset } from './ruleset.js';
 
@@ -55,8 +56,9 @@ export function planRouter(host: DesiredHost, network: DesiredNetwork): Operatio
           ...bringUp(netns, egress.inner, settings),
           address(netns, egress.inner, egress.address, host.floatingNetwork),
           addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index: egress.inner }),
+          addHostNeighbour(host, network, egress.inner),
         ]),
-    planRuleset(network),
+    planRuleset(host, network),
   ];
 }
 

@@ -1,10 +1,13 @@
+import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
 import { bridge, bringUpPort, fixMac, noIpv6, planPair, portSettings } from './link.js';
+import { filterNetwork, unfilterNetwork } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
+import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
 import { retire } from './retire.js';
 
 /** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
@@ -27,14 +30,17 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
     fixMac(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
-      : planPair(host, uuid, {
-          name: { outer: names.egressOuter, inner: names.egressInner },
-          index: egress,
-          mac: floatingMac(egress.address),
-          mtu: host.egressMtu,
-          master: host.egressBridge.index,
-          group: EGRESS_PORTS,
-        })),
+      : [
+          ...planPair(host, uuid, {
+            name: { outer: names.egressOuter, inner: names.egressInner },
+            index: egress,
+            mac: floatingMac(egress.address),
+            mtu: host.egressMtu,
+            master: host.egressBridge.index,
+            group: EGRESS_PORTS,
+          }),
+          addFloatingNeighbour(host, egress.address),
+        ]),
     ...noIpv6(host.netns, ...networkLinks(network)),
     ...planRouter(host, network),
   ];
@@ -52,6 +58,7 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
   const names = networkNames(network.vni);
   const { mtu } = network;
   return [
+    filterNetwork(host, network),
     ...bridge(
       netns,
       { name: names.bridge, ...network.bridge, mtu },
@@ -68,6 +75,7 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
         kind: 'vxlan',
         name: names.vxlan,
         index: network.vxlan,
+        address: hostMac(network.bridge.mac),
         mtu,
         master: network.bridge.index,
         data: {
@@ -92,14 +100,19 @@ function offload(netns: DesiredHost['netns'], { txChecksum = true }: Underlay, n
 }
 
 /** Takes the overlay bridge and its VXLAN link away. */
-export function planOverlayRemoval({ netns }: DesiredHost, network: DesiredNetwork): Operation[] {
-  return [network.vxlan, network.bridge.index].flatMap((index) => retire(netns, index));
+export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  return [
+    ...[network.vxlan, network.bridge.index].flatMap((index) => retire(host.netns, index)),
+    unfilterNetwork(host, network),
+  ];
 }
 
 /** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
     ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
+    ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
+    unfilterNetwork(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }

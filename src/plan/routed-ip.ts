@@ -3,6 +3,7 @@ import type { Operation } from '../kernel/operation.js';
 import type { Route } from '../kernel/route.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { admitRouted, expelRouted, hearAnswers, ignoreAnswers } from './guard.js';
+import { forgetInstanceNeighbour, forgetNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { addRouted, deleteRouted } from './ruleset.js';
 
@@ -28,18 +29,10 @@ export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, 
     expelRouted(host, network, address),
     ignoreAnswers(host, network, address),
     // Who answered for the address so far must not be asked when it is routed again.
-    {
-      op: 'neighbour.delete',
-      netns: host.netns,
-      neighbour: { family: 'inet', index: network.bridge.index, destination: address },
-    },
+    forgetNeighbour(host.netns, { index: network.bridge.index, destination: address }),
     deleteRouted(network.uuid, address),
     { op: 'route.delete', netns: network.uuid, route: innerRoute(network, address) },
-    {
-      op: 'neighbour.delete',
-      netns: network.uuid,
-      neighbour: { family: 'inet', index: network.inner.inner, destination: address },
-    },
+    forgetInstanceNeighbour(network, address),
     { op: 'conntrack.delete', netns: network.uuid, filter: { address } },
     { op: 'conntrack.delete', netns: host.netns, filter: { address } },
   ];

@@ -1,6 +1,15 @@
-import { match, nftTable, type SetElement, statement } from '../kernel/nftables/index.js';
+import {
+  type Expression,
+  match,
+  type NftRules,
+  nftKey,
+  nftTable,
+  type SetElement,
+  statement,
+} from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
-import type { DesiredNetwork } from './desired.js';
+import type { DesiredHost, DesiredNetwork } from './desired.js';
+import { METADATA_ADDRESSES } from './metadata.js';
 import { FLOATING_PREFIX, networkNames } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
@@ -8,6 +17,25 @@ const table = nftTable('ip', 'vethwork');
 const FLOATING = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
 /** Addresses that are routed into the network. */
 const ROUTED = { keyType: 'ipv4_addr' } as const;
+
+/**
+ * What one instance may ask of the network's dnsmasq, told by its MAC: it may have many addresses. dnsmasq keeps an unanswered
+ * query for 10 s and serves 20 TCP connections; see `dns-forward-max` in its configuration.
+ */
+const DNS_RATE = { rate: 50, burst: 100 };
+const DNS_CONNECTIONS = 4;
+/** Instances that packets make elements for. */
+const MOST_INSTANCES = 65_535;
+const dnsRate = { keyType: 'ether_addr', dynamic: true, size: MOST_INSTANCES };
+const DNS_QUERIES = { ...dnsRate, timeout: 60_000, expressions: statement.limit(DNS_RATE.rate, DNS_RATE.burst) };
+/** Its elements go with their last connection. */
+const DNS_CLIENTS = { ...dnsRate, expressions: statement.connections(DNS_CONNECTIONS) };
+
+/**
+ * Addresses of the floating network that instances have begun to talk to lately. Each may be nobody's, and is in the neighbour
+ * table of the machine for about as long as the kernel asks for it (three times, a second apart).
+ */
+const ASKED = { keyType: 'ipv4_addr', dynamic: true, timeout: 3000, size: 64 } as const;
 
 const { accept, counter, drop, masquerade } = statement;
 
@@ -23,19 +51,34 @@ const local = {
   loopback: [match.inputInterface('lo'), accept()],
   ping: [match.echoRequest(), accept()],
   dhcp: [match.udpPort(67), accept()],
-  dns: { udp: [match.udpPort(53), accept()], tcp: [match.tcpPort(53), accept()] },
+  dns: {
+    udp: [match.udpPort(53), nftKey.update('dns-queries', nftKey.etherSource), accept()],
+    tcp: [match.tcpPort(53), nftKey.update('dns-clients', nftKey.etherSource), accept()],
+  },
 };
 
 /**
  * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
  * the thousandth costs what the first does.
  */
-export function planRuleset(network: DesiredNetwork): Operation {
+export function planRuleset(
+  { allowMetadata, floatingNetwork }: Pick<DesiredHost, 'allowMetadata' | 'floatingNetwork'>,
+  network: DesiredNetwork,
+): Operation {
   const names = networkNames(network.vni);
   const inside = names.innerInner;
   const outside = network.egress === undefined ? undefined : names.egressInner;
   const fromInside = match.inputInterface(inside);
   const toInside = match.outputInterface(inside);
+  const toNeighbours =
+    outside === undefined
+      ? []
+      : [
+          fromInside,
+          match.outputInterface(outside),
+          match.sourceAddress(network.netblock),
+          match.destinationAddress(floatingNetwork),
+        ];
 
   return {
     op: 'nftables.batch',
@@ -44,6 +87,8 @@ export function planRuleset(network: DesiredNetwork): Operation {
       table.add(),
       table.set('floating', FLOATING),
       table.set('routed', ROUTED),
+      ...(outside === undefined ? [] : [table.set('asked', ASKED)]),
+      ...(network.provideDns ? [table.set('dns-queries', DNS_QUERIES), table.set('dns-clients', DNS_CLIENTS)] : []),
       ...table.chain(
         'prerouting',
         { type: 'filter', hook: 'prerouting', priority: -150 },
@@ -86,6 +131,14 @@ export function planRuleset(network: DesiredNetwork): Operation {
           'known connections': established,
           'to floating addresses': [toFloating, counter(), accept()],
           ...(outside !== undefined && {
+            ...(allowMetadata !== true && refuseMetadata([fromInside, match.outputInterface(outside)])),
+            'instances to few addresses of the floating network at a time': [
+              ...toNeighbours,
+              statement.addDestinationTo('asked'),
+              counter(),
+              accept(),
+            ],
+            'instances to more of them': [...toNeighbours, ...rest],
             'instances to the outside': [
               fromInside,
               match.outputInterface(outside),
@@ -117,18 +170,32 @@ export function planRuleset(network: DesiredNetwork): Operation {
         { type: 'filter', hook: 'input', priority: 0, policy: 'drop' },
         {
           loopback: local.loopback,
+          // Before known connections: whoever asks from one port all the time is known by the first answer.
+          ...(network.provideDns && {
+            'DNS over UDP': [fromInside, ...local.dns.udp],
+            'DNS over UDP, too much': [fromInside, match.udpPort(53), ...rest],
+          }),
           'known connections': established,
           ping: local.ping,
           ...(network.provideDhcp && { DHCP: [fromInside, ...local.dhcp] }),
           ...(network.provideDns && {
-            'DNS over UDP': [fromInside, ...local.dns.udp],
             'DNS over TCP': [fromInside, ...local.dns.tcp],
+            'DNS over TCP, too much': [fromInside, match.tcpPort(53), ...rest],
           }),
           'everything else': rest,
         },
       ),
     ],
   };
+}
+
+/** What dnsmasq asks comes from the namespace itself and is not forwarded. */
+function refuseMetadata(where: Expression[][]): NftRules {
+  const rules = METADATA_ADDRESSES.map((addresses) => [
+    `instances do not reach metadata services (${addresses})`,
+    [...where, match.destinationAddress(addresses), counter(), drop()],
+  ]);
+  return Object.fromEntries(rules);
 }
 
 /** Makes an address float: one element, however many there are. */

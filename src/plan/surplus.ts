@@ -1,5 +1,6 @@
 import type { Actual, ActualNamespace } from '../kernel/ensure/actual.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import type { Neighbour } from '../kernel/neighbour.js';
 import type { NftCommand } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
@@ -9,8 +10,8 @@ import { REPLY_RULE_PRIORITY } from './floating-ip.js';
 const MAIN_TABLE = 254;
 
 /**
- * What there is beyond a network's plan, and is to go: addresses and routes of its links, rules and elements of its
- * namespace. What is others' is left alone, whatever it looks like: on the host only what belongs to a link of the
+ * What there is beyond a network's plan, and is to go: addresses and routes of its links, rules, elements and permanent
+ * neighbours of its namespace. What is others' is left alone, whatever it looks like: on the host only what belongs to a link of the
  * network counts, and what is put into containers is theirs.
  * @param plan everything the network is to have
  */
@@ -23,7 +24,13 @@ export function surplus(plan: readonly Operation[], network: string, host: Names
     return [
       ...addresses(here, own, netns, there),
       ...routes(here, own, netns, there),
-      ...(netns === network ? [...rules(here, netns, there), ...surplusElements(here, netns, there.nft)] : []),
+      ...(netns === network
+        ? [
+            ...rules(here, netns, there),
+            ...neighbours(here, own, netns, there),
+            ...surplusElements(here, netns, there.nft),
+          ]
+        : []),
     ];
   });
 }
@@ -70,6 +77,22 @@ function routeKey({ destination, index, gateway, table = MAIN_TABLE, metric = 0 
   return `${target} ${index} ${gateway} ${table} ${metric}`;
 }
 
+/** Permanent entries, which no answer of the address's owner corrects. */
+function neighbours(plan: Operation[], own: Set<number>, netns: Netns, there: ActualNamespace): Operation[] {
+  const key = ({ index, destination }: Neighbour) => `${index} ${destination}`;
+  const wanted = new Set(
+    plan.flatMap((operation) => (operation.op === 'neighbour.add' ? [key(operation.neighbour)] : [])),
+  );
+  return there.neighbours
+    .filter(({ family, state, proxy }) => family === 'inet' && state === 'permanent' && proxy !== true)
+    .filter((neighbour) => own.has(neighbour.index) && !wanted.has(key(neighbour)))
+    .map(({ index, destination }) => ({
+      op: 'neighbour.delete',
+      netns,
+      neighbour: { family: 'inet', index, ...(destination !== undefined && { destination }) },
+    }));
+}
+
 /** The rules that carry replies of floating addresses are told by their priority. */
 function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operation[] {
   const wanted = new Set(plan.flatMap((operation) => (operation.op === 'rule.add' ? [operation.rule.mark] : [])));
@@ -79,7 +102,7 @@ function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operati
 }
 
 /**
- * Elements that a plan does not have, of the sets that it makes.
+ * Elements that a plan does not have, of the sets that it makes. Those of dynamic sets are what packets have written.
  * @param isOurs tells by its key whether an element may be taken away
  */
 export function surplusElements(
@@ -97,7 +120,8 @@ export function surplusElements(
     ),
   );
   return commands.flatMap((command): Operation[] => {
-    if (command.command !== 'set.add') return [];
+    // What packets write comes and goes by itself.
+    if (command.command !== 'set.add' || command.dynamic) return [];
     const { family, table, name: set, keyType, dataType } = command;
     const found = there.filter(
       (object) =>

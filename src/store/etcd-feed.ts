@@ -11,11 +11,22 @@ const MEMORY = 10_000;
 /** Until a watch that was lost is asked for again: much less than what calls wait for their own commit. */
 const RETRY_MS = 250;
 
+/** How far a store has been heard of: which commit was the last, and in which history. */
+export type Position = {
+  /** Id of the etcd cluster. */
+  cluster: string;
+  revision: number;
+  /** Of the last commit up to that revision. */
+  token: string;
+};
+
 interface Signals {
   /** The server was heard of. */
   contact: () => void;
   /** The connection is gone; it is being made again. */
   lost: () => void;
+  /** Asks whether the server's content is older than what was heard of; it has been read anew then. */
+  wentBack: () => Promise<boolean>;
 }
 
 interface Waiter {
@@ -34,6 +45,8 @@ export class EtcdFeed {
   #waiters: Waiter[] = [];
   #watcher: Watcher | undefined;
   #revision = 0;
+  #cluster = '';
+  #token = '';
   #stopped = false;
 
   constructor(keys: Namespace, replica: Replica, signals: Signals) {
@@ -45,6 +58,19 @@ export class EtcdFeed {
   /** The last commit that is in the replica. */
   get revision(): number {
     return this.#revision;
+  }
+
+  get position(): Position {
+    return { cluster: this.#cluster, revision: this.#revision, token: this.#token };
+  }
+
+  /** Begins anew with what is there, though it is older than what was heard of. */
+  async goBack(): Promise<void> {
+    this.#abandon();
+    this.#watcher = undefined;
+    this.#revision = 0;
+    this.#tokens.clear();
+    await this.start();
   }
 
   /** Reads everything, and follows what changes from then on. */
@@ -99,6 +125,7 @@ export class EtcdFeed {
   async #load(): Promise<number> {
     const all: Update[] = [];
     let revision: string | undefined;
+    let cluster = '';
     for (let start = Buffer.alloc(1); ; ) {
       let request = this.#keys
         .getAll()
@@ -108,12 +135,15 @@ export class EtcdFeed {
       if (revision !== undefined) request = request.revision(revision);
       const { kvs, header } = await request.exec();
       revision ??= header.revision;
+      cluster = header.cluster_id;
       all.push(...kvs.map((kv) => update(kv.key, kv.value, kv.mod_revision)));
       const last = kvs.at(-1);
       if (kvs.length < PAGE || last === undefined) break;
       start = Buffer.concat([last.key, Buffer.alloc(1)]);
     }
     this.#signals.contact();
+    this.#cluster = cluster;
+    this.#token = all.find(({ key }) => key === REVISION_KEY)?.stored?.text ?? '';
     this.#tell(this.#replica.replace(all.filter(({ key }) => key !== REVISION_KEY)), Number(revision));
     return Number(revision);
   }
@@ -161,7 +191,8 @@ export class EtcdFeed {
   async #restart(): Promise<void> {
     while (!this.#stopped) {
       try {
-        return await this.start();
+        if (!(await this.#signals.wentBack())) await this.start();
+        return;
       } catch {
         this.#signals.lost();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -185,6 +216,7 @@ export class EtcdFeed {
   }
 
   #remember(token: string, revision: number): void {
+    this.#token = token;
     this.#tokens.set(token, revision);
     if (this.#tokens.size > MEMORY) this.#tokens.delete(this.#tokens.keys().next().value as string);
   }

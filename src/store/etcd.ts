@@ -4,7 +4,7 @@ import type { Etcd3, Lease, Namespace } from 'etcd3';
 import { StoreError } from '../errors.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { asStoreError, type EtcdOptions, isTransient, openEtcdClient } from './etcd-client.js';
-import { EtcdFeed, REVISION_KEY } from './etcd-feed.js';
+import { EtcdFeed, type Position, REVISION_KEY } from './etcd-feed.js';
 import { type Change, Replica } from './replica.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
@@ -22,6 +22,22 @@ export interface ClusterStore extends Store {
   onOutage(listener: (isOut: boolean) => void): () => void;
   /** Calls back with what has changed, in order. The function returned ends that. */
   onChange(listener: (changes: readonly Change[]) => void): () => void;
+  /** How far it has been heard of. */
+  readonly position: Position;
+  /**
+   * Whether its content has come from what was heard of then. False if it was restored from an older copy, also if it has
+   * gone on since, unless etcd has forgotten (compacted) what it was like then.
+   */
+  follows(seen: Position): Promise<boolean>;
+  /**
+   * Calls back when the content has become older than what was heard of, before that is told as changes. The function
+   * returned ends that.
+   */
+  onSetback(listener: () => void): () => void;
+  /** Keys whose values are not JSON. They answer as before, if they were JSON before, or not at all. */
+  readonly damaged: readonly string[];
+  /** Tells whether there is a value which is not JSON, and none before it has been heard of. */
+  isUnknown(key: string): boolean;
   /** As of the last change heard of, without asking the server. */
   peek<Value extends Json>(key: string): Entry<Value> | undefined;
   peekList<Value extends Json>(prefix: string): Entry<Value>[];
@@ -83,6 +99,11 @@ class EtcdStore implements ClusterStore {
   #nextLook: Promise<void> | undefined;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #outageListeners = new Set<(isOut: boolean) => void>();
+  readonly #setbackListeners = new Set<() => void>();
+  /** The connection was lost: what answers now may be another server's copy. */
+  #isDoubted = false;
+  #setback: Promise<void> | undefined;
+  #setbacks = 0;
   readonly #leases = new Set<Lease>();
   #closed: Promise<void> | undefined;
 
@@ -93,7 +114,16 @@ class EtcdStore implements ClusterStore {
     this.#timeout = timeout * 1000;
     this.#feed = new EtcdFeed(this.#keys, this.#replica, {
       contact: () => this.#touch(),
-      lost: () => void this.#look().catch(() => undefined),
+      lost: () => {
+        this.#isDoubted = true;
+        void this.#look().catch(() => undefined);
+      },
+      wentBack: async () => {
+        const setbacks = this.#setbacks;
+        this.#isDoubted = true;
+        await this.#goBackIfOlder(this.position, (await this.#askRevision()).header);
+        return setbacks !== this.#setbacks;
+      },
     });
   }
 
@@ -115,6 +145,28 @@ class EtcdStore implements ClusterStore {
     return () => this.#outageListeners.delete(listener);
   }
 
+  get position(): Position {
+    return this.#feed.position;
+  }
+
+  get damaged(): readonly string[] {
+    return this.#replica.damaged;
+  }
+
+  isUnknown(key: string): boolean {
+    return this.#replica.isUnknown(key);
+  }
+
+  onSetback(listener: () => void): () => void {
+    this.#setbackListeners.add(listener);
+    return () => this.#setbackListeners.delete(listener);
+  }
+
+  follows(seen: Position): Promise<boolean> {
+    this.#refuseIfClosed();
+    return this.#track(this.#persist(async () => this.#comesFrom(seen, (await this.#askRevision()).header)));
+  }
+
   onChange(listener: (changes: readonly Change[]) => void): () => void {
     return this.#feed.onChange(listener);
   }
@@ -130,6 +182,7 @@ class EtcdStore implements ClusterStore {
   async get<Value extends Json>(key: string): Promise<Entry<Value> | undefined> {
     encodeKey(key);
     await this.#current();
+    if (this.#replica.isDamaged(key)) throw new StoreError(this.location, `the value of ${key} is not JSON`);
     return this.#replica.get<Value>(key);
   }
 
@@ -232,8 +285,46 @@ class EtcdStore implements ClusterStore {
     return this.#nextLook;
   }
 
+  #askRevision() {
+    return this.#keys.get(REVISION_KEY).exec();
+  }
+
+  async #comesFrom(seen: Position, header: { cluster_id: string; revision: string }): Promise<boolean> {
+    if (header.cluster_id !== seen.cluster || Number(header.revision) < seen.revision) return false;
+    try {
+      const { kvs } = await this.#keys.get(REVISION_KEY).revision(String(seen.revision)).exec();
+      return (kvs[0]?.value.toString() ?? '') === seen.token;
+    } catch (error) {
+      // Compacted.
+      if (isTransient(error)) throw error;
+      return true;
+    }
+  }
+
+  /** All is read anew, if what is there does not come from what was heard of. */
+  async #goBackIfOlder(seen: Position, header: { cluster_id: string; revision: string }): Promise<void> {
+    // Nothing was heard of yet.
+    if (seen.cluster === '') return;
+    const setbacks = this.#setbacks;
+    const isOlder = header.cluster_id !== seen.cluster || Number(header.revision) < seen.revision;
+    if (!isOlder && (!this.#isDoubted || (await this.#comesFrom(seen, header)))) {
+      this.#isDoubted = false;
+      return;
+    }
+    // Others may have noticed meanwhile.
+    if (setbacks !== this.#setbacks) return this.#setback;
+    this.#setbacks++;
+    for (const listener of this.#setbackListeners) listener();
+    this.#setback = this.#feed.goBack().then(() => {
+      this.#isDoubted = false;
+    });
+    return this.#setback;
+  }
+
   async #ask(): Promise<void> {
-    const { kvs } = await this.#keys.get(REVISION_KEY).exec();
+    const seen = this.position;
+    const { kvs, header } = await this.#askRevision();
+    await this.#goBackIfOlder(seen, header);
     await this.#feed.reached(Number(kvs[0]?.mod_revision ?? 0), this.#timeout);
     this.#touch();
   }

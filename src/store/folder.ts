@@ -1,6 +1,17 @@
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { constants } from 'node:fs';
+import { access, chmod, type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { ValidationError } from '../errors.js';
+
+/** The embedded store's file in a state folder. */
+export const STORE_FILE = 'store.mdb';
+
+/** Whether a folder has a store. */
+export const hasStore = (folder: string): Promise<boolean> =>
+  access(join(folder, STORE_FILE)).then(
+    () => true,
+    () => false,
+  );
 
 const FIELD = 'state';
 const MODE = 0o700;
@@ -40,4 +51,32 @@ async function create(path: string): Promise<void> {
     }
     throw error;
   }
+}
+
+/**
+ * Makes a folder for this user alone, and those above it. Where root makes it in the folder of another user, it is that
+ * user's: an administrator's command does not keep a service out of its own state.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: MODE });
+  if (first === undefined || process.geteuid?.() !== 0) return;
+  for (let made = resolve(path); made.startsWith(resolve(first)); made = dirname(made)) await giveFolder(made, first);
+}
+
+async function giveFolder(path: string, first: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await giveToOwnerOf(dirname(resolve(first)), folder);
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Gives what root has just made in the folder of another user to that user. */
+export async function giveToOwnerOf(folder: string, handle: FileHandle): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const [owner, now] = await Promise.all([stat(folder), handle.stat()]);
+  // A file with another name elsewhere, or with something in it, is not what was made here.
+  const isNew = now.isDirectory() || (now.nlink === 1 && now.size === 0);
+  if (owner.uid !== 0 && now.uid === 0 && isNew) await handle.chown(owner.uid, owner.gid);
 }

@@ -1,7 +1,8 @@
 import { constants, fstatSync, readdirSync, statSync, watch } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { giveToOwnerOf, makeFolder } from './folder.js';
 
 export interface JournalOptions {
   /** A file that has reached this size is written no more. Default 1 MiB. */
@@ -146,9 +147,16 @@ export class Journal<Entry extends object> {
   }
 
   async #open(number: number): Promise<Segment> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const flags = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR;
-    this.#file = { number, handle: await open(this.#path(number), flags, 0o600), whole: 0 };
+    await makeFolder(this.#folder);
+    const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
+    const handle = await open(this.#path(number), O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW, 0o600);
+    try {
+      await giveToOwnerOf(this.#folder, handle);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    this.#file = { number, handle, whole: 0 };
     return this.#file;
   }
 

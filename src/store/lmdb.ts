@@ -3,11 +3,10 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { writing } from './exit.js';
-import { prepareFolder } from './folder.js';
+import { prepareFolder, STORE_FILE } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
-const FILE = 'store.mdb';
 /** Version of what is written in the folder. A folder with a higher one is refused. */
 const LAYOUT = 1;
 
@@ -21,8 +20,8 @@ const COMMITS_AT_ONCE = 128;
  * @throws StoreError if what is in it is damaged or was written by a newer version
  */
 export async function openLmdbStore(folder: string): Promise<Store> {
-  const path = await prepareFolder(folder, FILE);
-  await checkLmdbFile(join(path, FILE));
+  const path = await prepareFolder(folder, STORE_FILE);
+  await checkLmdbFile(join(path, STORE_FILE));
   const databases = openFile(path);
   try {
     await checkLayout(path, databases);
@@ -43,7 +42,7 @@ interface Databases {
 
 function openFile(path: string): Databases {
   try {
-    const root = open<unknown, string>(join(path, FILE), {
+    const root = open<unknown, string>(join(path, STORE_FILE), {
       // A transaction is on disk when its promise resolves.
       overlappingSync: false,
       maxDbs: 2,

@@ -25,6 +25,21 @@ export class Replica {
   /** By key, whose UTF-8 bytes are taken for characters, so that their order is that of bytes. */
   readonly #stored = new Map<string, Stored>();
   readonly #keys: string[] = [];
+  /** Keys whose values are not JSON, by their versions. What was there before is answered with, if anything was. */
+  readonly #damaged = new Map<string, number>();
+
+  get damaged(): string[] {
+    return [...this.#damaged.keys()];
+  }
+
+  isDamaged(key: string): boolean {
+    return this.#damaged.has(key);
+  }
+
+  /** It is damaged, and was not heard of before. */
+  isUnknown(key: string): boolean {
+    return this.#damaged.has(key) && !this.#stored.has(bytes(key));
+  }
 
   get size(): number {
     return this.#keys.length;
@@ -56,7 +71,13 @@ export class Replica {
     return updates.flatMap(({ key, stored }): Change[] => {
       const name = bytes(key);
       const old = this.#stored.get(name);
-      if (old?.version === stored?.version) return [];
+      this.#damaged.delete(key);
+      if (stored !== undefined && !isJson(stored.text)) {
+        this.#damaged.set(key, stored.version);
+        return [];
+      }
+      // Of a store that went back in time the same version may be another value.
+      if (old?.version === stored?.version && old?.text === stored?.text) return [];
       if (stored === undefined) {
         this.#stored.delete(name);
         this.#keys.splice(this.#position(name), 1);
@@ -72,6 +93,7 @@ export class Replica {
   replace(all: readonly Update[]): Change[] {
     const wanted = new Set(all.map(({ key }) => bytes(key)));
     const gone = this.#keys.filter((key) => !wanted.has(key));
+    for (const key of this.#damaged.keys()) if (!wanted.has(bytes(key))) this.#damaged.delete(key);
     return this.apply([...gone.map((key) => ({ key: text(key), stored: undefined })), ...all]);
   }
 
@@ -84,6 +106,15 @@ export class Replica {
       else high = middle;
     }
     return low;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -2,10 +2,12 @@ import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../model
 import type { Json } from '../store/store.js';
 import { fields, table } from './table.js';
 
-/** A boolean as the walk-through prints it. */
 function truth(value: boolean): string {
-  return value ? 'True' : 'False';
+  return value ? 'yes' : 'no';
 }
+
+/** For what there is none of. */
+const NONE = '-';
 
 function metadata(values: Record<string, Json>): string {
   const lines = Object.entries(values).map(
@@ -14,7 +16,7 @@ function metadata(values: Record<string, Json>): string {
   return ['Metadata:', ...lines].join('\n');
 }
 
-/** The walk-through's fields of a network, in its order and words. */
+/** The walk-through's fields of a network, in its order. */
 export function formatNetwork(network: NetworkInfo): string {
   const blocks = [
     fields([
@@ -24,8 +26,8 @@ export function formatNetwork(network: NetworkInfo): string {
       ['netblock', network.netblock],
       ['provide dhcp', truth(network.provideDhcp)],
       ['provide nat', truth(network.provideNat)],
-      ['floating gateway', network.floatingGateway ?? 'None'],
-      ['namespace', network.tenant],
+      ['floating gateway', network.floatingGateway ?? NONE],
+      ['tenant', network.tenant],
       ['state', network.state],
     ]),
     metadata(network.metadata),
@@ -38,7 +40,7 @@ export function formatNetwork(network: NetworkInfo): string {
 
 export function formatNetworks(networks: readonly NetworkInfo[]): string {
   return table(
-    ['UUID', 'NAME', 'VXLAN ID', 'NETBLOCK', 'DHCP', 'NAT', 'DNS', 'FLOATING GATEWAY', 'NAMESPACE', 'STATE'],
+    ['UUID', 'NAME', 'VXLAN ID', 'NETBLOCK', 'DHCP', 'NAT', 'DNS', 'FLOATING GATEWAY', 'TENANT', 'STATE'],
     networks.map((network) => [
       network.uuid,
       network.name,
@@ -47,7 +49,7 @@ export function formatNetworks(networks: readonly NetworkInfo[]): string {
       truth(network.provideDhcp),
       truth(network.provideNat),
       truth(network.provideDns),
-      network.floatingGateway ?? 'None',
+      network.floatingGateway ?? NONE,
       network.tenant,
       network.state,
     ]),
@@ -62,12 +64,12 @@ export function formatInterface(nic: InterfaceInfo): string {
     ['macaddr', nic.mac],
     ['order', String(nic.order)],
     ['ipv4', nic.address],
-    ['floating', nic.floating ?? 'None'],
+    ['floating', nic.floating ?? NONE],
     ['model', nic.model],
     ['device', nic.device],
     ['attached', nic.attachment],
-    ['hostname', nic.hostname ?? 'None'],
-    ['instance', nic.instance ?? 'None'],
+    ['hostname', nic.hostname ?? NONE],
+    ['instance', nic.instance ?? NONE],
     ['state', nic.state],
   ]);
   return `${own}\n\n${metadata(nic.metadata)}`;
@@ -82,7 +84,7 @@ export function formatInterfaces(nics: readonly InterfaceInfo[]): string {
       nic.mac,
       String(nic.order),
       nic.address,
-      nic.floating ?? 'None',
+      nic.floating ?? NONE,
       nic.model,
       nic.device,
       nic.state,

@@ -38,6 +38,8 @@ export class Agents {
     const { folder } = this.cluster;
     const config: AgentConfig = {
       listen: join(folder, `node${number}.sock`),
+      warnings: [],
+
       logLevel: 'debug',
       host: this.cluster.options(number),
     };

@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import type { Operation } from '../../src/kernel/operation.js';
+import { placeOf } from '../../src/model/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
 import { type Scope, wishesOf } from '../../src/model/wishes.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
+import { GRAVEYARD } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
-import { GRAVEYARD } from '../../src/plan/retire.js';
 import type { Json, Store } from '../../src/store/store.js';
-import { attempt } from '../support/namespaces.js';
-import { fixedPlaces, ipBatch, nftRuleset } from './look.js';
+import { processes } from '../support/processes.js';
+import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
 
 /*
  * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
@@ -61,7 +62,10 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
   for (const { network, members } of scopes) {
     const { uuid } = network;
     if (network.state !== 'created' || network.claim) found.push(`network ${uuid} is ${network.state}`);
-    wanted.set(keys.network(uuid), undefined).set(`vni/${network.vni}`, uuid);
+    wanted
+      .set(keys.network(uuid), undefined)
+      .set(keys.name(network.tenant, network.name), undefined)
+      .set(`vni/${network.vni}`, uuid);
     if (network.egress) wanted.set(`${keys.floating}/${network.egress.address}`, uuid);
     for (const [address, { state, claim }] of Object.entries(network.routed)) {
       if (state !== 'created' || claim) found.push(`routed address ${address} is ${state}`);
@@ -72,6 +76,8 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
       wanted.set(keys.interface(member.uuid), undefined).set(keys.member(uuid, member.uuid), undefined);
       wanted.set(`${keys.addresses(uuid)}/${member.address}`, member.uuid);
       wanted.set(keys.mac(uuid, member.mac), member.uuid);
+      const place = placeOf(member);
+      if (place !== undefined) wanted.set(place, member.uuid);
       const { floating } = member;
       if (floating && (floating.state !== 'created' || floating.claim)) {
         found.push(`floating address ${floating.address} is ${floating.state}`);
@@ -81,7 +87,7 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
   }
   for (const { key, value } of entries) {
     const { use, owner, network } = value as { use?: string; owner?: string; network?: string };
-    if (/^(host|ifindex|event)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
+    if (/^(host|ifindex|event|indexed)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
     if (!wanted.has(key)) found.push(`the store holds ${key}, which nobody owns`);
     const named = typeof value === 'string' ? value : (owner ?? network);
     const owned = wanted.get(key);
@@ -158,9 +164,10 @@ function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
     } else if (operation.op === 'rule.add') {
       collection.add('rule', `${where} mark ${operation.rule.mark} to ${operation.rule.table}`);
     } else if (operation.op === 'neighbour.add') {
-      const { family, destination, address, index } = operation.neighbour;
+      const { family, proxy, destination, address, index } = operation.neighbour;
       if (family === 'bridge') collection.add('place', `${where} ${address} at ${nameOf(index)}`);
-      else collection.add('proxy', `${where} ${destination}`);
+      else if (proxy) collection.add('proxy', `${where} ${destination}`);
+      else collection.add('neighbour', `${where} ${destination} at ${address} by ${nameOf(index)}`);
     } else if (operation.op === 'nftables.batch') {
       for (const command of operation.commands) {
         if (command.command !== 'element.add') continue;
@@ -217,13 +224,19 @@ interface IpRule {
   table: string;
 }
 
+interface IpNeighbour {
+  dst: string;
+  lladdr: string;
+  dev: string;
+}
+
 async function lookInto(stage: Stage, collection: Collection, netns: string): Promise<void> {
   const isHost = netns === stage.node;
   const isGuest = stage.guests.includes(netns);
   const where = label(stage, netns);
   const own = (device: string | undefined) => device !== 'lo' && !(isHost && stage.links.includes(device ?? ''));
-  const [[links = [], routes = [], rules = [], proxies = []], nft] = await Promise.all([
-    ipBatch(netns) as Promise<[IpAddress[]?, IpRoute[]?, IpRule[]?, { dst: string }[]?]>,
+  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], nft] = await Promise.all([
+    ipBatch(netns) as Promise<[IpAddress[]?, IpRoute[]?, IpRule[]?, { dst: string }[]?, IpNeighbour[]?]>,
     isGuest ? [] : (nftRuleset(netns) as Promise<NftItem[]>),
   ]);
   for (const { ifname, master, group, addr_info } of links) {
@@ -244,6 +257,9 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
     collection.add('place', `${where} ${mac} at ${ifname}`);
   }
   for (const { dst } of isHost ? proxies : []) collection.add('proxy', `${where} ${dst}`);
+  for (const { dst, lladdr, dev } of neighbours) {
+    if (own(dev) && !dst.includes(':')) collection.add('neighbour', `${where} ${dst} at ${lladdr} by ${dev}`);
+  }
   for (const fact of nft.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
 }
 
@@ -279,16 +295,17 @@ async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]
   const found: string[] = [];
   const root = await runtimeRoot(state);
   const served = scopes.filter(({ network }) => network.provideDhcp || network.provideDns);
-  const { stdout } = await attempt('pgrep', '-af', `^[^ ]*dnsmasq --conf-file=${root}/`);
-  const processes = stdout.split('\n').filter((line) => line !== '');
+  const running = await processes(`^[^ ]*dnsmasq --conf-file=${root}/`);
   for (const { network } of served) {
-    const own = processes.filter((line) => line.includes(network.uuid));
+    const own = running.filter((line) => line.includes(network.uuid));
     if (own.length !== 1) found.push(`${own.length} dnsmasqs serve network ${network.uuid}`);
   }
-  const strays = processes.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
+  const strays = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
   found.push(...strays.map((line) => `orphan process: ${line}`));
-  const folders = await readdir(root).catch(() => []);
-  for (const folder of folders) {
+  const folders = await entriesOf(root);
+  // A process that died with a lock leaves its file, which the next to take the lock removes.
+  const isLock = (name: string) => served.some(({ network }) => name === `${network.uuid}.lock`);
+  for (const folder of folders.filter((name) => !isLock(name))) {
     const scope = served.find(({ network }) => network.uuid === folder);
     if (scope === undefined) {
       found.push(`orphan folder: ${join(root, folder)}`);
@@ -297,7 +314,8 @@ async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]
     const files = await readdir(join(root, folder));
     found.push(...files.filter((file) => !FILE.test(file)).map((file) => `orphan file: ${join(root, folder, file)}`));
     if (files.filter((file) => file.endsWith('.conf')).length !== 1) found.push(`configurations: ${files.join(' ')}`);
-    const leases = await readFile(join(root, folder, 'leases'), 'utf8').catch(() => '');
+    // dnsmasq writes them when it has some.
+    const leases = files.includes('leases') ? await readFile(join(root, folder, 'leases'), 'utf8') : '';
     for (const line of leases.split('\n').filter((text) => /^\d+ /.test(text))) {
       const [, mac, address] = line.split(' ');
       if (!scope.members.some((member) => member.mac === mac && member.address === address)) {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/index.js';
 import { TestCluster } from '../support/cluster.js';
 import { meshFindings } from '../support/mesh.js';
-import { eventually } from '../support/namespaces.js';
+import { lastFindings } from '../support/namespaces.js';
 import { Agents } from './agents.js';
 import { runCampaign } from './campaign.js';
 import { leftovers } from './leftovers.js';
@@ -58,7 +58,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     if (network === undefined || (chance < 8 && networks.length < 4)) {
       const uuid = randomUUID();
       made.add(uuid);
-      const options = { name: 'net', uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
+      const options = { name: uuid, uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
       return attempt('create', () => host.createNetwork(options));
     }
     if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
@@ -88,20 +88,16 @@ await runCampaign('cluster', 60, async (campaign) => {
     counts.looks++;
     await Promise.all(returns.splice(0));
     const observer = hosts[0] as Host;
-    let last: string[] = [];
-    await eventually(async () => {
+    const last = await lastFindings(async () => {
       const members = (await observer.refresh()).nodes?.filter(({ state }) => state === 'member').length;
-      last =
-        members === agents.running.length
-          ? [
-              ...(await meshFindings(cluster, observer, agents.stopped)),
-              ...(await leftovers(cluster, made, agents.stopped)),
-            ]
-          : [`${members} members of ${agents.running.length}`];
-      return last.length === 0;
-    }, SETTLED).catch(() => {
-      for (const text of last) campaign.finding(`after ${count} steps: ${text}\n${agents.log.join('\n')}`);
-    });
+      return members === agents.running.length
+        ? [
+            ...(await meshFindings(cluster, observer, agents.stopped)),
+            ...(await leftovers(cluster, made, agents.stopped)),
+          ]
+        : [`${members} members of ${agents.running.length}`];
+    }, SETTLED);
+    for (const text of last) campaign.finding(`after ${count} steps: ${text}\n${agents.log.join('\n')}`);
   };
 
   try {
@@ -124,14 +120,11 @@ await runCampaign('cluster', 60, async (campaign) => {
     }
     await look();
     for (const [index, host] of hosts.entries()) {
-      let last: string[] = [];
-      await eventually(async () => {
-        last = await host.reconcile({ dryRun: true });
-        return last.length === 0;
-      }, SETTLED).catch(() => {
-        for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
-      });
+      const last = await lastFindings(() => host.reconcile({ dryRun: true }), SETTLED);
+      for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
     }
+    const tried = counts.attach + counts.detach + counts.create + counts.delete;
+    if (tried === counts.refused) campaign.finding('no call has succeeded');
     return { nodes: campaign.nodes, steps: count, ...counts };
   } finally {
     await Promise.all(returns);

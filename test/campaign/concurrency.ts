@@ -137,7 +137,7 @@ await runCampaign('concurrency', 60, async (campaign) => {
     do {
       for (const services of [{}, { provideDhcp: false }, { provideDhcp: false }, { provideDns: true }]) {
         const uuid = `${stage.prefix}-0000-4000-8000-${campaign.random.fork().toString(16).padStart(12, '0')}`;
-        await host.createNetwork({ name: 'net', netblock: '10.5.0.0/22', uuid, ...services });
+        await host.createNetwork({ name: uuid, netblock: '10.5.0.0/22', uuid, ...services });
       }
       const calls = await round(campaign, machine, stage.prefix);
       counts.rounds++;
@@ -156,6 +156,7 @@ await runCampaign('concurrency', 60, async (campaign) => {
       await host.drained();
       for (const text of await audit(stage)) campaign.finding(`with all deleted: ${text}`);
     } while (!campaign.expired() && campaign.findings.length === 0);
+    if (counts.calls === counts.refused) campaign.finding('no call has succeeded');
     await store.close();
     return { processes: PROCESSES, 'at once': AT_ONCE, ...counts };
   } finally {

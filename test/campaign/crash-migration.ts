@@ -115,7 +115,7 @@ async function differences(before: readonly Entry[], { state, store }: MoveOrder
     const found: string[] = [];
     for (const { key, value } of before) {
       const [kind, ...rest] = key.split('/');
-      const wantedKey = kind === 'device' ? ['device', NODE, ...rest].join('/') : key;
+      const wantedKey = kind === 'device' || kind === 'place' ? [kind, NODE, ...rest].join('/') : key;
       const more = kind === 'interface' ? { node: NODE } : kind === 'host' ? { networkNode: NODE } : undefined;
       const wanted = more === undefined ? value : { ...(value as object), ...more };
       if (!isDeepStrictEqual(there.get(wantedKey), wanted)) found.push(`${wantedKey} is not what it was`);

@@ -8,11 +8,12 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
-import { attempt } from '../support/namespaces.js';
+import { processes } from '../support/processes.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import type { Doom, Message, Order } from './crash-child.js';
 import { killMigrations } from './crash-migration.js';
+import { entriesOf } from './look.js';
 import { Random } from './random.js';
 
 const CHILD = fileURLToPath(new URL('crash-child.js', import.meta.url));
@@ -146,7 +147,9 @@ async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane):
     const mode = random.pick(['instant', 'boundary', 'message'] as const);
     const doom = chooseDoom(mode, 80, random);
     child.tell({ order: 'act', seed: random.fork(), guests: [...stage.guests], devices, prefix: stage.prefix, doom });
-    await child.hear('acting');
+    // What kills itself may not get to say so.
+    const acting = await child.hear('acting');
+    if (acting === undefined && doom === undefined) campaign.finding('a process ended before it did anything');
     await child.killAfter(doom === undefined ? random.next() * LONGEST_LIFE : 2 * LONGEST_LIFE);
     kills++;
     if (mode === 'instant') tally.instants++;
@@ -163,8 +166,8 @@ function chooseDoom(mode: string | undefined, most: number, random: Random): Doo
 /** What is left on the machine once the host is torn down. */
 async function leftovers({ prefix, state }: Stage): Promise<string[]> {
   const namespaces = (await readdir('/run/netns')).filter((name) => name.startsWith(prefix));
-  const { stdout } = await attempt('pgrep', '-af', `conf-file=.*/${prefix}`);
-  return [...namespaces, ...stdout.split('\n').filter(Boolean), ...(await readdir(state).catch(() => []))];
+  const running = await processes(`conf-file=.*/${prefix}`);
+  return [...namespaces, ...running, ...(await entriesOf(state))];
 }
 
 await runCampaign('crash', 240, async (campaign) => {

@@ -157,6 +157,7 @@ class Ping {
     this.#child.kill('SIGINT');
     await once(this.#child, 'close');
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(this.#heard) ?? [];
+    if (sent === undefined || sent === '0') throw new Error(`the ping has sent nothing: ${this.#heard}`);
     const lost = Number(sent) - Number(received);
     return { sent: Number(sent), lost: lost <= 1 ? 0 : lost };
   }
@@ -187,6 +188,7 @@ await runCampaign('drift', 180, async (campaign) => {
     const lostInside = await inner.stop();
     await sufferAll('host');
     await store.close();
+    if (trials.done === 0) campaign.finding('nothing was tried');
     const lost = lostInside.lost + lostOutside.lost;
     if (lost > 0) campaign.finding(`${lost} packets of another network were lost`);
     const packets = lostInside.sent + lostOutside.sent;

@@ -83,7 +83,10 @@ async function cycles(kernel: Kernel, campaign: Campaign, host: string, inside: 
     console.log(`flat: ${done} attachments made and deleted: ${text(last)}`);
     if (done === WARM_UP) first = last;
   }
-  if (first === undefined || last === undefined) return done;
+  if (first === undefined || last === undefined || first === last) {
+    campaign.finding(`${done} attachments are too few to compare: at least ${2 * WARM_UP}`);
+    return done;
+  }
   if (last.rss - first.rss > RSS_MEBIBYTES) campaign.finding(`RSS grew: ${text(first)}, then ${text(last)}`);
   if (last.descriptors > first.descriptors + DESCRIPTORS || last.threads > first.threads) {
     campaign.finding(`descriptors or threads grew: ${text(first)}, then ${text(last)}`);
@@ -113,6 +116,7 @@ async function manyNamespaces(kernel: Kernel, campaign: Campaign, names: string[
   await Promise.all(making);
   const asking = names.map((netns) => kernel.snapshot(netns));
   const most = (await mostDescriptors(Promise.all(asking))) - before.descriptors;
+  if (most <= 0) campaign.finding('no descriptor was seen while namespaces were asked');
   if (most > OPEN_AT_MOST) campaign.finding(`${most} descriptors for ${names.length} namespaces asked at once`);
   const after = await figures();
   console.log(`flat: ${names.length} namespaces asked at once: ${most} more descriptors at most, then ${text(after)}`);

@@ -73,23 +73,7 @@ export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
         return [ipv6Harm(operation, place)];
       case 'neighbour.add':
         if (operation.neighbour.family === 'bridge') return [placeHarm(operation, place)];
-        return [
-          harm(
-            place,
-            `proxy entry ${operation.neighbour.destination} is deleted`,
-            `${operation.neighbour.destination}`,
-            () =>
-              ip(
-                place,
-                'neigh',
-                'delete',
-                'proxy',
-                `${operation.neighbour.destination}`,
-                'dev',
-                place.nameOf(operation.neighbour.index),
-              ),
-          ),
-        ];
+        return neighbourHarms(operation, place);
       case 'sysctl.set':
         return [
           harm(place, `${operation.key} is changed`, operation.key, () =>
@@ -196,6 +180,28 @@ function routeHarms({ route }: In<'route.add'>, place: Place): Harm[] {
     ),
   ];
   return place.mayBeAddedTo ? all.slice(0, 1) : all;
+}
+
+function neighbourHarms({ neighbour }: In<'neighbour.add'>, place: Place): Harm[] {
+  const { proxy, destination = '', index } = neighbour;
+  const where = ['dev', place.nameOf(index)];
+  const kind = proxy ? 'proxy entry' : 'neighbour';
+  const deleted = harm(place, `the ${kind} ${destination} is deleted`, destination, () =>
+    ip(place, 'neigh', 'delete', ...(proxy ? ['proxy'] : []), destination, ...where),
+  );
+  if (proxy) return [deleted];
+  const wrong = ['lladdr', '02:de:ad:be:ef:01', ...where, 'nud', 'permanent'];
+  const all = [
+    deleted,
+    harm(place, `the neighbour ${destination} gets another MAC`, destination, () =>
+      ip(place, 'neigh', 'replace', destination, ...wrong),
+    ),
+    harm(place, `a neighbour is added to ${place.nameOf(index)}`, '10.98.0.1', () =>
+      ip(place, 'neigh', 'replace', '10.98.0.1', ...wrong),
+    ),
+  ];
+  // What is added to the host's own links, or inside a container, is the affair of who added it.
+  return place.nameOf(index).endsWith('-i') ? all : all.slice(0, 2);
 }
 
 interface NftItem {

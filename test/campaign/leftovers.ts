@@ -1,10 +1,10 @@
-import { readdir } from 'node:fs/promises';
 import type { InterfaceRecord, NetworkRecord } from '../../src/model/records.js';
 import { deviceName } from '../../src/plan/interface.js';
 import { networkNames } from '../../src/plan/names.js';
 import type { TestCluster } from '../support/cluster.js';
-import { attempt, json } from '../support/namespaces.js';
-import { nftRuleset } from './look.js';
+import { json } from '../support/namespaces.js';
+import { processes } from '../support/processes.js';
+import { entriesOf, nftRuleset } from './look.js';
 
 /*
  * What is on a cluster's nodes, and in its store, of networks and interfaces that the store does not have (any more), and
@@ -76,10 +76,10 @@ async function namespaces({ networks }: Recorded, made: ReadonlySet<string>): Pr
 async function servers({ networks }: Recorded, made: ReadonlySet<string>): Promise<string[]> {
   const served = networks.filter(({ provideDhcp, provideDns }) => provideDhcp || provideDns).map(({ uuid }) => uuid);
   const uuidsIn = (text: string) => [...made].filter((uuid) => text.includes(uuid));
-  const { stdout } = await attempt('pgrep', '-a', 'dnsmasq');
-  const folders = await readdir('/run/vethwork', { recursive: true }).catch(() => []);
+  const running = await processes('^[^ ]*dnsmasq ');
+  const folders = await entriesOf('/run/vethwork', true);
   return [
-    ...differences('dnsmasq', served, stdout.split('\n').flatMap(uuidsIn)),
+    ...differences('dnsmasq', served, running.flatMap(uuidsIn)),
     ...differences(
       'runtime folder',
       served,

@@ -1,12 +1,12 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json, sh } from '../support/namespaces.js';
 
 /* Looks at namespaces with `ip` and `nft`. Starting programs is what takes the time, so that there are few. */
 
-const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy'];
+const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy', 'neigh show nud permanent'];
 let batch: Promise<string> | undefined;
 
 /** A file with all that is asked of `ip`. */
@@ -20,7 +20,7 @@ function batchFile(): Promise<string> {
   return batch;
 }
 
-/** Addresses with their links, routes, rules and proxies of a namespace. */
+/** Addresses with their links, routes, rules, proxies and permanent neighbours of a namespace. */
 export async function ipBatch(netns: string, ...options: string[]): Promise<unknown[][]> {
   const answers = await sh('ip', '-j', ...options, '-n', netns, '-batch', await batchFile());
   return answers
@@ -42,4 +42,14 @@ export async function nftRuleset(netns: string): Promise<object[]> {
   const list = ['nft', '-j', 'list', 'ruleset'];
   const { nftables } = await json<{ nftables: object[] }>('nsenter', `--net=/run/netns/${netns}`, ...list);
   return nftables.filter((object) => !('metainfo' in object));
+}
+
+/** What is in a folder, and below it if that is asked for; nothing if it is not there. */
+export async function entriesOf(folder: string, recursive = false): Promise<string[]> {
+  try {
+    return await readdir(folder, { recursive });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -1,8 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { Store } from '../../src/store/store.js';
-import { attempt } from '../support/namespaces.js';
-import { fixedPlaces, ipBatch, nftRuleset } from './look.js';
+import { processes } from '../support/processes.js';
+import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
 
 /*
  * What a machine looks like to `ip` and `nft`, as lines of text: equal before and after where nothing has changed. What
@@ -40,7 +39,7 @@ const lines = (title: string, values: readonly unknown[]) =>
   values.map((value) => `${title}: ${JSON.stringify(plain(value))}`);
 
 export async function namespacePicture(netns: string): Promise<string[]> {
-  const [[links = [], routes = [], rules = [], proxies = []], places, ruleset] = await Promise.all([
+  const [[links = [], routes = [], rules = [], proxies = [], neighbours = []], places, ruleset] = await Promise.all([
     ipBatch(netns, '-d'),
     fixedPlaces(netns),
     nftRuleset(netns),
@@ -52,6 +51,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     ...lines('rule', rules),
     ...lines('proxy', proxies),
     ...lines('place', places),
+    ...lines('neighbour', neighbours),
   ].sort();
   // The order of rules counts.
   return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
@@ -60,13 +60,13 @@ export async function namespacePicture(netns: string): Promise<string[]> {
 /** Namespaces of networks, dnsmasqs and their files, and what the store holds. */
 export async function statePicture(store: Store, state: string): Promise<string[]> {
   const root = await runtimeRoot(state);
-  const files = (await readdir(root, { recursive: true }).catch(() => [])).sort();
-  const { stdout } = await attempt('pgrep', '-af', `conf-file=${root}/`);
+  const files = (await entriesOf(root, true)).sort();
+  const running = await processes(`conf-file=${root}/`);
   // Spent indexes are not given back, and events are kept.
   const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event)/.test(key));
   return [
     ...files.map((file) => `file: ${file}`),
-    ...stdout.split('\n').map((line) => `process: ${line}`),
+    ...running.map((line) => `process: ${line}`),
     ...entries.map(({ key, value }) => `store: ${key} ${JSON.stringify(value)}`),
   ];
 }

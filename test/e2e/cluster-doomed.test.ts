@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../../src/index.js';
-import { GRAVEYARD } from '../../src/plan/retire.js';
+import { GRAVEYARD } from '../../src/plan/group.js';
 import { leftovers } from '../campaign/leftovers.js';
 import { TestCluster } from '../support/cluster.js';
 import { compile } from '../support/compile.js';
-import { rejection } from '../support/kernel.js';
-import { eventually, json, privileged } from '../support/namespaces.js';
+import { hasLink, rejection } from '../support/kernel.js';
+import { eventually, json, lastFindings, privileged } from '../support/namespaces.js';
 import type { Doom, Order } from './cluster-doomed-child.js';
 
 describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
@@ -66,16 +66,12 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
       );
       expect(await killed).toEqual([null, 'SIGKILL']);
       abort.abort();
-      await refused;
+      expect(await refused).toMatchObject({ name: 'AbortError' });
       expect(await visitor.listNetworks()).toEqual([]);
       expect((await json<{ name: string }[]>('ip', '-j', 'netns')).map(({ name }) => name)).toContain(uuid);
 
       agent = await start();
-      let last: string[] = [];
-      await eventually(async () => {
-        last = await leftovers(cluster, made);
-        return last.length === 0;
-      }).catch(() => expect(last).toEqual([]));
+      expect(await lastFindings(() => leftovers(cluster, made))).toEqual([]);
     },
   );
 
@@ -83,7 +79,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
     const node = cluster.node(3);
     await node.ip('link', 'add', 'dead40000001', 'group', String(GRAVEYARD), 'type', 'veth', 'peer', 'name', 'stays');
     third = await cluster.open(3);
-    await eventually(async () => !(await node.ip('-o', 'link')).includes('dead40000001'));
+    await eventually(async () => !(await hasLink(node, 'dead40000001')));
   });
 
   test('while ports came and went removes the marks of those that are gone, and of no others, though more come and go', async () => {

@@ -21,7 +21,11 @@ export interface Given {
 
 process.once('message', async ({ options, shared, count }: Order) => {
   const host = await openHost(options);
-  const own = await host.createNetwork({ name: options.node, netblock: '172.16.0.0/24', provideDhcp: false });
+  const own = await host.createNetwork({
+    name: `${options.node}-${process.pid}`,
+    netblock: '172.16.0.0/24',
+    provideDhcp: false,
+  });
   const networks = [own, await host.getNetwork(shared)];
   const interfaces = await Promise.all(
     Array.from({ length: 2 * count }, async (_, index) => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.js';
 import { compile } from '../support/compile.js';
 import { meshFindings } from '../support/mesh.js';
-import { eventually, privileged } from '../support/namespaces.js';
+import { eventually, lastFindings, privileged } from '../support/namespaces.js';
 import type { Given, Order } from './cluster-race-child.js';
 
 const PROCESSES = 10;
@@ -54,10 +54,6 @@ describe.skipIf(!privileged)('ten processes at once', () => {
 
     for (let number = 2; number <= NODES; number++) await cluster.open(number);
     await eventually(async () => (await first.refresh()).nodes?.every(({ state }) => state === 'member') ?? false);
-    let last: string[] = [];
-    await eventually(async () => {
-      last = await meshFindings(cluster, first);
-      return last.length === 0;
-    }, 90_000).catch(() => expect(last).toEqual([]));
+    expect(await lastFindings(() => meshFindings(cluster, first), 90_000)).toEqual([]);
   });
 });

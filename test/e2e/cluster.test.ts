@@ -45,6 +45,19 @@ describe.skipIf(!privileged)('three nodes', () => {
     }
   });
 
+  test('the network node knows instances of all nodes without asking for them', async () => {
+    const known = await json<{ dst: string; lladdr: string; state: string[] }[]>(
+      ...(['ip', '-n', network.uuid, '-4', '-j', 'neigh', 'show', 'nud', 'permanent'] as const),
+    );
+    for (const { address, mac } of guests)
+      expect(known).toContainEqual(expect.objectContaining({ dst: address, lladdr: mac }));
+    const one = await cluster.guest(host(2), network.uuid);
+    const entry = () => cluster.node(1).run('ip', '-n', network.uuid, 'neigh', 'show', one.address);
+    expect(await entry()).toContain(`${one.mac} PERMANENT`);
+    await (await host(3).getInterface(one.uuid)).detach();
+    expect(await entry()).toBe('');
+  });
+
   test('each node counts what passes there', async () => {
     const { vni, uuid } = network.info;
     const counted = await (await host(2).getNetwork(uuid)).counters();

@@ -1,27 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Network } from '../../src/model/types.js';
 import { askForLease } from '../support/dhcp.js';
+import { lookUp } from '../support/dns.js';
 import { ipLink } from '../support/kernel.js';
 import { privileged, type TestNamespace } from '../support/namespaces.js';
-import { Ear, listen } from '../support/traffic.js';
+import { Ear, knock, listen } from '../support/traffic.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
 
 const VNI = 0xe2300f;
 const GATEWAY = '172.16.0.1';
-
-/** The answers of a server; undefined if it does not answer. */
-async function lookUp(from: TestNamespace, server: string, name: string, ...args: string[]) {
-  const { exitCode, stdout } = await from.attempt('dig', '+tries=1', '+time=1', '+short', ...args, `@${server}`, name);
-  return exitCode === 0 ? stdout.trim() : undefined;
-}
-
-/** Whether a TCP connection is refused, made, or nothing is heard. */
-async function knock(from: TestNamespace, address: string, port: number): Promise<'open' | 'refused' | 'silent'> {
-  const client = ['socat', '-u', 'OPEN:/dev/null', `TCP4:${address}:${port},connect-timeout=1`];
-  const { exitCode, stderr } = await from.attempt('timeout', '5', ...client);
-  if (exitCode === 0) return 'open';
-  return /refused/.test(stderr) ? 'refused' : 'silent';
-}
 
 /** Sockets that dnsmasq listens on, as `udp 172.16.0.1:53`. */
 async function listeners(inside: TestNamespace): Promise<string[]> {
@@ -43,7 +30,9 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     gateway = network.info.floatingGateway as string;
     web = await scene.client(network, 'web');
     await web.nic.float({ address: '192.168.15.29' });
+    // Whoever asks from there has a way to the gateway's address.
     await scene.machine.ip('route', 'add', '172.16.0.0/24', 'via', gateway, 'dev', 'egr-br-eth0');
+    await scene.outside.ip('route', 'add', '172.16.0.0/24', 'via', '10.0.0.74');
   });
 
   afterAll(() => scene?.[Symbol.asyncDispose]());
@@ -66,6 +55,8 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
   });
 
   it('neither 53 nor 67 is heard of on the egress side', async () => {
+    // The very name that is not told there.
+    expect(await lookUp(web.namespace, GATEWAY, 'web.vethwork.internal')).toBe(web.nic.info.address);
     // The floating address leads to the instance, the other two to the namespace itself.
     for (const server of [gateway, GATEWAY]) {
       for (const from of [scene.machine, scene.outside]) {
@@ -151,11 +142,18 @@ describe.skipIf(!privileged)('a network without NAT', () => {
     const one = await scene.client(network, 'one');
     expect(one.lease?.dns).toBe('172.17.0.1');
     const { namespace } = one;
-    await using ear = await Ear.open(scene.outside, 'eth0', 'port 53');
+    const questions = () => Ear.open(scene.outside, 'eth0', 'udp dst port 53');
+    await using ear = await questions();
     expect(await lookUp(namespace, '172.17.0.1', 'one.vethwork.internal')).toBe(one.nic.info.address);
     const { stdout } = await namespace.attempt('dig', '+tries=1', '+time=1', '@172.17.0.1', 'example.com');
     expect(stdout).toMatch(/status: (REFUSED|NXDOMAIN|SERVFAIL)/);
     expect(await ear.close()).toEqual([]);
+    // One with a way out asks the resolver, which does not answer, and is heard to do so.
+    const outgoing = await scene.network({ name: 'out', netblock: '172.20.0.0/24', provideDns: true });
+    const two = await scene.container(outgoing, 'two');
+    await using other = await questions();
+    expect(await lookUp(two.namespace, '172.20.0.1', 'example.com')).toBeUndefined();
+    expect(await other.close()).not.toEqual([]);
   });
 
   it('with DNS off port 53 is closed, with NAT the given resolvers are passed on', async () => {

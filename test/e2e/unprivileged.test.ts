@@ -1,4 +1,4 @@
-import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -21,6 +21,14 @@ mount -t tmpfs -o uid=$USER_ID,mode=755 none /run/netns
 mount -t tmpfs -o uid=$USER_ID,mode=711 none /run/vethwork
 exec "$@"
 `;
+
+/** What a word of `SystemCallFilter=` stands for, groups within groups included. */
+async function systemCalls(word: string): Promise<string[]> {
+  if (!word.startsWith('@')) return [word];
+  const listed = await sh('systemd-analyze', 'syscall-filter', '--no-pager', word);
+  const inner = [...listed.matchAll(/^ +(@?[a-z_0-9-]+)$/gm)].map(([, name = '']) => name);
+  return (await Promise.all(inner.map(systemCalls))).flat();
+}
 
 describe.skipIf(!privileged)('another user than root', () => {
   let compiled: { script: string; folder: string };
@@ -51,7 +59,11 @@ describe.skipIf(!privileged)('another user than root', () => {
   });
 
   /** What the child says when it runs with just these capabilities. */
-  async function runWith(capabilities: readonly string[], services = ''): Promise<Record<string, unknown>> {
+  async function runWith(
+    capabilities: readonly string[],
+    services = '',
+    tracer: readonly string[] = [],
+  ): Promise<Record<string, unknown>> {
     const set = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
     const options = {
       ...{ netns: join(base, node.name), state: join(base, 'state') },
@@ -61,7 +73,8 @@ describe.skipIf(!privileged)('another user than root', () => {
     const user = ['--reuid', `${USER}`, '--regid', `${USER}`, '--clear-groups', '--no-new-privs'];
     const sets = ['--inh-caps', set, '--ambient-caps', set, '--bounding-set', set];
     const variables = [`BASE=${base}`, `NODE=${node.name}`, `GUEST=${guest.name}`, `USER_ID=${USER}`];
-    const prepared = ['unshare', '-m', 'sh', '-c', PREPARATION, 'sh', 'setpriv', ...user, ...sets, ...child];
+    const command = ['setpriv', ...user, ...sets, ...tracer, ...child];
+    const prepared = ['unshare', '-m', 'sh', '-c', PREPARATION, 'sh', ...command];
     const { stdout, stderr } = await attempt('env', ...variables, ...prepared);
     const last = stdout.trim().split('\n').at(-1);
     if (!last) throw new Error(`the child said nothing: ${stderr}`);
@@ -83,6 +96,26 @@ describe.skipIf(!privileged)('another user than root', () => {
     expect(done).toMatchObject({ uid: USER, repairs: [], ping: true });
     expect(done.answer).toMatch(/^10\.5\.0\.\d+$/);
     expect(await left()).toEqual(['eth0', 'lo']);
+  });
+
+  test('makes no system call that the filter of the agent’s unit refuses', async () => {
+    const trace = join(base, 'trace');
+    // Without the privilege to trace others, one traces one's own children.
+    const tracer = ['strace', '-f', '-qq', '-o', trace, '-e', 'signal=none'];
+    const done = await runWith(['net_admin', 'sys_admin', 'net_raw', 'net_bind_service'], 'served', tracer);
+    expect(done).toMatchObject({ uid: USER, repairs: [], ping: true });
+    const made = new Set(
+      [...(await readFile(trace, 'utf8')).matchAll(/^\d+ +([a-z_0-9]+)\(/gm)].map(([, name]) => name),
+    );
+    // What the network needs is among them.
+    for (const name of ['setns', 'unshare', 'mount', 'umount2', 'sendmsg']) expect(made).toContain(name);
+    const unit = await readFile(new URL('../../systemd/vethwork-agent.service', import.meta.url), 'utf8');
+    const words = /^SystemCallFilter=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+    const allowed = new Set((await Promise.all(words.map(systemCalls))).flat());
+    expect(allowed.has('reboot')).toBe(false);
+    // libuv does without it where it is refused.
+    const harmless = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register']);
+    expect([...made].filter((name) => name && !allowed.has(name) && !harmless.has(name))).toEqual([]);
   });
 
   test.each<[missing: string, has: string[], services: string]>([

@@ -14,7 +14,9 @@ import {
 } from '../../src/dnsmasq/index.js';
 import { findProgram } from '../../src/dnsmasq/process.js';
 import { askForLease } from '../support/dhcp.js';
+import { lookUp } from '../support/dns.js';
 import { attempt, connect, eventually, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { processes } from '../support/processes.js';
 import { shellKernel } from '../support/shell-kernel.js';
 
 const DEVICE = 'veth-000abc-i';
@@ -101,14 +103,10 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   const id = () => ({ network, netns: network });
   const server = () => ({ ...id(), gateway: GATEWAY });
   const leases = async () => parseLeases(await readFile(runtimePaths(root, network).leases, 'utf8'));
-  const lookUp = async (from: TestNamespace, ...args: string[]) => {
-    const { stdout } = await from.attempt('dig', '+tries=1', '+time=1', '+short', ...args);
-    return stdout.split('\n').filter((line) => line !== '' && !line.startsWith(';'));
-  };
   /** The pids of all dnsmasqs of this network, by a foreign tool. */
   const pids = async () => {
-    const { stdout } = await attempt('pgrep', '-f', `dnsmasq --conf-file=${runtimePaths(root, network).folder}/`);
-    return stdout.split('\n').filter(Boolean).map(Number);
+    const found = await processes(`dnsmasq --conf-file=${runtimePaths(root, network).folder}/`);
+    return found.map((line) => Number.parseInt(line, 10));
   };
   const pid = async () => {
     const found = await supervisor.pid(id());
@@ -146,6 +144,8 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await supervisor.start(wish());
     await become(db.mac);
     expect(await askForLease(client, 'eth0', { quick: true })).toBeUndefined();
+    await become(web.mac);
+    expect(await askForLease(client, 'eth0', { quick: true })).toMatchObject({ ip: web.address });
   });
 
   it('lets the MAC alone decide, whatever client id is sent', async () => {
@@ -173,9 +173,8 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({ dns: GATEWAY });
     expect(answer).not.toHaveProperty('router');
-    for (const name of ['db', 'db.demo.internal'])
-      expect(await lookUp(client, `@${GATEWAY}`, name)).toEqual([db.address]);
-    expect(await lookUp(client, `@${GATEWAY}`, '-x', db.address)).toEqual(['db.demo.internal.']);
+    for (const name of ['db', 'db.demo.internal']) expect(await lookUp(client, GATEWAY, name)).toBe(db.address);
+    expect(await lookUp(client, GATEWAY, db.address, '-x')).toBe('db.demo.internal.');
     expect(await client.run('dig', '+time=1', `@${GATEWAY}`, 'none.demo.internal')).toContain('status: NXDOMAIN');
     expect(await client.run('dig', '+time=1', `@${GATEWAY}`, 'example.org')).toContain('status: REFUSED');
   });
@@ -189,19 +188,17 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await eventually(() => outside.run('ss', '-Hlnu', 'sport = 53'));
     await supervisor.start(wish({ provideDns: true, dnsServers: ['192.168.15.1'] }));
     await askForLease(client, 'eth0');
-    expect(await eventually(() => lookUp(client, `@${GATEWAY}`, 'example.org').then((a) => a.length && a))).toEqual([
-      '192.0.2.7',
-    ]);
+    expect(await eventually(() => lookUp(client, GATEWAY, 'example.org'))).toBe('192.0.2.7');
   });
 
   it('is silent on the egress side', async () => {
     await supervisor.start(wish({ provideDns: true }));
     // Not because it is deaf: inside it answers.
     await askForLease(client, 'eth0');
-    expect(await lookUp(client, `@${GATEWAY}`, 'web.demo.internal')).toEqual([web.address]);
+    expect(await lookUp(client, GATEWAY, 'web.demo.internal')).toBe(web.address);
     for (const address of [GATEWAY, FLOATING_GATEWAY]) {
-      expect(await lookUp(outside, `@${address}`, 'web.demo.internal')).toEqual([]);
-      expect(await lookUp(outside, '+tcp', `@${address}`, 'web.demo.internal')).toEqual([]);
+      expect(await lookUp(outside, address, 'web.demo.internal')).toBeUndefined();
+      expect(await lookUp(outside, address, 'web.demo.internal', '+tcp')).toBeUndefined();
     }
     // A client with a reservation, but on the wrong side; watched on the wire.
     const capture = outside.spawn(
@@ -231,12 +228,42 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(['dnsmasq', 'nobody']).toContain(user);
     const { folder } = runtimePaths(root, network);
     expect((await stat(root)).mode & 0o777).toBe(0o711);
-    expect((await stat(folder)).mode & 0o777).toBe(0o750);
+    expect((await stat(folder)).mode & 0o777).toBe(0o710);
     for (const file of await readdir(folder)) {
       if (file !== 'pid') expect((await stat(path.join(folder, file))).uid, file).toBe(0);
     }
-    const write = await attempt('setpriv', `--reuid=${user}`, '--clear-groups', 'touch', `${folder}/dhcp-hosts`);
-    expect(write.exitCode).not.toBe(0);
+    const { gid } = await stat(folder);
+    const asUser = (...command: string[]) =>
+      attempt('setpriv', `--reuid=${user}`, `--regid=${gid}`, '--clear-groups', ...command);
+    // It gets there, and reads.
+    expect(await asUser('cat', `${folder}/dhcp-hosts`)).toMatchObject({ exitCode: 0, stderr: '' });
+    for (const file of ['dhcp-hosts', 'new']) {
+      const denied = { exitCode: 1, stderr: expect.stringContaining('Permission denied') };
+      expect(await asUser('touch', `${folder}/${file}`)).toMatchObject(denied);
+    }
+  });
+
+  it('keeps its files from everybody but the account that it runs as, whatever groups they are in', async () => {
+    await supervisor.start(wish());
+    const { folder } = runtimePaths(root, network);
+    const [user, group] = (await sh('ps', '-o', 'user=,group=', '-p', String(await pid()))).trim().split(/\s+/);
+    const account = Number(await sh('id', '-u', user as string));
+    const gids = [group as string, 'nogroup', 'daemon'];
+    const reads = async (uid: number, gid: string, file: string) =>
+      (await attempt('setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', `${folder}/${file}`))
+        .exitCode === 0;
+    for (const file of ['dhcp-hosts', 'names']) {
+      // It has to, whatever its group is: dnsmasq reads them again when it is told to.
+      expect(await reads(account, group as string, file)).toBe(true);
+      for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
+    }
+    for (const file of (await readdir(folder)).filter((each) => each !== 'dhcp-hosts' && each !== 'names')) {
+      for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
+    }
+    // A group that other accounts are in as well has no right at all. The pid is written by dnsmasq itself.
+    const files = (await readdir(folder)).filter((file) => file !== 'pid');
+    const owners = [folder, ...files.map((file) => path.join(folder, file))];
+    for (const file of owners) expect((await stat(file)).gid, file).not.toBe(65534);
   });
 
   it('frees a lease at once, and another MAC can have the address', async () => {
@@ -260,7 +287,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await supervisor.update(wish({ provideDns: true, reservations: [web, db] }));
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
-    expect(await lookUp(client, `@${GATEWAY}`, 'db')).toEqual([db.address]);
+    expect(await lookUp(client, GATEWAY, 'db')).toBe(db.address);
     expect(await pid()).toBe(before);
   });
 
@@ -322,7 +349,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await inner.ip('link', 'delete', DEVICE);
     await makeInnerVeth();
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
-    await eventually(async () => (await lookUp(client, `@${GATEWAY}`, 'web'))[0] === web.address);
+    await eventually(async () => (await lookUp(client, GATEWAY, 'web')) === web.address);
   });
 
   it('is started again when it dies, with what is wished by then', async () => {
@@ -340,6 +367,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   it('stays stopped when another process stops it', async () => {
     await supervisor.start(wish());
+    expect(await pids()).toHaveLength(1);
     const other = newSupervisor();
     await other.stop(id());
     await new Promise((resolve) => setTimeout(resolve, 300));

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { diagnose, type Finding } from '../../src/index.js';
+import { egressBridgeName } from '../../src/plan/names.js';
 import { TestHost } from '../support/host.js';
 import { attempt, privileged, sh, TestNamespace } from '../support/namespaces.js';
 
@@ -27,6 +28,16 @@ describe.skipIf(!privileged)('the doctor', () => {
       await writeFile(join(root, path), text);
     }
     return root;
+  }
+
+  /** The machine's neighbour table, as two CPUs tell of it. */
+  function neighbourTable({ entries, fulls, most }: { entries: number; fulls: number; most: number }) {
+    const row = [entries, 0, fulls].map((count) => count.toString(16).padStart(8, '0')).join(' ');
+    return {
+      'proc/net/stat/arp_cache': `entries  allocs   table_fulls\n${row}\n${row.slice(0, -8)}00000000\n`,
+      'proc/sys/net/ipv4/neigh/default/gc_thresh2': `${most / 2}\n`,
+      'proc/sys/net/ipv4/neigh/default/gc_thresh3': `${most}\n`,
+    };
   }
 
   type Plant = (machine: TestHost) => Promise<unknown>;
@@ -163,6 +174,25 @@ describe.skipIf(!privileged)('the doctor', () => {
       ],
     ],
     [
+      "a neighbour table of the kernel's size that was full",
+      neighbourTable({ entries: 10, fulls: 3, most: 1024 }),
+      [
+        {
+          severity: 'note',
+          code: 'neighbour-table',
+          subject: 'net.ipv4.neigh.default.gc_thresh3',
+          problem: expect.stringContaining('full 3 times'),
+          remedy: expect.stringContaining('gc_thresh3=4096'),
+        },
+      ],
+    ],
+    [
+      'a neighbour table with more entries than are kept',
+      neighbourTable({ entries: 3000, fulls: 0, most: 4096 }),
+      [{ severity: 'warning', code: 'neighbour-table', remedy: expect.stringContaining('--neighbour-table 16384') }],
+    ],
+    ['nothing where it is large enough by now', neighbourTable({ entries: 3000, fulls: 3, most: 16384 }), []],
+    [
       'rules of the older iptables',
       { 'proc/net/ip_tables_names': 'nat\nfilter\n' },
       [{ severity: 'note', code: 'legacy-iptables' }],
@@ -173,6 +203,23 @@ describe.skipIf(!privileged)('the doctor', () => {
     const found = findings.filter(({ code, subject }) => !before.includes(`${code} ${subject}`));
     expect(found).toHaveLength(expected.length);
     expect(found).toMatchObject(expected);
+  });
+
+  test('finds forwarding switched off on a NIC whose name has a dot, and its advice helps', async () => {
+    const nic = 'eth0.100';
+    await using node = await TestNamespace.create('dotted');
+    await node.ip('link', 'add', nic, 'type', 'bridge');
+    await node.ip('link', 'set', nic, 'up');
+    await node.ip('link', 'add', egressBridgeName(nic), 'type', 'bridge');
+    const look = async () =>
+      (await diagnose({ netns: node.name, egressNic: nic })).filter(({ code }) => code === 'forwarding');
+    await node.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    expect(await look()).toEqual([]);
+    await node.run('sysctl', '-qw', 'net.ipv4.conf.eth0/100.forwarding=0');
+    const [finding] = await look();
+    expect(finding).toMatchObject({ severity: 'error', subject: 'net.ipv4.conf.eth0/100.forwarding' });
+    await node.run(...((finding as Finding).remedy.split(' ') as [string, ...string[]]));
+    expect(await look()).toEqual([]);
   });
 
   test('finds a missing dnsmasq and a missing tun device', async () => {
@@ -213,7 +260,9 @@ describe.skipIf(!privileged)('the doctor', () => {
       return { code, stdout };
     };
     const healthy = await doctor();
-    expect(healthy).toEqual({ code: 0, stdout: 'nothing found\n' });
+    expect(healthy.code).toBe(0);
+    // The machine's own neighbour table may have been full.
+    expect(healthy.stdout).toMatch(/^(nothing found|note: net\.ipv4\.neigh.*\n {4}remedy: .*)\n$/);
     await namespace.run('nft', 'add table ip their');
     await namespace.run('nft', 'add chain ip their drops { type filter hook forward priority 0 ; policy drop ; }');
     const ill = await doctor();

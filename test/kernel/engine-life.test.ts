@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compile } from '../support/compile.js';
+import { pidsIn } from '../support/host.js';
 import { ipLinks } from '../support/kernel.js';
-import { privileged, TestNamespace } from '../support/namespaces.js';
+import { lastFindings, privileged, TestNamespace } from '../support/namespaces.js';
 import { patience } from '../support/patience.js';
 
 interface Ended {
@@ -49,9 +50,7 @@ describe.skipIf(!privileged)('a process that ends', () => {
       expect((await ipLinks(namespace)).map(({ ifname }) => ifname)).toEqual(['lo']);
     }
     // Nothing that was started inside outlives the process.
-    expect(
-      (await namespace.attempt('ip', 'netns', 'pids', namespace.name)).stdout.trim().split('\n').length,
-    ).toBeLessThan(2);
+    expect(await lastFindings(async () => (await pidsIn(namespace.name)).map(String))).toEqual([]);
   });
 
   test('tells every message if it is asked to', async () => {

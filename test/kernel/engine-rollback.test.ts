@@ -283,6 +283,77 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await kernel.query('namespace.list')).not.toContainEqual(expect.objectContaining({ name }));
   });
 
+  test('a link that was moved is back in its bridge with its options, up, and none of the other namespace is touched', async () => {
+    await using stage = await openStage(2);
+    const { kernel, netns, namespace, other } = stage;
+    await namespace.ip('link', 'add', 'name', 'bridge0', 'index', '69', 'type', 'bridge');
+    await namespace.ip('link', 'add', 'port', 'index', '70', 'type', 'veth', 'peer', 'name', 'far', 'index', '71');
+    await namespace.ip('link', 'set', 'port', 'master', 'bridge0', 'up', 'group', '9', 'mtu', '1450');
+    await namespace.ip('link', 'set', 'port', 'type', 'bridge_slave', 'isolated', 'on', 'learning', 'off', 'cost', '7');
+    await namespace.run('sh', '-c', 'echo 2 > /proc/sys/net/ipv4/conf/port/rp_filter');
+    // The index is taken there.
+    await other.ip('link', 'add', 'name', 'bystander', 'index', '70', 'type', 'bridge');
+    const links = async () => {
+      const all = (await json('ip', '-n', netns, '-d', '-j', 'link')) as IpLink[];
+      return all.map(({ ifname, ifindex, mtu, group, master, flags, linkinfo }) => {
+        const { isolated, learning, cost } = linkinfo?.info_slave_data ?? {};
+        return { ifname, ifindex, mtu, group, master, up: flags.includes('UP'), isolated, learning, cost };
+      });
+    };
+    const before = await links();
+    const elsewhere = await ipPicture(other);
+    const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
+    const ways: Operation[] = [
+      { op: 'link.set', netns, link: { index: 70 }, changes: { netns: other.name } },
+      { op: 'link.set', netns, link: { index: 70 }, changes: { netns: other.name, name: 'renamed', mtu: 1400 } },
+      { op: 'link.set', netns, link: { index: 70 }, changes: { netns: other.name, mtu: 1400 }, undo: { mtu: 1450 } },
+    ];
+    for (const way of ways) {
+      const error = await rejection(kernel.transaction([way, failing]));
+      expect(error).toMatchObject({ code: 'ENODEV', index: 1, rollbackErrors: [] });
+      expect(await links()).toEqual(before);
+      expect(await ipPicture(other)).toEqual(elsewhere);
+      expect((await namespace.run('cat', '/proc/sys/net/ipv4/conf/port/rp_filter')).trim()).toBe('2');
+    }
+    // What the transaction has made goes, wherever it was moved to.
+    const peer = { peer: { name: 'with', index: 81 } };
+    const made: Operation = { op: 'link.add', netns, link: { kind: 'veth', name: 'made', index: 80, data: peer } };
+    const moved: Operation = { op: 'link.set', netns, link: { index: 80 }, changes: { netns: other.name } };
+    expect(await rejection(kernel.transaction([made, moved, failing]))).toMatchObject({ index: 2, rollbackErrors: [] });
+    expect(await links()).toEqual(before);
+    expect(await ipPicture(other)).toEqual(elsewhere);
+    await kernel.transaction([ways[0] as Operation]);
+    expect((await links()).some(({ ifname }) => ifname === 'port')).toBe(false);
+  });
+
+  test('an undo that the kernel could not be told is refused before anything is done', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    const before = await ipPicture(namespace);
+    const made: Operation = { op: 'link.add', netns, link: { kind: 'bridge', name: 'br', index: 80 } };
+    const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
+    for (const [undo, field] of [
+      [{ mtu: 'large' }, 'mtu'],
+      [{ colour: 'red' }, 'colour'],
+      [{ inet: { rpFilter: -1 } }, 'inet.rpFilter'],
+      [7, undefined],
+    ] as const) {
+      const set = { op: 'link.set', netns, link: { index: 80 }, changes: { mtu: 1400 }, undo } as unknown as Operation;
+      for (const operations of [
+        [made, set, failing],
+        [made, set],
+      ]) {
+        const error = await rejection(kernel.transaction(operations));
+        const path = ['operations[1].undo', field].filter(Boolean).join('.');
+        expect(error).toMatchObject({ name: 'ValidationError', field: path });
+        expect(await ipPicture(namespace)).toEqual(before);
+      }
+    }
+    const good: Operation = { op: 'link.set', netns, link: { index: 80 }, changes: { mtu: 1400 }, undo: { mtu: 1500 } };
+    expect(await rejection(kernel.transaction([made, good, failing]))).toMatchObject({ index: 2, rollbackErrors: [] });
+    expect(await ipPicture(namespace)).toEqual(before);
+  });
+
   test('nothing at all happens if the signal is aborted before', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
@@ -291,6 +362,20 @@ describe.skipIf(!privileged)('transactions', () => {
     const operation: Operation = { op: 'link.add', netns, link: { kind: 'bridge', name: 'br' } };
     expect(await rejection(kernel.transaction([operation], { signal: AbortSignal.abort(reason) }))).toBe(reason);
     expect(await ipPicture(stage.namespace)).toEqual(before);
+  });
+
+  test('a neighbour that took the place of another is deleted if that is asked for, and stays if not', async () => {
+    await using stage = await openStage();
+    const { kernel, namespace, netns } = stage;
+    await furnish(namespace);
+    const entry = async () => namespace.ip('neigh', 'show', '10.50.0.9', 'dev', 'keep');
+    const neighbour = { index: 50, destination: '10.50.0.9', address: '02:00:00:00:00:aa' } as const;
+    const replace = { op: 'neighbour.add', netns, neighbour, mode: 'replace' } as const;
+    const fails: Operation = { op: 'link.set', netns, link: { name: 'missing' }, changes: { up: true } };
+    await rejection(kernel.transaction([replace, fails]));
+    expect(await entry()).toContain('02:00:00:00:00:aa');
+    await rejection(kernel.transaction([{ ...replace, undo: 'delete' }, fails]));
+    expect(await entry()).toBe('');
   });
 
   test('aborted midway, a transaction is undone', async () => {

@@ -95,10 +95,11 @@ describe.skipIf(!privileged)('the engine', () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const made = `${netns}-made`;
-    const calls: [string, () => Promise<unknown>][] = [
+    /** What each is, does, and fails with: a call that fails before it is under way shows nothing. */
+    const calls: [string, () => Promise<unknown>, code?: string][] = [
       ['namespace.add', () => kernel.transaction([{ op: 'namespace.add', name: made }])],
       ['tap.add', () => kernel.transaction([{ op: 'tap.add', netns, tap: { name: 'tap0', index: 60 } }])],
-      ['a tap that exists', () => kernel.transaction([{ op: 'tap.add', netns, tap: { name: 'tap0' } }])],
+      ['a tap that exists', () => kernel.transaction([{ op: 'tap.add', netns, tap: { name: 'tap0' } }]), 'EBUSY'],
       [
         'link.add',
         () =>
@@ -109,17 +110,17 @@ describe.skipIf(!privileged)('the engine', () => {
       ['link.list', () => kernel.query('link.list', { netns: made })],
       ['sysctl.set', () => kernel.transaction([{ op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 }])],
       ['sysctl.get', () => kernel.query('sysctl.get', { netns, key: 'ipv4/ip_forward' })],
-      ['a missing sysctl', () => kernel.query('sysctl.get', { netns, key: 'no/such' })],
+      ['a missing sysctl', () => kernel.query('sysctl.get', { netns, key: 'no/such' }), 'ENOENT'],
       ['run', () => kernel.run('/bin/true', [], { netns: made })],
-      ['a missing program', () => kernel.run('/no/such/program', [], { netns: made })],
+      ['a missing program', () => kernel.run('/no/such/program', [], { netns: made }), 'ENOENT'],
       ['ping', () => kernel.ping('127.0.0.1', { netns })],
-      ['ping without a route', () => kernel.ping('192.0.2.1', { netns: made, timeout: 10 })],
+      ['ping without a route', () => kernel.ping('192.0.2.1', { netns: made, timeout: 10 }), 'ENETUNREACH'],
       [
         'datagram',
         () => kernel.sendDatagram({ netns, destination: '127.0.0.1', port: 9, payload: new Uint8Array([1]) }),
       ],
-      ['a missing namespace', () => kernel.query('link.list', { netns: 'vwt-no-such-namespace' })],
-      ['no namespace at all', () => kernel.query('link.list', { netns: '/etc/passwd' })],
+      ['a missing namespace', () => kernel.query('link.list', { netns: 'vwt-no-such-namespace' }), 'ENOENT'],
+      ['no namespace at all', () => kernel.query('link.list', { netns: '/etc/passwd' }), 'EINVAL'],
       [
         'roll-back',
         () =>
@@ -127,11 +128,13 @@ describe.skipIf(!privileged)('the engine', () => {
             { op: 'tap.add', netns: other.name, tap: { name: 'gone' } },
             { op: 'link.delete', netns, link: { name: 'none' } },
           ]),
+        'ENODEV',
       ],
       ['namespace.delete', () => kernel.teardown([{ op: 'namespace.delete', name: made }])],
     ];
-    for (const [what, call] of calls) {
-      await rejection(call());
+    for (const [what, call, code] of calls) {
+      const error = (await rejection(call())) as { code?: string } | undefined;
+      expect(error?.code, what).toBe(code);
       await expectAllHome(what);
     }
   });
@@ -141,6 +144,7 @@ describe.skipIf(!privileged)('the engine', () => {
     const { kernel, namespaces } = stage;
     const own = await readlink('/proc/self/ns/net');
     const strays: Task[] = [];
+    let seenElsewhere = 0;
     const storm = Array.from({ length: 200 }, (_, n) => {
       const netns = namespaces[n % 4]?.name as string;
       const next = namespaces[(n + 1) % 4]?.name as string;
@@ -163,6 +167,7 @@ describe.skipIf(!privileged)('the engine', () => {
     const sampler = (async () => {
       while (!over) {
         const elsewhere = (await tasks()).filter(({ namespace }) => namespace !== own);
+        seenElsewhere += elsewhere.length;
         strays.push(...elsewhere.filter(({ name }) => name !== 'vethwork'));
       }
     })();
@@ -170,6 +175,7 @@ describe.skipIf(!privileged)('the engine', () => {
     over = true;
     await sampler;
     expect(strays).toEqual([]);
+    expect(seenElsewhere).toBeGreaterThan(0);
     expect(errors.filter((error) => error !== undefined)).toHaveLength(40);
     expect(errors.every((error, n) => (error === undefined) === (n % 5 !== 0))).toBe(true);
     await expectAllHome('the storm');

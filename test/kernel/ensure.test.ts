@@ -228,6 +228,16 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     }
   });
 
+  it('makes a namespace that nothing is put into once', async () => {
+    await using namespace = await TestNamespace.create('ensure');
+    await namespace.remove();
+    const add: Operation = { op: 'namespace.add', name: namespace.name };
+    expect(await kernel.ensure([add])).toEqual([add]);
+    const inode = (await kernel.query('namespace.get', { netns: namespace.name })).inode;
+    expect(await kernel.ensure([add])).toEqual([]);
+    expect(await kernel.query('namespace.get', { netns: namespace.name })).toEqual({ inode });
+  });
+
   it('takes no link of another kind for the one that is wanted', async () => {
     await using namespace = await TestNamespace.create('ensure');
     const netns = namespace.name;

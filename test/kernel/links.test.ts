@@ -75,6 +75,7 @@ describe.skipIf(!privileged)('links', () => {
       expect(error).toBeUndefined();
       expect((await ipLink(namespace, 'ours')).linkinfo?.info_data).toMatchObject({ vlan_filtering: 1 });
     } else {
+      expect(made.stderr).toMatch(/not supported/);
       expect(error).toMatchObject({ name: 'KernelError', code: 'ENOTSUP', operation: 'create bridge ours' });
     }
   });

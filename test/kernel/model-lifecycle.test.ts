@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AttachOptions, CreateNetworkOptions, Host, Network } from '../../src/index.js';
 import { pidsIn, TestHost } from '../support/host.js';
-import { attempt, eventually, json, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { eventually, json, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { processes } from '../support/processes.js';
 
 interface IpLink {
   ifname: string;
@@ -58,24 +60,25 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     floating: (await host.refresh()).floatingAddresses,
   });
 
-  test.each<[string, object]>([
-    ['ValidationError', { tap: 'a/b' }],
-    ['ValidationError', { tap: 'sixteen-bytes-xx' }],
-    ['ValidationError', { tap: 'tap1', device: 'eth0' }],
-    ['ValidationError', {}],
-    ['ValidationError', { tap: 'tap1', mac: '01:00:00:00:00:01' }],
-    ['ValidationError', { tap: 'tap1', address: '10.9.9.9' }],
-    ['ValidationError', { tap: 'tap1', address: '172.16.0.1' }],
-    ['ValidationError', { tap: 'tap1', surprise: 1 }],
-    ['ValidationError', { netns: 'no-such-namespace' }],
-    ['ValidationError', { netns: '/etc/passwd' }],
-    ['NotFoundError', { device: 'no-such-link' }],
-    ['KernelError', { tap: 'eth0' }],
-    ['KernelError', { netns: 'GUEST', name: 'lo' }],
-  ])('%s leaves everything as it was: attach %j', async (name, options) => {
+  const wrong = (field: string) => ({ name: 'ValidationError', field });
+  test.each<[expected: object, options: object]>([
+    [wrong('tap'), { tap: 'a/b' }],
+    [wrong('tap'), { tap: 'sixteen-bytes-xx' }],
+    [wrong('options'), { tap: 'tap1', device: 'eth0' }],
+    [wrong('options'), {}],
+    [wrong('mac'), { tap: 'tap1', mac: '01:00:00:00:00:01' }],
+    [wrong('address'), { tap: 'tap1', address: '10.9.9.9' }],
+    [wrong('address'), { tap: 'tap1', address: '172.16.0.1' }],
+    [wrong('surprise'), { tap: 'tap1', surprise: 1 }],
+    [wrong('netns'), { netns: 'no-such-namespace' }],
+    [wrong('netns'), { netns: '/etc/passwd' }],
+    [{ name: 'NotFoundError' }, { device: 'no-such-link' }],
+    [{ name: 'KernelError' }, { tap: 'eth0' }],
+    [wrong('name'), { netns: 'GUEST', name: 'lo' }],
+  ])('%j leaves everything as it was: attach %j', async (expected, options) => {
     const before = await picture();
     const filled = 'netns' in options && options.netns === 'GUEST' ? { ...options, netns: guest.name } : options;
-    await expect(network.attach(filled as AttachOptions)).rejects.toMatchObject({ name });
+    await expect(network.attach(filled as AttachOptions)).rejects.toMatchObject(expected);
     await host.drained();
     expect(await picture()).toEqual(before);
   });
@@ -84,9 +87,13 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     const nic = await network.attach({ tap: 'tap1' });
     const before = await picture();
     const { address, mac } = nic.info;
-    for (const options of [{ tap: 'tap1' }, { tap: 'tap2', address }, { tap: 'tap2', mac }, { device: 'tap1' }]) {
+    for (const options of [{ tap: 'tap1' }, { tap: 'tap2', address }, { tap: 'tap2', mac }]) {
       await expect(network.attach(options)).rejects.toMatchObject({ name: 'ConflictError' });
     }
+    await expect(network.attach({ device: 'tap1' })).rejects.toMatchObject({
+      name: 'ValidationError',
+      field: 'device',
+    });
     expect(await picture()).toEqual(before);
     await expect(host.teardown()).rejects.toMatchObject({ name: 'ConflictError' });
     await nic.detach();
@@ -151,13 +158,37 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
       name: 'AbortError',
     });
     await expect(network.attach({ tap: 'tap1', signal })).rejects.toMatchObject({ name: 'AbortError' });
-    const controller = new AbortController();
-    const attaching = network.attach({ tap: 'tap1', signal: controller.signal });
-    setImmediate(() => controller.abort());
-    const attached = await attaching.catch(() => undefined);
-    await attached?.detach();
     await host.drained();
     expect(await picture()).toEqual(before);
+  });
+
+  test.each([
+    ['when its reservation is written', 'tracing:vethwork:store:asyncEnd'],
+    ['when its links are begun', 'tracing:vethwork:kernel:start'],
+    ['when its links are made', 'tracing:vethwork:kernel:asyncEnd'],
+  ])('an attach, and a network, that are aborted %s leave nothing', async (_when, channel) => {
+    const before = await picture();
+    const mtu = 1400;
+    const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
+      (signal) => network.attach({ tap: 'tap1', signal }),
+      (signal) => host.createNetwork({ name: 'x', netblock: '10.1.0.0/24', mtu, provideDhcp: false, signal }),
+    ];
+    for (const call of calls) {
+      const controller = new AbortController();
+      const isIt = /"(tap\.add|namespace\.add)"|"state":"initial"/;
+      const abort = (trace: unknown) => {
+        const { operations, commit } = trace as { operations?: unknown; commit?: unknown };
+        if (isIt.test(JSON.stringify(operations ?? commit ?? ''))) controller.abort();
+      };
+      subscribe(channel, abort);
+      try {
+        await expect(call(controller.signal)).rejects.toMatchObject({ name: 'AbortError' });
+      } finally {
+        unsubscribe(channel, abort);
+      }
+      await host.drained();
+      expect(await picture()).toEqual(before);
+    }
   });
 
   test('one that waits for what is being done with its network ends at once when it is aborted', async () => {
@@ -244,11 +275,12 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await nic.float();
     await doomed.routeAddress();
     expect(await pidsIn(doomed.uuid)).not.toEqual([]);
+    expect(await processes(doomed.uuid)).not.toEqual([]);
     const second = await (await machine.open()).getNetwork(doomed.uuid);
     await Promise.all([doomed.delete(), doomed.delete(), second.delete()]);
     await host.drained();
     expect(await picture()).toEqual(before);
-    expect((await attempt('pgrep', '-f', doomed.uuid)).stdout).toBe('');
+    expect(await processes(doomed.uuid)).toEqual([]);
   });
 
   test('a network whose namespace was killed is deleted all the same', async () => {
@@ -275,7 +307,9 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     const inner = await host.createNetwork({ name: 'inner', netblock: '10.6.0.0/24', provideNat: false });
     const nic = await inner.attach({ netns: guest.name, configure: true });
     expect(inner.info.floatingGateway).toBeUndefined();
-    expect(await guest.ip('route')).not.toContain('default');
+    const routes = await guest.ip('route');
+    expect(routes).toContain('10.6.0.0/24');
+    expect(routes).not.toContain('default');
     expect(await names(inner.uuid)).toEqual(['lo', expect.stringMatching(/^veth-.*-i$/)]);
     await expect(nic.float()).rejects.toMatchObject({ name: 'ConflictError' });
     await expect(inner.routeAddress()).rejects.toMatchObject({ name: 'ConflictError' });

@@ -119,10 +119,14 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
 
   test('events end with the host', async () => {
     const other = await machine.open({ repair: false });
+    const heard: HostEvent[] = [];
     const following = (async () => {
-      for await (const _ of other.events());
+      for await (const event of other.events()) heard.push(event);
     })();
+    await nic.setMetadata({ colour: 'red' });
+    await eventually(() => heard.length > 0);
     await other.close();
     await following;
+    expect(heard.map(({ event }) => event)).toEqual(['interface.metadata']);
   });
 });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Interface, Network } from '../../src/index.js';
 import { pings, TestHost, talks } from '../support/host.js';
-import { eventually, json, privileged, sh, type TestNamespace } from '../support/namespaces.js';
+import { eventually, json, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { listen } from '../support/traffic.js';
 
 describe.skipIf(!privileged)('traffic of two networks with the same netblock', () => {
   let machine: TestHost;
@@ -43,7 +44,11 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     const address = await nics[0].float();
     for (const from of everybody) expect(await talks(from, address), from.name).toBe(true);
     await machine.node.ip('route', 'add', '172.16.0.0/24', 'via', network.info.floatingGateway as string);
-    expect(await pings(machine.node, nics[1].info.address)).toBe(false);
+    expect(await pings(guests[0], nics[1].info.address)).toBe(true);
+    const heard = await listen({ router: [TestNamespace.named(network.uuid), 'any'] }, 'icmp', async () => {
+      expect(await pings(machine.node, nics[1].info.address)).toBe(false);
+    });
+    expect(heard.router.length, 'it did arrive at the router').toBeGreaterThan(0);
     await machine.node.ip('route', 'delete', '172.16.0.0/24');
   });
 
@@ -83,12 +88,18 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
   test('the hypervisor does not answer tenants on the overlay bridge', async () => {
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
     expect(await sh('ip', '-n', machine.node.name, 'address', 'show', 'dev', bridge)).not.toContain('inet');
+    // By the router it does.
+    expect(await pings(guests[0], '10.0.0.74')).toBe(true);
     await guests[0].ip('route', 'add', '10.0.0.74/32', 'dev', 'eth0', 'scope', 'link');
     expect(await pings(guests[0], '10.0.0.74')).toBe(false);
     const mac = (await json<{ address: string }[]>('ip', '-j', '-n', machine.node.name, 'link', 'show', bridge))[0]
       ?.address;
     await guests[0].ip('neigh', 'replace', '10.0.0.74', 'lladdr', mac as string, 'dev', 'eth0');
     expect(await pings(guests[0], '10.0.0.74')).toBe(false);
+    const router = `veth-${network.info.vni.toString(16).padStart(6, '0')}-i`;
+    const [inner] = await json<{ address: string }[]>('ip', '-j', '-n', network.uuid, 'link', 'show', router);
+    await guests[0].ip('neigh', 'replace', '10.0.0.74', 'lladdr', inner?.address as string, 'dev', 'eth0');
+    expect(await pings(guests[0], '10.0.0.74')).toBe(true);
     await guests[0].ip('route', 'delete', '10.0.0.74/32');
   });
 });

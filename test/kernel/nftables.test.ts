@@ -5,7 +5,7 @@ import { addFloating, addRouted, deleteFloating, planRuleset } from '../../src/p
 import { openStage } from '../support/kernel.js';
 import { privileged, type TestNamespace } from '../support/namespaces.js';
 import { commandsOf, loadWithNft, nftPicture } from '../support/nft.js';
-import { network } from '../unit/plan-fixtures.js';
+import { host, network } from '../unit/plan-fixtures.js';
 
 const at = { family: 'ip', table: 't' } as const;
 const table: NftCommand = { command: 'table.add', family: 'ip', name: 't' };
@@ -28,6 +28,7 @@ const walkThrough = `
 table ip vethwork {
   map floating { type ipv4_addr : ipv4_addr; elements = { 192.168.15.29 : 172.16.0.37 } }
   set routed { type ipv4_addr; elements = { 192.168.15.30 } }
+  set asked { type ipv4_addr; size 64; flags dynamic,timeout; timeout 3s; }
   chain prerouting {
     type filter hook prerouting priority mangle;
     iifname "veth-e2300f-i" ct direction reply ct mark != 0 meta mark set ct mark comment "replies leave through that link"
@@ -45,6 +46,11 @@ table ip vethwork {
     type filter hook forward priority filter; policy drop;
     ct state established,related accept comment "known connections"
     ct status dnat counter accept comment "to floating addresses"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 169.254.0.0/16 counter drop comment "instances do not reach metadata services (169.254.0.0/16)"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 168.63.129.16 counter drop comment "instances do not reach metadata services (168.63.129.16)"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip daddr 100.100.100.200 counter drop comment "instances do not reach metadata services (100.100.100.200)"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr 172.16.0.0/24 ip daddr 192.168.15.0/24 add @asked { ip daddr } counter accept comment "instances to few addresses of the floating network at a time"
+    iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr 172.16.0.0/24 ip daddr 192.168.15.0/24 counter drop comment "instances to more of them"
     iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr 172.16.0.0/24 counter accept comment "instances to the outside"
     iifname "veth-e2300f-i" oifname "egr-e2300f-i" ip saddr @routed counter accept comment "replies of routed addresses"
     iifname "veth-e2300f-i" oifname "veth-e2300f-i" ip daddr @routed counter accept comment "instances to routed addresses of their own network"
@@ -137,6 +143,8 @@ const rulesets: Record<string, string> = {
     table inet t {
       set seen { type ipv4_addr; size 1000; flags dynamic,timeout; timeout 1h; }
       set busy { type ipv4_addr . inet_service; size 1000; flags dynamic; }
+      set few { type ipv4_addr; size 1000; flags dynamic; ct count 4; }
+      set slow { type ipv4_addr . ether_addr; flags dynamic; limit rate 2/second burst 20 packets; elements = { 10.0.0.1 . 02:00:00:bd:cd:9b limit rate 2/second burst 20 packets } }
       set counted { type ipv4_addr; size 1000; flags dynamic; counter; elements = { 10.0.0.1 counter packets 5 bytes 300 } }
       map by { type inet_service : ipv4_addr; size 1000; flags dynamic; }
       chain input {
@@ -145,6 +153,8 @@ const rulesets: Record<string, string> = {
         update @seen { ip saddr limit rate over 5/second burst 9 packets } drop
         update @busy { ip saddr . tcp dport counter }
         update @counted { ip daddr }
+        tcp dport 53 update @few { ip saddr } accept
+        ct count over 9 drop
         add @by { tcp dport : ip saddr }
         delete @seen { ip daddr }
       }
@@ -224,7 +234,7 @@ describe.skipIf(!privileged)('nftables', () => {
     await loadWithNft(theirs, walkThrough);
     const there = { ...network, uuid: ours.name };
     await kernel.transaction([
-      planRuleset(there),
+      planRuleset(host, there),
       addFloating(there.uuid, '192.168.15.29', '172.16.0.37'),
       addRouted(there.uuid, '192.168.15.30'),
     ]);

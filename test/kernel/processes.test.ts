@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/index.js';
 import { openStage, rejection } from '../support/kernel.js';
-import { attempt, eventually, privileged, sh, type TestNamespace } from '../support/namespaces.js';
+import { eventually, privileged, sh, type TestNamespace } from '../support/namespaces.js';
 
 /** Two namespaces on one wire: 10.0.0.1 and 10.0.0.2. */
 function wire(left: TestNamespace, right: TestNamespace): Operation[] {
@@ -276,7 +276,7 @@ describe.skipIf(!privileged)('sysctls', () => {
   ])('%j leads nowhere', async (key) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
-    const before = (await attempt('cat', '/proc/sys/kernel/hostname')).stdout;
+    const before = await sh('cat', '/proc/sys/kernel/hostname');
     expect(await rejection(kernel.transaction([{ op: 'sysctl.set', netns, key, value: 'x' }]))).toMatchObject({
       name: 'ValidationError',
       field: 'operations[0].key',
@@ -285,6 +285,6 @@ describe.skipIf(!privileged)('sysctls', () => {
       name: 'ValidationError',
       field: 'key',
     });
-    expect((await attempt('cat', '/proc/sys/kernel/hostname')).stdout).toBe(before);
+    expect(await sh('cat', '/proc/sys/kernel/hostname')).toBe(before);
   });
 });

@@ -178,6 +178,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     ]);
     if (made.exitCode !== 0) {
       // The kernel is built without it.
+      expect(made.stderr).toMatch(/TC classifier not found|No such file|not supported/);
       const error = await adding.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(KernelError);
       expect(error).toMatchObject({

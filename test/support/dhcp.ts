@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { NotRunError } from './attempt.js';
 import type { TestNamespace } from './namespaces.js';
 
 /** What a DHCP client was told, by udhcpc's names: `ip`, `subnet`, `router`, `dns`, `domain`, `mtu`, `broadcast`, `serverid`, … */
@@ -18,6 +19,7 @@ ip address add "$ip/$mask" dev "$interface"
  * Asks for a lease with busybox's DHCP client, and sets the address and default route it is given.
  * @param options `quick`: give up after a second, for those who expect nothing; `args`: further arguments of udhcpc
  * @returns what was offered and confirmed, or `undefined` without a lease
+ * @throws NotRunError if it could not ask
  */
 export async function askForLease(
   namespace: TestNamespace,
@@ -45,8 +47,11 @@ export async function askForLease(
       ...wanted,
       ...(options.args ?? []),
     ];
-    const { exitCode } = await namespace.attempt('env', `VETHWORK_ANSWER=${answer}`, 'busybox', ...udhcpc);
-    if (exitCode !== 0) return undefined;
+    const outcome = await namespace.attempt('env', `VETHWORK_ANSWER=${answer}`, 'busybox', ...udhcpc);
+    if (outcome.exitCode !== 0) {
+      if (outcome.stderr.includes('no lease, failing')) return undefined;
+      throw new NotRunError(`udhcpc on ${device} in ${namespace.name}: ${outcome.stderr}`);
+    }
     const lines = (await readFile(answer, 'utf8')).split('\n').filter((line) => line.includes('='));
     return Object.fromEntries(
       lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),

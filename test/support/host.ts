@@ -2,7 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, type HostOptions, openHost } from '../../src/index.js';
-import { attempt, connect, TestNamespace } from './namespaces.js';
+import { attempt, NotRunError } from './attempt.js';
+import { connect, TestNamespace } from './namespaces.js';
+import { ping } from './ping.js';
+import { askTcp } from './traffic.js';
 
 /** A machine of the walk-through, made of namespaces: the host, and the world beyond its uplink. */
 export class TestHost {
@@ -49,6 +52,11 @@ export class TestHost {
     return guest;
   }
 
+  /** Closes all that were opened; their networks keep running. */
+  async close(): Promise<void> {
+    for (const host of this.#handles.splice(0)) await host.close();
+  }
+
   /** Removes all networks and everything that stands for a machine. */
   async remove(): Promise<void> {
     const [host, ...others] = this.#handles;
@@ -63,16 +71,19 @@ export class TestHost {
 }
 
 /** One echo request; true if it was answered. */
-export async function pings(from: TestNamespace, address: string, ...options: string[]): Promise<boolean> {
-  return (await from.attempt('ping', '-c1', '-W1', ...options, address)).exitCode === 0;
+export function pings(from: TestNamespace, address: string, ...options: string[]): Promise<boolean> {
+  return ping(from, address, '-W1', ...options);
 }
 
 /** A TCP connection to port 80; true if the server there said OK. */
 export async function talks(from: TestNamespace, address: string): Promise<boolean> {
-  return (await from.attempt('socat', '-u', `TCP:${address}:80,connect-timeout=1`, '-')).stdout.includes('OK');
+  return (await askTcp(from, address, 80)) === 'OK';
 }
 
-/** Processes of a namespace. */
+/** Processes of a namespace; none if it is gone. */
 export async function pidsIn(namespace: string): Promise<number[]> {
-  return (await attempt('ip', 'netns', 'pids', namespace)).stdout.split('\n').filter(Boolean).map(Number);
+  const { exitCode, stdout, stderr } = await attempt('ip', 'netns', 'pids', namespace);
+  if (exitCode !== 0 && !stderr.includes('No such file'))
+    throw new NotRunError(`ip netns pids ${namespace}: ${stderr}`);
+  return stdout.split('\n').filter(Boolean).map(Number);
 }

@@ -37,6 +37,11 @@ export async function ipLink(namespace: TestNamespace, name: string): Promise<Ip
   return link;
 }
 
+/** Whether `ip` shows a link of this name. */
+export async function hasLink(namespace: TestNamespace, name: string): Promise<boolean> {
+  return (await ipLinks(namespace)).some(({ ifname }) => ifname === name);
+}
+
 /** What `ip` shows of a namespace, without counters and timers: equal before and after if nothing was left. */
 export async function ipPicture(namespace: TestNamespace): Promise<unknown> {
   const [links, addresses, routes, routes6, rules, neighbours, fdb] = await Promise.all([

@@ -1,7 +1,10 @@
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
+import { attempt, type Outcome } from './attempt.js';
 import { patience } from './patience.js';
+
+export { attempt } from './attempt.js';
 
 const execFileAsync = promisify(execFile);
 
@@ -9,21 +12,6 @@ const execFileAsync = promisify(execFile);
 export async function sh(file: string, ...args: string[]): Promise<string> {
   const { stdout } = await execFileAsync(file, args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
-}
-
-/** As `sh`, for programs whose failure is what the test wants to see. */
-export async function attempt(
-  file: string,
-  ...args: string[]
-): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  try {
-    const { stdout, stderr } = await execFileAsync(file, args, { maxBuffer: 64 * 1024 * 1024 });
-    return { exitCode: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code?: number | string; stdout?: string; stderr?: string };
-    if (typeof code === 'string') throw error;
-    return { exitCode: code ?? 1, stdout: stdout ?? '', stderr: stderr ?? '' };
-  }
 }
 
 /** As `sh`, with the output read as JSON (`ip -j`, `nft -j`, `bridge -j`). */
@@ -60,8 +48,8 @@ export class TestNamespace {
     return sh('ip', 'netns', 'exec', this.name, file, ...args);
   }
 
-  /** As `run`, resolving whatever the exit code is. */
-  attempt(file: string, ...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  /** As `run`, resolving whatever the exit code is; see `attempt`. */
+  attempt(file: string, ...args: string[]): Promise<Outcome> {
     return attempt('ip', 'netns', 'exec', this.name, file, ...args);
   }
 
@@ -118,6 +106,19 @@ export async function eventually<Value>(probe: () => Value | Promise<Value>, tim
     const value = await probe();
     if (value) return value;
     if (Date.now() > end) throw new Error(`nothing after ${patience(timeout)} ms: ${probe}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/**
+ * Looks again until nothing is found any more; resolves to what was found last if that takes longer than `timeout` milliseconds.
+ * What a look rejects with is nobody's finding: it rejects.
+ */
+export async function lastFindings(look: () => Promise<readonly string[]>, timeout = 60_000): Promise<string[]> {
+  const end = Date.now() + patience(timeout);
+  for (;;) {
+    const found = await look();
+    if (found.length === 0 || Date.now() > end) return [...found];
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -1,6 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { type Background, inside, start } from '../../src/demo/tools.js';
+import { NotRunError } from './attempt.js';
 import { eventually, type TestNamespace } from './namespaces.js';
+import { ping } from './ping.js';
 
 /** A bound against hanging, in seconds; what must not arrive is waited for as long. */
 const PATIENCE = 2;
@@ -9,10 +11,9 @@ export const TCP = 8080;
 export const UDP = 9090;
 
 /** One echo. `size`: of the whole packet, which must not be cut. */
-export async function pings(from: TestNamespace, address: string, size?: number): Promise<boolean> {
+export function pings(from: TestNamespace, address: string, size?: number): Promise<boolean> {
   const whole = size === undefined ? [] : ['-M', 'do', '-s', String(size - 28)];
-  const { exitCode } = await from.attempt('ping', '-n', '-c', '1', '-W', String(PATIENCE), ...whole, address);
-  return exitCode === 0;
+  return ping(from, address, '-W', String(PATIENCE), ...whole);
 }
 
 /** Answers every TCP connection with a name and the address it sees. Stop it when done. */
@@ -31,10 +32,38 @@ export async function serveTcp(at: TestNamespace, name: string, port = TCP): Pro
   return server;
 }
 
-/** What the server says to one TCP connection; empty if none is made. */
-export async function askTcp(from: TestNamespace, address: string, port = TCP): Promise<string> {
-  const client = ['socat', '-u', `TCP4:${address}:${port},connect-timeout=${PATIENCE}`, '-'];
-  return (await from.attempt('timeout', String(2 * PATIENCE), ...client)).stdout.trim();
+type Connection = 'open' | 'refused' | 'silent';
+
+/** What `socat` tells of its attempt to connect: the first that fits. Whatever else it says is no answer to that. */
+const CONNECTIONS: readonly [RegExp, Connection][] = [
+  [/successfully connected|starting data transfer/, 'open'],
+  [/Connection refused|Operation not permitted/, 'refused'],
+  [/timed out|No route to host/, 'silent'],
+];
+
+/**
+ * One TCP connection, and what the server said before it was closed.
+ * @param options of socat, such as `bind=10.0.0.1`
+ * @throws NotRunError if none could be tried, for want of a route, say
+ */
+async function connectTcp(from: TestNamespace, address: string, port: number, options: string[]) {
+  const target = [`TCP4:${address}:${port}`, `connect-timeout=${PATIENCE}`, ...options].join();
+  const client = ['socat', '-d', '-d', '-u', target, '-'];
+  const { stdout, stderr } = await from.attempt('timeout', String(2 * PATIENCE), ...client);
+  const connection = CONNECTIONS.find(([pattern]) => pattern.test(stderr))?.[1];
+  if (connection === undefined) throw new NotRunError(`${client.join(' ')} in ${from.name}: ${stderr}`);
+  return { connection, said: stdout.trim() };
+}
+
+/** Whether a TCP connection is made, refused, or nothing is heard. */
+export async function knock(from: TestNamespace, address: string, port: number): Promise<Connection> {
+  return (await connectTcp(from, address, port, [])).connection;
+}
+
+/** What the server says to one TCP connection; empty only if none is made. */
+export async function askTcp(from: TestNamespace, address: string, port = TCP, ...options: string[]): Promise<string> {
+  const { connection, said } = await connectTcp(from, address, port, options);
+  return connection === 'open' ? said || '(connected to one that says nothing)' : '';
 }
 
 /** Answers every line with a name before it, in one long connection (TCP) or for each datagram (UDP). */

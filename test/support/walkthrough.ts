@@ -46,7 +46,7 @@ export class Walkthrough implements AsyncDisposable {
     readonly machine: TestNamespace,
     readonly outside: TestNamespace,
     readonly options: HostOptions,
-    readonly host: Host,
+    public host: Host,
   ) {}
 
   static async open({ sysctls = {}, options = {}, before }: Setting = {}): Promise<Walkthrough> {
@@ -121,6 +121,12 @@ export class Walkthrough implements AsyncDisposable {
       await namespace.remove();
       throw error;
     }
+  }
+
+  /** Opens the host again, once it was closed: as another process. */
+  async reopen(options: Partial<HostOptions> = {}): Promise<void> {
+    this.host = await openHost({ ...this.options, ...options });
+    for (const [index, { uuid }] of this.#networks.entries()) this.#networks[index] = await this.host.getNetwork(uuid);
   }
 
   /** The inside of a network: its namespace. */

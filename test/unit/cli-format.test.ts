@@ -36,15 +36,15 @@ const nic: InterfaceInfo = {
 };
 
 describe('a network', () => {
-  it('is printed as the walk-through prints it', () => {
+  it('is printed with the fields of the walk-through, in its order', () => {
     expect(formatNetwork(network)).toBe(`uuid            : 17be6538-8f96-4ccb-b71e-a7e3022fead3
 name            : demo
 vxlan id        : 14823439
 netblock        : 172.16.0.0/24
-provide dhcp    : True
-provide nat     : True
+provide dhcp    : yes
+provide nat     : yes
 floating gateway: 192.168.15.194
-namespace       : system
+tenant          : system
 state           : created
 
 Metadata:`);
@@ -58,13 +58,13 @@ Metadata:`);
       metadata: { team: 'blue', size: 3 },
       routedAddresses: ['192.168.15.30'],
     });
-    expect(text).toContain('provide nat     : False\nfloating gateway: None\n');
+    expect(text).toContain('provide nat     : no\nfloating gateway: -\n');
     expect(text).toContain('Metadata:\n    team: blue\n    size: 3\n\nRouted addresses:\n    192.168.15.30');
   });
 
   it('has a line of its own in a list', () => {
     const [header, line, ...rest] = formatNetworks([network]).split('\n');
-    expect(header).toMatch(/^UUID +NAME +VXLAN ID/);
+    expect(header).toMatch(/^UUID +NAME +VXLAN ID.* TENANT +STATE$/);
     expect(line).toMatch(/^17be6538-8f96-4ccb-b71e-a7e3022fead3 {2}demo {2}14823439 {2}172\.16\.0\.0\/24/);
     expect(rest).toEqual([]);
   });
@@ -78,7 +78,7 @@ describe('an interface', () => {
       'macaddr : 02:00:00:bd:cd:9b',
       'order   : 0',
       'ipv4    : 172.16.0.232',
-      'floating: None',
+      'floating: -',
       'model   : virtio',
     ]);
   });

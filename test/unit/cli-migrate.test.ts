@@ -33,7 +33,7 @@ describe('the file of an agent', () => {
   const good = { store: { etcd: ['http://10.0.0.5:2379'] }, node: 'node2' };
 
   test('needs little', async () => {
-    expect(await read(good)).toEqual({ listen: '127.0.0.1:9471', logLevel: 'info', host: good });
+    expect(await read(good)).toEqual({ listen: '127.0.0.1:9471', logLevel: 'info', host: good, warnings: [] });
   });
 
   test.each([

@@ -21,7 +21,7 @@ describe('values of flags', () => {
     expect(parseNamespace('4711')).toBe(4711);
     expect(parseNamespace('c1')).toBe('c1');
     expect(parseNamespace('/proc/1/ns/net')).toBe('/proc/1/ns/net');
-    expect(() => parseNamespace('')).toThrow();
+    expect(() => parseNamespace('')).toThrow('expected the name of a namespace');
   });
 
   it('collects metadata and keeps what follows the first equals sign', () => {

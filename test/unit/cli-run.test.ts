@@ -25,6 +25,11 @@ function leaves(command: Command, path: string[] = []): string[][] {
 const commands = leaves(buildProgram({ stdout: process.stdout, stderr: process.stderr, exitCode: 0 }));
 
 describe('help', () => {
+  it('is there for every command', () => {
+    expect(commands.map((path) => path.join(' '))).toEqual(expect.arrayContaining(['init', 'network create']));
+    expect(commands.length).toBeGreaterThan(20);
+  });
+
   it('documents exit codes and global options', async () => {
     const { code, stdout } = await vethwork('--help');
     expect(code).toBe(0);

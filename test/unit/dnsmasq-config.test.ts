@@ -6,7 +6,7 @@ import { ValidationError } from '../../src/errors.js';
 
 const network = '17be6538-8f96-4ccb-b71e-a7e3022fead3';
 const paths = runtimePaths('/run/vethwork/0123456789ab', network);
-const account = { user: 'dnsmasq', group: 'nogroup', gid: 65534 };
+const account = { user: 'dnsmasq', group: 'nogroup', reader: undefined };
 const bare = { mac: '02:00:00:bd:cd:9b', address: '172.16.0.232' };
 const named = { mac: '02:00:00:C7:F9:CC', address: '172.16.0.37', hostname: 'floatingdemo' };
 const demo: DnsmasqConfig = {
@@ -40,7 +40,7 @@ group=nogroup
 pid-file=${paths.folder}/pid
 no-resolv
 no-hosts
-log-facility=daemon
+log-facility=${paths.folder}/log
 port=0
 domain=vethwork.internal
 dhcp-range=172.16.0.0,static,255.255.255.0,172.16.0.255,3600
@@ -52,6 +52,7 @@ dhcp-rapid-commit
 dhcp-ignore=tag:!known
 dhcp-ignore-names
 no-ping
+dhcp-broadcast
 quiet-dhcp
 dhcp-option=1,255.255.255.0
 dhcp-option=3,172.16.0.1
@@ -64,7 +65,7 @@ dhcp-option=28,172.16.0.255
 
   it('has the reservations and names in files of their own', () => {
     expect(render().dhcpHosts).toBe(
-      '02:00:00:bd:cd:9b,id:*,172.16.0.232\n02:00:00:c7:f9:cc,id:*,172.16.0.37,floatingdemo\n',
+      '02:00:00:bd:cd:9b,id:*,172.16.0.232\n02:00:00:c7:f9:cc,id:*,172.16.0.37,floatingdemo.vethwork.internal\n',
     );
     expect(render().names).toBe('172.16.0.37 floatingdemo.vethwork.internal floatingdemo\n');
   });
@@ -131,18 +132,23 @@ dhcp-option=28,172.16.0.255
 
   it('takes no text that adds a line or a field', () => {
     const plain = render({ provideDns: true, ...reserved({ hostname: 'x' }) });
+    const counts = { taken: 0, refused: 0 };
     fc.assert(
       fc.property(fc.constantFrom('a', 'web', 'x.y'), fc.string({ unit: 'binary', maxLength: 8 }), (head, tail) => {
         try {
           const text = render({ provideDns: true, domain: head + tail, ...reserved({ hostname: head + tail }) });
           expect(text.config.split('\n').length).toBe(plain.config.split('\n').length);
-          expect(text.dhcpHosts).toMatch(/^[^,\n#]+,[^,\n#]+,[^,\n#]+,[a-z0-9-]+\n$/);
+          expect(text.dhcpHosts).toMatch(/^[^,\n#]+,[^,\n#]+,[^,\n#]+,[a-z0-9.-]+\n$/);
           expect(text.names).toMatch(/^[^ \n#]+ [^ \n#]+ [^ \n#]+\n$/);
+          counts.taken++;
         } catch (error) {
           expect(error).toBeInstanceOf(ValidationError);
+          counts.refused++;
         }
       }),
     );
+    // Both have been tried.
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(0);
   });
 });
 

@@ -157,7 +157,7 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'route.delete': ['route'],
   'rule.add': ['rule'],
   'rule.delete': ['rule'],
-  'neighbour.add': ['neighbour', 'mode'],
+  'neighbour.add': ['neighbour', 'mode', 'undo'],
   'neighbour.delete': ['neighbour'],
   'qdisc.add': ['qdisc', 'mode'],
   'qdisc.delete': ['qdisc'],
@@ -371,7 +371,7 @@ describe('whatever is passed to the kernel', () => {
         try {
           void openKernel({ home: reference }).close();
         } catch (error) {
-          if (!(error instanceof Thrown)) expect(error).toMatchObject({ name: 'ValidationError', field: 'netns' });
+          if (!(error instanceof Thrown)) expect(error).toMatchObject({ name: 'ValidationError', field: 'home' });
         }
       }),
       { numRuns: 1000 },

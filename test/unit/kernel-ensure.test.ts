@@ -6,7 +6,7 @@ import type { Expression, NftCommand } from '../../src/kernel/nftables/index.js'
 import type { Operation } from '../../src/kernel/operation.js';
 import type { NftObject } from '../../src/kernel/query.js';
 import { addFloating, planRuleset } from '../../src/plan/ruleset.js';
-import { network, uuid } from './plan-fixtures.js';
+import { host, network, uuid } from './plan-fixtures.js';
 
 const nothing: ActualNamespace = {
   links: new Map(),
@@ -106,7 +106,7 @@ describe('of a plan', () => {
 });
 
 describe('of a ruleset', () => {
-  const plan = [planRuleset(network), addFloating(uuid, '192.168.15.29', '172.16.0.37')];
+  const plan = [planRuleset(host, network), addFloating(uuid, '192.168.15.29', '172.16.0.37')];
   const commands = plan.flatMap((each) => (each.op === 'nftables.batch' ? each.commands : []));
   const listed = commands.flatMap((command): NftObject[] => {
     if (command.command === 'element.add')

@@ -39,6 +39,7 @@ describe('a match', () => {
   });
 
   test('of whatever else is expressions or a typed error', () => {
+    const counts = { made: 0, refused: 0 };
     const all = [...Object.values(match), ...Object.values(statement)] as ((...given: unknown[]) => unknown)[];
     fc.assert(
       fc.property(
@@ -48,13 +49,17 @@ describe('a match', () => {
           try {
             const made = make(...given);
             expect(Array.isArray(made) || made instanceof Uint8Array).toBe(true);
+            counts.made++;
           } catch (error) {
             expect(error).toBeInstanceOf(ValidationError);
+            counts.refused++;
           }
         },
       ),
       { numRuns: 3000 },
     );
+    // Both have been tried.
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(50);
   });
 });
 

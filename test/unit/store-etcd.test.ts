@@ -275,6 +275,10 @@ describe('being let in', () => {
     for (const wrong of [{ username: undefined, password: undefined }, { password: 'wrong' }, { prefix: 'other/' }]) {
       await expect(openEtcdStore({ ...options, ...wrong })).rejects.toMatchObject({ code: 'STORE' });
     }
+    // It is not the server that is away.
+    const again = await openEtcdStore(options);
+    expect(await again.list('')).toHaveLength(1);
+    await again.close();
   });
 
   test('by certificates, and not without', async () => {
@@ -305,6 +309,9 @@ describe('being let in', () => {
       await store.close();
       const refused = openEtcdStore({ etcd: [server.url], tls: { ca: tls.ca }, timeout: 1 });
       await expect(refused).rejects.toMatchObject({ code: 'STORE' });
+      const again = await openEtcdStore({ etcd: [server.url], tls });
+      expect(await again.list('')).toHaveLength(1);
+      await again.close();
       await expect(openEtcdStore({ etcd: [server.url], tls: { ca: path('none') } })).rejects.toMatchObject({
         code: 'VALIDATION',
         field: 'store.tls.ca',

@@ -9,11 +9,11 @@ namespace vethwork {
 namespace {
 
 constexpr std::array kinds{
-    &bitwiseExpression,   &byteorderExpression, &cmpExpression,    &counterExpression, &ctExpression,
-    &dynsetExpression,    &notrackExpression,   &quotaExpression,  &rangeExpression,   &fibExpression,
-    &immediateExpression, &limitExpression,     &logExpression,    &lookupExpression,  &masqueradeExpression,
-    &metaExpression,      &natExpression,       &objrefExpression, &payloadExpression, &redirectExpression,
-    &rejectExpression,
+    &bitwiseExpression,    &byteorderExpression, &cmpExpression,     &connlimitExpression, &counterExpression,
+    &ctExpression,         &dynsetExpression,    &notrackExpression, &quotaExpression,     &rangeExpression,
+    &fibExpression,        &immediateExpression, &limitExpression,   &logExpression,       &lookupExpression,
+    &masqueradeExpression, &metaExpression,      &natExpression,     &objrefExpression,    &payloadExpression,
+    &redirectExpression,   &rejectExpression,
 };
 
 const ExpressionKind* find(std::string_view name, std::string_view ExpressionKind::*property) {

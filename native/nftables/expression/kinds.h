@@ -7,6 +7,7 @@ namespace vethwork {
 extern const ExpressionKind bitwiseExpression;
 extern const ExpressionKind byteorderExpression;
 extern const ExpressionKind cmpExpression;
+extern const ExpressionKind connlimitExpression;
 extern const ExpressionKind counterExpression;
 extern const ExpressionKind ctExpression;
 extern const ExpressionKind dynsetExpression;

@@ -44,7 +44,7 @@ class ModelContender implements Contender {
 
   static async open(host: Host, provideDhcp: boolean): Promise<ModelContender> {
     const netblock = '172.21.0.0/16';
-    const network = await host.createNetwork({ name: 'bench', netblock, provideDhcp });
+    const network = await host.createNetwork({ name: provideDhcp ? 'bench-dhcp' : 'bench', netblock, provideDhcp });
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
     return new ModelContender(host, network, { bridge, gateway: network.info.gateway, prefix: 16 });
   }
@@ -80,7 +80,7 @@ class ModelContender implements Contender {
 
   async createNetwork(wish: NetworkWish): Promise<undefined> {
     const { uuid, netblock, dhcp } = wish;
-    const network = await this.host.createNetwork({ name: 'bench', uuid, netblock, provideDhcp: dhcp });
+    const network = await this.host.createNetwork({ name: uuid, uuid, netblock, provideDhcp: dhcp });
     wish.vni = network.info.vni;
     this.#networks.set(uuid, network);
   }

@@ -18,7 +18,9 @@ export const footprint: Scenario = {
     const make = async (provideDhcp: boolean) => {
       signal.throwIfAborted();
       progress(`footprint: ${networks.length} networks`);
-      networks.push(await host.createNetwork({ name: 'many', netblock: '172.23.0.0/24', provideDhcp }));
+      networks.push(
+        await host.createNetwork({ name: `many${networks.length}`, netblock: '172.23.0.0/24', provideDhcp }),
+      );
     };
     const facts: Fact[] = [];
     try {

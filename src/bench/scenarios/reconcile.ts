@@ -28,9 +28,10 @@ export const reconcile: Scenario = {
         while (networks.length < size) {
           setting.signal.throwIfAborted();
           setting.progress(`reconcile: ${networks.length} of ${size} networks`);
-          const options = { name: 'many', netblock: '172.23.0.0/24', provideDhcp: false };
-          const batch = Array.from({ length: Math.min(AT_ONCE, size - networks.length) }, () =>
-            host.createNetwork(options),
+          const options = { netblock: '172.23.0.0/24', provideDhcp: false };
+          const first = networks.length;
+          const batch = Array.from({ length: Math.min(AT_ONCE, size - networks.length) }, (_, n) =>
+            host.createNetwork({ ...options, name: `many${first + n}` }),
           );
           networks.push(...(await Promise.all(batch)));
         }

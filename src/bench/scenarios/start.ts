@@ -45,7 +45,7 @@ export const startUp: Scenario = {
     try {
       await look('no network');
       while (networks.length < count) {
-        const options = { name: 'many', netblock: '172.23.0.0/24', provideDhcp: false };
+        const options = { name: `many${networks.length}`, netblock: '172.23.0.0/24', provideDhcp: false };
         networks.push(await stage.host.createNetwork(options));
       }
       await look(`${count} networks`);

@@ -48,10 +48,12 @@ export class Observer {
     for (const operation of plan) {
       const netns = placeOf(operation);
       byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
+      // One that nothing else is in has to be looked for as well.
+      if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
     const actual: Actual = new Map();
     for (const [netns, operations] of byNamespace) {
-      if (!(await this.#exists(netns))) continue;
+      if (!(await this.exists(netns))) continue;
       actual.set(netns, await this.#lookInto(netns, operations));
     }
     return actual;
@@ -59,7 +61,7 @@ export class Observer {
 
   /** The links of a namespace; none if it does not exist. */
   async links(netns: NamespaceRef | undefined): Promise<readonly Link[]> {
-    if (!(await this.#exists(netns))) return [];
+    if (!(await this.exists(netns))) return [];
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
   }
 
@@ -114,7 +116,8 @@ export class Observer {
     };
   }
 
-  async #exists(netns: NamespaceRef | undefined): Promise<boolean> {
+  /** Whether there is such a namespace. */
+  async exists(netns: NamespaceRef | undefined): Promise<boolean> {
     if (netns === undefined) return true;
     return this.#once(netns, 'exists', async () => {
       try {

@@ -61,7 +61,10 @@ function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject
   });
 }
 
-/** Elements of the plan's sets that other plans have put there: a table that is made anew keeps them. */
+/**
+ * Elements of the plan's sets that other plans have put there: a table that is made anew keeps them. What packets have written
+ * into dynamic sets, they write again.
+ */
 function others(there: readonly NftObject[], wanted: readonly NftCommand[]): NftCommand[] {
   const planned = new Set(
     wanted.flatMap((command) =>
@@ -71,7 +74,7 @@ function others(there: readonly NftObject[], wanted: readonly NftCommand[]): Nft
     ),
   );
   return wanted.flatMap((command): NftCommand[] => {
-    if (command.command !== 'set.add') return [];
+    if (command.command !== 'set.add' || command.dynamic) return [];
     const { family, table, name: set, keyType, dataType, interval } = command;
     const kept = there.filter((element) => element.set === set && !planned.has(elementKey(element)));
     if (kept.length === 0) return [];

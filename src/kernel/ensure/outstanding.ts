@@ -94,7 +94,7 @@ function findLink(
 /** Options of links that the kernel changes afterwards, of those that plans set. */
 const CHANGEABLE: Partial<Record<LinkKind, readonly string[]>> = {
   bridge: ['stp', 'forwardDelay', 'multicastSnooping', 'linkLocalLearning', 'maximumLearned'],
-  vxlan: ['learning'],
+  vxlan: ['learning', 'link', 'local'],
 };
 
 /** What has to be changed of its own options. Without `id` it would not be one of a VXLAN. */

@@ -25,7 +25,7 @@ const KINDS: Partial<Record<NftCommand['command'], NftObject['object']>> = {
 /** Fields by which objects of a kind are told apart, and what else is said of them. */
 const FIELDS: Partial<Record<NftObject['object'], readonly string[]>> = {
   chain: ['name', 'hook'],
-  set: ['name', 'keyType', 'dataType', 'interval'],
+  set: ['name', 'keyType', 'dataType', 'interval', 'dynamic', 'size', 'timeout', 'expressions'],
   rule: ['chain', 'comment', 'expressions'],
 };
 const NAME = ['name'];

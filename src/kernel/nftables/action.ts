@@ -88,6 +88,17 @@ export interface LimitExpression {
   invert?: boolean;
 }
 
+/**
+ * The rule goes on while no more than so many connections are known: of all packets that come here or, as an expression
+ * of a set's elements, of those of one element. (nft(8), CONNECTION TRACKING, ct count; NFTA_CONNLIMIT_…)
+ */
+export interface ConnlimitExpression {
+  expression: 'connlimit';
+  count: number;
+  /** The rule goes on once there are more. Default false. */
+  invert?: boolean;
+}
+
 /** The rule goes on until so many bytes have passed. (nft(8), STATEFUL OBJECTS, quota; NFTA_QUOTA_…) */
 export interface QuotaExpression {
   expression: 'quota';

@@ -1,4 +1,5 @@
 import type {
+  ConnlimitExpression,
   CounterExpression,
   DynsetExpression,
   LimitExpression,
@@ -64,6 +65,7 @@ export type Expression =
   | ObjectExpression
   | ObjectMapExpression
   | LimitExpression
+  | ConnlimitExpression
   | QuotaExpression
   | LogExpression
   | RejectExpression

@@ -1,5 +1,6 @@
 import type { LookupExpression } from './compare.js';
 import type { Expression } from './expression.js';
+import type { PayloadExpression } from './load.js';
 import type { NftRegister } from './register.js';
 
 /**
@@ -11,15 +12,15 @@ import type { NftRegister } from './register.js';
 export interface KeyPart {
   /** How many it takes; the next part begins at a multiple of four. */
   bytes: number;
-  /** The expression that loads it into a register. */
-  load: (register: NftRegister) => Expression;
+  /** The expressions that load it into a register. */
+  load: (register: NftRegister) => Expression | Expression[];
 }
 
 const NAME_BYTES = 16;
 const MAC_BYTES = 6;
 const ADDRESS_BYTES = 4;
 
-function part(base: 'link' | 'network', offset: number, bytes: number): KeyPart {
+function part(base: PayloadExpression['base'], offset: number, bytes: number): KeyPart {
   return { bytes, load: (register) => ({ expression: 'payload', base, offset, length: bytes, register }) };
 }
 
@@ -38,6 +39,26 @@ export const etherSource = part('link', 6, MAC_BYTES);
 /** `ip saddr`, of the type `ipv4_addr`: the packet's source. */
 export const source = part('network', 12, ADDRESS_BYTES);
 
+/** `ip6 saddr`, of the type `ipv6_addr`: the packet's source. */
+export const source6 = part('network', 8, 16);
+
+/**
+ * `vxlan vni`, of the type `mark`: the network of a VXLAN packet (RFC 7348), as a number. The packet must be known to be
+ * UDP.
+ */
+export const vni: KeyPart = {
+  bytes: 4,
+  load: (register) => [
+    // The last byte of UDP (8) and VXLAN flags (4), and the VNI.
+    { expression: 'payload', base: 'transport', offset: 11, length: 4, register },
+    {
+      ...{ expression: 'bitwise', sourceRegister: register, register, length: 4 },
+      ...{ mask: Uint8Array.of(0, 0xff, 0xff, 0xff), xor: new Uint8Array(4) },
+    },
+    { expression: 'byteorder', sourceRegister: register, register, operation: 'ntoh', length: 4, size: 4 },
+  ],
+};
+
 /** `arp saddr ether`, of the type `ether_addr`: whose MAC address an ARP packet tells. */
 export const arpMac = part('network', 8, MAC_BYTES);
 
@@ -52,6 +73,8 @@ export const inputGroup: KeyPart = {
   bytes: 4,
   load: (register) => ({ expression: 'meta', key: 'iifgroup', register }),
 };
+/** `@th,288,48`, of the type `ether_addr`: whose MAC address a DHCP message tells (chaddr), behind the UDP header. */
+export const dhcpMac = part('transport', 36, MAC_BYTES);
 
 const FIRST_REGISTER = 1;
 /** The 32-bit registers are the same space as the large ones, which hold four of them. */
@@ -86,12 +109,22 @@ export const markBy = (map: string, ...parts: KeyPart[]): Expression[] => [
   { expression: 'meta', key: 'mark', sourceRegister: FIRST_REGISTER },
 ];
 
+/**
+ * `update @seen { ether saddr }`: the packet's key becomes an element of the set, and its life begins anew. The rule goes on
+ * if what the set has for each element, such as a limit, lets it.
+ * @param set of the same table and `dynamic`, whose `keyType` has the types of the parts
+ */
+export const update = (set: string, ...parts: KeyPart[]): Expression[] => [
+  ...load(parts),
+  { expression: 'dynset', set, operation: 'update', sourceRegister: FIRST_REGISTER },
+];
+
 function load(parts: readonly KeyPart[]): Expression[] {
   let pieces = 0;
-  return parts.map((part) => {
-    const expression = part.load(registerAt(pieces));
+  return parts.flatMap((part) => {
+    const expressions = part.load(registerAt(pieces));
     pieces += Math.ceil(part.bytes / 4);
-    return expression;
+    return expressions;
   });
 }
 

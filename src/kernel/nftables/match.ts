@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../../errors.js';
 import type { Expression } from './expression.js';
-import type { CtKey, MetaKey } from './load.js';
+import type { CtKey, MetaKey, PayloadExpression } from './load.js';
 
 /**
  * Matches, composed of register-level expressions as `nft` itself composes them, so that `nft list ruleset` shows them
@@ -133,6 +133,47 @@ export const arpReply = (): Expression[] => [
   { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
   equals(Uint8Array.of(0, 2)),
 ];
+
+/** `meta l4proto udp`, over IPv4 and IPv6. */
+export const udp = (): Expression[] => protocol(17);
+
+/**
+ * `meta l4proto != 255`: for the kernel the packet's IP header is in order (version, lengths). Of one that is not, no match of
+ * ports or protocols holds; receivers with raw sockets may read it all the same. For tables of the family bridge, where such
+ * packets are seen.
+ */
+export const wellFormed = (): Expression[] => [
+  { expression: 'meta', key: 'l4proto', register: REGISTER },
+  { expression: 'cmp', register: REGISTER, operator: 'neq', data: Uint8Array.of(255) },
+];
+
+/** `ip frag-off & 0x3fff == 0`: the IPv4 packet is whole: neither the first of several fragments nor one of the others. */
+export const unfragmented = (): Expression[] => [
+  { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
+  masked(Uint8Array.of(0x3f, 0xff)),
+  equals(new Uint8Array(2)),
+];
+
+/**
+ * `@th,64,24 0x010106`: bytes of the packet. It does not hold where the packet ends before.
+ * @param offset in bytes, 0 to 255
+ * @param values 1 to 16 bytes
+ */
+export const bytes = (base: PayloadExpression['base'], offset: number, ...values: number[]): Expression[] => [
+  { expression: 'payload', base, offset, length: values.length, register: REGISTER },
+  equals(Uint8Array.from(values)),
+];
+/** NFPROTO_… (include/uapi/linux/netfilter.h) */
+const NETWORK_PROTOCOLS = { ip: 2, ip6: 10 } as const;
+
+/**
+ * `meta nfproto ipv4`; for tables of the family inet.
+ * @throws ValidationError
+ */
+export const networkProtocol = (name: keyof typeof NETWORK_PROTOCOLS): Expression[] => {
+  if (!Object.hasOwn(NETWORK_PROTOCOLS, name)) throw new ValidationError('name', name, "'ip' or 'ip6'");
+  return [{ expression: 'meta', key: 'nfproto', register: REGISTER }, equals(Uint8Array.of(NETWORK_PROTOCOLS[name]))];
+};
 
 const ETHER_TYPES = { ip: [0x08, 0x00], arp: [0x08, 0x06] } as const;
 

@@ -49,3 +49,28 @@ export const clearMark = (): Expression[] => [
 
 /** `jump guard`: goes on in another chain of the table, and comes back at its end. */
 export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];
+
+/** `goto guard`: goes on in another chain of the table, and does not come back. */
+export const goto = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { goto: chain } }];
+
+/**
+ * `limit rate 10/second burst 20 packets`: the rule goes on while the rate is kept.
+ * @param rate packets a second
+ * @param burst packets that may exceed it at once
+ */
+export const limit = (rate: number, burst: number): Expression[] => [
+  { expression: 'limit', rate, unit: 'second', burst },
+];
+
+/** `ct count 4`: the rule goes on while no more connections than that are known. */
+export const connections = (count: number): Expression[] => [{ expression: 'connlimit', count }];
+
+/**
+ * `add @asked { ip daddr }`: the packet's destination is put into the set. A packet whose destination is not in it, and does
+ * not fit in any more, goes on to the next rule.
+ * @param set of the same table, `dynamic`, of `ipv4_addr`
+ */
+export const addDestinationTo = (set: string): Expression[] => [
+  ...loadDestination(),
+  { expression: 'dynset', set, operation: 'add', sourceRegister: 1 },
+];

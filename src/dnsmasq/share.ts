@@ -1,0 +1,28 @@
+import { chmod, chown } from 'node:fs/promises';
+import { ConflictError } from '../errors.js';
+import { errnoName } from '../kernel/errno.js';
+import { shareFile } from '../kernel/native.js';
+import type { Reader } from './user.js';
+
+/**
+ * Gives dnsmasq's account access to a file or folder of ours, and nobody else. By group where the account has one to
+ * itself; where it shares its group with other programs, by an access control list that names the user.
+ * @param permissions as the three bits of a mode
+ * @throws ConflictError if neither is possible
+ */
+export async function share(
+  file: string,
+  reader: Reader,
+  permissions: { owner: number; reader: number },
+): Promise<void> {
+  if (reader.gid !== undefined) {
+    await chown(file, -1, reader.gid);
+    await chmod(file, (permissions.owner << 6) | (permissions.reader << 3));
+    return;
+  }
+  const errno = shareFile(file, permissions.owner, reader.uid, permissions.reader);
+  if (errno === 0) return;
+  throw new ConflictError(
+    `${file} can't be opened to the user ${reader.user} alone (${errnoName(errno)}): give that user a group of its own`,
+  );
+}
