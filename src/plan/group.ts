@@ -1,10 +1,12 @@
 /*
  * Device groups tell links of ours from others', whatever their names are, to rules that see a link only. Those of links in
- * service are 0x77000000 and the VNI, that of links that wait for deletion (`retire.ts`) is 0x76657468: those of a host's
- * own links are to be others.
+ * service are 0x77000000 and the VNI, those of links that wait for deletion 0x76657468: a host's own are to be others.
  */
 
 const IN_SERVICE = 0x77000000;
+
+/** The device group of links that wait for deletion: "veth" in ASCII. */
+export const GRAVEYARD = 0x76657468;
 
 /** The ports of a network's bridge. */
 export const portGroup = (vni: number): number => IN_SERVICE + vni;

@@ -1,9 +1,7 @@
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
+import { GRAVEYARD } from './group.js';
 import { retiredName } from './names.js';
-
-/** The device group of links that wait for deletion: "veth" in ASCII. One of those in `group.ts`. */
-export const GRAVEYARD = 0x76657468;
 
 /**
  * Puts a link out of service: down, out of its bridge, its name free for another at once. Deleting it waits for the

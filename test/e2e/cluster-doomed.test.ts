@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../../src/index.js';
-import { GRAVEYARD } from '../../src/plan/retire.js';
+import { GRAVEYARD } from '../../src/plan/group.js';
 import { leftovers } from '../campaign/leftovers.js';
 import { TestCluster } from '../support/cluster.js';
 import { compile } from '../support/compile.js';
