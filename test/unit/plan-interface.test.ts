@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Operation } from '../../src/kernel/operation.js';
 import type { DesiredAttachment, DesiredInterface } from '../../src/plan/desired.js';
 import { GRAVEYARD } from '../../src/plan/group.js';
 import { deviceName, planInterface, planInterfaceRemoval } from '../../src/plan/interface.js';
