@@ -6,7 +6,6 @@ import { floating, host, lines, network } from './plan-fixtures.js';
 test('a floating IP', () => {
   expect(lines(planFloatingIp(host, network, floating))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"flt-c0a80f1d-o","index":3001,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"flt-c0a80f1d-i","index":3002,"address":"02:f1:c0:a8:0f:1d","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.ipv6","netns":"node1","index":3001,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0,"arpNotify":1}}}
@@ -15,6 +14,7 @@ test('a floating IP', () => {
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.0/24","index":3002,"table":3002,"scope":"link","source":"192.168.15.29","protocol":"boot"}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":3002,"table":3002,"onlink":true,"protocol":"boot"}}
     {"op":"rule.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
+    {"op":"link.ipv6","netns":"node1","index":3001,"disabled":true}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"192.168.15.29"}}"
   `);

@@ -28,7 +28,6 @@ test('a tap', () => {
 test('a container that is configured', () => {
   expect(lines(planInterface(host, network, nic(veth)))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"vnet-00000fa2","index":4002,"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"eth0","index":4003,"address":"02:00:00:bd:cd:9b","mtu":8900,"netns":"/run/netns/c1","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.ipv6","netns":"node1","index":4002,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
@@ -36,7 +35,8 @@ test('a container that is configured', () => {
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"inet":{"arpNotify":1}}}
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}
+    {"op":"link.ipv6","netns":"node1","index":4002,"disabled":true}"
   `);
 });
 

@@ -19,19 +19,19 @@ test('a network', () => {
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"mtu":8900,"inet6":{"addressGeneration":"none"},"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":8,"forwarding":0,"rpFilter":1,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":true}}
     {"op":"link.add","netns":"node1","link":{"kind":"vxlan","name":"vxlan-e2300f","index":2002,"mtu":8900,"master":2001,"data":{"id":14823439,"link":2,"port":4789,"learning":true,"local":"10.0.0.74"}}}
-    {"op":"link.ipv6","netns":"node1","index":2002,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
-    {"op":"link.ipv6","netns":"node1","index":2001,"disabled":true}
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"veth-e2300f-o","index":2003,"mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"veth-e2300f-i","index":2004,"address":"36:da:87:ea:ce:16","mtu":8900,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.ipv6","netns":"node1","index":2003,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"bridge","index":2003,"address":"36:da:87:ea:ce:16","master":true,"sticky":true,"state":"noarp"},"mode":"replace"}
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.ipv6","netns":"node1","index":2005,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"link.ipv6","netns":"node1","index":2003,"disabled":true}
+    {"op":"link.ipv6","netns":"node1","index":2005,"disabled":true}
+    {"op":"link.ipv6","netns":"node1","index":2002,"disabled":true}
+    {"op":"link.ipv6","netns":"node1","index":2001,"disabled":true}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":1},"changes":{"up":true}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"up":true}}
