@@ -99,8 +99,10 @@ await runCampaign('cluster', 60, async (campaign) => {
             ]
           : [`${members} members of ${agents.running.length}`];
       return last.length === 0;
-    }, SETTLED).catch(() => {
-      for (const text of last) campaign.finding(`after ${count} steps: ${text}\n${agents.log.join('\n')}`);
+    }, SETTLED).catch((error: Error) => {
+      for (const text of [...last, error.message]) {
+        campaign.finding(`after ${count} steps: ${text}\n${agents.log.join('\n')}`);
+      }
     });
   };
 
