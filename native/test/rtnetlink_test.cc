@@ -191,7 +191,8 @@ TEST_CASE("arguments that are missing or do not fit are named") {
         "route.nextHops[0].index");
   CHECK(refusedField("rule.delete", Map{{"rule", Map{{"mark", 5}}}}) == "rule.priority");
   CHECK(refusedField("neighbour.add", Map{{"neighbour", Map{{"index", 5}}}}) == "neighbour.destination");
-  CHECK(refusedField("neighbour.add", Map{{"undo", "replace"}, {"neighbour", vtep}}) == "undo");
+  CHECK(refusedField("neighbour.add", Map{{"undo", "replace"},
+                                          {"neighbour", Map{{"index", 5}, {"destination", "10.0.0.1"}}}}) == "undo");
   CHECK(refusedField("route.add", Map{{"mode", "guess"}, {"route", Map{}}}) == "mode");
   CHECK(findOperation("link.paint") == nullptr);
 }

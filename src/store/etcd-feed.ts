@@ -66,6 +66,7 @@ export class EtcdFeed {
 
   /** Begins anew with what is there, though it is older than what was heard of. */
   async goBack(): Promise<void> {
+    if (this.#stopped) return;
     this.#abandon();
     this.#watcher = undefined;
     this.#revision = 0;
@@ -151,6 +152,7 @@ export class EtcdFeed {
   /** Follows what changes from this revision on. */
   #follow(revision: number): void {
     this.#abandon();
+    if (this.#stopped) return;
     const watcher = this.#keys
       // On a stream of its own: that of the last watch may be what has stalled.
       .namespace('')

@@ -1,3 +1,4 @@
+import type { NodeRecord } from '../../src/cluster/types.js';
 import type { InterfaceRecord, NetworkRecord } from '../../src/model/records.js';
 import { deviceName } from '../../src/plan/interface.js';
 import { networkNames } from '../../src/plan/names.js';
@@ -13,11 +14,13 @@ import { entriesOf, nftRuleset } from './look.js';
 
 const NETWORK = 'network/';
 const INTERFACE = 'interface/';
+const NODE = 'known-node/';
 
 interface Recorded {
   entries: ReadonlyMap<string, string>;
   networks: readonly NetworkRecord[];
   interfaces: readonly InterfaceRecord[];
+  nodes: readonly NodeRecord[];
 }
 
 /**
@@ -50,13 +53,14 @@ async function readStore({ etcd }: TestCluster): Promise<Recorded> {
   const entries = new Map(kvs.map(({ key, value }) => [plain(key).slice(prefix.length), plain(value)]));
   const records = <Value>(start: string) =>
     [...entries].filter(([key]) => key.startsWith(start)).map(([, value]) => JSON.parse(value) as Value);
-  return { entries, networks: records(NETWORK), interfaces: records(INTERFACE) };
+  return { entries, networks: records(NETWORK), interfaces: records(INTERFACE), nodes: records(NODE) };
 }
 
 function inStore({ entries }: Recorded, lost: ReadonlySet<string>, gone: readonly number[]): string[] {
   const found: string[] = [];
   for (const [key, value] of entries) {
-    if (gone.some((number) => key.startsWith(`applied/node${number}/`))) continue;
+    if (gone.some((number) => key.startsWith(`applied/node${number}/`) || key.startsWith(`removed/node${number}/`)))
+      continue;
     const uuid = [...lost].find((each) => key.includes(each) || value.includes(each));
     if (uuid !== undefined) found.push(`leftover in the store: ${key} of network ${uuid}`);
   }
@@ -88,7 +92,11 @@ async function servers({ networks }: Recorded, made: ReadonlySet<string>): Promi
   ];
 }
 
-async function onNode(cluster: TestCluster, number: number, { networks, interfaces }: Recorded): Promise<string[]> {
+async function onNode(
+  cluster: TestCluster,
+  number: number,
+  { networks, interfaces, nodes }: Recorded,
+): Promise<string[]> {
   const { name: netns } = cluster.node(number);
   const isRouter = number === 1;
   const local = interfaces.filter(({ node }) => node === `node${number}`);
@@ -103,11 +111,18 @@ async function onNode(cluster: TestCluster, number: number, { networks, interfac
   ];
   const links = await json<{ ifname: string }[]>('ip', '-n', netns, '-j', 'link');
   const there = links.map(({ ifname }) => ifname).filter((name) => !['lo', 'eth0'].includes(name));
-  const marks = (await nftRuleset(netns)).flatMap(keysOf).filter((key) => !wanted.includes(key));
+  const ruleset = await nftRuleset(netns);
+  const hasJoined = nodes.some(({ name }) => name === `node${number}`);
+  const others = hasJoined ? nodes.filter(({ name }) => name !== `node${number}`) : [];
+  const peers = others.map(({ address = 'no address' }) => address);
+  const marks = ruleset
+    .flatMap((object) => (isOfPeers(object) ? [] : keysOf(object)))
+    .filter((key) => !wanted.includes(key));
   const vnis = new Set(networks.map(({ vni }) => String(vni)));
   const stray = [...new Set(marks)].filter((key) => !vnis.has(String(Number(key))));
   return [
     ...differences(`link on node${number}`, wanted, there),
+    ...differences(`node in nftables of node${number}`, peers, ruleset.filter(isOfPeers).flatMap(addressesOf)),
     ...stray.map((key) => `leftover in nftables of node${number}: ${key}`),
   ];
 }
@@ -122,6 +137,14 @@ function keysOf(object: object): string[] {
     return 'elem' in key ? first(key.elem.val) : String(key.concat[0]);
   };
   return ((set ?? map)?.elem ?? []).map((element) => first(Array.isArray(element) ? element[0] : element));
+}
+
+/** Sets of the VTEPs that a node takes packets from. */
+const isOfPeers = (object: object) => /^vteps/.test((object as { set?: { name: string } }).set?.name ?? '');
+
+function addressesOf(object: object): string[] {
+  const { set } = object as { set?: { elem?: { concat: [string, string] }[] } };
+  return (set?.elem ?? []).map(({ concat }) => concat[1]);
 }
 
 function differences(what: string, wanted: readonly string[], there: readonly string[]): string[] {
