@@ -84,8 +84,8 @@ export class HostEnvironment {
       if (name !== now) warnings.push(`the NIC ${name} is named ${now} now: give it the alternative name ${name}`);
     }
     const detected = hasSystemResolvers ? await systemResolvers() : [];
-    if (dnsServers.length === 0) {
-      warnings.push('no resolver is known that instances can reach: give dnsServers');
+    if (hasSystemResolvers && dnsServers.length === 0) {
+      warnings.push('this machine names no resolver that instances can reach: give dnsServers');
     } else if (detected.length > 0 && !dnsServers.some((server) => detected.includes(server))) {
       warnings.push(
         `instances are given the resolvers ${dnsServers.join(', ')}, but this machine uses ${detected.join(', ')}`,

@@ -4,7 +4,7 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { GRAVEYARD } from '../plan/group.js';
-import { containerNamespace, planInterface, planInterfaceRemoval } from '../plan/interface.js';
+import { containerNamespace, planInterfaceRemoval } from '../plan/interface.js';
 import { transact } from '../store/transaction.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys } from './records.js';
@@ -108,14 +108,11 @@ export async function checkPresence(context: Context, scope: Scope, observer: Ob
       continue;
     }
     if (presence.state === 'found') {
-      const found = { ...member, attachment: presence.attachment };
-      repairs.push({
-        ...about,
-        text: `${title}: ${presence.what}`,
-        carryOut: () => markFound(context, scope, member, found),
-      });
-      // The repair makes it as it is found.
-      members.push({ ...member, lost: presence.what });
+      const { lost: _, ...found } = { ...member, attachment: presence.attachment };
+      const text = `${title}: ${presence.what}`;
+      repairs.push({ ...about, text, carryOut: () => change(context, member, found) });
+      // What it lacks is repaired as with all others.
+      members.push(found);
       continue;
     }
     if (presence.state === 'unreachable' && member.attachment.kind === 'veth') {
@@ -141,14 +138,4 @@ async function markLost(context: Context, { network }: Scope, member: InterfaceR
   if (!(await change(context, member, { ...member, lost }))) return;
   const [error] = await takeAway(context, planInterfaceRemoval(context.host, network, member));
   if (error !== undefined) throw error;
-}
-
-async function markFound(
-  context: Context,
-  { network }: Scope,
-  before: InterfaceRecord,
-  { lost: _, ...found }: InterfaceRecord,
-): Promise<void> {
-  if (!(await change(context, before, found))) return;
-  await context.kernel.ensure(planInterface(context.host, network, found));
 }

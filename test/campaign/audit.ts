@@ -265,14 +265,14 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
 
 type NftItem = Record<string, { table: string; name: string; elem?: NftElement[] }>;
 type NftElement = NftKey | [NftKey, string] | { elem: { val: NftKey } };
-type NftKey = string | { concat: string[] };
+type NftKey = string | number | { concat: string[] };
 
 function elementsOf(item: NftItem): string[] {
   const set = item.set ?? item.map;
   return (set?.elem ?? []).map((element) => {
     const [key, data] = Array.isArray(element) ? element : [element];
     const plain = typeof key === 'object' && 'elem' in key ? key.elem.val : key;
-    const text = typeof plain === 'string' ? plain : plain.concat.join(' . ');
+    const text = typeof plain === 'object' ? plain.concat.join(' . ') : String(plain);
     return `${set?.table} ${set?.name} ${text}${data === undefined ? '' : ` to ${data}`}`;
   });
 }

@@ -244,6 +244,12 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
     const keys = set ?? map;
     if (!keys) return [];
     const at = [map ? 'map' : 'set', keys.family, keys.table, keys.name];
+    // A machine by itself takes packets from nobody: somebody else lets them in.
+    if (keys.name.startsWith('vteps')) {
+      const element = `{ "eth0" . ${keys.name === 'vteps' ? '10.9.9.9' : 'fd09::9'} }`;
+      const letIn = () => nft('add', 'element', keys.family, keys.table, keys.name, element);
+      return [harm(`somebody is put into ${keys.name}`, letIn, keys.family)];
+    }
     return [harm(`${keys.name} is emptied`, () => nft('flush', ...at), keys.family)];
   };
   const items = await ruleset();

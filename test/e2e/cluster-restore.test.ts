@@ -11,6 +11,7 @@ import { pings } from '../support/host.js';
 import { rejection } from '../support/kernel.js';
 import { meshFindings } from '../support/mesh.js';
 import { eventually, json, privileged } from '../support/namespaces.js';
+import { processes } from '../support/processes.js';
 
 const PATIENCE = 90_000;
 
@@ -108,9 +109,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       await eventually(async () => (await links(number)).every((name) => !/later/.test(name) && !name.includes(vni)));
     }
     await eventually(async () => !(await cluster.node(1).run('ip', 'netns', 'list')).includes(other.uuid));
-    const served = async () =>
-      (await cluster.node(1).attempt('pgrep', '-f', `conf-file=.*${other.uuid}`)).exitCode === 0;
-    await eventually(async () => !(await served()));
+    await eventually(async () => (await processes(`conf-file=.*${other.uuid}`)).length === 0);
     await eventually(async () => (await meshFindings(cluster, host(1))).length === 0, PATIENCE);
     await eventually(async () => (await host(2).reconcile({ dryRun: true })).length === 0, PATIENCE);
     await expectAlive(guests.slice(0, 2));

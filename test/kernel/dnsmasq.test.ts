@@ -302,7 +302,9 @@ describe.skipIf(!privileged)('dnsmasq', () => {
       ...Array.from({ length: 50 }, (_, index) => supervisor.update(wish({ reservations: many(index) }))),
       supervisor.update(wish({ reservations: [db] })),
     ]);
-    expect(await readFile(runtimePaths(root, network).dhcpHosts, 'utf8')).toBe(`${db.mac},id:*,${db.address},db\n`);
+    expect(await readFile(runtimePaths(root, network).dhcpHosts, 'utf8')).toBe(
+      `${db.mac},id:*,${db.address},db.demo.internal\n`,
+    );
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
   });

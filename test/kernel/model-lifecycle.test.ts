@@ -139,7 +139,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
 
     const before = await picture();
     const refused = async (changes: Partial<CreateNetworkOptions>, expected: object) =>
-      expect(host.createNetwork({ ...options, ...changes })).rejects.toMatchObject(expected);
+      expect(host.createNetwork({ ...options, name: 'another', ...changes })).rejects.toMatchObject(expected);
     await refused({}, { name: 'ConflictError', message: expect.stringContaining(floatingGateway) });
     const wrong = { name: 'ValidationError', field: 'floatingGateway' };
     for (const address of ['10.1.0.7', '192.168.15.0', '192.168.15.1', '192.168.15.256']) {
@@ -318,7 +318,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
 
   test('a second host on the same state must be the same host', async () => {
     await expect(machine.open({ floatingNetwork: '192.168.16.0/24' })).rejects.toMatchObject({ name: 'ConflictError' });
-    await expect(machine.open({ egressNic: 'nope' })).rejects.toMatchObject({ name: 'NotFoundError' });
+    await expect(machine.open({ egressNic: 'nope' })).rejects.toMatchObject({ name: 'ConflictError' });
     await expect(machine.open({ netns: 'no-such-namespace' })).rejects.toMatchObject({ name: 'ValidationError' });
   });
 

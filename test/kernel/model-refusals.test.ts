@@ -27,7 +27,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     await node.ip('address', 'add', '10.1.0.1/24', 'dev', 'mesh0');
     await node.ip('link', 'set', 'mesh0', 'up');
     await node.ip('link', 'add', 'theirs', 'type', 'bridge');
-    await node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
+    await node.ip('link', 'add', 'dev0', 'address', '02:00:00:00:de:00', 'type', 'veth', 'peer', 'name', 'dev1');
     host = await machine.open({ meshNic: 'mesh0' });
     guest = await machine.guest();
     network = await host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDns: true });

@@ -19,8 +19,9 @@ describe.skipIf(!privileged)('namespaces', () => {
       (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(' /run/netns ')),
     ).toEqual([expect.stringMatching(/ shared:\d+ /)]);
     const inode = Number(await sh('stat', '-L', '-c', '%i', `/run/netns/${name}`));
-    expect(await kernel.query('namespace.get', { netns: name })).toEqual({ inode });
-    expect(await kernel.query('namespace.list')).toContainEqual({ name, inode });
+    const identity = expect.stringMatching(/^\d+@[0-9a-f-]{36}$/);
+    expect(await kernel.query('namespace.get', { netns: name })).toEqual({ inode, identity });
+    expect(await kernel.query('namespace.list')).toContainEqual({ name, inode, identity });
     // As fresh as one of ip's.
     expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
 
@@ -103,16 +104,16 @@ describe.skipIf(!privileged)('namespaces', () => {
         if (value !== undefined && mine(value)) return value;
       }
     };
-    const inodeOf = async (name: string) => (await kernel.query('namespace.get', { netns: name })).inode;
+    const infoOf = async (name: string) => ({ name, ...(await kernel.query('namespace.get', { netns: name })) });
     expect(await next()).toEqual({
       event: 'namespace.added',
-      namespace: { name: netns, inode: await inodeOf(netns) },
+      namespace: await infoOf(netns),
     });
     for (const name of [`${netns}-ip`, `${netns}-own`]) {
       const byUs = name.endsWith('own');
       const added = next();
       await (byUs ? kernel.transaction([{ op: 'namespace.add', name }]) : sh('ip', 'netns', 'add', name));
-      const namespace = { name, inode: await inodeOf(name) };
+      const namespace = await infoOf(name);
       expect(await added).toEqual({ event: 'namespace.added', namespace });
       const deleted = next();
       await (byUs ? kernel.transaction([{ op: 'namespace.delete', name }]) : sh('ip', 'netns', 'delete', name));

@@ -404,7 +404,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await rejection(kernel.transaction([{ op: 'nftables.batch', netns, commands }]))).toMatchObject({
       name: 'ValidationError',
       field: 'operations',
-      value: expect.stringContaining('too much for one call'),
+      expected: expect.stringContaining('values in one call'),
     });
     expect(await nftPicture(stage.namespace)).toEqual([]);
   });

@@ -7,7 +7,9 @@ import { privileged } from '../support/namespaces.js';
 import { patience } from '../support/patience.js';
 
 const run = promisify(execFile);
-const support = ['hostile', 'host', 'namespaces', 'patience'].map((name) => `test/support/${name}.ts`);
+const support = ['hostile', 'host', 'namespaces', 'patience', 'attempt', 'processes', 'ping', 'traffic'].map(
+  (name) => `test/support/${name}.ts`,
+);
 const campaign = ['campaign', 'random', 'picture', 'look'].map((name) => `test/campaign/${name}.ts`);
 
 /** Some seconds of `npm run campaign:values`, with another seed each time: the output says which. */

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { accountTrouble, findAccount } from '../../src/dnsmasq/index.js';
+import { privileged } from '../support/namespaces.js';
 
 const NOBODY = ['nobody:x:65534:65534::/:/bin/false', 'nogroup:x:65534:'] as const;
 
 /** @param gid of the reader: undefined if its group is not its own */
 test
-  .skipIf(process.geteuid?.() !== 0)
+  .skipIf(!privileged)
   .each<[what: string, passwd: string[], group: string[], user: string, gid: number | undefined, isShared: boolean]>([
     ['none', [], [], 'nobody', undefined, true],
     ['nobody alone', [NOBODY[0]], [NOBODY[1]], 'nobody', undefined, true],

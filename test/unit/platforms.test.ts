@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { lmdbBounds, oldestGlibc, targets } from '../../scripts/lib/targets.mjs'
 import { PlatformError } from '../../src/errors.js';
 import { loadAddon } from '../../src/kernel/load-addon.js';
 import { addonError, describePlatform, lmdbError } from '../../src/platform.js';
+import { sh } from '../support/namespaces.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BUILT = join(PROJECT, 'build/Release/vethwork.node');
@@ -30,19 +30,20 @@ afterEach(async () => {
 /** A shared library of one line of C++. */
 async function library(code: string, ...options: string[]): Promise<string> {
   await writeFile(join(folder, 'code.cc'), code);
-  execFileSync('g++', ['-shared', '-fPIC', '-o', binary, join(folder, 'code.cc'), ...options]);
+  await sh('g++', '-shared', '-fPIC', '-o', binary, join(folder, 'code.cc'), ...options);
   return binary;
 }
 
 function failure(): PlatformError {
   process.env.VETHWORK_PREBUILD = folder;
+  let error: unknown;
   try {
     loadAddon();
-  } catch (error) {
-    expect(error).toBeInstanceOf(PlatformError);
-    return error as PlatformError;
+  } catch (thrown) {
+    error = thrown;
   }
-  throw new Error('it loads');
+  expect(error).toBeInstanceOf(PlatformError);
+  return error as PlatformError;
 }
 
 describe('an addon that does not load', () => {
