@@ -11,7 +11,7 @@ import { GRAVEYARD } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
 import type { Json, Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
-import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
+import { entriesOf, fixedPlaces, ipBatch, nameOfNamespace, nftRuleset } from './look.js';
 
 /*
  * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
@@ -102,7 +102,8 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
   return found;
 }
 
-const label = (stage: Stage, netns: NamespaceRef | undefined) => (netns === stage.node ? 'host' : String(netns));
+const label = (stage: Stage, netns: NamespaceRef | undefined) =>
+  netns === stage.node ? 'host' : nameOfNamespace(netns);
 
 class Collection {
   readonly facts: Facts = new Map();
@@ -186,7 +187,7 @@ function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
 
 /** Of containers that are gone nothing is expected. */
 function isWatched(stage: Stage, netns: NamespaceRef | undefined): boolean {
-  const name = String(netns);
+  const name = nameOfNamespace(netns);
   return name === stage.node || stage.guests.includes(name) || name.startsWith(stage.prefix);
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Operation } from '../../src/kernel/operation.js';
 import { pidsIn } from '../support/host.js';
 import { eventually, json, sh } from '../support/namespaces.js';
+import { nameOfNamespace } from './look.js';
 
 /** Whose packets may be lost: the network's own, those of all that pass the egress bridge, or of everybody on the host. */
 export type Reach = 'network' | 'egress' | 'host';
@@ -51,7 +52,7 @@ const INET: Record<string, string> = {
 
 /** Everything that `ip` can do to what operations of a plan have made in one namespace. */
 export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
-  const here = plan.filter((operation) => 'netns' in operation && operation.netns === place.netns);
+  const here = plan.filter((operation) => 'netns' in operation && nameOfNamespace(operation.netns) === place.netns);
   return here.flatMap((operation): Harm[] => {
     switch (operation.op) {
       case 'link.add':
@@ -207,8 +208,8 @@ function neighbourHarms({ neighbour }: In<'neighbour.add'>, place: Place): Harm[
 interface NftItem {
   chain?: { family: string; table: string; name: string };
   rule?: { family: string; table: string; chain: string; handle: number; comment?: string };
-  set?: { family: string; table: string; name: string };
-  map?: { family: string; table: string; name: string };
+  set?: { family: string; table: string; name: string; flags?: string | string[] };
+  map?: { family: string; table: string; name: string; flags?: string | string[] };
   table?: { family: string; name: string };
 }
 
@@ -242,7 +243,8 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
       ];
     }
     const keys = set ?? map;
-    if (!keys) return [];
+    // What packets write into a set comes and goes by itself.
+    if (!keys || [keys.flags].flat().includes('dynamic')) return [];
     const at = [map ? 'map' : 'set', keys.family, keys.table, keys.name];
     // A machine by itself takes packets from nobody: somebody else lets them in.
     if (keys.name.startsWith('vteps')) {

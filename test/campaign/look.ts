@@ -2,7 +2,12 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import { json, sh } from '../support/namespaces.js';
+
+/** A namespace by the name that `ip` knows it by, where a plan names it by its identity too. */
+export const nameOfNamespace = (netns: NamespaceRef | undefined): string =>
+  String(netns).replace(/^id:[^:]+:\/run\/netns\//, '');
 
 /* Looks at namespaces with `ip` and `nft`. Starting programs is what takes the time, so that there are few. */
 

@@ -60,7 +60,8 @@ export async function namespacePicture(netns: string): Promise<string[]> {
 /** Namespaces of networks, dnsmasqs and their files, and what the store holds. */
 export async function statePicture(store: Store, state: string): Promise<string[]> {
   const root = await runtimeRoot(state);
-  const files = (await entriesOf(root, true)).sort();
+  // Locks are held for a moment, and what dnsmasq says is not what it is.
+  const files = (await entriesOf(root, true)).filter((file) => !/\.lock$|\/log$/.test(file)).sort();
   const running = await processes(`conf-file=${root}/`);
   // Spent indexes are not given back, and events are kept.
   const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event)/.test(key));
