@@ -41,7 +41,8 @@ export class ValidationError extends VethworkError {
     expected: string,
     options?: ErrorOptions,
   ) {
-    const [where, wanted] = [shortened(field, FIELD_LENGTH), shortened(expected, EXPECTED_LENGTH)];
+    // A property may have an empty name.
+    const [where, wanted] = [shortened(field || '""', FIELD_LENGTH), shortened(expected, EXPECTED_LENGTH)];
     super(`${where}: expected ${wanted}, got ${describeValue(value)}`, options);
     this.field = where;
     this.expected = wanted;

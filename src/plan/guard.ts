@@ -70,7 +70,7 @@ export const guardTable = (): NftCommand[] => [
   table.set('routed', ROUTED),
   table.set('answers', ANSWERS),
   table.set('clients', { ...CLIENTS, expressions: limit(DHCP_RATE.rate, DHCP_RATE.burst) }),
-  ...table.subchain('dhcp', {
+  ...table.subchain('guard-dhcp', {
     'of a client without address': [dhcpRequest(), noAddress(), dhcpOfItsOwn(), pass()],
     'of a client with its address': [
       dhcpRequest(),
@@ -80,14 +80,14 @@ export const guardTable = (): NftCommand[] => [
     ],
     'no request of a client, about another MAC, or too many': [refuse()],
   }),
-  ...table.subchain('udp', {
+  ...table.subchain('guard-udp', {
     'instances are no DHCP servers': [match.bytes('transport', 0, 0, 67), refuse()],
     'instances answer no DHCP clients': [match.bytes('transport', 2, 0, 68), refuse()],
-    DHCP: [match.bytes('transport', 2, 0, 67), goto('dhcp')],
+    DHCP: [match.bytes('transport', 2, 0, 67), goto('guard-dhcp')],
   }),
   ...table.subchain('guard', {
     'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
-    UDP: [match.etherType('ip'), match.udp(), jump('udp')],
+    UDP: [match.etherType('ip'), match.udp(), jump('guard-udp')],
     'IPv4 from its addresses': [
       match.etherType('ip'),
       match.wellFormed(),

@@ -289,7 +289,7 @@ function differences(wanted: Facts, there: Facts): string[] {
   });
 }
 
-const FILE = /^(dhcp-hosts|names|leases|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
+const FILE = /^(dhcp-hosts|names|leases|log|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
 
 /** One dnsmasq for each network that is served, its files, no lease without reservation; nothing else. */
 async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]> {

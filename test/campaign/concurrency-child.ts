@@ -67,7 +67,12 @@ class Worker {
     const { random, work } = this;
     const uuid = `${work.prefix}-0000-4000-8000-${random.fork().toString(16).padStart(12, '0')}`;
     await this.#call({ call: 'create', network: uuid }, async () => {
-      await this.host.createNetwork({ name: uuid, netblock: '10.5.0.0/22', uuid, provideDhcp: random.chance(0.5) });
+      await this.host.createNetwork({
+        name: `network ${uuid}`,
+        netblock: '10.5.0.0/22',
+        uuid,
+        provideDhcp: random.chance(0.5),
+      });
       return {};
     });
   }

@@ -137,7 +137,7 @@ await runCampaign('concurrency', 60, async (campaign) => {
     do {
       for (const services of [{}, { provideDhcp: false }, { provideDhcp: false }, { provideDns: true }]) {
         const uuid = `${stage.prefix}-0000-4000-8000-${campaign.random.fork().toString(16).padStart(12, '0')}`;
-        await host.createNetwork({ name: uuid, netblock: '10.5.0.0/22', uuid, ...services });
+        await host.createNetwork({ name: `network ${uuid}`, netblock: '10.5.0.0/22', uuid, ...services });
       }
       const calls = await round(campaign, machine, stage.prefix);
       counts.rounds++;

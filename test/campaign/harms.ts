@@ -208,8 +208,8 @@ function neighbourHarms({ neighbour }: In<'neighbour.add'>, place: Place): Harm[
 interface NftItem {
   chain?: { family: string; table: string; name: string };
   rule?: { family: string; table: string; chain: string; handle: number; comment?: string };
-  set?: { family: string; table: string; name: string; flags?: string | string[] };
-  map?: { family: string; table: string; name: string; flags?: string | string[] };
+  set?: { family: string; table: string; name: string };
+  map?: { family: string; table: string; name: string };
   table?: { family: string; name: string };
 }
 
@@ -244,7 +244,7 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
     }
     const keys = set ?? map;
     // What packets write into a set comes and goes by itself.
-    if (!keys || [keys.flags].flat().includes('dynamic')) return [];
+    if (!keys || ['asked', 'dns-queries', 'dns-clients'].includes(keys.name)) return [];
     const at = [map ? 'map' : 'set', keys.family, keys.table, keys.name];
     // A machine by itself takes packets from nobody: somebody else lets them in.
     if (keys.name.startsWith('vteps')) {
