@@ -75,7 +75,9 @@ function auditStore(entries: Entries, scopes: Scope[]): string[] {
       if (member.state !== 'created' || member.claim) found.push(`interface ${member.uuid} is ${member.state}`);
       wanted.set(keys.interface(member.uuid), undefined).set(keys.member(uuid, member.uuid), undefined);
       wanted.set(`${keys.addresses(uuid)}/${member.address}`, member.uuid);
-      wanted.set(keys.mac(uuid, member.mac), member.uuid);
+      for (const mac of [member.mac, member.attachment.kind === 'device' ? member.attachment.mac : undefined]) {
+        if (mac !== undefined) wanted.set(keys.mac(uuid, mac), member.uuid);
+      }
       const place = placeOf(member);
       if (place !== undefined) wanted.set(place, member.uuid);
       const { floating } = member;

@@ -58,7 +58,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     if (network === undefined || (chance < 8 && networks.length < 4)) {
       const uuid = randomUUID();
       made.add(uuid);
-      const options = { name: uuid, uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
+      const options = { name: `network ${uuid}`, uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
       return attempt('create', () => host.createNetwork(options));
     }
     if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
