@@ -113,6 +113,7 @@ mount --make-rprivate /
 mount --bind ${system} ${system}
 mount -t proc proc ${system}/proc
 mount --rbind /sys ${system}/sys
+mount --rbind /dev ${system}/dev
 mount -t tmpfs tmpfs ${system}/run
 mkdir -p ${system}/vethwork ${system}/smoke
 mount --bind ${folder} ${system}/vethwork

@@ -122,4 +122,6 @@ if (mode !== '--load-only') {
   if (mode !== '--kernel-only') await host();
 }
 await kernel.close();
-console.log(`smoke: ${passed.length} passed, 0 failed (${passed.join('; ')})`);
+const { bun, deno, node } = process.versions;
+const engine = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node.js ${node}`;
+console.log(`smoke: ${engine} on ${process.arch}: ${passed.length} passed, 0 failed (${passed.join('; ')})`);
