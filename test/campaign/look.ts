@@ -1,7 +1,4 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import { json, sh } from '../support/namespaces.js';
 
@@ -12,22 +9,12 @@ export const nameOfNamespace = (netns: NamespaceRef | undefined): string =>
 /* Looks at namespaces with `ip` and `nft`. Starting programs is what takes the time, so that there are few. */
 
 const QUESTIONS = ['address show', 'route show table all', 'rule show', 'neigh show proxy', 'neigh show nud permanent'];
-let batch: Promise<string> | undefined;
-
-/** A file with all that is asked of `ip`. */
-function batchFile(): Promise<string> {
-  batch ??= mkdtemp(join(tmpdir(), 'vethwork-audit-')).then(async (folder) => {
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    const file = join(folder, 'questions');
-    await writeFile(file, QUESTIONS.map((question) => `${question}\n`).join(''));
-    return file;
-  });
-  return batch;
-}
 
 /** Addresses with their links, routes, rules, proxies and permanent neighbours of a namespace. */
 export async function ipBatch(netns: string, ...options: string[]): Promise<unknown[][]> {
-  const answers = await sh('ip', '-j', ...options, '-n', netns, '-batch', await batchFile());
+  const script = 'printf "%s\\n" "$QUESTIONS" | exec ip "$@" -batch -';
+  const asked = ['env', `QUESTIONS=${QUESTIONS.join('\n')}`, 'sh', '-c', script, 'sh'] as const;
+  const answers = await sh(...asked, '-j', ...options, '-n', netns);
   return answers
     .split('\n')
     .filter(Boolean)
