@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
-import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
-import { parseNetblock } from '../ipam/netblock.js';
+import { IndexAllocator } from '../ipam/ifindex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Departures } from '../model/departures.js';
 import { Dhcp } from '../model/dhcp.js';
@@ -12,14 +11,12 @@ import { lookAtHost } from '../model/facts.js';
 import { HostHandle } from '../model/host.js';
 import { HostEnvironment } from '../model/host-environment.js';
 import { Locks } from '../model/lock.js';
-import { localMac } from '../model/mac.js';
 import { indexOlderState } from '../model/names.js';
-import { openKernelIn } from '../model/open-host.js';
+import { newHost, openKernelIn } from '../model/open-host.js';
 import { requirePrivileges } from '../model/preflight.js';
 import { Reaper } from '../model/reaper.js';
 import { floatingPool, type HostRecord, keys } from '../model/records.js';
 import type { Host } from '../model/types.js';
-import { egressBridgeName } from '../plan/names.js';
 import { reap } from '../plan/retire.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
@@ -166,12 +163,16 @@ async function rememberHost(
     if (role !== 'network' || egressNic === undefined || floatingNetwork === undefined) {
       throw new ConflictError('the cluster has no network node yet: it comes first');
     }
-    const [index] = (await takeIndexes(transaction, 1)) as [number];
+    const wish = {
+      egressNic,
+      floatingNetwork,
+      vxlanPort: vxlanPort ?? DEFAULT_PORT,
+      outboundNat: outboundNat ?? false,
+    };
     const record: ClusterHostRecord = {
-      ...{ egressNic, floatingNetwork, networkNode: node, vxlanPort: vxlanPort ?? DEFAULT_PORT },
-      ...{ outboundNat: outboundNat ?? false, allowMetadata: allowMetadata ?? false },
-      egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },
-      floatingAddress: parseNetblock('floatingNetwork', floatingNetwork).gateway,
+      ...(await newHost(transaction, wish)),
+      allowMetadata: allowMetadata ?? false,
+      networkNode: node,
     };
     transaction.create(keys.host, record);
     return record;

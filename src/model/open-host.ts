@@ -150,8 +150,9 @@ async function rememberHost(
 /** What of a host's record is chosen once. */
 export async function newHost(
   transaction: Transaction,
-  { egressNic, floatingNetwork, vxlanPort, outboundNat }: Settings,
+  wish: Pick<Settings, 'egressNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
 ): Promise<HostRecord> {
+  const { egressNic, floatingNetwork, vxlanPort, outboundNat } = wish;
   const [index] = (await takeIndexes(transaction, 1)) as [number];
   return {
     egressNic,
