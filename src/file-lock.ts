@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from './errors.js';
 import { errnoName } from './kernel/errno.js';
 import { lockFile } from './kernel/native.js';
-import { claim } from './model/claim.js';
+import { claim } from './records/claim.js';
 
 /** How long to wait for a lock, in milliseconds. */
 const PATIENCE = 60_000;

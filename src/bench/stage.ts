@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Host } from '../api/types.js';
 import { run } from '../demo/tools.js';
 import { openHost } from '../index.js';
 import { type Kernel, openKernel } from '../kernel/index.js';
-import type { Host } from '../model/types.js';
 import type { Lan } from './lan.js';
 
 /** Place for one interface: a namespace that stands for a container, and what its interface is to be. */

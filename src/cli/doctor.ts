@@ -14,7 +14,7 @@ export function addDoctorCommand(program: Command, app: App): void {
     .addHelpText('after', examples('doctor', 'doctor --egress-nic eth0 --json'))
     .action(async (_flags: object, command: Command) => {
       const globals = globalsOf(command);
-      const { storedSettings } = await import('../model/stored-settings.js');
+      const { storedSettings } = await import('../host/stored-settings.js');
       const { netns, egressNic, vxlanPort } = await storedSettings(globals.state);
       const { diagnose } = await import('../doctor/index.js');
       const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });

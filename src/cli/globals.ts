@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
+import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import type { HostOptions } from '../model/types.js';
 import { hasStore } from '../store/folder.js';
 import { type HostFile, readHostFile } from './host-file.js';
 import { defined, parseNamespace } from './parse.js';

@@ -1,9 +1,9 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import { parseJson } from '../json-file.js';
-import type { HostOptions } from '../model/types.js';
 import { hidden } from '../secret.js';
 import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { HostOptions } from '../api/types.js';
 import { ConflictError } from '../errors.js';
-import type { HostOptions } from '../model/types.js';
 import { formatStatus } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import type { AttachCommon, AttachOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import type { AttachCommon, AttachOptions } from '../model/types.js';
 import { formatInterface, formatInterfaces } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { CreateNetworkOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import type { CreateNetworkOptions } from '../model/types.js';
 import { formatAddresses, formatNetwork, formatNetworks } from '../text/format.js';
 import type { App } from './app.js';
 import { exitCodes } from './error.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { Host, HostOptions } from '../api/types.js';
 import type { ClusterHostOptions } from '../cluster/options.js';
-import type { Host, HostOptions } from '../model/types.js';
 import { type App, print } from './app.js';
 import { globalsOf, hostOptions } from './globals.js';
 import { removeHostFile } from './host-file.js';

@@ -1,8 +1,8 @@
-import { isHeld, isOwn } from '../model/claim.js';
-import { halo } from '../model/context.js';
-import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
-import type { Repair } from '../model/repair.js';
-import { networkTitle } from '../model/wishes.js';
+import { networkTitle } from '../desired/network-state.js';
+import { halo } from '../host/context.js';
+import type { Repair } from '../reconcile/repair.js';
+import { isHeld, isOwn } from '../records/claim.js';
+import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import type { Entry } from '../store/store.js';
 import type { Leavings } from './calls.js';
 import { removeFloating, removeInterface, removeNetwork, removeRouted } from './removal.js';

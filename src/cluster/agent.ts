@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DriftWatch } from '../api/observation.js';
 import { ConflictError, StoreError } from '../errors.js';
-import type { DriftWatch } from '../model/observation.js';
 import type { AgentConfig } from './config.js';
 import { Metrics, type Observed, serve } from './endpoint.js';
 import { openNode } from './open.js';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Host } from '../model/types.js';
+import type { Host } from '../api/types.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { bind } from './listen.js';
 import type { Node } from './node.js';

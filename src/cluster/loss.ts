@@ -1,6 +1,6 @@
-import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { isOurAlias, networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
+import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import type { Change } from '../store/replica.js';
 import { clusterKeys } from './keys.js';
 import type { ClusterContext } from './types.js';

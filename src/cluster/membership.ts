@@ -1,4 +1,4 @@
-import { claim, hasEnded } from '../model/claim.js';
+import { claim, hasEnded } from '../records/claim.js';
 import type { ClusterStore, Held } from '../store/etcd.js';
 import { clusterKeys } from './keys.js';
 import type { NodeRecord } from './types.js';

@@ -1,11 +1,11 @@
+import type { HostInfo, NodeInfo } from '../api/types.js';
 import { ConflictError } from '../errors.js';
-import type { Actions, ReconcileRequest } from '../model/actions.js';
-import { begin } from '../model/begin.js';
-import { noting } from '../model/reconcile.js';
-import { type InterfaceRecord, keys } from '../model/records.js';
-import { requireNoNetworks } from '../model/registry.js';
-import { carryOut } from '../model/repair.js';
-import type { HostInfo, NodeInfo } from '../model/types.js';
+import type { Actions, ReconcileRequest } from '../operations/actions.js';
+import { noting } from '../reconcile/reconcile.js';
+import { carryOut } from '../reconcile/repair.js';
+import { begin } from '../records/migration.js';
+import { requireNoNetworks } from '../records/queries.js';
+import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { abandoned } from './abandoned.js';
 import { clusterVerbs } from './actions.js';

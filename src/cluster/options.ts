@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { parseHostOptions, type Settings } from '../api/options.js';
+import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import { settingsInForce } from '../model/host-settings.js';
-import { parseHostOptions, type Settings } from '../model/options.js';
-import type { HostOptions } from '../model/types.js';
+import { settingsInForce } from '../host/settings.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { etcdSchema } from '../store/etcd-options.js';
 import * as valid from '../validate.js';

@@ -1,7 +1,5 @@
+import { interfaceTitle, networkTitle, type Scope } from '../desired/network-state.js';
 import type { Operation } from '../kernel/operation.js';
-import type { InterfaceRecord, Lifecycle, NetworkRecord } from '../model/records.js';
-import { desiredFloating } from '../model/records.js';
-import { interfaceTitle, networkTitle, type Scope } from '../model/wishes.js';
 import type { DesiredHost, Underlay } from '../plan/desired.js';
 import { planFloatingIp } from '../plan/floating-ip.js';
 import { admitRouted } from '../plan/guard.js';
@@ -10,6 +8,8 @@ import { bridgeMacOf, type DesiredMesh } from '../plan/mesh.js';
 import { addInstanceNeighbour } from '../plan/neighbours.js';
 import { planCarrier, planNetwork } from '../plan/network.js';
 import { planRoutedIp } from '../plan/routed-ip.js';
+import type { InterfaceRecord, Lifecycle, NetworkRecord } from '../records/records.js';
+import { desiredFloating } from '../records/records.js';
 import type { NodeRecord, Role } from './types.js';
 
 /** Who asks. */

@@ -1,12 +1,10 @@
+import type { Scope } from '../desired/network-state.js';
 import { KernelError, LinkIndexTakenError } from '../errors.js';
+import { takeAway } from '../host/context.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
-import { takeAway } from '../model/context.js';
-import { outside } from '../model/members.js';
-import { desiredFloating, type InterfaceRecord, type NetworkRecord } from '../model/records.js';
-import type { Scope } from '../model/wishes.js';
 import { planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { expelRouted } from '../plan/guard.js';
@@ -15,6 +13,8 @@ import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../pla
 import { planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
 import { retire } from '../plan/retire.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
+import { outside } from '../records/members.js';
+import { desiredFloating, type InterfaceRecord, type NetworkRecord } from '../records/records.js';
 import { areOurs } from './displaced.js';
 import { nodesIn } from './membership.js';
 import { type Item, type Part, partOf } from './part.js';

@@ -1,5 +1,5 @@
-import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
-import type { Scope } from '../model/wishes.js';
+import type { Scope } from '../desired/network-state.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import type { Change } from '../store/replica.js';
 import type { Entry, Json } from '../store/store.js';

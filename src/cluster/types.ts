@@ -1,7 +1,7 @@
-import type { Claim } from '../model/claim.js';
-import type { Context } from '../model/context.js';
-import type { NetworkRecord } from '../model/records.js';
+import type { Context } from '../host/context.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
+import type { Claim } from '../records/claim.js';
+import type { NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import type { Caution } from './caution.js';
 

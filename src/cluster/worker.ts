@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
+import type { Scope } from '../desired/network-state.js';
 import { StoreError } from '../errors.js';
-import { noting, reconcileHost } from '../model/reconcile.js';
-import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
-import type { Scope } from '../model/wishes.js';
+import { noting, reconcileHost } from '../reconcile/reconcile.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { Absences } from './abandoned.js';
 import { Leavings } from './calls.js';
 import { clusterKeys } from './keys.js';

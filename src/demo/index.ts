@@ -1,5 +1,5 @@
+import type { Host } from '../api/types.js';
 import { openHost } from '../index.js';
-import type { Host } from '../model/types.js';
 import { emptyHost } from './chapters/empty-host.js';
 import { floatingIp } from './chapters/floating-ip.js';
 import { oneInstance } from './chapters/one-instance.js';

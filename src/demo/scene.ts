@@ -1,5 +1,5 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
-import type { Host, Interface, Network } from '../model/types.js';
+import type { Host, Interface, Network } from '../api/types.js';
 import { Capture, type Packet, type Tap } from './capture.js';
 import type { Instance } from './instance.js';
 import { type Check, wrap } from './report.js';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { HostOptions } from '../model/types.js';
+import type { HostOptions } from '../api/types.js';
 import { Instance } from './instance.js';
 import { attempt, run } from './tools.js';
 

@@ -1,4 +1,4 @@
-import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../model/types.js';
+import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../api/types.js';
 import type { Json } from '../store/store.js';
 import { fields, table } from './table.js';
 

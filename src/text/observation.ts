@@ -1,4 +1,4 @@
-import type { HostEvent, InterfaceCounters, NetworkCounters } from '../model/observation.js';
+import type { HostEvent, InterfaceCounters, NetworkCounters } from '../api/observation.js';
 import { table } from './table.js';
 
 /** One line: when, what, about what, how long, why. */

@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Scope, wishesOf } from '../../src/desired/network-state.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import type { Operation } from '../../src/kernel/operation.js';
-import { placeOf } from '../../src/model/names.js';
-import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
-import { type Scope, wishesOf } from '../../src/model/wishes.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
 import { GRAVEYARD } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
+import { placeOf } from '../../src/records/names.js';
+import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
 import type { Json, Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
 import { entriesOf, fixedPlaces, ipBatch, nameOfNamespace, nftRuleset } from './look.js';

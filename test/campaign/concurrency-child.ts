@@ -1,6 +1,7 @@
 /** One of the processes of concurrency.ts: does many things at once to networks that others change as well. */
+
+import type { HostOptions } from '../../src/api/types.js';
 import { type Host, openHost } from '../../src/index.js';
-import type { HostOptions } from '../../src/model/types.js';
 import { describeError, isOrdinary } from './actor.js';
 import { Random } from './random.js';
 

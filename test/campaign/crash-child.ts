@@ -3,8 +3,8 @@
  * left, then acts at random.
  */
 import { subscribe } from 'node:diagnostics_channel';
+import type { HostOptions } from '../../src/api/types.js';
 import { openHost } from '../../src/index.js';
-import type { HostOptions } from '../../src/model/types.js';
 import { actAtRandom } from './actor.js';
 import { armFault } from './faults.js';
 import { Random } from './random.js';

@@ -3,14 +3,14 @@
  * must be found, named and repaired, and nothing else changed; a ping through another network goes on meanwhile.
  */
 import { once } from 'node:events';
+import { wishesOf } from '../../src/desired/network-state.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { Host, Network } from '../../src/index.js';
 import type { Operation } from '../../src/kernel/operation.js';
-import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/model/records.js';
-import { wishesOf } from '../../src/model/wishes.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
 import { planHost } from '../../src/plan/host.js';
 import { networkNames } from '../../src/plan/names.js';
+import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import type { Store } from '../../src/store/store.js';
 import { pings, TestHost } from '../support/host.js';

@@ -1,7 +1,7 @@
 import type { NodeRecord } from '../../src/cluster/types.js';
-import type { InterfaceRecord, NetworkRecord } from '../../src/model/records.js';
 import { deviceName } from '../../src/plan/interface.js';
 import { networkNames } from '../../src/plan/names.js';
+import type { InterfaceRecord, NetworkRecord } from '../../src/records/records.js';
 import type { TestCluster } from '../support/cluster.js';
 import { json } from '../support/namespaces.js';
 import { processes } from '../support/processes.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AttachOptions, Network } from '../../src/api/types.js';
 import { inside, start } from '../../src/demo/tools.js';
-import type { AttachOptions, Network } from '../../src/model/types.js';
 import { ipLink, ipLinks } from '../support/kernel.js';
 import { eventually, json, privileged, sh, TestNamespace } from '../support/namespaces.js';
 import { ping } from '../support/ping.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../src/model/types.js';
+import type { Network } from '../../src/api/types.js';
 import { askForLease } from '../support/dhcp.js';
 import { lookUp } from '../support/dns.js';
 import { ipLink } from '../support/kernel.js';

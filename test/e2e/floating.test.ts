@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../src/model/types.js';
+import type { Network } from '../../src/api/types.js';
 import { ipLink } from '../support/kernel.js';
 import { eventually, privileged, type TestNamespace } from '../support/namespaces.js';
 import { askTcp, Ear, Flow, listen, pings, serveEcho, serveTcp } from '../support/traffic.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../src/model/types.js';
+import type { Network } from '../../src/api/types.js';
 import { privileged } from '../support/namespaces.js';
 import { Walkthrough } from '../support/walkthrough.js';
 

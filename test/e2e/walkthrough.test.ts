@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../src/model/types.js';
+import type { Network } from '../../src/api/types.js';
 import { eventually, json, privileged, sh, type TestNamespace } from '../support/namespaces.js';
 import { nftPicture } from '../support/nft.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';

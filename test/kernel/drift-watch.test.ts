@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { parseDriftWatchOptions } from '../../src/api/options.js';
 import { openKernel } from '../../src/kernel/index.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { DriftWatcher } from '../../src/model/drift-watch.js';
-import { parseDriftWatchOptions } from '../../src/model/options.js';
+import { DriftWatcher } from '../../src/reconcile/drift-watcher.js';
 import { eventually, privileged, TestNamespace } from '../support/namespaces.js';
 
 /** How often it looks, and when: what the looks find is the affair of other tests. */

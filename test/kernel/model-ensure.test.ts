@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AttachOptions, type CreateNetworkOptions, DifferenceError, type Host } from '../../src/index.js';
-import { keys, type NetworkRecord } from '../../src/model/records.js';
+import { keys, type NetworkRecord } from '../../src/records/records.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { compile } from '../support/compile.js';
 import { TestHost } from '../support/host.js';

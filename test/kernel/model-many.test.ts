@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Host, Network } from '../../src/model/types.js';
+import type { Host, Network } from '../../src/api/types.js';
 import { TestHost } from '../support/host.js';
 import { json, privileged, TestNamespace } from '../support/namespaces.js';
 

@@ -1,8 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Background, inside, start } from '../../src/demo/tools.js';
-import { openHost } from '../../src/index.js';
 import type {
   AttachOptions,
   CreateNetworkOptions,
@@ -10,7 +8,9 @@ import type {
   HostOptions,
   Interface,
   Network,
-} from '../../src/model/types.js';
+} from '../../src/api/types.js';
+import { type Background, inside, start } from '../../src/demo/tools.js';
+import { openHost } from '../../src/index.js';
 import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { connect, TestNamespace } from './namespaces.js';
 

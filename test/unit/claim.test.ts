@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { claim, isHeld } from '../../src/model/claim.js';
+import { claim, isHeld } from '../../src/records/claim.js';
 
 test('this process holds its claims', () => {
   expect(isHeld(claim())).toBe(true);

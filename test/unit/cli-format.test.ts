@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { InterfaceInfo, NetworkInfo } from '../../src/model/types.js';
+import type { InterfaceInfo, NetworkInfo } from '../../src/api/types.js';
 import { formatInterface, formatNetwork, formatNetworks, formatStatus } from '../../src/text/format.js';
 import { table } from '../../src/text/table.js';
 

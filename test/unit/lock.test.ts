@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Locks } from '../../src/model/lock.js';
+import { Locks } from '../../src/util/locks.js';
 
 /** Work that ends when told, and notes when it begins and ends. */
 function work(log: string[], name: string) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Reaper } from '../../src/model/reaper.js';
+import { Reaper } from '../../src/host/reaper.js';
 
 function reaperOf(outcomes: Error[][]) {
   const running: (() => void)[] = [];

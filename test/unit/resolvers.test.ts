@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemResolvers } from '../../src/model/resolvers.js';
+import { systemResolvers } from '../../src/host/resolvers.js';
 
 describe('the resolvers of this machine', () => {
   let folder: string;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SharedRuns } from '../../src/model/shared-runs.js';
+import { SharedRuns } from '../../src/util/coalesce.js';
 
 /** Work that ends when it is told to. */
 function controlled() {

@@ -1,4 +1,4 @@
-import type { Host, Interface, Network } from '../../model/types.js';
+import type { Host, Interface, Network } from '../../api/types.js';
 import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
 import type { Lan } from '../lan.js';
 import type { Slot } from '../stage.js';

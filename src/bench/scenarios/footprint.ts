@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import type { Network } from '../../model/types.js';
+import type { Network } from '../../api/types.js';
 import { run } from '../look.js';
 import type { Fact, Scenario } from '../scenario.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Network } from '../../api/types.js';
 import { start } from '../../demo/tools.js';
-import type { Network } from '../../model/types.js';
 import { type Case, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import type { Stage } from '../stage.js';

@@ -1,4 +1,4 @@
-import type { Network } from '../../model/types.js';
+import type { Network } from '../../api/types.js';
 import { run } from '../look.js';
 import { measure } from '../measure.js';
 import type { Scenario, Setting } from '../scenario.js';

@@ -1,5 +1,5 @@
+import type { Network } from '../../api/types.js';
 import { run } from '../../demo/tools.js';
-import type { Network } from '../../model/types.js';
 import type { Fact, Scenario } from '../scenario.js';
 import { FLOATING_NETWORK, uplink } from '../stage.js';
 import { quantile } from '../statistics.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { Network } from '../../model/types.js';
+import type { Network } from '../../api/types.js';
 import { formatNetwork } from '../../text/format.js';
 import { claim } from '../claim.js';
 import { ipv4, links, ports, routes, ruleset } from '../look.js';

@@ -1,4 +1,4 @@
-import type { AttachOptions } from '../../model/types.js';
+import type { AttachOptions } from '../../api/types.js';
 import { ipv4, links, ports } from '../look.js';
 import type { Chapter } from '../scene.js';
 import { machine } from '../stage.js';

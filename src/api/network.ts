@@ -1,0 +1,131 @@
+import { asOf, type Context } from '../host/context.js';
+import type { Subject } from '../host/events.js';
+import { requirePrivileges } from '../host/privileges.js';
+import { networkCounters } from '../operations/counters.js';
+import { ensureInterface } from '../operations/ensure.js';
+import { changeNetwork, readMembers, readNetwork } from '../records/queries.js';
+import {
+  type InterfaceRecord,
+  interfaceInfo,
+  type NetworkRecord,
+  networkInfo,
+  networkPool,
+} from '../records/records.js';
+import type { Json } from '../store/store.js';
+import { transact } from '../store/transaction.js';
+import { InterfaceHandle } from './interface.js';
+import type { NetworkCounters } from './observation.js';
+import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
+import type { AddressInfo, AttachOptions, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
+
+/** @see Network */
+export class NetworkHandle implements Network {
+  readonly #context: Context;
+  #record: NetworkRecord;
+
+  constructor(context: Context, record: NetworkRecord) {
+    this.#context = context;
+    this.#record = record;
+  }
+
+  get uuid(): string {
+    return this.#record.uuid;
+  }
+
+  get info(): NetworkInfo {
+    return { ...networkInfo(this.#record), ...asOf(this.#context) };
+  }
+
+  async refresh(): Promise<NetworkInfo> {
+    this.#record = await readNetwork(this.#context, this.uuid);
+    return this.info;
+  }
+
+  async counters(): Promise<NetworkCounters> {
+    await this.refresh();
+    return networkCounters(this.#context, this.#record);
+  }
+
+  async attach(options: AttachOptions): Promise<Interface> {
+    return new InterfaceHandle(this.#context, await this.#attach(options));
+  }
+
+  async ensureInterface(options: AttachOptions): Promise<Interface> {
+    const context = this.#context;
+    const attach = () => this.#attach(options, true);
+    return new InterfaceHandle(context, await ensureInterface(context, this.uuid, options, attach));
+  }
+
+  #attach(options: AttachOptions, isOnly = false): Promise<InterfaceRecord> {
+    const { actions, events } = this.#context;
+    return events.note(
+      this.#about('interface.attach'),
+      () => actions.attach(this.uuid, options, isOnly),
+      ({ uuid, address }) => ({ interface: uuid, address }),
+    );
+  }
+
+  async listInterfaces(): Promise<InterfaceInfo[]> {
+    await this.refresh();
+    return (await readMembers(this.#context, this.uuid)).map((record) => ({
+      ...interfaceInfo(record),
+      ...asOf(this.#context),
+    }));
+  }
+
+  async listAddresses(): Promise<AddressInfo[]> {
+    await this.refresh();
+    const pool = networkPool(this.#record);
+    const reservations = await transact(this.#context.store, (transaction) => pool.list(transaction));
+    return reservations.flatMap(({ address, use, owner, owners = [owner], mac }) =>
+      owners.map((each) => ({
+        address,
+        use: use as AddressInfo['use'],
+        ...(each !== undefined && { interface: each }),
+        ...(mac !== undefined && { mac }),
+      })),
+    );
+  }
+
+  async routeAddress(options?: { address?: string }): Promise<string> {
+    const wanted = parseAddressOption(options);
+    const address = await this.#context.events.note(
+      { ...this.#about('network.route'), ...(wanted !== undefined && { address: wanted }) },
+      () => this.#context.actions.route(this.uuid, wanted),
+      (address) => ({ address }),
+    );
+    await this.refresh();
+    return address;
+  }
+
+  async unroute(address: string): Promise<void> {
+    const checked = parseAddressArgument(address);
+    await this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, () =>
+      this.#context.actions.unroute(this.uuid, checked),
+    );
+    await this.refresh();
+  }
+
+  async ping(address: string, options?: { timeout?: number }): Promise<number | undefined> {
+    const checked = parsePing(address, options);
+    await requirePrivileges('a ping', ['CAP_NET_RAW']);
+    await this.refresh();
+    return this.#context.actions.ping(this.uuid, checked.address, checked.timeout);
+  }
+
+  async setMetadata(metadata: Record<string, Json>): Promise<void> {
+    const checked = parseMetadata(metadata);
+    this.#record = await this.#context.events.note(this.#about('network.metadata'), () =>
+      changeNetwork(this.#context, this.uuid, { metadata: checked }),
+    );
+  }
+
+  async delete(): Promise<void> {
+    const { actions, events } = this.#context;
+    await events.note(this.#about('network.delete'), () => actions.deleteNetwork(this.uuid));
+  }
+
+  #about(event: Subject['event']): Subject {
+    return { event, cause: 'request', network: this.uuid };
+  }
+}

@@ -1,0 +1,232 @@
+import { z } from 'zod';
+import { ValidationError } from '../errors.js';
+import { isEventId } from '../host/event-id.js';
+import { readOptions, requireText } from '../input.js';
+import { parseNetblock } from '../ipam/netblock.js';
+import * as valid from '../validate.js';
+import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
+
+const flag = z.boolean({ error: 'true or false' });
+const isFunction = (value: unknown) => typeof value === 'function';
+const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
+const state = valid.path('the path of a folder');
+const DAY = 24 * 60 * 60;
+/** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
+const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
+/** Further addresses of an interface. */
+const MOST_ALLOWED = 256;
+const MOST_SERVERS = 64;
+
+const hostSchema = z.strictObject({
+  netns: valid.namespaceRef.optional(),
+  state,
+  egressNic: valid.interfaceName.optional(),
+  meshNic: valid.interfaceName.optional(),
+  floatingNetwork: valid.cidr.optional(),
+  outboundNat: flag.optional(),
+  allowMetadata: flag.optional(),
+  disableBridgeNetfilter: flag.optional(),
+  vxlanPort: valid.port.optional(),
+  neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
+  domain: valid.domain.optional(),
+  tenant: valid.displayName.optional(),
+  repair: flag.default(true),
+  updateSettings: flag.default(false),
+  onProgress: progress.optional(),
+});
+
+/** Options of `openHost`, checked. What is left out is what was remembered, or a default. */
+export type HostRequest = z.output<typeof hostSchema>;
+
+type Setting =
+  | 'egressNic'
+  | 'meshNic'
+  | 'floatingNetwork'
+  | 'outboundNat'
+  | 'allowMetadata'
+  | 'disableBridgeNetfilter'
+  | 'vxlanPort'
+  | 'deletionHalo'
+  | 'dnsServers'
+  | 'domain'
+  | 'tenant';
+
+/** The settings of a host that are in force. */
+export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNullable<HostRequest[Key]> } & {
+  /** `dnsServers` were found on this machine, not given. */
+  hasSystemResolvers: boolean;
+};
+
+/** @throws ValidationError */
+export const parseHostOptions = (options: HostOptions): HostRequest => valid.parseOptions(hostSchema, options);
+
+/** A name that is written as a UUID would be taken for one. */
+const networkName = valid.displayName.refine((name) => !valid.isUuid(name), {
+  error: 'a text of 1 to 255 bytes on one line that is not a UUID',
+});
+
+const networkSchema = z.strictObject({
+  name: networkName,
+  netblock: valid.cidr,
+  provideDhcp: flag.default(true),
+  provideNat: flag.default(true),
+  provideDns: flag.default(false),
+  uuid: valid.uuid.optional(),
+  vni: valid.vni.optional(),
+  floatingGateway: valid.ipv4.optional(),
+  mtu: valid.mtu.optional(),
+  tenant: valid.displayName.optional(),
+  metadata: valid.metadata.default({}),
+  signal: valid.abortSignal.optional(),
+});
+
+export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; tenant: string };
+
+/**
+ * @throws ValidationError also for a netblock that overlaps the floating network, a way out of a network that has none, or
+ *   an MTU that does not fit
+ */
+export function parseNetworkOptions(
+  options: CreateNetworkOptions,
+  host: { floatingNetwork: string; mtu: number; tenant: string; dnsServers: readonly string[] },
+): NetworkRequest {
+  const request = valid.parseOptions(networkSchema, options);
+  const netblock = parseNetblock('netblock', request.netblock);
+  if (netblock.overlaps(parseNetblock('floatingNetwork', host.floatingNetwork))) {
+    throw new ValidationError(
+      'netblock',
+      request.netblock,
+      `a network apart from the floating network ${host.floatingNetwork}`,
+    );
+  }
+  const resolver = host.dnsServers.find((server) => netblock.contains(server));
+  if (resolver !== undefined && request.provideNat) {
+    throw new ValidationError('netblock', request.netblock, `a network without the resolver ${resolver} of instances`);
+  }
+  if (request.floatingGateway !== undefined && !request.provideNat) {
+    throw new ValidationError('floatingGateway', request.floatingGateway, 'none where provideNat is false');
+  }
+  const mtu = request.mtu ?? host.mtu;
+  if (mtu > host.mtu) {
+    throw new ValidationError('mtu', mtu, `at most ${host.mtu}, the mesh NIC's MTU less 50`);
+  }
+  return { ...request, mtu, tenant: request.tenant ?? host.tenant };
+}
+
+const attachCommon = {
+  address: valid.ipv4.optional(),
+  mac: valid.mac.optional(),
+  hostname: valid.hostname.optional(),
+  order: valid.integer(0, 1023, 'a position').default(0),
+  model: valid.displayName.default('virtio'),
+  instance: valid.displayName.optional(),
+  antiSpoofing: flag.default(true),
+  allowedAddresses: valid.list(valid.unicast, MOST_ALLOWED, 'a list of IPv4 addresses').default([]),
+  metadata: valid.metadata.default({}),
+  signal: valid.abortSignal.optional(),
+};
+
+const userId = valid.integer(0, 2 ** 32 - 2, 'a user id');
+
+/** By the option that says how to attach. */
+const attachSchemas = {
+  tap: z.strictObject({
+    ...attachCommon,
+    tap: valid.newLinkName,
+    owner: userId.optional(),
+    multiQueue: flag.optional(),
+  }),
+  netns: z.strictObject({
+    ...attachCommon,
+    netns: valid.namespaceRef,
+    name: valid.containerLinkName.default('eth0'),
+    configure: flag.default(false),
+  }),
+  device: z.strictObject({ ...attachCommon, device: valid.interfaceName }),
+};
+
+type AttachKind = keyof typeof attachSchemas;
+const WAYS = Object.keys(attachSchemas) as AttachKind[];
+export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
+
+/** `isOnly`: refused if another interface is recorded at the same place in the container. */
+export type AttachPlan = AttachRequest & { isOnly: boolean };
+
+/** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
+export function parseAttachOptions(options: AttachOptions): AttachRequest {
+  const given: Partial<Record<AttachKind, unknown>> = readOptions<object>(options);
+  const [way, ...others] = WAYS.filter((way) => given[way] !== undefined);
+  if (way === undefined || others.length > 0) {
+    throw new ValidationError('options', options, 'exactly one of tap, netns and device');
+  }
+  return valid.parse(attachSchemas[way], given);
+}
+
+const addressSchema = z.strictObject({ address: valid.ipv4.optional() });
+
+/** @throws ValidationError */
+export function parseAddressOption(options: { address?: string } | undefined): string | undefined {
+  return valid.parseOptions(addressSchema, options).address;
+}
+
+const pingSchema = z.strictObject({
+  address: valid.ipv4,
+  timeout: valid.integer(1, 60_000, 'a number of milliseconds').default(1000),
+});
+
+/** @throws ValidationError */
+export function parsePing(address: string, options: { timeout?: number } | undefined) {
+  return valid.parse(pingSchema, { ...readOptions(options), address });
+}
+
+/** What names a network (a UUID or a name) or an interface (a UUID or a device). @throws ValidationError */
+export const parseNameArgument = (field: string, name: unknown, expected: string): string => {
+  requireText(field, name, expected, 255);
+  return name;
+};
+
+/** @throws ValidationError */
+export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, metadata, 'metadata');
+
+/** @throws ValidationError */
+export const parseAddressArgument = (address: unknown): string => valid.parse(valid.ipv4, address, 'address');
+
+const reconcileSchema = z.strictObject({
+  dryRun: flag.default(false),
+  onProgress: progress.optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+/** @throws ValidationError */
+export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
+
+const driftWatchSchema = z.strictObject({
+  interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
+  onRepair: z.custom<(repairs: string[]) => void>(isFunction, { error: 'a function' }).optional(),
+  onError: z.custom<(error: unknown) => void>(isFunction, { error: 'a function' }).optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
+
+/** @throws ValidationError */
+export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
+  valid.parseOptions(driftWatchSchema, options);
+
+const eventsSchema = z.strictObject({
+  follow: flag.default(true),
+  history: flag.default(false),
+  after: valid.path('the id of an event').refine(isEventId, { error: 'the id of an event' }).optional(),
+  subject: valid.path('a UUID or an address').optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+export type EventsRequest = Omit<z.output<typeof eventsSchema>, 'signal'> & { signal: AbortSignal | undefined };
+
+/** @throws ValidationError */
+export const parseEventOptions = (options: unknown): EventsRequest => {
+  const { signal, ...request } = valid.parseOptions(eventsSchema, options);
+  return { ...request, signal };
+};

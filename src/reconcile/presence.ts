@@ -1,0 +1,141 @@
+import { interfaceTitle, type Scope } from '../desired/network-state.js';
+import { type Context, takeAway } from '../host/context.js';
+import { isMac } from '../ipam/mac.js';
+import type { Observer } from '../kernel/ensure/observer.js';
+import type { Link } from '../kernel/link/index.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import type { DesiredAttachment } from '../plan/desired.js';
+import { GRAVEYARD } from '../plan/group.js';
+import { containerNamespace, planInterfaceRemoval } from '../plan/interface.js';
+import { type InterfaceRecord, keys } from '../records/records.js';
+import { transact } from '../store/transaction.js';
+import type { Repair } from './repair.js';
+
+/*
+ * Containers end and devices are unplugged without a word to vethwork, and others may come under the same names, paths and
+ * pids. What an interface was attached to is told by what the kernel does not reuse: a namespace by its identity, a device
+ * by its name and MAC.
+ */
+
+/** What has become of what an interface is attached to. */
+type Presence =
+  | { state: 'present' }
+  /** The container lives, but its namespace is not where it was: only the host's end of the pair can be repaired. */
+  | { state: 'unreachable' }
+  | { state: 'gone'; what: string }
+  /** It is there, and the record is to say so: a device that was plugged in again, a namespace of unknown identity. */
+  | { state: 'found'; what: string; attachment: DesiredAttachment };
+
+const PRESENT: Presence = { state: 'present' };
+
+type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
+
+async function presenceOf(context: Context, { attachment }: InterfaceRecord, observer: Observer): Promise<Presence> {
+  if (attachment.kind === 'tap') return PRESENT;
+  const links = (await observer.links(context.host.netns)).filter(({ group }) => group !== GRAVEYARD);
+  return attachment.kind === 'device'
+    ? devicePresence(attachment, links)
+    : containerPresence(context, attachment, links, observer);
+}
+
+function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Presence {
+  const { name, index, mac } = attachment;
+  if (links.some((link) => link.index === index && (link.name === name || link.address === mac))) return PRESENT;
+  const again = links.find((link) => link.name === name && link.address === mac && !link.master);
+  if (again === undefined) return { state: 'gone', what: `the device ${name}` };
+  return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(again) };
+}
+
+/** A device as it is to be attached, with what it is like before. */
+export function deviceAttachment({ name, index, address, mtu, up, group, ipv6Disabled }: Link): Of<'device'> {
+  const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
+  return { kind: 'device', name, index, ...(isMac(address) && { mac: address }), before: { mtu, up, group, ...ipv6 } };
+}
+
+async function containerPresence(
+  { kernel }: Context,
+  attachment: Of<'veth'>,
+  links: readonly Link[],
+  observer: Observer,
+): Promise<Presence> {
+  const { netns, identity, index, innerIndex } = attachment;
+  const gone: Presence = { state: 'gone', what: `its namespace ${netns}` };
+  if (identity !== undefined) {
+    if (await observer.exists(containerNamespace(attachment))) return PRESENT;
+    // A pair ends with the namespace of either end.
+    return links.some((link) => link.index === index) ? { state: 'unreachable' } : gone;
+  }
+  // Recorded before identities were: the namespace is known by the end of the pair that is in it.
+  if (!(await observer.links(netns)).some((link) => link.index === innerIndex && link.kind === 'veth')) return gone;
+  const there = await kernel.query('namespace.get', { netns });
+  if (there.identity === undefined) return PRESENT;
+  const what = `record the identity of ${netns}`;
+  return { state: 'found', what, attachment: { ...attachment, identity: there.identity } };
+}
+
+/** What is to be repaired of the interfaces of a network by itself, and what is to be done about the others. */
+export interface PresenceReport {
+  repairs: Repair[];
+  /** Interfaces that there is nothing to compare of are lost in it. */
+  scope: Scope;
+  /** Namespaces in which nothing can be done. */
+  unreachable: ReadonlySet<NamespaceRef | undefined>;
+}
+
+/** Looks where the interfaces of a node are attached. Those of other nodes stay in the scope as they are. */
+export async function checkPresence(context: Context, scope: Scope, observer: Observer): Promise<PresenceReport> {
+  const repairs: Repair[] = [];
+  const members: InterfaceRecord[] = [];
+  const unreachable = new Set<NamespaceRef | undefined>();
+  for (const member of scope.members) {
+    if (member.node !== context.node || member.state !== 'created') {
+      members.push(member);
+      continue;
+    }
+    const presence = await presenceOf(context, member, observer);
+    const title = interfaceTitle(scope.network, member);
+    const about = { interface: member.uuid };
+    if (presence.state === 'gone') {
+      if (member.lost === undefined) {
+        repairs.push({
+          ...about,
+          event: 'interface.lost',
+          text: `${title}: ${presence.what} is gone, and the interface is lost`,
+          carryOut: () => markLost(context, scope, member, `${presence.what} is gone`),
+        });
+      }
+      members.push({ ...member, lost: `${presence.what} is gone` });
+      continue;
+    }
+    if (presence.state === 'found') {
+      const { lost: _, ...found } = { ...member, attachment: presence.attachment };
+      const text = `${title}: ${presence.what}`;
+      repairs.push({ ...about, text, carryOut: () => change(context, member, found) });
+      // What it lacks is repaired as with all others.
+      members.push(found);
+      continue;
+    }
+    if (presence.state === 'unreachable' && member.attachment.kind === 'veth') {
+      unreachable.add(containerNamespace(member.attachment));
+    }
+    members.push(member);
+  }
+  return { repairs, scope: { ...scope, members }, unreachable };
+}
+
+/** Changes the record unless it was changed meanwhile. @returns whether it was changed */
+function change({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {
+  return transact(store, async (transaction) => {
+    const now = await transaction.get<InterfaceRecord>(keys.interface(before.uuid));
+    if (JSON.stringify(now) !== JSON.stringify(before)) return false;
+    transaction.put(keys.interface(before.uuid), after);
+    return true;
+  });
+}
+
+/** What is left of it on the host goes; its address stays reserved until it is detached. */
+async function markLost(context: Context, { network }: Scope, member: InterfaceRecord, lost: string): Promise<void> {
+  if (!(await change(context, member, { ...member, lost }))) return;
+  const [error] = await takeAway(context, planInterfaceRemoval(context.host, network, member));
+  if (error !== undefined) throw error;
+}

@@ -1,0 +1,87 @@
+import { ConflictError, NotFoundError } from '../errors.js';
+import { interfaceOf } from '../operations/attach.js';
+import { networkOf } from '../operations/create-network.js';
+import type { Json, Store } from '../store/store.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { isUuid } from '../validate.js';
+import { membersOf } from './members.js';
+import { begin } from './migration.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
+
+/** Reads records, and changes what has no part in the kernel. */
+
+interface Registry {
+  readonly store: Store;
+  readonly node?: string;
+}
+
+/** @throws NotFoundError */
+export async function readNetwork({ store }: Registry, uuid: string): Promise<NetworkRecord> {
+  const entry = await store.get<NetworkRecord>(keys.network(uuid));
+  if (entry === undefined) throw new NotFoundError('network', uuid);
+  return entry.value;
+}
+
+/** @throws NotFoundError */
+export async function readInterface({ store }: Registry, uuid: string): Promise<InterfaceRecord> {
+  const entry = await store.get<InterfaceRecord>(keys.interface(uuid));
+  if (entry === undefined) throw new NotFoundError('interface', uuid);
+  return entry.value;
+}
+
+export async function readNetworks({ store }: Registry): Promise<NetworkRecord[]> {
+  return (await store.list<NetworkRecord>(keys.networks)).map(({ value }) => value);
+}
+
+/** @throws ConflictError */
+export async function requireNoNetworks(transaction: Transaction): Promise<void> {
+  const networks = await transaction.list(keys.networks);
+  if (networks.length > 0) {
+    throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);
+  }
+}
+
+export async function readInterfaces({ store }: Registry): Promise<InterfaceRecord[]> {
+  return (await store.list<InterfaceRecord>(keys.interfaces)).map(({ value }) => value);
+}
+
+export function readMembers({ store }: Registry, network: string): Promise<InterfaceRecord[]> {
+  return transact(store, (transaction) => membersOf(transaction, network));
+}
+
+/** By UUID, or by a name that only one network has. @throws NotFoundError, ConflictError */
+export async function findNetwork(registry: Registry, idOrName: string): Promise<NetworkRecord> {
+  if (isUuid(idOrName)) return readNetwork(registry, idOrName.toLowerCase());
+  const [found, ...others] = (await readNetworks(registry)).filter(({ name }) => name === idOrName);
+  if (found === undefined) throw new NotFoundError('network', idOrName);
+  if (others.length > 0) {
+    throw new ConflictError(`${others.length + 1} networks are named ${idOrName}: say which by its UUID`);
+  }
+  return found;
+}
+
+/** By UUID, or by the name of its link on the host. @throws NotFoundError */
+export async function findInterface(registry: Registry, idOrDevice: string): Promise<InterfaceRecord> {
+  if (isUuid(idOrDevice)) return readInterface(registry, idOrDevice.toLowerCase());
+  const device = await registry.store.get<string>(keys.device(idOrDevice, registry.node));
+  if (device === undefined) throw new NotFoundError('interface', idOrDevice);
+  return readInterface(registry, device.value);
+}
+
+type Metadata = { metadata: Record<string, Json> };
+
+export function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
+  return begin(store, async (transaction) => {
+    const record = { ...(await networkOf(transaction, uuid)), ...change };
+    transaction.put(keys.network(uuid), record);
+    return record;
+  });
+}
+
+export function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
+  return begin(store, async (transaction) => {
+    const record = { ...(await interfaceOf(transaction, uuid)), ...change };
+    transaction.put(keys.interface(uuid), record);
+    return record;
+  });
+}
