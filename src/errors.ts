@@ -285,3 +285,17 @@ export class LinkIndexTakenError extends KernelError {
     super({ ...details, extack: `the interface index ${takenIndexes.join(' and ')} is in use` }, options);
   }
 }
+
+/** Something could not be removed completely. What is left stays recorded, and the next reconciliation removes it. */
+export class RemovalError extends VethworkError {
+  readonly code = 'REMOVAL';
+
+  constructor(
+    /** What was to be removed. */
+    readonly subject: string,
+    /** Why: one for each step that failed. */
+    readonly errors: readonly Error[],
+  ) {
+    super(`${subject} could not be removed completely: ${errors.map(({ message }) => message).join('; ')}`);
+  }
+}

@@ -1,16 +1,20 @@
+import { isRouter } from '../desired/local-node.js';
 import { accountTrouble } from '../dnsmasq/index.js';
+import { RemovalError } from '../errors.js';
 import { asOf, type Context } from '../host/context.js';
 import { lookForTrouble } from '../host/detect.js';
-import { ensureNetwork } from '../operations/ensure.js';
+import { createNetwork } from '../operations/create-network.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
-import { foreigners } from '../reconcile/orphans.js';
+import { foreignLinks } from '../reconcile/orphans.js';
+import { reconcile } from '../reconcile/reconcile.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { ensureNetwork } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
-import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent } from './observation.js';
+import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent, RepairResult } from './observation.js';
 import { parseDriftWatchOptions, parseEventOptions, parseNameArgument, parseReconcileOptions } from './options.js';
 import type {
   CreateNetworkOptions,
@@ -32,7 +36,7 @@ export class HostHandle implements Host {
   private constructor(context: Context, info: HostInfo) {
     this.#context = context;
     this.#info = info;
-    context.actions.start();
+    context.coordinator.start();
   }
 
   static async of(context: Context): Promise<HostHandle> {
@@ -58,11 +62,11 @@ export class HostHandle implements Host {
   }
 
   #create(options: CreateNetworkOptions): Promise<NetworkRecord> {
-    const { actions, events } = this.#context;
+    const { events } = this.#context;
     const subject = { event: 'network.create', cause: 'request' } as const;
     return events.note(
       subject,
-      () => actions.createNetwork(options),
+      () => createNetwork(this.#context, options),
       ({ uuid }) => ({ network: uuid }),
     );
   }
@@ -88,13 +92,13 @@ export class HostHandle implements Host {
     }));
   }
 
-  async reconcile(options?: ReconcileOptions): Promise<string[]> {
-    return this.#context.actions.reconcile({ ...parseReconcileOptions(options), cause: 'reconciliation' });
+  async reconcile(options?: ReconcileOptions): Promise<RepairResult[]> {
+    return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
   async acceptStore(): Promise<void> {
     await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
-      this.#context.actions.acceptStore(),
+      this.#context.coordinator.acceptStore(),
     );
   }
 
@@ -103,8 +107,11 @@ export class HostHandle implements Host {
     const watcher = new DriftWatcher(
       {
         kernel: context.kernel,
-        namespaces: async () => [context.host.netns, ...(await context.actions.namespaces())],
-        repair: (signal) => context.actions.reconcile({ dryRun: false, cause: 'drift', signal }),
+        namespaces: async () => [
+          context.host.netns,
+          ...(isRouter(context.localNode) ? await context.coordinator.states.list() : []),
+        ],
+        repair: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),
     );
@@ -126,24 +133,28 @@ export class HostHandle implements Host {
   }
 
   async #teardown(): Promise<void> {
-    const { actions, kernel, host, dhcp } = this.#context;
-    await actions.tearDown(async () => {
+    const { coordinator, kernel, host, dhcp } = this.#context;
+    await coordinator.tearDown(async () => {
       const errors = await kernel.teardown(planHostRemoval(host));
-      if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
+      if (errors.length > 0) throw new RemovalError('the host', errors);
       await dhcp.leave();
     });
   }
 
-  /** Waits for what is under way. */
   async close(): Promise<void> {
-    const { actions, dhcp, reaper, kernel, store, events } = this.#context;
+    const { coordinator, calls, dhcp, reaper, kernel, store, events } = this.#context;
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
-    await actions.stop();
+    await calls.idle();
+    await coordinator.stop();
     await dhcp.close();
     await reaper.idle();
     await kernel.close();
     await events.close();
     await store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 
@@ -156,12 +167,12 @@ async function describeHost(context: Context): Promise<HostInfo> {
     transact(store, (transaction) => floating.usage(transaction)),
     Promise.all([
       lookForTrouble(kernel, settings.netns),
-      foreigners(context),
+      foreignLinks(context),
       accountTrouble().then((trouble) => trouble ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
-  const { warnings: more = [], ...told } = context.actions.describe();
+  const { warnings: more = [], ...told } = context.coordinator.describe();
   warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,

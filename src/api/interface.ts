@@ -1,12 +1,16 @@
+import { orAborted } from '../abort.js';
 import { asOf, type Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { interfaceCounters } from '../operations/counters.js';
+import { defloat } from '../operations/defloat.js';
+import { detach } from '../operations/detach.js';
+import { float } from '../operations/float.js';
 import { changeInterface, readInterface } from '../records/queries.js';
 import { type InterfaceRecord, interfaceInfo } from '../records/records.js';
 import type { Json } from '../store/store.js';
 import type { InterfaceCounters } from './observation.js';
-import { parseAddressOption, parseMetadata } from './options.js';
-import type { Interface, InterfaceInfo } from './types.js';
+import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
+import type { Interface, InterfaceInfo, RemoveOptions } from './types.js';
 
 /** @see Interface */
 export class InterfaceHandle implements Interface {
@@ -36,26 +40,28 @@ export class InterfaceHandle implements Interface {
     return interfaceCounters(this.#context, this.#record);
   }
 
-  async float(options?: { address?: string }): Promise<string> {
-    const wanted = parseAddressOption(options);
-    const address = await this.#context.events.note(
-      { ...this.#about('interface.float'), ...(wanted !== undefined && { address: wanted }) },
-      () => this.#context.actions.float(this.#record, wanted),
+  async float(options?: { address?: string; signal?: AbortSignal }): Promise<string> {
+    const { address, signal } = parseAddressOptions(options);
+    const floating = await this.#context.events.note(
+      { ...this.#about('interface.float'), ...(address !== undefined && { address }) },
+      () => float(this.#context, this.#record, { address, signal }),
       (address) => ({ address }),
     );
     await this.refresh();
-    return address;
+    return floating;
   }
 
-  async defloat(): Promise<void> {
-    await this.#context.events.note(this.#about('interface.defloat'), () =>
-      this.#context.actions.defloat(this.#record),
-    );
+  async defloat(options?: RemoveOptions): Promise<void> {
+    const signal = parseSignal(options);
+    const remove = () => defloat(this.#context, this.#record, signal);
+    await orAborted(this.#context.events.note(this.#about('interface.defloat'), remove), signal);
     await this.refresh();
   }
 
-  async detach(): Promise<void> {
-    await this.#context.events.note(this.#about('interface.detach'), () => this.#context.actions.detach(this.#record));
+  async detach(options?: RemoveOptions): Promise<void> {
+    const signal = parseSignal(options);
+    const remove = () => detach(this.#context, this.#record, signal);
+    await orAborted(this.#context.events.note(this.#about('interface.detach'), remove), signal);
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {

@@ -1,8 +1,13 @@
+import { orAborted } from '../abort.js';
 import { asOf, type Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { requirePrivileges } from '../host/privileges.js';
+import { attach } from '../operations/attach.js';
 import { networkCounters } from '../operations/counters.js';
-import { ensureInterface } from '../operations/ensure.js';
+import { deleteNetwork } from '../operations/delete-network.js';
+import { ping } from '../operations/ping.js';
+import { route } from '../operations/route.js';
+import { unroute } from '../operations/unroute.js';
 import { changeNetwork, readMembers, readNetwork } from '../records/queries.js';
 import {
   type InterfaceRecord,
@@ -13,10 +18,19 @@ import {
 } from '../records/records.js';
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
+import { ensureInterface } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import type { NetworkCounters } from './observation.js';
-import { parseAddressArgument, parseAddressOption, parseMetadata, parsePing } from './options.js';
-import type { AddressInfo, AttachOptions, Interface, InterfaceInfo, Network, NetworkInfo } from './types.js';
+import { parseAddressArgument, parseAddressOptions, parseMetadata, parsePing, parseSignal } from './options.js';
+import type {
+  AddressInfo,
+  AttachOptions,
+  Interface,
+  InterfaceInfo,
+  Network,
+  NetworkInfo,
+  RemoveOptions,
+} from './types.js';
 
 /** @see Network */
 export class NetworkHandle implements Network {
@@ -57,10 +71,9 @@ export class NetworkHandle implements Network {
   }
 
   #attach(options: AttachOptions, isOnly = false): Promise<InterfaceRecord> {
-    const { actions, events } = this.#context;
-    return events.note(
+    return this.#context.events.note(
       this.#about('interface.attach'),
-      () => actions.attach(this.uuid, options, isOnly),
+      () => attach(this.#context, this.uuid, options, isOnly),
       ({ uuid, address }) => ({ interface: uuid, address }),
     );
   }
@@ -87,30 +100,30 @@ export class NetworkHandle implements Network {
     );
   }
 
-  async routeAddress(options?: { address?: string }): Promise<string> {
-    const wanted = parseAddressOption(options);
-    const address = await this.#context.events.note(
-      { ...this.#about('network.route'), ...(wanted !== undefined && { address: wanted }) },
-      () => this.#context.actions.route(this.uuid, wanted),
+  async routeAddress(options?: { address?: string; signal?: AbortSignal }): Promise<string> {
+    const { address, signal } = parseAddressOptions(options);
+    const routed = await this.#context.events.note(
+      { ...this.#about('network.route'), ...(address !== undefined && { address }) },
+      () => route(this.#context, this.uuid, { address, signal }),
       (address) => ({ address }),
     );
     await this.refresh();
-    return address;
+    return routed;
   }
 
-  async unroute(address: string): Promise<void> {
+  async unrouteAddress(address: string, options?: RemoveOptions): Promise<void> {
     const checked = parseAddressArgument(address);
-    await this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, () =>
-      this.#context.actions.unroute(this.uuid, checked),
-    );
+    const signal = parseSignal(options);
+    const remove = () => unroute(this.#context, this.uuid, checked, signal);
+    await orAborted(this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, remove), signal);
     await this.refresh();
   }
 
-  async ping(address: string, options?: { timeout?: number }): Promise<number | undefined> {
-    const checked = parsePing(address, options);
+  async ping(address: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<number | undefined> {
+    const request = parsePing(address, options);
     await requirePrivileges('a ping', ['CAP_NET_RAW']);
     await this.refresh();
-    return this.#context.actions.ping(this.uuid, checked.address, checked.timeout);
+    return ping(this.#context, this.uuid, request);
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
@@ -120,9 +133,10 @@ export class NetworkHandle implements Network {
     );
   }
 
-  async delete(): Promise<void> {
-    const { actions, events } = this.#context;
-    await events.note(this.#about('network.delete'), () => actions.deleteNetwork(this.uuid));
+  async delete(options?: RemoveOptions): Promise<void> {
+    const signal = parseSignal(options);
+    const remove = () => deleteNetwork(this.#context, this.uuid, signal);
+    await orAborted(this.#context.events.note(this.#about('network.delete'), remove), signal);
   }
 
   #about(event: Subject['event']): Subject {

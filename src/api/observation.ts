@@ -1,13 +1,34 @@
 /* What is seen of a host while it runs: drift, events, counters. */
 
+/** A difference between records and what there is, and what was done about it. */
+export interface RepairResult {
+  /** UUID of the network. Absent for the host itself. */
+  network?: string;
+  /** UUID of the interface. Absent where it is not about one. */
+  interface?: string;
+  /**
+   * `create`: something was missing. `remove`: something was there that no record names. `recover`: a change was
+   * interrupted, and what it left was removed. `dnsmasq`: a dnsmasq did not run, or not with these files. `mark-lost`: what
+   * an interface was attached to is gone. `update-record`: it is there again, in another place.
+   */
+  action: 'create' | 'remove' | 'recover' | 'dnsmasq' | 'mark-lost' | 'update-record';
+  /** What it is about, for people. May change between versions. */
+  description: string;
+  /** Why the repair failed. Absent if it succeeded, and with `dryRun`. */
+  error?: { code: string; message: string };
+}
+
 export interface DriftWatchOptions {
-  /** At least so long between two looks, in milliseconds. Default 1000; longer where looks take long. */
+  /** Least time between two reconciliations, in milliseconds. Default 1000. It is longer where these take long. */
   interval?: number;
-  /** Told of what was repaired, in words. */
-  onRepair?: (repairs: string[]) => void;
-  /** Told if a look failed; it is tried again. */
+  /** Called with what was repaired, and with what could not be. */
+  onRepair?: (repairs: RepairResult[]) => void;
+  /**
+   * Called if a reconciliation failed as a whole; it is tried again. Without it, such an error is emitted as a process warning
+   * (`VethworkWarning`), once for each message.
+   */
   onError?: (error: unknown) => void;
-  /** Ends it. */
+  /** Ends the watch. */
   signal?: AbortSignal;
 }
 
@@ -58,7 +79,7 @@ export interface HostEvent {
   interface?: string;
   /** The floating or routed address that it is about, or the address of the interface that was attached. */
   address?: string;
-  /** Of a repair: what was wrong, in words. */
+  /** Of a repair: its description. */
   detail?: string;
   /** In milliseconds. */
   duration: number;

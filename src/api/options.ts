@@ -4,6 +4,7 @@ import { isEventId } from '../host/event-id.js';
 import { readOptions, requireText } from '../input.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as valid from '../validate.js';
+import type { RepairResult } from './observation.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
@@ -35,6 +36,7 @@ const hostSchema = z.strictObject({
   repair: flag.default(true),
   updateSettings: flag.default(false),
   onProgress: progress.optional(),
+  signal: valid.abortSignal.optional(),
 });
 
 /** Options of `openHost`, checked. What is left out is what was remembered, or a default. */
@@ -164,20 +166,25 @@ export function parseAttachOptions(options: AttachOptions): AttachRequest {
   return valid.parse(attachSchemas[way], given);
 }
 
-const addressSchema = z.strictObject({ address: valid.ipv4.optional() });
+const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: valid.abortSignal.optional() });
 
 /** @throws ValidationError */
-export function parseAddressOption(options: { address?: string } | undefined): string | undefined {
-  return valid.parseOptions(addressSchema, options).address;
-}
+export const parseAddressOptions = (options: unknown) => valid.parseOptions(addressSchema, options);
+
+const signalSchema = z.strictObject({ signal: valid.abortSignal.optional() });
+
+/** @throws ValidationError */
+export const parseSignal = (options: unknown): AbortSignal | undefined =>
+  valid.parseOptions(signalSchema, options).signal;
 
 const pingSchema = z.strictObject({
   address: valid.ipv4,
   timeout: valid.integer(1, 60_000, 'a number of milliseconds').default(1000),
+  signal: valid.abortSignal.optional(),
 });
 
 /** @throws ValidationError */
-export function parsePing(address: string, options: { timeout?: number } | undefined) {
+export function parsePing(address: string, options: { timeout?: number; signal?: AbortSignal } | undefined) {
   return valid.parse(pingSchema, { ...readOptions(options), address });
 }
 
@@ -204,7 +211,7 @@ export const parseReconcileOptions = (options: unknown) => valid.parseOptions(re
 
 const driftWatchSchema = z.strictObject({
   interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
-  onRepair: z.custom<(repairs: string[]) => void>(isFunction, { error: 'a function' }).optional(),
+  onRepair: z.custom<(repairs: RepairResult[]) => void>(isFunction, { error: 'a function' }).optional(),
   onError: z.custom<(error: unknown) => void>(isFunction, { error: 'a function' }).optional(),
   signal: valid.abortSignal.optional(),
 });

@@ -7,6 +7,7 @@ import type {
   HostEvent,
   InterfaceCounters,
   NetworkCounters,
+  RepairResult,
 } from './observation.js';
 
 /** Options of `openHost`. */
@@ -67,6 +68,8 @@ export interface HostOptions {
   updateSettings?: boolean;
   /** Called for each network that the repair at the opening has seen to: after a reboot there may be many. */
   onProgress?: (progress: ReconcileProgress) => void;
+  /** Ends the opening. What it made of a new host is removed again. */
+  signal?: AbortSignal;
 }
 
 export interface CreateNetworkOptions {
@@ -240,8 +243,16 @@ export interface ReconcileProgress {
   network: string;
   done: number;
   total: number;
-  /** What was wrong with it, in words. */
-  repairs: string[];
+  /** What was wrong with it. */
+  repairs: RepairResult[];
+}
+
+/**
+ * Options of calls that remove something. A call that is aborted before its turn has come changes nothing. From then on the
+ * removal is recorded and goes on: the call ends at once, and the removal in the background, or with the next reconciliation.
+ */
+export interface RemoveOptions {
+  signal?: AbortSignal;
 }
 
 /** A handle: getting one does no I/O beyond checking that the object exists. */
@@ -252,11 +263,15 @@ export interface Interface {
   refresh(): Promise<InterfaceInfo>;
   /** @throws ConflictError if it is on another node of the cluster */
   counters(): Promise<InterfaceCounters>;
-  /** Gives the interface a floating IP (a random free one unless said) and resolves to it. */
-  float(options?: { address?: string }): Promise<string>;
-  /** Takes it away, cutting what runs through it. Does nothing if there is none. */
-  defloat(): Promise<void>;
-  detach(): Promise<void>;
+  /**
+   * Gives the interface a floating address and resolves to it. Default: a random free one. With `signal` aborted, the
+   * address is released again.
+   */
+  float(options?: { address?: string; signal?: AbortSignal }): Promise<string>;
+  /** Removes the floating address and cuts its connections. Does nothing if there is none. @see RemoveOptions */
+  defloat(options?: RemoveOptions): Promise<void>;
+  /** Removes the interface. Does nothing if it is gone. @see RemoveOptions */
+  detach(options?: RemoveOptions): Promise<void>;
   setMetadata(metadata: Record<string, Json>): Promise<void>;
 }
 
@@ -281,16 +296,17 @@ export interface Network {
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
   /** Routes an address of the floating pool into the network and resolves to it. */
-  routeAddress(options?: { address?: string }): Promise<string>;
-  unroute(address: string): Promise<void>;
+  routeAddress(options?: { address?: string; signal?: AbortSignal }): Promise<string>;
+  /** Undoes `routeAddress`. @throws NotFoundError if the address is not routed into the network. @see RemoveOptions */
+  unrouteAddress(address: string, options?: RemoveOptions): Promise<void>;
   /** One ICMP echo from inside the network's namespace; round-trip time in ms, or undefined. Timeout in ms, default 1000. */
-  ping(address: string, options?: { timeout?: number }): Promise<number | undefined>;
+  ping(address: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<number | undefined>;
   setMetadata(metadata: Record<string, Json>): Promise<void>;
-  /** Detaches all interfaces, frees all addresses, removes the network. */
-  delete(): Promise<void>;
+  /** Detaches all interfaces, releases all addresses, removes the network. @see RemoveOptions */
+  delete(options?: RemoveOptions): Promise<void>;
 }
 
-export interface Host {
+export interface Host extends AsyncDisposable {
   readonly info: HostInfo;
   refresh(): Promise<HostInfo>;
   /** @throws ConflictError also if another network of the tenant has the name */
@@ -307,8 +323,8 @@ export interface Host {
   /** By UUID, or by device name. */
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
-  /** Makes the kernel and dnsmasq match the store again; resolves to what was repaired, in words. */
-  reconcile(options?: ReconcileOptions): Promise<string[]>;
+  /** Makes the kernel and dnsmasq match the store again. Resolves to what was, or would be, repaired; empty if nothing was. */
+  reconcile(options?: ReconcileOptions): Promise<RepairResult[]>;
   /**
    * Of a cluster whose store was restored from an older copy, or has lost what nodes have (`warnings`, `/healthz`): confirms
    * that the store is right as it is now. Nodes then remove what it does not have. @throws ConflictError on a machine by
@@ -333,6 +349,6 @@ export interface Host {
    *   is the node's agent
    */
   teardown(): Promise<void>;
-  /** Leaves all networks running. */
+  /** Waits for what is under way. Leaves all networks running. `await using` calls it. */
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { HostOptions } from '../api/types.js';
 import { ConflictError } from '../errors.js';
 import { formatStatus } from '../text/format.js';
+import { repairText } from '../text/repair.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { collect, defined, parseInteger } from './parse.js';
@@ -82,7 +83,7 @@ export function addHostCommands(program: Command, app: App): void {
     .action(async ({ dryRun = false }: { dryRun?: boolean }, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
         const repairs = await host.reconcile({ dryRun });
-        print({ dryRun, repairs }, repairs.length === 0 ? 'nothing to repair' : repairs.join('\n'));
+        print({ dryRun, repairs }, repairs.length === 0 ? 'nothing to repair' : repairs.map(repairText).join('\n'));
       });
     });
 

@@ -153,7 +153,7 @@ function addRouteCommands(network: Command, app: App): void {
     .action(async (id: string, address: string, _flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
         const found = await host.getNetwork(id);
-        await found.unroute(address);
+        await found.unrouteAddress(address);
         print({ network: found.uuid, unrouted: address }, `${address} is no longer routed`);
       });
     });

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DriftWatch } from '../api/observation.js';
+import type { DriftWatch, RepairResult } from '../api/observation.js';
+import { openNode } from '../api/open-host.js';
 import { ConflictError, StoreError } from '../errors.js';
 import type { AgentConfig } from './config.js';
 import { Metrics, type Observed, serve } from './endpoint.js';
-import { openNode } from './open.js';
-import { problemOf } from './realiser.js';
+import { problemOf } from './network-reconciler.js';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
@@ -58,9 +58,9 @@ export async function runAgent(
     log('info', 'agent ended');
   }
 
-  function noteRepairs(repairs: readonly string[]): void {
+  function noteRepairs(repairs: readonly RepairResult[]): void {
     metrics.repairs.inc(repairs.length);
-    for (const repair of repairs) log('warn', 'repaired', { repair });
+    for (const repair of repairs) log('warn', 'repaired', repair);
   }
 
   /** The store may come later than the agents, as may the network node. */
@@ -68,8 +68,8 @@ export async function runAgent(
     for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
         return await openNode(config.host, {
-          seat: (isHolder) => log('info', isHolder ? 'this process is the node’s agent' : 'seat lost'),
-          realised: (network, milliseconds, problems) => {
+          leadership: (isHolder) => log('info', isHolder ? 'this process is the node’s agent' : 'seat lost'),
+          applied: (network, milliseconds, problems) => {
             metrics.realised.observe(milliseconds / 1000);
             const failed = Object.keys(problems).length > 0;
             if (failed) metrics.problems.inc();

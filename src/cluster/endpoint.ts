@@ -47,15 +47,15 @@ export class Metrics {
           this.set(all === undefined ? 0 : value(all));
         },
       });
-    gauge('agent_active', '1 if this process works on the node’s kernel', ({ node }) => Number(node.isHolder));
+    gauge('agent_active', '1 if this process works on the node’s kernel', ({ node }) => Number(node.isLeader));
     gauge('store_reachable', '1 if the store can be reached', ({ store }) => Number(store.outdatedSince === undefined));
     gauge('store_age_seconds', 'How old what is known of the store may be', ({ store }) =>
       store.outdatedSince === undefined ? 0 : (Date.now() - store.outdatedSince.getTime()) / 1000,
     );
     gauge('store_revision', 'The last commit heard of', ({ store }) => store.revision);
-    gauge('networks', 'Networks that the node has a part of', ({ node }) => node.worker.networks().length);
-    gauge('backlog', 'Networks that are being worked on, or wait for that', ({ node }) => node.worker.backlog);
-    gauge('failing', 'Networks of which something could not be done yet', ({ node }) => node.worker.failing);
+    gauge('networks', 'Networks that the node has a part of', ({ node }) => node.controller.networks().length);
+    gauge('backlog', 'Networks that are being worked on, or wait for that', ({ node }) => node.controller.backlog);
+    gauge('failing', 'Networks of which something could not be done yet', ({ node }) => node.controller.failing);
     gauge('members', 'Nodes that are heard of', ({ node }) => node.members.length);
   }
 }
@@ -86,13 +86,13 @@ export async function serve(listen: string, metrics: Metrics, observed: () => Ob
 function healthOf(observed: Observed | undefined) {
   if (observed === undefined) return { status: 'starting' };
   const { node, store } = observed;
-  const { failing, backlog } = node.worker;
+  const { failing, backlog } = node.controller;
   const isReachable = store.outdatedSince === undefined;
   const { doubt } = node;
   const isWell = failing === 0 && store.damaged.length === 0;
   return {
     status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isWell ? 'ok' : 'failing',
-    active: node.isHolder,
+    active: node.isLeader,
     revision: store.revision,
     ...{ backlog, failing },
     ...(doubt !== undefined && { doubt }),

@@ -16,18 +16,18 @@ export const nodesIn = (store: ClusterStore): NodeRecord[] =>
 export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
-/** Whether a process has a node's seat, as far as that is known. */
+/** True if a process is a node's agent, as far as that is known. */
 export const isTaken = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
 
 /**
- * A node's seat in the cluster. One process of a node holds it, and is the one that works on the node's kernel; others
- * wait for it, and take it when its holder ends.
+ * The election of a node's agent: one process of the node is its leader, and writes to the node's kernel; others wait, and
+ * take over when it ends.
  */
 export class Membership {
   readonly #store: ClusterStore;
   readonly #record: NodeRecord;
   readonly #ttl: number;
-  readonly #onSeat: (isHolder: boolean) => void;
+  readonly #onLeadership: (isLeader: boolean) => void;
   #held: Held | undefined;
   #closed = false;
   /** The store may not know the node any more, though it has not left its cluster. */
@@ -36,25 +36,25 @@ export class Membership {
   #work: Promise<void> = Promise.resolve();
 
   /**
-   * @param options.ttl how long the seat is kept for a holder that is not heard of, in seconds
-   * @param options.onSeat told when this process gets the seat, and when it has lost it
+   * @param options.ttl time for which an agent stays leader that is not heard of, in seconds
+   * @param options.onLeadership called when this process becomes leader, and when it is it no more
    */
   constructor(
     store: ClusterStore,
     self: Omit<NodeRecord, 'claim' | 'vacant'>,
-    { ttl, onSeat }: { ttl: number; onSeat: (isHolder: boolean) => void },
+    { ttl, onLeadership }: { ttl: number; onLeadership: (isLeader: boolean) => void },
   ) {
     this.#store = store;
     this.#record = { ...self, claim: claim(self.name) };
     this.#ttl = ttl;
-    this.#onSeat = onSeat;
+    this.#onLeadership = onLeadership;
   }
 
-  get isHolder(): boolean {
+  get isLeader(): boolean {
     return this.#held !== undefined;
   }
 
-  /** Resolves once it is known who holds the seat. */
+  /** Resolves once it is known who leads. */
   async join(): Promise<void> {
     const { name } = this.#record;
     await this.#attempt();
@@ -70,7 +70,7 @@ export class Membership {
     this.#wake();
   }
 
-  /** The seat is kept for whoever comes next, until its time is up; with `forget` it goes at once. */
+  /** Ends the leadership. The node stays a member until its lease expires; with `forget` it is none at once. */
   async leave({ forget }: { forget: boolean }): Promise<void> {
     this.#closed = true;
     this.#wake();
@@ -103,7 +103,7 @@ export class Membership {
     return there?.claim.pid === pid && there.claim.started === started;
   }
 
-  /** Takes the seat if it is free, unless the node has left its cluster. */
+  /** Becomes leader if there is none, unless the node has left its cluster. */
   async #succeed(): Promise<void> {
     const known = await this.#store.get(clusterKeys.knownNode(this.#record.name));
     if (known !== undefined || this.#mustRegister) await this.#attempt();
@@ -126,14 +126,14 @@ export class Membership {
     await this.#register();
     this.#held = held;
     held.onLost(() => this.#lose());
-    this.#onSeat(true);
+    this.#onLeadership(true);
   }
 
   #lose(): void {
     if (this.#held === undefined) return;
     void this.#held.release();
     this.#held = undefined;
-    this.#onSeat(false);
+    this.#onLeadership(false);
     this.#wake();
   }
 }

@@ -3,7 +3,7 @@ import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { deviceName } from '../plan/interface.js';
 import { type Claim, claim, isHeld, isOwn } from '../records/claim.js';
-import { refuseIfMoved } from '../records/migration.js';
+import { refuseIfMigrated } from '../records/migration.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
@@ -108,7 +108,7 @@ function mark(source: Store, isGoingOn: boolean, movedTo: string): Promise<HostR
   return transact(source, async (transaction) => {
     const host = await transaction.get<HostRecord>(keys.host);
     if (host === undefined) throw new NotFoundError('host', 'the state folder');
-    if (!isGoingOn) refuseIfMoved(host);
+    if (!isGoingOn) refuseIfMigrated(host);
     const { movedTo: _, ...kept } = host;
     transaction.put(keys.host, { ...kept, movedTo });
     return kept;

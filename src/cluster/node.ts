@@ -1,31 +1,27 @@
+import type { RepairResult } from '../api/observation.js';
 import type { HostInfo, NodeInfo } from '../api/types.js';
 import { ConflictError } from '../errors.js';
-import type { Actions, ReconcileRequest } from '../operations/actions.js';
-import { noting } from '../reconcile/reconcile.js';
-import { carryOut } from '../reconcile/repair.js';
-import { begin } from '../records/migration.js';
+import { reconcile } from '../reconcile/reconcile.js';
+import { recover } from '../reconcile/recovery.js';
+import { type RepairRequest, Repairs } from '../reconcile/repair.js';
 import { requireNoNetworks } from '../records/queries.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { abandoned } from './abandoned.js';
-import { clusterVerbs } from './actions.js';
-import { acceptStore } from './caution.js';
+import { Controller, type ControllerEvents } from './controller.js';
 import { clusterKeys } from './keys.js';
 import { disown, lossAtStart } from './loss.js';
 import { isTaken, Membership, membersIn } from './membership.js';
-import { reconcileNode } from './reconcile.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
-import { Worker, type WorkerEvents } from './worker.js';
 
-/** What a node tells of itself. */
-export interface NodeEvents extends WorkerEvents {
-  /** This process has become, or is no more, the one that works on the node's kernel. */
-  seat?: (isHolder: boolean) => void;
-  repaired?: (repairs: readonly string[]) => void;
+/** What a node reports of itself. */
+export interface NodeEvents extends ControllerEvents {
+  /** This process has become the node's agent, or is it no more. */
+  leadership?: (isLeader: boolean) => void;
+  repaired?: (repairs: readonly RepairResult[]) => void;
 }
 
-/** Changes that nobody finishes are looked for this often, in milliseconds. */
-const TIDY_INTERVAL = 10_000;
+/** Interval at which interrupted changes are recovered, in milliseconds. */
+const RESYNC_INTERVAL_MS = 10_000;
 
 /** @throws ConflictError */
 async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
@@ -34,18 +30,17 @@ async function requireNoInterfaces(transaction: Transaction, node: string): Prom
   if (here > 0) throw new ConflictError(`${here} interfaces live on ${node}: detach them before it is torn down`);
 }
 
-/** A process's part in its node: always callers' work, and the node's own if it holds the seat. */
+/** A process of a node: it serves its own calls, and, while it is the node's agent, applies what the store has to the node. */
 export class Node {
   readonly #context: ClusterContext;
   readonly #events: NodeEvents;
   readonly #isAgent: boolean;
   readonly #membership: Membership;
-  readonly worker: Worker;
-  readonly actions: Actions;
-  #tidying: Promise<void> = Promise.resolve();
+  readonly controller: Controller;
+  #resyncing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  /** What was left lying about has been seen to. */
-  #isTidy = false;
+  /** The first resync as the agent has ended. */
+  #isResynced = false;
   #starting: Promise<void> = Promise.resolve();
 
   constructor(
@@ -55,27 +50,16 @@ export class Node {
     this.#context = context;
     this.#events = events;
     this.#isAgent = isAgent;
-    this.worker = new Worker(context, events);
+    this.controller = new Controller(context, events);
     this.#membership = new Membership(context.store, context.self, {
       ttl: leaseTime,
-      onSeat: (isHolder) => {
+      onLeadership: (isLeader) => {
         this.#starting = this.#starting
-          .then(() => this.#sit(isHolder))
+          .then(() => this.#lead(isLeader))
           .catch((error) => events.failed?.('node', error));
       },
     });
     context.caution.onChange((reason) => this.#doubt(reason));
-    this.actions = {
-      ...clusterVerbs(() => context),
-      acceptStore: () => acceptStore(context.store),
-      reconcile: (request) => this.#reconcile(request),
-      namespaces: async () => (context.role === 'network' ? this.#networks() : []),
-      describe: () => this.#describe(),
-      asOf: () => context.store.outdatedSince?.toISOString(),
-      tearDown: (remove) => this.#tearDown(remove),
-      start: () => undefined,
-      stop: () => this.#stop(),
-    };
   }
 
   get store(): ClusterContext['store'] {
@@ -92,8 +76,9 @@ export class Node {
     return this.#context.caution.reason;
   }
 
-  get isHolder(): boolean {
-    return this.#membership.isHolder;
+  /** True while this process is the node's agent. */
+  get isLeader(): boolean {
+    return this.#membership.isLeader;
   }
 
   /** Resolves when the node is a member, and its host is as it should be if that is this process's work. */
@@ -103,20 +88,20 @@ export class Node {
       await this.#starting;
     }
     this.#timer = setInterval(() => {
-      this.#tidying = this.#tidying.then(() => this.#tidy(false));
-    }, TIDY_INTERVAL).unref();
+      this.#resyncing = this.#resyncing.then(() => this.#resync(false));
+    }, RESYNC_INTERVAL_MS).unref();
   }
 
-  async #sit(isHolder: boolean): Promise<void> {
-    this.#events.seat?.(isHolder);
-    await (isHolder ? this.#begin() : this.#pause());
+  async #lead(isLeader: boolean): Promise<void> {
+    this.#events.leadership?.(isLeader);
+    await (isLeader ? this.#begin() : this.#pause());
   }
 
   /** The node's work, unless what the store says is in doubt. */
   async #begin(): Promise<void> {
     const context = this.#context;
     const { caution } = context;
-    if (!this.isHolder) return;
+    if (!this.isLeader) return;
     if (caution.reason !== undefined) return this.#tellOfDoubt(caution.reason);
     if (caution.isAccepted) await disown(context);
     else {
@@ -124,15 +109,15 @@ export class Node {
       if (loss !== undefined) return caution.raise(loss);
     }
     await caution.note();
-    await this.worker.prepareHost();
+    await this.controller.prepareHost();
     if (caution.reason !== undefined) return;
-    this.worker.start();
-    this.#tidying = this.#tidying.then(() => this.#tidy(true));
+    this.controller.start();
+    this.#resyncing = this.#resyncing.then(() => this.#resync(true));
   }
 
   #pause(): Promise<void> {
-    this.#isTidy = false;
-    return this.worker.stop();
+    this.#isResynced = false;
+    return this.controller.stop();
   }
 
   #doubt(reason: string | undefined): void {
@@ -150,51 +135,43 @@ export class Node {
   #tellOfDoubt(detail: string): void {
     const { events } = this.#context;
     this.#events.failed?.('the store', new ConflictError(detail));
-    if (this.isHolder)
+    if (this.isLeader)
       void events.tell({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
   }
 
-  /** What was left lying about: `everything`, by whoever was here before, or only what nobody will finish. */
-  async #tidy(everything: boolean): Promise<void> {
+  /** Recovers interrupted changes; with `everything`, as the node's new agent, compares all that the node has. */
+  async #resync(everything: boolean): Promise<void> {
     const context = this.#context;
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
       if (context.store.outdatedSince !== undefined || context.caution.reason !== undefined) return;
-      if (this.isHolder) await context.caution.note();
+      if (this.isLeader) await context.caution.note();
       else if (everything) return;
-      if (everything) await this.worker.idle();
+      if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
-      const repairs = everything
-        ? await reconcileNode(context, this.worker, request)
-        : await carryOut(abandoned(context, this.worker, this.isHolder), noting(context, request)());
+      const repairs = everything ? await reconcile(context, request) : await this.#recover(request);
       if (repairs.length > 0) this.#events.repaired?.(repairs);
-      if (everything) this.#isTidy = true;
-      const { backlog, failing } = this.worker;
-      if (this.#isTidy && backlog + failing === 0) await this.#forgetRemovals(removals);
+      if (everything) this.#isResynced = true;
+      const { backlog, failing } = this.controller;
+      if (this.#isResynced && backlog + failing === 0) await this.#forgetRemovals(removals);
     } catch (error) {
       this.#events.failed?.('repair', error);
     }
   }
 
-  /** What others noted for this node to remove has been. */
+  async #recover(request: RepairRequest): Promise<RepairResult[]> {
+    const context = this.#context;
+    const { states } = await context.coordinator.states.all();
+    return recover(context, states.values(), new Repairs(context, request), this.isLeader);
+  }
+
+  /** Deletes the notes of removals that this node had not heard of, once it has removed all. */
   async #forgetRemovals(deletes: readonly string[]): Promise<void> {
     if (deletes.length > 0) await this.#context.store.commit({ conditions: [], puts: [], deletes });
   }
 
-  async #reconcile(request: ReconcileRequest): Promise<string[]> {
-    const { node } = this.#context;
-    if (!request.dryRun && !this.isHolder) {
-      throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
-    }
-    if (!request.dryRun) this.#context.caution.refuse();
-    return reconcileNode(this.#context, this.worker, request);
-  }
-
-  #networks(): string[] {
-    return this.#context.store.peekList<{ uuid: string }>(keys.networks).map(({ value }) => value.uuid);
-  }
-
-  #describe(): Partial<HostInfo> {
+  /** What the host's info has of the cluster. */
+  describe(): Partial<HostInfo> {
     const { store, node, role, caution } = this.#context;
     const damaged = store.damaged.map((key) => `the value of ${key} in the store is not JSON: it is left alone`);
     const doubts = [...(caution.reason === undefined ? [] : [caution.reason]), ...damaged];
@@ -212,22 +189,22 @@ export class Node {
   }
 
   /** A hypervisor node may leave its cluster at any time; without the network node there are no networks. */
-  async #tearDown(remove: () => Promise<void>): Promise<void> {
+  async tearDown(remove: () => Promise<void>): Promise<void> {
     const { store, node, role, caution } = this.#context;
     caution.refuse();
-    await begin(
+    await transact(
       store,
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
     );
     const agent = this.members.find(({ name }) => name === node);
-    if (!this.isHolder && agent !== undefined && isTaken(agent)) {
+    if (!this.isLeader && agent !== undefined && isTaken(agent)) {
       const text = `process ${agent.claim.pid} is the agent of node ${node}, and would set it up again: end it first`;
       throw new ConflictError(text);
     }
-    await this.worker.idle();
+    await this.controller.idle();
     const left = store.peekList<Applied>(clusterKeys.applied(node)).filter(({ value }) => value.present).length;
     if (left > 0) throw new ConflictError(`${node} still has something of ${left} networks, which its agent removes`);
-    await this.worker.stop();
+    await this.controller.stop();
     try {
       await remove();
       await transact(store, async (transaction) => {
@@ -236,17 +213,18 @@ export class Node {
         if (role === 'network') transaction.delete(keys.host);
       });
     } catch (error) {
-      if (this.isHolder) this.worker.start();
+      if (this.isLeader) this.controller.start();
       throw error;
     }
-    await this.#stop({ forget: true });
+    await this.stop({ forget: true });
   }
 
-  async #stop({ forget } = { forget: false }): Promise<void> {
+  /** Ends this process's part in the node. @param options.forget the node leaves its cluster */
+  async stop({ forget } = { forget: false }): Promise<void> {
     clearInterval(this.#timer);
     await this.#membership.leave({ forget });
     await this.#starting;
-    await this.worker.stop();
-    await this.#tidying;
+    await this.controller.stop();
+    await this.#resyncing;
   }
 }

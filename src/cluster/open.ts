@@ -1,59 +1,54 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { HostHandle } from '../api/host.js';
-import type { Host } from '../api/types.js';
-import { DnsmasqSupervisor, runtimeRootOf } from '../dnsmasq/index.js';
-import { ConflictError, NotFoundError } from '../errors.js';
+import type { HostRequest, Settings } from '../api/options.js';
+import { runtimeRootOf } from '../dnsmasq/index.js';
+import { ConflictError, ValidationError } from '../errors.js';
+import { assembleContext } from '../host/assemble.js';
 import { lookAtHost } from '../host/detect.js';
-import { Dhcp } from '../host/dhcp.js';
 import { HostEnvironment } from '../host/environment.js';
 import { Events } from '../host/events.js';
-import { newHost, openKernelIn } from '../host/open.js';
-import { Departures } from '../host/pending-removals.js';
+import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
-import { Reaper } from '../host/reaper.js';
-import { IndexAllocator } from '../ipam/ifindex.js';
+import { rememberHost } from '../host/remember.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { reap } from '../plan/retire.js';
 import { indexOlderState } from '../records/names.js';
-import { floatingPool, type HostRecord, keys } from '../records/records.js';
+import { type HostRecord, keys } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
-import { transact } from '../store/transaction.js';
-import { Locks } from '../util/locks.js';
+import { type Transaction, transact } from '../store/transaction.js';
 import { Caution } from './caution.js';
+import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
-import { type ClusterHostOptions, type ClusterRequest, parseClusterOptions, settingsOf } from './options.js';
+import { type ClusterHostOptions, type ClusterRequest, hostRequest, parseClusterOptions } from './options.js';
 import type { ClusterContext } from './types.js';
 
 /** What all nodes share, written by the network node. */
 export type ClusterHostRecord = HostRecord & { networkNode: string };
 
-const DEFAULT_PORT = 4789;
 const STATES = '/var/lib/vethwork';
 
-/** A host that is a node of a cluster, and its node. */
+/** A node of a cluster, and what work on it needs. */
 export interface OpenedNode {
-  host: Host;
+  context: ClusterContext;
   node: Node;
 }
 
 /**
- * Opens a node of a cluster. The first process of a node to do so is its agent: it does the node's part of what any node
- * is asked for, for as long as it is open.
- * @throws ValidationError, NotFoundError for a NIC that is not there, PrivilegeError, StoreError, ConflictError if the
+ * Opens a node of a cluster. The first process of a node to do so is its agent, for as long as it is open: it applies what
+ * the store has to the node.
+ * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if the
  * cluster has no network node yet or another one, KernelError
  */
 export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
   const request = parseClusterOptions(options);
   await requirePrivileges('opening a host');
-  const kernel = await openKernelIn({ netns: request.netns });
+  const kernel = await openKernelIn(request.netns);
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
-    // Loaded only here: its client is larger than all the rest, and hosts without a cluster never need it.
+    // Loaded only here: its client is larger than all the rest, and lone hosts never need it.
     const { openEtcdStore } = await import('../store/etcd.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
@@ -76,22 +71,17 @@ async function openWith(
   request: ClusterRequest & { meshNic: string; state: string },
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
-  const { node, role, netns, meshNic, state } = request;
+  const { node: name, role, netns, meshNic, state, underlayAddress } = request;
   const caution = await Caution.open(store, join(state, 'store.json'));
   // What would be recorded now is for another cluster than the one that this node is of.
   if (store.peek(keys.host) === undefined) caution.refuse();
-  const { networkNode, ...record } = await transact(store, (transaction) => rememberHost(transaction, request));
-  const egressNic = role === 'network' ? record.egressNic : meshNic;
-  const facts = await lookAtHost(kernel, netns, { egressNic, meshNic, underlayAddress: request.underlayAddress });
-  const { floatingNetwork, vxlanPort } = record;
-  const outboundNat = role === 'network' && record.outboundNat;
-  const settings = await settingsOf(request, { state, egressNic, meshNic, floatingNetwork, vxlanPort, outboundNat });
+  const { record, settings } = await transact(store, (transaction) => rememberCluster(transaction, request));
+  const { networkNode } = record;
+  const facts = await lookAtHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
   const environment = new HostEnvironment(kernel, store, {
-    record,
-    settings,
-    facts,
+    ...{ record, settings, facts },
     adapt: {
-      underlayAddress: request.underlayAddress,
+      underlayAddress,
       facts: (now) => ({
         ...now,
         underlay: {
@@ -105,102 +95,77 @@ async function openWith(
       host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
     },
   });
-  const supervisor = new DnsmasqSupervisor(kernel, {
-    root: await runtimeFolder(store, node),
-    onEvent: journal.supervised,
-  });
   const { address } = facts.underlay;
-  const context: ClusterContext = {
-    ...{ environment, kernel, store, node, role, networkNode },
-    get settings() {
-      return environment.settings;
+  const shared = assembleContext({
+    ...{ kernel, store, environment, events: journal },
+    runtimeRoot: await runtimeFolder(store, name),
+    coordinator: () =>
+      new ClusterCoordinator(
+        () => context,
+        () => node,
+      ),
+    node: {
+      ...{ name, router: networkNode },
+      mesh: () => ({ arpSuppression: request.arpSuppression, nodes: nodesIn(store) }),
+      peers: () => ({
+        nics: environment.facts.meshInputs,
+        vteps: nodesIn(store).flatMap((each) => (each.name === name ? [] : (each.address ?? []))),
+      }),
     },
-    get facts() {
-      return environment.facts;
-    },
-    get host() {
-      return environment.host;
-    },
-    self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
-    arpSuppression: request.arpSuppression,
-    ...{ caution, removalLimit: request.removalLimit },
+  });
+  const context = Object.assign(shared, {
+    ...{ role, networkNode, caution, removalLimit: request.removalLimit },
+    self: { name, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
     patience: request.nodeTimeout * 1000,
-    indexes: new IndexAllocator(store),
-    locks: new Locks(),
-    reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
-    dhcp: new Dhcp(supervisor, store, () => environment.settings),
-    events: journal,
-    floating: floatingPool(floatingNetwork),
-    departures: new Departures(),
-    peers: () => ({
-      nics: environment.facts.meshInputs,
-      vteps: nodesIn(store).flatMap(({ name, address }) => (name === node ? [] : (address ?? []))),
-    }),
-    get actions() {
-      return agent.actions;
-    },
-  };
-  const agent = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
-  await agent.join();
-  return { host: await HostHandle.of(context), node: agent };
+  }) as ClusterContext;
+  const node = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
+  await node.join();
+  return { context, node };
 }
 
-/** @throws ConflictError */
-async function rememberHost(
-  transaction: Parameters<Parameters<typeof transact>[1]>[0],
-  request: ClusterRequest,
-): Promise<ClusterHostRecord> {
-  const { node, role, egressNic, floatingNetwork, vxlanPort, updateSettings } = request;
-  const { outboundNat, allowMetadata } = request;
+/** The cluster's record, which the network node makes, and the settings of this node. @throws ConflictError */
+async function rememberCluster(
+  transaction: Transaction,
+  request: ClusterRequest & { meshNic: string; state: string },
+): Promise<{ record: ClusterHostRecord; settings: Settings }> {
+  const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   await indexOlderState(transaction);
-  const wishes = { floatingNetwork, vxlanPort, ...(role === 'network' && { egressNic, networkNode: node }) };
+  const isRouter = role === 'network';
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);
     if (migration !== undefined) {
       throw new ConflictError(`node ${migration.node} is moving into the cluster: go on with vethwork migrate first`);
     }
-    if (role !== 'network' || egressNic === undefined || floatingNetwork === undefined) {
-      throw new ConflictError('the cluster has no network node yet: it comes first');
-    }
-    const wish = {
-      egressNic,
-      floatingNetwork,
-      vxlanPort: vxlanPort ?? DEFAULT_PORT,
-      outboundNat: outboundNat ?? false,
-    };
-    const record: ClusterHostRecord = {
-      ...(await newHost(transaction, wish)),
-      allowMetadata: allowMetadata ?? false,
-      networkNode: node,
-    };
-    transaction.create(keys.host, record);
-    return record;
-  }
-  for (const [field, value] of Object.entries(wishes)) {
-    const before = known[field as keyof ClusterHostRecord];
-    if (value !== undefined && before !== value) {
-      throw new ConflictError(`${field} of the cluster is ${String(before)}, so it can't be ${String(value)}`);
-    }
-  }
-  if (role !== 'network' && known.networkNode === node) {
+    if (!isRouter) throw new ConflictError('the cluster has no network node yet: it comes first');
+  } else if (isRouter && known.networkNode !== node) {
+    throw new ConflictError(`networkNode of the cluster is ${known.networkNode}, so it can't be ${node}`);
+  } else if (!isRouter && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
   }
-  if (role !== 'network') return known;
-  const changes = Object.entries({ outboundNat, allowMetadata }).filter(
-    ([field, value]) => value !== undefined && value !== (known[field as 'outboundNat'] ?? false),
-  );
-  const [change] = changes;
-  if (change === undefined) return known;
-  if (!updateSettings) {
-    const [field, value] = change;
-    throw new ConflictError(
-      `${field} of the cluster is ${!value}, not ${value}: leave it out, or change it with updateSettings`,
+  const own: HostRequest = hostRequest(request);
+  if (!isRouter) {
+    // The settings of the network node are not a hypervisor's to change.
+    const common = {
+      floatingNetwork,
+      vxlanPort,
+      egressNic: undefined,
+      outboundNat: undefined,
+      allowMetadata: undefined,
+    };
+    const { settings } = await rememberHost(
+      transaction,
+      { ...own, ...common },
+      { where: 'the cluster', isShared: true },
     );
+    return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const record = { ...known, ...Object.fromEntries(changes) };
-  transaction.put(keys.host, record);
-  return record;
+  const remembered = await rememberHost(
+    transaction,
+    { ...own, floatingNetwork, vxlanPort, egressNic },
+    { where: 'the cluster', isShared: true, more: { networkNode: node } as Partial<HostRecord> },
+  );
+  return { record: remembered.record as ClusterHostRecord, settings: remembered.settings };
 }
 
 /** Nodes of several clusters may be on one machine, as namespaces. */
@@ -223,6 +188,7 @@ async function defaultNic(kernel: Kernel, { netns }: ClusterRequest): Promise<st
   ]);
   const route = routes.find(({ destination, index }) => /^(default|0\.0\.0\.0\/0|::\/0)$/.test(destination) && index);
   const link = links.find(({ index }) => index === route?.index);
-  if (link === undefined) throw new NotFoundError('default route to find the mesh NIC by: give', 'meshNic');
+  if (link === undefined)
+    throw new ValidationError('meshNic', undefined, 'the name of a NIC: there is no default route to find it by');
   return link.name;
 }

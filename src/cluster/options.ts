@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { parseHostOptions, type Settings } from '../api/options.js';
+import { type HostRequest, parseHostOptions } from '../api/options.js';
 import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import { settingsInForce } from '../host/settings.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { etcdSchema } from '../store/etcd-options.js';
 import * as valid from '../validate.js';
@@ -121,17 +120,14 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
   return request;
 }
 
-/** What is common to all hosts. @throws ValidationError */
-export async function settingsOf(
-  request: ClusterRequest,
-  known: Pick<Settings, 'state' | 'egressNic' | 'meshNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
-): Promise<Settings> {
-  const { netns, disableBridgeNetfilter, neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
+/** The options of a node that lone hosts have as well, checked like those. @throws ValidationError */
+export function hostRequest(request: ClusterRequest & { meshNic: string; state: string }): HostRequest {
+  const { state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
+  const { neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
   const options = {
-    ...known,
-    ...{ repair: false, disableBridgeNetfilter, netns, neighbourTable, deletionHalo, dnsServers, domain, tenant },
+    ...{ state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings, repair: false },
+    ...{ neighbourTable, deletionHalo, dnsServers, domain, tenant },
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const checked = parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
-  return (await settingsInForce(checked, undefined, 'the cluster')).settings;
+  return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
 }

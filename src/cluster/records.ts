@@ -1,4 +1,4 @@
-import type { Scope } from '../desired/network-state.js';
+import type { NetworkState } from '../desired/network-state.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import type { Change } from '../store/replica.js';
@@ -6,14 +6,8 @@ import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
 import type { Applied, NodeRecord } from './types.js';
 
-/** A network with its interfaces, as far as this node has heard of them, and the versions of the latter's records. */
-export interface KnownScope extends Scope {
-  versions: Map<string, number>;
-  /** Key of a record that can't be read: what lacks here may be there. */
-  unknown: string | undefined;
-}
-
-export function peekScope(store: ClusterStore, uuid: string): KnownScope | undefined {
+/** A network with its interfaces, as far as this node has heard of them. */
+export function peekState(store: ClusterStore, uuid: string): NetworkState | undefined {
   const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
   if (network === undefined) return undefined;
   const prefix = keys.members(uuid);
@@ -24,7 +18,7 @@ export function peekScope(store: ClusterStore, uuid: string): KnownScope | undef
   return {
     network,
     members: entries.map(({ value }) => value),
-    unknown: names.find((name) => store.isUnknown(name)),
+    unreadable: names.find((name) => store.isUnknown(name)),
     versions: new Map(entries.map(({ value, version }) => [value.uuid, version])),
   };
 }

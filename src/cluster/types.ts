@@ -48,7 +48,6 @@ export interface ClusterContext extends Context {
   readonly role: Role;
   /** The node with the networks' namespaces. */
   readonly networkNode: string;
-  readonly arpSuppression: boolean;
   /** For how long a call waits for other nodes, in milliseconds. */
   readonly patience: number;
   /** Whether the store may be acted upon. */

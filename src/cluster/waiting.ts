@@ -8,8 +8,8 @@ export interface Wait {
   network: string;
   /** The store's revision that has to be done. */
   revision: number;
-  /** Items whose problems are the caller's. */
-  items: readonly string[];
+  /** Ids of the resources whose failure fails the call. */
+  ids: readonly string[];
   /** Nodes without which it can't be done: waited for though they are gone. */
   essential: readonly string[];
   /** Waited for while they are members. */
@@ -31,7 +31,7 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
       if (!wait.essential.includes(node) && !heardOf.has(node)) return false;
       const applied = appliedOf(store, node, wait.network);
       if (applied === undefined || applied.revision < wait.revision) return true;
-      const item = wait.items.find((each) => applied.problems[each] !== undefined);
+      const item = wait.ids.find((each) => applied.problems[each] !== undefined);
       if (item !== undefined) throw new NodeError(node, applied.problems[item] ?? { code: 'ERROR', message: '' });
       return false;
     });

@@ -1,19 +1,20 @@
 import type { Settings } from '../api/options.js';
+import type { LocalNode } from '../desired/local-node.js';
 import type { IndexAllocator } from '../ipam/ifindex.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
-import type { Actions } from '../operations/actions.js';
 import type { DesiredHost } from '../plan/desired.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
-import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
 import type { Locks } from '../util/locks.js';
+import type { Calls } from './calls.js';
+import type { Coordinator } from './coordinator.js';
 import type { Facts } from './detect.js';
 import type { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
-import type { Departures } from './pending-removals.js';
+import type { PendingRemovals } from './pending-removals.js';
 import type { Reaper } from './reaper.js';
 
 /** What all work on a host shares. */
@@ -23,73 +24,46 @@ export interface Context {
   readonly kernel: Kernel;
   readonly store: Store;
   readonly indexes: IndexAllocator;
+  /** Order of the calls of this process. */
   readonly locks: Locks;
   readonly reaper: Reaper;
   readonly dhcp: Dhcp;
   readonly events: Events;
   readonly floating: AddressPool;
   readonly facts: Facts;
-  readonly departures: Departures;
-  readonly actions: Actions;
-  /** This node of a cluster; absent on a machine by itself. */
+  readonly pendingRemovals: PendingRemovals;
+  readonly coordinator: Coordinator;
+  readonly calls: Calls;
+  /** Name of this node; absent on a lone host. */
   readonly node?: string;
+  /** This node, as desired state is computed for it. */
+  readonly localNode: LocalNode;
   /** The host as it is to be. */
   readonly host: DesiredHost;
-  /** The other nodes of the cluster, as far as they are known; absent on a machine by itself. */
+  /** The VTEPs of the other nodes; absent on a lone host. */
   readonly peers?: () => MeshPeers;
 }
 
-/**
- * Where many links go at once, has them deleted together. What takes each out of service is to follow: it finds them
- * gone, or does what this could not.
- */
-export async function condemnTogether(context: Context, links: readonly number[]): Promise<void> {
-  const { kernel, reaper, departures, host } = context;
-  if (!departures.areMany) return;
-  await kernel.teardown(links.map((index) => condemn(host.netns, index)));
-  await reaper.sweep();
+/** Runs a call that changes something. @throws ConflictError while nothing may be changed */
+export function asCall<Result>({ calls, coordinator }: Context, work: () => Promise<Result>): Promise<Result> {
+  return calls.during(async () => {
+    coordinator.requireWritable();
+    return work();
+  });
 }
 
-/** Takes things away, whatever fails, and lets the reaper delete the links. Resolves to the errors met. */
-export async function takeAway({ kernel, reaper }: Context, plan: readonly Operation[]): Promise<Error[]> {
+/** Runs removals, whatever fails, and has links that are out of service deleted. Resolves to the errors met. */
+export async function teardown({ kernel, reaper }: Context, plan: readonly Operation[]): Promise<Error[]> {
   const errors = await kernel.teardown(plan);
   reaper.wake();
   return errors;
 }
 
-/** What infos say if they may be outdated. */
-export function asOf({ actions }: Context): { asOf?: string } {
-  const time = actions.asOf();
+/** `asOf` of infos, while the store cannot be reached. */
+export function asOf({ coordinator }: Context): { asOf?: string } {
+  const time = coordinator.asOf();
   return time === undefined ? {} : { asOf: time };
 }
 
-/** Deletion halo in milliseconds. */
-export const halo = ({ settings }: Context): number => settings.deletionHalo * 1000;
-
-/** Collects the errors of steps that must all be tried. */
-export class Errors {
-  readonly #errors: Error[] = [];
-
-  add(...errors: Error[]): void {
-    this.#errors.push(...errors);
-  }
-
-  /** Tries a step; what it throws is kept. */
-  async attempt(step: () => Promise<unknown>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      this.#errors.push(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  get any(): boolean {
-    return this.#errors.length > 0;
-  }
-
-  /** @throws AggregateError if there is any */
-  throwIfAny(message: string): void {
-    if (this.any)
-      throw new AggregateError(this.#errors, `${message}: ${this.#errors.map(({ message }) => message).join('; ')}`);
-  }
-}
+/** Time for which a released address is not used again, in milliseconds. */
+export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo * 1000;

@@ -1,8 +1,8 @@
-/** With so many it is sooner done to wait for a deletion, some 20 ms, than to take each out of service before. */
+/** From so many removals on, waiting for one deletion of all links, some 20 ms, takes less time than bringing each link down. */
 const MANY = 16;
 
-/** How many interfaces are being removed at this moment. */
-export class Departures {
+/** Counts the interfaces that are being removed at this moment. */
+export class PendingRemovals {
   #count = 0;
 
   /** Counts interfaces as being removed until the work has ended. */

@@ -1,72 +1,94 @@
 import { randomUUID } from 'node:crypto';
 import { type AttachPlan, type AttachRequest, parseAttachOptions } from '../api/options.js';
 import type { AttachOptions } from '../api/types.js';
-import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
-import { Gate } from '../gate.js';
-import { type Context, condemnTogether, Errors, halo, takeAway } from '../host/context.js';
+import { interfaceResource, resourceId } from '../desired/resources.js';
+import { ConflictError, ValidationError } from '../errors.js';
+import { asCall, type Context } from '../host/context.js';
 import { findLink } from '../host/detect.js';
+import { deviceAttachment } from '../host/device.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
-import type { AddressPool } from '../ipam/pool.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { deviceName, planInterface } from '../plan/interface.js';
+import { deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
-import { deviceAttachment } from '../reconcile/presence.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
-import { whenFree } from '../records/contention.js';
-import { createInterface, linksOfMember, planDetach, releaseInterface, sharedAddresses } from '../records/members.js';
-import { begin } from '../records/migration.js';
+import { createInterface, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
-import { always, type InterfaceRecord, type IsDue, keys, type NetworkRecord, networkPool } from '../records/records.js';
+import { interfaceOf, liveNetworkOf } from '../records/queries.js';
+import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { attachLimit } from './attach-limit.js';
 import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
-import { asDeletion, liveNetworkOf, networkOf } from './create-network.js';
-import { withFreshIndexes } from './retry-indexes.js';
+import { asDeletion } from './deletion.js';
+import { removeInterface } from './detach.js';
+import { retryTakenIndexes } from './retry-indexes.js';
 
 /** Random MACs tried before giving up; two in a row are taken once in 10^8 even in a network of 1,000. */
 const MAC_SAMPLES = 8;
 
-/**
- * Attaches of this process that are under way at once; the others wait, having nothing yet but their locks. Enough for
- * commits and sends to be shared, and few enough that collecting garbage, of which V8 copies what is still in use, does not
- * hold up the event loop. Those that wait for a dnsmasq are not counted until they come back: it may take long, and is one
- * network's.
- */
-const crowd = new Gate(32);
+interface Reserved {
+  network: NetworkRecord;
+  nic: InterfaceRecord;
+  revision: number;
+}
 
-/** @param isOnly unless another interface is recorded at the same place in the container */
+/**
+ * Attaches an instance: chooses what is left open, reserves that, has it created, and records that it is.
+ * @param isOnly unless another interface is recorded at the same place in the container
+ */
 export function attach(
   context: Context,
   network: string,
   options: AttachOptions,
   isOnly = false,
 ): Promise<InterfaceRecord> {
-  return withFreshIndexes(() => attachOnce(context, network, options, isOnly));
-}
-
-async function attachOnce(
-  context: Context,
-  network: string,
-  options: AttachOptions,
-  isOnly: boolean,
-): Promise<InterfaceRecord> {
-  const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
-  const { signal } = request;
-  signal?.throwIfAborted();
-  const work = () => crowd.pass(() => attachOne(context, network, request), signal);
-  return context.locks.shared(network, work, signal);
-}
-
-async function attachOne(context: Context, network: string, request: AttachPlan): Promise<InterfaceRecord> {
-  const chosen = await chooseAttachment(context, request);
-  const reserved = await begin(context.store, (transaction) =>
-    reserveInterface(transaction, network, request, chosen, context),
+  const { locks } = context;
+  return asCall(context, () =>
+    retryTakenIndexes(async () => {
+      const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
+      const { signal } = request;
+      signal?.throwIfAborted();
+      const work = () => attachLimit.pass(() => attachOnce(context, network, request), signal);
+      return locks.shared(network, work, signal);
+    }),
   );
-  return context.locks.exclusive(reserved.nic.uuid, () => connect(context, reserved, request.signal));
 }
 
-/** What is asked for. */
+async function attachOnce(context: Context, uuid: string, request: AttachPlan): Promise<InterfaceRecord> {
+  const { coordinator, locks } = context;
+  const chosen = await chooseAttachment(context, request);
+  const { result, revision } = await coordinator.commit((transaction) =>
+    reserveInterface(transaction, context, uuid, request, chosen),
+  );
+  return locks.exclusive(result.nic.uuid, () => create(context, { ...result, revision }, request.signal));
+}
+
+async function create(
+  context: Context,
+  { network, nic, revision }: Reserved,
+  signal: AbortSignal | undefined,
+): Promise<InterfaceRecord> {
+  const { coordinator, localNode } = context;
+  const resource = interfaceResource(localNode, network, nic);
+  let isCreated = false;
+  try {
+    await coordinator.apply({
+      ...{ network, revision, resources: resource ? [resource] : [] },
+      ids: [resourceId.network, resourceId.interface(nic.uuid)],
+      ...{ nic, needsThisNode: true, isEverywhere: true, signal },
+    });
+    isCreated = true;
+    return await settleInterface(context, nic);
+  } catch (error) {
+    // What cannot be removed now stays recorded, and reconciliation removes it.
+    await removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated }).catch(() => undefined);
+    if (signal?.aborted) throw error;
+    throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
+  }
+}
+
+/** How an instance is to be connected. */
 interface ChosenAttachment {
   /** Name of the link in the host's namespace. */
   device: string;
@@ -75,7 +97,7 @@ interface ChosenAttachment {
 }
 
 /** @throws NotFoundError, ConflictError */
-export async function chooseAttachment(context: Context, request: AttachRequest): Promise<ChosenAttachment> {
+async function chooseAttachment(context: Context, request: AttachRequest): Promise<ChosenAttachment> {
   const { kernel, indexes, host } = context;
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
@@ -116,24 +138,19 @@ const found = (attachment: DesiredAttachment): ChosenAttachment => ({
   attachment: Promise.resolve(attachment),
 });
 
-/** Where an interface is reserved, and what it must keep apart from. */
-interface Surroundings {
-  readonly floating: Pick<AddressPool, 'netblock'>;
-  /** This node of a cluster. */
-  readonly node?: string;
-  /** All of its nodes that are known. */
-  readonly nodes?: readonly string[];
-}
-
 /** @throws ValidationError, ConflictError, CongestedNetworkError */
-export async function reserveInterface(
+async function reserveInterface(
   transaction: Transaction,
+  { floating, node, facts, coordinator }: Context,
   uuid: string,
   request: AttachPlan,
   chosen: ChosenAttachment,
-  { floating, node, nodes = [] }: Surroundings,
-): Promise<{ network: NetworkRecord; nic: InterfaceRecord }> {
+): Promise<Omit<Reserved, 'revision'>> {
   const network = await liveNetworkOf(transaction, uuid);
+  if (node !== undefined && network.mtu > facts.mtu) {
+    const text = `network ${uuid} has an MTU of ${network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
+    throw new ConflictError(text);
+  }
   if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
     throw new ConflictError(`${chosen.device} is attached already`);
   }
@@ -142,7 +159,7 @@ export async function reserveInterface(
   const other = place && (await transaction.get<string>(place));
   if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
   await requireOverlayPort(transaction, network);
-  const taken = macsOfNetwork(network, nodes);
+  const taken = macsOfNetwork(network, await coordinator.nodeNames(transaction));
   const mac = await chooseMac(transaction, uuid, request.mac, taken);
   if (attachment.kind === 'device' && attachment.mac !== undefined) {
     await refuseDeviceMac(transaction, uuid, attachment.mac, taken);
@@ -237,37 +254,12 @@ async function refuseDeviceMac(
   throw new ConflictError(`MAC ${mac}, which the device has, is in use in network ${network}`);
 }
 
-async function connect(
-  context: Context,
-  { network, nic }: { network: NetworkRecord; nic: InterfaceRecord },
-  signal: AbortSignal | undefined,
-): Promise<InterfaceRecord> {
-  const { kernel, host, dhcp, store } = context;
-  try {
-    // Before the link is up: a guest asks at once. All reservations are written anew, once for all who wait.
-    await crowd.aside(() => dhcp.update(network));
-    await kernel.transaction(planInterface(host, network, nic), { signal });
-  } catch (error) {
-    // The kernel is as before: only what was reserved is left.
-    await transact(store, (transaction) => releaseInterface(transaction, context, network, nic));
-    await crowd.aside(() => dhcp.release(network, nic)).catch(() => undefined);
-    throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
-  }
-  try {
-    signal?.throwIfAborted();
-    return await settleInterface(context, nic);
-  } catch (error) {
-    await crowd.aside(() => disconnect(context, network, nic, 0));
-    throw error;
-  }
-}
-
 /**
- * The interface is as recorded.
- * @throws NotFoundError, ConflictError if it or its network is being removed: whoever does so may have looked for its link
- *   before that was there
+ * Records that an interface is created.
+ * @throws NotFoundError, ConflictError if it or its network is being removed: whoever removes it may have looked for its
+ *   link before that existed
  */
-export function settleInterface(
+function settleInterface(
   { store }: Pick<Context, 'store'>,
   { uuid }: Pick<InterfaceRecord, 'uuid'>,
 ): Promise<InterfaceRecord> {
@@ -279,78 +271,4 @@ export function settleInterface(
     transaction.put(keys.interface(uuid), created);
     return created;
   });
-}
-
-/** @throws NotFoundError */
-export async function interfaceOf(transaction: Transaction, uuid: string): Promise<InterfaceRecord> {
-  const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-  if (record === undefined) throw new NotFoundError('interface', uuid);
-  return record;
-}
-
-/** As `removeInterface`, in its turn. */
-export function detach(context: Context, { uuid, network }: InterfaceRecord): Promise<void> {
-  const { locks } = context;
-  return locks.shared(network, () => locks.exclusive(uuid, () => removeInterface(context, uuid, halo(context))));
-}
-
-/**
- * Removes an interface with its floating IP. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left, the
- * record stays for reconciliation to finish.
- * @param haloMs for how long its address is kept from re-use
- * @throws AggregateError
- */
-export function removeInterface(context: Context, uuid: string, haloMs: number, isDue = always): Promise<void> {
-  return context.departures.during(1, () => takeInterfaceAway(context, uuid, haloMs, isDue));
-}
-
-async function takeInterfaceAway(context: Context, uuid: string, haloMs: number, isDue: IsDue): Promise<void> {
-  const doomed = await whenFree((requireFree) =>
-    begin(context.store, async (transaction) => {
-      const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-      if (nic === undefined || !isDue(nic)) return undefined;
-      const network = await networkOf(transaction, nic.network);
-      requireFree(`interface ${uuid}`, nic, nic.floating, network);
-      transaction.put(keys.interface(uuid), { ...nic, state: 'deleting', claim: claim() });
-      return { nic, network };
-    }),
-  );
-  if (doomed === undefined) return;
-  await condemnTogether(context, linksOfMember(doomed.nic));
-  await disconnect(context, doomed.network, doomed.nic, haloMs);
-}
-
-/** @throws AggregateError */
-async function disconnect(
-  context: Context,
-  network: NetworkRecord,
-  nic: InterfaceRecord,
-  haloMs: number,
-): Promise<void> {
-  const errors = new Errors();
-  errors.add(...(await takeAway(context, planDetach(context.host, network, nic))));
-  await errors.attempt(() => context.dhcp.release(network, nic));
-  await concludeRemoval(context, network, nic.uuid, errors, haloMs);
-}
-
-/**
- * Gives back what was reserved for an interface that is gone from the kernel. After errors its record stays, unclaimed, for
- * reconciliation to finish.
- * @throws AggregateError of the errors
- */
-export async function concludeRemoval(
-  context: Pick<Context, 'store' | 'floating'>,
-  network: NetworkRecord,
-  uuid: string,
-  errors: Errors,
-  haloMs: number,
-): Promise<void> {
-  await transact(context.store, async (transaction) => {
-    const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-    if (record === undefined) return;
-    if (!errors.any) return releaseInterface(transaction, context, network, record, haloMs);
-    const { claim: _, ...rest } = record;
-    transaction.put(keys.interface(uuid), rest);
-  });
-  errors.throwIfAny(`interface ${uuid} could not be removed completely`);
 }

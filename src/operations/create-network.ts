@@ -1,59 +1,106 @@
 import { randomUUID } from 'node:crypto';
 import { type NetworkRequest, parseNetworkOptions } from '../api/options.js';
 import type { CreateNetworkOptions } from '../api/types.js';
-import { ConflictError, NotFoundError } from '../errors.js';
-import { type Context, condemnTogether, Errors, takeAway } from '../host/context.js';
+import { isRouter } from '../desired/local-node.js';
+import { networkResource, resourceId } from '../desired/resources.js';
+import { ConflictError } from '../errors.js';
+import { asCall, type Context } from '../host/context.js';
 import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import type { ReserveOptions } from '../ipam/pool.js';
-import { releaseVni, reserveVni } from '../ipam/vni.js';
-import { networkLinks, planNetwork, planNetworkRemoval } from '../plan/network.js';
-import { asCapacityError, requireEgressPort } from '../records/capacity.js';
+import { reserveVni } from '../ipam/vni.js';
+import { asCapacityError } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
-import { theFirst, whenFree } from '../records/contention.js';
-import { linksOfMember, membersOf, outside, planMemberRemoval, releaseInterface } from '../records/members.js';
-import { begin } from '../records/migration.js';
-import { giveNameBack, takeName } from '../records/names.js';
-import { always, keys, type NetworkRecord } from '../records/records.js';
+import { reserveEgress } from '../records/egress.js';
+import { takeName } from '../records/names.js';
+import { networkOf } from '../records/queries.js';
+import { keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { withFreshIndexes } from './retry-indexes.js';
+import { removeNetwork } from './delete-network.js';
+import { retryTakenIndexes } from './retry-indexes.js';
 
-/** `vxlan`, `br-vxlan`, and the two pairs. */
-export const NETWORK_LINKS = 6;
+/** `vxlan`, `br-vxlan`, and the two veth pairs. */
+const NETWORK_LINKS = 6;
 
+/** Creates a network: chooses what is left open, reserves that, has it created, and records that it is. */
 export function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
-  return withFreshIndexes(() => createOnce(context, options));
+  return asCall(context, () => retryTakenIndexes(() => createOnce(context, options)));
 }
 
 async function createOnce(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
   await context.environment.refresh();
-  const { floatingNetwork } = context.host;
-  const { tenant, dnsServers } = context.settings;
-  const request = parseNetworkOptions(options, { floatingNetwork, mtu: context.facts.mtu, tenant, dnsServers });
+  const request = checkNetworkOptions(context, options);
   request.signal?.throwIfAborted();
-  await context.dhcp.require(request);
-  if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
+  if (isRouter(context.localNode)) {
+    await context.dhcp.require(request);
+    // Other nodes have no namespaces of networks.
+    if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
+  }
   const uuid = request.uuid ?? randomUUID();
   return context.locks.exclusive(uuid, async () => {
     const indexes = await context.indexes.take(NETWORK_LINKS);
-    const record = await begin(context.store, (transaction) =>
+    const { result: network, revision } = await context.coordinator.commit((transaction) =>
       reserveNetwork(transaction, context, uuid, request, indexes),
     );
-    // A link that is out of service still holds its VNI, and a fixed one may be that of a network just deleted.
+    // A link that is out of service still has its VNI, and a fixed one may be that of a network just deleted.
     if (request.vni !== undefined) await context.reaper.sweep();
-    return build(context, record, request.signal);
+    return create(context, network, revision, request.signal);
+  });
+}
+
+/** Checks options against what the host is like. @throws ValidationError */
+export function checkNetworkOptions(context: Context, options: CreateNetworkOptions): NetworkRequest {
+  const { coordinator, host, settings } = context;
+  const { tenant, dnsServers } = settings;
+  return parseNetworkOptions(options, {
+    floatingNetwork: host.floatingNetwork,
+    mtu: coordinator.mtu,
+    ...{ tenant, dnsServers },
+  });
+}
+
+async function create(
+  context: Context,
+  network: NetworkRecord,
+  revision: number,
+  signal: AbortSignal | undefined,
+): Promise<NetworkRecord> {
+  const { coordinator, localNode, host } = context;
+  const { uuid } = network;
+  let isCreated = false;
+  try {
+    await coordinator.apply({
+      ...{ network, revision, ids: [resourceId.network], signal },
+      resources: isRouter(localNode) ? [networkResource(localNode, network)] : [],
+    });
+    isCreated = true;
+    return await settleNetwork(context, uuid);
+  } catch (error) {
+    // What cannot be removed now stays recorded, and reconciliation removes it.
+    await removeNetwork(context, uuid, { own: { network }, isCreated }).catch(() => undefined);
+    throw asCapacityError(error, host.egressBridge.name);
+  }
+}
+
+/** Records that a network is created. @throws NotFoundError, ConflictError if it is being deleted */
+function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise<NetworkRecord> {
+  return transact(store, async (transaction) => {
+    const { claim: _, ...record } = await networkOf(transaction, uuid);
+    if (record.state === 'deleting') throw new ConflictError(`network ${uuid} is being deleted`);
+    const created: NetworkRecord = { ...record, state: 'created' };
+    transaction.put(keys.network(uuid), created);
+    return created;
   });
 }
 
 /** Deleting a network deletes the namespace of its name, so that one must not be another's. */
-export async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
+async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
   const namespaces = await kernel.query('namespace.list');
   if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
     throw new ConflictError(`a namespace named ${uuid} exists already`);
   }
 }
 
-export async function reserveNetwork(
+async function reserveNetwork(
   transaction: Transaction,
   context: Context,
   uuid: string,
@@ -72,7 +119,7 @@ export async function reserveNetwork(
     number,
     number,
   ];
-  const wayOut = () =>
+  const egressAddress = () =>
     reserveEgress(
       transaction,
       context,
@@ -92,7 +139,7 @@ export async function reserveNetwork(
     vxlan,
     bridge: { index: bridge, mac: localMac() },
     inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
-    egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await wayOut() } : undefined,
+    egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await egressAddress() } : undefined,
     routed: {},
     metadata: request.metadata,
     state: 'initial',
@@ -100,138 +147,4 @@ export async function reserveNetwork(
   };
   transaction.create(keys.network(uuid), record);
   return record;
-}
-
-/** An address of the floating network that comes with a port of the egress bridge. @throws CapacityError */
-export async function reserveEgress(
-  transaction: Transaction,
-  context: Pick<Context, 'floating' | 'host'>,
-  record: { use: 'gateway' | 'floating'; owner: string },
-  wish: ReserveOptions,
-): Promise<string> {
-  await requireEgressPort(transaction, context);
-  return context.floating.reserve(transaction, record, wish);
-}
-
-async function build(context: Context, record: NetworkRecord, signal: AbortSignal | undefined): Promise<NetworkRecord> {
-  const { uuid } = record;
-  try {
-    await context.kernel.transaction(planNetwork(context.host, context.facts.underlay, record), { signal });
-  } catch (error) {
-    // The kernel is as before: only what was reserved is left.
-    await transact(context.store, (transaction) => releaseNetwork(transaction, context, uuid));
-    throw asCapacityError(error, context.host.egressBridge.name);
-  }
-  try {
-    signal?.throwIfAborted();
-    await context.dhcp.start(record);
-    return await settleNetwork(context, uuid);
-  } catch (error) {
-    await takeNetworkAway(context, uuid);
-    throw error;
-  }
-}
-
-/** The network is as recorded. */
-export function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise<NetworkRecord> {
-  return transact(store, async (transaction) => {
-    const { claim: _, ...record } = await networkOf(transaction, uuid);
-    if (record.state === 'deleting') throw new ConflictError(`network ${uuid} is being deleted`);
-    const created: NetworkRecord = { ...record, state: 'created' };
-    transaction.put(keys.network(uuid), created);
-    return created;
-  });
-}
-
-/** @throws NotFoundError */
-export async function networkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
-  const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-  if (record === undefined) throw new NotFoundError('network', uuid);
-  return record;
-}
-
-/** @throws NotFoundError, ConflictError if it is not in service */
-export async function liveNetworkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
-  const record = await networkOf(transaction, uuid);
-  if (record.state !== 'created') throw new ConflictError(`network ${uuid} is in state ${record.state}`);
-  return record;
-}
-
-/** What a failed change to a network comes from: that somebody deletes the network is said in these words. */
-export async function asDeletion({ store }: Context, uuid: string, error: unknown): Promise<unknown> {
-  if (error instanceof ConflictError || error instanceof NotFoundError) return error;
-  const state = (await store.get<NetworkRecord>(keys.network(uuid)))?.value.state;
-  if (state !== undefined && state !== 'deleting') return error;
-  return new ConflictError(`network ${uuid} is being deleted`, { cause: error });
-}
-
-/**
- * Removes a network with all it has. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left,
- * the record stays for reconciliation to finish.
- * @throws AggregateError
- */
-export async function removeNetwork(context: Context, uuid: string, isDue = always): Promise<void> {
-  const isSame = theFirst();
-  const isMarked = await whenFree((requireFree) =>
-    begin(context.store, async (transaction) => {
-      const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-      if (record === undefined || !isSame(record.vxlan) || !isDue(record)) return false;
-      requireFree(`network ${uuid}`, record);
-      transaction.put(keys.network(uuid), { ...record, state: 'deleting', claim: claim() });
-      return true;
-    }),
-  );
-  if (isMarked) await takeNetworkAway(context, uuid);
-}
-
-/** Of a network that nobody adds to any more. @throws AggregateError */
-async function takeNetworkAway(context: Context, uuid: string): Promise<void> {
-  const { host, store } = context;
-  // Listed only now: what is not reserved by the time that the network is being deleted can't be any more, and what is
-  // being made is taken back by its maker.
-  const { network: record, members } = await whenFree((requireFree) =>
-    transact(store, async (transaction) => {
-      const network = await networkOf(transaction, uuid);
-      const members = await membersOf(transaction, uuid);
-      const parts = [...members, ...members.map(({ floating }) => floating), ...Object.values(network.routed)];
-      requireFree(`network ${uuid}`, ...parts);
-      return { network, members };
-    }),
-  );
-
-  const errors = new Errors();
-  // First, because dnsmasq would keep the namespace alive, and with it both pairs.
-  await errors.attempt(() => context.dhcp.stop(record));
-  await context.departures.during(members.length, () =>
-    condemnTogether(context, [...members.flatMap(linksOfMember), ...networkLinks(record)]),
-  );
-  errors.add(
-    ...(await takeAway(context, [
-      // What is inside goes with the namespace.
-      ...outside(record, planMemberRemoval(host, record, members)),
-      ...planNetworkRemoval(host, record),
-    ])),
-  );
-  await transact(store, async (transaction) => {
-    if (!errors.any) return releaseNetwork(transaction, context, uuid);
-    const { claim: _, ...rest } = await networkOf(transaction, uuid);
-    transaction.put(keys.network(uuid), rest);
-  });
-  errors.throwIfAny(`network ${uuid} could not be removed completely`);
-}
-
-/** Gives back everything that was reserved for a network. */
-async function releaseNetwork(transaction: Transaction, context: Context, uuid: string): Promise<void> {
-  const record = await transaction.get<NetworkRecord>(keys.network(uuid));
-  if (record === undefined) return;
-  for (const member of await membersOf(transaction, uuid)) {
-    await releaseInterface(transaction, context, record, member);
-  }
-  for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
-  for (const address of [record.egress?.address, ...Object.keys(record.routed)]) {
-    if (address !== undefined) await context.floating.release(transaction, address, { owner: uuid });
-  }
-  await releaseVni(transaction, uuid, record.vni);
-  await giveNameBack(transaction, record);
-  transaction.delete(keys.network(uuid));
 }

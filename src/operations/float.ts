@@ -1,71 +1,72 @@
-import { ConflictError, NotFoundError } from '../errors.js';
-import { type Context, Errors, takeAway } from '../host/context.js';
+import { floatingResource, resourceId } from '../desired/resources.js';
+import { ConflictError } from '../errors.js';
+import { asCall, type Context } from '../host/context.js';
 import type { Pair } from '../plan/desired.js';
-import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { asCapacityError } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
-import { theFirst, whenFree } from '../records/contention.js';
-import { begin } from '../records/migration.js';
-import { always, desiredFloating, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { reserveEgress } from '../records/egress.js';
+import { interfaceOf, liveNetworkOf } from '../records/queries.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { interfaceOf } from './attach.js';
-import { asDeletion, liveNetworkOf, networkOf, reserveEgress } from './create-network.js';
-import { withFreshIndexes } from './retry-indexes.js';
+import { removeFloating } from './defloat.js';
+import { asDeletion } from './deletion.js';
+import { retryTakenIndexes } from './retry-indexes.js';
 
-type Identity = Pick<InterfaceRecord, 'uuid' | 'network'>;
-
-/** Gives an interface a floating IP, or the one it has. @throws ConflictError without NAT, or if it has another */
-export function float(context: Context, { uuid, network }: Identity, wanted: string | undefined): Promise<string> {
+/** Gives an interface a floating address, or the one it has. @throws ConflictError without NAT, or if it has another */
+export function float(
+  context: Context,
+  { uuid, network }: Pick<InterfaceRecord, 'uuid' | 'network'>,
+  { address, signal }: { address?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<string> {
   const { locks } = context;
-  return locks.shared(network, () =>
-    locks.exclusive(uuid, () => withFreshIndexes(() => addFloating(context, uuid, wanted))),
-  );
+  const add = () => retryTakenIndexes(() => floatOnce(context, uuid, address, signal));
+  return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, add), signal));
 }
 
-/** Takes it away. Does nothing if there is none. @throws AggregateError */
-export function defloat(context: Context, { uuid, network }: Identity): Promise<void> {
-  const { locks } = context;
-  return locks.shared(network, () => locks.exclusive(uuid, () => removeFloating(context, uuid)));
-}
-
-async function addFloating(context: Context, uuid: string, wanted: string | undefined): Promise<string> {
-  const { store, kernel, host } = context;
-  const [outer, inner] = (await context.indexes.take(2)) as [number, number];
-  const { nic, network, isNew } = await begin(store, (transaction) =>
+async function floatOnce(
+  context: Context,
+  uuid: string,
+  wanted: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { coordinator, localNode, host, indexes } = context;
+  signal?.throwIfAborted();
+  const [outer, inner] = (await indexes.take(2)) as [number, number];
+  const { result, revision } = await coordinator.commit((transaction) =>
     reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
   );
-  const floating = desiredFloating(nic);
-  if (floating === undefined) throw new NotFoundError('floating address of interface', uuid);
-  if (!isNew) return floating.address;
+  const { nic, network, address, isNew } = result;
+  if (!isNew) return address;
+  const resource = floatingResource(localNode, network, nic);
+  let isCreated = false;
   try {
-    await kernel.transaction(planFloatingIp(host, network, floating));
+    await coordinator.apply({
+      ...{ network, revision, resources: resource ? [resource] : [], signal },
+      ids: [resourceId.network, resourceId.floating(uuid)],
+    });
+    isCreated = true;
+    await settleFloating(context, uuid);
+    return address;
   } catch (error) {
-    await forgetFloating(context, uuid);
+    await removeFloating(context, uuid, { own: { network, nic }, isCreated }).catch(() => undefined);
+    if (signal?.aborted) throw error;
     throw await asDeletion(context, network.uuid, asCapacityError(error, host.egressBridge.name));
   }
-  try {
-    await settleFloating(context, uuid);
-  } catch (error) {
-    await takeAway(context, planFloatingIpRemoval(host, network, floating));
-    await forgetFloating(context, uuid);
-    throw error;
-  }
-  return floating.address;
 }
 
-/** Records the address that an interface is to have. `isNew` is false if it has it already. @throws ConflictError */
-export async function reserveFloating(
+/** Reserves the address that an interface is to have. `isNew` is false if it has it already. @throws ConflictError */
+async function reserveFloating(
   transaction: Transaction,
-  context: Pick<Context, 'floating' | 'host' | 'node'>,
+  context: Context,
   uuid: string,
   { wanted, pair }: { wanted: string | undefined; pair: Pair },
-): Promise<{ nic: InterfaceRecord; network: NetworkRecord; isNew: boolean }> {
+): Promise<{ nic: InterfaceRecord; network: NetworkRecord; address: string; isNew: boolean }> {
   const nic = await interfaceOf(transaction, uuid);
   if (nic.state !== 'created') throw new ConflictError(`interface ${uuid} is in state ${nic.state}`);
   const network = await liveNetworkOf(transaction, nic.network);
   if (nic.floating !== undefined) {
     const { address, state } = nic.floating;
-    if (state === 'created' && (wanted ?? address) === address) return { nic, network, isNew: false };
+    if (state === 'created' && (wanted ?? address) === address) return { nic, network, address, isNew: false };
     throw new ConflictError(`interface ${uuid} has the floating address ${address} already`);
   }
   if (network.egress === undefined) {
@@ -75,11 +76,11 @@ export async function reserveFloating(
   const floating = { address, pair, state: 'initial', claim: claim(context.node) } as const;
   const changed: InterfaceRecord = { ...nic, floating };
   transaction.put(keys.interface(uuid), changed);
-  return { nic: changed, network, isNew: true };
+  return { nic: changed, network, address, isNew: true };
 }
 
-/** The floating address is as recorded. @throws NotFoundError, ConflictError if it, its interface or network is being removed */
-export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string): Promise<void> {
+/** Records that the address is created. @throws NotFoundError, ConflictError if it, its interface or network is being removed */
+function settleFloating({ store }: Pick<Context, 'store'>, uuid: string): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await interfaceOf(transaction, uuid);
     if (record.state !== 'created' || record.floating?.state !== 'initial') {
@@ -88,49 +89,5 @@ export function settleFloating({ store }: Pick<Context, 'store'>, uuid: string):
     await liveNetworkOf(transaction, record.network);
     const { claim: _, ...floating } = record.floating;
     transaction.put(keys.interface(uuid), { ...record, floating: { ...floating, state: 'created' } });
-  });
-}
-
-/** As `defloat`, without waiting for its turn; not unless the address `isDue`. */
-export async function removeFloating(context: Context, uuid: string, isDue = always): Promise<void> {
-  const { store, host } = context;
-  const isSame = theFirst();
-  const doomed = await whenFree((requireFree) =>
-    begin(store, async (transaction) => {
-      const nic = await interfaceOf(transaction, uuid);
-      if (nic.floating === undefined || !isSame(nic.floating.pair.outer) || !isDue(nic.floating)) return undefined;
-      const network = await networkOf(transaction, nic.network);
-      requireFree(`interface ${uuid}`, nic, nic.floating, network);
-      const floating = { ...nic.floating, state: 'deleting', claim: claim() } as const;
-      transaction.put(keys.interface(uuid), { ...nic, floating });
-      return { nic, network };
-    }),
-  );
-  const floating = doomed && desiredFloating(doomed.nic);
-  if (doomed === undefined || floating === undefined) return;
-
-  const errors = new Errors();
-  errors.add(...(await takeAway(context, planFloatingIpRemoval(host, doomed.network, floating))));
-  if (!errors.any) return forgetFloating(context, uuid);
-  await transact(store, async (transaction) => {
-    const record = await interfaceOf(transaction, uuid);
-    if (record.floating === undefined) return;
-    const { claim: _, ...rest } = record.floating;
-    transaction.put(keys.interface(uuid), { ...record, floating: rest });
-  });
-  errors.throwIfAny(`floating address ${floating.address} could not be removed completely`);
-}
-
-/** Gives the address back to the pool. */
-export function forgetFloating(
-  { store, floating: pool }: Pick<Context, 'store' | 'floating'>,
-  uuid: string,
-): Promise<void> {
-  return transact(store, async (transaction) => {
-    const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-    if (record?.floating === undefined) return;
-    const { floating, ...rest } = record;
-    await pool.release(transaction, floating.address, { owner: uuid });
-    transaction.put(keys.interface(uuid), rest);
   });
 }

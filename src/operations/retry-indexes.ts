@@ -4,10 +4,10 @@ import { LinkIndexTakenError, NodeError } from '../errors.js';
 const ATTEMPTS = 5;
 
 /**
- * Does something that takes indexes and leaves nothing where it fails; again, with others, where someone else's link has
- * one of them.
+ * Runs a task that chooses link indexes. Runs it again, with other indexes, if a link of somebody else has one of them. The
+ * task leaves nothing where it fails.
  */
-export async function withFreshIndexes<Result>(task: () => Promise<Result>): Promise<Result> {
+export async function retryTakenIndexes<Result>(task: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await task();

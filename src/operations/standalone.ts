@@ -1,51 +1,149 @@
+import type { NetworkState } from '../desired/network-state.js';
 import { ConflictError } from '../errors.js';
+import { removeResources } from '../host/apply.js';
 import type { Context } from '../host/context.js';
-import { adoptAll, reconcile } from '../reconcile/reconcile.js';
-import { begin } from '../records/migration.js';
-import { readNetworks, requireNoNetworks } from '../records/queries.js';
-import { keys } from '../records/records.js';
-import { transact } from '../store/transaction.js';
-import type { Actions } from './actions.js';
-import { attach, detach } from './attach.js';
-import { createNetwork, removeNetwork } from './create-network.js';
-import { defloat, float } from './float.js';
-import { route, unroute } from './route.js';
+import type { Coordinator, Creation, NetworkStates, Removal, Snapshot } from '../host/coordinator.js';
+import { refuseIfMigrated, transactUnlessMigrated } from '../records/migration.js';
+import { readMembers, readNetwork, readNetworks, requireNoNetworks } from '../records/queries.js';
+import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import type { Store } from '../store/store.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { attachLimit } from './attach-limit.js';
 
-/** What one machine does by itself: the caller's process does all of it. */
-export function localActions(context: () => Context): Actions {
-  const stopping = new AbortController();
-  let adoption: Promise<void> = Promise.resolve();
+/** A lone host: the calling process records a change and applies it. */
+export class Standalone implements Coordinator {
+  readonly states: NetworkStates;
+  readonly membersPerCommit = Number.POSITIVE_INFINITY;
+  readonly mayRemoveOrphans = true;
+  readonly #context: () => Context;
+  readonly #stopping = new AbortController();
+  #adoption: Promise<void> = Promise.resolve();
+
+  constructor(context: () => Context, store: Store) {
+    this.#context = context;
+    this.states = storedStates(store);
+  }
+
+  get mtu(): number {
+    return this.#context().facts.mtu;
+  }
+
+  requireWritable(): void {}
+
+  async commit<Result>(
+    body: (transaction: Transaction) => Promise<Result>,
+  ): Promise<{ result: Result; revision: number }> {
+    return { result: await transactUnlessMigrated(this.#context().store, body), revision: 0 };
+  }
+
+  async nodeNames(): Promise<string[]> {
+    return [];
+  }
+
+  async apply({ network, resources, nic, signal }: Creation): Promise<void> {
+    const { dhcp, kernel } = this.#context();
+    // Before its link is up: an instance asks for its address at once.
+    if (nic !== undefined) await attachLimit.aside(() => dhcp.update(network));
+    await kernel.transaction(
+      resources.flatMap((resource) => resource.plan()),
+      { signal },
+    );
+    try {
+      signal?.throwIfAborted();
+      if (resources.some(({ kind }) => kind === 'network')) await dhcp.start(network);
+    } catch (error) {
+      await removeResources(this.#context(), network, { resources, members: nic === undefined ? [] : [nic] });
+      throw error;
+    }
+  }
+
+  async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
+    const remove = () => removeResources(this.#context(), network, { resources: isCreated ? resources : [], members });
+    return [...(await attachLimit.aside(remove))];
+  }
+
+  exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+    return this.#context().locks.exclusive(network, work);
+  }
+
+  async beforeReconcile(): Promise<void> {
+    refuseIfMigrated((await this.#context().store.get<HostRecord>(keys.host))?.value);
+  }
+
+  recovers(): boolean {
+    return true;
+  }
+
+  async acceptStore(): Promise<never> {
+    throw new ConflictError(
+      'the state of this host is in a folder of its own: only the store of a cluster is accepted',
+    );
+  }
+
+  describe() {
+    return {};
+  }
+
+  asOf(): undefined {
+    return undefined;
+  }
+
+  async tearDown(remove: () => Promise<void>): Promise<void> {
+    const { store } = this.#context();
+    await transactUnlessMigrated(store, requireNoNetworks);
+    await remove();
+    await transact(store, async (transaction) => transaction.delete(keys.host));
+  }
+
+  start(): void {
+    if (this.#context().settings.repair) this.#adoption = this.#adoptAll();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping.abort();
+    return this.#adoption;
+  }
+
+  /** Has this process supervise every dnsmasq that runs, one after the other, until stopped. */
+  async #adoptAll(): Promise<void> {
+    const { locks, dhcp, store } = this.#context();
+    for (const { uuid } of await readNetworks({ store })) {
+      if (this.#stopping.signal.aborted) return;
+      await locks.shared(uuid, async () => {
+        const state = await this.states.get(uuid);
+        // The supervisor reports a failure, and tries again.
+        if (state?.network.state === 'created') await dhcp.start(state.network).catch(() => undefined);
+      });
+    }
+  }
+}
+
+function storedStates(store: Store): NetworkStates {
+  const get = async (uuid: string): Promise<NetworkState | undefined> => {
+    const network = await readNetwork({ store }, uuid).catch(() => undefined);
+    return network && { network, members: await readMembers({ store }, uuid) };
+  };
   return {
-    createNetwork: (options) => createNetwork(context(), options),
-    deleteNetwork: (uuid) => context().locks.exclusive(uuid, () => removeNetwork(context(), uuid)),
-    attach: (network, options, isOnly) => attach(context(), network, options, isOnly),
-    detach: (nic) => detach(context(), nic),
-    float: (nic, wanted) => float(context(), nic, wanted),
-    defloat: (nic) => defloat(context(), nic),
-    route: (network, wanted) => route(context(), network, wanted),
-    unroute: (network, address) => unroute(context(), network, address),
-    ping: (netns, address, timeout) => context().kernel.ping(address, { netns, timeout }),
-    reconcile: (request) => reconcile(context(), request),
-    acceptStore: async () => {
-      throw new ConflictError(
-        'the state of this host is in a folder of its own: only the store of a cluster is accepted',
-      );
-    },
-    namespaces: async () => (await readNetworks(context())).map(({ uuid }) => uuid),
-    describe: () => ({}),
-    asOf: () => undefined,
-    tearDown: async (remove) => {
-      const { store } = context();
-      await begin(store, requireNoNetworks);
-      await remove();
-      await transact(store, async (transaction) => transaction.delete(keys.host));
-    },
-    start: () => {
-      if (context().settings.repair) adoption = adoptAll(context(), stopping.signal);
-    },
-    stop: () => {
-      stopping.abort();
-      return adoption;
+    get,
+    list: async () => (await readNetworks({ store })).map(({ uuid }) => uuid),
+    all: async (): Promise<Snapshot> => {
+      const [networks, interfaces] = await Promise.all([
+        store.list<NetworkRecord>(keys.networks),
+        store.list<InterfaceRecord>(keys.interfaces),
+      ]);
+      const records = interfaces.map(({ value }) => value);
+      const members = new Map<string, InterfaceRecord[]>();
+      for (const record of records) {
+        const known = members.get(record.network);
+        if (known === undefined) members.set(record.network, [record]);
+        else known.push(record);
+      }
+      return {
+        states: new Map(
+          networks.map(({ value }) => [value.uuid, { network: value, members: members.get(value.uuid) ?? [] }]),
+        ),
+        interfaces: records,
+      };
     },
   };
 }

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onAbort } from '../abort.js';
-import type { DriftWatch } from '../api/observation.js';
+import type { DriftWatch, RepairResult } from '../api/observation.js';
 import type { DriftWatchRequest } from '../api/options.js';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import { hasFailed } from './repair.js';
 
 /** Neighbours come and go by themselves. */
 const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];
@@ -19,8 +18,8 @@ export interface Watched {
   kernel: Pick<Kernel, 'watch'>;
   /** Where to listen by now. */
   namespaces: () => Promise<(NamespaceRef | undefined)[]>;
-  /** Repairs what differs; resolves to what that was, in words. */
-  repair: (signal: AbortSignal) => Promise<string[]>;
+  /** Repairs what differs. */
+  repair: (signal: AbortSignal) => Promise<RepairResult[]>;
 }
 
 /**
@@ -41,6 +40,8 @@ export class DriftWatcher implements DriftWatch {
   /** Looks in a row after which something was still wrong. */
   #failures = 0;
   #work: Promise<void> = Promise.resolve();
+  /** Messages of warnings that were emitted. */
+  readonly #warned = new Set<string>();
 
   constructor(watched: Watched, options: DriftWatchRequest) {
     this.#watched = watched;
@@ -93,17 +94,38 @@ export class DriftWatcher implements DriftWatch {
     let failed = false;
     try {
       const repairs = await this.#watched.repair(this.#end.signal);
-      failed = repairs.some(hasFailed);
-      if (repairs.length > 0) this.#options.onRepair?.(repairs);
+      failed = repairs.some(({ error }) => error !== undefined);
+      if (repairs.length > 0) this.#call(() => this.#options.onRepair?.(repairs));
       // A namespace that was made again is another one, and networks may be new.
       failed = !(await this.#listenEverywhere()) || failed;
     } catch (error) {
       failed = true;
-      if (!this.#end.signal.aborted) this.#options.onError?.(error);
+      if (!this.#end.signal.aborted) this.#report(error);
     }
     // Nobody tells when what kept it from being repaired is over.
     if (failed) this.#due = true;
     this.#failures = failed ? Math.min(this.#failures + 1, 16) : 0;
+  }
+
+  #report(error: unknown): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) this.#call(() => onError(error));
+    else this.#warn(`the watch for drift failed: ${(error as Error).message}`);
+  }
+
+  /** Calls back. What the callback throws is its own fault, and does not end the watch. */
+  #call(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#warn(`a callback of watchDrift failed: ${(error as Error).message}`);
+    }
+  }
+
+  #warn(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    process.emitWarning(message, 'VethworkWarning');
   }
 
   /** False if some namespace can't be listened to, as it is gone or not there yet. */

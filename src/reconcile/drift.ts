@@ -1,50 +1,98 @@
-import { networkTitle, type Scope, wishesOf } from '../desired/network-state.js';
+import { type DesiredState, desiredState } from '../desired/desired-state.js';
+import { isRouter } from '../desired/local-node.js';
+import { isChanging, type NetworkState, networkTitle } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { placeOf } from '../kernel/ensure/actual.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
+import { meshChanges, planMeshPort } from '../plan/mesh.js';
 import { surplus } from '../plan/surplus.js';
+import { throwFirst } from '../util/errors.js';
 import { checkPresence } from './presence.js';
-import { isChanging } from './recovery.js';
 import { describeOperations, type Repair } from './repair.js';
 
-/** What lacks of a network that should be complete, and what it has beyond that. */
-export async function driftOf(context: Context, recorded: Scope, observer: Observer): Promise<Repair[]> {
-  const { kernel, host, facts, dhcp } = context;
-  const { network } = recorded;
-  if (network.state !== 'created') return [];
-  const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
-  const wishes = wishesOf(host, facts.underlay, scope);
-  const whole = wishes.flatMap(({ plan }) => plan);
-  const actual = await observer.look(whole);
+/**
+ * Compares what this node has of a network with what it is to have: what is missing, what is extraneous, and what is wrong
+ * with its dnsmasq. Resources that are being created or removed are left to whoever does so.
+ */
+export async function driftOf(context: Context, recorded: NetworkState, observer: Observer): Promise<Repair[]> {
+  const { kernel, host, localNode } = context;
+  if (recorded.network.state !== 'created' || recorded.unreadable !== undefined) return [];
+  // In a cluster, the agent applies what changes, and it may not have begun.
+  if (context.node !== undefined && isChanging(recorded)) return [];
+  const { repairs, state, unreachable } = await checkPresence(context, recorded, observer);
+  const desired = desiredState(localNode, state);
+  if (desired === undefined) return repairs;
+  const resources = desired.resources
+    .filter((resource) => resource.state === 'created')
+    .map((resource) => ({ ...resource, operations: resource.plan() }));
+  const plan = resources.flatMap(({ operations }) => operations);
+  const port = desired.mesh === undefined ? [] : planMeshPort(host.netns, desired.mesh);
+  const actual = await observer.look([...plan, ...port]);
   await giveWay();
-  for (const { what, plan, interface: nic } of wishes) {
-    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
-    if (operations.length === 0) continue;
+  for (const { title, interface: nic, operations } of resources) {
+    const missing = outstanding(operations, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    if (missing.length === 0) continue;
     repairs.push({
-      text: `${what}: ${describeOperations(operations, plan)}`,
+      action: 'create',
+      description: `${title}: ${describeOperations(missing, operations)}`,
       ...(nic !== undefined && { interface: nic }),
-      carryOut: () => kernel.transaction(operations, { rollback: false }),
+      run: () => kernel.transaction(missing, { rollback: false }),
     });
   }
-  // What somebody is about to make, or to take away, is not in the plans.
-  if (!isChanging(scope)) {
-    const operations = surplus(whole, network.uuid, host.netns, actual);
-    if (operations.length > 0) {
+  if (desired.mesh !== undefined) {
+    const missing = outstanding(port, actual);
+    repairs.push(...(await meshDrift(context, { state, mesh: desired.mesh, missing, plan, observer })));
+  }
+  const title = networkTitle(state.network);
+  // What somebody is about to create or to remove is in no plan.
+  if (!isChanging(state)) {
+    const extraneous = surplus(plan, state.network.uuid, host.netns, actual);
+    if (extraneous.length > 0) {
       repairs.push({
-        text: `${networkTitle(network)}: ${describeOperations(operations, whole)}`,
-        carryOut: () => kernel.teardown(operations).then(throwFirst),
+        action: 'remove',
+        description: `${title}: ${describeOperations(extraneous, plan)}`,
+        run: () => kernel.teardown(extraneous).then(throwFirst),
       });
     }
   }
-  const lacking = await dhcp.lacking(network, { files: !isChanging(scope) });
-  if (lacking !== undefined) {
-    repairs.push({ text: `${networkTitle(network)}: ${lacking}`, carryOut: () => dhcp.start(network) });
-  }
-  return repairs;
+  return [...repairs, ...(await dnsmasqDrift(context, state, title))];
 }
 
-function throwFirst([error]: readonly Error[]): void {
-  if (error !== undefined) throw error;
+interface MeshView {
+  state: NetworkState;
+  mesh: NonNullable<DesiredState['mesh']>;
+  /** What is missing of the port's own settings. */
+  missing: readonly ReturnType<typeof outstanding>[number][];
+  plan: Parameters<typeof describeOperations>[1];
+  observer: Observer;
+}
+
+/** Forwarding and neighbour entries that lead to other nodes. */
+async function meshDrift(
+  { kernel, host }: Context,
+  { state, mesh, missing, plan, observer }: MeshView,
+): Promise<Repair[]> {
+  const entries = [...missing, ...meshChanges(host.netns, mesh, await observer.neighbours(host.netns))];
+  if (entries.length === 0) return [];
+  return [
+    {
+      action: 'create',
+      description: `${networkTitle(state.network)}, mesh: ${describeOperations(entries, plan)}`,
+      run: async () => {
+        await kernel.teardown(entries.filter(({ op }) => op === 'neighbour.delete'));
+        const others = entries.filter(({ op }) => op !== 'neighbour.delete');
+        await kernel.transaction(others, { rollback: false });
+      },
+    },
+  ];
+}
+
+async function dnsmasqDrift(context: Context, state: NetworkState, title: string): Promise<Repair[]> {
+  const { dhcp, localNode } = context;
+  if (!isRouter(localNode)) return [];
+  const lacking = await dhcp.lacking(state.network, { files: !isChanging(state) });
+  if (lacking === undefined) return [];
+  return [{ action: 'dnsmasq', description: `${title}: ${lacking}`, run: () => dhcp.start(state.network) }];
 }

@@ -1,6 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { interfaceWishes, planRouted, type Scope } from '../desired/network-state.js';
-import { type Context, takeAway } from '../host/context.js';
+import { desiredState, resourcesOf } from '../desired/desired-state.js';
+import { isRouter } from '../desired/local-node.js';
+import { isChanging, isSameState, type NetworkState } from '../desired/network-state.js';
+import { portNames } from '../desired/resources.js';
+import { type Context, teardown } from '../host/context.js';
+import type { Snapshot } from '../host/coordinator.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
@@ -8,51 +12,44 @@ import type { Operation } from '../kernel/operation.js';
 import { giveWay } from '../pace.js';
 import { GRAVEYARD, vniOf } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
-import { deviceName } from '../plan/interface.js';
-import { filterNetwork, NO_PEERS } from '../plan/mesh-filter.js';
+import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
 import { retire } from '../plan/retire.js';
 import { surplusElements } from '../plan/surplus.js';
-import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
-import { isChanging } from './recovery.js';
+import { throwFirst } from '../util/errors.js';
 import type { Repair } from './repair.js';
 
 /*
- * Links that no record wants. Ours is what has both marks: the alias that every link of a network has, and an index
- * that this state folder has handed out. Only such links are removed; what merely looks like one is told of.
+ * Orphans: links and nftables elements that vethwork made, and that no record names. A link is vethwork's if it has both
+ * the alias that every link of a network has, and an index that this store has handed out. Only such links are removed; a
+ * link with a similar name is a foreign link, and is reported.
  */
 
-/** The indexes that records name, whatever state these are in. */
-export async function wantedIndexes({ store, host }: Context): Promise<Set<number>> {
-  const [networks, interfaces] = await Promise.all([
-    store.list<NetworkRecord>(keys.networks),
-    store.list<InterfaceRecord>(keys.interfaces),
-  ]);
-  const indexes = [
-    host.egressBridge.index,
-    ...networks.flatMap(({ value: { vxlan, bridge, inner, egress } }) => [
-      ...[vxlan, bridge.index, inner.outer, inner.inner],
-      ...(egress ? [egress.outer, egress.inner] : []),
-    ]),
-    ...interfaces.flatMap(({ value: { attachment, floating } }) => [
+/** Indexes of all links that records name for this node, in whichever state. */
+export function recordedIndexes({ localNode, host }: Context, { states, interfaces }: Snapshot): Set<number> {
+  const local = interfaces.filter(({ node }) => node === localNode.name);
+  return new Set([
+    ...(isRouter(localNode) ? [host.egressBridge.index] : []),
+    ...[...states.values()].flatMap((state) =>
+      resourcesOf(localNode, state).flatMap(({ links, innerLinks }) => [...links, ...innerLinks]),
+    ),
+    // Also where their network is not known.
+    ...local.flatMap(({ attachment }) => [
       attachment.index,
       ...(attachment.kind === 'veth' ? [attachment.innerIndex] : []),
-      ...(floating ? [floating.pair.outer, floating.pair.inner] : []),
     ]),
-  ];
-  return new Set(indexes);
+  ]);
 }
 
 /**
- * Removes what provably is ours and wanted by nobody.
- * @param before the indexes that were wanted before the observer looked; those wanted now are asked for again
+ * Finds links that no record names.
+ * @param before indexes that were recorded before the observer read the kernel; those recorded now are read again
  */
-export async function strays(
+export async function orphanedLinks(
   context: Context,
   observer: Observer,
   namespaces: readonly (NamespaceRef | undefined)[],
   before: ReadonlySet<number>,
-  wanted: () => Promise<Set<number>> = () => wantedIndexes(context),
 ): Promise<Repair[]> {
   const isOurs = await context.indexes.handedOut();
   const found: { netns: NamespaceRef | undefined; link: Link }[] = [];
@@ -61,68 +58,62 @@ export async function strays(
       if (isOurAlias(link.alias) && isOurs(link.index) && link.group !== GRAVEYARD) found.push({ netns, link });
     }
   }
-  const now = await wanted();
+  if (found.every(({ link: { index } }) => before.has(index))) return [];
+  const now = recordedIndexes(context, await context.coordinator.states.all());
   return found
     .filter(({ link: { index } }) => !before.has(index) && !now.has(index))
     .map(({ netns, link }) => ({
-      text: `host: remove the link ${link.name} (${link.alias}), which belongs to nothing any more`,
-      carryOut: async () => {
-        const [error] = await takeAway(context, retire(netns, link.index));
-        if (error !== undefined) throw error;
-      },
+      action: 'remove',
+      description: `host: remove the link ${link.name} (${link.alias}), which no record names`,
+      run: () => teardown(context, retire(netns, link.index)).then(throwFirst),
     }));
 }
 
-/** Marks are made before the port that they are for, in milliseconds: one without a port is looked at again. */
-const SETTLED = 100;
+/** An element is added before the port that it is about. One without a port is looked at again after this time, in milliseconds. */
+const SETTLE_MS = 100;
 
 /**
- * Removes the marks of ports and addresses that no network has any more. Ports of other hosts that share the namespace
- * keep theirs: what is left of a link that does not exist serves nobody.
- * @param observer what it has seen counts only as a reason to look again
- * @param scopes what is recorded of networks by now
+ * Finds nftables elements of ports and addresses that no network has. Ports of other hosts that share the namespace keep
+ * theirs: an element about a link that does not exist is of use to nobody.
+ * @param observer what it has read counts only as a reason to look again
  */
-export async function strayMarks(
-  context: Context,
-  observer: Observer,
-  scopes: () => Promise<readonly Scope[]>,
-): Promise<Repair[]> {
-  const first = marksOf(await unclaimed(context, observer, scopes));
+export async function orphanedElements(context: Context, observer: Observer): Promise<Repair[]> {
+  const first = elementKeys(await findOrphanedElements(context, observer));
   if (first.size === 0) return [];
-  await delay(SETTLED);
-  const operations = await unclaimed(context, new Observer(context.kernel), scopes, first);
+  await delay(SETTLE_MS);
+  const operations = await findOrphanedElements(context, new Observer(context.kernel), first);
   if (operations.length === 0) return [];
-  const text = 'host: remove what is left in the nftables sets of ports that are gone';
-  return [{ text, carryOut: () => context.kernel.transaction(operations) }];
+  const description = 'host: remove elements of nftables sets about ports that are gone';
+  return [{ action: 'remove', description, run: () => context.kernel.transaction(operations) }];
 }
 
-/** Would remove the marks that neither a network nor a link has. What is being changed, or has been since, keeps its own. */
-async function unclaimed(
-  { host, peers }: Context,
+/** Elements that neither a network nor a link has. Networks that change meanwhile keep theirs. */
+async function findOrphanedElements(
+  context: Context,
   observer: Observer,
-  scopes: () => Promise<readonly Scope[]>,
   among?: ReadonlySet<string>,
 ): Promise<Operation[]> {
-  const before = await scopes();
-  const steady = before.filter((scope) => !isChanging(scope));
+  const { host, peers, localNode } = context;
+  const before = await localStates(context);
+  const steady = before.filter((state) => !isChanging(state));
   const plan: Operation[] = [];
   const add = (operations: readonly Operation[]) =>
     plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
-  // All that has sets in the host's namespace: floating addresses have theirs in the network's.
+  // All sets of the host's namespace. Floating addresses have theirs in the network's.
   add(planHost(host, peers?.() ?? NO_PEERS));
-  for (const scope of steady) {
+  for (const state of steady) {
     await giveWay();
-    add([filterNetwork(host, scope.network)]);
-    add(planRouted(host, scope));
-    for (const wish of interfaceWishes(host, scope)) add(wish.plan);
+    for (const resource of desiredState(localNode, state)?.resources ?? []) {
+      if (resource.kind !== 'floating') add(resource.plan());
+    }
   }
   const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);
-  const after = await scopes();
-  const same = new Set(after.map((scope) => JSON.stringify(scope)));
-  const known = steady.filter((scope) => same.has(JSON.stringify(scope)));
+  const after = await localStates(context);
+  const now = new Map(after.map((state) => [state.network.uuid, state]));
+  const unchanged = steady.filter((state) => isSameState(state, now.get(state.network.uuid)));
   const claimed = new Set([...links.map(({ name }) => name), ...[...before, ...after].flatMap(portsOf)]);
-  for (const port of known.flatMap(portsOf)) claimed.delete(port);
+  for (const port of unchanged.flatMap(portsOf)) claimed.delete(port);
   return surplusElements(
     plan,
     host.netns,
@@ -131,19 +122,28 @@ async function unclaimed(
   );
 }
 
-/** Names of the links that a network's marks are about. */
-const portsOf = ({ network, members }: Scope): string[] => [
+/** The networks of this node, with the interfaces that are attached here. */
+async function localStates({ coordinator, node }: Context): Promise<NetworkState[]> {
+  const { states } = await coordinator.states.all();
+  return [...states.values()].map((state) => ({
+    ...state,
+    members: state.members.filter((member) => member.node === node),
+  }));
+}
+
+/** Names of the links that a network's elements are about. */
+const portsOf = ({ network, members }: NetworkState): string[] => [
   networkNames(network.vni).bridge,
-  ...members.map(({ attachment }) => deviceName(attachment)),
+  ...portNames(members),
 ];
 
-/** The link that a mark is about: its name comes first, or the number of its network, or of the group of its ports. */
+/** The link that an element is about. Its key begins with the link's name, the VNI, or the group of the network's ports. */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
   return typeof first === 'number' ? networkNames(vniOf(first)).bridge : String(first);
 }
 
-const marksOf = (operations: readonly Operation[]): ReadonlySet<string> =>
+const elementKeys = (operations: readonly Operation[]): ReadonlySet<string> =>
   new Set(
     operations.flatMap((operation) =>
       operation.op === 'nftables.batch'
@@ -154,15 +154,14 @@ const marksOf = (operations: readonly Operation[]): ReadonlySet<string> =>
     ),
   );
 
-/** Links of the host that have names like ours and are not: left alone, and told of. */
-export async function foreigners(context: Context): Promise<string[]> {
-  const [links, wanted] = await Promise.all([
+/** Foreign links: their names are like those of vethwork's, but no record names them. They are left alone, and reported. */
+export async function foreignLinks(context: Context): Promise<string[]> {
+  const [links, snapshot] = await Promise.all([
     context.kernel.query('link.list', { netns: context.host.netns }),
-    wantedIndexes(context),
+    context.coordinator.states.all(),
   ]);
+  const recorded = recordedIndexes(context, snapshot);
   return links
-    .filter(({ index, name }) => looksLikeOurs(name) && !wanted.has(index))
-    .map(
-      ({ name }) => `the link ${name} has a name like those of networks, but is none of this host's: it is left alone`,
-    );
+    .filter(({ index, name }) => looksLikeOurs(name) && !recorded.has(index))
+    .map(({ name }) => `the link ${name} has a name like those of networks, but is not of this host: it is left alone`);
 }

@@ -1,14 +1,16 @@
-import { interfaceTitle, type Scope } from '../desired/network-state.js';
-import { type Context, takeAway } from '../host/context.js';
-import { isMac } from '../ipam/mac.js';
+import { interfaceTitle, type NetworkState } from '../desired/network-state.js';
+import { interfaceResource } from '../desired/resources.js';
+import { type Context, teardown } from '../host/context.js';
+import { deviceAttachment } from '../host/device.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { GRAVEYARD } from '../plan/group.js';
-import { containerNamespace, planInterfaceRemoval } from '../plan/interface.js';
-import { type InterfaceRecord, keys } from '../records/records.js';
+import { containerNamespace } from '../plan/interface.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { throwFirst } from '../util/errors.js';
 import type { Repair } from './repair.js';
 
 /*
@@ -46,12 +48,6 @@ function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Prese
   return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(again) };
 }
 
-/** A device as it is to be attached, with what it is like before. */
-export function deviceAttachment({ name, index, address, mtu, up, group, ipv6Disabled }: Link): Of<'device'> {
-  const ipv6 = ipv6Disabled === undefined ? {} : { ipv6: !ipv6Disabled };
-  return { kind: 'device', name, index, ...(isMac(address) && { mac: address }), before: { mtu, up, group, ...ipv6 } };
-}
-
 async function containerPresence(
   { kernel }: Context,
   attachment: Of<'veth'>,
@@ -73,45 +69,53 @@ async function containerPresence(
   return { state: 'found', what, attachment: { ...attachment, identity: there.identity } };
 }
 
-/** What is to be repaired of the interfaces of a network by itself, and what is to be done about the others. */
+/** What became of the interfaces of a network that are attached on this node. */
 export interface PresenceReport {
   repairs: Repair[];
-  /** Interfaces that there is nothing to compare of are lost in it. */
-  scope: Scope;
-  /** Namespaces in which nothing can be done. */
+  /** The state, in which interfaces without an attachment are `lost`. */
+  state: NetworkState;
+  /** Namespaces in which nothing can be repaired. */
   unreachable: ReadonlySet<NamespaceRef | undefined>;
 }
 
-/** Looks where the interfaces of a node are attached. Those of other nodes stay in the scope as they are. */
-export async function checkPresence(context: Context, scope: Scope, observer: Observer): Promise<PresenceReport> {
+/** Checks whether what the interfaces of this node are attached to is still there. Interfaces of other nodes stay as they are. */
+export async function checkPresence(
+  context: Context,
+  recorded: NetworkState,
+  observer: Observer,
+): Promise<PresenceReport> {
   const repairs: Repair[] = [];
   const members: InterfaceRecord[] = [];
   const unreachable = new Set<NamespaceRef | undefined>();
-  for (const member of scope.members) {
+  for (const member of recorded.members) {
     if (member.node !== context.node || member.state !== 'created') {
       members.push(member);
       continue;
     }
     const presence = await presenceOf(context, member, observer);
-    const title = interfaceTitle(scope.network, member);
-    const about = { interface: member.uuid };
+    const title = interfaceTitle(recorded.network, member);
     if (presence.state === 'gone') {
+      const lost: InterfaceRecord = { ...member, lost: `${presence.what} is gone` };
       if (member.lost === undefined) {
         repairs.push({
-          ...about,
-          event: 'interface.lost',
-          text: `${title}: ${presence.what} is gone, and the interface is lost`,
-          carryOut: () => markLost(context, scope, member, `${presence.what} is gone`),
+          action: 'mark-lost',
+          description: `${title}: ${lost.lost}, and the interface is lost`,
+          ...{ interface: member.uuid, event: 'interface.lost' },
+          run: () => markLost(context, recorded.network, member, lost),
         });
       }
-      members.push({ ...member, lost: `${presence.what} is gone` });
+      members.push(lost);
       continue;
     }
     if (presence.state === 'found') {
       const { lost: _, ...found } = { ...member, attachment: presence.attachment };
-      const text = `${title}: ${presence.what}`;
-      repairs.push({ ...about, text, carryOut: () => change(context, member, found) });
-      // What it lacks is repaired as with all others.
+      repairs.push({
+        action: 'update-record',
+        description: `${title}: ${presence.what}`,
+        interface: member.uuid,
+        run: () => change(context, member, found),
+      });
+      // What it lacks is repaired as that of all others.
       members.push(found);
       continue;
     }
@@ -120,7 +124,7 @@ export async function checkPresence(context: Context, scope: Scope, observer: Ob
     }
     members.push(member);
   }
-  return { repairs, scope: { ...scope, members }, unreachable };
+  return { repairs, state: { ...recorded, members }, unreachable };
 }
 
 /** Changes the record unless it was changed meanwhile. @returns whether it was changed */
@@ -133,9 +137,13 @@ function change({ store }: Context, before: InterfaceRecord, after: InterfaceRec
   });
 }
 
-/** What is left of it on the host goes; its address stays reserved until it is detached. */
-async function markLost(context: Context, { network }: Scope, member: InterfaceRecord, lost: string): Promise<void> {
-  if (!(await change(context, member, { ...member, lost }))) return;
-  const [error] = await takeAway(context, planInterfaceRemoval(context.host, network, member));
-  if (error !== undefined) throw error;
+/** Records that an interface is lost, and removes what is left of it on the host. Its address stays reserved. */
+async function markLost(
+  context: Context,
+  network: NetworkRecord,
+  before: InterfaceRecord,
+  after: InterfaceRecord,
+): Promise<void> {
+  if (!(await change(context, before, after))) return;
+  throwFirst(await teardown(context, interfaceResource(context.localNode, network, before)?.removal() ?? []));
 }

@@ -1,148 +1,95 @@
 import pLimit from 'p-limit';
-import type { Scope } from '../desired/network-state.js';
+import type { RepairResult } from '../api/observation.js';
+import type { ReconcileProgress } from '../api/types.js';
+import { isRouter } from '../desired/local-node.js';
+import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
-import { raiseNeighbourTable } from '../host/neighbour-table.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
-import type { ReconcileRequest } from '../operations/actions.js';
 import { giveWay } from '../pace.js';
-import { GRAVEYARD } from '../plan/group.js';
-import { planHost } from '../plan/host.js';
-import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
-import { refuseIfMoved } from '../records/migration.js';
-import { readMembers, readNetwork, readNetworks } from '../records/queries.js';
-import { type HostRecord, keys } from '../records/records.js';
 import { driftOf } from './drift.js';
-import { strayMarks, strays, wantedIndexes } from './orphans.js';
-import { unfinished } from './recovery.js';
-import { carryOut, describeOperations, type Note } from './repair.js';
+import { reconcileHost } from './host.js';
+import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
+import { recover } from './recovery.js';
+import { type RepairRequest, Repairs } from './repair.js';
 
-/** Networks that are repaired at the same time: their namespaces do not wait for each other in the kernel. */
-const AT_ONCE = 8;
+export interface ReconcileRequest extends RepairRequest {
+  onProgress?: ((progress: ReconcileProgress) => void) | undefined;
+  /** No further network is begun once it is aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Networks that are repaired at once: their namespaces do not wait for each other in the kernel. */
+const CONCURRENCY = 8;
 
 /**
- * Makes kernel and dnsmasq match the store. Changes that a process began and did not live to finish are taken back or
- * finished; what is missing of everything else is made again by the plans that made it; what is ours and wanted by
- * nobody is removed. Writes nothing where nothing is to be done. What is wrong with one network does not keep the
- * others from being repaired.
- * @returns what was repaired (or would be, with `dryRun`), in words; what could not be is said as well
+ * Makes kernel and dnsmasq of this node match the store: recovers interrupted changes, creates what is missing, and removes
+ * what is extraneous or orphaned. Writes nothing where nothing is to be done. What cannot be repaired of one network does
+ * not keep the others from being repaired.
+ * @returns one result for each repair that was needed
  */
-export async function reconcile(context: Context, request: ReconcileRequest): Promise<string[]> {
-  const { onProgress, signal } = request;
-  refuseIfMoved((await context.store.get<HostRecord>(keys.host))?.value);
-  await context.environment.refresh();
-  const report: string[] = [];
-  const noteOf = noting(context, request);
-  await reconcileHost(context, noteOf(), report);
-  const uuids = (await readNetworks(context)).map(({ uuid }) => uuid);
-  const begun = await pLimit(AT_ONCE).map(uuids, (uuid) => finish(context, uuid, noteOf(uuid)));
+export async function reconcile(context: Context, request: ReconcileRequest): Promise<RepairResult[]> {
+  const { coordinator, environment, kernel, localNode } = context;
+  const { dryRun, onProgress, signal } = request;
+  await coordinator.beforeReconcile({ dryRun });
+  await environment.refresh();
+  const repairs = new Repairs(context, request);
+  const results = await repairHost(context, request);
+  const { states: interrupted } = await coordinator.states.all();
+  results.push(...(await recover(context, interrupted.values(), repairs)));
 
-  // One look for all: whatever has changed since is looked at again.
-  const before = await scopes(context, uuids);
-  const wanted = await wantedIndexes(context);
-  const observer = new Observer(context.kernel);
-  let done = 0;
-  const repaired = await pLimit(AT_ONCE).map(uuids, async (uuid) => {
-    if (signal?.aborted) return [];
-    const told = await repair(context, uuid, { note: noteOf(uuid), observer, before: before.get(uuid) });
-    onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: told });
-    return told;
-  });
-  for (const index of uuids.keys()) report.push(...(begun[index] ?? []), ...(repaired[index] ?? []));
-  const unwanted = await strays(context, observer, [context.host.netns, ...uuids], wanted);
-  const marks = await strayMarks(context, observer, async () => {
-    const present = (await readNetworks(context)).map(({ uuid }) => uuid);
-    return [...(await scopes(context, present)).values()].filter((scope) => scope !== undefined);
-  });
-  return [...report, ...(await carryOut([...unwanted, ...marks], noteOf()))];
-}
-
-/** How repairs of a network, or of the host, are noted; they are not done at all with `dryRun`. */
-export function noting({ events }: Context, { dryRun, cause }: ReconcileRequest) {
-  return (network?: string): Note | undefined =>
-    dryRun
-      ? undefined
-      : ({ text, carryOut, event = 'repair', ...about }) =>
-          events.note({ event, cause, ...(network !== undefined && { network }), ...about, detail: text }, carryOut);
-}
-
-/** The host itself must be right: nothing works without its egress bridge. Only looks without `note`. @throws KernelError */
-export async function reconcileHost(context: Context, note: Note | undefined, report: string[] = []): Promise<void> {
-  const { kernel, host, reaper, settings } = context;
-  const peers = context.peers?.() ?? NO_PEERS;
-  const plan = planHost(host, peers);
+  // The kernel is read once for all networks; one that changes meanwhile is read again.
+  const before = await coordinator.states.all();
+  const recorded = recordedIndexes(context, before);
   const observer = new Observer(kernel);
-  const actual = await observer.look(plan);
-  const operations = [
-    ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...outstanding(plan, actual),
+  const uuids = await coordinator.states.list();
+  let done = 0;
+  const repaired = await pLimit(CONCURRENCY).map(uuids, async (uuid) => {
+    if (signal?.aborted) return [];
+    const here = await repairNetwork(context, uuid, { repairs, observer, before: before.states.get(uuid) });
+    onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: here });
+    return here;
+  });
+  results.push(...repaired.flat());
+  if (!coordinator.mayRemoveOrphans) return results;
+  const namespaces = [context.host.netns, ...(isRouter(localNode) ? before.states.keys() : [])];
+  const orphans = [
+    ...(await orphanedLinks(context, observer, namespaces, recorded)),
+    ...(await orphanedElements(context, observer)),
   ];
-  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
-  if (operations.length + beyond.length > 0) {
-    const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
-    report.push(text);
-    await note?.({
-      text,
-      carryOut: async () => {
-        await kernel.transaction(operations);
-        const [error] = await kernel.teardown(beyond);
-        if (error !== undefined) throw error;
-      },
-    });
-  }
-  if (note === undefined) return;
-  const links = await observer.links(host.netns);
-  if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
+  results.push(...(await repairs.run(orphans)));
+  return results;
 }
 
-function finish(context: Context, uuid: string, note: Note | undefined): Promise<string[]> {
-  return context.locks.exclusive(uuid, async () => {
-    const scope = await readScope(context, uuid);
-    return scope === undefined ? [] : carryOut(unfinished(context, scope), note);
-  });
+function repairHost(context: Context, { dryRun, cause }: RepairRequest): Promise<RepairResult[]> {
+  const { events } = context;
+  return reconcileHost(
+    context,
+    dryRun ? undefined : ({ description, run }) => events.note({ event: 'repair', cause, detail: description }, run),
+  );
 }
 
-interface Look {
-  note: Note | undefined;
+interface Reading {
+  repairs: Repairs;
   observer: Observer;
-  /** The network as it was before the observer looked. */
-  before: Scope | undefined;
+  /** The network as it was before the observer read the kernel. */
+  before: NetworkState | undefined;
 }
 
-/** Repairs one network. What the observer shared by all has seen counts only if nothing has changed since. */
-function repair(context: Context, uuid: string, { note, observer, before }: Look): Promise<string[]> {
-  return context.locks.exclusive(uuid, async () => {
-    const scope = await readScope(context, uuid);
-    if (scope === undefined) return [];
-    const fitting = sameScope(scope, before) ? observer : new Observer(context.kernel);
-    const repairs = await driftOf(context, scope, fitting);
+function repairNetwork(
+  context: Context,
+  uuid: string,
+  { repairs, observer, before }: Reading,
+): Promise<RepairResult[]> {
+  const { coordinator, kernel } = context;
+  return coordinator.exclusive(uuid, async () => {
+    await giveWay();
+    const state = await coordinator.states.get(uuid);
+    if (state === undefined) return [];
+    const fitting = isSameState(state, before) ? observer : new Observer(kernel);
+    const drift = await driftOf(context, state, fitting);
     fitting.keepLinks(uuid);
-    // Not wrong but being changed, if the store has changed since: a change is recorded before it is made.
-    if (repairs.length === 0 || !sameScope(scope, await readScope(context, uuid))) return [];
-    return carryOut(repairs, note);
+    // A change is recorded before it is made: if the store has changed since, this is no drift.
+    if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
+    return repairs.run(drift, uuid);
   });
-}
-
-const sameScope = (left: Scope | undefined, right: Scope | undefined) => JSON.stringify(left) === JSON.stringify(right);
-
-/** Sees to it that every dnsmasq that runs is watched by this process too. One after the other, until stopped. */
-export async function adoptAll(context: Context, signal: AbortSignal): Promise<void> {
-  for (const { uuid } of await readNetworks(context)) {
-    if (signal.aborted) return;
-    await context.locks.shared(uuid, async () => {
-      const scope = await readScope(context, uuid);
-      // A failure is the watch's to report and to try again.
-      if (scope?.network.state === 'created') await context.dhcp.start(scope.network).catch(() => undefined);
-    });
-  }
-}
-
-async function scopes(context: Context, uuids: readonly string[]): Promise<Map<string, Scope | undefined>> {
-  return new Map(await Promise.all(uuids.map(async (uuid) => [uuid, await readScope(context, uuid)] as const)));
-}
-
-async function readScope(context: Context, uuid: string): Promise<Scope | undefined> {
-  await giveWay();
-  const network = await readNetwork(context, uuid).catch(() => undefined);
-  return network && { network, members: await readMembers(context, uuid) };
 }

@@ -1,44 +1,67 @@
-import type { HostEvent } from '../api/observation.js';
+import type { HostEvent, RepairResult } from '../api/observation.js';
+import { VethworkError } from '../errors.js';
+import type { Events } from '../host/events.js';
 import { describeOperation } from '../kernel/describe.js';
 import type { Operation } from '../kernel/operation.js';
 import { LOOPBACK_INDEX } from '../plan/namespace.js';
 
-/** What is to be done, in words, and doing it. */
+/** Something that is to be repaired. */
 export interface Repair {
-  text: string;
+  action: RepairResult['action'];
+  /** What it is about, and what is done, for people. */
+  description: string;
   /** UUID of the interface that it is about, where it is about one. */
   interface?: string;
-  /** As which event it is noted. Default `repair`. */
+  /** Event that it is recorded as. Default `repair`. */
   event?: HostEvent['event'];
-  carryOut: () => Promise<unknown>;
+  run: () => Promise<unknown>;
 }
 
-/** Does a repair, and notes that. */
-export type Note = (repair: Repair) => Promise<unknown>;
-
-/** Does repairs one after the other, or not without `note`; what they were, in words. What failed says so. */
-export async function carryOut(repairs: readonly Repair[], note: Note | undefined): Promise<string[]> {
-  const told: string[] = [];
-  for (const repair of repairs) told.push(note === undefined ? repair.text : await outcome(repair, note));
-  return told;
+/** Who asks for repairs. */
+export interface RepairRequest {
+  /** Repairs are only reported. */
+  dryRun: boolean;
+  /** Cause of the events that repairs are recorded as. */
+  cause: HostEvent['cause'];
 }
 
-async function outcome(repair: Repair, note: Note): Promise<string> {
-  const { text } = repair;
-  try {
-    await note(repair);
-    return text;
-  } catch (error) {
-    return `${text}${FAILED}${(error as Error).message}`;
+/** Runs repairs one after the other, and records each as an event; with `dryRun` it only reports them. */
+export class Repairs {
+  readonly #events: Events;
+  readonly #request: RepairRequest;
+
+  constructor({ events }: { readonly events: Events }, request: RepairRequest) {
+    this.#events = events;
+    this.#request = request;
+  }
+
+  get dryRun(): boolean {
+    return this.#request.dryRun;
+  }
+
+  /** A repair that fails does not keep the others from being tried. @param network UUID; absent for the host itself */
+  async run(repairs: readonly Repair[], network?: string): Promise<RepairResult[]> {
+    const results: RepairResult[] = [];
+    for (const repair of repairs) results.push(await this.#run(repair, network));
+    return results;
+  }
+
+  async #run(repair: Repair, network: string | undefined): Promise<RepairResult> {
+    const { action, description, interface: nic, event = 'repair', run } = repair;
+    const about = { ...(network !== undefined && { network }), ...(nic !== undefined && { interface: nic }) };
+    const result: RepairResult = { ...about, action, description };
+    if (this.dryRun) return result;
+    try {
+      await this.#events.note({ event, cause: this.#request.cause, ...about, detail: description }, run);
+      return result;
+    } catch (error) {
+      const code = error instanceof VethworkError ? error.code : 'INTERNAL';
+      return { ...result, error: { code, message: (error as Error).message } };
+    }
   }
 }
 
-const FAILED = ': failed: ';
-
-/** Whether what is told is of a repair that failed. */
-export const hasFailed = (told: string): boolean => told.includes(FAILED);
-
-/** Operations in words, with the names that the plan gives to links instead of their indexes. */
+/** Operations for people, with the names that a plan gives to links instead of their indexes. */
 export function describeOperations(operations: readonly Operation[], plan: readonly Operation[]): string {
   const links = [{ index: LOOPBACK_INDEX, name: 'lo' }, ...plan.flatMap(linksOf)];
   const names = new Map(links.map(({ index, name }) => [String(index), name ?? '']));

@@ -1,5 +1,6 @@
 import { CapacityError, KernelError } from '../errors.js';
-import type { Context } from '../host/context.js';
+import type { AddressPool } from '../ipam/pool.js';
+import type { DesiredHost } from '../plan/desired.js';
 import { networkNames } from '../plan/names.js';
 import type { Transaction } from '../store/transaction.js';
 import { keys, type NetworkRecord, networkPool } from './records.js';
@@ -12,7 +13,7 @@ const OWN_PORTS = 2;
 /** @throws CapacityError if the egress bridge has a port for every network and floating address that it takes */
 export async function requireEgressPort(
   transaction: Transaction,
-  { floating, host }: Pick<Context, 'floating' | 'host'>,
+  { floating, host }: { readonly floating: AddressPool; readonly host: Pick<DesiredHost, 'egressBridge'> },
 ): Promise<void> {
   // A floating network that has no more addresses than the bridge has ports needs no count.
   if (floating.netblock.size <= BRIDGE_PORTS) return;

@@ -1,13 +1,9 @@
 import { parseNetblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
-import type { Operation } from '../kernel/operation.js';
-import type { DesiredHost } from '../plan/desired.js';
-import { planFloatingIpRemoval } from '../plan/floating-ip.js';
-import { deviceName, ownLink, planInterfaceRemoval } from '../plan/interface.js';
-import { planRoutedIpRemoval } from '../plan/routed-ip.js';
+import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
 import { givePlaceBack, takePlace } from './names.js';
-import { desiredFloating, type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
+import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** The interfaces of a network. */
 export async function membersOf(transaction: Transaction, network: string): Promise<InterfaceRecord[]> {
@@ -59,35 +55,4 @@ export async function releaseInterface(
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));
   for (const mac of macsOf(record)) transaction.delete(keys.mac(network.uuid, mac));
-}
-
-/** What an interface has in the kernel. */
-export function planDetach(host: DesiredHost, network: NetworkRecord, member: InterfaceRecord): Operation[] {
-  const floating = desiredFloating(member);
-  return [
-    ...(floating ? planFloatingIpRemoval(host, network, floating) : []),
-    ...planInterfaceRemoval(host, network, member),
-  ];
-}
-
-/** Indexes of the host's links that go with an interface. */
-export function linksOfMember(member: InterfaceRecord): number[] {
-  return [ownLink(member.attachment), desiredFloating(member)?.pair.outer].filter((index) => index !== undefined);
-}
-
-/** What all members and routed addresses of a network have in the kernel. */
-export function planMemberRemoval(
-  host: DesiredHost,
-  network: NetworkRecord,
-  members: readonly InterfaceRecord[],
-): Operation[] {
-  return [
-    ...members.flatMap((member) => planDetach(host, network, member)),
-    ...Object.keys(network.routed).flatMap((address) => planRoutedIpRemoval(host, network, address)),
-  ];
-}
-
-/** Without the operations inside the network's namespace. */
-export function outside(network: NetworkRecord, plan: readonly Operation[]): Operation[] {
-  return plan.filter((operation) => !('netns' in operation) || operation.netns !== network.uuid);
 }

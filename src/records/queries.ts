@@ -1,18 +1,37 @@
 import { ConflictError, NotFoundError } from '../errors.js';
-import { interfaceOf } from '../operations/attach.js';
-import { networkOf } from '../operations/create-network.js';
 import type { Json, Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { isUuid } from '../validate.js';
 import { membersOf } from './members.js';
-import { begin } from './migration.js';
+import { transactUnlessMigrated } from './migration.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
-/** Reads records, and changes what has no part in the kernel. */
+/* Reads records, and changes what has no part in the kernel. */
 
 interface Registry {
   readonly store: Store;
   readonly node?: string;
+}
+
+/** @throws NotFoundError */
+export async function networkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
+  const record = await transaction.get<NetworkRecord>(keys.network(uuid));
+  if (record === undefined) throw new NotFoundError('network', uuid);
+  return record;
+}
+
+/** @throws NotFoundError, ConflictError if it is being created or deleted */
+export async function liveNetworkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
+  const record = await networkOf(transaction, uuid);
+  if (record.state !== 'created') throw new ConflictError(`network ${uuid} is in state ${record.state}`);
+  return record;
+}
+
+/** @throws NotFoundError */
+export async function interfaceOf(transaction: Transaction, uuid: string): Promise<InterfaceRecord> {
+  const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+  if (record === undefined) throw new NotFoundError('interface', uuid);
+  return record;
 }
 
 /** @throws NotFoundError */
@@ -71,7 +90,7 @@ export async function findInterface(registry: Registry, idOrDevice: string): Pro
 type Metadata = { metadata: Record<string, Json> };
 
 export function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
-  return begin(store, async (transaction) => {
+  return transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await networkOf(transaction, uuid)), ...change };
     transaction.put(keys.network(uuid), record);
     return record;
@@ -79,7 +98,7 @@ export function changeNetwork({ store }: Registry, uuid: string, change: Metadat
 }
 
 export function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
-  return begin(store, async (transaction) => {
+  return transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await interfaceOf(transaction, uuid)), ...change };
     transaction.put(keys.interface(uuid), record);
     return record;

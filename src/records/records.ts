@@ -120,6 +120,10 @@ export function desiredFloating({ address, floating }: InterfaceRecord): Desired
   return floating && { address: floating.address, pair: floating.pair, target: address };
 }
 
+export function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
+  return { ...network, routed: { ...network.routed, [address]: lifecycle } };
+}
+
 export function networkInfo(record: NetworkRecord): NetworkInfo {
   return {
     uuid: record.uuid,

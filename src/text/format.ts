@@ -1,5 +1,7 @@
+import type { RepairResult } from '../api/observation.js';
 import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../api/types.js';
 import type { Json } from '../store/store.js';
+import { repairText } from './repair.js';
 import { fields, table } from './table.js';
 
 function truth(value: boolean): string {
@@ -103,7 +105,7 @@ export function formatAddresses(addresses: readonly AddressInfo[]): string {
 export interface Status {
   host: HostInfo;
   /** What `reconcile` would repair, in words; empty when all is in order. */
-  repairs: readonly string[];
+  repairs: readonly RepairResult[];
   networks: readonly NetworkInfo[];
 }
 
@@ -132,7 +134,7 @@ export function formatStatus({ host, repairs, networks }: Status): string {
     ]),
   ];
   if (repairs.length > 0) {
-    blocks.push(repairs.map((repair) => `    ${repair}`).join('\n'));
+    blocks.push(repairs.map((repair) => `    ${repairText(repair)}`).join('\n'));
   }
   if (host.nodes !== undefined) blocks.push(formatNodes(host.nodes));
   if (networks.length > 0) {

@@ -26,10 +26,14 @@ export class Locks {
     return result;
   }
 
-  /** Runs alone: after all work on the key that came before, and before all that comes later. */
-  exclusive<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs alone: after all work on the key that came before, and before all that comes later.
+   * @throws the signal's reason, at once, if it is aborted before the work's turn comes
+   */
+  exclusive<Result>(key: string, work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const queue = this.#queue(key);
-    const result = Promise.all([queue.exclusive, ...queue.shared]).then(work);
+    const before = Promise.all([queue.exclusive, ...queue.shared]);
+    const result = orAborted(before, signal).then(work);
     queue.exclusive = this.#settle(key, queue, result);
     queue.shared = [];
     return result;

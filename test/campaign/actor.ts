@@ -75,7 +75,7 @@ const acts: readonly (readonly [weight: number, act: Act])[] = [
     async (host, { random }) => {
       const network = await someNetwork(host, random);
       const address = random.pick(network?.info.routedAddresses ?? []);
-      if (address !== undefined) await network?.unroute(address);
+      if (address !== undefined) await network?.unrouteAddress(address);
     },
   ],
   [14, async (host, { random }) => (await someInterface(host, random))?.detach()],

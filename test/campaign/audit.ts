@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Scope, wishesOf } from '../../src/desired/network-state.js';
+import { desiredState } from '../../src/desired/desired-state.js';
+import type { NetworkState } from '../../src/desired/network-state.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import type { Operation } from '../../src/kernel/operation.js';
@@ -47,7 +48,7 @@ function valuesOf<Value>(entries: Entries, prefix: string): Value[] {
   return entries.filter(({ key }) => key.startsWith(prefix)).map(({ value }) => value as Value);
 }
 
-function scopesOf(entries: Entries): Scope[] {
+function scopesOf(entries: Entries): NetworkState[] {
   const members = valuesOf<InterfaceRecord>(entries, keys.interfaces);
   return valuesOf<NetworkRecord>(entries, keys.networks).map((network) => ({
     network,
@@ -56,7 +57,7 @@ function scopesOf(entries: Entries): Scope[] {
 }
 
 /** No reservation without its owner, no owner without its reservation, no change that nobody is at work on. */
-function auditStore(entries: Entries, scopes: Scope[]): string[] {
+function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
   const found: string[] = [];
   const wanted = new Map<string, string | undefined>();
   for (const { network, members } of scopes) {
@@ -117,14 +118,16 @@ class Collection {
 }
 
 /** What the planners say. */
-function expected(stage: Stage, entries: Entries, scopes: Scope[]): Facts {
+function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts {
   const collection = new Collection();
   const record = entries.find(({ key }) => key === keys.host)?.value as HostRecord | undefined;
   if (record === undefined) return collection.facts;
   const host: DesiredHost = { ...record, netns: stage.node, egressMtu: 1500 };
   const plan: Operation[] = [
     ...planHost(host),
-    ...scopes.flatMap((scope) => wishesOf(host, { index: 0 }, scope)).flatMap((wish) => wish.plan),
+    ...scopes
+      .flatMap((state) => desiredState({ host, underlay: { index: 0 } }, state)?.resources ?? [])
+      .flatMap((resource) => resource.plan()),
   ];
   const names = new Map<number, string>();
   const nameOf = (index: number | undefined) => names.get(index as number) ?? 'none';
@@ -194,7 +197,7 @@ function isWatched(stage: Stage, netns: NamespaceRef | undefined): boolean {
 }
 
 /** What `ip` and `nft` say. */
-async function actual(stage: Stage, scopes: Scope[]): Promise<Facts> {
+async function actual(stage: Stage, scopes: NetworkState[]): Promise<Facts> {
   const collection = new Collection();
   const named = (await readdir('/run/netns')).filter((name) => name.startsWith(stage.prefix));
   for (const name of named) collection.add('namespace', name);
@@ -294,7 +297,7 @@ function differences(wanted: Facts, there: Facts): string[] {
 const FILE = /^(dhcp-hosts|names|leases|log|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
 
 /** One dnsmasq for each network that is served, its files, no lease without reservation; nothing else. */
-async function auditDnsmasq({ state }: Stage, scopes: Scope[]): Promise<string[]> {
+async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<string[]> {
   const found: string[] = [];
   const root = await runtimeRoot(state);
   const served = scopes.filter(({ network }) => network.provideDhcp || network.provideDns);

@@ -4,10 +4,12 @@
  * forwarding entries have to be those that follow from who is where, and nothing may be left of what the store does not
  * have; in the end nothing else may be wrong either.
  */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/index.js';
+import { repairText } from '../../src/text/repair.js';
 import { TestCluster } from '../support/cluster.js';
 import { meshFindings } from '../support/mesh.js';
 import { lastFindings } from '../support/namespaces.js';
@@ -120,7 +122,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     }
     await look();
     for (const [index, host] of hosts.entries()) {
-      const last = await lastFindings(() => host.reconcile({ dryRun: true }), SETTLED);
+      const last = await lastFindings(async () => (await host.reconcile({ dryRun: true })).map(repairText), SETTLED);
       for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
     }
     const tried = counts.attach + counts.detach + counts.create + counts.delete;

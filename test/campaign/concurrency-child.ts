@@ -130,7 +130,7 @@ class Worker {
     const one = this.#take(this.#routed);
     if (one === undefined) return;
     await this.#call({ call: 'unroute', ...one }, async () => {
-      await (await this.host.getNetwork(one.network)).unroute(one.address);
+      await (await this.host.getNetwork(one.network)).unrouteAddress(one.address);
       return {};
     });
   }

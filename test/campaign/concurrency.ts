@@ -2,10 +2,12 @@
  * Several processes do hundreds of things at once to the same networks, and delete these meanwhile. All of it must come
  * to an end, no address may be given twice, and what is left must be what the calls that succeeded have made.
  */
+
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { openLmdbStore } from '../../src/store/lmdb.js';
+import { repairText } from '../../src/text/repair.js';
 import { TestHost } from '../support/host.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
@@ -151,7 +153,9 @@ await runCampaign('concurrency', 60, async (campaign) => {
       ))
         campaign.finding(text);
       for (const text of await audit(stage)) campaign.finding(text);
-      for (const text of await host.reconcile({ dryRun: true })) campaign.finding(`to be repaired: ${text}`);
+      for (const result of await host.reconcile({ dryRun: true })) {
+        campaign.finding(`to be repaired: ${repairText(result)}`);
+      }
       for (const { uuid } of await host.listNetworks()) await (await host.getNetwork(uuid)).delete();
       await host.drained();
       for (const text of await audit(stage)) campaign.finding(`with all deleted: ${text}`);

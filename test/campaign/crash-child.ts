@@ -2,9 +2,11 @@
  * A process that is going to be killed, for crash.ts. It opens the host when told to, which repairs what its predecessor
  * left, then acts at random.
  */
+
 import { subscribe } from 'node:diagnostics_channel';
 import type { HostOptions } from '../../src/api/types.js';
 import { openHost } from '../../src/index.js';
+import { repairText } from '../../src/text/repair.js';
 import { actAtRandom } from './actor.js';
 import { armFault } from './faults.js';
 import { Random } from './random.js';
@@ -57,7 +59,7 @@ process.on('message', async (order: Order) => {
     if (order.order === 'open') {
       host = await openHost(order.options);
       meet(undefined);
-      say({ event: 'open', repairs: await host.reconcile({ dryRun: true }) });
+      say({ event: 'open', repairs: (await host.reconcile({ dryRun: true })).map(repairText) });
       return;
     }
     const { seed, guests, devices, prefix } = order;

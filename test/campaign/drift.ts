@@ -2,8 +2,9 @@
  * Others delete and alter, with `ip`, `nft` and `kill`, everything that networks are made of. Each time the difference
  * must be found, named and repaired, and nothing else changed; a ping through another network goes on meanwhile.
  */
+
 import { once } from 'node:events';
-import { wishesOf } from '../../src/desired/network-state.js';
+import { desiredState } from '../../src/desired/desired-state.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { Host, Network } from '../../src/index.js';
 import type { Operation } from '../../src/kernel/operation.js';
@@ -13,6 +14,7 @@ import { networkNames } from '../../src/plan/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import type { Store } from '../../src/store/store.js';
+import { repairText } from '../../src/text/repair.js';
 import { pings, TestHost } from '../support/host.js';
 import { eventually, type TestNamespace } from '../support/namespaces.js';
 import { type Campaign, runCampaign } from './campaign.js';
@@ -58,7 +60,8 @@ async function allHarms(machine: TestHost, store: Store, { network, guest }: Vic
   const [recorded] = (await read<NetworkRecord>(keys.networks)).filter(({ uuid }) => uuid === network.uuid);
   const members = (await read<InterfaceRecord>(keys.interfaces)).filter((each) => each.network === network.uuid);
   const scope = { network: recorded as NetworkRecord, members };
-  const plan = wishesOf(host, { index: 0 }, scope).flatMap((wish) => wish.plan);
+  const desired = desiredState({ host, underlay: { index: 0 } }, scope);
+  const plan = (desired?.resources ?? []).flatMap((resource) => resource.plan());
   const hostPlan = planHost(host);
   const names = namesOf([...hostPlan, ...plan]);
   const nameOf = (index: number) => names.get(index) as string;
@@ -111,9 +114,9 @@ class Trials {
       this.campaign.finding(`${what}: could not be done: ${(error as Error).message}`);
       return;
     }
-    const told = await this.host.reconcile({ dryRun: true });
-    const done = await this.host.reconcile();
-    const again = await this.host.reconcile();
+    const told = (await this.host.reconcile({ dryRun: true })).map(repairText);
+    const done = (await this.host.reconcile()).map(repairText);
+    const again = (await this.host.reconcile()).map(repairText);
     await this.host.drained();
     this.#last = await this.picture();
     const left = changes(before, this.#last);

@@ -3,9 +3,11 @@
  * makes something must leave everything as it was, and say which step failed; one that takes something away may stop
  * half-way, and reconciliation finishes it.
  */
+
 import { KernelError } from '../../src/errors.js';
 import type { Host, Network } from '../../src/index.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
+import { repairText } from '../../src/text/repair.js';
 import { TestHost } from '../support/host.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import { armFault, type Errno, type FaultKind } from './faults.js';
@@ -65,7 +67,7 @@ function scenarios(host: Host, network: Network, guest: string): Scenario[] {
       name: 'route an address',
       call: async () => {
         await network.routeAddress({ address: '192.168.15.88' });
-        return () => network.unroute('192.168.15.88');
+        return () => network.unrouteAddress('192.168.15.88');
       },
     },
     ...makers.map(
@@ -93,7 +95,7 @@ function scenarios(host: Host, network: Network, guest: string): Scenario[] {
       removes: true,
       prepare: () => network.routeAddress({ address: '192.168.15.88' }),
       call: async () => {
-        await network.unroute('192.168.15.88');
+        await network.unrouteAddress('192.168.15.88');
         return async () => undefined;
       },
     },
@@ -160,8 +162,8 @@ class Trials {
     if (failure !== undefined) this.#judge(title, failure, kind === 'refuse' ? errno : undefined);
     else if (met) this.absorbed++;
     if (failure === undefined || removes) {
-      for (const told of await this.host.reconcile()) {
-        if (/failed:/.test(told) || !removes) this.campaign.finding(`${title}: afterwards ${told}`);
+      for (const result of await this.host.reconcile()) {
+        if (result.error !== undefined || !removes) this.campaign.finding(`${title}: afterwards ${repairText(result)}`);
       }
     }
     await undo?.();

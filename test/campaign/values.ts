@@ -241,9 +241,9 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
       name: 'network.routeAddress',
       good: [{ address: '192.168.15.88' }],
       call: network.routeAddress.bind(network),
-      undo: (address: string) => network.unroute(address),
+      undo: (address: string) => network.unrouteAddress(address),
     },
-    { name: 'network.unroute', good: ['192.168.15.99'], call: network.unroute.bind(network) },
+    { name: 'network.unroute', good: ['192.168.15.99'], call: network.unrouteAddress.bind(network) },
     { name: 'network.ping', good: ['172.16.0.1', { timeout: 100 }], call: network.ping.bind(network) },
     {
       name: 'network.setMetadata',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HostEvent } from '../../src/api/observation.js';
+import type { HostEvent, RepairResult } from '../../src/api/observation.js';
 import type { AddressInfo, InterfaceInfo, NetworkInfo } from '../../src/api/types.js';
 import { run } from '../../src/cli/program.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
@@ -14,6 +14,7 @@ import type { Status } from '../../src/text/format.js';
 import type { Statistics } from '../../src/text/observation.js';
 import { hasLink } from '../support/kernel.js';
 import { connect, eventually, privileged, TestNamespace } from '../support/namespaces.js';
+import { repairLines } from '../support/repairs.js';
 
 /** `vethwork events --follow --json`, as a process of its own. */
 class Follower {
@@ -228,10 +229,10 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
 
   it('notices and repairs what another program has removed', async () => {
     await host.ip('link', 'delete', 'vxlan-001267');
-    const { repairs } = await value<{ repairs: string[] }>('reconcile', '--dry-run');
-    expect(repairs.join()).toContain('vxlan-001267');
+    const { repairs } = await value<{ repairs: RepairResult[] }>('reconcile', '--dry-run');
+    expect(repairLines(repairs)).toContain('vxlan-001267');
     expect((await value<Status>('status')).repairs).toEqual(repairs);
-    expect((await value<{ repairs: string[] }>('reconcile')).repairs).toEqual(repairs);
+    expect((await value<{ repairs: RepairResult[] }>('reconcile')).repairs).toEqual(repairs);
     expect(await host.ip('link', 'show', 'vxlan-001267')).toContain('master br-vxlan-001267');
     expect(await text('reconcile')).toBe('nothing to repair\n');
   });

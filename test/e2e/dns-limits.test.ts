@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Background, start, inside as within } from '../../src/demo/tools.js';
 import type { Network } from '../../src/index.js';
 import { eventually, privileged, type TestNamespace } from '../support/namespaces.js';
+import { repairLines } from '../support/repairs.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
 
 const GATEWAY = '172.16.0.1';
@@ -148,7 +149,7 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
     expect(await inside.run('nft', 'list', 'set', 'ip', 'vethwork', 'dns-queries')).toContain(greedy.nic.info.mac);
     expect(await stage.host.reconcile({ dryRun: true })).toEqual([]);
     await inside.run('nft', 'add', 'rule', 'ip', 'vethwork', 'input', 'accept');
-    expect((await stage.host.reconcile()).join()).toContain('nftables');
+    expect(repairLines(await stage.host.reconcile())).toContain('nftables');
     expect(await stage.host.reconcile({ dryRun: true })).toEqual([]);
     expect(await resolves(modest)).toBe(true);
   });

@@ -4,6 +4,7 @@ import type { Network } from '../../src/index.js';
 import { networkNames } from '../../src/plan/names.js';
 import { ipLink } from '../support/kernel.js';
 import { attempt, eventually, json, privileged, TestNamespace } from '../support/namespaces.js';
+import { repairLines } from '../support/repairs.js';
 import { pings } from '../support/traffic.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
 
@@ -116,7 +117,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     ] as const) {
       await harm();
       expect(await found([one])).not.toEqual(whole);
-      expect((await stage.host.reconcile()).join('\n')).toContain(lost);
+      expect(repairLines(await stage.host.reconcile())).toContain(lost);
       expect(await found([one])).toEqual(whole);
       expect(await stage.host.reconcile()).toEqual([]);
       expect(await pings(stage.outside, FLOATING)).toBe(true);

@@ -11,7 +11,7 @@ const address = await veth.float();
 const routed = await network.routeAddress();
 await network.ping(veth.info.address);
 await host.reconcile();
-await network.unroute(routed);
+await network.unrouteAddress(routed);
 await veth.defloat();
 await veth.detach();
 await tap.detach();

@@ -355,7 +355,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
     expect(await attack.counted('ports that are in no bridge', 'ip')).toBeGreaterThan(dropped);
     expect(await attack.counted('ports that are in no bridge', 'ip6')).toBeGreaterThan(dropped6);
     expect(await attack.stage.host.reconcile()).not.toEqual([]);
-    expect((await attack.stage.host.reconcile()).filter((text) => text.includes(device))).toEqual([]);
+    expect((await attack.stage.host.reconcile()).filter(({ description }) => description.includes(device))).toEqual([]);
   });
 });
 

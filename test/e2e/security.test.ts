@@ -124,7 +124,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
     expect(guarded).toContain(`"${nic.info.device}" : `);
     expect(await rules()).toBe(before[1]);
     await nic.detach();
-    await network.unroute(routed);
+    await network.unrouteAddress(routed);
     expect(await table()).toBe(before[0]);
   });
 });

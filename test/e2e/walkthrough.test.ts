@@ -238,7 +238,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
   });
 
   it('everything goes again', async () => {
-    await network.unroute('192.168.15.30');
+    await network.unrouteAddress('192.168.15.30');
     await second.nic.detach();
     await network.delete();
     await scene.host.drained();

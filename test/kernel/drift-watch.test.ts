@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { RepairResult } from '../../src/api/observation.js';
 import { parseDriftWatchOptions } from '../../src/api/options.js';
 import { openKernel } from '../../src/kernel/index.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
@@ -15,7 +16,7 @@ describe.skipIf(!privileged)('looks for drift', () => {
     for (const kernel of kernels.splice(0)) await kernel.close();
   });
 
-  async function watch(namespaces: string[], look: () => string[], options: object) {
+  async function watch(namespaces: string[], look: () => RepairResult[], options: object) {
     const kernel = openKernel();
     const looks = { count: 0 };
     const watcher = new DriftWatcher(
@@ -59,7 +60,9 @@ describe.skipIf(!privileged)('looks for drift', () => {
 
   test('what could not be repaired is looked at again, later and later', async () => {
     await using namespace = await TestNamespace.create('drift', { loopback: false });
-    const answers = ['it: failed: not yet', 'it: failed: not yet', 'it'];
+    const repaired: RepairResult = { action: 'create', description: 'it' };
+    const failed = { ...repaired, error: { code: 'EBUSY', message: 'not yet' } };
+    const answers = [failed, failed, repaired];
     const looks = await watch([namespace.name], () => answers.splice(0, 1), { interval: 20 });
     await eventually(() => looks.count >= 3, 60_000);
     expect(answers).toEqual([]);

@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     const routed = await network.routeAddress();
     await nic.setMetadata({ colour: 'blue' });
     await nic.defloat();
-    await network.unroute(routed);
+    await network.unrouteAddress(routed);
     await expect(network.attach({ device: 'eth9' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await eventually(() => heard.length >= 6, 60_000);
     controller.abort(new Error('enough'));
@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     expect((await kept()).slice(start)).toEqual([]);
     const [told] = await host.reconcile();
     expect((await kept()).slice(start)).toMatchObject([
-      { event: 'repair', cause: 'reconciliation', network: network.uuid, detail: told },
+      { event: 'repair', cause: 'reconciliation', network: network.uuid, detail: told?.description },
     ]);
     const before = await pidsIn(network.uuid);
     for (const pid of before) process.kill(pid, 'SIGKILL');

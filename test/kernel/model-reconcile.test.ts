@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RepairResult } from '../../src/api/observation.js';
 import type { Host, Interface, Network } from '../../src/index.js';
+import { repairText } from '../../src/text/repair.js';
 import { pidsIn, TestHost, talks } from '../support/host.js';
 import { hasLink } from '../support/kernel.js';
 import { eventually, json, privileged, sh, type TestNamespace } from '../support/namespaces.js';
@@ -164,7 +166,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
 
   test('what others break is repaired as it happens, also in what is new since', async () => {
     const repairs: string[] = [];
-    const watch = await host.watchDrift({ interval: 20, onRepair: (told) => repairs.push(...told) });
+    const watch = await host.watchDrift({ interval: 20, onRepair: (told) => repairs.push(...told.map(repairText)) });
     const later = await host.createNetwork({ name: 'later', netblock: '172.18.0.0/24' });
     await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
     await inside('nft', 'flush', 'ruleset');
@@ -190,7 +192,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     const controller = new AbortController();
     const second = await machine.open();
     const told: string[] = [];
-    const onRepair = (repairs: string[]) => told.push(...repairs);
+    const onRepair = (repairs: RepairResult[]) => told.push(...repairs.map(repairText));
     await second.watchDrift({ interval: 20, onRepair });
     const first = await host.watchDrift({ interval: 20, signal: controller.signal, onRepair });
     await second.close();
@@ -202,7 +204,10 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await host.reconcile({ dryRun: true })).not.toEqual([]);
     // One that has not ended tells of it: by then the two would have.
     const repaired: string[] = [];
-    const third = await host.watchDrift({ interval: 20, onRepair: (repairs) => repaired.push(...repairs) });
+    const third = await host.watchDrift({
+      interval: 20,
+      onRepair: (repairs) => repaired.push(...repairs.map(repairText)),
+    });
     await eventually(() => repaired.join().includes('vnet0'));
     await third.close();
     expect(told).toEqual([]);
@@ -224,7 +229,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await machine.node.ip('link', 'add', 'vxlan-00beef', 'type', 'bridge');
     await machine.node.ip('link', 'set', 'vxlan-00beef', 'alias', alias);
     expect(await host.reconcile({ dryRun: true })).toEqual([
-      `host: remove the link lost (${alias}), which belongs to nothing any more`,
+      { action: 'remove', description: `host: remove the link lost (${alias}), which no record names` },
     ]);
     await host.reconcile();
     await host.drained();

@@ -71,7 +71,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     const address = await network.routeAddress();
     await guests[1].ip('address', 'add', `${address}/32`, 'dev', 'eth0');
     for (const from of everybody) expect(await talks(from, address), from.name).toBe(true);
-    await network.unroute(address);
+    await network.unrouteAddress(address);
     expect(await talks(machine.world, address)).toBe(false);
   });
 
@@ -79,7 +79,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     for (let round = 0; round < 3; round++) {
       const addresses = await Promise.all(Array.from({ length: 100 }, () => network.routeAddress()));
       expect(new Set(addresses).size).toBe(100);
-      for (const address of addresses) await network.unroute(address);
+      for (const address of addresses) await network.unrouteAddress(address);
     }
     expect((await host.refresh()).floatingAddresses.used).toBe(2);
     expect(await json('ip', '-j', '-n', machine.node.name, 'neigh', 'show', 'proxy')).toEqual([]);

@@ -7,6 +7,7 @@ import { withIdentity } from '../../src/kernel/namespace.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { pings, TestHost } from '../support/host.js';
 import { connect, eventually, privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { repairLines } from '../support/repairs.js';
 
 /** Starts a program in a network namespace of its own with a pid that was used before. */
 const AT_PID = `
@@ -81,7 +82,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
       await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
       const before = [await stranger.ip('-o', 'link'), await stranger.ip('route')];
       const report = await host.reconcile();
-      expect(report.join('\n')).toContain(`its namespace ${pid} is gone`);
+      expect(repairLines(report)).toContain(`its namespace ${pid} is gone`);
       expect([await stranger.ip('-o', 'link'), await stranger.ip('route')]).toEqual(before);
       expect(await nic.refresh()).toMatchObject({ state: 'lost', reason: expect.stringContaining('is gone') });
       expect(await host.reconcile()).toEqual([]);
@@ -105,9 +106,9 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     await guest.remove();
     await sh('ip', 'netns', 'add', guest.name);
     await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
-    expect((await host.reconcile({ dryRun: true })).join('\n')).toContain(`its namespace ${guest.name} is gone`);
+    expect(repairLines(await host.reconcile({ dryRun: true }))).toContain(`its namespace ${guest.name} is gone`);
     expect((await nic.refresh()).state).toBe('created');
-    expect((await host.reconcile()).join('\n')).toContain(`its namespace ${guest.name} is gone`);
+    expect(repairLines(await host.reconcile())).toContain(`its namespace ${guest.name} is gone`);
     expect((await nic.refresh()).state).toBe('lost');
     expect(await sh('ip', '-n', guest.name, '-o', 'link')).not.toContain('eth0');
     for await (const { event } of host.events({ history: true, follow: false, subject: nic.uuid })) events.push(event);
@@ -149,14 +150,14 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     const nic = await network.attach({ device: 'nic9' });
     expect(await master()).toBe(true);
     await machine.node.ip('link', 'delete', 'nic9');
-    expect((await host.reconcile()).join('\n')).toContain('the device nic9 is gone');
+    expect(repairLines(await host.reconcile())).toContain('the device nic9 is gone');
     expect((await nic.refresh()).state).toBe('lost');
     await plug('02:00:00:00:09:02');
     expect(await host.reconcile()).toEqual([]);
     expect(await master()).toBe(false);
     await machine.node.ip('link', 'delete', 'nic9');
     await plug('02:00:00:00:09:01');
-    expect((await host.reconcile()).join('\n')).toContain('attach nic9 again');
+    expect(repairLines(await host.reconcile())).toContain('attach nic9 again');
     expect((await nic.refresh()).state).toBe('created');
     expect(await master()).toBe(true);
     expect(await host.reconcile()).toEqual([]);

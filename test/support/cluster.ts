@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openNode } from '../../src/cluster/open.js';
+import { openNode } from '../../src/api/open-host.js';
 import type { ClusterHostOptions, Host } from '../../src/index.js';
+import { repairText } from '../../src/text/repair.js';
 import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { TestEtcd } from './etcd.js';
 import { json, TestNamespace } from './namespaces.js';
@@ -117,10 +118,10 @@ export class TestCluster implements AsyncDisposable {
     const { host } = await openNode(
       { ...this.options(number), ...options },
       {
-        seat: (isHolder) => tell(isHolder ? 'has the seat' : 'has lost the seat'),
-        realised: (network, took, problems) => tell(`realised ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        leadership: (isLeader) => tell(isLeader ? 'is the agent' : 'is the agent no more'),
+        applied: (network, took, problems) => tell(`realised ${network} in ${took} ms ${JSON.stringify(problems)}`),
         failed: (what, error) => tell(`${what} failed: ${error}`),
-        repaired: (repairs) => tell(`repaired ${repairs.join('; ')}`),
+        repaired: (repairs) => tell(`repaired ${repairs.map(repairText).join('; ')}`),
       },
     );
     this.#handles.push(host);

@@ -109,7 +109,11 @@ describe('the status', () => {
   });
 
   it('says what is to be repaired', () => {
-    const text = formatStatus({ host, repairs: ['dnsmasq of demo is dead'], networks: [] });
+    const text = formatStatus({
+      host,
+      repairs: [{ action: 'dnsmasq', description: 'dnsmasq of demo is dead' }],
+      networks: [],
+    });
     expect(text).toContain('health          : 1 to repair (vethwork reconcile)');
     expect(text).toContain('    dnsmasq of demo is dead');
   });

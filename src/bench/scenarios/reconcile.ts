@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RepairResult } from '../../api/observation.js';
 import type { Network } from '../../api/types.js';
 import { start } from '../../demo/tools.js';
+import { repairText } from '../../text/repair.js';
 import { type Case, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import type { Stage } from '../stage.js';
@@ -62,7 +64,7 @@ async function settled(signal: AbortSignal): Promise<void> {
 }
 
 function reconcileCase({ host }: Stage, size: number): Case {
-  let repairs: string[] = [];
+  let repairs: RepairResult[] = [];
   let written = '';
   return {
     name: `reconcile-${size}`,
@@ -84,7 +86,7 @@ function reconcileCase({ host }: Stage, size: number): Case {
           return [took];
         },
         verify: async () => {
-          if (repairs.length > 0) throw new VerificationError(`it repaired ${repairs.join('; ')}`);
+          if (repairs.length > 0) throw new VerificationError(`it repaired ${repairs.map(repairText).join('; ')}`);
           if (written !== '') throw new VerificationError(`it wrote ${written}`);
         },
       },

@@ -17,7 +17,7 @@ export function removal(before: string): Chapter {
       scene.check('the floating IP is cut off', !(await scene.pings('outside', story.floating)));
       scene.check('its devices are gone', !(await links(stage.host)).has(device.floatingOuter));
 
-      await scene.call('network.unroute', (address) => network.unroute(address), story.routed);
+      await scene.call('network.unroute', (address) => network.unrouteAddress(address), story.routed);
       await scene.call('nic.detach', () => nic.detach());
       const all = await links(stage.host);
       scene.check(

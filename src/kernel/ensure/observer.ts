@@ -2,6 +2,7 @@ import { KernelError } from '../../errors.js';
 import type { Kernel } from '../kernel.js';
 import type { Link } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
+import type { Neighbour } from '../neighbour.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Queries } from '../query.js';
 import type { Filter, FilterRef } from '../traffic.js';
@@ -65,6 +66,13 @@ export class Observer {
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
   }
 
+  /** The entries of a namespace that `bridge fdb show` and `ip neigh show` list; none if it does not exist. */
+  async neighbours(netns: NamespaceRef | undefined): Promise<readonly Neighbour[]> {
+    if (!(await this.exists(netns))) return [];
+    const tables = (['bridge', 'inet'] as const).map((family) => this.#neighbours(netns, { family, proxy: false }));
+    return (await Promise.all(tables)).flat();
+  }
+
   /** Forgets the rest of a namespace that is looked at no more: rulesets are large. */
   keepLinks(netns: NamespaceRef | undefined): void {
     const seen = this.#seen.get(netns);
@@ -91,11 +99,7 @@ export class Observer {
       list('address.list'),
       list('route.list'),
       list('rule.list'),
-      Promise.all(
-        [...tables].map(([what, table]) =>
-          this.#once(netns, what, () => this.#kernel.query('neighbour.list', { netns, ...table })),
-        ),
-      ),
+      Promise.all([...tables.values()].map((table) => this.#neighbours(netns, table))),
       list('nftables.list'),
       list('qdisc.list'),
       Promise.all(places.map(({ index, parent = 'ingress' }) => this.#filters(netns, index, parent))),
@@ -128,6 +132,14 @@ export class Observer {
         throw error;
       }
     });
+  }
+
+  #neighbours(
+    netns: NamespaceRef | undefined,
+    table: { family: ReturnType<typeof neighbourFamily>; proxy: boolean },
+  ): Promise<Neighbour[]> {
+    const read = () => this.#kernel.query('neighbour.list', { netns, ...table });
+    return this.#once(netns, `neighbours ${table.family} ${table.proxy}`, read);
   }
 
   /** None where the link or the place is missing. */

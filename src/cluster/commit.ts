@@ -3,10 +3,10 @@ import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 
 /**
- * As `transact`, and tells the revision that it has made: other nodes have heard of it when they are there. The store's
- * own revision may be further already, through what does not concern them.
+ * As `transact`, and resolves to the revision of the commit as well: a node that has heard of it has heard of the change.
+ * The store's own revision may be higher already.
  */
-export async function record<Result>(
+export async function commitAt<Result>(
   store: ClusterStore,
   body: (transaction: Transaction) => Promise<Result>,
 ): Promise<{ result: Result; revision: number }> {

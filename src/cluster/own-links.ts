@@ -3,7 +3,7 @@ import type { Operation } from '../kernel/operation.js';
 import { chosenLinks } from '../kernel/taken-indexes.js';
 
 /** Tells whether the links with these indexes are those that the plan makes, made before: by their names. */
-export async function areOurs(
+export async function hasOwnLinks(
   kernel: Kernel,
   plan: readonly Operation[],
   indexes: readonly number[],

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseAttachOptions, parseNetworkOptions } from '../api/options.js';
-import type { AttachOptions, CreateNetworkOptions } from '../api/types.js';
 import { ConflictError, DifferenceError, NotFoundError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { parseMac } from '../ipam/mac.js';
+import { checkNetworkOptions } from '../operations/create-network.js';
+import { reconcile } from '../reconcile/reconcile.js';
 import { isHeld } from '../records/claim.js';
 import { networksNamed } from '../records/names.js';
 import { readInterface, readNetwork } from '../records/queries.js';
@@ -16,6 +16,8 @@ import {
   networkInfo,
 } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { parseAttachOptions } from './options.js';
+import type { AttachOptions, CreateNetworkOptions } from './types.js';
 
 /*
  * "It is to be there": what is there and as wished is taken, what is there and differs is refused, what is not is made.
@@ -55,7 +57,7 @@ async function ensure<Found extends Lifecycle>(context: Context, wish: Wish<Foun
       if (found.state === 'created') return found;
       // Left by a process that was killed. In a cluster the agents see to that.
       if (context.node === undefined && !isHeld(found.claim)) {
-        await context.actions.reconcile({ dryRun: false, cause: 'request', signal });
+        await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
     }
     await delay(pause, undefined, { ...(signal && { signal }) });
@@ -79,11 +81,8 @@ export function ensureNetwork(
   options: CreateNetworkOptions,
   make: () => Promise<NetworkRecord>,
 ): Promise<NetworkRecord> {
-  const { host, facts, settings, store } = context;
-  const { tenant: defaultTenant, dnsServers } = settings;
-  const checked = parseNetworkOptions(options, {
-    ...{ floatingNetwork: host.floatingNetwork, mtu: facts.mtu, tenant: defaultTenant, dnsServers },
-  });
+  const { store } = context;
+  const checked = checkNetworkOptions(context, options);
   const { uuid, tenant, name } = checked;
   const wished = askedFor(options, checked);
   return ensure(context, {

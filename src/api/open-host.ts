@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import type { NodeEvents } from '../cluster/node.js';
+import { type OpenedNode as ClusterNode, openNode as openClusterNode } from '../cluster/open.js';
+import type { ClusterHostOptions } from '../cluster/options.js';
+import { runtimeRoot } from '../dnsmasq/index.js';
+import { assembleContext } from '../host/assemble.js';
+import type { Context } from '../host/context.js';
+import { type Facts, lookAtHost } from '../host/detect.js';
+import { HostEnvironment, refuseOwnNetwork } from '../host/environment.js';
+import { Events } from '../host/events.js';
+import { openKernelIn } from '../host/kernel.js';
+import { requirePrivileges } from '../host/privileges.js';
+import { rememberHost } from '../host/remember.js';
+import { settingsInForce } from '../host/settings.js';
+import { readOptions } from '../input.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { Standalone } from '../operations/standalone.js';
+import { reconcileHost } from '../reconcile/host.js';
+import { reconcile } from '../reconcile/reconcile.js';
+import { refuseIfMigrated } from '../records/migration.js';
+import { indexOlderState } from '../records/names.js';
+import { type HostRecord, keys } from '../records/records.js';
+import { hasStore } from '../store/folder.js';
+import { Journal } from '../store/journal.js';
+import { openLmdbStore } from '../store/lmdb.js';
+import type { Store } from '../store/store.js';
+import { transact } from '../store/transaction.js';
+import { HostHandle } from './host.js';
+import { type HostRequest, parseHostOptions, type Settings } from './options.js';
+import type { Host, HostOptions } from './types.js';
+
+/**
+ * Opens a host: a lone host, with its state in a folder, or with `store` a node of a cluster. Makes what it needs unless that
+ * exists, and repairs what is not as the store has it. Several processes may have the same host open. Close it when done;
+ * its networks keep running.
+ * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the state is that
+ * of a host with other NICs or addresses, StoreError if the store cannot be reached, KernelError
+ */
+export async function openHost(options: HostOptions | ClusterHostOptions): Promise<Host> {
+  const given = readOptions<HostOptions | ClusterHostOptions>(options);
+  if ('store' in given) return (await openNode(given as ClusterHostOptions)).host;
+  return openLoneHost(parseHostOptions(given as HostOptions));
+}
+
+/** A host that is a node of a cluster, and the node. */
+export interface OpenedNode extends ClusterNode {
+  host: Host;
+}
+
+/** As `openHost`, for a node of a cluster. Its agent also needs the node itself. */
+export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
+  const opened = await openClusterNode(options, events);
+  return { ...opened, host: await HostHandle.of(opened.context) };
+}
+
+async function openLoneHost(request: HostRequest): Promise<Host> {
+  await requirePrivileges('opening a host');
+  const { signal } = request;
+  signal?.throwIfAborted();
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    // A new state folder is created only once it is known that the host can be: what fails leaves nothing behind.
+    let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
+    if (store !== undefined) undo.push(() => (store as Store).close());
+    const known = (await store?.get<HostRecord>(keys.host))?.value;
+    refuseIfMigrated(known);
+    const { settings } = await settingsInForce(request, known, where(request));
+    const kernel = await openKernelIn(settings.netns);
+    undo.push(() => kernel.close());
+    const facts = await lookAtHost(kernel, settings.netns, settings);
+    if (known === undefined) refuseOwnNetwork(settings.floatingNetwork, facts);
+    signal?.throwIfAborted();
+    if (store === undefined) {
+      const opened = await openLmdbStore(request.state);
+      undo.push(() => opened.close());
+      store = opened;
+    }
+    const events = new Events(new Journal(join(request.state, 'events')));
+    undo.push(() => events.close());
+    return await openWith(request, { kernel, facts, store, events });
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+const where = ({ state }: HostRequest) => `the state folder ${state}`;
+
+async function openWith(
+  request: HostRequest,
+  { kernel, facts, store, events }: { kernel: Kernel; facts: Facts; store: Store; events: Events },
+): Promise<Host> {
+  const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
+    refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
+    await indexOlderState(transaction);
+    return rememberHost(transaction, request, { where: where(request), isShared: false });
+  });
+  const context = assembleContext({
+    ...{ kernel, store, events },
+    environment: new HostEnvironment(kernel, store, { record, settings, facts }),
+    runtimeRoot: await runtimeRoot(settings.state),
+    coordinator: (context) => new Standalone(context, store),
+  });
+  if (isNew) await initialise(context);
+  if (changed.length > 0) {
+    const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
+    await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);
+  }
+  if (settings.repair || changed.length > 0) {
+    const { onProgress, signal } = request;
+    await reconcile(context, { dryRun: false, cause: 'opening', onProgress, signal });
+  }
+  request.signal?.throwIfAborted();
+  return HostHandle.of(context);
+}
+
+/** Makes what a new host needs. After a failure the kernel is as before, and the host is forgotten. */
+async function initialise(context: Context): Promise<void> {
+  const { events, store } = context;
+  try {
+    await reconcileHost(context, ({ run }) => events.note({ event: 'host.init', cause: 'request' }, run));
+  } catch (error) {
+    await transact(store, async (transaction) => transaction.delete(keys.host));
+    throw error;
+  }
+}

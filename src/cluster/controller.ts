@@ -1,0 +1,286 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import { desiredState } from '../desired/desired-state.js';
+import { isRouter } from '../desired/local-node.js';
+import type { NetworkState } from '../desired/network-state.js';
+import { StoreError } from '../errors.js';
+import { reconcileHost } from '../reconcile/host.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { FailureDetector } from './failure-detector.js';
+import { clusterKeys } from './keys.js';
+import { lossIn } from './loss.js';
+import { membersIn } from './membership.js';
+import { NetworkReconciler, problemOf } from './network-reconciler.js';
+import { allowPeers } from './peers.js';
+import { appliedOf, concernedBy, peekState } from './records.js';
+import type { Applied, ClusterContext } from './types.js';
+
+/** Networks that are worked on at once. */
+const CONCURRENCY = 8;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** Two networks may have the same UUID, one after the other; their links have other indexes. */
+const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === right.vxlan;
+
+/** What an agent reports of its work. */
+export interface ControllerEvents {
+  /** A network was applied to the node. */
+  applied?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  failed?: (what: string, error: unknown) => void;
+}
+
+/**
+ * Keeps the node's part of every network as the store has it: a change enqueues its network, and a queue applies networks
+ * one after the other. What changes while a network is being applied is applied with the next round, however much it is;
+ * what fails is retried with exponential backoff.
+ */
+export class Controller {
+  readonly #context: ClusterContext;
+  readonly #events: ControllerEvents;
+  readonly #reconciler: NetworkReconciler;
+  readonly #limit = pLimit(CONCURRENCY);
+  /** Networks to be applied, and whether a call may wait for that. */
+  readonly #due = new Map<string, boolean>();
+  /** Networks with an interface that waits for the router. */
+  readonly #waiting = new Set<string>();
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #failures = new Map<string, number>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #failureDetector = new FailureDetector();
+  #allowing: Promise<void> = Promise.resolve();
+  #peersHaveChanged = true;
+  #unsubscribe: (() => void) | undefined;
+  #stopped = true;
+
+  constructor(context: ClusterContext, events: ControllerEvents = {}) {
+    this.#context = context;
+    this.#events = events;
+    this.#reconciler = new NetworkReconciler(context);
+  }
+
+  /** Networks that are not applied yet. */
+  get backlog(): number {
+    return new Set([...this.#due.keys(), ...this.#busy.keys()]).size;
+  }
+
+  /** Networks of which something could not be applied. */
+  get failing(): number {
+    return this.#failures.size;
+  }
+
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#reconciler.forgetAll();
+    this.#peersHaveChanged = true;
+    const { store, node, networkNode } = this.#context;
+    this.#unsubscribe = store.onChange((changes) => {
+      const loss = lossIn(changes, this.#context);
+      if (loss !== undefined) return this.#context.caution.raise(loss);
+      const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
+      if (nodes) {
+        this.#peersHaveChanged = true;
+        this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
+        for (const uuid of this.networks()) this.enqueue(uuid, false);
+      }
+      for (const uuid of progress) if (this.#waiting.has(uuid)) this.enqueue(uuid);
+      for (const uuid of networks) this.enqueue(uuid);
+      // Late writes of an expired agent of this node.
+      for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
+    });
+    for (const uuid of this.networks()) this.enqueue(uuid);
+  }
+
+  /** Ends with the work that is under way. Networks stay as they are. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unsubscribe?.();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#due.clear();
+    await Promise.all(this.#busy.values());
+  }
+
+  /** True if a node has not been heard of for long. */
+  readonly isGone = (node: string): boolean => this.#failureDetector.isGone(node, membersIn(this.#context.store));
+
+  /** Networks that this node has, or is to have, something of. */
+  networks(): string[] {
+    const { store, node, role } = this.#context;
+    const applied = clusterKeys.applied(node);
+    const own = store.peekList(applied).map(({ key }) => key.slice(applied.length));
+    if (role === 'network')
+      own.push(...store.peekList(keys.networks).map(({ key }) => key.slice(keys.networks.length)));
+    const local = store.peekList<InterfaceRecord>(keys.interfaces).filter(({ value }) => value.node === node);
+    return [...new Set([...own, ...local.map(({ value }) => value.network)])];
+  }
+
+  /** Has a network applied. @param isAwaited a call may wait for it */
+  enqueue(uuid: string, isAwaited = true): void {
+    if (this.#stopped) return;
+    this.#due.set(uuid, isAwaited || this.#due.get(uuid) === true);
+    if (!this.#busy.has(uuid))
+      this.#busy.set(
+        uuid,
+        this.#limit(() => this.#work(uuid)),
+      );
+  }
+
+  /** Runs work on one network while it is not applied. */
+  async exclusive<Result>(uuid: string, work: () => Promise<Result>): Promise<Result> {
+    while (this.#busy.has(uuid)) await this.#busy.get(uuid);
+    const result = work();
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#busy.set(
+      uuid,
+      settled.then(() => {
+        this.#busy.delete(uuid);
+        const isAwaited = this.#due.get(uuid);
+        if (isAwaited !== undefined) this.enqueue(uuid, isAwaited);
+      }),
+    );
+    return result;
+  }
+
+  /** Allows new nodes to send to this one, before it reports a network that they have. What fails is tried again. */
+  allowPeers(): Promise<void> {
+    const allow = async () => {
+      if (!this.#peersHaveChanged || this.#stopped) return;
+      this.#peersHaveChanged = false;
+      try {
+        await allowPeers(this.#context);
+      } catch (error) {
+        this.#peersHaveChanged = true;
+        throw error;
+      }
+    };
+    this.#allowing = this.#allowing.then(allow, allow);
+    return this.#allowing;
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values());
+  }
+
+  async #work(uuid: string): Promise<void> {
+    for (
+      let isAwaited = this.#due.get(uuid);
+      isAwaited !== undefined && !this.#stopped;
+      isAwaited = this.#due.get(uuid)
+    ) {
+      this.#due.delete(uuid);
+      try {
+        const isDone = await this.#apply(uuid, isAwaited);
+        if (isDone) this.#failures.delete(uuid);
+        else this.#retry(uuid);
+      } catch (error) {
+        this.#events.failed?.(`network ${uuid}`, error);
+        this.#retry(uuid);
+      }
+    }
+    this.#busy.delete(uuid);
+  }
+
+  #retry(uuid: string): void {
+    const failures = (this.#failures.get(uuid) ?? 0) + 1;
+    this.#failures.set(uuid, failures);
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.enqueue(uuid);
+    }, pause);
+    this.#timers.add(timer);
+  }
+
+  /** False if something could not be applied. */
+  async #apply(uuid: string, isAwaited: boolean): Promise<boolean> {
+    const { store, node, networkNode } = this.#context;
+    const began = performance.now();
+    const { revision } = store;
+    const state = peekState(store, uuid);
+    const before = appliedOf(store, node, uuid);
+    // Its record is there, whatever it says.
+    if (store.isUnknown(keys.network(uuid))) return true;
+    if (state?.unreadable !== undefined) {
+      const error = new StoreError(
+        store.location,
+        `the value of ${state.unreadable} is not JSON: network ${uuid} is left alone`,
+      );
+      this.#events.failed?.(`network ${uuid}`, error);
+      const { network } = state;
+      await this.#write(uuid, { present: true, network, ...before, revision, problems: { network: problemOf(error) } });
+      return false;
+    }
+    if (state === undefined) {
+      if (before === undefined) return true;
+      if (before.present) await this.#reconciler.remove(before.network, []);
+      this.#reconciler.forget(uuid);
+      await this.#write(uuid, undefined);
+      return true;
+    }
+    const isConcerned = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
+    if (!isConcerned && before === undefined) return true;
+    await Promise.all([this.allowPeers(), this.#context.caution.note()]);
+    await this.#announce(state, before);
+    const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
+    const { present, problems, waits } = await this.#reconciler.apply(state, progress);
+    const isDone = Object.keys(problems).length === 0;
+    this.#events.applied?.(uuid, performance.now() - began, problems);
+    // Calls wait until everything of a revision is applied.
+    if (waits) {
+      this.#waiting.add(uuid);
+      // The router's progress meanwhile was not seen yet.
+      if ((appliedOf(store, networkNode, uuid)?.revision ?? 0) > progress) this.enqueue(uuid);
+    } else this.#waiting.delete(uuid);
+    if (waits && isDone) return true;
+    if (!isAwaited && isDone && before?.present === present) return true;
+    if (!isConcerned && !present && isDone) await this.#write(uuid, undefined);
+    else await this.#write(uuid, { revision, present: present || !isDone, network: state.network, problems });
+    return isDone;
+  }
+
+  /**
+   * Records that something of a network may be on this node, before anything is created: the network's own record may be
+   * deleted while this node is not heard of, and the node's next agent has to know what to remove then.
+   */
+  async #announce(state: NetworkState, before: Applied | undefined): Promise<void> {
+    const { network } = state;
+    if (before?.present === true) {
+      if (isSame(before.network, network)) return;
+      // Made while this node was away, after another of its name had gone.
+      await this.#reconciler.remove(before.network, []);
+    }
+    if (desiredState(this.#context.localNode, state) === undefined) return;
+    await this.#write(network.uuid, { revision: 0, problems: {}, ...before, present: true, network });
+  }
+
+  async #write(uuid: string, applied: Applied | undefined): Promise<void> {
+    const { store, node } = this.#context;
+    const key = clusterKeys.appliedNetwork(node, uuid);
+    const puts = applied === undefined ? [] : [{ key, value: applied }];
+    await store.commit({ conditions: [], puts, deletes: applied === undefined ? [key] : [] });
+  }
+
+  /** Repairs the host itself; tries until it succeeds. */
+  async prepareHost(): Promise<void> {
+    const { events } = this.#context;
+    const cause = 'opening';
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        await reconcileHost(this.#context, ({ description, run }) =>
+          events.note({ event: 'repair', cause, detail: description }, run),
+        );
+        return;
+      } catch (error) {
+        this.#events.failed?.('host', error);
+        if (this.#stopped) return;
+        await delay(pause);
+      }
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { participants } from '../desired/desired-state.js';
+import { ConflictError } from '../errors.js';
+import type { Coordinator, Creation, NetworkStates, Removal } from '../host/coordinator.js';
+import { attachLimit } from '../operations/attach-limit.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import type { Transaction } from '../store/transaction.js';
+import { Errors } from '../util/errors.js';
+import { acceptStore } from './caution.js';
+import { commitAt } from './commit.js';
+import { clusterKeys } from './keys.js';
+import { nodesIn } from './membership.js';
+import type { Node } from './node.js';
+import { appliedOf, peekState } from './records.js';
+import type { ClusterContext, NodeRecord } from './types.js';
+import { waitForNodes } from './waiting.js';
+
+/**
+ * A node of a cluster: a call records a change, the agent of every node that it concerns applies its part, and the call
+ * waits for those. One process of each node, its agent, writes to the kernel.
+ */
+export class ClusterCoordinator implements Coordinator {
+  /** A transaction of etcd takes 128 conditions and operations. */
+  readonly membersPerCommit = 8;
+  readonly states: NetworkStates;
+  readonly #context: () => ClusterContext;
+  readonly #node: () => Node;
+
+  constructor(context: () => ClusterContext, node: () => Node) {
+    this.#context = context;
+    this.#node = node;
+    const peek = (uuid: string) => peekState(context().store, uuid);
+    this.states = {
+      get: async (uuid) => peek(uuid),
+      list: async () => node().controller.networks(),
+      all: async () => {
+        const { store } = context();
+        const uuids = store.peekList<NetworkRecord>(keys.networks).map(({ value }) => value.uuid);
+        const states = uuids.flatMap((uuid) => peek(uuid) ?? []);
+        return {
+          states: new Map(states.map((state) => [state.network.uuid, state])),
+          interfaces: store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value),
+        };
+      },
+    };
+  }
+
+  get mtu(): number {
+    const { facts, store } = this.#context();
+    return Math.min(facts.mtu, ...nodesIn(store).map(({ mtu }) => mtu));
+  }
+
+  get mayRemoveOrphans(): boolean {
+    const { store, caution } = this.#context();
+    // What cannot be read may be about anything, and what is in doubt is not removed.
+    return store.damaged.length === 0 && caution.reason === undefined;
+  }
+
+  requireWritable(): void {
+    this.#context().caution.refuse();
+  }
+
+  commit<Result>(body: (transaction: Transaction) => Promise<Result>) {
+    return commitAt(this.#context().store, body);
+  }
+
+  async nodeNames(transaction: Transaction): Promise<string[]> {
+    return (await transaction.list<NodeRecord>(clusterKeys.knownNodes)).map(({ value }) => value.name);
+  }
+
+  async apply({ network, revision, ids, nic, needsThisNode, isEverywhere, signal }: Creation): Promise<void> {
+    const context = this.#context();
+    const { store, networkNode, node } = context;
+    const { uuid } = network;
+    const wait = () =>
+      waitForNodes(context, {
+        ...{ network: uuid, revision, ids, signal },
+        essential: [networkNode, ...(needsThisNode ? [node] : [])],
+        others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
+      });
+    await (nic === undefined ? wait() : attachLimit.aside(wait));
+  }
+
+  async remove(removal: Removal): Promise<Error[]> {
+    const { network, revision, ids, members } = removal;
+    const context = this.#context();
+    const { store, networkNode } = context;
+    const errors = new Errors();
+    await errors.attempt(async () => {
+      const present = participants(networkNode, peekState(store, network.uuid)?.members ?? []);
+      const others = [...present, ...members.flatMap(({ node }) => node ?? [])];
+      await waitForNodes(context, { network: network.uuid, revision, ids, essential: [], others });
+      await this.#notifyAbsentNodes(removal);
+    });
+    return [...errors.all];
+  }
+
+  exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+    return this.#node().controller.exclusive(network, work);
+  }
+
+  async beforeReconcile({ dryRun }: { dryRun: boolean }): Promise<void> {
+    const { store, node, caution } = this.#context();
+    if (!dryRun) {
+      if (!this.#node().isLeader) {
+        throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
+      }
+      caution.refuse();
+    }
+    // Nothing that others have committed is overlooked.
+    await store.list(keys.networks);
+    await this.#node().controller.allowPeers();
+  }
+
+  /** The router recovers what belongs to nobody, and what nodes began that are gone. */
+  recovers(owner: { node?: string } | undefined): boolean {
+    if (this.#context().role !== 'network') return false;
+    return owner === undefined || this.#node().controller.isGone(owner.node ?? '');
+  }
+
+  acceptStore(): Promise<void> {
+    return acceptStore(this.#context().store);
+  }
+
+  describe() {
+    return this.#node().describe();
+  }
+
+  asOf(): string | undefined {
+    return this.#context().store.outdatedSince?.toISOString();
+  }
+
+  tearDown(remove: () => Promise<void>): Promise<void> {
+    return this.#node().tearDown(remove);
+  }
+
+  start(): void {}
+
+  stop(): Promise<void> {
+    return this.#node().stop();
+  }
+
+  /**
+   * A node that has not heard of a removal finds the record gone, and has to know that it was removed: the indexes of the
+   * links are recorded for each such node.
+   */
+  async #notifyAbsentNodes({ network, revision, members, resources }: Removal): Promise<void> {
+    const { store, networkNode } = this.#context();
+    const { uuid } = network;
+    const isWhole = resources.some(({ kind }) => kind === 'network');
+    const nodes = new Set([
+      ...members.flatMap(({ node }) => node ?? []),
+      ...(isWhole ? [networkNode, ...nodesIn(store).map(({ name }) => name)] : []),
+    ]);
+    const puts = [...nodes].flatMap((node) => {
+      const applied = appliedOf(store, node, uuid);
+      if (applied === undefined || applied.revision >= revision) return [];
+      const local = members.filter((member) => member.node === node);
+      const links = [...(isWhole ? [network.bridge.index] : []), ...local.map(({ attachment }) => attachment.index)];
+      const subject = isWhole ? uuid : (local[0]?.uuid ?? uuid);
+      return [{ key: clusterKeys.removal(node, subject), value: links }];
+    });
+    if (puts.length > 0) await store.commit({ conditions: [], puts, deletes: [] });
+  }
+}

@@ -1,0 +1,63 @@
+import type { LocalNode } from '../desired/local-node.js';
+import { DnsmasqSupervisor } from '../dnsmasq/index.js';
+import { IndexAllocator } from '../ipam/ifindex.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { MeshPeers } from '../plan/mesh-filter.js';
+import { reap } from '../plan/retire.js';
+import { floatingPool } from '../records/records.js';
+import type { Store } from '../store/store.js';
+import { Locks } from '../util/locks.js';
+import { Calls } from './calls.js';
+import type { Context } from './context.js';
+import type { Coordinator } from './coordinator.js';
+import { Dhcp } from './dhcp.js';
+import type { HostEnvironment } from './environment.js';
+import type { Events } from './events.js';
+import { PendingRemovals } from './pending-removals.js';
+import { Reaper } from './reaper.js';
+
+/** What is particular about a host. */
+export interface HostParts {
+  kernel: Kernel;
+  store: Store;
+  events: Events;
+  environment: HostEnvironment;
+  /** Folder of its dnsmasqs. */
+  runtimeRoot: string;
+  coordinator: (context: () => Context) => Coordinator;
+  /** Of a node of a cluster. */
+  node?: { name: string; router: string; mesh: () => LocalNode['mesh']; peers: () => MeshPeers };
+}
+
+/** Puts together what all work on a host shares, for a lone host and for a node of a cluster alike. */
+export function assembleContext(parts: HostParts): Context {
+  const { kernel, store, events, environment, runtimeRoot, node } = parts;
+  const { netns, floatingNetwork } = environment.settings;
+  const supervisor = new DnsmasqSupervisor(kernel, { root: runtimeRoot, onEvent: events.supervised });
+  const context: Context = {
+    ...{ kernel, store, events, environment },
+    get settings() {
+      return environment.settings;
+    },
+    get facts() {
+      return environment.facts;
+    },
+    get host() {
+      return environment.host;
+    },
+    get localNode(): LocalNode {
+      const { host, facts } = environment;
+      return { ...{ host, underlay: facts.underlay, name: node?.name, router: node?.router }, mesh: node?.mesh() };
+    },
+    indexes: new IndexAllocator(store),
+    locks: new Locks(),
+    reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
+    dhcp: new Dhcp(supervisor, store, () => environment.settings),
+    floating: floatingPool(floatingNetwork),
+    pendingRemovals: new PendingRemovals(),
+    calls: new Calls(),
+    coordinator: parts.coordinator(() => context),
+    ...(node && { node: node.name, peers: node.peers }),
+  };
+  return context;
+}

@@ -1,0 +1,17 @@
+import { ValidationError } from '../errors.js';
+import { isNoNamespace } from '../kernel/ensure/observer.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import { openOwnKernel } from '../kernel/open-kernel.js';
+
+/** Opens the kernel for a host. @throws ValidationError if the host's namespace does not exist */
+export async function openKernelIn(netns: NamespaceRef | undefined): Promise<Kernel> {
+  try {
+    const kernel = openOwnKernel(netns);
+    if (netns !== undefined) await kernel.query('namespace.get', { netns });
+    return kernel;
+  } catch (error) {
+    if (!isNoNamespace(error)) throw error;
+    throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
+  }
+}

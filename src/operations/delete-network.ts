@@ -1,0 +1,116 @@
+import { resourcesOf } from '../desired/desired-state.js';
+import { networkResource, resourceId } from '../desired/resources.js';
+import { RemovalError } from '../errors.js';
+import { asCall, type Context } from '../host/context.js';
+import { releaseVni } from '../ipam/vni.js';
+import { claim } from '../records/claim.js';
+import { type RequireFree, sameAsFirst, waitForOwner } from '../records/contention.js';
+import { membersOf, releaseInterface } from '../records/members.js';
+import { giveNameBack } from '../records/names.js';
+import { networkOf } from '../records/queries.js';
+import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { markForDeletion, type RemovalOptions } from './removal.js';
+
+/** Deletes a network with all it has. Does nothing if it is gone. @throws RemovalError */
+export function deleteNetwork(context: Context, uuid: string, signal?: AbortSignal): Promise<void> {
+  const { locks } = context;
+  return asCall(context, () => locks.exclusive(uuid, () => removeNetwork(context, uuid, { signal }), signal));
+}
+
+/**
+ * As `deleteNetwork`, without waiting for its turn. All steps are tried; if something is left, the record stays for
+ * reconciliation to finish.
+ * @throws RemovalError
+ */
+export async function removeNetwork(
+  context: Context,
+  uuid: string,
+  options: RemovalOptions<{ network: NetworkRecord }>,
+): Promise<void> {
+  const { isDue = always, isCreated = true } = options;
+  const isSame = sameAsFirst();
+  const mark = async (transaction: Transaction, requireFree: RequireFree) => {
+    const network = await transaction.get<NetworkRecord>(keys.network(uuid));
+    if (network === undefined || !isSame(network.vxlan) || !isDue(network)) return undefined;
+    requireFree(`network ${uuid}`, network);
+    const deleting: NetworkRecord = { ...network, state: 'deleting', claim: claim(context.node) };
+    transaction.put(keys.network(uuid), deleting);
+    return { network: deleting };
+  };
+  const marked = await markForDeletion(context, mark, options);
+  if (marked === undefined) return;
+  const { network, members } = await lastMembers(context, marked.network);
+  const { coordinator, localNode, pendingRemovals } = context;
+  const resources = resourcesOf(localNode, { network, members });
+  const errors = await pendingRemovals.during(members.length, () =>
+    coordinator.remove({
+      ...{ network, revision: marked.revision, members, isCreated, ids: [resourceId.network] },
+      resources: resources.length > 0 ? resources : [networkResource(localNode, network)],
+    }),
+  );
+  if (errors.length === 0) return releaseNetwork(context, uuid, members);
+  await transact(context.store, async (transaction) => {
+    const { claim: _, ...rest } = await networkOf(transaction, uuid);
+    transaction.put(keys.network(uuid), rest);
+  });
+  throw new RemovalError(`network ${uuid}`, errors);
+}
+
+/**
+ * A network that is being deleted, with its interfaces. They are listed only now: what is not reserved by the time that
+ * the network is marked cannot be reserved any more, and what another process creates is taken back by that process.
+ */
+function lastMembers(
+  { store }: Context,
+  marked: NetworkRecord,
+): Promise<{ network: NetworkRecord; members: InterfaceRecord[] }> {
+  const { uuid } = marked;
+  return waitForOwner((requireFree) =>
+    transact(store, async (transaction) => {
+      const network = (await transaction.get<NetworkRecord>(keys.network(uuid))) ?? marked;
+      const members = await membersOf(transaction, uuid);
+      const parts = [...members, ...members.map(({ floating }) => floating), ...Object.values(network.routed)];
+      requireFree(`network ${uuid}`, ...parts);
+      return { network, members };
+    }),
+  );
+}
+
+/** Addresses that are deleted in one commit. */
+const ADDRESSES_PER_COMMIT = 1000;
+
+/** Releases what was reserved for a network, in as many commits as the store needs: nothing can be added to it. */
+async function releaseNetwork(context: Context, uuid: string, members: readonly InterfaceRecord[]): Promise<void> {
+  const { store, coordinator, floating } = context;
+  const step = Math.min(coordinator.membersPerCommit, members.length);
+  // The last interfaces go with the network itself.
+  for (let at = 0; at + step < members.length; at += step) {
+    await transact(store, async (transaction) => {
+      const network = await transaction.get<NetworkRecord>(keys.network(uuid));
+      if (network === undefined) return;
+      for (const { uuid: each } of members.slice(at, at + step)) {
+        const member = await transaction.get<InterfaceRecord>(keys.interface(each));
+        if (member !== undefined) await releaseInterface(transaction, context, network, member);
+      }
+    });
+  }
+  const addresses = (await store.list(`${keys.addresses(uuid)}/`)).map(({ key }) => key);
+  for (let at = 0; at + ADDRESSES_PER_COMMIT < addresses.length; at += ADDRESSES_PER_COMMIT) {
+    await store.commit({ conditions: [], puts: [], deletes: addresses.slice(at, at + ADDRESSES_PER_COMMIT) });
+  }
+  await transact(store, async (transaction) => {
+    const network = await transaction.get<NetworkRecord>(keys.network(uuid));
+    if (network === undefined) return;
+    for (const member of await membersOf(transaction, uuid)) {
+      await releaseInterface(transaction, context, network, member);
+    }
+    for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
+    for (const address of [network.egress?.address, ...Object.keys(network.routed)]) {
+      if (address !== undefined) await floating.release(transaction, address, { owner: uuid });
+    }
+    await releaseVni(transaction, uuid, network.vni);
+    await giveNameBack(transaction, network);
+    transaction.delete(keys.network(uuid));
+  });
+}

@@ -1,0 +1,78 @@
+import { floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
+import { RemovalError } from '../errors.js';
+import { asCall, type Context, deletionHalo } from '../host/context.js';
+import { claim } from '../records/claim.js';
+import type { RequireFree } from '../records/contention.js';
+import { releaseInterface } from '../records/members.js';
+import { networkOf } from '../records/queries.js';
+import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { markForDeletion, type RemovalOptions } from './removal.js';
+
+/** Removes an interface with its floating address. Does nothing if it is gone. @throws RemovalError */
+export function detach(
+  context: Context,
+  { uuid, network }: Pick<InterfaceRecord, 'uuid' | 'network'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { locks } = context;
+  const remove = () => removeInterface(context, uuid, { haloMs: deletionHalo(context), signal });
+  return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
+}
+
+export interface InterfaceRemoval extends RemovalOptions<{ network: NetworkRecord; nic: InterfaceRecord }> {
+  /** Time for which its address is not used again, in milliseconds. */
+  haloMs: number;
+}
+
+/**
+ * As `detach`, without waiting for its turn. All steps are tried; if something is left, the record stays for
+ * reconciliation to finish.
+ * @throws RemovalError
+ */
+export function removeInterface(context: Context, uuid: string, options: InterfaceRemoval): Promise<void> {
+  return context.pendingRemovals.during(1, async () => {
+    const { isDue = always } = options;
+    const mark = async (transaction: Transaction, requireFree: RequireFree) => {
+      const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+      if (nic === undefined || !isDue(nic)) return undefined;
+      const network = await networkOf(transaction, nic.network);
+      requireFree(`interface ${uuid}`, nic, nic.floating, network);
+      const deleting: InterfaceRecord = { ...nic, state: 'deleting', claim: claim(context.node) };
+      transaction.put(keys.interface(uuid), deleting);
+      return { network, nic: deleting };
+    };
+    const marked = await markForDeletion(context, mark, options);
+    if (marked === undefined) return;
+    const { network, nic, revision } = marked;
+    const { coordinator, localNode } = context;
+    const resources = [
+      interfaceResource(localNode, network, nic),
+      // Removed first.
+      floatingResource(localNode, network, nic),
+    ].filter((resource) => resource !== undefined);
+    const errors = await coordinator.remove({
+      ...{ network, revision, resources, members: [nic], isCreated: options.isCreated ?? true },
+      ids: [resourceId.interface(uuid), resourceId.floating(uuid)],
+    });
+    await concludeRemoval(context, network, uuid, errors, options.haloMs);
+  });
+}
+
+/** Releases what an interface has reserved. After errors its record stays, without an owner. @throws RemovalError */
+async function concludeRemoval(
+  context: Context,
+  network: NetworkRecord,
+  uuid: string,
+  errors: readonly Error[],
+  haloMs: number,
+): Promise<void> {
+  await transact(context.store, async (transaction) => {
+    const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+    if (record === undefined) return;
+    if (errors.length === 0) return releaseInterface(transaction, context, network, record, haloMs);
+    const { claim: _, ...rest } = record;
+    transaction.put(keys.interface(uuid), rest);
+  });
+  if (errors.length > 0) throw new RemovalError(`interface ${uuid}`, errors);
+}

@@ -1,0 +1,52 @@
+import type { RepairResult } from '../api/observation.js';
+import type { Context } from '../host/context.js';
+import { raiseNeighbourTable } from '../host/neighbour-table.js';
+import { Observer } from '../kernel/ensure/observer.js';
+import { outstanding } from '../kernel/ensure/outstanding.js';
+import { GRAVEYARD } from '../plan/group.js';
+import { planHost } from '../plan/host.js';
+import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
+import { throwFirst } from '../util/errors.js';
+import { describeOperations, type Repair } from './repair.js';
+
+/** What is missing or extraneous on the host itself: its egress bridge, its tables, its sysctls. */
+export async function hostDrift(context: Context): Promise<Repair | undefined> {
+  const { kernel, host, settings } = context;
+  const peers = context.peers?.() ?? NO_PEERS;
+  const plan = planHost(host, peers);
+  const actual = await new Observer(kernel).look(plan);
+  const missing = [
+    ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
+    ...outstanding(plan, actual),
+  ];
+  const extraneous = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  if (missing.length + extraneous.length === 0) return undefined;
+  return {
+    action: 'create',
+    description: `host: ${describeOperations([...missing, ...extraneous], plan)}`,
+    run: async () => {
+      await kernel.transaction(missing);
+      throwFirst(await kernel.teardown(extraneous));
+    },
+  };
+}
+
+/**
+ * Repairs the host itself. Nothing works without its egress bridge, so that a failure is thrown.
+ * @param run runs a repair; absent, it is only reported
+ * @throws KernelError
+ */
+export async function reconcileHost(
+  context: Context,
+  run: ((repair: Repair) => Promise<unknown>) | undefined,
+): Promise<RepairResult[]> {
+  const repair = await hostDrift(context);
+  if (run === undefined)
+    return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
+  if (repair !== undefined) await run(repair);
+  // Links that an ended process has taken out of service are deleted now.
+  const { kernel, host, reaper } = context;
+  const links = await kernel.query('link.list', { netns: host.netns });
+  if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
+  return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
+}

@@ -1,0 +1,5 @@
+import type { RepairResult } from '../api/observation.js';
+
+/** A repair on one line, with why it failed where it did. */
+export const repairText = ({ description, error }: RepairResult): string =>
+  error === undefined ? description : `${description}: failed: ${error.message} (${error.code})`;

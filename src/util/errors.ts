@@ -1,0 +1,30 @@
+/** Collects the errors of steps that are all tried. */
+export class Errors {
+  readonly #errors: Error[] = [];
+
+  add(...errors: Error[]): void {
+    this.#errors.push(...errors);
+  }
+
+  /** Tries a step, and keeps what it throws. */
+  async attempt(step: () => Promise<unknown>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#errors.push(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  get all(): readonly Error[] {
+    return this.#errors;
+  }
+
+  get any(): boolean {
+    return this.#errors.length > 0;
+  }
+}
+
+/** @throws the first of the errors, if there is one */
+export function throwFirst([error]: readonly Error[]): void {
+  if (error !== undefined) throw error;
+}
