@@ -1,8 +1,8 @@
 import { isRouter } from '../desired/local-node.js';
-import { accountTrouble } from '../dnsmasq/index.js';
+import { accountWarnings } from '../dnsmasq/index.js';
 import { RemovalError } from '../errors.js';
 import { asOf, type Context } from '../host/context.js';
-import { lookForTrouble } from '../host/detect.js';
+import { detectConflicts } from '../host/detect.js';
 import { createNetwork } from '../operations/create-network.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
@@ -160,15 +160,15 @@ export class HostHandle implements Host {
 
 async function describeHost(context: Context): Promise<HostInfo> {
   await context.environment.refresh();
-  const { kernel, store, settings, host, facts, floating } = context;
+  const { kernel, store, settings, host, detected, floating } = context;
   const [networks, interfaces, usage, warnings] = await Promise.all([
     store.list<NetworkRecord>(keys.networks),
     store.list(keys.interfaces),
     transact(store, (transaction) => floating.usage(transaction)),
     Promise.all([
-      lookForTrouble(kernel, settings.netns),
+      detectConflicts(kernel, settings.netns),
       foreignLinks(context),
-      accountTrouble().then((trouble) => trouble ?? []),
+      accountWarnings().then((trouble) => trouble ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
@@ -180,7 +180,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddress: host.floatingAddress,
     egressNic: host.egressNic,
     meshNic: settings.meshNic,
-    mtu: facts.mtu,
+    mtu: detected.mtu,
     networks: networks.length,
     interfaces: interfaces.length,
     floatingAddresses: usage,

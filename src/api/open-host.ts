@@ -5,8 +5,8 @@ import type { ClusterHostOptions } from '../cluster/options.js';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { assembleContext } from '../host/assemble.js';
 import type { Context } from '../host/context.js';
-import { type Facts, lookAtHost } from '../host/detect.js';
-import { HostEnvironment, refuseOwnNetwork } from '../host/environment.js';
+import { type DetectedHost, detectHost } from '../host/detect.js';
+import { HostEnvironment, refuseOverlap } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
@@ -18,7 +18,7 @@ import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { refuseIfMigrated } from '../records/migration.js';
-import { indexOlderState } from '../records/names.js';
+import { indexState } from '../records/names.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
@@ -67,8 +67,8 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     const { settings } = await settingsInForce(request, known, where(request));
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
-    const facts = await lookAtHost(kernel, settings.netns, settings);
-    if (known === undefined) refuseOwnNetwork(settings.floatingNetwork, facts);
+    const detected = await detectHost(kernel, settings.netns, settings);
+    if (known === undefined) refuseOverlap(settings.floatingNetwork, detected);
     signal?.throwIfAborted();
     if (store === undefined) {
       const opened = await openLmdbStore(request.state);
@@ -77,7 +77,7 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     }
     const events = new Events(new Journal(join(request.state, 'events')));
     undo.push(() => events.close());
-    return await openWith(request, { kernel, facts, store, events });
+    return await openWith(request, { kernel, detected, store, events });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -88,16 +88,16 @@ const where = ({ state }: HostRequest) => `the state folder ${state}`;
 
 async function openWith(
   request: HostRequest,
-  { kernel, facts, store, events }: { kernel: Kernel; facts: Facts; store: Store; events: Events },
+  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: Store; events: Events },
 ): Promise<Host> {
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
-    await indexOlderState(transaction);
+    await indexState(transaction);
     return rememberHost(transaction, request, { where: where(request), isShared: false });
   });
   const context = assembleContext({
     ...{ kernel, store, events },
-    environment: new HostEnvironment(kernel, store, { record, settings, facts }),
+    environment: new HostEnvironment(kernel, store, { record, settings, detected }),
     runtimeRoot: await runtimeRoot(settings.state),
     coordinator: (context) => new Standalone(context, store),
   });

@@ -77,7 +77,7 @@ export class Controller {
     const { store, node, networkNode } = this.#context;
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
-      if (loss !== undefined) return this.#context.caution.raise(loss);
+      if (loss !== undefined) return this.#context.storeGuard.block(loss);
       const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
       if (nodes) {
         this.#peersHaveChanged = true;
@@ -225,7 +225,7 @@ export class Controller {
     }
     const isConcerned = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
     if (!isConcerned && before === undefined) return true;
-    await Promise.all([this.allowPeers(), this.#context.caution.note()]);
+    await Promise.all([this.allowPeers(), this.#context.storeGuard.remember()]);
     await this.#announce(state, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);

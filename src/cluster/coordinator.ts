@@ -5,12 +5,12 @@ import { attachLimit } from '../operations/attach-limit.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
 import { Errors } from '../util/errors.js';
-import { acceptStore } from './caution.js';
 import { commitAt } from './commit.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import type { Node } from './node.js';
 import { appliedOf, peekState } from './records.js';
+import { acceptStore } from './store-guard.js';
 import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
@@ -45,18 +45,18 @@ export class ClusterCoordinator implements Coordinator {
   }
 
   get mtu(): number {
-    const { facts, store } = this.#context();
-    return Math.min(facts.mtu, ...nodesIn(store).map(({ mtu }) => mtu));
+    const { detected, store } = this.#context();
+    return Math.min(detected.mtu, ...nodesIn(store).map(({ mtu }) => mtu));
   }
 
   get mayRemoveOrphans(): boolean {
-    const { store, caution } = this.#context();
+    const { store, storeGuard } = this.#context();
     // What cannot be read may be about anything, and what is in doubt is not removed.
-    return store.damaged.length === 0 && caution.reason === undefined;
+    return store.damaged.length === 0 && storeGuard.reason === undefined;
   }
 
   requireWritable(): void {
-    this.#context().caution.refuse();
+    this.#context().storeGuard.requireUnblocked();
   }
 
   commit<Result>(body: (transaction: Transaction) => Promise<Result>) {
@@ -99,12 +99,12 @@ export class ClusterCoordinator implements Coordinator {
   }
 
   async beforeReconcile({ dryRun }: { dryRun: boolean }): Promise<void> {
-    const { store, node, caution } = this.#context();
+    const { store, node, storeGuard } = this.#context();
     if (!dryRun) {
       if (!this.#node().isLeader) {
         throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
       }
-      caution.refuse();
+      storeGuard.requireUnblocked();
     }
     // Nothing that others have committed is overlooked.
     await store.list(keys.networks);

@@ -53,7 +53,7 @@ export async function lossAtStart({ kernel, host, indexes, ...context }: Cluster
  * Makes what the store has lost, and is not to have any more, known as this node's own: its links are strays then. Of networks,
  * what links do not lead to is removed.
  */
-export async function disown({ kernel, host, indexes, store, dhcp, role }: ClusterContext): Promise<void> {
+export async function reclaimLostLinks({ kernel, host, indexes, store, dhcp, role }: ClusterContext): Promise<void> {
   const links = (await kernel.query('link.list', { netns: host.netns })).filter(({ alias }) => isOurAlias(alias));
   await indexes.reclaim(links.map(({ index }) => index));
   if (role !== 'network') return;

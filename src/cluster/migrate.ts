@@ -117,7 +117,7 @@ function mark(source: Store, isGoingOn: boolean, movedTo: string): Promise<HostR
 
 /** Resolves to what there is, now in the cluster as well, all but the host. */
 async function copy(source: Store, cluster: ClusterStore, origin: Origin): Promise<Entry[]> {
-  const entries = await whenQuiet(source);
+  const entries = await waitForIdle(source);
   await empty(cluster, (key) => key !== clusterKeys.migration);
   const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
   puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
@@ -135,7 +135,7 @@ async function empty(cluster: ClusterStore, isUnwanted: (key: string) => boolean
 }
 
 /** Everything, once what was under way has ended; nothing is begun any more. @throws ConflictError */
-async function whenQuiet(source: Store): Promise<Entry[]> {
+async function waitForIdle(source: Store): Promise<Entry[]> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const entries = await source.list('');

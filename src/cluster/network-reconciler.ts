@@ -196,12 +196,12 @@ export class NetworkReconciler {
     applied: LastApplied,
   ): Promise<void> {
     if (applied.resources.get(id) === fingerprint) return;
-    const { kernel, host, facts, reaper } = this.#context;
+    const { kernel, host, detected, reaper } = this.#context;
     const links = await kernel.query('link.list', { netns: host.netns });
     const link = links.find(({ index, group }) => index === network.vxlan && group !== GRAVEYARD);
     const data = link?.data as { local?: string; port?: number; link?: number } | undefined;
     if (link === undefined || data === undefined) return;
-    const { address, index } = facts.underlay;
+    const { address, index } = detected.underlay;
     if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
     applied.mesh = undefined;
     throwFirst(await teardown(this.#context, retire(host.netns, network.vxlan)));

@@ -9,7 +9,7 @@ import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { Controller, type ControllerEvents } from './controller.js';
 import { clusterKeys } from './keys.js';
-import { disown, lossAtStart } from './loss.js';
+import { lossAtStart, reclaimLostLinks } from './loss.js';
 import { isTaken, Membership, membersIn } from './membership.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
 
@@ -59,7 +59,7 @@ export class Node {
           .catch((error) => events.failed?.('node', error));
       },
     });
-    context.caution.onChange((reason) => this.#doubt(reason));
+    context.storeGuard.onChange((reason) => this.#doubt(reason));
   }
 
   get store(): ClusterContext['store'] {
@@ -73,7 +73,7 @@ export class Node {
 
   /** Why this node changes nothing, in words. */
   get doubt(): string | undefined {
-    return this.#context.caution.reason;
+    return this.#context.storeGuard.reason;
   }
 
   /** True while this process is the node's agent. */
@@ -100,17 +100,17 @@ export class Node {
   /** The node's work, unless what the store says is in doubt. */
   async #begin(): Promise<void> {
     const context = this.#context;
-    const { caution } = context;
+    const { storeGuard } = context;
     if (!this.isLeader) return;
-    if (caution.reason !== undefined) return this.#tellOfDoubt(caution.reason);
-    if (caution.isAccepted) await disown(context);
+    if (storeGuard.reason !== undefined) return this.#tellOfDoubt(storeGuard.reason);
+    if (storeGuard.isAccepted) await reclaimLostLinks(context);
     else {
       const loss = await lossAtStart(context);
-      if (loss !== undefined) return caution.raise(loss);
+      if (loss !== undefined) return storeGuard.block(loss);
     }
-    await caution.note();
+    await storeGuard.remember();
     await this.controller.prepareHost();
-    if (caution.reason !== undefined) return;
+    if (storeGuard.reason !== undefined) return;
     this.controller.start();
     this.#resyncing = this.#resyncing.then(() => this.#resync(true));
   }
@@ -144,8 +144,8 @@ export class Node {
     const context = this.#context;
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
-      if (context.store.outdatedSince !== undefined || context.caution.reason !== undefined) return;
-      if (this.isLeader) await context.caution.note();
+      if (context.store.outdatedSince !== undefined || context.storeGuard.reason !== undefined) return;
+      if (this.isLeader) await context.storeGuard.remember();
       else if (everything) return;
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
@@ -172,9 +172,9 @@ export class Node {
 
   /** What the host's info has of the cluster. */
   describe(): Partial<HostInfo> {
-    const { store, node, role, caution } = this.#context;
+    const { store, node, role, storeGuard } = this.#context;
     const damaged = store.damaged.map((key) => `the value of ${key} in the store is not JSON: it is left alone`);
-    const doubts = [...(caution.reason === undefined ? [] : [caution.reason]), ...damaged];
+    const doubts = [...(storeGuard.reason === undefined ? [] : [storeGuard.reason]), ...damaged];
     const members = new Map(membersIn(store).map((member) => [member.name, member]));
     const interfaces = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.node);
     const nodes = store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }): NodeInfo => {
@@ -190,8 +190,8 @@ export class Node {
 
   /** A hypervisor node may leave its cluster at any time; without the network node there are no networks. */
   async tearDown(remove: () => Promise<void>): Promise<void> {
-    const { store, node, role, caution } = this.#context;
-    caution.refuse();
+    const { store, node, role, storeGuard } = this.#context;
+    storeGuard.requireUnblocked();
     await transact(
       store,
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),

@@ -4,25 +4,25 @@ import type { HostRequest, Settings } from '../api/options.js';
 import { runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import { assembleContext } from '../host/assemble.js';
-import { lookAtHost } from '../host/detect.js';
+import { detectHost } from '../host/detect.js';
 import { HostEnvironment } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { rememberHost } from '../host/remember.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { indexOlderState } from '../records/names.js';
+import { indexState } from '../records/names.js';
 import { type HostRecord, keys } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { Caution } from './caution.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, hostRequest, parseClusterOptions } from './options.js';
+import { StoreGuard } from './store-guard.js';
 import type { ClusterContext } from './types.js';
 
 /** What all nodes share, written by the network node. */
@@ -72,17 +72,17 @@ async function openWith(
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { node: name, role, netns, meshNic, state, underlayAddress } = request;
-  const caution = await Caution.open(store, join(state, 'store.json'));
+  const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
   // What would be recorded now is for another cluster than the one that this node is of.
-  if (store.peek(keys.host) === undefined) caution.refuse();
+  if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
   const { record, settings } = await transact(store, (transaction) => rememberCluster(transaction, request));
   const { networkNode } = record;
-  const facts = await lookAtHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
+  const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
   const environment = new HostEnvironment(kernel, store, {
-    ...{ record, settings, facts },
+    ...{ record, settings, detected },
     adapt: {
       underlayAddress,
-      facts: (now) => ({
+      detected: (now) => ({
         ...now,
         underlay: {
           ...now.underlay,
@@ -95,7 +95,7 @@ async function openWith(
       host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
     },
   });
-  const { address } = facts.underlay;
+  const { address } = detected.underlay;
   const shared = assembleContext({
     ...{ kernel, store, environment, events: journal },
     runtimeRoot: await runtimeFolder(store, name),
@@ -108,14 +108,14 @@ async function openWith(
       ...{ name, router: networkNode },
       mesh: () => ({ arpSuppression: request.arpSuppression, nodes: nodesIn(store) }),
       peers: () => ({
-        nics: environment.facts.meshInputs,
+        nics: environment.detected.meshInputs,
         vteps: nodesIn(store).flatMap((each) => (each.name === name ? [] : (each.address ?? []))),
       }),
     },
   });
   const context = Object.assign(shared, {
-    ...{ role, networkNode, caution, removalLimit: request.removalLimit },
-    self: { name, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
+    ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
+    self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
     patience: request.nodeTimeout * 1000,
   }) as ClusterContext;
   const node = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
@@ -130,7 +130,7 @@ async function rememberCluster(
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
   const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
-  await indexOlderState(transaction);
+  await indexState(transaction);
   const isRouter = role === 'network';
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);

@@ -3,7 +3,7 @@ import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Claim } from '../records/claim.js';
 import type { NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
-import type { Caution } from './caution.js';
+import type { StoreGuard } from './store-guard.js';
 
 export type Role = 'network' | 'hypervisor';
 
@@ -51,7 +51,7 @@ export interface ClusterContext extends Context {
   /** For how long a call waits for other nodes, in milliseconds. */
   readonly patience: number;
   /** Whether the store may be acted upon. */
-  readonly caution: Caution;
+  readonly storeGuard: StoreGuard;
   /** Share of what this node has that the store may have lost. */
   readonly removalLimit: number;
   /** This node, as it tells others. */

@@ -4,7 +4,7 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Capability, lackedCapabilities } from '../capability.js';
-import { accountTrouble } from '../dnsmasq/index.js';
+import { accountWarnings } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
 import type { Check, Finding } from './finding.js';
@@ -61,7 +61,7 @@ export const dnsmasq: Check = async () => {
 };
 
 export const dnsmasqAccount: Check = async ({ root }) => {
-  const problem = await accountTrouble(join(root, 'etc'));
+  const problem = await accountWarnings(join(root, 'etc'));
   if (problem === undefined) return [];
   const remedy = 'make a system account named dnsmasq with a group of its own (SECURITY.md)';
   return [{ severity: 'warning', code: 'dnsmasq-account', subject: 'dnsmasq', problem, remedy }];

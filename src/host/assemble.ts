@@ -39,15 +39,15 @@ export function assembleContext(parts: HostParts): Context {
     get settings() {
       return environment.settings;
     },
-    get facts() {
-      return environment.facts;
+    get detected() {
+      return environment.detected;
     },
     get host() {
       return environment.host;
     },
     get localNode(): LocalNode {
-      const { host, facts } = environment;
-      return { ...{ host, underlay: facts.underlay, name: node?.name, router: node?.router }, mesh: node?.mesh() };
+      const { host, detected } = environment;
+      return { ...{ host, underlay: detected.underlay, name: node?.name, router: node?.router }, mesh: node?.mesh() };
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),

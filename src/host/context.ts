@@ -10,7 +10,7 @@ import type { Store } from '../store/store.js';
 import type { Locks } from '../util/locks.js';
 import type { Calls } from './calls.js';
 import type { Coordinator } from './coordinator.js';
-import type { Facts } from './detect.js';
+import type { DetectedHost } from './detect.js';
 import type { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
@@ -30,7 +30,7 @@ export interface Context {
   readonly dhcp: Dhcp;
   readonly events: Events;
   readonly floating: AddressPool;
-  readonly facts: Facts;
+  readonly detected: DetectedHost;
   readonly pendingRemovals: PendingRemovals;
   readonly coordinator: Coordinator;
   readonly calls: Calls;

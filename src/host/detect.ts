@@ -13,7 +13,7 @@ const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
 const MAX_EGRESS_MTU = 1500;
 
 /** What the host is like, other than by our doing. */
-export interface Facts {
+export interface DetectedHost {
   /** The NICs by the names that they have now, which may be others than those in the settings. */
   egress: Nic;
   mesh: Nic;
@@ -49,12 +49,12 @@ export interface Subnet {
  * @param known what was found before: a NIC that was renamed since is found by its index and MAC
  * @throws NotFoundError if the host lacks one of the NICs, ValidationError if one is ours
  */
-export async function lookAtHost(
+export async function detectHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
   { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
-  known?: Facts,
-): Promise<Facts> {
+  known?: DetectedHost,
+): Promise<DetectedHost> {
   const [egress, mesh, addresses, bridgeNetfilter, noIpv6] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
@@ -122,7 +122,7 @@ async function hostSubnets(
 }
 
 /** What others have set up that is likely to disturb the networks, in words. */
-export async function lookForTrouble(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
+export async function detectConflicts(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
   if (!(await hasBridgeNetfilter(kernel, netns))) return [];
   return (await droppingChains(kernel, netns)).map(
     ({ family, table, name }) =>

@@ -5,17 +5,17 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { DesiredHost } from '../plan/desired.js';
 import { type HostRecord, keys } from '../records/records.js';
 import type { Store } from '../store/store.js';
-import { type Facts, lookAtHost } from './detect.js';
+import { type DetectedHost, detectHost } from './detect.js';
 import { systemResolvers } from './resolvers.js';
 
 interface Parts {
   record: HostRecord;
   settings: Settings;
-  facts: Facts;
+  detected: DetectedHost;
   /** What a node of a cluster has different. */
   adapt?: {
     underlayAddress?: string | undefined;
-    facts: (facts: Facts) => Facts;
+    detected: (detected: DetectedHost) => DetectedHost;
     host: (host: DesiredHost) => DesiredHost;
   };
 }
@@ -43,9 +43,9 @@ export class HostEnvironment {
     return this.#host;
   }
 
-  get facts(): Facts {
-    const { facts, adapt } = this.#parts;
-    return adapt === undefined ? facts : adapt.facts(facts);
+  get detected(): DetectedHost {
+    const { detected, adapt } = this.#parts;
+    return adapt === undefined ? detected : adapt.detected(detected);
   }
 
   get settings(): Settings {
@@ -65,7 +65,7 @@ export class HostEnvironment {
     const { netns, egressNic, meshNic } = parts.settings;
     const underlayAddress = parts.adapt?.underlayAddress;
     try {
-      parts.facts = await lookAtHost(this.#kernel, netns, { egressNic, meshNic, underlayAddress }, parts.facts);
+      parts.detected = await detectHost(this.#kernel, netns, { egressNic, meshNic, underlayAddress }, parts.detected);
       this.#trouble = [];
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
@@ -76,31 +76,31 @@ export class HostEnvironment {
 
   /** What is wrong with the host, or likely to be, and can't be followed. */
   async warnings(networks: readonly { name: string; netblock: string; mtu: number }[]): Promise<string[]> {
-    const { settings, facts } = this.#parts;
+    const { settings, detected } = this.#parts;
     const { egressNic, meshNic, dnsServers, hasSystemResolvers } = settings;
     const warnings = [...this.#trouble];
-    const renamed = Object.entries({ [egressNic]: facts.egress.name, [meshNic]: facts.mesh.name });
+    const renamed = Object.entries({ [egressNic]: detected.egress.name, [meshNic]: detected.mesh.name });
     for (const [name, now] of renamed) {
       if (name !== now) warnings.push(`the NIC ${name} is named ${now} now: give it the alternative name ${name}`);
     }
-    const detected = hasSystemResolvers ? await systemResolvers() : [];
+    const found = hasSystemResolvers ? await systemResolvers() : [];
     if (hasSystemResolvers && dnsServers.length === 0) {
       warnings.push('this machine names no resolver that instances can reach: give dnsServers');
-    } else if (detected.length > 0 && !dnsServers.some((server) => detected.includes(server))) {
+    } else if (found.length > 0 && !dnsServers.some((server) => found.includes(server))) {
       warnings.push(
-        `instances are given the resolvers ${dnsServers.join(', ')}, but this machine uses ${detected.join(', ')}`,
+        `instances are given the resolvers ${dnsServers.join(', ')}, but this machine uses ${found.join(', ')}`,
       );
     }
     for (const { name, netblock, mtu } of networks) {
-      const clash = facts.subnets.find(({ address }) => overlap(address, netblock));
+      const clash = detected.subnets.find(({ address }) => overlap(address, netblock));
       if (clash !== undefined) {
         warnings.push(
           `the netblock ${netblock} of network ${name} overlaps ${clash.address} of ${clash.device}: its instances can't reach that`,
         );
       }
-      if (mtu > this.facts.mtu) {
+      if (mtu > this.detected.mtu) {
         warnings.push(
-          `network ${name} has an MTU of ${mtu}, of which the mesh NIC ${facts.mesh.name} takes ${this.facts.mtu} only`,
+          `network ${name} has an MTU of ${mtu}, of which the mesh NIC ${detected.mesh.name} takes ${this.detected.mtu} only`,
         );
       }
     }
@@ -108,23 +108,23 @@ export class HostEnvironment {
   }
 
   #desired(): DesiredHost {
-    const { record, settings, facts, adapt } = this.#parts;
+    const { record, settings, detected, adapt } = this.#parts;
     const { movedTo: _moved, settings: _settings, ...wish } = record;
     const host: DesiredHost = {
       ...wish,
       netns: settings.netns,
-      egressNic: facts.egress.name,
-      meshNic: facts.mesh.index === facts.egress.index ? undefined : facts.mesh.name,
-      egressMtu: facts.egressMtu,
-      disableBridgeNetfilter: settings.disableBridgeNetfilter && facts.bridgeNetfilter,
-      ipv6: facts.ipv6,
+      egressNic: detected.egress.name,
+      meshNic: detected.mesh.index === detected.egress.index ? undefined : detected.mesh.name,
+      egressMtu: detected.egressMtu,
+      disableBridgeNetfilter: settings.disableBridgeNetfilter && detected.bridgeNetfilter,
+      ipv6: detected.ipv6,
     };
     return adapt === undefined ? host : adapt.host(host);
   }
 }
 
 /** @throws ValidationError if the host would lose what it reaches through a NIC */
-export function refuseOwnNetwork(floatingNetwork: string, { subnets }: Facts): void {
+export function refuseOverlap(floatingNetwork: string, { subnets }: DetectedHost): void {
   const clash = subnets.find(({ address }) => overlap(address, floatingNetwork));
   if (clash === undefined) return;
   throw new ValidationError(

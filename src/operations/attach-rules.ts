@@ -18,7 +18,7 @@ import { isUuid } from '../validate.js';
  * what they are called: names have aliases, and namespaces many paths.
  */
 
-type Where = Pick<Context, 'kernel' | 'host' | 'settings' | 'facts' | 'store'>;
+type Where = Pick<Context, 'kernel' | 'host' | 'settings' | 'detected' | 'store'>;
 
 /** Of an attached device there is one further link below it at most, unless somebody is very inventive. */
 const MOST_LAYERS = 8;
@@ -34,9 +34,9 @@ export async function refuseDevice(context: Where, link: Link, name: string): Pr
 }
 
 /** The NICs of a host with what they are on top of, by index. */
-async function linksBelow({ kernel, host, settings, facts }: Where): Promise<Set<number>> {
+async function linksBelow({ kernel, host, settings, detected }: Where): Promise<Set<number>> {
   const { netns } = host;
-  const found = new Set([facts.underlay.index]);
+  const found = new Set([detected.underlay.index]);
   for (const nic of new Set([settings.egressNic, settings.meshNic])) {
     let link = await findLink(kernel, netns, nic);
     found.add(link.index);

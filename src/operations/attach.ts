@@ -141,14 +141,14 @@ const found = (attachment: DesiredAttachment): ChosenAttachment => ({
 /** @throws ValidationError, ConflictError, CongestedNetworkError */
 async function reserveInterface(
   transaction: Transaction,
-  { floating, node, facts, coordinator }: Context,
+  { floating, node, detected, coordinator }: Context,
   uuid: string,
   request: AttachPlan,
   chosen: ChosenAttachment,
 ): Promise<Omit<Reserved, 'revision'>> {
   const network = await liveNetworkOf(transaction, uuid);
-  if (node !== undefined && network.mtu > facts.mtu) {
-    const text = `network ${uuid} has an MTU of ${network.mtu}, of which the mesh NIC of ${node} takes ${facts.mtu}`;
+  if (node !== undefined && network.mtu > detected.mtu) {
+    const text = `network ${uuid} has an MTU of ${network.mtu}, of which the mesh NIC of ${node} takes ${detected.mtu}`;
     throw new ConflictError(text);
   }
   if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {

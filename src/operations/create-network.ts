@@ -11,7 +11,7 @@ import { reserveVni } from '../ipam/vni.js';
 import { asCapacityError } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
 import { reserveEgress } from '../records/egress.js';
-import { takeName } from '../records/names.js';
+import { reserveName } from '../records/names.js';
 import { networkOf } from '../records/queries.js';
 import { keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -33,7 +33,7 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
   if (isRouter(context.localNode)) {
     await context.dhcp.require(request);
     // Other nodes have no namespaces of networks.
-    if (request.uuid !== undefined) await refuseForeignNamespace(context, request.uuid);
+    if (request.uuid !== undefined) await refuseExistingNamespace(context, request.uuid);
   }
   const uuid = request.uuid ?? randomUUID();
   return context.locks.exclusive(uuid, async () => {
@@ -93,7 +93,7 @@ function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise
 }
 
 /** Deleting a network deletes the namespace of its name, so that one must not be another's. */
-async function refuseForeignNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
+async function refuseExistingNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
   const namespaces = await kernel.query('namespace.list');
   if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
     throw new ConflictError(`a namespace named ${uuid} exists already`);
@@ -110,7 +110,7 @@ async function reserveNetwork(
   if ((await transaction.get(keys.network(uuid))) !== undefined) {
     throw new ConflictError(`network ${uuid} exists already`);
   }
-  await takeName(transaction, { uuid, name: request.name, tenant: request.tenant });
+  await reserveName(transaction, { uuid, name: request.name, tenant: request.tenant });
   const [vxlan, bridge, innerOuter, innerInner, egressOuter, egressInner] = indexes as [
     number,
     number,

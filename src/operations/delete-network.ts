@@ -6,7 +6,7 @@ import { releaseVni } from '../ipam/vni.js';
 import { claim } from '../records/claim.js';
 import { type RequireFree, sameAsFirst, waitForOwner } from '../records/contention.js';
 import { membersOf, releaseInterface } from '../records/members.js';
-import { giveNameBack } from '../records/names.js';
+import { releaseName } from '../records/names.js';
 import { networkOf } from '../records/queries.js';
 import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -110,7 +110,7 @@ async function releaseNetwork(context: Context, uuid: string, members: readonly 
       if (address !== undefined) await floating.release(transaction, address, { owner: uuid });
     }
     await releaseVni(transaction, uuid, network.vni);
-    await giveNameBack(transaction, network);
+    await releaseName(transaction, network);
     transaction.delete(keys.network(uuid));
   });
 }

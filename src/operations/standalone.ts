@@ -25,7 +25,7 @@ export class Standalone implements Coordinator {
   }
 
   get mtu(): number {
-    return this.#context().facts.mtu;
+    return this.#context().detected.mtu;
   }
 
   requireWritable(): void {}

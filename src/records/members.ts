@@ -2,7 +2,7 @@ import { parseNetblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
 import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
-import { givePlaceBack, takePlace } from './names.js';
+import { releasePlace, reservePlace } from './names.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** The interfaces of a network. */
@@ -15,7 +15,7 @@ export async function membersOf(transaction: Transaction, network: string): Prom
 
 /** Records an interface and all that finds it. */
 export async function createInterface(transaction: Transaction, record: InterfaceRecord): Promise<void> {
-  await takePlace(transaction, record);
+  await reservePlace(transaction, record);
   transaction.create(keys.interface(record.uuid), record);
   transaction.create(keys.member(record.network, record.uuid), true);
   transaction.create(keys.device(deviceName(record.attachment), record.node), record.uuid);
@@ -50,7 +50,7 @@ export async function releaseInterface(
   await pool.release(transaction, address, { owner: uuid, halo });
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
-  await givePlaceBack(transaction, record);
+  await releasePlace(transaction, record);
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));

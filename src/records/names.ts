@@ -18,14 +18,14 @@ export async function networksNamed(
 }
 
 /** @throws ConflictError if another network of the tenant has the name */
-export async function takeName(transaction: Transaction, network: Named): Promise<void> {
+export async function reserveName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const [other] = await networksNamed(transaction, network);
   if (other !== undefined) throw new ConflictError(`network ${other} of tenant ${tenant} is named ${name} already`);
   transaction.put(keys.name(tenant, name), [uuid]);
 }
 
-export async function giveNameBack(transaction: Transaction, network: Named): Promise<void> {
+export async function releaseName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const others = (await networksNamed(transaction, network)).filter((each) => each !== uuid);
   if (others.length > 0) transaction.put(keys.name(tenant, name), others);
@@ -39,18 +39,18 @@ export function placeOf({ attachment, node }: Pick<InterfaceRecord, 'attachment'
 }
 
 /** A namespace may have been replaced since, so that the place is that of the first interface as long as it is recorded. */
-export async function takePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
+export async function reservePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === undefined) transaction.put(place, nic.uuid);
 }
 
-export async function givePlaceBack(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
+export async function releasePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
 }
 
 /** States of earlier versions have neither names nor places: they are written once, when the state is opened. */
-export async function indexOlderState(transaction: Transaction): Promise<void> {
+export async function indexState(transaction: Transaction): Promise<void> {
   if ((await transaction.get(keys.indexed)) !== undefined) return;
   transaction.put(keys.indexed, true);
   const byName = new Map<string, string[]>();
@@ -59,5 +59,6 @@ export async function indexOlderState(transaction: Transaction): Promise<void> {
     byName.set(key, [...(byName.get(key) ?? []), value.uuid]);
   }
   for (const [key, uuids] of byName) transaction.put(key, uuids);
-  for (const { value } of await transaction.list<InterfaceRecord>(keys.interfaces)) await takePlace(transaction, value);
+  for (const { value } of await transaction.list<InterfaceRecord>(keys.interfaces))
+    await reservePlace(transaction, value);
 }

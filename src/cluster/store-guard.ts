@@ -7,24 +7,24 @@ import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 
 /*
- * What the store does not have is removed from the kernel. So the store must not be believed when it may have lost what
- * is there: restored from an older copy, or emptied. A node remembers how far it has heard of the store, in a file of its
- * own; in doubt it changes nothing until an operator has accepted the store as it is.
+ * A node removes what the store does not have. It must not do so when the store may have lost records: restored from an older
+ * snapshot, or emptied. Each node remembers the store's revision in a file of its own. If the store has gone back, the node
+ * changes nothing until an operator has accepted the store as it is.
  */
 
-/** What the file holds. */
-interface Memory {
+/** Content of the file. */
+interface Remembered {
   position: Position;
-  /** What had been accepted by then: what is new may be about the present doubt. */
+  /** Confirmations known by then: a later one may be about the present suspicion. */
   accepted: string[];
 }
 
-/** As many are remembered. */
+/** Confirmations that are kept. */
 const MOST_ACCEPTED = 100;
 
 const acceptedIn = (store: ClusterStore): readonly string[] => store.peek<string[]>(clusterKeys.accepted)?.value ?? [];
 
-/** Confirms that what the store has now is what is to be, whatever nodes have seen before. */
+/** Confirms the store as it is now, whatever nodes have seen before. */
 export function acceptStore(store: ClusterStore): Promise<void> {
   return transact(store, async (transaction) => {
     const before = (await transaction.get<string[]>(clusterKeys.accepted)) ?? [];
@@ -32,8 +32,8 @@ export function acceptStore(store: ClusterStore): Promise<void> {
   });
 }
 
-/** Whether a process may act upon what the store has. */
-export class Caution {
+/** Tells whether a process may act upon the store. */
+export class StoreGuard {
   readonly #store: ClusterStore;
   readonly #file: string;
   #known: ReadonlySet<string>;
@@ -47,74 +47,74 @@ export class Caution {
     this.#store = store;
     this.#file = file;
     this.#known = new Set(known);
-    store.onSetback(() => this.raise(`the store at ${store.location} went back in time, as if restored from a copy`));
+    store.onSetback(() => this.block(`the store at ${store.location} went back in time, as if restored from a copy`));
     store.onChange(() => {
       if (this.#reason !== undefined && this.isAccepted) this.#set(undefined);
     });
   }
 
   /** @param file where the node remembers the store */
-  static async open(store: ClusterStore, file: string): Promise<Caution> {
-    const memory = await readMemory(file);
-    const caution = new Caution(store, file, memory?.accepted ?? acceptedIn(store));
-    // What was accepted while this node was away counts for it as well.
-    if (memory !== undefined && !caution.isAccepted && !(await store.follows(memory.position))) {
-      const { cluster, revision } = memory.position;
+  static async open(store: ClusterStore, file: string): Promise<StoreGuard> {
+    const remembered = await readRemembered(file);
+    const guard = new StoreGuard(store, file, remembered?.accepted ?? acceptedIn(store));
+    // A confirmation while this node was away counts.
+    if (remembered !== undefined && !guard.isAccepted && !(await store.follows(remembered.position))) {
+      const { cluster, revision } = remembered.position;
       const now = store.position;
       const where = now.cluster === cluster ? '' : ` of cluster ${cluster}, now ${now.cluster}`;
-      caution.raise(
+      guard.block(
         `the store at ${store.location} is not what this node has seen (revision ${revision}${where}; it is at ${now.revision}), as if restored from an older copy`,
       );
     }
-    return caution;
+    return guard;
   }
 
-  /** Why nothing is changed, in words; undefined while there is no doubt. */
+  /** Why nothing is changed, for people. Undefined while the store is trusted. */
   get reason(): string | undefined {
     return this.#reason;
   }
 
-  /** Something has been accepted that this node did not know of. */
+  /** True if an operator has accepted the store since this node last knew it. */
   get isAccepted(): boolean {
     return acceptedIn(this.#store).some((each) => !this.#known.has(each));
   }
 
-  /** From now on, nothing is changed. */
-  raise(reason: string): void {
+  /** Blocks changes until the store is accepted. */
+  block(reason: string): void {
     if (this.#reason !== undefined) return;
-    // What is accepted by now was before the doubt.
+    // Earlier confirmations are not about this.
     this.#know();
     this.#set(`${reason}; nothing is changed until it is accepted (vethwork accept-store)`);
   }
 
-  /** Calls back with the reason when a doubt arises, and without when it is over. */
+  /** Calls back with the reason when changes are blocked, and without when they are allowed again. */
   onChange(listener: (reason: string | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /** @throws ConflictError */
-  refuse(): void {
+  requireUnblocked(): void {
     if (this.#reason !== undefined) throw new ConflictError(this.#reason);
   }
 
   /**
-   * Remembers the store as it has been heard of by now. To be awaited before anything is made that it tells of: a copy
-   * without that is older then.
+   * Writes down the store's revision. To be awaited before anything is created that the store has now: an older snapshot is
+   * recognised only if its revision is below this one.
    */
-  note(): Promise<void> {
+  remember(): Promise<void> {
     const write = async () => {
       const { position } = this.#store;
       if (this.#reason !== undefined || position.revision <= this.#noted) return;
       this.#know();
-      const memory: Memory = { position, accepted: [...this.#known] };
+      const remembered: Remembered = { position, accepted: [...this.#known] };
       try {
-        // Without a flush: what has been made in the kernel does not outlive the machine's crash either.
-        await writeFile(`${this.#file}.new`, JSON.stringify(memory));
+        // Without fsync: after a crash of the machine, its kernel has nothing either.
+        await writeFile(`${this.#file}.new`, JSON.stringify(remembered));
         await rename(`${this.#file}.new`, this.#file);
         this.#noted = position.revision;
       } catch (error) {
-        // A full disk is no reason to let networks wait.
+        // Networks do not wait for a full disk.
         if (this.#hasWarned) return;
         this.#hasWarned = true;
         process.emitWarning(`${this.#file} can't be written: ${(error as Error).message}`, 'VethworkWarning');
@@ -130,16 +130,16 @@ export class Caution {
 
   #set(reason: string | undefined): void {
     this.#reason = reason;
-    // What follows is another history.
+    // Revisions that follow are of another history.
     this.#noted = 0;
     for (const listener of this.#listeners) listener(reason);
   }
 }
 
-/** A file that can't be read tells nothing, as that of a node which is new. */
-async function readMemory(file: string): Promise<Memory | undefined> {
+/** A file that cannot be read counts as that of a new node. */
+async function readRemembered(file: string): Promise<Remembered | undefined> {
   try {
-    const { position, accepted } = JSON.parse(await readFile(file, 'utf8')) as Memory;
+    const { position, accepted } = JSON.parse(await readFile(file, 'utf8')) as Remembered;
     const isWhole = typeof position.revision === 'number' && typeof position.cluster === 'string';
     return isWhole && Array.isArray(accepted) ? { position, accepted } : undefined;
   } catch {
