@@ -74,7 +74,14 @@ export function lossIn(changes: readonly Change[], { store, node, removalLimit }
       .map(({ before }) => before?.value as unknown as Value)
       .filter(({ state }) => state !== 'deleting');
   const networks = vanished<NetworkRecord>(keys.networks);
-  const isGoing = (network: string) => store.peek<NetworkRecord>(keys.network(network))?.value.state === 'deleting';
+  // With its last interfaces, a network goes in one commit.
+  const deleted = new Set(
+    changes.flatMap(({ key, before }) =>
+      key.startsWith(keys.networks) && (before?.value as NetworkRecord | undefined)?.state === 'deleting' ? [key] : [],
+    ),
+  );
+  const isGoing = (network: string) =>
+    deleted.has(keys.network(network)) || store.peek<NetworkRecord>(keys.network(network))?.value.state === 'deleting';
   const interfaces = vanished<InterfaceRecord>(keys.interfaces).filter(({ network }) => !isGoing(network));
   if (networks.length + interfaces.length === 0) return undefined;
   const left = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value);

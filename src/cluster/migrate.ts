@@ -75,7 +75,9 @@ async function move(source: Store, cluster: ClusterStore, origin: Origin): Promi
   await transact(cluster, async (transaction) => {
     const known = await transaction.get<Origin>(clusterKeys.migration);
     if (known === undefined || !isOwn(known.claim)) throw new ConflictError('another migration has taken its place');
-    transaction.create(keys.host, { ...host, networkNode: origin.node });
+    // The nodes of a cluster have settings of their own.
+    const { settings: _, ...common } = host;
+    transaction.create(keys.host, { ...common, networkNode: origin.node });
     transaction.delete(clusterKeys.migration);
   });
   const count = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix)).length;

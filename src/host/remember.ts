@@ -29,7 +29,9 @@ export async function rememberHost(
   { where, isShared, more }: { where: string; isShared: boolean; more?: Partial<HostRecord> },
 ): Promise<Remembered> {
   const known = await transaction.get<HostRecord>(keys.host);
-  const { settings, changed } = await settingsInForce(request, known, where);
+  const { settings: _, ...shared } = known ?? {};
+  const compared = known && isShared ? (shared as HostRecord) : known;
+  const { settings, changed } = await settingsInForce(request, compared, where);
   const { settings: own, ...common } = settingsRecord(settings);
   const record: HostRecord = {
     ...(known ?? (await newHost(transaction, settings))),
