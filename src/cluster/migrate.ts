@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
+import { migrateRecords } from '../records/schema-version.js';
 import { deviceName } from '../plan/interface.js';
 import { type Claim, claim, isHeld, isOwn } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
@@ -46,6 +47,7 @@ export async function migrate({ state, store: target, node }: Migration): Promis
   const place = parseEtcdOptions(target);
   const source = await openLmdbStore(state);
   try {
+    await transact(source, (transaction) => migrateRecords(transaction, state));
     const host = (await source.get<HostRecord>(keys.host))?.value;
     if (host === undefined) throw new NotFoundError('host in the state folder', state);
     const cluster = await openEtcdStore(place);

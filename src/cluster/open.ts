@@ -11,7 +11,7 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { rememberHost } from '../host/remember.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { indexState } from '../records/names.js';
+import { migrateRecords } from '../records/schema-version.js';
 import { type HostRecord, keys } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
@@ -75,7 +75,10 @@ async function openWith(
   const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
   // What would be recorded now is for another cluster than the one that this node is of.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
-  const { record, settings } = await transact(store, (transaction) => rememberCluster(transaction, request));
+  const { record, settings } = await transact(store, async (transaction) => {
+    await migrateRecords(transaction, store.location);
+    return rememberCluster(transaction, request);
+  });
   const { networkNode } = record;
   const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
   const environment = new HostEnvironment(kernel, store, {
@@ -130,7 +133,6 @@ async function rememberCluster(
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
   const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
-  await indexState(transaction);
   const isRouter = role === 'network';
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);

@@ -52,11 +52,11 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   results.push(...repaired.flat());
   if (!coordinator.mayRemoveOrphans) return results;
   const namespaces = [context.host.netns, ...(isRouter(localNode) ? before.states.keys() : [])];
-  const orphans = [
-    ...(await orphanedLinks(context, observer, namespaces, recorded)),
-    ...(await orphanedElements(context, observer)),
-  ];
-  results.push(...(await repairs.run(orphans)));
+  const links = await orphanedLinks(context, observer, namespaces, recorded);
+  results.push(...(await repairs.run(links)));
+  // Elements about a link are orphans only once the link is removed.
+  const elements = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel));
+  results.push(...(await repairs.run(elements)));
   return results;
 }
 

@@ -49,10 +49,9 @@ export async function releasePlace(transaction: Transaction, nic: InterfaceRecor
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
 }
 
-/** States of earlier versions have neither names nor places: they are written once, when the state is opened. */
+/** Indexes the names and places of records of version 1, which may lack them. */
 export async function indexState(transaction: Transaction): Promise<void> {
-  if ((await transaction.get(keys.indexed)) !== undefined) return;
-  transaction.put(keys.indexed, true);
+  if ((await transaction.get(keys.indexed)) !== undefined) return transaction.delete(keys.indexed);
   const byName = new Map<string, string[]>();
   for (const { value } of await transaction.list<NetworkRecord>(keys.networks)) {
     const key = keys.name(value.tenant, value.name);

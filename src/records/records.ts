@@ -88,7 +88,9 @@ export const keys = {
   /** The interface of that name in a container's namespace. */
   place: (netns: NamespaceRef, name: string, node?: string) =>
     `place/${node === undefined ? '' : `${node}/`}${digest(namespacePath(netns), name)}`,
-  /** There if names and places are; states of earlier versions lack them. */
+  /** Version of all records: `SCHEMA_VERSION`. */
+  schema: 'schema',
+  /** In records of version 1: there if names and places are indexed. */
   indexed: 'indexed',
   /** MACs in use within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,

@@ -178,7 +178,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
     // As it was written before there were names and places.
     const store = await openLmdbStore(machine.options.state);
     const second = (await store.get<NetworkRecord>(keys.network(two.uuid)))?.value as NetworkRecord;
-    const index = (await store.list('')).map(({ key }) => key).filter((key) => /^(name|place)\/|^indexed$/.test(key));
+    const index = (await store.list('')).map(({ key }) => key).filter((key) => /^(name|place)\/|^schema$/.test(key));
     expect(index.length).toBeGreaterThanOrEqual(3);
     const puts = [{ key: keys.network(two.uuid), value: { ...second, name: 'demo' } }];
     await store.commit({ conditions: [], puts, deletes: index });
