@@ -40,10 +40,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
   const underlay = (number: number, state: 'up' | 'down') => cluster.fabric.ip('link', 'set', `n${number}`, state);
 
   const members = async () =>
-    (await cluster.etcd.ctl('get', '--prefix', '--keys-only', 'vethwork/node/'))
-      .split('\n')
-      .filter(Boolean)
-      .map((key) => key.replace('vethwork/node/', ''));
+    (await cluster.etcd.keys('vethwork/node/')).map((key) => key.replace('vethwork/node/', ''));
 
   const reach = async (from: ClusterGuest, to: ClusterGuest) => pings(from.namespace, to.address);
 

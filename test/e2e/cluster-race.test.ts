@@ -48,7 +48,7 @@ describe.skipIf(!privileged)('ten processes at once', () => {
       ]),
     ).toBe(true);
     // The store has it as they were told, under as many keys.
-    const keys = (await cluster.etcd.ctl('get', '--prefix', '--keys-only', 'vethwork/')).split('\n');
+    const keys = await cluster.etcd.keys();
     for (const { uuid } of interfaces) expect(keys).toContain(`vethwork/interface/${uuid}`);
     expect(await first.listNetworks()).toHaveLength(PROCESSES + 1);
 
