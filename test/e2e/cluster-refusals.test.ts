@@ -15,8 +15,8 @@ describe.skipIf(!privileged)('on any node, an interface can not have', () => {
     cluster = await TestCluster.create({ nodes: 2 });
     hosts = await cluster.openAll();
     network = await (hosts[0] as Host).createNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false });
-    // The second node carries the network, too.
-    await cluster.guest(hosts[1] as Host, network.uuid);
+    // The second node carries the network, too. A random address could be the one that a test asks for.
+    await cluster.guest(hosts[1] as Host, network.uuid, { address: '172.16.0.2' });
   });
 
   afterAll(() => cluster[Symbol.asyncDispose]());

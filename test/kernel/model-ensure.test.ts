@@ -56,7 +56,8 @@ describe.skipIf(!privileged)('what is to be there', () => {
   test('is refused with what differs, and nothing is changed', async () => {
     const network = await host.ensureNetwork(demo);
     const other = await host.ensureNetwork({ ...demo, name: 'other', netblock: '172.17.0.0/24' });
-    const nic = await network.ensureInterface({ netns: guest.name, hostname: 'one', antiSpoofing: false });
+    const wishes = { address: '172.16.0.2', hostname: 'one', antiSpoofing: false };
+    const nic = await network.ensureInterface({ netns: guest.name, ...wishes });
     await network.ensureInterface({ tap: 'vnet0', owner: 5 });
     const before = [await host.listNetworks(), await host.listInterfaces(), await links(machine.node)];
     const networks: [string, Partial<CreateNetworkOptions>][] = [
@@ -66,7 +67,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
       ['provideDns', { provideDns: true }],
       ['vni', { vni: network.info.vni === 5 ? 6 : 5 }],
       ['mtu', { mtu: 1400 }],
-      ['floatingGateway', { floatingGateway: '192.168.15.250' }],
+      ['floatingGateway', { floatingGateway: other.info.floatingGateway as string }],
       ['name', { name: 'another', uuid: network.uuid }],
     ];
     for (const [field, change] of networks) {
