@@ -5,7 +5,11 @@ const seconds = patience(1000);
 
 // Time-outs are against hanging only: machines that run this may be busy with other things.
 
-/** Suites of the kernel and e2e projects need root; without it they are shown as skipped (test/support `privileged`). */
+/**
+ * Tests of the unit project are of functions alone: they need neither root, nor etcd, dnsmasq or the addon. Those of the
+ * integration project need the addon, etcd, files or processes. Those of the kernel and e2e projects need root as well,
+ * and without it are shown as skipped (test/support `privileged`).
+ */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -20,6 +24,15 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 60 * seconds,
+          hookTimeout: 60 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 120 * seconds,
           hookTimeout: 120 * seconds,
         },
       },

@@ -14,7 +14,7 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
 /**
  * Translates `src` and a script beside the tests to JavaScript, for tests that need processes of their own: Node 20
  * does not know TypeScript, and vitest translates only what it runs itself.
- * @param script path below the project, for example `test/unit/store-child.ts`
+ * @param script path below the project, for example `test/integration/store/child.ts`
  * @param others what it imports of the tests
  * @returns where the script is, and the folder to remove afterwards; below node_modules, so that imports are found
  */
