@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/program.js';
 import { bind, parseListen } from '../../../src/cluster/listen.js';
 import { ConflictError, ValidationError } from '../../../src/errors.js';
-import { rejection } from '../../support/kernel.js';
 import { privileged } from '../../support/namespaces.js';
+import { rejection } from '../../support/rejection.js';
 
 let folder: string;
 let servers: Server[];

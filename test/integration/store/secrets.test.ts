@@ -9,8 +9,8 @@ import { migrate } from '../../../src/cluster/migrate.js';
 import { openHost } from '../../../src/index.js';
 import { openEtcdClient } from '../../../src/store/etcd-client.js';
 import { parseEtcdOptions } from '../../../src/store/etcd-options.js';
-import { rejection } from '../../support/kernel.js';
 import { sh } from '../../support/namespaces.js';
+import { rejection } from '../../support/rejection.js';
 
 const SECRET = 'hunter2-4711';
 const NUMBER = 47_114_711;

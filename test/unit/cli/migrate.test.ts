@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseEtcdUrl } from '../../../src/cli/migrate.js';
 import { readAgentConfig } from '../../../src/cluster/config.js';
-import { rejection } from '../../support/kernel.js';
+import { rejection } from '../../support/rejection.js';
 
 describe('the URL of a cluster', () => {
   test.each([

@@ -15,7 +15,7 @@ test('no claim, and one of a process that used the same id before, are not held'
 });
 
 test('a claim ends with its process', async () => {
-  const child = spawn('sleep', ['60']);
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 60_000)']);
   await once(child, 'spawn');
   const pid = child.pid as number;
   const [stat, boot] = await Promise.all([
