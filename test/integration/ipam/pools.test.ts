@@ -11,7 +11,7 @@ import { AddressPool, type ReleaseOptions, type ReserveOptions } from '../../../
 import { MAX_VNI, releaseVni, reserveVni } from '../../../src/ipam/vni.js';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import type { Store } from '../../../src/store/store.js';
-import { transact } from '../../../src/store/transaction.js';
+import { type Transaction, transact } from '../../../src/store/transaction.js';
 
 let folder: string;
 let store: Store;
@@ -42,6 +42,8 @@ function newPool(cidr: string) {
       transact(store, (transaction) => pool.reserve(transaction, { use: 'interface', owner }, options)),
     release: (address: string, options?: ReleaseOptions) =>
       transact(store, (transaction) => pool.release(transaction, address, options)),
+    transact: (body: (transaction: Transaction, pool: AddressPool) => Promise<void>) =>
+      transact(store, (transaction) => body(transaction, pool)),
     get: (address: string) => transact(store, (transaction) => pool.get(transaction, address)),
     list: () => transact(store, (transaction) => pool.list(transaction)),
     usage: () => transact(store, (transaction) => pool.usage(transaction)),
@@ -73,11 +75,14 @@ describe('an address pool', () => {
       const free = pool.capacity - taken;
       const rounds = free * 40;
       const counts = new Map<string, number>();
-      for (let round = 0; round < rounds; round++) {
-        const address = await pool.reserve();
-        counts.set(address, (counts.get(address) ?? 0) + 1);
-        await pool.release(address);
-      }
+      // The choice is made when the transaction reads: one commit is enough for all.
+      await pool.transact(async (transaction, addresses) => {
+        for (let round = 0; round < rounds; round++) {
+          const address = await addresses.reserve(transaction, { use: 'interface', owner: 'someone' });
+          counts.set(address, (counts.get(address) ?? 0) + 1);
+          await addresses.release(transaction, address);
+        }
+      });
       // Chi-squared with (free - 1) degrees of freedom; six standard deviations above the mean.
       const chi = [...counts.values()].reduce((sum, count) => sum + (count - 40) ** 2 / 40, (free - counts.size) * 40);
       expect(chi).toBeLessThan(free - 1 + 6 * Math.sqrt(2 * (free - 1)));

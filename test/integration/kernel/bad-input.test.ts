@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KernelError, NotFoundError, ValidationError } from '../../../src/errors.js';
 import { type Operation, openKernel, type QueryName } from '../../../src/kernel/index.js';
+import { anyText } from '../../support/texts.js';
 
 /** No such namespace: whatever is accepted ends with ENOENT there, and nothing is ever sent. */
 const nowhere = 'vwt-no-such-namespace';
@@ -20,8 +21,8 @@ const odd: fc.Arbitrary<unknown> = fc.oneof(
     withTypedArray: true,
     withSparseArray: true,
   }),
-  fc.string({ unit: 'binary' }),
-  fc.string({ unit: 'binary' }).map((text) => `${text}\0${text}`),
+  anyText(),
+  anyText().map((text) => `${text}\0${text}`),
   fc.double(),
   fc.integer(),
   fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }),
