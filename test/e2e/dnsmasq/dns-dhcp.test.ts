@@ -59,13 +59,12 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     expect(await lookUp(web.namespace, GATEWAY, 'web.vethwork.internal')).toBe(web.nic.info.address);
     // The floating address leads to the instance, the other two to the namespace itself.
     for (const server of [gateway, GATEWAY]) {
-      for (const from of [scene.machine, scene.outside]) {
-        for (const transport of ['+notcp', '+tcp']) {
-          expect(await lookUp(from, server, 'web.vethwork.internal', transport), server).toBeUndefined();
-        }
-      }
-      expect(await knock(scene.machine, server, 53), server).toBe('silent');
-      expect(await knock(scene.machine, server, 67), server).toBe('silent');
+      const asked = [scene.machine, scene.outside].flatMap((from) =>
+        ['+notcp', '+tcp'].map((transport) => lookUp(from, server, 'web.vethwork.internal', transport)),
+      );
+      expect(await Promise.all(asked), server).toEqual(asked.map(() => undefined));
+      const knocked = [53, 67].map((port) => knock(scene.machine, server, port));
+      expect(await Promise.all(knocked), server).toEqual(['silent', 'silent']);
     }
     const counted = (await inside.run('nft', 'list', 'chain', 'ip', 'vethwork', 'input')).match(
       /counter packets (\d+)/g,
@@ -86,7 +85,8 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     await machine.ip('link', 'delete', 'probe');
     for (const place of ['asked', 'floating'] as const) {
       expect(heard[place].length).toBeGreaterThan(0);
-      expect(heard[place].filter((line) => /67 > .*68/.test(line))).toEqual([]);
+      // Of the addresses: a MAC may end in 67.
+      expect(heard[place].filter((line) => /\.67 > \S+\.68\b/.test(line))).toEqual([]);
     }
   });
 
