@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Network } from '../../../src/index.js';
+import { openEtcdStore } from '../../../src/store/etcd.js';
 import { Agents } from '../../campaign/agents.js';
 import { type ClusterGuest, TestCluster } from '../../support/cluster.js';
 import { compile } from '../../support/compile.js';
@@ -38,7 +39,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
   });
   afterAll(() => rm(child.folder, { recursive: true }));
 
-  beforeEach(async () => {
+  async function setUp(): Promise<void> {
     cluster = await TestCluster.create({ nodes: 2, options: { leaseTime: 3 } });
     agents = new Agents(cluster, child.script);
     for (const number of [1, 2]) {
@@ -49,15 +50,15 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
     network = await host(1).createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
     for (const number of [1, 2]) guests.push(await cluster.guest(host(number), network.uuid));
     floating = await (await host(1).getInterface((guests[1] as ClusterGuest).uuid)).float();
-  });
+  }
 
-  afterEach(async () => {
+  async function tearDown(): Promise<void> {
     await cluster.deleteNetworks();
     await agents[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
     hosts.splice(0);
     guests.splice(0);
-  });
+  }
 
   function health(number: number): Promise<Health> {
     return new Promise((resolve) => {
@@ -94,10 +95,10 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
     (await json<{ ifname: string }[]>('ip', '-n', cluster.node(number).name, '-j', 'link')).map(({ ifname }) => ifname);
 
   /** What comes after the copy: a network with instances, and an instance of the network that the copy has. */
-  async function comesLater(): Promise<{ other: Network; late: ClusterGuest }> {
+  async function comesLater(name = 'later'): Promise<{ other: Network; late: ClusterGuest }> {
     const other = await host(1).createNetwork({ name: 'other', netblock: '172.17.0.0/24' });
-    await other.attach({ tap: 'later1' });
-    await (await host(2).getNetwork(other.uuid)).attach({ tap: 'later2' });
+    await other.attach({ tap: `${name}1` });
+    await (await host(2).getNetwork(other.uuid)).attach({ tap: `${name}2` });
     const late = await cluster.guest(host(2), network.uuid);
     return { other, late };
   }
@@ -118,125 +119,141 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
     expect(await pings(guests[0]?.namespace as ClusterGuest['namespace'], next.address)).toBe(true);
   }
 
-  test('an older copy makes agents wait, running ones and new ones, until it is accepted', async () => {
-    const copy = join(cluster.folder, 'copy');
-    await cluster.etcd.save(copy);
-    const { other, late } = await comesLater();
-    await cluster.etcd.restore(copy);
-    for (const number of [1, 2]) await doubted(number);
-    expect((await health(1)).doubt).toContain('accept-store');
-    await expectAlive([...guests, late]);
-    for (const number of [1, 2]) await restart(number);
-    for (const number of [1, 2]) await doubted(number);
-    await expectAlive([...guests, late]);
-    for (const number of [1, 2]) expect(await links(number)).toContain(`later${number}`);
+  describe('by going back, or as a whole', () => {
+    beforeAll(setUp);
+    afterAll(tearDown);
 
-    // Who asks is told, and changes nothing.
-    const asking = await cluster.open(2, { agent: false });
-    expect((await asking.refresh()).warnings?.join()).toContain('accept-store');
-    for (const each of [asking, host(2)]) {
-      const error = await rejection((await each.getNetwork(network.uuid)).attach({ tap: 'early' }));
-      expect(error).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('accept-store') });
-      expect(await rejection(each.teardown())).toMatchObject({ code: 'CONFLICT' });
-    }
-    const told: string[] = [];
-    for await (const { event, detail = '' } of asking.events({ history: true, follow: false })) {
-      if (event === 'store.doubted') told.push(detail);
-    }
-    expect(told.join()).toContain('accept-store');
+    test('an older copy makes agents wait, running ones and new ones, until it is accepted', async () => {
+      const copy = join(cluster.folder, 'copy');
+      await cluster.etcd.save(copy);
+      const { other, late } = await comesLater();
+      await cluster.etcd.restore(copy);
+      for (const number of [1, 2]) await doubted(number);
+      expect((await health(1)).doubt).toContain('accept-store');
+      await expectAlive([...guests, late]);
+      for (const number of [1, 2]) await restart(number);
+      for (const number of [1, 2]) await doubted(number);
+      await expectAlive([...guests, late]);
+      for (const number of [1, 2]) expect(await links(number)).toContain(`later${number}`);
 
-    await asking.acceptStore();
-    await late.namespace.remove();
-    await expectOnlyTheCopy(other);
-    for (const number of [1, 2]) await restart(number);
-    for (const number of [1, 2]) await healthy(number);
+      // Who asks is told, and changes nothing.
+      const asking = await cluster.open(2, { agent: false });
+      expect((await asking.refresh()).warnings?.join()).toContain('accept-store');
+      for (const each of [asking, host(2)]) {
+        const error = await rejection((await each.getNetwork(network.uuid)).attach({ tap: 'early' }));
+        expect(error).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('accept-store') });
+        expect(await rejection(each.teardown())).toMatchObject({ code: 'CONFLICT' });
+      }
+      const told: string[] = [];
+      for await (const { event, detail = '' } of asking.events({ history: true, follow: false })) {
+        if (event === 'store.doubted') told.push(detail);
+      }
+      expect(told.join()).toContain('accept-store');
+
+      await asking.acceptStore();
+      await late.namespace.remove();
+      await expectOnlyTheCopy(other);
+      for (const number of [1, 2]) await restart(number);
+      for (const number of [1, 2]) await healthy(number);
+    });
+
+    test('an older copy is known though it has gone on since, and what was accepted before does not count', async () => {
+      await host(1).acceptStore();
+      const copy = join(cluster.folder, 'second');
+      await cluster.etcd.save(copy);
+      const { other, late } = await comesLater('later-again');
+      for (const number of [1, 2]) await agents.stop(number, 'SIGTERM');
+      await cluster.etcd.restore(copy);
+      const another = await openEtcdStore({ etcd: [cluster.etcd.url], prefix: 'another/' });
+      for (let value = 0; value < 200; value++) {
+        await another.commit({ conditions: [], puts: [{ key: 'key', value }], deletes: [] });
+      }
+      await another.close();
+      for (const number of [1, 2]) await agents.start(number);
+      for (const number of [1, 2]) await doubted(number);
+      await expectAlive([...guests, late]);
+      await host(1).acceptStore();
+      await late.namespace.remove();
+      await expectOnlyTheCopy(other);
+    });
+
+    test('records that vanish without having been deleted make agents wait, running ones and new ones', async () => {
+      const { other, late } = await comesLater('later-lost');
+      for (const prefix of ['interface/', 'member/', 'network/'])
+        await cluster.etcd.ctl('del', '--prefix', `vethwork/${prefix}`);
+      for (const number of [1, 2]) await doubted(number);
+      for (const number of [1, 2]) await restart(number);
+      for (const number of [1, 2]) await doubted(number);
+      await expectAlive([...guests, late]);
+      await host(2).acceptStore();
+      for (const number of [1, 2]) await healthy(number);
+      for (const number of [1, 2])
+        await eventually(async () => (await links(number)).every((name) => !/later|vxlan/.test(name)));
+      await eventually(async () => !(await cluster.node(1).run('ip', 'netns', 'list')).includes(other.uuid));
+    });
   });
 
-  test('an older copy is known though it has gone on since, and what was accepted before does not count', async () => {
-    await host(1).acceptStore();
-    const copy = join(cluster.folder, 'copy');
-    await cluster.etcd.save(copy);
-    const { other, late } = await comesLater();
-    for (const number of [1, 2]) await agents.stop(number, 'SIGTERM');
-    await cluster.etcd.restore(copy);
-    for (let count = 0; count < 200; count++) await cluster.etcd.ctl('put', 'another', String(count));
-    for (const number of [1, 2]) await agents.start(number);
-    for (const number of [1, 2]) await doubted(number);
-    await expectAlive([...guests, late]);
-    await host(1).acceptStore();
-    await late.namespace.remove();
-    await expectOnlyTheCopy(other);
-  });
+  describe('that an agent was to tell, or in one value', () => {
+    beforeAll(setUp);
+    afterAll(tearDown);
 
-  test('records that vanish without having been deleted make agents wait, running ones and new ones', async () => {
-    const { other, late } = await comesLater();
-    for (const prefix of ['interface/', 'member/', 'network/'])
-      await cluster.etcd.ctl('del', '--prefix', `vethwork/${prefix}`);
-    for (const number of [1, 2]) await doubted(number);
-    for (const number of [1, 2]) await restart(number);
-    for (const number of [1, 2]) await doubted(number);
-    await expectAlive([...guests, late]);
-    await host(2).acceptStore();
-    for (const number of [1, 2]) await healthy(number);
-    for (const number of [1, 2])
-      await eventually(async () => (await links(number)).every((name) => !/later|vxlan/.test(name)));
-    await eventually(async () => !(await cluster.node(1).run('ip', 'netns', 'list')).includes(other.uuid));
-  });
+    test('while the network node’s agent is killed, NAT, floating IPs and DHCP go on', async () => {
+      await agents.stop(1, 'SIGKILL');
+      const state = async () => (await host(2).refresh()).nodes?.find(({ name }) => name === 'node1')?.state;
+      await eventually(async () => (await state()) === 'gone', PATIENCE);
+      await expectAlive(guests);
+      expect(await meshFindings(cluster, host(2), [1])).toEqual([]);
+      await agents.start(1);
+      await healthy(1);
+      const client = await cluster.client(host(2), network.uuid);
+      expect(client.lease?.ip).toBe(client.address);
+      await agents.stop(1, 'SIGKILL');
+      await eventually(async () => (await state()) === 'gone', PATIENCE);
+      expect((await askForLease(client.namespace, 'eth0'))?.ip).toBe(client.address);
+      expect(await pings(client.namespace, '10.0.0.1')).toBe(true);
+      await agents.start(1);
+      await healthy(1);
+    });
 
-  test('what was deleted while an agent was away is removed without a question', async () => {
-    const { other } = await comesLater();
-    await agents.stop(2, 'SIGKILL');
-    const state = async () => (await host(1).refresh()).nodes?.find(({ name }) => name === 'node2')?.state;
-    await eventually(async () => (await state()) === 'gone', PATIENCE);
-    await (await host(1).getNetwork(other.uuid)).delete();
-    for (const { uuid, node } of await host(1).listInterfaces()) {
-      if (node === 'node2') await (await host(1).getInterface(uuid)).detach();
-    }
-    expect(await links(2)).toContain('later2');
-    await agents.start(2);
-    await healthy(2);
-    await eventually(async () => (await links(2)).sort().join() === 'eth0,lo', PATIENCE);
-    await eventually(async () => (await cluster.etcd.ctl('get', '--prefix', 'vethwork/removed/')) === '', PATIENCE);
-  });
+    test('a value that is not JSON is told of by its key, and all else goes on', async () => {
+      await cluster.etcd.ctl('put', 'vethwork/network/x', 'hello');
+      const uuid = guests[1]?.uuid as string;
+      const record = (await cluster.etcd.ctl('get', '--print-value-only', `vethwork/interface/${uuid}`)).trim();
+      await cluster.etcd.ctl('put', `vethwork/interface/${uuid}`, '{');
+      await is(2, 'failing');
+      expect((await health(2)).damaged?.sort()).toEqual([`interface/${uuid}`, 'network/x']);
+      await restart(2);
+      await is(2, 'failing');
+      await expectAlive(guests);
+      expect(await host(1).listNetworks()).toHaveLength(1);
+      expect((await host(1).refresh()).warnings?.join()).toContain('network/x');
+      const error = await rejection((await host(1).getNetwork(network.uuid)).attach({ tap: 'beside' }));
+      expect(error).toMatchObject({ name: 'NodeError', message: expect.stringContaining(uuid) });
+      const other = await host(2).createNetwork({ name: 'other', netblock: '172.17.0.0/24' });
+      await other.attach({ tap: 'elsewhere' });
+      await expectAlive(guests);
+      await cluster.etcd.ctl('del', 'vethwork/network/x');
+      await cluster.etcd.ctl('put', `vethwork/interface/${uuid}`, record);
+      for (const number of [1, 2]) await healthy(number);
+      await eventually(async () => (await host(2).reconcile({ dryRun: true })).length === 0, PATIENCE);
+      await expectAlive(guests);
+      await other.delete();
+    });
 
-  test('while the network node’s agent is killed, NAT, floating IPs and DHCP go on', async () => {
-    await agents.stop(1, 'SIGKILL');
-    const state = async () => (await host(2).refresh()).nodes?.find(({ name }) => name === 'node1')?.state;
-    await eventually(async () => (await state()) === 'gone', PATIENCE);
-    await expectAlive(guests);
-    expect(await meshFindings(cluster, host(2), [1])).toEqual([]);
-    await agents.start(1);
-    await healthy(1);
-    const client = await cluster.client(host(2), network.uuid);
-    expect(client.lease?.ip).toBe(client.address);
-    await agents.stop(1, 'SIGKILL');
-    await eventually(async () => (await state()) === 'gone', PATIENCE);
-    expect((await askForLease(client.namespace, 'eth0'))?.ip).toBe(client.address);
-    expect(await pings(client.namespace, '10.0.0.1')).toBe(true);
-    await agents.start(1);
-  });
-
-  test('a value that is not JSON is told of by its key, and all else goes on', async () => {
-    await cluster.etcd.ctl('put', 'vethwork/network/x', 'hello');
-    const uuid = guests[1]?.uuid as string;
-    const record = (await cluster.etcd.ctl('get', '--print-value-only', `vethwork/interface/${uuid}`)).trim();
-    await cluster.etcd.ctl('put', `vethwork/interface/${uuid}`, '{');
-    await is(2, 'failing');
-    expect((await health(2)).damaged?.sort()).toEqual([`interface/${uuid}`, 'network/x']);
-    await restart(2);
-    await is(2, 'failing');
-    await expectAlive(guests);
-    expect(await host(1).listNetworks()).toHaveLength(1);
-    expect((await host(1).refresh()).warnings?.join()).toContain('network/x');
-    const error = await rejection((await host(1).getNetwork(network.uuid)).attach({ tap: 'beside' }));
-    expect(error).toMatchObject({ name: 'NodeError', message: expect.stringContaining(uuid) });
-    const other = await host(2).createNetwork({ name: 'other', netblock: '172.17.0.0/24' });
-    await other.attach({ tap: 'elsewhere' });
-    await expectAlive(guests);
-    await cluster.etcd.ctl('del', 'vethwork/network/x');
-    await cluster.etcd.ctl('put', `vethwork/interface/${uuid}`, record);
-    for (const number of [1, 2]) await healthy(number);
-    await eventually(async () => (await host(2).reconcile({ dryRun: true })).length === 0, PATIENCE);
-    await expectAlive(guests);
+    test('what was deleted while an agent was away is removed without a question', async () => {
+      const { other } = await comesLater();
+      await agents.stop(2, 'SIGKILL');
+      const state = async () => (await host(1).refresh()).nodes?.find(({ name }) => name === 'node2')?.state;
+      await eventually(async () => (await state()) === 'gone', PATIENCE);
+      await (await host(1).getNetwork(other.uuid)).delete();
+      for (const { uuid, node } of await host(1).listInterfaces()) {
+        if (node === 'node2') await (await host(1).getInterface(uuid)).detach();
+      }
+      expect(await links(2)).toContain('later2');
+      await agents.start(2);
+      await healthy(2);
+      await eventually(async () => (await links(2)).sort().join() === 'eth0,lo', PATIENCE);
+      await eventually(async () => (await cluster.etcd.ctl('get', '--prefix', 'vethwork/removed/')) === '', PATIENCE);
+    });
   });
 });
