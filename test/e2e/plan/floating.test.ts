@@ -128,11 +128,11 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     await one.nic.float({ address: FLOATING });
     await using tcp = new Flow(scene.outside, FLOATING, 'tcp', 5555);
     await using udp = new Flow(scene.outside, FLOATING, 'udp', 5556);
-    expect([await tcp.ask(), await udp.ask()]).toEqual(['one', 'one']);
+    expect(await Promise.all([tcp.ask(), udp.ask()])).toEqual(['one', 'one']);
     await one.nic.defloat();
-    expect([await tcp.ask(), await udp.ask()]).toEqual([undefined, undefined]);
+    expect(await Promise.all([tcp.ask(), udp.ask()])).toEqual([undefined, undefined]);
     await two.nic.float({ address: FLOATING });
-    expect([await tcp.ask(), await udp.ask()]).toEqual([undefined, 'two']);
+    expect(await Promise.all([tcp.ask(), udp.ask()])).toEqual([undefined, 'two']);
     await using again = new Flow(scene.outside, FLOATING, 'tcp', 5557);
     expect(await again.ask()).toBe('two');
     await two.nic.defloat();
@@ -153,7 +153,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     expect(await askTcp(scene.machine, FLOATING)).toContain('one');
     await using tcp = new Flow(scene.machine, FLOATING, 'tcp', 5560);
     await using udp = new Flow(scene.machine, FLOATING, 'udp', 5561);
-    expect([await tcp.ask(), await udp.ask()]).toEqual(['one', 'one']);
+    expect(await Promise.all([tcp.ask(), udp.ask()])).toEqual(['one', 'one']);
     const inside = scene.inside(network);
     const vni = network.info.vni.toString(16).padStart(6, '0');
     const macs = [(await ipLink(inside, 'flt-c0a80f1d-i')).address, (await ipLink(inside, `egr-${vni}-i`)).address];
@@ -162,9 +162,8 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
       const entry = ['neighbour', 'replace', FLOATING, 'lladdr', mac, 'dev', 'egr-br-eth0', 'nud', 'permanent'];
       await scene.machine.ip(...entry);
       // Neither what was begun before, nor anything new.
-      expect([await tcp.ask(), await udp.ask()]).toEqual([undefined, undefined]);
-      expect(await askTcp(scene.machine, FLOATING)).toBe('');
-      expect(await pings(scene.machine, FLOATING)).toBe(false);
+      const asked = [tcp.ask(), udp.ask(), askTcp(scene.machine, FLOATING), pings(scene.machine, FLOATING)];
+      expect(await Promise.all(asked)).toEqual([undefined, undefined, '', false]);
       await scene.machine.ip('neighbour', 'delete', FLOATING, 'dev', 'egr-br-eth0');
     }
   });
@@ -263,8 +262,8 @@ describe.skipIf(!privileged)('who reaches an instance', () => {
       // Of the instance that floats too: its own address is not the floating one.
       for (const target of [address, floated.nic.info.address]) {
         const heard = await listen({ wire: [scene.inside(network), 'any'] }, `ip host ${target}`, async () => {
-          expect(await askTcp(scene.machine, target)).toBe('');
-          expect(await pings(scene.machine, target)).toBe(false);
+          const asked = [askTcp(scene.machine, target), pings(scene.machine, target)];
+          expect(await Promise.all(asked)).toEqual(['', false]);
         });
         // It did arrive at the namespace, and went no further.
         expect(heard.wire.length).toBeGreaterThan(0);

@@ -8,7 +8,7 @@ import { lookUp } from '../../support/dns.js';
 import { attempt, connect, eventually, privileged, TestNamespace } from '../../support/namespaces.js';
 import { ping } from '../../support/ping.js';
 import { expectAnsweredOnly } from '../../support/refusal.js';
-import { askTcp, Ear, listen, pings, serveTcp } from '../../support/traffic.js';
+import { askTcp, Ear, listen, pings, serveTcp, TCP } from '../../support/traffic.js';
 import { type Instance, Walkthrough } from '../../support/walkthrough.js';
 
 describe.skipIf(!privileged)('instances speak in their own name only', () => {
@@ -240,10 +240,11 @@ describe.skipIf(!privileged)('networks and each other', () => {
     await eventually(() => pings(namespace, '10.0.0.1'));
     const { address } = victim.nic.info;
     const gateway = other.info.floatingGateway as string;
-    expect(await pings(namespace, address)).toBe(false);
-    expect(await pings(namespace, '172.17.0.1')).toBe(false);
-    expect(await askTcp(namespace, address)).toBe('');
-    for (const port of [53, 67, 80]) expect(await askTcp(namespace, gateway, port)).toBe('');
+    const echoes = await Promise.all([address, '172.17.0.1'].map((each) => pings(namespace, each)));
+    expect(echoes).toEqual([false, false]);
+    const servers = [[address, TCP] as const, ...[53, 67, 80].map((port) => [gateway, port] as const)];
+    const answers = await Promise.all(servers.map(([each, port]) => askTcp(namespace, each, port)));
+    expect(answers).toEqual(servers.map(() => ''));
     const askers = {
       answered: { from: victim.namespace, server: other.info.gateway },
       refused: { 'another network': { from: namespace, server: gateway } },
