@@ -8,14 +8,14 @@ import { meshFindings } from '../../support/mesh.js';
 import { eventually, lastFindings, privileged } from '../../support/namespaces.js';
 import type { Given, Order } from './race-child.js';
 
-const PROCESSES = 10;
-const NODES = 5;
+const PROCESSES = 6;
+const NODES = 3;
 const COUNT = 2;
 
 const isUnique = (values: readonly unknown[]) => new Set(values).size === values.length;
 
-describe.skipIf(!privileged)('ten processes at once', () => {
-  test('on five nodes are never given the same VNI, address, MAC or floating address', async () => {
+describe.skipIf(!privileged)('six processes at once', () => {
+  test('on three nodes are never given the same VNI, address, MAC or floating address', async () => {
     const { script, folder } = await compile('test/e2e/cluster/race-child.ts');
     await using cluster = await TestCluster.create({ nodes: NODES });
     const first = await cluster.open(1);

@@ -69,8 +69,10 @@ describe.skipIf(!privileged)('a machine by itself', () => {
 
   const forge = async () => {
     const { outside, mesh } = forgeries();
-    await target.forge(stage.outside, await macOf(stage.machine, 'eth0'), outside);
-    await target.forge(peer, await macOf(stage.machine, 'mesh0'), mesh);
+    await Promise.all([
+      target.forge(stage.outside, await macOf(stage.machine, 'eth0'), outside),
+      target.forge(peer, await macOf(stage.machine, 'mesh0'), mesh),
+    ]);
     return [...outside, ...mesh];
   };
 

@@ -184,7 +184,7 @@ describe.skipIf(!privileged)('the engine', () => {
   test('file descriptors do not grow with namespaces, nor with what waits for them', async () => {
     const kernel = openKernel();
     const prefix = uniqueName('fds');
-    const names = Array.from({ length: 300 }, (_, n) => `${prefix}-${n}`);
+    const names = Array.from({ length: 150 }, (_, n) => `${prefix}-${n}`);
     const make = (some: readonly string[]) =>
       Promise.all(
         some.map((netns) =>
