@@ -19,7 +19,7 @@ std::string same(std::string_view digits) { return hex(unhex(digits)); }
 
 }  // namespace
 
-// test/unit/unpack.test.ts reads the same bytes.
+// test/unit/kernel/unpack.test.ts reads the same bytes.
 TEST_CASE("single values are packed") {
   CHECK(packed({}) == "00");
   CHECK(packed(false) == "01");

@@ -23,7 +23,7 @@ T readAs(std::string_view digits) {
 
 }  // namespace
 
-// test/unit/pack.test.ts writes the same bytes.
+// test/unit/kernel/pack.test.ts writes the same bytes.
 TEST_CASE("single values") {
   CHECK(read("00").isNull());
   CHECK_FALSE(readAs<bool>("01"));

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
-import { migrateRecords } from '../records/schema-version.js';
 import { deviceName } from '../plan/interface.js';
 import { type Claim, claim, isHeld, isOwn } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
+import { migrateRecords } from '../records/schema-version.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { parseEtcdOptions } from '../store/etcd-options.js';
