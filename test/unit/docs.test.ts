@@ -114,6 +114,16 @@ describe('the pages of the documentation', () => {
     expect(missingNames(page)).toEqual([]);
   });
 
+  it('have every operation and query of the kernel layer', () => {
+    const names = (file: string, name: RegExp) => [...read(file).matchAll(name)].map(([, each = '']) => each);
+    const operations = names('src/kernel/operation.ts', /\bop: '([a-z.]+)'/g);
+    const queries = names('src/kernel/query.ts', /^ {2}'([a-z.]+)': \{ takes/gm);
+    expect(operations.length).toBeGreaterThan(20);
+    expect(queries.length).toBeGreaterThan(10);
+    const page = read('docs/kernel.md');
+    expect([...operations, ...queries].filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it('show the figures of the report', () => {
     const report = JSON.parse(read('docs/bench/report.json')) as Parameters<typeof summary>[0];
     const shown = (page: string) => /<!-- figures -->\n(.*)\n<!-- end of figures -->/s.exec(read(page))?.[1];
