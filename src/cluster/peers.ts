@@ -1,5 +1,5 @@
+import { outstanding } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
 import { meshFilter, surplusPeers } from '../plan/mesh-filter.js';
 import type { ClusterContext } from './types.js';
 

@@ -1,6 +1,6 @@
 import { KernelError, LinkIndexTakenError } from '../errors.js';
+import { outstanding } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import { takeAway } from '../model/context.js';

@@ -2,7 +2,7 @@ import { on } from 'node:events';
 import { mkdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onAbort } from '../abort.js';
+import { onAbort } from '../util/abort.js';
 import { PIN_FOLDER } from './namespace.js';
 import type { NamespaceInfo, Reader } from './query.js';
 

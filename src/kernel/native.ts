@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
+import { onAbort } from '../util/abort.js';
 import { loadAddon } from './load-addon.js';
 import type { NamespaceRef } from './namespace.js';
 import { packed } from './pack.js';

@@ -8,14 +8,14 @@ import {
   LinkIndexTakenError,
   ValidationError,
 } from '../errors.js';
-import { Gate } from '../gate.js';
-import { giveWay } from '../pace.js';
-import { traced } from '../trace.js';
+import { Gate } from '../util/semaphore.js';
+import { traced } from '../util/trace.js';
+import { giveWay } from '../util/yield.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { checkedKernel, readKernelOptions } from './checked-kernel.js';
 import { describeOperation, namespaceText } from './describe.js';
+import { outstanding } from './ensure/missing.js';
 import { Observer } from './ensure/observer.js';
-import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';

@@ -1,4 +1,4 @@
-import { giveWay } from '../pace.js';
+import { giveWay } from '../util/yield.js';
 import { Tag } from './tag.js';
 
 /*

@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
 import { KernelError } from '../errors.js';
+import { onAbort } from '../util/abort.js';
 import { errnoName } from './errno.js';
 import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic } from './event.js';
 import type { Kernel } from './kernel.js';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onAbort } from '../abort.js';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { onAbort } from '../util/abort.js';
 import type { DriftWatch } from './observation.js';
 import type { DriftWatchRequest } from './options.js';
 import { hasFailed } from './repair.js';

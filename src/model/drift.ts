@@ -1,8 +1,8 @@
 import { placeOf } from '../kernel/ensure/actual.js';
+import { outstanding } from '../kernel/ensure/missing.js';
 import type { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
-import { giveWay } from '../pace.js';
-import { surplus } from '../plan/surplus.js';
+import { surplus } from '../plan/extraneous.js';
+import { giveWay } from '../util/yield.js';
 import type { Context } from './context.js';
 import { checkPresence } from './presence.js';
 import { describeOperations, type Repair } from './repair.js';

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
-import { Gate } from '../gate.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
@@ -8,6 +7,7 @@ import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { Gate } from '../util/semaphore.js';
 import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
 import { begin } from './begin.js';
 import { asCapacityError, requireOverlayPort } from './capacity.js';

@@ -1,4 +1,4 @@
-import { orAborted } from '../abort.js';
+import { orAborted } from '../util/abort.js';
 
 /** What runs or waits for one key. */
 interface Queue {

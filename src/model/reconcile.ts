@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
+import { outstanding } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
-import { giveWay } from '../pace.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
+import { giveWay } from '../util/yield.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';

@@ -2,7 +2,7 @@ import { nftKey as key, match, type NftCommand, nftTable, type SetTypes, stateme
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
-import { surplusElements } from './surplus.js';
+import { surplusElements } from './extraneous.js';
 
 /*
  * VXLAN has no proof of origin, and Linux decapsulates whatever any interface receives on the UDP port. So packets with a

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
-import { takeTurn } from '../pace.js';
-import { traced } from '../trace.js';
+import { traced } from '../util/trace.js';
+import { takeTurn } from '../util/yield.js';
 import { storeChannel } from './channels.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 

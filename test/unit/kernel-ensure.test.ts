@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Actual, ActualNamespace } from '../../src/kernel/ensure/actual.js';
-import { outstanding } from '../../src/kernel/ensure/outstanding.js';
+import { outstanding } from '../../src/kernel/ensure/missing.js';
 import type { Link } from '../../src/kernel/link/index.js';
 import type { Expression, NftCommand } from '../../src/kernel/nftables/index.js';
 import type { Operation } from '../../src/kernel/operation.js';

@@ -1,5 +1,5 @@
 import { onAbort, orAborted } from './abort.js';
-import { giveWay } from './pace.js';
+import { giveWay } from './yield.js';
 
 /** Lets so many pieces of work be under way, in order; each begins when the event loop has time for it. */
 export class Gate {

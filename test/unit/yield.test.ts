@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ValidationError } from '../../src/errors.js';
 import { openKernel } from '../../src/kernel/index.js';
-import { takeTurn } from '../../src/pace.js';
+import { takeTurn } from '../../src/util/yield.js';
 import { Turns } from '../support/turns.js';
 
 /** Keeps the thread busy. */

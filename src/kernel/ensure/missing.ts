@@ -3,7 +3,7 @@ import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
-import { outstandingRuleset } from './outstanding-ruleset.js';
+import { outstandingRuleset } from './missing-ruleset.js';
 import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**

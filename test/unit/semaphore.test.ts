@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { Gate } from '../../src/gate.js';
+import { Gate } from '../../src/util/semaphore.js';
 
 /** Work that goes on until it is told to end. */
 class Task {
