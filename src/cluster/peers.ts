@@ -1,15 +1,15 @@
-import { outstanding } from '../kernel/ensure/missing.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { meshFilter, surplusPeers } from '../plan/mesh-filter.js';
+import { extraneousPeers, meshFilter } from '../plan/mesh-filter.js';
 import type { ClusterContext } from './types.js';
 
 /** Lets this node receive packets of its networks from those nodes that there are, and from no others. */
 export async function admitPeers({ kernel, host, peers }: ClusterContext): Promise<void> {
   const wanted = peers();
   const plan = [meshFilter(host, wanted)];
-  const actual = await new Observer(kernel).look(plan);
-  const missing = outstanding(plan, actual);
+  const actual = await new Observer(kernel).observe(plan);
+  const missing = missingOperations(plan, actual);
   if (missing.length > 0) await kernel.transaction(missing);
-  const [error] = await kernel.teardown(surplusPeers(host, wanted, actual.get(host.netns)?.nft ?? []));
+  const [error] = await kernel.teardown(extraneousPeers(host, wanted, actual.get(host.netns)?.nft ?? []));
   if (error !== undefined) throw error;
 }

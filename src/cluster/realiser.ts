@@ -1,5 +1,5 @@
 import { KernelError, LinkIndexTakenError } from '../errors.js';
-import { outstanding } from '../kernel/ensure/missing.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
@@ -223,7 +223,7 @@ export class Realiser {
         throw error;
       }
     }
-    const missing = outstanding(plan, await new Observer(this.#context.kernel).look(plan));
+    const missing = missingOperations(plan, await new Observer(this.#context.kernel).observe(plan));
     if (missing.length > 0) await this.#context.kernel.transaction(missing);
     items.set(id, sign);
   }

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { placeOf } from '../kernel/ensure/actual.js';
-import { outstanding } from '../kernel/ensure/missing.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { ReconcileRequest } from '../model/actions.js';
 import { checkPresence } from '../model/presence.js';
@@ -10,9 +10,9 @@ import { carryOut, describeOperations, type Repair } from '../model/repair.js';
 import { strayMarks, strays } from '../model/strays.js';
 import { isChanging } from '../model/unfinished.js';
 import { networkTitle, type Scope } from '../model/wishes.js';
-import { surplus } from '../plan/extraneous.js';
+import { extraneousOperations } from '../plan/extraneous.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
-import { giveWay } from '../util/yield.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { abandoned } from './abandoned.js';
 import { peekScope } from './records.js';
 import type { ClusterContext } from './types.js';
@@ -84,10 +84,10 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
   const { network } = scope;
   const port = planMeshPort(host.netns, part.mesh);
   const whole = part.items.flatMap(({ plan }) => plan);
-  const actual = await observer.look([...whole, ...port]);
-  await giveWay();
+  const actual = await observer.observe([...whole, ...port]);
+  await yieldIfNeeded();
   for (const { what, plan } of part.items) {
-    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    const operations = missingOperations(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,
@@ -95,7 +95,7 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
     });
   }
   const entries = [
-    ...outstanding(port, actual),
+    ...missingOperations(port, actual),
     ...meshChanges(host.netns, part.mesh, await worker.realiser.neighbours()),
   ];
   if (entries.length > 0) {
@@ -111,7 +111,7 @@ async function driftOf(context: ClusterContext, worker: Worker, uuid: string): P
       },
     });
   }
-  const beyond = surplus(whole, network.uuid, host.netns, actual);
+  const beyond = extraneousOperations(whole, network.uuid, host.netns, actual);
   if (beyond.length > 0) {
     repairs.push({
       text: `${networkTitle(network)}: ${describeOperations(beyond, whole)}`,

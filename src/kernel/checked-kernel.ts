@@ -156,13 +156,15 @@ class CheckedKernel implements Kernel {
     return this.#kernel.snapshot(netns);
   }
 
-  async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
+  async query<Q extends QueryName>(query: Q, parameters?: Queries[Q]['parameters']): Promise<Queries[Q]['result']> {
     if (typeof query !== 'string' || !Object.hasOwn(QUERIES, query)) {
       throw new ValidationError('query', query, 'the name of a query');
     }
-    const { op, ...request } = readData('takes', readOptions(takes as object | undefined, 'takes')) as { op?: unknown };
+    const { op, ...request } = readData('parameters', readOptions(parameters as object | undefined, 'parameters')) as {
+      op?: unknown;
+    };
     if (op !== undefined) throw new ValidationError('op', op, 'no property of this name');
-    return this.#kernel.query<QueryName>(query, request as never) as Promise<Queries[Q]['gives']>;
+    return this.#kernel.query<QueryName>(query, request as never) as Promise<Queries[Q]['result']>;
   }
 
   async run(

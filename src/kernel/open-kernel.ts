@@ -8,13 +8,13 @@ import {
   LinkIndexTakenError,
   ValidationError,
 } from '../errors.js';
-import { Gate } from '../util/semaphore.js';
+import { Semaphore } from '../util/semaphore.js';
 import { traced } from '../util/trace.js';
-import { giveWay } from '../util/yield.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { checkedKernel, readKernelOptions } from './checked-kernel.js';
 import { describeOperation, namespaceText } from './describe.js';
-import { outstanding } from './ensure/missing.js';
+import { missingOperations } from './ensure/missing.js';
 import { Observer } from './ensure/observer.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
@@ -111,7 +111,7 @@ class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #watches = new Set<NetlinkWatch>();
-  readonly #gate = new Gate(UNDER_WAY);
+  readonly #limit = new Semaphore(UNDER_WAY);
   #closed: Promise<void> | undefined;
 
   constructor(home: NamespaceRef | undefined) {
@@ -151,7 +151,7 @@ class NetlinkKernel implements Kernel {
   async ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]> {
     // What is looked at is already known to be operations.
     check(operations);
-    const missing = outstanding(operations, await new Observer(this).look(operations));
+    const missing = missingOperations(operations, await new Observer(this).observe(operations));
     if (missing.length > 0) await this.transaction(missing, options);
     return missing;
   }
@@ -177,8 +177,8 @@ class NetlinkKernel implements Kernel {
     return errors;
   }
 
-  async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
-    return (await this.#one({ ...takes, op: query }, () => `read ${query}`, this.#gate)) as Queries[Q]['gives'];
+  async query<Q extends QueryName>(query: Q, parameters?: Queries[Q]['parameters']): Promise<Queries[Q]['result']> {
+    return (await this.#one({ ...parameters, op: query }, () => `read ${query}`, this.#limit)) as Queries[Q]['result'];
   }
 
   async run(
@@ -247,11 +247,11 @@ class NetlinkKernel implements Kernel {
    * `describe` is asked only about what has passed the addon's checks. What may wait for long, for something besides the
    * kernel, passes no gate.
    */
-  async #one(request: Request, describe: () => string, gate?: Gate): Promise<unknown> {
+  async #one(request: Request, describe: () => string, limit?: Semaphore): Promise<unknown> {
     const work = () => submit([request], { stopOnError: true });
     let results: NativeResult[] | undefined;
     try {
-      results = await this.#track(() => (gate === undefined ? giveWay().then(work) : gate.pass(work)));
+      results = await this.#track(() => (limit === undefined ? yieldIfNeeded().then(work) : limit.run(work)));
     } catch (error) {
       throw asArgument(error);
     }
@@ -283,7 +283,7 @@ class NetlinkKernel implements Kernel {
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#gate.pass(() => submit(operations, options), options.signal);
+    return this.#limit.run(() => submit(operations, options), options.signal);
   }
 
   /** What `close` waits for, with its roll-back. */

@@ -17,35 +17,35 @@ interface In {
 /** Every read, with what it takes and what it gives. */
 export interface Queries {
   /** All links of the namespace, in the order of their indexes. */
-  'link.list': { takes: In; gives: Link[] };
+  'link.list': { parameters: In; result: Link[] };
   /** The link of this index or name; ENODEV if there is none. */
-  'link.get': { takes: In & { link: LinkRef }; gives: Link };
+  'link.get': { parameters: In & { link: LinkRef }; result: Link };
   /** ENODEV if there is no such link, EOPNOTSUPP if its driver does not say. */
-  'link.offloads': { takes: In & { index: number }; gives: { txChecksum: boolean } };
+  'link.offloads': { parameters: In & { index: number }; result: { txChecksum: boolean } };
   /** Of all links and both families, as are routes and rules. */
-  'address.list': { takes: In; gives: Address[] };
-  'route.list': { takes: In; gives: Route[] };
-  'rule.list': { takes: In; gives: Rule[] };
+  'address.list': { parameters: In; result: Address[] };
+  'route.list': { parameters: In; result: Route[] };
+  'rule.list': { parameters: In; result: Rule[] };
   /** With `proxy` the entries that are answered for, instead of the neighbours themselves. */
-  'neighbour.list': { takes: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; gives: Neighbour[] };
+  'neighbour.list': { parameters: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; result: Neighbour[] };
   /** Of all links; those that the kernel puts in place by itself are among them. */
-  'qdisc.list': { takes: In; gives: Qdisc[] };
+  'qdisc.list': { parameters: In; result: Qdisc[] };
   /** Of one place of a link: what comes in if `parent` is absent. */
-  'filter.list': { takes: In & Pick<FilterRef, 'index' | 'parent'>; gives: Filter[] };
+  'filter.list': { parameters: In & Pick<FilterRef, 'index' | 'parent'>; result: Filter[] };
   /** What passed each link since it was made. */
-  'statistics.list': { takes: In; gives: LinkStatistics[] };
+  'statistics.list': { parameters: In; result: LinkStatistics[] };
   /** What /proc/sys/net/<key> holds, without the line's end; ENOENT if there is no such key. */
-  'sysctl.get': { takes: In & { key: string }; gives: string };
+  'sysctl.get': { parameters: In & { key: string }; result: string };
   /** The number by which the kernel names `target` to links of `netns` (`Link.linkNamespaceId`); -1 if it has none. */
-  'namespace.id': { takes: In & { target: NamespaceRef }; gives: number };
+  'namespace.id': { parameters: In & { target: NamespaceRef }; result: number };
   /** What is pinned under /run/netns. */
-  'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
+  'namespace.list': { parameters: Record<never, never>; result: NamespaceInfo[] };
   /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */
-  'namespace.get': { takes: { netns?: NamespaceRef }; gives: NamespaceInfo };
+  'namespace.get': { parameters: { netns?: NamespaceRef }; result: NamespaceInfo };
   /** The whole ruleset, of one moment; or what is in the tables of a family or name. Elements unless `elements` is false. */
-  'nftables.list': { takes: In & { family?: NftFamily; table?: string; elements?: boolean }; gives: NftObject[] };
+  'nftables.list': { parameters: In & { family?: NftFamily; table?: string; elements?: boolean }; result: NftObject[] };
   /** Connections that the namespace tracks. */
-  'conntrack.list': { takes: In; gives: Connection[] };
+  'conntrack.list': { parameters: In; result: Connection[] };
 }
 
 /** A network namespace. */
@@ -79,8 +79,8 @@ export interface Reader {
   /** Asks one thing. @throws KernelError, ValidationError before anything is sent */
   query<Q extends QueryName>(
     query: Q,
-    ...args: Record<never, never> extends Queries[Q]['takes']
-      ? [takes?: Queries[Q]['takes']]
-      : [takes: Queries[Q]['takes']]
-  ): Promise<Queries[Q]['gives']>;
+    ...args: Record<never, never> extends Queries[Q]['parameters']
+      ? [parameters?: Queries[Q]['parameters']]
+      : [parameters: Queries[Q]['parameters']]
+  ): Promise<Queries[Q]['result']>;
 }

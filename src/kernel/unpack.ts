@@ -1,4 +1,4 @@
-import { giveWay } from '../util/yield.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { Tag } from './tag.js';
 
 /*
@@ -48,7 +48,7 @@ class Unpacker {
       const list: unknown[] = [];
       for (let left = this.#uint32(); left > 0; left--) {
         list.push(depth < GENTLE_DEPTH ? await this.readGently(depth + 1) : this.read());
-        if (left % STRIDE === 0) await giveWay();
+        if (left % STRIDE === 0) await yieldIfNeeded();
       }
       return list;
     }

@@ -1,8 +1,8 @@
 import { placeOf } from '../kernel/ensure/actual.js';
-import { outstanding } from '../kernel/ensure/missing.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import type { Observer } from '../kernel/ensure/observer.js';
-import { surplus } from '../plan/extraneous.js';
-import { giveWay } from '../util/yield.js';
+import { extraneousOperations } from '../plan/extraneous.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import type { Context } from './context.js';
 import { checkPresence } from './presence.js';
 import { describeOperations, type Repair } from './repair.js';
@@ -17,10 +17,10 @@ export async function driftOf(context: Context, recorded: Scope, observer: Obser
   const { repairs, scope, unreachable } = await checkPresence(context, recorded, observer);
   const wishes = wishesOf(host, facts.underlay, scope);
   const whole = wishes.flatMap(({ plan }) => plan);
-  const actual = await observer.look(whole);
-  await giveWay();
+  const actual = await observer.observe(whole);
+  await yieldIfNeeded();
   for (const { what, plan, interface: nic } of wishes) {
-    const operations = outstanding(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    const operations = missingOperations(plan, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (operations.length === 0) continue;
     repairs.push({
       text: `${what}: ${describeOperations(operations, plan)}`,
@@ -30,7 +30,7 @@ export async function driftOf(context: Context, recorded: Scope, observer: Obser
   }
   // What somebody is about to make, or to take away, is not in the plans.
   if (!isChanging(scope)) {
-    const operations = surplus(whole, network.uuid, host.netns, actual);
+    const operations = extraneousOperations(whole, network.uuid, host.netns, actual);
     if (operations.length > 0) {
       repairs.push({
         text: `${networkTitle(network)}: ${describeOperations(operations, whole)}`,

@@ -7,7 +7,7 @@ import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName, planInterface } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { Gate } from '../util/semaphore.js';
+import { Semaphore } from '../util/semaphore.js';
 import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
 import { begin } from './begin.js';
 import { asCapacityError, requireOverlayPort } from './capacity.js';
@@ -33,7 +33,7 @@ const MAC_SAMPLES = 8;
  * hold up the event loop. Those that wait for a dnsmasq are not counted until they come back: it may take long, and is one
  * network's.
  */
-const crowd = new Gate(32);
+const attachLimit = new Semaphore(32);
 
 /** @param isOnly unless another interface is recorded at the same place in the container */
 export function attach(
@@ -54,7 +54,7 @@ async function attachOnce(
   const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
   const { signal } = request;
   signal?.throwIfAborted();
-  const work = () => crowd.pass(() => attachOne(context, network, request), signal);
+  const work = () => attachLimit.run(() => attachOne(context, network, request), signal);
   return context.locks.shared(network, work, signal);
 }
 
@@ -245,19 +245,19 @@ async function connect(
   const { kernel, host, dhcp, store } = context;
   try {
     // Before the link is up: a guest asks at once. All reservations are written anew, once for all who wait.
-    await crowd.aside(() => dhcp.update(network));
+    await attachLimit.runReleased(() => dhcp.update(network));
     await kernel.transaction(planInterface(host, network, nic), { signal });
   } catch (error) {
     // The kernel is as before: only what was reserved is left.
     await transact(store, (transaction) => releaseInterface(transaction, context, network, nic));
-    await crowd.aside(() => dhcp.release(network, nic)).catch(() => undefined);
+    await attachLimit.runReleased(() => dhcp.release(network, nic)).catch(() => undefined);
     throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
   }
   try {
     signal?.throwIfAborted();
     return await settleInterface(context, nic);
   } catch (error) {
-    await crowd.aside(() => disconnect(context, network, nic, 0));
+    await attachLimit.runReleased(() => disconnect(context, network, nic, 0));
     throw error;
   }
 }

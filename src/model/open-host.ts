@@ -3,7 +3,7 @@ import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
 import { ValidationError } from '../errors.js';
 import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { isNamespaceMissing } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
 import { egressBridgeName } from '../plan/names.js';
@@ -76,7 +76,7 @@ export async function openKernelIn({ netns }: Pick<Settings, 'netns'>): Promise<
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
     return kernel;
   } catch (error) {
-    if (!isNoNamespace(error)) throw error;
+    if (!isNamespaceMissing(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
 }

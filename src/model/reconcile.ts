@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
-import { outstanding } from '../kernel/ensure/missing.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
-import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
-import { giveWay } from '../util/yield.js';
+import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
@@ -72,12 +72,12 @@ export async function reconcileHost(context: Context, note: Note | undefined, re
   const peers = context.peers?.() ?? NO_PEERS;
   const plan = planHost(host, peers);
   const observer = new Observer(kernel);
-  const actual = await observer.look(plan);
+  const actual = await observer.observe(plan);
   const operations = [
     ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...outstanding(plan, actual),
+    ...missingOperations(plan, actual),
   ];
-  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  const beyond = extraneousPeers(host, peers, actual.get(host.netns)?.nft ?? []);
   if (operations.length + beyond.length > 0) {
     const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
     report.push(text);
@@ -116,7 +116,7 @@ function repair(context: Context, uuid: string, { note, observer, before }: Look
     if (scope === undefined) return [];
     const fitting = sameScope(scope, before) ? observer : new Observer(context.kernel);
     const repairs = await driftOf(context, scope, fitting);
-    fitting.keepLinks(uuid);
+    fitting.forgetAllButLinks(uuid);
     // Not wrong but being changed, if the store has changed since: a change is recorded before it is made.
     if (repairs.length === 0 || !sameScope(scope, await readScope(context, uuid))) return [];
     return carryOut(repairs, note);
@@ -142,7 +142,7 @@ async function scopes(context: Context, uuids: readonly string[]): Promise<Map<s
 }
 
 async function readScope(context: Context, uuid: string): Promise<Scope | undefined> {
-  await giveWay();
+  await yieldIfNeeded();
   const network = await readNetwork(context, uuid).catch(() => undefined);
   return network && { network, members: await readMembers(context, uuid) };
 }

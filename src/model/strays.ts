@@ -3,14 +3,14 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
-import { surplusElements } from '../plan/extraneous.js';
+import { extraneousElements } from '../plan/extraneous.js';
 import { GRAVEYARD, vniOf } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
 import { filterNetwork, NO_PEERS } from '../plan/mesh-filter.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
 import { retire } from '../plan/retire.js';
-import { giveWay } from '../util/yield.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 import type { Repair } from './repair.js';
@@ -111,19 +111,19 @@ async function unclaimed(
   // All that has sets in the host's namespace: floating addresses have theirs in the network's.
   add(planHost(host, peers?.() ?? NO_PEERS));
   for (const scope of steady) {
-    await giveWay();
+    await yieldIfNeeded();
     add([filterNetwork(host, scope.network)]);
     add(planRouted(host, scope));
     for (const wish of interfaceWishes(host, scope)) add(wish.plan);
   }
-  const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
+  const nft = (await observer.observe(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);
   const after = await scopes();
   const same = new Set(after.map((scope) => JSON.stringify(scope)));
   const known = steady.filter((scope) => same.has(JSON.stringify(scope)));
   const claimed = new Set([...links.map(({ name }) => name), ...[...before, ...after].flatMap(portsOf)]);
   for (const port of known.flatMap(portsOf)) claimed.delete(port);
-  return surplusElements(
+  return extraneousElements(
     plan,
     host.netns,
     nft,

@@ -15,7 +15,12 @@ const MAIN_TABLE = 254;
  * network counts, and what is put into containers is theirs.
  * @param plan everything the network is to have
  */
-export function surplus(plan: readonly Operation[], network: string, host: NamespaceRef | undefined, actual: Actual) {
+export function extraneousOperations(
+  plan: readonly Operation[],
+  network: string,
+  host: NamespaceRef | undefined,
+  actual: Actual,
+) {
   const own = linksOf(plan);
   return [host, network].flatMap((netns): Operation[] => {
     const there = actual.get(netns);
@@ -28,7 +33,7 @@ export function surplus(plan: readonly Operation[], network: string, host: Names
         ? [
             ...rules(here, netns, there),
             ...neighbours(here, own, netns, there),
-            ...surplusElements(here, netns, there.nft),
+            ...extraneousElements(here, netns, there.nft),
           ]
         : []),
     ];
@@ -105,7 +110,7 @@ function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operati
  * Elements that a plan does not have, of the sets that it makes. Those of dynamic sets are what packets have written.
  * @param isOurs tells by its key whether an element may be taken away
  */
-export function surplusElements(
+export function extraneousElements(
   plan: readonly Operation[],
   netns: Netns,
   there: readonly NftObject[],

@@ -1,49 +1,49 @@
-/** What is to be done when a signal is aborted, and how the signal has it done. */
-interface Due {
-  acts: Set<() => void>;
+/** The callbacks of one signal, and the listener that calls them. */
+interface Registration {
+  callbacks: Set<() => void>;
   listener: () => void;
 }
 
-const dues = new WeakMap<AbortSignal, Due>();
+const registrations = new WeakMap<AbortSignal, Registration>();
 
 /**
- * Has something done when a signal is aborted. However often it is called, the signal has one listener at most: the same
- * signal may be given to a thousand calls at once, of which Node would warn as of a leak.
- * @returns takes it back; after the last, the signal has no listener, which might keep it in memory
+ * Calls a callback when a signal is aborted. The signal gets at most one event listener for all callbacks: a signal that is
+ * passed to many concurrent calls would otherwise cause Node's MaxListenersExceededWarning.
+ * @returns removes the callback. The listener is removed with the last callback.
  */
-export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
+export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
   if (signal === undefined) return () => undefined;
-  const due = dues.get(signal) ?? listen(signal);
-  due.acts.add(act);
+  const registration = registrations.get(signal) ?? register(signal);
+  registration.callbacks.add(callback);
   return () => {
-    due.acts.delete(act);
-    if (due.acts.size > 0 || dues.get(signal) !== due) return;
-    dues.delete(signal);
-    signal.removeEventListener('abort', due.listener);
+    registration.callbacks.delete(callback);
+    if (registration.callbacks.size > 0 || registrations.get(signal) !== registration) return;
+    registrations.delete(signal);
+    signal.removeEventListener('abort', registration.listener);
   };
 }
 
-function listen(signal: AbortSignal): Due {
-  const acts = new Set<() => void>();
+function register(signal: AbortSignal): Registration {
+  const callbacks = new Set<() => void>();
   const listener = () => {
-    const due = [...acts];
-    // Whoever keeps the signal keeps nothing of what was done.
-    acts.clear();
-    dues.delete(signal);
-    for (const act of due) act();
+    const due = [...callbacks];
+    // The signal may outlive the calls: it must not keep their callbacks in memory.
+    callbacks.clear();
+    registrations.delete(signal);
+    for (const callback of due) callback();
   };
   signal.addEventListener('abort', listener, { once: true });
-  const due = { acts, listener };
-  dues.set(signal, due);
-  return due;
+  const registration = { callbacks, listener };
+  registrations.set(signal, registration);
+  return registration;
 }
 
-/** Waits, but no longer than until the signal is aborted. @throws the signal's reason */
-export function orAborted<Result>(wait: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return wait;
+/** Waits for a promise until the signal is aborted. @throws the signal's reason */
+export function rejectOnAbort<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const stay = onAbort(signal, () => reject(signal.reason));
-    void wait.then(resolve, reject).finally(stay);
+    const removeCallback = onAbort(signal, () => reject(signal.reason));
+    void promise.then(resolve, reject).finally(removeCallback);
   });
 }

@@ -1,60 +1,78 @@
-import { onAbort, orAborted } from './abort.js';
-import { giveWay } from './yield.js';
+import { onAbort, rejectOnAbort } from './abort.js';
+import { yieldIfNeeded } from './yield.js';
 
-/** Lets so many pieces of work be under way, in order; each begins when the event loop has time for it. */
-export class Gate {
-  /** In the order in which they came; those that come back go first. */
+/**
+ * Counting semaphore: limits how many asynchronous tasks run concurrently. Tasks start in FIFO order, and each one yields
+ * to the event loop before it starts if others are running.
+ *
+ * The package has one implementation of concurrency limits, this one. `p-limit` lacks what callers need: a waiting task
+ * that a signal removes from the queue, a permit that a task releases while it waits for others, and yielding.
+ */
+export class Semaphore {
+  /** Tasks that wait to start, in FIFO order. */
   readonly #waiting = new Set<() => void>();
-  readonly #returning = new Set<() => void>();
-  #underWay = 0;
+  /** Tasks that wait to get a released permit back. They come before those that wait to start. */
+  readonly #reacquiring = new Set<() => void>();
+  #running = 0;
 
-  constructor(private readonly most: number) {}
+  /** @param permits maximum number of tasks that run concurrently; 1 for a mutex */
+  constructor(private readonly permits: number) {}
 
-  /** @throws the signal's reason, at once, if it is aborted before the work's turn comes */
-  async pass<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+  /**
+   * Runs a task as soon as a permit is free, and releases the permit when the task has settled.
+   * @throws the signal's reason, at once, if it is aborted before the task has started
+   */
+  async run<Result>(task: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     signal?.throwIfAborted();
-    if (this.#underWay < this.most) this.#underWay++;
-    else await this.#turn(this.#waiting, signal);
+    if (this.#running < this.permits) this.#running++;
+    else await this.#acquire(this.#waiting, signal);
     try {
-      // Whoever is alone is no crowd.
-      if (this.#underWay > 1) {
-        await orAborted(giveWay(), signal);
+      if (this.#running > 1) {
+        await rejectOnAbort(yieldIfNeeded(), signal);
         signal?.throwIfAborted();
       }
-      return await work();
+      return await task();
     } finally {
-      this.#leave();
+      this.#release();
     }
   }
 
-  /** Within work that has passed, what waits for others: these go on in its place, and it comes back before any begins. */
-  async aside<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#leave();
+  /** Runs a task for each item, and resolves to the results in the order of the items. Rejects with the first error. */
+  map<Item, Result>(items: Iterable<Item>, task: (item: Item) => Promise<Result>): Promise<Result[]> {
+    return Promise.all(Array.from(items, (item) => this.run(() => task(item))));
+  }
+
+  /**
+   * Releases the permit of the calling task while it waits for `wait`. Other tasks run meanwhile. The permit is acquired
+   * again before any waiting task starts. Only to be called within `run`.
+   */
+  async runReleased<Result>(wait: () => Promise<Result>): Promise<Result> {
+    this.#release();
     try {
-      return await work();
+      return await wait();
     } finally {
-      if (this.#underWay < this.most) this.#underWay++;
-      else await this.#turn(this.#returning);
+      if (this.#running < this.permits) this.#running++;
+      else await this.#acquire(this.#reacquiring);
     }
   }
 
-  #leave(): void {
-    this.#underWay--;
-    const [next] = this.#returning.size > 0 ? this.#returning : this.#waiting;
-    if (this.#underWay < this.most) next?.();
+  #release(): void {
+    this.#running--;
+    const [next] = this.#reacquiring.size > 0 ? this.#reacquiring : this.#waiting;
+    if (this.#running < this.permits) next?.();
   }
 
-  #turn(line: Set<() => void>, signal?: AbortSignal): Promise<void> {
+  #acquire(queue: Set<() => void>, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const enter = () => {
-        line.delete(enter);
-        stay();
-        this.#underWay++;
+      const acquire = () => {
+        queue.delete(acquire);
+        removeListener();
+        this.#running++;
         resolve();
       };
-      line.add(enter);
-      const stay = onAbort(signal, () => {
-        line.delete(enter);
+      queue.add(acquire);
+      const removeListener = onAbort(signal, () => {
+        queue.delete(acquire);
         reject(signal?.reason);
       });
     });

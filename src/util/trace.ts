@@ -1,16 +1,16 @@
 import type { TracingChannel } from 'node:diagnostics_channel';
 
 /**
- * Does the work, and tells those who listen on a tracing channel of `node:diagnostics_channel`: `tracing:<name>:start`
- * when it begins, `tracing:<name>:asyncEnd` when it has ended, with the same message, which then has `result` or `error`.
- * Costs next to nothing while nobody listens.
+ * Publishes an asynchronous call on a tracing channel of `node:diagnostics_channel`: `tracing:<name>:start` when it starts,
+ * `tracing:<name>:asyncEnd` when it has settled. Both events carry the same message object; at the end it has `result` or
+ * `error`. Without subscribers the overhead is negligible.
  */
 export function traced<Message extends object, Result>(
   channel: TracingChannel<Message, Message>,
   message: Message,
-  work: () => Promise<Result>,
+  call: () => Promise<Result>,
 ): Promise<Result> {
   const { start, asyncEnd, error } = channel;
-  if (!start.hasSubscribers && !asyncEnd.hasSubscribers && !error.hasSubscribers) return work();
-  return channel.tracePromise(work, message);
+  if (!start.hasSubscribers && !asyncEnd.hasSubscribers && !error.hasSubscribers) return call();
+  return channel.tracePromise(call, message);
 }

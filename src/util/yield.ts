@@ -1,32 +1,32 @@
-/** For how long work may go on before the event loop gets its turn, in milliseconds. */
+/** Milliseconds that callers may run in one turn of the event loop before the next one yields. */
 const SLICE = 0.25;
-/** Steps of promises that a piece of work takes before it has done most of what it does at once. */
+/** Promise jobs (microtasks) that run after a caller is admitted and before the next one is. */
 const STEPS = 4;
 
-/** When work began in this turn of the event loop. */
+/** Time at which the first caller of this turn of the event loop was admitted. */
 let began: number | undefined;
 const waiting: (() => void)[] = [];
 let isAdmitting = false;
-/** What follows this is the next step. Awaited in an async function, each step would leave three times as much garbage. */
+/** One promise for all steps: an `await` for each step allocates three times as much memory. */
 const settled = Promise.resolve();
 
 /**
- * Resolves at once, or in a later turn of the event loop if this one has been worked in for long enough: a thousand
- * calls at once are a thousand pieces of work, and what else the process has to do is done between them. In order.
+ * Yields to the event loop. Resolves at once, or in a later turn of the event loop if earlier callers have used up the time
+ * slice of this turn. Callers are admitted in FIFO order. A thousand concurrent calls thus leave time for other events.
  */
-export function takeTurn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   const turn = new Promise<void>((resolve) => waiting.push(resolve));
   if (!isAdmitting) admit();
   return turn;
 }
 
-/** As `takeTurn`, but at once where nobody waits: for steps within a piece of work. */
-export async function giveWay(): Promise<void> {
+/** Like `yieldToEventLoop`, but resolves at once if no caller waits. For steps within one piece of work. */
+export async function yieldIfNeeded(): Promise<void> {
   began ??= begin();
-  if (isAdmitting || performance.now() - began > SLICE) await takeTurn();
+  if (isAdmitting || performance.now() - began > SLICE) await yieldToEventLoop();
 }
 
-/** One after the other, so that the work of those who come first is seen. */
+/** Admits callers one after the other, so that the time that each one takes is measured. */
 function admit(): void {
   isAdmitting = waiting.length > 0;
   if (!isAdmitting) return;

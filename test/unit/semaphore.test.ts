@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { Gate } from '../../src/util/semaphore.js';
+import { Semaphore } from '../../src/util/semaphore.js';
 
-/** Work that goes on until it is told to end. */
+/** A task that runs until the test ends it. */
 class Task {
   began = false;
   end: () => void = () => undefined;
@@ -17,17 +17,17 @@ class Task {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Tasks of which two may be under way. */
-function crowd(count: number, signals: Record<number, AbortSignal> = {}) {
-  const gate = new Gate(2);
+/** Tasks with a limit of two. */
+function start(count: number, signals: Record<number, AbortSignal> = {}) {
+  const semaphore = new Semaphore(2);
   const tasks = Array.from({ length: count }, () => new Task());
-  const passed = tasks.map(({ run }, index) => gate.pass(run, signals[index]));
+  const passed = tasks.map(({ run }, index) => semaphore.run(run, signals[index]));
   const began = () => tasks.flatMap((task, index) => (task.began ? [index] : []));
-  return { gate, tasks, passed, began };
+  return { semaphore, tasks, passed, began };
 }
 
-test('so many are under way, the others follow in order', async () => {
-  const { tasks, passed, began } = crowd(4);
+test('tasks up to the limit run at once, the others in FIFO order', async () => {
+  const { tasks, passed, began } = start(4);
   await turn();
   expect(began()).toEqual([0, 1]);
   tasks[1]?.end();
@@ -42,17 +42,17 @@ test('so many are under way, the others follow in order', async () => {
   await Promise.all(passed);
 });
 
-test('one that fails makes room as well', async () => {
-  const gate = new Gate(1);
-  const first = gate.pass(() => Promise.reject(new Error('no')));
-  const second = gate.pass(async () => 'done');
+test('a task that fails releases its permit', async () => {
+  const semaphore = new Semaphore(1);
+  const first = semaphore.run(() => Promise.reject(new Error('no')));
+  const second = semaphore.run(async () => 'done');
   await expect(first).rejects.toThrow('no');
   await expect(second).resolves.toBe('done');
 });
 
-test('one that is aborted while it waits ends at once, never begins, and is nobody’s turn', async () => {
+test('a waiting task that is aborted rejects at once, never starts and takes no permit', async () => {
   const controller = new AbortController();
-  const { gate, tasks, passed, began } = crowd(4, { 2: controller.signal });
+  const { semaphore, tasks, passed, began } = start(4, { 2: controller.signal });
   await turn();
   controller.abort(new Error('enough'));
   await expect(passed[2]).rejects.toThrow('enough');
@@ -62,12 +62,12 @@ test('one that is aborted while it waits ends at once, never begins, and is nobo
   tasks[1]?.end();
   tasks[3]?.end();
   await Promise.all([passed[0], passed[1], passed[3]]);
-  await expect(gate.pass(async () => 'free')).resolves.toBe('free');
+  await expect(semaphore.run(async () => 'free')).resolves.toBe('free');
 });
 
-test('those who wait share a signal’s one listener, which goes with the last of them', async () => {
+test('waiting tasks share one listener of a signal, which is removed with the last of them', async () => {
   const { signal } = new AbortController();
-  const { tasks, passed } = crowd(50, Object.fromEntries(Array.from({ length: 50 }, (_, index) => [index, signal])));
+  const { tasks, passed } = start(50, Object.fromEntries(Array.from({ length: 50 }, (_, index) => [index, signal])));
   await turn();
   expect(getEventListeners(signal, 'abort')).toHaveLength(1);
   for (const [index, task] of tasks.entries()) {
@@ -78,46 +78,46 @@ test('those who wait share a signal’s one listener, which goes with the last o
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
-test('one that is aborted between its turn and its work does not begin', async () => {
+test('a task that is aborted after it has got a permit does not start', async () => {
   const controller = new AbortController();
-  const gate = new Gate(2);
-  const first = gate.pass(() => turn());
+  const semaphore = new Semaphore(2);
+  const first = semaphore.run(() => turn());
   const task = new Task();
-  const second = gate.pass(task.run, controller.signal);
-  // It has passed, and gives way.
+  const second = semaphore.run(task.run, controller.signal);
+  // It has a permit, and yields to the event loop.
   controller.abort(new Error('enough'));
   await expect(second).rejects.toThrow('enough');
   expect(task.began).toBe(false);
   await first;
 });
 
-test('one that was aborted before does not begin, and one that is under way goes on', async () => {
-  const gate = new Gate(1);
-  await expect(gate.pass(async () => 'done', AbortSignal.abort(new Error('before')))).rejects.toThrow('before');
+test('an aborted signal keeps a task from starting, but does not stop a running one', async () => {
+  const semaphore = new Semaphore(1);
+  await expect(semaphore.run(async () => 'done', AbortSignal.abort(new Error('before')))).rejects.toThrow('before');
   const controller = new AbortController();
   const task = new Task();
-  const passed = gate.pass(task.run, controller.signal);
+  const passed = semaphore.run(task.run, controller.signal);
   await turn();
   controller.abort();
   task.end();
   await expect(passed).resolves.toBeUndefined();
 });
 
-test('one that waits for others makes room meanwhile, and comes back before those that have not begun', async () => {
-  const gate = new Gate(1);
+test('a released permit runs other tasks, and is acquired again before waiting tasks start', async () => {
+  const semaphore = new Semaphore(1);
   const [waited, rest, other, third] = [new Task(), new Task(), new Task(), new Task()];
-  const first = gate.pass(async () => {
-    await gate.aside(waited.run);
+  const first = semaphore.run(async () => {
+    await semaphore.runReleased(waited.run);
     await rest.run();
   });
-  const second = gate.pass(other.run);
-  const last = gate.pass(third.run);
+  const second = semaphore.run(other.run);
+  const last = semaphore.run(third.run);
   const began = () => [waited, rest, other, third].map((task) => task.began);
   await turn();
   expect(began()).toEqual([true, false, true, false]);
   waited.end();
   await turn();
-  // One is under way.
+  // The only permit is in use.
   expect(began()).toEqual([true, false, true, false]);
   other.end();
   await second;
@@ -131,28 +131,43 @@ test('one that waits for others makes room meanwhile, and comes back before thos
   await last;
 });
 
-test('one that comes back finds its place free if nobody has taken it', async () => {
-  const gate = new Gate(1);
+test('a released permit that nobody has taken is acquired at once', async () => {
+  const semaphore = new Semaphore(1);
   let isBack = false;
-  await gate.pass(async () => {
-    await gate.aside(async () => undefined);
+  await semaphore.run(async () => {
+    await semaphore.runReleased(async () => undefined);
     isBack = true;
   });
   expect(isBack).toBe(true);
-  await expect(gate.pass(async () => 'free')).resolves.toBe('free');
+  await expect(semaphore.run(async () => 'free')).resolves.toBe('free');
 });
 
-test('one whose wait fails comes back as well', async () => {
-  const gate = new Gate(1);
+test('a released permit is acquired again after an error', async () => {
+  const semaphore = new Semaphore(1);
   const task = new Task();
-  const passed = gate.pass(async () => {
-    await expect(gate.aside(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  const passed = semaphore.run(async () => {
+    await expect(semaphore.runReleased(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await task.run();
   });
-  const next = gate.pass(async () => 'next');
+  const next = semaphore.run(async () => 'next');
   await turn();
   expect(task.began).toBe(true);
   task.end();
   await passed;
   await expect(next).resolves.toBe('next');
+});
+
+test('map keeps the limit and the order, and rejects with the first error', async () => {
+  const semaphore = new Semaphore(2);
+  let running = 0;
+  let most = 0;
+  const results = await semaphore.map([3, 1, 2, 5, 4], async (number) => {
+    most = Math.max(most, ++running);
+    for (let index = 0; index < number; index++) await turn();
+    running--;
+    return 10 * number;
+  });
+  expect(results).toEqual([30, 10, 20, 50, 40]);
+  expect(most).toBe(2);
+  await expect(semaphore.map([1], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
 });

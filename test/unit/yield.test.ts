@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ValidationError } from '../../src/errors.js';
 import { openKernel } from '../../src/kernel/index.js';
-import { takeTurn } from '../../src/util/yield.js';
+import { yieldToEventLoop } from '../../src/util/yield.js';
 import { Turns } from '../support/turns.js';
 
 /** Keeps the thread busy. */
@@ -10,12 +10,12 @@ function toil(milliseconds: number) {
   while (performance.now() < end);
 }
 
-test('the event loop has its turns between many pieces of work, which stay in order', async () => {
+test('many callers yield to the event loop and keep their order', async () => {
   const turns = new Turns();
   const order: number[] = [];
   await Promise.all(
     Array.from({ length: 200 }, async (_, number) => {
-      await takeTurn();
+      await yieldToEventLoop();
       toil(1);
       order.push(number);
     }),
@@ -26,13 +26,13 @@ test('the event loop has its turns between many pieces of work, which stay in or
   expect(turns.count).toBeGreaterThan(20);
 });
 
-test('a piece of work by itself does not wait for the event loop', async () => {
+test('a single caller does not wait for the event loop', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   let turned = false;
   setImmediate(() => {
     turned = true;
   });
-  await takeTurn();
+  await yieldToEventLoop();
   expect(turned).toBe(false);
 });
 
@@ -41,8 +41,8 @@ const kernel = openKernel();
 test.each<[string, () => Promise<unknown>]>([
   ['transactions', () => kernel.transaction([{ op: 'link.set', link: { name: '' }, changes: {} }])],
   ['queries', () => kernel.query('link.get', { link: { name: '' } })],
-  ['what passes no gate', () => kernel.ping('nowhere', {})],
-])('calls by the thousand leave the event loop its turns: %s', async (_, call) => {
+  ['calls without a concurrency limit', () => kernel.ping('nowhere', {})],
+])('thousands of calls yield to the event loop: %s', async (_, call) => {
   let refused = 0;
   const calls = Array.from({ length: 5000 }, async () => {
     await call().catch((error: unknown) => {

@@ -9,7 +9,7 @@ import { isStructure, sameObject, sameStructure } from './same-ruleset.js';
  * What of a plan's rulesets is missing. Elements are added where they lack; if anything else is not as planned, the
  * table is made anew with all its elements, in one batch, so that no packet ever meets half of it.
  */
-export function outstandingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
   const byNamespace = new Map<NamespaceRef | undefined, NftCommand[]>();
   for (const operation of plan) {
     if (operation.op !== 'nftables.batch') continue;

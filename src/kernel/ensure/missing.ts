@@ -3,16 +3,16 @@ import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
-import { outstandingRuleset } from './missing-ruleset.js';
+import { missingRuleset } from './missing-ruleset.js';
 import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**
  * What of a plan is still to be done, given what there is. The plan that makes a thing describes it, so it also says
  * what is missing: nothing is left of a plan that holds. What a plan only forgets or takes away is not drift.
  */
-export function outstanding(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingOperations(plan: readonly Operation[], actual: Actual): Operation[] {
   const steps = plan.flatMap((operation) => remaining(operation, actual));
-  return [...steps, ...outstandingRuleset(plan, actual)];
+  return [...steps, ...missingRuleset(plan, actual)];
 }
 
 type Of<Op extends OperationName> = Extract<Operation, { op: Op }>;

@@ -31,7 +31,7 @@ const LASTING: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
 const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'ENXIO']);
 
 /** True for the error of a look at a namespace that does not exist, or is something else. */
-export const isNoNamespace = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
+export const isNamespaceMissing = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
 
 /** Looks at the kernel, reading each thing once. */
 export class Observer {
@@ -43,7 +43,7 @@ export class Observer {
   }
 
   /** Everything that a plan touches. */
-  async look(plan: readonly Operation[]): Promise<Actual> {
+  async observe(plan: readonly Operation[]): Promise<Actual> {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
       const netns = placeOf(operation);
@@ -54,7 +54,7 @@ export class Observer {
     const actual: Actual = new Map();
     for (const [netns, operations] of byNamespace) {
       if (!(await this.exists(netns))) continue;
-      actual.set(netns, await this.#lookInto(netns, operations));
+      actual.set(netns, await this.#readNamespace(netns, operations));
     }
     return actual;
   }
@@ -66,14 +66,14 @@ export class Observer {
   }
 
   /** Forgets the rest of a namespace that is looked at no more: rulesets are large. */
-  keepLinks(netns: NamespaceRef | undefined): void {
+  forgetAllButLinks(netns: NamespaceRef | undefined): void {
     const seen = this.#seen.get(netns);
     for (const what of seen?.keys() ?? []) if (!LASTING.has(what)) seen?.delete(what);
   }
 
-  async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
+  async #readNamespace(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
     const reads = new Set(operations.map(({ op }) => (READS as Partial<Record<OperationName, Read>>)[op]));
-    const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['gives'] | []> =>
+    const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['result'] | []> =>
       reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, { netns })) : [];
     const tables = new Map(
       operations.flatMap((operation) => {
@@ -124,7 +124,7 @@ export class Observer {
         await this.#kernel.query('namespace.get', { netns });
         return true;
       } catch (error) {
-        if (isNoNamespace(error)) return false;
+        if (isNamespaceMissing(error)) return false;
         throw error;
       }
     });

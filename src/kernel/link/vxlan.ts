@@ -50,8 +50,8 @@ interface VxlanTunnel {
   /** Answers by routing where the neighbour table knows the way. */
   routeShortCircuit?: boolean;
   /** Netlink events for destinations that are not known. */
-  tellUnknownMac?: boolean;
-  tellUnknownIp?: boolean;
+  l2Miss?: boolean;
+  l3Miss?: boolean;
   /** Packets to a VXLAN link of the same host and VNI do not leave it. */
   localBypass?: boolean;
   remoteChecksumTx?: boolean;
