@@ -41,7 +41,7 @@ export async function takeFileLock(path: string, { patience = PATIENCE } = {}): 
     const holder = await readHolder(file);
     await file.close();
     if (outcome === 'outdated') continue;
-    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience / 1000);
+    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience);
     await backoff.wait({ deadline: end });
   }
 }

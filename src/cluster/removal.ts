@@ -26,7 +26,7 @@ import { waitForNodes } from './waiting.js';
 const INTERFACES_AT_ONCE = 8;
 const KEYS_AT_ONCE = 1000;
 
-/** @throws AggregateError; the record stays then, to be finished later */
+/** @throws RemovalError; the record stays then, to be finished later */
 export async function removeInterface(context: ClusterContext, uuid: string, haloMs: number): Promise<void> {
   const { store, node } = context;
   const { result: doomed, revision } = await record(store, async (transaction) => {
@@ -43,7 +43,7 @@ export async function removeInterface(context: ClusterContext, uuid: string, hal
   await concludeRemoval(context, network, uuid, errors, haloMs);
 }
 
-/** @throws AggregateError */
+/** @throws RemovalError */
 export async function removeFloating(context: ClusterContext, uuid: string): Promise<void> {
   const { store, node } = context;
   const { result: doomed, revision } = await record(store, async (transaction) => {
@@ -66,7 +66,7 @@ export async function removeFloating(context: ClusterContext, uuid: string): Pro
   errors.throwIfAny(`floating address ${doomed.floating?.address} could not be removed completely`);
 }
 
-/** @throws AggregateError */
+/** @throws RemovalError */
 export async function removeRouted(context: ClusterContext, uuid: string, address: string): Promise<void> {
   const { store, node } = context;
   const { revision } = await record(store, async (transaction) => {
@@ -85,7 +85,7 @@ export async function removeRouted(context: ClusterContext, uuid: string, addres
   errors.throwIfAny(`routed address ${address} could not be removed completely`);
 }
 
-/** @throws AggregateError */
+/** @throws RemovalError */
 export async function removeNetwork(context: ClusterContext, uuid: string): Promise<void> {
   const { store, node } = context;
   const { result: network, revision } = await record(store, async (transaction) => {

@@ -1,3 +1,4 @@
+export * from '../errors.js';
 export type { Address } from './address.js';
 export type { KernelTrace, ProcessTrace } from './channels.js';
 export { describeAnyOperation as describeOperation } from './checked-kernel.js';

@@ -62,7 +62,7 @@ export interface NativeDelivery {
 }
 
 interface NativeValidationError extends Error {
-  code: 'VALIDATION';
+  code: 'ERR_VETHWORK_VALIDATION';
   field: string;
   value: Buffer;
   expected: string;
@@ -92,7 +92,7 @@ export const shareFile = (path: string, owner: number, uid: number, user: number
 let lastId = 0;
 
 function isValidationError(error: unknown): error is NativeValidationError {
-  return error instanceof Error && (error as Partial<NativeValidationError>).code === 'VALIDATION';
+  return error instanceof Error && (error as Partial<NativeValidationError>).code === 'ERR_VETHWORK_VALIDATION';
 }
 
 /** Hands a value to the addon, packed. @throws ValidationError */

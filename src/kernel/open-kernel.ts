@@ -6,6 +6,7 @@ import {
   KernelError,
   type KernelErrorDetails,
   LinkIndexTakenError,
+  RollbackError,
   ValidationError,
 } from '../errors.js';
 import { Semaphore } from '../util/semaphore.js';
@@ -86,11 +87,12 @@ interface Request {
   [argument: string]: unknown;
 }
 
-/** What a transaction ended with, and what could not be undone after that. */
+/** The reason of a cancellation, or a RollbackError if the roll-back is incomplete. */
 function withRollbackErrors(reason: unknown, errors: readonly KernelError[]): unknown {
   if (errors.length === 0) return reason;
   const message = reason instanceof Error ? reason.message : String(reason);
-  return new AggregateError([reason, ...errors], `${message}, and not all could be undone`, { cause: reason });
+  const causes = errors.map((error) => error.message).join('; ');
+  return new RollbackError(errors, `${message}; the roll-back is incomplete: ${causes}`, { cause: reason });
 }
 
 /** The caller of a single operation knows nothing of the list that it is sent in. */

@@ -1,3 +1,4 @@
+import { RemovalError } from '../errors.js';
 import type { IndexAllocator } from '../ipam/ifindex.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -87,9 +88,9 @@ export class Errors {
     return this.#errors.length > 0;
   }
 
-  /** @throws AggregateError if there is any */
+  /** @throws RemovalError if there is any */
   throwIfAny(message: string): void {
     if (this.any)
-      throw new AggregateError(this.#errors, `${message}: ${this.#errors.map(({ message }) => message).join('; ')}`);
+      throw new RemovalError(this.#errors, `${message}: ${this.#errors.map(({ message }) => message).join('; ')}`);
   }
 }

@@ -22,7 +22,7 @@ export function float(context: Context, { uuid, network }: Identity, wanted: str
   );
 }
 
-/** Takes it away. Does nothing if there is none. @throws AggregateError */
+/** Takes it away. Does nothing if there is none. @throws RemovalError */
 export function defloat(context: Context, { uuid, network }: Identity): Promise<void> {
   const { locks } = context;
   return locks.shared(network, () => locks.exclusive(uuid, () => removeFloating(context, uuid)));

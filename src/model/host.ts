@@ -1,4 +1,5 @@
 import { accountTrouble } from '../dnsmasq/index.js';
+import { RemovalError } from '../errors.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
@@ -129,7 +130,7 @@ export class HostHandle implements Host {
     const { actions, kernel, host, dhcp } = this.#context;
     await actions.tearDown(async () => {
       const errors = await kernel.teardown(planHostRemoval(host));
-      if (errors.length > 0) throw new AggregateError(errors, 'the host could not be torn down completely');
+      if (errors.length > 0) throw new RemovalError(errors, 'the host could not be torn down completely');
       await dhcp.leave();
     });
   }

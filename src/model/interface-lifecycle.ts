@@ -298,7 +298,7 @@ export function detach(context: Context, { uuid, network }: InterfaceRecord): Pr
  * Removes an interface with its floating IP. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left, the
  * record stays for reconciliation to finish.
  * @param haloMs for how long its address is kept from re-use
- * @throws AggregateError
+ * @throws RemovalError
  */
 export function removeInterface(context: Context, uuid: string, haloMs: number, isDue = always): Promise<void> {
   return context.departures.during(1, () => takeInterfaceAway(context, uuid, haloMs, isDue));
@@ -320,7 +320,7 @@ async function takeInterfaceAway(context: Context, uuid: string, haloMs: number,
   await disconnect(context, doomed.network, doomed.nic, haloMs);
 }
 
-/** @throws AggregateError */
+/** @throws RemovalError */
 async function disconnect(
   context: Context,
   network: NetworkRecord,
@@ -336,7 +336,7 @@ async function disconnect(
 /**
  * Gives back what was reserved for an interface that is gone from the kernel. After errors its record stays, unclaimed, for
  * reconciliation to finish.
- * @throws AggregateError of the errors
+ * @throws RemovalError of the errors
  */
 export async function concludeRemoval(
   context: Pick<Context, 'store' | 'floating'>,

@@ -168,7 +168,7 @@ export async function asDeletion({ store }: Context, uuid: string, error: unknow
 /**
  * Removes a network with all it has. Does nothing if it is gone, or not `isDue`. All steps are tried; if something is left,
  * the record stays for reconciliation to finish.
- * @throws AggregateError
+ * @throws RemovalError
  */
 export async function removeNetwork(context: Context, uuid: string, isDue = always): Promise<void> {
   const isSame = theFirst();
@@ -184,7 +184,7 @@ export async function removeNetwork(context: Context, uuid: string, isDue = alwa
   if (isMarked) await takeNetworkAway(context, uuid);
 }
 
-/** Of a network that nobody adds to any more. @throws AggregateError */
+/** Of a network that nobody adds to any more. @throws RemovalError */
 async function takeNetworkAway(context: Context, uuid: string): Promise<void> {
   const { host, store } = context;
   // Listed only now: what is not reserved by the time that the network is being deleted can't be any more, and what is

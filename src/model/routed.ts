@@ -71,7 +71,7 @@ export function settleRouted({ store }: Pick<Context, 'store'>, uuid: string, ad
   });
 }
 
-/** @throws NotFoundError if the address is not routed into the network, AggregateError */
+/** @throws NotFoundError if the address is not routed into the network, RemovalError */
 export function unroute(context: Context, uuid: string, address: string): Promise<void> {
   const { locks } = context;
   return locks.shared(uuid, () => locks.exclusive(address, () => removeRouted(context, uuid, address)));

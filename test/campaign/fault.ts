@@ -3,7 +3,7 @@
  * makes something must leave everything as it was, and say which step failed; one that takes something away may stop
  * half-way, and reconciliation finishes it.
  */
-import { KernelError } from '../../src/errors.js';
+import { CombinedError, KernelError } from '../../src/errors.js';
 import type { Host, Network } from '../../src/index.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
@@ -170,7 +170,7 @@ class Trials {
 
   /** The error must say what failed. */
   #judge(title: string, failure: unknown, errno: Errno | undefined): void {
-    const errors = failure instanceof AggregateError ? failure.errors : [failure];
+    const errors = failure instanceof CombinedError ? failure.errors : [failure];
     for (const error of errors) {
       const named =
         error instanceof KernelError && error.operation !== '' && (errno === undefined || error.code === errno);

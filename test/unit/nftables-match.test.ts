@@ -35,7 +35,7 @@ describe('a match', () => {
     ['an unknown EtherType', () => match.etherType('ipx' as 'ip'), 'name'],
     ['a mark beyond 32 bits', () => match.hostOrder32(2 ** 32), 'number'],
   ])('of %s is refused', (_what, make, field) => {
-    expect(make).toThrow(expect.objectContaining({ code: 'VALIDATION', field }));
+    expect(make).toThrow(expect.objectContaining({ code: 'ERR_VETHWORK_VALIDATION', field }));
   });
 
   test('of whatever else is expressions or a typed error', () => {

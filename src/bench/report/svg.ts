@@ -7,7 +7,7 @@ import { figureNames, milliseconds } from './table.js';
 
 /** The library that draws is not installed: it is many times as large as this package and nothing else needs it. */
 export class MissingPlotterError extends VethworkError {
-  readonly code = 'MISSING_PLOTTER';
+  readonly code = 'ERR_VETHWORK_MISSING_PLOTTER';
 }
 
 interface Plotter {

@@ -1,7 +1,6 @@
 import type {
   ConnlimitExpression,
   CounterExpression,
-  DynsetExpression,
   LimitExpression,
   LocalNatExpression,
   LogExpression,
@@ -29,6 +28,29 @@ import type {
   PayloadExpression,
   VerdictExpression,
 } from './load.js';
+import type { NftRegister } from './register.js';
+
+/**
+ * Writes an element of a set as the packet passes. The rule goes on if the element is there then. A set without a `size`
+ * takes 65,535 of them. (nft(8), SET STATEMENT; NFTA_DYNSET_…)
+ */
+export interface DynsetExpression {
+  expression: 'dynset';
+  /** A set or map of the same table that is `dynamic`; with a `timeout`, for `update` and `timeout`. */
+  set: string;
+  /** `update` begins the life of an element anew that is there already, `add` does not. */
+  operation: 'add' | 'update' | 'delete';
+  /** Where the key is. */
+  sourceRegister: NftRegister;
+  /** Where a map's data is. */
+  dataRegister?: NftRegister;
+  /** Life of the element in milliseconds; the set's if absent. */
+  timeout?: number;
+  /** The rule goes on if the element could not be written, as the set is full. Default false. */
+  invert?: boolean;
+  /** What the element gets of its own and the packet passes, such as a limit; the rule ends where they end it. */
+  expressions?: Expression[];
+}
 
 /** An expression of a kind not known here, as it was listed; it can be written again. */
 export interface OpaqueExpression {
