@@ -7,7 +7,7 @@ import { describeOperation } from './describe.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
-import type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
+import type { NamespaceWatch, NamespaceWatchOptions } from './namespace-watch.js';
 import type { Operation, OperationName } from './operation.js';
 import type { Queries, QueryName } from './query.js';
 import type { Snapshot } from './snapshot.js';
@@ -242,7 +242,7 @@ class CheckedKernel implements Kernel {
     });
   }
 
-  watchNamespaces(options?: NamespaceWatchOptions): AsyncGenerator<NamespaceEvent, undefined> {
+  watchNamespaces(options?: NamespaceWatchOptions): NamespaceWatch {
     const { signal, snapshot, ...others } = readOptions(options);
     refuseOthers(others, 'signal, snapshot');
     requireAbortSignal('signal', signal);
@@ -252,6 +252,10 @@ class CheckedKernel implements Kernel {
 
   close(): Promise<void> {
     return this.#kernel.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 

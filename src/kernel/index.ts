@@ -7,7 +7,7 @@ export type * from './event.js';
 export type { Datagram, Kernel, RunResult } from './kernel.js';
 export type * from './link/index.js';
 export type { NamespaceRef } from './namespace.js';
-export type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
+export type { NamespaceEvent, NamespaceWatch, NamespaceWatchOptions } from './namespace-watch.js';
 export type { Neighbour } from './neighbour.js';
 export * from './nftables/index.js';
 export { openKernel } from './open-kernel.js';

@@ -22,7 +22,7 @@ import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
-import { type NamespaceEvent, type NamespaceWatchOptions, watchNamespaces } from './namespace-watch.js';
+import { type NamespaceWatch, type NamespaceWatchOptions, PinWatch } from './namespace-watch.js';
 import { check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
@@ -112,7 +112,7 @@ const UNDER_WAY = 128;
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
-  readonly #watches = new Set<NetlinkWatch>();
+  readonly #watches = new Set<NetlinkWatch | PinWatch>();
   readonly #limit = new Semaphore(UNDER_WAY);
   #closed: Promise<void> | undefined;
 
@@ -227,16 +227,20 @@ class NetlinkKernel implements Kernel {
     return watch;
   }
 
-  watchNamespaces(options: NamespaceWatchOptions = {}): AsyncGenerator<NamespaceEvent, undefined> {
-    return watchNamespaces(this, options);
+  watchNamespaces(options: NamespaceWatchOptions = {}): NamespaceWatch {
+    const watch = new PinWatch(this, options, (closed) => this.#watches.delete(closed));
+    this.#watches.add(watch);
+    return watch;
   }
 
   close(): Promise<void> {
-    for (const watch of this.#watches) {
-      void watch.return();
-    }
+    for (const watch of [...this.#watches]) void watch.return();
     this.#closed ??= Promise.allSettled(this.#underWay).then(() => release(this.#home));
     return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** Opens a socket inside a namespace. */

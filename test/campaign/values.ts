@@ -137,7 +137,7 @@ function kernelTargets(kernel: Kernel, inside: string): Target[] {
       name: 'kernel.watchNamespaces',
       good: [{ signal, snapshot: true }],
       call: kernel.watchNamespaces.bind(kernel),
-      undo: (watch: ReturnType<Kernel['watchNamespaces']>) => watch.return(undefined),
+      undo: (watch: ReturnType<Kernel['watchNamespaces']>) => watch.return(),
     },
   ];
 }
