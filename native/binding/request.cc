@@ -16,9 +16,9 @@ Napi::Error toError(Napi::Env env, const ValidationError& error) {
   return thrown;
 }
 
-std::vector<Request> readRequests(const Napi::Value& operations, bool remembers) {
+std::vector<Request> readRequests(const Napi::Value& operations, bool capturesUndo) {
   try {
-    return prepare(fromJavaScript(operations), remembers);
+    return prepare(fromJavaScript(operations), capturesUndo);
   } catch (const ValidationError& error) {
     throw toError(operations.Env(), error);
   }

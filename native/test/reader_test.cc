@@ -57,7 +57,7 @@ TEST_CASE("the last attribute may lack its padding") {
   CHECK_FALSE(reader.next());
 }
 
-TEST_CASE("attributes that do not fit end the walk") {
+TEST_CASE("attributes that do not fit end the iteration") {
   for (const std::uint16_t length : std::vector<std::uint16_t>{0, 3, 9, 0xffff}) {
     CAPTURE(length);
     const auto bytes = attribute(length, 1, {1, 2, 3, 4});

@@ -1,7 +1,7 @@
 export * from '../errors.js';
 export type { Address } from './address.js';
 export type { KernelTrace, ProcessTrace } from './channels.js';
-export { describeAnyOperation as describeOperation } from './checked-kernel.js';
+export { describeUnknownOperation as describeOperation } from './checked-kernel.js';
 export type * from './connection.js';
 export type * from './event.js';
 export type { Datagram, Kernel, RunResult } from './kernel.js';

@@ -212,7 +212,7 @@ const valid: Partial<Record<Operation['op'], object>> = {
         matches: [{ offset: 12, mask: 255, value: 1 }],
         actions: [
           { kind: 'police', rate: 1000, burst: 2000 },
-          { kind: 'mirred', index: 6, way: 'mirror egress' },
+          { kind: 'mirred', index: 6, mode: 'mirror egress' },
         ],
       },
     },

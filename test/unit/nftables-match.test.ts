@@ -77,8 +77,8 @@ describe('a match', () => {
       const builders = Object.values(nftTable('ip', 'mine')) as Builder[];
       return [builders[Number(name) % builders.length || 0]?.(...given)];
     };
-    const makers = [...Object.values(match), ...Object.values(statement), ...Object.values(nftKey)];
-    const all = [...makers, table, (...given: unknown[]) => [(nftTable as Builder)(...given)]].filter(
+    const makers: unknown[] = [...Object.values(match), ...Object.values(statement), ...Object.values(nftKey)];
+    const all: Builder[] = [...makers, table, (...given: unknown[]) => [(nftTable as Builder)(...given)]].filter(
       (each): each is Builder => typeof each === 'function',
     );
     fc.assert(

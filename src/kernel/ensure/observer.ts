@@ -8,7 +8,7 @@ import type { Filter, FilterRef } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
 import { neighbourFamily } from './same.js';
 
-/** What has to be read to tell whether an operation holds. */
+/** The query whose result shows whether an operation is satisfied. */
 const READS = {
   'link.add': 'link.list',
   'link.set': 'link.list',
@@ -24,16 +24,16 @@ const READS = {
 
 type Read = (typeof READS)[keyof typeof READS];
 
-/** What `links` asks for. */
-const LASTING: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
+/** Results that `links` uses. */
+const RETAINED: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
 
-/** How the kernel says that a namespace is not there, or is none. */
+/** Errnos of a namespace that does not exist, or of a file that is none. */
 const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'ENXIO']);
 
-/** True for the error of a look at a namespace that does not exist, or is something else. */
+/** True if the error means that a namespace does not exist or is not a namespace. */
 export const isNamespaceMissing = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
 
-/** Looks at the kernel, reading each thing once. */
+/** Reads objects from the kernel and caches them: each query is sent at most once. */
 export class Observer {
   readonly #kernel: Kernel;
   readonly #seen = new Map<NamespaceRef | undefined, Map<string, Promise<unknown>>>();
@@ -42,13 +42,13 @@ export class Observer {
     this.#kernel = kernel;
   }
 
-  /** Everything that a plan touches. */
+  /** Reads all objects that a plan refers to. */
   async observe(plan: readonly Operation[]): Promise<Actual> {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
       const netns = placeOf(operation);
       byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
-      // One that nothing else is in has to be looked for as well.
+      // A namespace without other operations is needed for `namespace.add`.
       if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
     const actual: Actual = new Map();
@@ -59,16 +59,16 @@ export class Observer {
     return actual;
   }
 
-  /** The links of a namespace; none if it does not exist. */
+  /** Reads the links of a namespace; empty if it does not exist. */
   async links(netns: NamespaceRef | undefined): Promise<readonly Link[]> {
     if (!(await this.exists(netns))) return [];
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
   }
 
-  /** Forgets the rest of a namespace that is looked at no more: rulesets are large. */
+  /** Drops everything but the links of a namespace from the cache. Rulesets are large. */
   forgetAllButLinks(netns: NamespaceRef | undefined): void {
     const seen = this.#seen.get(netns);
-    for (const what of seen?.keys() ?? []) if (!LASTING.has(what)) seen?.delete(what);
+    for (const what of seen?.keys() ?? []) if (!RETAINED.has(what)) seen?.delete(what);
   }
 
   async #readNamespace(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
@@ -116,7 +116,7 @@ export class Observer {
     };
   }
 
-  /** Whether there is such a namespace. */
+  /** True if the namespace exists. */
   async exists(netns: NamespaceRef | undefined): Promise<boolean> {
     if (netns === undefined) return true;
     return this.#once(netns, 'exists', async () => {
@@ -130,7 +130,7 @@ export class Observer {
     });
   }
 
-  /** None where the link or the place is missing. */
+  /** Empty if the link or the parent does not exist. */
   #filters(
     netns: NamespaceRef | undefined,
     index: number,
@@ -146,7 +146,7 @@ export class Observer {
     });
   }
 
-  /** Undefined where there is none, as for the settings of a link that is gone. */
+  /** Undefined if the key does not exist, for example after the link was deleted. */
   #sysctl(netns: NamespaceRef | undefined, key: string): Promise<string | undefined> {
     return this.#once(netns, key, async () => {
       try {
@@ -158,7 +158,7 @@ export class Observer {
     });
   }
 
-  /** Undefined where there is no such link. */
+  /** Undefined if the link does not exist. */
   #offload(netns: NamespaceRef | undefined, index: number): Promise<boolean | undefined> {
     return this.#once(netns, `offload of ${index}`, async () => {
       try {

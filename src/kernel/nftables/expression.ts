@@ -31,41 +31,43 @@ import type {
 import type { NftRegister } from './register.js';
 
 /**
- * Writes an element of a set as the packet passes. The rule goes on if the element is there then. A set without a `size`
- * takes 65,535 of them. (nft(8), SET STATEMENT; NFTA_DYNSET_…)
+ * Adds, updates or deletes an element of a set from the packet path. The rule continues if the element exists
+ * afterwards. A set without a `size` is limited to 65,535 elements. (nft(8), SET STATEMENT; NFTA_DYNSET_…)
  */
 export interface DynsetExpression {
   expression: 'dynset';
-  /** A set or map of the same table that is `dynamic`; with a `timeout`, for `update` and `timeout`. */
+  /** A `dynamic` set or map of the same table; with a `timeout` for `update` and `timeout`. */
   set: string;
-  /** `update` begins the life of an element anew that is there already, `add` does not. */
+  /** `update` restarts the time-out of an existing element, `add` does not. */
   operation: 'add' | 'update' | 'delete';
-  /** Where the key is. */
+  /** Register with the key. */
   sourceRegister: NftRegister;
-  /** Where a map's data is. */
+  /** Register with the data of a map. */
   dataRegister?: NftRegister;
-  /** Life of the element in milliseconds; the set's if absent. */
+  /** Time-out of the element in milliseconds. Default: that of the set. */
   timeout?: number;
-  /** The rule goes on if the element could not be written, as the set is full. Default false. */
+  /** Continues the rule if the element could not be added because the set is full. Default false. */
   invert?: boolean;
-  /** What the element gets of its own and the packet passes, such as a limit; the rule ends where they end it. */
+  /**
+   * Stateful expressions of the element that the packet executes, such as a limit. The rule ends if they do not match.
+   */
   expressions?: Expression[];
 }
 
-/** An expression of a kind not known here, as it was listed; it can be written again. */
+/** An expression of an unknown kind, as listed by the kernel. It can be written again. */
 export interface OpaqueExpression {
   expression: 'opaque';
-  /** As the kernel calls it (NFTA_EXPR_NAME), at most 31 bytes. */
+  /** Name in the kernel (NFTA_EXPR_NAME), at most 31 bytes. */
   name: string;
-  /** Its attributes (NFTA_EXPR_DATA). */
+  /** Attributes (NFTA_EXPR_DATA). */
   data: Uint8Array;
 }
 
 /**
- * A step of a rule, one for one an expression of the kernel (include/uapi/linux/netfilter/nf_tables.h). A rule's
- * expressions are done in order, for as long as each says that the rule goes on. What isn't fit for the kernel is a
- * `ValidationError` of the transaction that holds it; what the kernel refuses, such as a set that is not there, a
- * `KernelError`. `match`, `statement` and `nftKey` compose them for what rules mostly need.
+ * An expression of a rule. Each corresponds to one expression of the kernel (include/uapi/linux/netfilter/nf_tables.h).
+ * Expressions are executed in order until one ends the rule. Invalid expressions are a `ValidationError` of the
+ * transaction; expressions that the kernel rejects, for example because a set is missing, are a `KernelError`. `match`,
+ * `statement` and `nftKey` build them for common rules.
  */
 export type Expression =
   | PayloadExpression
