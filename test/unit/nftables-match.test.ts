@@ -73,14 +73,11 @@ describe('a match', () => {
   test('of whatever else is expressions or a typed error', () => {
     const counts = { made: 0, refused: 0 };
     type Builder = (...given: unknown[]) => unknown;
-    const table = (...[name, ...given]: unknown[]) => {
-      const builders = Object.values(nftTable('ip', 'mine')) as Builder[];
-      return [builders[Number(name) % builders.length || 0]?.(...given)];
-    };
-    const makers: unknown[] = [...Object.values(match), ...Object.values(statement), ...Object.values(nftKey)];
-    const all: Builder[] = [...makers, table, (...given: unknown[]) => [(nftTable as Builder)(...given)]].filter(
-      (each): each is Builder => typeof each === 'function',
-    );
+    const makers: unknown[] = [match, statement, nftKey].flatMap((module): unknown[] => Object.values(module));
+    const commands = [nftTable, ...Object.values(nftTable('ip', 'mine'))].map((make) => (...given: unknown[]) => [
+      (make as Builder)(...given),
+    ]);
+    const all = [...makers.filter((each): each is Builder => typeof each === 'function'), ...commands];
     fc.assert(
       fc.property(
         fc.constantFrom(...all),
