@@ -29,7 +29,7 @@ TEST_CASE("a thread avoids the processor of JavaScript if there is another") {
       CHECK(::sched_getcpu() == noted);
     }
     std::thread([&] {
-      // Born where the other may run.
+      // Inherits the restricted affinity.
       Affinity born{.thread = ::gettid()};
       processor.unrestrict(born);
       cpu_set_t now;
@@ -60,7 +60,7 @@ TEST_CASE("the affinity of a sleeping thread decides where it wakes up") {
   Affinity affinity{.thread = asleep.get_future().get()};
   JavaScriptCpu processor;
   std::thread([&] {
-    // Stays where it was noted.
+    // Stays on the recorded processor.
     const int noted = ::sched_getcpu();
     cpu_set_t one;
     CPU_ZERO(&one);

@@ -9,7 +9,7 @@ namespace {
 
 using test::FakeTransport;
 
-/// Begin, two commands, end.
+/// A batch of begin, two commands and end.
 Batch atomicBatch() {
   Batch batch;
   batch.begin(NFNL_MSG_BATCH_BEGIN, 0, Batch::Answer::failure);
@@ -63,7 +63,7 @@ TEST_CASE("a batch that is rejected as a whole ends at once") {
     }
   };
   Batch batch = atomicBatch();
-  // Waiting for more would end as ETIMEDOUT.
+  // Waiting for further answers would end with ETIMEDOUT.
   CHECK(Exchange(kernel).request(batch)[0].error == EPERM);
 }
 

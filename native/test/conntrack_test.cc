@@ -22,7 +22,7 @@ constexpr std::uint16_t reportType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_
 constexpr std::uint16_t deleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 constexpr std::uint16_t getType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 
-// The UDP connection 10.0.0.1:1000 to 192.168.15.29:53, of which answers come from 172.16.0.37; mark 7, id 1.
+// UDP connection from 10.0.0.1:1000 to 192.168.15.29:53, translated to 172.16.0.37; mark 7, id 1.
 const char* const header = "02000000 ";
 const char* const original =
     "34000180 14000180 08000100 0a000001 08000200 c0a80f1d 1c000280 05000100 11000000 06000200 03e80000 06000300 "

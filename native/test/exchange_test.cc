@@ -40,7 +40,7 @@ struct Acknowledgement {
   int error = 0;
   std::string text = {};
   std::uint32_t offset = 0;
-  /// Bytes of the request that are repeated, with its header; 0 for NLM_F_CAPPED.
+  /// Bytes of the request that the acknowledgement repeats, header included; 0 for NLM_F_CAPPED.
   std::uint32_t repeated = 0;
 };
 
@@ -51,7 +51,7 @@ Datagram acknowledge(std::uint32_t sequence, const Acknowledgement& what = {}) {
   Datagram payload;
   append(payload, &head, sizeof head);
   if (what.repeated > 0) {
-    // Reads as an attribute with a text of its own, if it is taken for one.
+    // Looks like a text attribute if it is misinterpreted.
     Datagram request(what.repeated - NLMSG_HDRLEN, 0);
     const nlattr trap{.nla_len = static_cast<std::uint16_t>(request.size()), .nla_type = NLMSGERR_ATTR_MSG};
     std::memcpy(request.data(), &trap, sizeof trap);
@@ -77,10 +77,10 @@ Datagram done(std::uint32_t sequence, int error = 0, std::uint16_t flags = 0) {
   return message(NLMSG_DONE, sequence, payload, NLM_F_MULTI | flags);
 }
 
-/// Answers each send with what was prepared for it; without more, a reply is lost.
+/// Answers each send with prepared datagrams. Without any, a reply is lost.
 class FakeTransport final : public Transport {
  public:
-  /// What is received after the sends to come, one entry a send.
+  /// Datagrams to receive, one entry for each send.
   std::deque<std::vector<Datagram>> replies;
   int sendError = 0;
   int receiveError = EAGAIN;

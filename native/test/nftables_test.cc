@@ -27,7 +27,7 @@ const NetlinkOperation& batchOperation() {
 
 Batch batchOf(List commands) { return test::encoded(batchOperation(), {{"commands", std::move(commands)}}); }
 
-/// What one command's message says after its header.
+/// Payload of the message of one command.
 std::string payloadOf(const Map& command) {
   const Batch batch = batchOf({command});
   const auto all = messages(batch);
@@ -133,7 +133,7 @@ TEST_CASE("expressions of every kind are unchanged after encoding and decoding")
   const List read = decodeExpressions(*list);
   REQUIRE(read.size() == all.size());
   for (std::size_t index = 0; index < all.size(); ++index) {
-    // Written again, what was read is the same bytes.
+    // Encoding the decoded expressions gives the same bytes.
     CAPTURE(index);
     CHECK(payloadOf(ruleOf(*read[index].as<Map>())) == payloadOf(ruleOf(*all[index].as<Map>())));
     CHECK(read[index].as<Map>()->entries().size() == all[index].as<Map>()->entries().size());
@@ -175,7 +175,7 @@ TEST_CASE("parts of a concatenation are aligned to four bytes") {
   CHECK(*read.as<List>()->at(1).as<std::string>() == "02:00:00:bd:cd:9b");
   CHECK(NftType::of(type.number())->name() == "inet_service . ether_addr . mark");
   CHECK_FALSE(NftType::of(63));
-  // Five parts take 30 bits: what is left is no sixth.
+  // Five parts use 30 bits. The rest is not a sixth part.
   CHECK_FALSE(NftType::of(0x871c71c7));
 }
 

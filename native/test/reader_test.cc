@@ -9,7 +9,7 @@ using namespace vethwork;
 
 namespace {
 
-/// One attribute as it lies in a message: length and type in the host's order, value, padding.
+/// Encodes one attribute: length and type in host byte order, value, padding.
 std::vector<std::uint8_t> attribute(std::uint16_t length, std::uint16_t type, std::vector<std::uint8_t> value) {
   std::vector<std::uint8_t> bytes(4 + (value.size() + 3) / 4 * 4);
   std::memcpy(bytes.data(), &length, sizeof length);

@@ -116,7 +116,7 @@ TEST_CASE("links are changed, deleted and queried") {
         "14001a80 10000280 0c000180 08000800 02000000");
   CHECK(encoded("link.delete", Map{{"link", Map{{"group", 0x76657468}}}}) ==
         "28000000 11000500 01000000 00000000 00000000 00000000 00000000 00000000 08001b00 68746576");
-  // RTM_SETLINK: of RTM_NEWLINK the kernel ignores the port's options.
+  // RTM_SETLINK: the kernel ignores port options in RTM_NEWLINK.
   CHECK(encoded("link.port", Map{{"index", 5}, {"port", Map{{"isolated", true}}}}) ==
         "2c000000 13000500 01000000 00000000 07000000 05000000 00000000 00000000 0c000c80 05002100 01000000");
   CHECK(encoded("link.get", Map{{"link", Map{{"name", "a"}}}}) ==
