@@ -14,7 +14,7 @@ namespace {
 
 std::string packed(const Value& value) { return hex(pack(value)); }
 
-/// Without the blanks that make it readable.
+/// Removes the blanks.
 std::string same(std::string_view digits) { return hex(unhex(digits)); }
 
 }  // namespace

@@ -93,5 +93,5 @@ export class Events {
 
 function described(error: unknown): { code: string; message: string } {
   const { message } = error instanceof Error ? error : new Error(String(error));
-  return { code: error instanceof VethworkError ? error.code : 'INTERNAL', message };
+  return { code: error instanceof VethworkError ? error.code : 'ERR_VETHWORK_INTERNAL', message };
 }

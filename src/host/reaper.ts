@@ -1,3 +1,4 @@
+import { RemovalError } from '../errors.js';
 import { SharedRuns } from '../util/coalesce.js';
 
 /** All deletions are one kind of work. */
@@ -37,13 +38,13 @@ export class Reaper {
 
   /**
    * Resolves when everything that was put out of service is gone.
-   * @throws AggregateError if something could not be deleted; it is tried again with the next deletion
+   * @throws RemovalError if something could not be deleted; it is tried again with the next deletion
    */
   async drained(): Promise<void> {
     await this.#last;
     const errors = this.#errors;
     this.#errors = [];
-    if (errors.length > 0) throw new AggregateError(errors, 'links that are out of service could not be deleted');
+    if (errors.length > 0) throw new RemovalError('the links that are out of service', errors);
   }
 
   /** Resolves when all that was asked for is over, whether it succeeded or not. */

@@ -1,7 +1,7 @@
-import { orAborted } from '../abort.js';
 import { isRouter } from '../desired/local-node.js';
 import { ConflictError } from '../errors.js';
 import type { Context } from '../host/context.js';
+import { rejectOnAbort } from '../util/abort.js';
 
 /**
  * Sends one ICMP echo from inside the network's namespace. Resolves to the round-trip time in milliseconds, or undefined.
@@ -16,5 +16,5 @@ export function ping(
   if (!isRouter(localNode)) {
     throw new ConflictError(`the network's namespace is on node ${localNode.router}: ping from there`);
   }
-  return orAborted(kernel.ping(address, { netns: network, timeout }), signal);
+  return rejectOnAbort(kernel.ping(address, { netns: network, timeout }), signal);
 }

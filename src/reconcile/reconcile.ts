@@ -5,7 +5,7 @@ import { isRouter } from '../desired/local-node.js';
 import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { giveWay } from '../pace.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { driftOf } from './drift.js';
 import { reconcileHost } from './host.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
@@ -82,12 +82,12 @@ function repairNetwork(
 ): Promise<RepairResult[]> {
   const { coordinator, kernel } = context;
   return coordinator.exclusive(uuid, async () => {
-    await giveWay();
+    await yieldIfNeeded();
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
     const drift = await driftOf(context, state, fitting);
-    fitting.keepLinks(uuid);
+    fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is made: if the store has changed since, this is no drift.
     if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
     return repairs.run(drift, uuid);

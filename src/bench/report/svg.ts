@@ -7,7 +7,7 @@ import { figureNames, milliseconds } from './table.js';
 
 /** The optional packages vega and vega-lite are not installed. */
 export class MissingPlotterError extends VethworkError {
-  readonly code = 'MISSING_PLOTTER';
+  readonly code = 'ERR_VETHWORK_MISSING_PLOTTER';
 }
 
 interface Plotter {

@@ -125,7 +125,7 @@ describe.skipIf(!privileged)('another user than root', () => {
     ['CAP_NET_RAW', ['net_admin', 'sys_admin', 'net_bind_service'], 'served'],
   ])('is told that %s is missing, before anything is made', async (capability, has, services) => {
     const { error } = await runWith(has, services);
-    expect(error).toMatchObject({ name: 'PrivilegeError', code: 'PRIVILEGE', capability });
+    expect(error).toMatchObject({ name: 'PrivilegeError', code: 'ERR_VETHWORK_PRIVILEGE', capability });
     expect(await left()).toEqual(['eth0', 'lo']);
   });
 });

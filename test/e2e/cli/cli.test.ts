@@ -156,11 +156,17 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await value('network', 'ensure', 'demo', '172.16.0.0/24')).toEqual(network);
     expect(await refusal('network', 'ensure', 'demo', '172.16.0.0/24', '--dns')).toMatchObject({
       code: 1,
-      error: { code: 'CONFLICT', name: 'DifferenceError', field: 'provideDns', actual: false, wanted: true },
+      error: {
+        code: 'ERR_VETHWORK_CONFLICT',
+        name: 'DifferenceError',
+        field: 'provideDns',
+        actual: false,
+        wanted: true,
+      },
     });
     expect(await refusal('network', 'create', 'demo', '10.9.0.0/24')).toMatchObject({
       code: 1,
-      error: { code: 'CONFLICT', message: expect.stringContaining(network?.uuid ?? 'none') },
+      error: { code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining(network?.uuid ?? 'none') },
     });
     const tap = await value<InterfaceInfo>('interface', 'show', 'vnet0');
     expect(await value('interface', 'ensure', 'demo', '--tap', 'vnet0')).toEqual(tap);
@@ -168,7 +174,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await value('interface', 'ensure', 'demo', ...place)).toMatchObject({ address: '172.16.0.37' });
     expect(await refusal('interface', 'ensure', 'demo', ...place, '--address', '172.16.0.38')).toMatchObject({
       code: 1,
-      error: { code: 'CONFLICT', field: 'address', actual: '172.16.0.37', wanted: '172.16.0.38' },
+      error: { code: 'ERR_VETHWORK_CONFLICT', field: 'address', actual: '172.16.0.37', wanted: '172.16.0.38' },
     });
     expect(await value<InterfaceInfo[]>('interface', 'list')).toHaveLength(2);
   });
@@ -238,9 +244,15 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
   });
 
   it('answers what cannot be with a typed error and its exit code', async () => {
-    expect(await refusal('network', 'show', 'nowhere')).toMatchObject({ code: 1, error: { code: 'NOT_FOUND' } });
-    expect(await refusal('interface', 'show', 'vnet9')).toMatchObject({ code: 1, error: { code: 'NOT_FOUND' } });
-    expect(await refusal('teardown')).toMatchObject({ code: 1, error: { code: 'CONFLICT' } });
+    expect(await refusal('network', 'show', 'nowhere')).toMatchObject({
+      code: 1,
+      error: { code: 'ERR_VETHWORK_NOT_FOUND' },
+    });
+    expect(await refusal('interface', 'show', 'vnet9')).toMatchObject({
+      code: 1,
+      error: { code: 'ERR_VETHWORK_NOT_FOUND' },
+    });
+    expect(await refusal('teardown')).toMatchObject({ code: 1, error: { code: 'ERR_VETHWORK_CONFLICT' } });
     for (const [argv, field] of [
       [['network', 'create', 'x', '172.16.0.5/24'], 'netblock'],
       [['network', 'create', 'x', '172.16.0.0/30'], 'netblock'],
@@ -251,7 +263,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
       [['interface', 'attach', 'demo', '--tap', 'vnet5', '--address', '10.0.0.1'], 'address'],
       [['interface', 'float', 'vnet0', '--address', '172.16.0.5'], 'address'],
     ] as const) {
-      expect(await refusal(...argv)).toMatchObject({ code: 2, error: { code: 'VALIDATION', field } });
+      expect(await refusal(...argv)).toMatchObject({ code: 2, error: { code: 'ERR_VETHWORK_VALIDATION', field } });
     }
     expect((await value<NetworkInfo[]>('network', 'list')).length).toBe(1);
     expect((await value<InterfaceInfo[]>('interface', 'list')).length).toBe(2);

@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('what is to be there, on nodes', () => {
     for (const each of networks) expect(each.uuid).toBe(network.uuid);
     expect(await hosts[1]?.listNetworks()).toHaveLength(1);
     for (const host of hosts) {
-      const taken = { code: 'CONFLICT', message: expect.stringContaining(`network ${network.uuid}`) };
+      const taken = { code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining(`network ${network.uuid}`) };
       expect(await rejection(host.createNetwork(demo))).toMatchObject(taken);
       const differs = { name: 'DifferenceError', field: 'provideDhcp' };
       expect(await rejection(host.ensureNetwork({ ...demo, provideDhcp: true }))).toMatchObject(differs);

@@ -137,7 +137,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1 });
     const net = await waiting.getNetwork(network.uuid);
     const error = await rejection(net.attach({ tap: 'late' }));
-    expect(error).toMatchObject({ code: 'NODE_TIMEOUT', nodes: ['node3'] });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_NODE_TIMEOUT', nodes: ['node3'] });
     expect(String(error)).toContain('node3');
     await startAgent();
     await eventually(async () => (await host(1).listInterfaces()).every(({ device }) => device !== 'late'), PATIENCE);
@@ -184,7 +184,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     expect(Date.parse(info?.asOf ?? '')).toBeLessThan(Date.now());
     expect((await host(2).refresh()).asOf).toBeDefined();
     const error = await rejection(host(2).createNetwork({ name: 'other', netblock: '172.17.0.0/24' }));
-    expect(error).toMatchObject({ code: 'STORE' });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     expect(String(error)).toContain("can't be reached");
     for (const from of guests) for (const to of guests) expect(await pings(from.namespace, to.address)).toBe(true);
     expect(await pings(guest(2).namespace, '10.0.0.1')).toBe(true);

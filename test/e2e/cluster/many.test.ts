@@ -190,9 +190,9 @@ describe.skipIf(!privileged)('across nodes', () => {
 
     const { store } = cluster.options(1);
     expect(await migrate({ state, store, node: 'node1' })).toEqual({ networks: 1, interfaces: 1 });
-    expect(await rejection(migrate({ state, store, node: 'node1' }))).toMatchObject({ code: 'CONFLICT' });
+    expect(await rejection(migrate({ state, store, node: 'node1' }))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     // Whoever has the folder open still looks, and changes nothing any more.
-    const moved = { code: 'CONFLICT', message: expect.stringContaining('has moved to the cluster at') };
+    const moved = { code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining('has moved to the cluster at') };
     expect(await rejection(openHost(machine))).toMatchObject(moved);
     expect(await rejection(alone.createNetwork({ name: 'late', netblock: '10.1.0.0/24' }))).toMatchObject(moved);
     const left = await alone.getInterface(guest.uuid);

@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(local.sent.packets).toBeGreaterThan(0);
     expect(counted.interfaces.sent.packets).toBeLessThanOrEqual(local.sent.packets);
     const elsewhere = await host(2).getInterface((guests[2] as ClusterGuest).uuid);
-    expect(await rejection(elsewhere.counters())).toMatchObject({ code: 'CONFLICT' });
+    expect(await rejection(elsewhere.counters())).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     const central = await (await host(1).getNetwork(uuid)).counters();
     expect(central.router?.sent.packets).toBeGreaterThan(0);
     expect(central.rules).toBeTypeOf('object');
@@ -101,7 +101,7 @@ describe.skipIf(!privileged)('three nodes', () => {
   });
 
   test('a node that nothing lives on is torn down, by its agent alone, and stays so', async () => {
-    const of = (message: string) => ({ code: 'CONFLICT', message: expect.stringContaining(message) });
+    const of = (message: string) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining(message) });
     expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
     expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces live on node2'));
     const asking = await cluster.open(3, { agent: false });

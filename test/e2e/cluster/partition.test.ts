@@ -114,7 +114,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     expect(info?.uuid).toBe(network.uuid);
     expect(Date.parse(info?.asOf ?? '')).toBeLessThan(Date.now());
     const error = await rejection((await host(3).getNetwork(network.uuid)).attach({ tap: 'lost' }));
-    expect(error).toMatchObject({ code: 'STORE' });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     expect(String(error)).toContain(`${wires[2]?.url}: the store can't be reached`);
 
     // The others' world goes on: of the three changes the node hears when it is back.
@@ -145,7 +145,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     const created = await rejection(host(2).createNetwork({ name: 'other', netblock: '172.17.0.0/24' }));
     const attached = await rejection((await host(3).getNetwork(network.uuid)).attach({ tap: 'early' }));
     for (const error of [created, attached]) {
-      expect(error).toMatchObject({ code: 'NODE_TIMEOUT', gone: ['node1'] });
+      expect(error).toMatchObject({ code: 'ERR_VETHWORK_NODE_TIMEOUT', gone: ['node1'] });
       expect(String(error)).toContain('not heard of: node node1');
     }
     expect(await host(2).listInterfaces()).toHaveLength(before);
@@ -163,7 +163,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     const net = await visitor.getNetwork(network.uuid);
     const before = await network.listAddresses();
     wire.loseAnswersTo('unsure');
-    expect(await rejection(net.attach({ tap: 'unsure' }))).toMatchObject({ code: 'STORE' });
+    expect(await rejection(net.attach({ tap: 'unsure' }))).toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     const recorded = await cluster.etcd.ctl('get', '--prefix', '--print-value-only', 'vethwork/interface/');
     expect(recorded).toMatch(/"unsure".*"state":"initial"/);
     // Its node has it by then, as any other.

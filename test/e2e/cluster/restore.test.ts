@@ -141,8 +141,11 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       expect((await asking.refresh()).warnings?.join()).toContain('accept-store');
       for (const each of [asking, host(2)]) {
         const error = await rejection((await each.getNetwork(network.uuid)).attach({ tap: 'early' }));
-        expect(error).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('accept-store') });
-        expect(await rejection(each.teardown())).toMatchObject({ code: 'CONFLICT' });
+        expect(error).toMatchObject({
+          code: 'ERR_VETHWORK_CONFLICT',
+          message: expect.stringContaining('accept-store'),
+        });
+        expect(await rejection(each.teardown())).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
       }
       const told: string[] = [];
       for await (const { event, detail = '' } of asking.events({ history: true, follow: false })) {

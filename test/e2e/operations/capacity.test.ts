@@ -42,7 +42,7 @@ describe.skipIf(!privileged)('a bridge that takes no more ports', () => {
 
     const used = (await host.refresh()).floatingAddresses;
     const before = (await ipLinks(machine)).map(({ ifname }) => ifname).sort();
-    const full = { code: 'CAPACITY', resource: 'egr-br-eth0', limit: 1023 };
+    const full = { code: 'ERR_VETHWORK_CAPACITY', resource: 'egr-br-eth0', limit: 1023 };
     expect(await rejection(host.createNetwork({ name: 'late', netblock: '172.17.0.0/24' }))).toMatchObject(full);
     expect(await rejection(nic.float())).toMatchObject(full);
     expect(await rejection(nic.float())).toBeInstanceOf(CapacityError);
@@ -64,7 +64,7 @@ describe.skipIf(!privileged)('a bridge that takes no more ports', () => {
     await fill(scene.machine, 'br-vxlan-e2300f', 0);
     const addresses = await network.listAddresses();
     expect(await rejection(scene.container(network, 'late'))).toMatchObject({
-      code: 'CAPACITY',
+      code: 'ERR_VETHWORK_CAPACITY',
       resource: 'br-vxlan-e2300f',
       limit: 1023,
     });
@@ -118,7 +118,7 @@ describe('ports that are promised already', () => {
       });
       await require();
       await transact(store, async (transaction) => transaction.create(keys.member('n', 'last'), true));
-      expect(await rejection(require())).toMatchObject({ code: 'CAPACITY', resource: 'br-vxlan-e2300f' });
+      expect(await rejection(require())).toMatchObject({ code: 'ERR_VETHWORK_CAPACITY', resource: 'br-vxlan-e2300f' });
     } finally {
       await store.close();
     }

@@ -60,7 +60,7 @@ describe('what is no place to listen at', () => {
     let output = '';
     const stream = { write: (text: string) => (output += text) };
     expect(await run(['--json', 'agent', '--config', file], { stdout: stream, stderr: stream })).toBe(2);
-    expect(JSON.parse(output)).toMatchObject({ error: { code: 'VALIDATION', field: 'listen' } });
+    expect(JSON.parse(output)).toMatchObject({ error: { code: 'ERR_VETHWORK_VALIDATION', field: 'listen' } });
   });
 
   test.each<[string, object]>([
@@ -133,5 +133,8 @@ test('a port that is taken, and an address that is not ours, are told by name', 
   servers.push(server);
   const { port } = server.address() as { port: number };
   expect(await rejection(listen(`127.0.0.1:${port}`))).toBeInstanceOf(ConflictError);
-  expect(await rejection(listen('203.0.113.1:9471'))).toMatchObject({ code: 'VALIDATION', field: 'listen' });
+  expect(await rejection(listen('203.0.113.1:9471'))).toMatchObject({
+    code: 'ERR_VETHWORK_VALIDATION',
+    field: 'listen',
+  });
 });

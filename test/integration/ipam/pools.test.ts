@@ -57,7 +57,11 @@ describe('an address pool', () => {
       const addresses = await Promise.all(Array.from({ length: pool.capacity }, () => pool.reserve()));
       const numbers = addresses.map(addressToNumber).sort((a, b) => a - b);
       expect(numbers).toEqual(Array.from({ length: pool.capacity }, (_, offset) => pool.netblock.first + 2 + offset));
-      await expect(pool.reserve()).rejects.toMatchObject({ code: 'CONGESTED', network: 'demo', netblock: cidr });
+      await expect(pool.reserve()).rejects.toMatchObject({
+        code: 'ERR_VETHWORK_CONGESTED',
+        network: 'demo',
+        netblock: cidr,
+      });
       expect(await pool.usage()).toEqual({ total: pool.capacity, used: pool.capacity });
       const freed = addresses[3] as string;
       expect(await pool.release(freed)).toBe(true);
@@ -99,10 +103,10 @@ describe('an address pool', () => {
   test('reserves a fixed address', async () => {
     const pool = newPool('172.16.0.0/24');
     expect(await pool.reserve({ address: '172.16.0.37' })).toBe('172.16.0.37');
-    await expect(pool.reserve({ address: '172.16.0.37' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(pool.reserve({ address: '172.16.0.37' })).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     for (const address of ['172.16.0.0', '172.16.0.1', '172.16.0.255', '172.16.1.5', '172.16.0.037', 'x', '']) {
       await expect(pool.reserve({ address })).rejects.toMatchObject({
-        code: 'VALIDATION',
+        code: 'ERR_VETHWORK_VALIDATION',
         field: 'address',
         value: address,
       });
@@ -131,7 +135,7 @@ describe('an address pool', () => {
     await pool.release(released, { halo: 5000 });
     expect(await pool.get(released)).toMatchObject({ use: 'halo', owner: 'someone' });
     await expect(pool.reserve()).rejects.toBeInstanceOf(CongestedNetworkError);
-    await expect(pool.reserve({ address: released })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(pool.reserve({ address: released })).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     pool.clock.now += 4999;
     await expect(pool.reserve()).rejects.toBeInstanceOf(CongestedNetworkError);
     pool.clock.now += 1;
@@ -205,11 +209,11 @@ describe('an address pool', () => {
               const address = await pool.reserve();
               expect(all.filter(isFree)).toContain(address);
               taken.add(address);
-            } else await expect(pool.reserve()).rejects.toMatchObject({ code: 'CONGESTED' });
+            } else await expect(pool.reserve()).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONGESTED' });
           }
           if (each.kind === 'fixed') {
             const address = pool.netblock.at(each.offset);
-            const code = all.includes(address) ? 'CONFLICT' : 'VALIDATION';
+            const code = all.includes(address) ? 'ERR_VETHWORK_CONFLICT' : 'ERR_VETHWORK_VALIDATION';
             if (all.includes(address) && isFree(address)) taken.add(await pool.reserve({ address }));
             else await expect(pool.reserve({ address })).rejects.toMatchObject({ code });
           }
@@ -235,7 +239,7 @@ describe('VNIs', () => {
     expect(new Set(vnis).size).toBe(100);
     for (const vni of vnis) expect(vni >= 1 && vni <= MAX_VNI).toBe(true);
     await expect(reserve('other', vnis[0])).rejects.toMatchObject({
-      code: 'CONFLICT',
+      code: 'ERR_VETHWORK_CONFLICT',
       message: expect.stringContaining('network n0'),
     });
   });
@@ -243,13 +247,13 @@ describe('VNIs', () => {
   test('return only for their network', async () => {
     expect(await reserve('a', 14823439)).toBe(14823439);
     await transact(store, (transaction) => releaseVni(transaction, 'b', 14823439));
-    await expect(reserve('b', 14823439)).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(reserve('b', 14823439)).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     await transact(store, (transaction) => releaseVni(transaction, 'a', 14823439));
     expect(await reserve('b', 14823439)).toBe(14823439);
   });
 
   test.each([0, -1, 2 ** 24, 1.5, Number.NaN])('%s is none', async (vni) => {
-    await expect(reserve('x', vni)).rejects.toMatchObject({ code: 'VALIDATION', field: 'vni' });
+    await expect(reserve('x', vni)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'vni' });
   });
 });
 

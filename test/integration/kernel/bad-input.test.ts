@@ -213,7 +213,7 @@ const valid: Partial<Record<Operation['op'], object>> = {
         matches: [{ offset: 12, mask: 255, value: 1 }],
         actions: [
           { kind: 'police', rate: 1000, burst: 2000 },
-          { kind: 'mirred', index: 6, way: 'mirror egress' },
+          { kind: 'mirred', index: 6, mode: 'mirror egress' },
         ],
       },
     },
@@ -306,7 +306,7 @@ async function expectTyped(call: () => Promise<unknown>): Promise<void> {
     expect(error.field).not.toBe('');
     expect(error.expected).not.toBe('');
     expect(error.message.length).toBeLessThan(2000);
-    expect(JSON.stringify(error)).toContain('VALIDATION');
+    expect(JSON.stringify(error)).toContain('ERR_VETHWORK_VALIDATION');
     return;
   }
   // A program that is none.
@@ -513,7 +513,7 @@ describe('more than a message holds', () => {
     kernel.transaction([
       { op: 'link.add', netns: nowhere, link: { kind: 'bridge', name: 'br', ...link } } as Operation,
     ]);
-  const refused = { name: 'ValidationError', code: 'VALIDATION' };
+  const refused = { name: 'ValidationError', code: 'ERR_VETHWORK_VALIDATION' };
 
   test('an array of 2^32-1 elements', async () => {
     await expect(kernel.transaction(new Array(2 ** 32 - 1))).rejects.toMatchObject({ ...refused, field: 'operations' });

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { dataFiles, summary } from '../../scripts/lib/figures.mjs';
+import { dataFiles, summary } from '../../../scripts/lib/figures.mjs';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 

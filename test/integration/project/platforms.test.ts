@@ -51,7 +51,7 @@ describe('an addon that does not load', () => {
     const { message, code } = failure();
     const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime: string } };
     const here = `linux-${process.arch} with glibc ${report.header.glibcVersionRuntime} and Node.js ${process.versions.node}`;
-    expect(code).toBe('PLATFORM');
+    expect(code).toBe('ERR_VETHWORK_PLATFORM');
     expect(message).toContain(`does not load on ${here} (there is none for it)`);
     expect(message).toContain(`${targets.map(({ name }) => name).join(' and ')} with glibc ${oldestGlibc} or later`);
     expect(message).toContain('`npm rebuild vethwork`');

@@ -168,9 +168,9 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       await Promise.all([store.close(), store.close()]);
       await store.close();
       expect(await Promise.all(pending)).not.toContain(false);
-      await expect(store.get('key/1')).rejects.toMatchObject({ code: 'STORE' });
-      await expect(store.list('')).rejects.toMatchObject({ code: 'STORE' });
-      await expect(store.commit(put('key', 1))).rejects.toMatchObject({ code: 'STORE' });
+      await expect(store.get('key/1')).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
+      await expect(store.list('')).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
+      await expect(store.commit(put('key', 1))).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
       store = await backend.open();
       expect(await store.list('key/')).toHaveLength(20);
     });
@@ -181,7 +181,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       ['a value that is not JSON', put('key', undefined as unknown as Json)],
     ])('refuses %s without harm to other commits', async (_case, commit) => {
       const good = store.commit(put('good', 1));
-      await expect(store.commit(commit)).rejects.toMatchObject({ code: 'VALIDATION' });
+      await expect(store.commit(commit)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION' });
       expect(await good).toBe(true);
     });
 

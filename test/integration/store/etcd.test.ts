@@ -272,7 +272,7 @@ describe('being let in', () => {
     expect(await store.list('')).toHaveLength(1);
     await store.close();
     for (const wrong of [{ username: undefined, password: undefined }, { password: 'wrong' }, { prefix: 'other/' }]) {
-      await expect(openEtcdStore({ ...options, ...wrong })).rejects.toMatchObject({ code: 'STORE' });
+      await expect(openEtcdStore({ ...options, ...wrong })).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     }
     // It is not the server that is away.
     const again = await openEtcdStore(options);
@@ -307,12 +307,12 @@ describe('being let in', () => {
       expect(await store.commit(put('a', 1))).toBe(true);
       await store.close();
       const refused = openEtcdStore({ etcd: [server.url], tls: { ca: tls.ca }, timeout: 1 });
-      await expect(refused).rejects.toMatchObject({ code: 'STORE' });
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
       const again = await openEtcdStore({ etcd: [server.url], tls });
       expect(await again.list('')).toHaveLength(1);
       await again.close();
       await expect(openEtcdStore({ etcd: [server.url], tls: { ca: path('none') } })).rejects.toMatchObject({
-        code: 'VALIDATION',
+        code: 'ERR_VETHWORK_VALIDATION',
         field: 'store.tls.ca',
       });
     }

@@ -143,22 +143,29 @@ describe('the state folder', () => {
   test('is refused if it is something else', async () => {
     await mkdir(folder, { mode: 0o755 });
     await writeFile(join(folder, 'letter.txt'), 'private');
-    await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'VALIDATION', field: 'state', value: folder });
+    await expect(openLmdbStore(folder)).rejects.toMatchObject({
+      code: 'ERR_VETHWORK_VALIDATION',
+      field: 'state',
+      value: folder,
+    });
     expect(await mode()).toBe(0o755);
   });
 
   test.each([undefined, '', 5, 'a\0b'])('is not %j', async (value) => {
     const opened = openLmdbStore(value as string);
-    await expect(opened).rejects.toMatchObject({ code: 'VALIDATION', field: 'state', value });
+    await expect(opened).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state', value });
   });
 
   test('is refused if a file is in the way', async () => {
     await writeFile(folder, '');
-    await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'VALIDATION', field: 'state' });
-    await expect(openLmdbStore(join(folder, 'below'))).rejects.toMatchObject({ code: 'VALIDATION', field: 'state' });
+    await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state' });
+    await expect(openLmdbStore(join(folder, 'below'))).rejects.toMatchObject({
+      code: 'ERR_VETHWORK_VALIDATION',
+      field: 'state',
+    });
     const loop = join(base, 'loop');
     await symlink(loop, loop);
-    await expect(openLmdbStore(loop)).rejects.toMatchObject({ code: 'VALIDATION', field: 'state' });
+    await expect(openLmdbStore(loop)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state' });
   });
 
   test.each<[string, (file: string) => Promise<void>]>([
@@ -178,7 +185,7 @@ describe('the state folder', () => {
   ])('with a store file that is %s gives an error', async (_case, damage) => {
     await mkdir(folder);
     await damage(join(folder, 'store.mdb'));
-    await expect(openLmdbStore(folder)).rejects.toMatchObject({ name: 'StoreError', code: 'STORE' });
+    await expect(openLmdbStore(folder)).rejects.toMatchObject({ name: 'StoreError', code: 'ERR_VETHWORK_STORE' });
   });
 
   test('of a newer version is refused and stays as it is', async () => {
@@ -196,7 +203,7 @@ describe('the state folder', () => {
     expect(await layout()).toBe(1);
     await layout(2);
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
-      code: 'STORE',
+      code: 'ERR_VETHWORK_STORE',
       message: expect.stringContaining('newer version (layout 2'),
     });
     expect(await layout(1)).toBe(1);

@@ -91,7 +91,7 @@ describe('a store is refused, and no secret told, for', () => {
       await rejection(migrate({ state: folder, store, node: 'node1' } as never)),
     ];
     for (const error of errors) {
-      expect(error).toMatchObject({ code: 'VALIDATION', field });
+      expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
       expect(isSilent(told(error)), told(error)).toBe(true);
     }
     for (const argv of [
@@ -130,7 +130,7 @@ test.each([
 ])('a file that is no JSON object tells no secret: %s', async (_what, text) => {
   const file = await write('agent.json', text.replace('%s', String(NUMBER)));
   const error = await rejection(readAgentConfig(file));
-  expect(error).toMatchObject({ code: 'VALIDATION', field: 'config' });
+  expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'config' });
   expect(isSilent(told(error)), told(error)).toBe(true);
   await write('host.json', text);
   const { code, output } = await vethwork('--json', '--state', folder, 'status');
@@ -202,7 +202,7 @@ describe('files for TLS that do not fit', () => {
     }
     const tls = Object.fromEntries(Object.entries(names).map(([part, name]) => [part, join(folder, name)]));
     const error = await rejection(openEtcdClient({ etcd: secure, tls }));
-    expect(error).toMatchObject({ code: 'VALIDATION', field });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
     expect(isSilent(told(error)), told(error)).toBe(true);
     const fitting = { cert: join(folder, 'one.crt'), key: join(folder, 'one.key') };
     (await openEtcdClient({ etcd: secure, tls: fitting })).close();

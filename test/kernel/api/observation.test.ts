@@ -48,7 +48,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     await nic.setMetadata({ colour: 'blue' });
     await nic.defloat();
     await network.unrouteAddress(routed);
-    await expect(network.attach({ device: 'eth9' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(network.attach({ device: 'eth9' })).rejects.toMatchObject({ code: 'ERR_VETHWORK_NOT_FOUND' });
     await eventually(() => heard.length >= 6, 60_000);
     controller.abort(new Error('enough'));
     await expect(following).rejects.toThrow('enough');
@@ -60,7 +60,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
       ['network.unroute', routed],
       ['interface.attach', undefined],
     ]);
-    expect(heard.at(-1)?.error).toMatchObject({ code: 'NOT_FOUND' });
+    expect(heard.at(-1)?.error).toMatchObject({ code: 'ERR_VETHWORK_NOT_FOUND' });
     expect((await kept()).slice(-6)).toEqual(heard);
     expect(await kept({ after: heard[1]?.id })).toEqual(heard.slice(2));
     expect((await kept({ subject: routed })).map(({ event }) => event)).toEqual(['network.route', 'network.unroute']);

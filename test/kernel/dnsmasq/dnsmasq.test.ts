@@ -461,7 +461,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     children.push(thief);
     await eventually(() => inner.run('ss', '-Hlnu', 'sport = 67'));
     await expect(supervisor.start(wish())).rejects.toMatchObject({
-      code: 'DNSMASQ',
+      code: 'ERR_VETHWORK_DNSMASQ',
       network,
       exitCode: 2,
       reason: 'failed to bind DHCP server socket: Address already in use',
@@ -470,14 +470,16 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('refuses a bad wish before it touches anything', async () => {
-    await expect(supervisor.start(wish({ domain: 'a\nuser=root' }))).rejects.toMatchObject({ code: 'VALIDATION' });
+    await expect(supervisor.start(wish({ domain: 'a\nuser=root' }))).rejects.toMatchObject({
+      code: 'ERR_VETHWORK_VALIDATION',
+    });
     await expect(stat(root)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('names the package if it is not installed', async () => {
     const empty = await mkdtemp(path.join(tmpdir(), 'vethwork-empty-'));
     await expect(findProgram([empty])).rejects.toMatchObject({
-      code: 'MISSING_PROGRAM',
+      code: 'ERR_VETHWORK_MISSING_PROGRAM',
       debianPackage: 'dnsmasq-base',
     });
     await rm(empty, { recursive: true });

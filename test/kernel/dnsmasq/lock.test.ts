@@ -121,7 +121,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     child.kill('SIGSTOP');
     const error = (await rejection(stop(300))) as LockTimeoutError;
     expect(error).toBeInstanceOf(LockTimeoutError);
-    expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', path: lock, seconds: 0.3 });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_LOCK_TIMEOUT', path: lock, milliseconds: 300 });
     expect(error.holder).toMatchObject({ pid: child.pid, command: expect.stringContaining('lock-child') });
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
@@ -140,7 +140,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
       ...[process.execPath, compiled.script, lock],
     );
     expect(line).toBe('held');
-    expect(await rejection(stop(200))).toMatchObject({ code: 'LOCK_TIMEOUT', holder: { pid: 1 } });
+    expect(await rejection(stop(200))).toMatchObject({ code: 'ERR_VETHWORK_LOCK_TIMEOUT', holder: { pid: 1 } });
   });
 
   it('lets one at a time in, of many, and leaves no file', async () => {

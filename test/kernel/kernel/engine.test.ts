@@ -294,7 +294,7 @@ describe.skipIf(!privileged)('the engine', () => {
     await kernel.close();
     expect((await ipLinks(namespace)).map(({ ifname }) => ifname)).toContain('last');
     await last;
-    await expect(kernel.query('link.list', { netns })).rejects.toMatchObject({ code: 'CONFLICT' });
-    await expect(kernel.transaction([])).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(kernel.query('link.list', { netns })).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
+    await expect(kernel.transaction([])).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
   });
 });

@@ -112,7 +112,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     await kernel.transaction([{ op: 'qdisc.delete', netns, qdisc: { index } }]);
     expect((await tcQdiscs(namespace, 'one')).map(({ kind }) => kind)).not.toContain('tbf');
     const again = kernel.transaction([{ op: 'qdisc.delete', netns, qdisc: { index } }]);
-    await expect(again).rejects.toThrow(/delete root queueing of link 5000/);
+    await expect(again).rejects.toThrow(/delete root qdisc of link 5000/);
   });
 
   test('what comes in is limited on its way through an ifb', async () => {
@@ -224,10 +224,10 @@ describe.skipIf(!privileged)('traffic control', () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await withVeth(namespace);
-    const sent = (way: MirredAction['way'], priority = 1, matches?: U32Options['matches']): Operation[] => {
+    const sent = (mode: MirredAction['mode'], priority = 1, matches?: U32Options['matches']): Operation[] => {
       const data = {
         ...(matches && { matches }),
-        actions: [{ kind: 'mirred', index: 5001, ...(way && { way }) } as const],
+        actions: [{ kind: 'mirred', index: 5001, ...(mode && { mode }) } as const],
       };
       return [
         { op: 'qdisc.add', netns, qdisc: { index, kind: 'ingress' } },

@@ -73,7 +73,11 @@ describe.skipIf(!privileged)('what is to be there', () => {
     for (const [field, change] of networks) {
       const error = await rejection(host.ensureNetwork({ ...demo, ...change }));
       expect(error, field).toBeInstanceOf(DifferenceError);
-      expect(error).toMatchObject({ code: 'CONFLICT', field, wanted: change[field as keyof typeof change] });
+      expect(error).toMatchObject({
+        code: 'ERR_VETHWORK_CONFLICT',
+        field,
+        wanted: change[field as keyof typeof change],
+      });
       expect(String(error)).toContain(network.uuid);
     }
     const place = { netns: guest.name };
@@ -98,7 +102,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
     expect(await rejection(other.ensureInterface({ tap: 'vnet0' }))).toMatchObject(elsewhere);
     expect(await rejection(other.ensureInterface(place))).toMatchObject(elsewhere);
     expect(await rejection(network.ensureInterface({ tap: 'a/b' }))).toMatchObject({
-      code: 'VALIDATION',
+      code: 'ERR_VETHWORK_VALIDATION',
       field: 'tap',
     });
     expect([await host.listNetworks(), await host.listInterfaces(), await links(machine.node)]).toEqual(before);
@@ -157,13 +161,16 @@ describe.skipIf(!privileged)('the name of a network', () => {
     const host = await machine.open();
     const first = await host.createNetwork(demo);
     const before = await links(machine.node);
-    const taken = { code: 'CONFLICT', message: `network ${first.uuid} of tenant system is named demo already` };
+    const taken = {
+      code: 'ERR_VETHWORK_CONFLICT',
+      message: `network ${first.uuid} of tenant system is named demo already`,
+    };
     expect(await rejection(host.createNetwork({ ...demo, netblock: '172.17.0.0/24' }))).toMatchObject(taken);
     expect(await links(machine.node)).toEqual(before);
     // Of any length, and another tenant's.
     const long = { ...demo, name: 'ü'.repeat(127), tenant: 'ö'.repeat(127) };
     await host.createNetwork(long);
-    expect(await rejection(host.createNetwork(long))).toMatchObject({ code: 'CONFLICT' });
+    expect(await rejection(host.createNetwork(long))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     const theirs = await host.createNetwork({ ...demo, tenant: 'other' });
     expect((await host.ensureNetwork({ ...demo, tenant: 'other' })).uuid).toBe(theirs.uuid);
     expect((await host.ensureNetwork(demo)).uuid).toBe(first.uuid);
@@ -188,15 +195,15 @@ describe.skipIf(!privileged)('the name of a network', () => {
     const host = await machine.open();
     expect((await host.listNetworks()).map(({ name }) => name)).toEqual(['demo', 'demo']);
     expect(await hasLink(machine.node, 'vnet0')).toBe(true);
-    expect(await rejection(host.createNetwork(demo))).toMatchObject({ code: 'CONFLICT' });
+    expect(await rejection(host.createNetwork(demo))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     const unclear = {
-      code: 'CONFLICT',
+      code: 'ERR_VETHWORK_CONFLICT',
       message: expect.stringContaining('2 networks of tenant system are named demo'),
     };
     expect(await rejection(host.ensureNetwork(demo))).toMatchObject(unclear);
     expect((await host.ensureNetwork({ ...demo, uuid: two.uuid })).uuid).toBe(two.uuid);
     await (await host.getNetwork(one.uuid)).delete();
-    expect(await rejection(host.createNetwork(demo))).toMatchObject({ code: 'CONFLICT' });
+    expect(await rejection(host.createNetwork(demo))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
     expect((await host.ensureNetwork(demo)).uuid).toBe(two.uuid);
   });
 });

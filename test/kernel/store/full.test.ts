@@ -15,7 +15,7 @@ test.skipIf(!privileged)('a full disk fails the commit and nothing else', async 
     const commands = 'mount -t tmpfs -o size=300k none "$0" && exec "$1" "$2" "$0/state" fill';
     const args = ['--mount', 'sh', '-c', commands, mountPoint, process.execPath, compiled.script];
     const { stdout } = await promisify(execFile)('unshare', args);
-    expect(JSON.parse(stdout)).toEqual({ lost: 0, code: 'STORE', after: -2 });
+    expect(JSON.parse(stdout)).toEqual({ lost: 0, code: 'ERR_VETHWORK_STORE', after: -2 });
   } finally {
     await rm(compiled.folder, { recursive: true });
     await rm(mountPoint, { recursive: true });

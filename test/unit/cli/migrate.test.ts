@@ -48,10 +48,10 @@ describe('the file of an agent', () => {
     ['surprise', { ...good, surprise: 1 }],
     ['config', '{'],
   ])('is refused for %s', async (field, content) => {
-    expect(await read(content)).toMatchObject({ code: 'VALIDATION', field });
+    expect(await read(content)).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
   });
 
   test('must be there', async () => {
-    expect(await rejection(readAgentConfig('/nowhere/agent.json'))).toMatchObject({ code: 'VALIDATION' });
+    expect(await rejection(readAgentConfig('/nowhere/agent.json'))).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION' });
   });
 });

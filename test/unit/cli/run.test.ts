@@ -98,7 +98,7 @@ describe('wrong usage', () => {
       expect(code).toBe(2);
       expect(stdout).toBe('');
       expect(JSON.parse(stderr)).toMatchObject({
-        error: { code: 'USAGE', message: expect.stringContaining('--colour') },
+        error: { code: 'ERR_VETHWORK_USAGE', message: expect.stringContaining('--colour') },
       });
     }
   });
@@ -107,7 +107,7 @@ describe('wrong usage', () => {
     const { code, stderr } = await vethwork('interface', 'attach', 'demo', '--json', '--device', 'a', '--name', 'b');
     expect(code).toBe(2);
     expect(JSON.parse(stderr)).toMatchObject({
-      error: { name: 'ValidationError', code: 'VALIDATION', field: '--name', value: 'b' },
+      error: { name: 'ValidationError', code: 'ERR_VETHWORK_VALIDATION', field: '--name', value: 'b' },
     });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Actual, ActualNamespace } from '../../../src/kernel/ensure/actual.js';
-import { outstanding } from '../../../src/kernel/ensure/outstanding.js';
+import { missingOperations } from '../../../src/kernel/ensure/missing.js';
 import type { Link } from '../../../src/kernel/link/index.js';
 import type { Expression, NftCommand } from '../../../src/kernel/nftables/index.js';
 import type { Operation } from '../../../src/kernel/operation.js';
@@ -60,15 +60,15 @@ const present: ActualNamespace = {
 
 describe('of a plan', () => {
   test('nothing is left where everything is there', () => {
-    expect(outstanding(made, inside(present))).toEqual([]);
+    expect(missingOperations(made, inside(present))).toEqual([]);
   });
 
   test('everything is left where nothing is there, and where the namespace is gone', () => {
-    expect(outstanding(made, inside({}))).toEqual(made);
-    expect(outstanding(made, new Map())).toEqual(made);
+    expect(missingOperations(made, inside({}))).toEqual(made);
+    expect(missingOperations(made, new Map())).toEqual(made);
     const namespace: Operation = { op: 'namespace.add', name: 'n' };
-    expect(outstanding([namespace], new Map())).toEqual([namespace]);
-    expect(outstanding([namespace], inside({}))).toEqual([]);
+    expect(missingOperations([namespace], new Map())).toEqual([namespace]);
+    expect(missingOperations([namespace], inside({}))).toEqual([]);
   });
 
   test.each([
@@ -79,18 +79,20 @@ describe('of a plan', () => {
     ['a link that is down', { links: link({ ...link7(), up: false }) }, 'link.set'],
     ['a protocol setting with another value', { links: link({ ...link7(), inet: { rpFilter: 1 } }) }, 'link.set'],
   ])('%s is done again, and nothing else', (_what, there, op) => {
-    expect(outstanding(made, inside({ ...present, ...there })).map((each) => each.op)).toEqual([op]);
+    expect(missingOperations(made, inside({ ...present, ...there })).map((each) => each.op)).toEqual([op]);
   });
 
   test('a route in another table does not count', () => {
     const routes = present.routes.map((route) => ({ ...route, table: 8 }));
-    expect(outstanding(made, inside({ ...present, routes }))).toEqual(made.filter(({ op }) => op === 'route.add'));
+    expect(missingOperations(made, inside({ ...present, routes }))).toEqual(
+      made.filter(({ op }) => op === 'route.add'),
+    );
   });
 
   test('a link that has lost its name, MTU or bridge is changed, not made', () => {
     const { master: _, ...orphan } = link7();
     const links = link({ ...orphan, name: 'other', mtu: 1500 });
-    expect(outstanding(made.slice(0, 1), inside({ ...present, links }))).toEqual([
+    expect(missingOperations(made.slice(0, 1), inside({ ...present, links }))).toEqual([
       { op: 'link.set', netns: 'n', link: { index: 7 }, changes: { name: 'v', mtu: 1400, master: 6 } },
     ]);
   });
@@ -101,7 +103,7 @@ describe('of a plan', () => {
       { op: 'link.delete', netns: 'n', link: { index: 7 } },
       { op: 'namespace.delete', name: 'n' },
     ];
-    expect(outstanding(removals, inside({}))).toEqual([]);
+    expect(missingOperations(removals, inside({}))).toEqual([]);
   });
 });
 
@@ -115,7 +117,9 @@ describe('of a ruleset', () => {
     return [{ object, ...command }];
   });
   const left = (nft: NftObject[]) =>
-    outstanding(plan, inside({ nft }, uuid)).flatMap((each) => (each.op === 'nftables.batch' ? each.commands : []));
+    missingOperations(plan, inside({ nft }, uuid)).flatMap((each) =>
+      each.op === 'nftables.batch' ? each.commands : [],
+    );
 
   test('nothing is left where it is there, whatever others have beside it', () => {
     const others: NftObject[] = [
@@ -144,8 +148,8 @@ describe('of a ruleset', () => {
   const isThere = (planned: Expression[], listed: Record<string, unknown>[]) => {
     const nft: NftObject[] = [{ object: 'rule', family: 'ip', table: 't', chain: 'c', expressions: listed }];
     return (
-      outstanding([{ op: 'nftables.batch', netns: uuid, commands: [rule(planned)] }], inside({ nft }, uuid)).length ===
-      0
+      missingOperations([{ op: 'nftables.batch', netns: uuid, commands: [rule(planned)] }], inside({ nft }, uuid))
+        .length === 0
     );
   };
 

@@ -21,8 +21,8 @@ const plan: Operation[] = [
 
 test('a namespace is read once, however often it is looked at', async () => {
   const { observer, asked } = counted();
-  await observer.look(plan);
-  await observer.look(plan);
+  await observer.observe(plan);
+  await observer.observe(plan);
   await observer.links('n');
   expect(asked.toSorted()).toEqual(['address.list', 'link.list', 'namespace.get', 'nftables.list']);
 });
@@ -30,14 +30,14 @@ test('a namespace is read once, however often it is looked at', async () => {
 test('of a namespace that is done with, the links are kept and the rest is read anew; others are not touched', async () => {
   const { observer, asked } = counted();
   const elsewhere = plan.map((operation) => ({ ...operation, netns: 'm' }) as Operation);
-  await observer.look(plan);
-  await observer.look(elsewhere);
+  await observer.observe(plan);
+  await observer.observe(elsewhere);
   asked.length = 0;
-  observer.keepLinks('n');
-  observer.keepLinks('unseen');
+  observer.forgetAllButLinks('n');
+  observer.forgetAllButLinks('unseen');
   await observer.links('n');
-  await observer.look(elsewhere);
+  await observer.observe(elsewhere);
   expect(asked).toEqual([]);
-  await observer.look(plan);
+  await observer.observe(plan);
   expect(asked.toSorted()).toEqual(['address.list', 'nftables.list']);
 });

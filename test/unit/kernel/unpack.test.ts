@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { unpacked, unpackedGently } from '../../../src/kernel/unpack.js';
+import { unpacked, unpackedInSteps } from '../../../src/kernel/unpack.js';
 import { Turns } from '../../support/turns.js';
 
 const bytes = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
@@ -29,7 +29,7 @@ describe('what the addon packs', () => {
     ],
   ])('%s', async (_, digits, value) => {
     expect(unpacked(bytes(digits))).toStrictEqual(value);
-    expect(await unpackedGently(bytes(digits))).toStrictEqual(value);
+    expect(await unpackedInSteps(bytes(digits))).toStrictEqual(value);
   });
 
   test('bytes are no part of what they were read from', () => {
@@ -51,7 +51,7 @@ describe('what the addon packs', () => {
     ];
     const packed = Buffer.concat([head, length, first, ...Array.from({ length: count - 1 }, () => each)]);
     const turns = new Turns();
-    const value = await unpackedGently(packed);
+    const value = await unpackedInSteps(packed);
     turns.stop();
     expect(turns.count).toBeGreaterThan(1);
     expect(value).toStrictEqual([{ done: true, value: Array.from({ length: count }, () => ({ id: 7 })) }]);

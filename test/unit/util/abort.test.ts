@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { onAbort, orAborted } from '../../../src/abort.js';
+import { onAbort, rejectOnAbort } from '../../../src/util/abort.js';
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
@@ -44,14 +44,14 @@ test('without a signal nothing is ever done', () => {
 test('a wait ends with what it waits for, or with the signal, whichever is first', async () => {
   const never = new Promise(() => undefined);
   const reason = new Error('enough');
-  await expect(orAborted(Promise.resolve(1), undefined)).resolves.toBe(1);
+  await expect(rejectOnAbort(Promise.resolve(1), undefined)).resolves.toBe(1);
   const { signal } = new AbortController();
-  await expect(orAborted(Promise.resolve(2), signal)).resolves.toBe(2);
-  await expect(orAborted(Promise.reject(reason), signal)).rejects.toBe(reason);
+  await expect(rejectOnAbort(Promise.resolve(2), signal)).resolves.toBe(2);
+  await expect(rejectOnAbort(Promise.reject(reason), signal)).rejects.toBe(reason);
   expect(listeners(signal)).toBe(0);
-  await expect(orAborted(never, AbortSignal.abort(reason))).rejects.toBe(reason);
+  await expect(rejectOnAbort(never, AbortSignal.abort(reason))).rejects.toBe(reason);
   const controller = new AbortController();
-  const waiting = orAborted(never, controller.signal);
+  const waiting = rejectOnAbort(never, controller.signal);
   controller.abort(reason);
   await expect(waiting).rejects.toBe(reason);
 });

@@ -59,7 +59,7 @@ describe('parse', () => {
     [{ name: 'demo', netblock: '10.0.0.0/8', nat: true }, 'nat', 'nat', /^one of the fields name, netblock, mtu/],
   ])('%j is refused at %s', (value, field, found, expected) => {
     const error = refusal(options, value);
-    expect(error).toMatchObject({ code: 'VALIDATION', field, value: found });
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field, value: found });
     expect(error.expected).toMatch(expected);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { takeTurn } from '../../../src/pace.js';
+import { yieldToEventLoop } from '../../../src/util/yield.js';
 import { Turns } from '../../support/turns.js';
 
 /** Keeps the thread busy. */
@@ -13,7 +13,7 @@ test('the event loop has its turns between many pieces of work, which stay in or
   const order: number[] = [];
   await Promise.all(
     Array.from({ length: 200 }, async (_, number) => {
-      await takeTurn();
+      await yieldToEventLoop();
       toil(1);
       order.push(number);
     }),
@@ -30,6 +30,6 @@ test('a piece of work by itself does not wait for the event loop', async () => {
   setImmediate(() => {
     turned = true;
   });
-  await takeTurn();
+  await yieldToEventLoop();
   expect(turned).toBe(false);
 });

@@ -1,11 +1,11 @@
-#include "engine/remember.h"
+#include "engine/undo_recorder.h"
 
 #include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
 
-/// Every namespace is born with `lo`.
+/// Every new namespace has the loopback interface.
 constexpr std::int64_t loopbackIndex = 1;
 
 const Value& find(const Value& of, std::string_view key) {
@@ -16,13 +16,13 @@ const Value& find(const Value& of, std::string_view key) {
 
 }  // namespace
 
-void RollbackMemory::ask(Request& request) const {
+void UndoRecorder::ask(Request& request) const {
   if (isNeeded(request)) {
-    request.arguments.set("remember", true);
+    request.arguments.set("captureUndo", true);
   }
 }
 
-void RollbackMemory::note(const Request& request) {
+void UndoRecorder::note(const Request& request) {
   const std::string& name = request.kind->name;
   if (name == "namespace.add") {
     namespaces_.insert(request.netns);
@@ -35,10 +35,10 @@ void RollbackMemory::note(const Request& request) {
   }
 }
 
-bool RollbackMemory::isNeeded(const Request& request) const {
+bool UndoRecorder::isNeeded(const Request& request) const {
   const std::string& name = request.kind->name;
   if (name == "link.set") {
-    // A link that is moved loses what it had in its namespace, and has to be back before its maker is undone.
+    // A moved link loses its settings, and has to be moved back before its creation is undone.
     if (!find(member(request.arguments, "changes"), "netns").isNull()) {
       return true;
     }
@@ -54,14 +54,14 @@ bool RollbackMemory::isNeeded(const Request& request) const {
   return name == "filter.add";
 }
 
-bool RollbackMemory::hasMade(const NamespaceReference& netns, const Map& link) const {
+bool UndoRecorder::hasMade(const NamespaceReference& netns, const Map& link) const {
   const auto* index = member(link, "index").as<std::int64_t>();
   const auto* name = member(link, "name").as<std::string>();
   return (index != nullptr && indexes_.contains({netns, *index})) ||
          (name != nullptr && names_.contains({netns, *name}));
 }
 
-NamespaceReference RollbackMemory::noteLink(const NamespaceReference& creator, const Value& link) {
+NamespaceReference UndoRecorder::noteLink(const NamespaceReference& creator, const Value& link) {
   const Value& place = find(link, "netns");
   NamespaceReference netns = place.isNull() ? creator : NamespaceReference::parse(place, Path());
   if (const auto* index = find(link, "index").as<std::int64_t>()) {

@@ -13,8 +13,8 @@ const BITS = {
 
 export type Capability = keyof typeof BITS;
 
-/** Which of these capabilities this process lacks. */
-export async function lackedCapabilities(wanted: readonly Capability[]): Promise<Capability[]> {
+/** Capabilities of the list that are not in the effective set of this process. */
+export async function missingCapabilities(wanted: readonly Capability[]): Promise<Capability[]> {
   const status = await readFile('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
   return wanted.filter((name) => (effective & (1n << BITS[name])) === 0n);

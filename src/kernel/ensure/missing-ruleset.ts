@@ -6,23 +6,24 @@ import type { Actual } from './actual.js';
 import { isStructure, sameObject, sameStructure } from './same-ruleset.js';
 
 /**
- * What of a plan's rulesets is missing. Elements are added where they lack; if anything else is not as planned, the
- * table is made anew with all its elements, in one batch, so that no packet ever meets half of it.
+ * Computes the missing parts of a plan's rulesets. Missing elements are added. If anything else in a table differs, the
+ * table is deleted and created again with all its elements in one atomic batch, so that no packet sees an incomplete
+ * table.
  */
-export function outstandingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
   const byNamespace = new Map<NamespaceRef | undefined, NftCommand[]>();
   for (const operation of plan) {
     if (operation.op !== 'nftables.batch') continue;
     byNamespace.set(operation.netns, [...(byNamespace.get(operation.netns) ?? []), ...operation.commands]);
   }
   return [...byNamespace].flatMap(([netns, wanted]): Operation[] => {
-    const commands = missing(wanted, actual.get(netns)?.nft ?? []);
+    const commands = missingCommands(wanted, actual.get(netns)?.nft ?? []);
     return commands.length === 0 ? [] : [{ op: 'nftables.batch', netns, commands }];
   });
 }
 
-/** Table by table. */
-function missing(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
+/** Computes the missing commands for each table. */
+function missingCommands(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
   const byTable = new Map<string, NftCommand[]>();
   for (const command of wanted) {
     const key = tableOf(command);
@@ -44,11 +45,11 @@ function tableOf(one: NftCommand | NftObject): string {
 function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
   const elements = there.filter(({ object }) => object === 'element');
   const objects = there.filter(({ object }) => object !== 'element');
-  // Without its table a plan says nothing of what else the table holds, and adds what lacks.
+  // A plan without `table.add` does not describe the complete table: missing objects are only added.
   const table = wanted.find((command) => command.command === 'table.add');
   if (table !== undefined && !sameStructure(wanted.filter(isStructure), objects)) {
-    const anew: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
-    return [table, anew, ...wanted, ...others(elements, wanted)];
+    const deletion: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
+    return [table, deletion, ...wanted, ...otherElements(elements, wanted)];
   }
   const present = new Set(elements.map(elementKey));
   return wanted.flatMap((command): NftCommand[] => {
@@ -56,16 +57,16 @@ function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject
       const isThere = table !== undefined || objects.some((object) => sameObject(command, object));
       return isThere || !isStructure(command) ? [] : [command];
     }
-    const lacking = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
-    return lacking.length === 0 ? [] : [{ ...command, elements: lacking }];
+    const absent = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
+    return absent.length === 0 ? [] : [{ ...command, elements: absent }];
   });
 }
 
 /**
- * Elements of the plan's sets that other plans have put there: a table that is made anew keeps them. What packets have written
- * into dynamic sets, they write again.
+ * Returns elements that other plans have added to the sets of this plan, so that a recreated table keeps them. Elements
+ * of dynamic sets are omitted, because packets add them again.
  */
-function others(there: readonly NftObject[], wanted: readonly NftCommand[]): NftCommand[] {
+function otherElements(there: readonly NftObject[], wanted: readonly NftCommand[]): NftCommand[] {
   const planned = new Set(
     wanted.flatMap((command) =>
       command.command === 'element.add'

@@ -3,30 +3,33 @@ import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
-import { outstandingRuleset } from './outstanding-ruleset.js';
+import { missingRuleset } from './missing-ruleset.js';
 import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**
- * What of a plan is still to be done, given what there is. The plan that makes a thing describes it, so it also says
- * what is missing: nothing is left of a plan that holds. What a plan only forgets or takes away is not drift.
+ * Returns the operations of a plan that are missing, compared with the actual state: none if the plan is satisfied. An
+ * operation may be replaced by others that lead to the same state. Deletions are ignored.
  */
-export function outstanding(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingOperations(plan: readonly Operation[], actual: Actual): Operation[] {
   const steps = plan.flatMap((operation) => remaining(operation, actual));
-  return [...steps, ...outstandingRuleset(plan, actual)];
+  return [...steps, ...missingRuleset(plan, actual)];
 }
 
 type Of<Op extends OperationName> = Extract<Operation, { op: Op }>;
 type Check<Op extends OperationName> = (operation: Of<Op>, there: ActualNamespace) => boolean | Operation[];
 
-/** For each kind of operation: true if it holds, false if it is to be done, or what is to be done instead. */
+/**
+ * Check of each operation: true if it is satisfied, false if it has to be executed, or the operations to execute
+ * instead.
+ */
 const checks: { [Op in OperationName]?: Check<Op> } = {
   'link.add': (operation, { links }) => {
     const { link } = operation;
     const netns = placeOf(operation);
     const there = findLink(links, link);
-    // One of another kind is another's: the kernel says so if it is in the way.
+    // A link of another kind is left alone. The kernel reports a conflict.
     if (there === undefined || there.kind !== link.kind) return false;
-    // A bridge is created with another MTU than it is to have.
+    // The MTU of a bridge is set after its creation.
     const { mtu, name, address, master, up, group } = link;
     const rest = { name, address: address?.toLowerCase(), master, up, group };
     const wanted: LinkAttributes = defined(link.kind === 'bridge' ? rest : { ...rest, mtu });
@@ -57,17 +60,17 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     const { qdisc } = operation;
     const parent = qdisc.parent ?? (qdisc.kind === 'ingress' ? 'ingress' : 'root');
     const there = qdiscs.find((each) => each.index === qdisc.index && each.parent === parent);
-    return (there !== undefined && queuesAs(there, qdisc)) || [{ ...operation, mode: 'replace' }];
+    return (there !== undefined && sameQdisc(there, qdisc)) || [{ ...operation, mode: 'replace' }];
   },
   'filter.add': (operation, { filters = [] }) => {
     const { filter, netns } = operation;
-    const there = filters.find((each) => inPlaceOf(each, filter));
+    const there = filters.find((each) => sameFilterKey(each, filter));
     if (there === undefined) return false;
-    if (actsAs(there, filter)) return true;
+    if (sameActions(there, filter)) return true;
     const { data: _, ...reference } = filter;
     return [{ op: 'filter.delete', netns, filter: { ...reference, handle: there.handle } }, operation];
   },
-  // Several numbers are told with tabs between them.
+  // The kernel separates several numbers by tabs.
   'sysctl.set': ({ key, value }, { sysctls }) => sysctls.get(key)?.replaceAll('\t', ' ') === String(value),
 };
 
@@ -82,7 +85,7 @@ function remaining(operation: Operation, actual: Actual): Operation[] {
   return result;
 }
 
-/** By index where one is given: a link may have been renamed. */
+/** Finds by index if one is given: a link may have been renamed. */
 function findLink(
   links: ActualNamespace['links'],
   { index, name }: { index?: number | undefined; name?: string | undefined },
@@ -91,13 +94,13 @@ function findLink(
   return [...links.values()].find((link) => link.name === name);
 }
 
-/** Options of links that the kernel changes afterwards, of those that plans set. */
+/** Link options that plans set and the kernel can change later. */
 const CHANGEABLE: Partial<Record<LinkKind, readonly string[]>> = {
   bridge: ['stp', 'forwardDelay', 'multicastSnooping', 'linkLocalLearning', 'maximumLearned'],
   vxlan: ['learning', 'link', 'local'],
 };
 
-/** What has to be changed of its own options. Without `id` it would not be one of a VXLAN. */
+/** Returns changes of the options of its kind. VXLAN changes need `id`. */
 function changeOptions(netns: NamespaceRef | undefined, link: LinkSpec, there: Link): Operation[] {
   const wanted = Object.entries(link.data ?? {});
   const differing = wanted.filter(
@@ -105,38 +108,39 @@ function changeOptions(netns: NamespaceRef | undefined, link: LinkSpec, there: L
       CHANGEABLE[link.kind]?.includes(key) && there.data?.[key] !== undefined && there.data[key] !== value,
   );
   const id = wanted.filter(([key]) => key === 'id');
-  // One by one: a bridge that runs the spanning tree protocol refuses delays that it takes without.
+  // One operation per option: with the spanning tree enabled, a bridge rejects some forward delays that it accepts
+  // otherwise.
   return differing.map((option) => {
     const changes = { kind: link.kind, data: Object.fromEntries([...id, option]) };
     return { op: 'link.set', netns, link: { index: there.index }, changes };
   });
 }
 
-/** What has to be changed of a link that is there. */
+/** Returns changes of the common attributes. */
 function changeLink(netns: NamespaceRef | undefined, there: Link, wanted: LinkAttributes): Operation[] {
   const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => there[key] !== value));
   const link = { index: there.index };
   return Object.keys(changes).length === 0 ? [] : [{ op: 'link.set', netns, link, changes }];
 }
 
-/** True if everything that is wanted is reported so; what is not reported can't be told. */
+/** True if all wanted values are reported. Values that the kernel does not report are treated as equal. */
 function matches(there: unknown, wanted: unknown): boolean {
   if (there === undefined) return false;
   if (typeof wanted !== 'object' || wanted === null) return there === wanted;
   return Object.entries(wanted).every(([key, value]) => {
     const reported = (there as Record<string, unknown>)[key];
-    const optional = key === 'inet' || key === 'inet6';
-    return (optional && reported === undefined) || matches(reported, value);
+    const isOptional = key === 'inet' || key === 'inet6';
+    return (isOptional && reported === undefined) || matches(reported, value);
   });
 }
 
-/** Bursts are kept as times, so what is reported differs a little. */
-function queuesAs(there: Qdisc, wanted: QdiscSpec): boolean {
+/** Compares queueing options. The kernel stores bursts as times, so reported values differ slightly. */
+function sameQdisc(there: Qdisc, wanted: QdiscSpec): boolean {
   if (there.kind !== wanted.kind) return false;
   return wanted.kind !== 'tbf' || matches(there.data, defined(exactly(wanted.data)));
 }
 
-const inPlaceOf = (there: Filter, wanted: FilterSpec) =>
+const sameFilterKey = (there: Filter, wanted: FilterSpec) =>
   there.index === wanted.index &&
   there.parent === (wanted.parent ?? 'ingress') &&
   there.priority === wanted.priority &&
@@ -144,12 +148,12 @@ const inPlaceOf = (there: Filter, wanted: FilterSpec) =>
   there.kind === wanted.kind &&
   selectors(there.data?.matches) === selectors(wanted.kind === 'u32' ? wanted.data.matches : undefined);
 
-/** Of the bits that count. */
+/** Selectors with a mask. */
 const selectors = (matches: U32Options['matches'] = []) =>
   matches.flatMap(({ offset, mask, value }) => (mask === 0 ? [] : [`${offset} ${mask} ${value}`])).join();
 
-/** Bursts are kept as times here, too. */
-function actsAs({ data }: Filter, wanted: FilterSpec): boolean {
+/** Compares actions. The kernel stores bursts as times here, too. */
+function sameActions({ data }: Filter, wanted: FilterSpec): boolean {
   const there = data?.actions ?? [];
   const { actions } = wanted.data;
   return (
@@ -158,7 +162,7 @@ function actsAs({ data }: Filter, wanted: FilterSpec): boolean {
 }
 
 function withDefaults(action: TrafficAction): object {
-  if (action.kind === 'mirred') return { ...action, way: action.way ?? 'redirect egress' };
+  if (action.kind === 'mirred') return { ...action, mode: action.mode ?? 'redirect egress' };
   const { burst: _, mtu: __, ...rest } = action;
   return { ...rest, exceeding: rest.exceeding ?? 'drop', conforming: rest.conforming ?? 'pass' };
 }

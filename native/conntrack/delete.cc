@@ -1,4 +1,4 @@
-#include "conntrack/forget.h"
+#include "conntrack/delete.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,14 +10,14 @@
 namespace vethwork {
 namespace {
 
-/// Keeps one send, and the answers to it, well within the socket's buffers.
+/// Maximum of messages in a send, so that it and its answers fit into the socket buffers.
 constexpr std::size_t maximumSend = 256;
 
 [[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
 
 }  // namespace
 
-void forgetConnections(const ConnectionFilter& filter, Exchange& exchange) {
+void deleteConnections(const ConnectionFilter& filter, Exchange& exchange) {
   Batch dump;
   encodeConnectionDump(dump, filter.family());
   std::vector<Batch> sends;
@@ -28,7 +28,7 @@ void forgetConnections(const ConnectionFilter& filter, Exchange& exchange) {
           if (sends.empty() || sends.back().size() == maximumSend) {
             sends.emplace_back();
           }
-          (void)encodeForget(report, sends.back());
+          (void)encodeDelete(report, sends.back());
         }
       },
       [&] { sends.clear(); });
@@ -38,7 +38,7 @@ void forgetConnections(const ConnectionFilter& filter, Exchange& exchange) {
   for (Batch& send : sends) {
     for (const Outcome& outcome : exchange.request(send)) {
       if (outcome.error != 0 && outcome.error != ENOENT) {
-        fail(outcome.error, "forget a connection");
+        fail(outcome.error, "delete a connection");
       }
     }
   }

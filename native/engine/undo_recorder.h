@@ -8,20 +8,20 @@
 
 namespace vethwork {
 
-/// Has the requests of a transaction tell, in the same send, what a roll-back has to know: how something was before, or
-/// by which handle the kernel names what was made. What the transaction has made itself goes with all that is set of
-/// it, so that costs nothing.
-class RollbackMemory {
+/// Adds to the requests of a transaction what a roll-back needs: the previous state of a changed object, or the handle
+/// of a created one. The kernel reports it in the same send. Objects that the same transaction has created need none:
+/// deleting them undoes all changes.
+class UndoRecorder {
  public:
-  /// The request need not be checked yet.
+  /// Called before the request is checked.
   void ask(Request& request) const;
-  /// Takes note of what a request makes, after it is checked.
+  /// Records the objects that a request creates. Called after the request is checked.
   void note(const Request& request);
 
  private:
   [[nodiscard]] bool isNeeded(const Request& request) const;
   [[nodiscard]] bool hasMade(const NamespaceReference& netns, const Map& link) const;
-  /// Returns where the link is made: where it says, else where its creator is.
+  /// Returns the namespace in which the link is created: its own `netns`, or that of the request.
   NamespaceReference noteLink(const NamespaceReference& creator, const Value& link);
 
   std::set<NamespaceReference> namespaces_;

@@ -10,12 +10,17 @@ import { REPLY_RULE_PRIORITY } from './floating-ip.js';
 const MAIN_TABLE = 254;
 
 /**
- * What there is beyond a network's plan, and is to go: addresses and routes of its links, rules, elements and permanent
- * neighbours of its namespace. What is others' is left alone, whatever it looks like: on the host only what belongs to a link of the
- * network counts, and what is put into containers is theirs.
- * @param plan everything the network is to have
+ * Returns the deletions of extraneous objects of a network: addresses and routes of its links, and rules, elements and
+ * permanent neighbours of its namespace that are not in its plan. In the host's namespace only objects of the network's
+ * own links are considered. Container namespaces are never considered.
+ * @param plan complete plan of the network
  */
-export function surplus(plan: readonly Operation[], network: string, host: NamespaceRef | undefined, actual: Actual) {
+export function extraneousOperations(
+  plan: readonly Operation[],
+  network: string,
+  host: NamespaceRef | undefined,
+  actual: Actual,
+) {
   const own = linksOf(plan);
   return [host, network].flatMap((netns): Operation[] => {
     const there = actual.get(netns);
@@ -28,7 +33,7 @@ export function surplus(plan: readonly Operation[], network: string, host: Names
         ? [
             ...rules(here, netns, there),
             ...neighbours(here, own, netns, there),
-            ...surplusElements(here, netns, there.nft),
+            ...extraneousElements(here, netns, there.nft),
           ]
         : []),
     ];
@@ -59,7 +64,7 @@ function addresses(plan: Operation[], own: Set<number>, netns: Netns, there: Act
 
 const addressKey = ({ index, address }: { index: number; address: string }) => `${index} ${address}`;
 
-/** Those the kernel makes by itself, for addresses, come and go with these. */
+/** Routes of the protocol `kernel` are excluded: the kernel creates and deletes them with the addresses. */
 function routes(plan: Operation[], own: Set<number>, netns: Netns, there: ActualNamespace): Operation[] {
   const wanted = new Set(
     plan.flatMap((operation) => (operation.op === 'route.add' ? [routeKey(operation.route)] : [])),
@@ -77,7 +82,7 @@ function routeKey({ destination, index, gateway, table = MAIN_TABLE, metric = 0 
   return `${target} ${index} ${gateway} ${table} ${metric}`;
 }
 
-/** Permanent entries, which no answer of the address's owner corrects. */
+/** Permanent entries only: the kernel updates the others. */
 function neighbours(plan: Operation[], own: Set<number>, netns: Netns, there: ActualNamespace): Operation[] {
   const key = ({ index, destination }: Neighbour) => `${index} ${destination}`;
   const wanted = new Set(
@@ -93,7 +98,7 @@ function neighbours(plan: Operation[], own: Set<number>, netns: Netns, there: Ac
     }));
 }
 
-/** The rules that carry replies of floating addresses are told by their priority. */
+/** Rules for replies of floating addresses have a fixed priority. */
 function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operation[] {
   const wanted = new Set(plan.flatMap((operation) => (operation.op === 'rule.add' ? [operation.rule.mark] : [])));
   return there.rules
@@ -102,10 +107,11 @@ function rules(plan: Operation[], netns: Netns, there: ActualNamespace): Operati
 }
 
 /**
- * Elements that a plan does not have, of the sets that it makes. Those of dynamic sets are what packets have written.
- * @param isOurs tells by its key whether an element may be taken away
+ * Returns the deletions of elements that are not in the plan, of the sets in the plan. Elements of dynamic sets belong
+ * to packets and are excluded.
+ * @param isOurs returns whether the element with this key may be deleted
  */
-export function surplusElements(
+export function extraneousElements(
   plan: readonly Operation[],
   netns: Netns,
   there: readonly NftObject[],
@@ -120,7 +126,7 @@ export function surplusElements(
     ),
   );
   return commands.flatMap((command): Operation[] => {
-    // What packets write comes and goes by itself.
+    // Packets add and delete elements of dynamic sets.
     if (command.command !== 'set.add' || command.dynamic) return [];
     const { family, table, name: set, keyType, dataType } = command;
     const found = there.filter(
