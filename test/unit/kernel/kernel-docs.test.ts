@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 /** A source of src/kernel, parsed. */
 function parse(name: string): ts.SourceFile {
-  const path = fileURLToPath(new URL(`../../src/kernel/${name}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../../src/kernel/${name}`, import.meta.url));
   return ts.createSourceFile(path, ts.sys.readFile(path) ?? '', ts.ScriptTarget.Latest, true);
 }
 

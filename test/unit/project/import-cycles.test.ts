@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
 
-const SOURCES = fileURLToPath(new URL('../../../../src/', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../../../src/', import.meta.url));
 
 /** Specifiers of all imports and exports of a file: type imports, `import('x').T` and dynamic imports are among them. */
 function specifiers(path: string): string[] {

@@ -47,7 +47,7 @@ test('what could not be deleted is told once, and a later success clears it', as
   reaper.wake();
   await turn();
   running[0]?.();
-  await expect(reaper.drained()).rejects.toThrow('could not be deleted');
+  await expect(reaper.drained()).rejects.toThrow('could not be removed completely');
   await reaper.drained();
   reaper.wake();
   await turn();
