@@ -1,4 +1,4 @@
-import { describeValue, shortened, valueForJson } from './describe-value.js';
+import { describeValue, shortened, valueForJson } from './util/describe-value.js';
 
 /**
  * The errors vethwork throws. Every one has a stable `code`, so callers never match on message text.

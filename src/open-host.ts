@@ -1,8 +1,8 @@
 import { openNode } from './cluster/open.js';
 import type { ClusterHostOptions } from './cluster/options.js';
-import { readOptions } from './input.js';
 import { openHost as openMachine } from './model/open-host.js';
 import type { Host, HostOptions } from './model/types.js';
+import { readOptions } from './util/input.js';
 
 /**
  * Opens a host: a machine by itself, with its state in a folder, or with `store` a node of a cluster. Makes what it needs

@@ -2,10 +2,10 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
-import { parseJson } from '../json-file.js';
 import type { HostOptions } from '../model/types.js';
-import { hidden } from '../secret.js';
-import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
+import { parseJson } from '../util/json-file.js';
+import { hidden } from '../util/secret.js';
+import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../util/validate.js';
 
 /** What earlier versions of `vethwork init` wrote beside the state, which remembers its settings itself now. */
 export type HostFile = Omit<HostOptions, 'state' | 'repair' | 'onProgress'>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
-import { JsonSyntaxError, parseJson, readWithMode } from '../json-file.js';
-import { hidden } from '../secret.js';
-import * as valid from '../validate.js';
+import { JsonSyntaxError, parseJson, readWithMode } from '../util/json-file.js';
+import { hidden } from '../util/secret.js';
+import * as valid from '../util/validate.js';
 import { parseListen } from './listen.js';
 import { type ClusterHostOptions, parseClusterOptions } from './options.js';
 

@@ -2,7 +2,7 @@ import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, isIPv4, isIPv6, type ListenOptions, type Server } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { ConflictError, ValidationError } from '../errors.js';
-import * as valid from '../validate.js';
+import * as valid from '../util/validate.js';
 
 const FIELD = 'listen';
 const EXPECTED = 'address:port (an IPv6 address in brackets), or the absolute path of a socket';

@@ -5,7 +5,7 @@ import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { etcdSchema } from '../store/etcd-options.js';
-import * as valid from '../validate.js';
+import * as valid from '../util/validate.js';
 import type { Role } from './types.js';
 
 /** Options of `openHost` for a node of a cluster. */

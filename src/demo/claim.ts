@@ -1,7 +1,7 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
-import { type FileLock, takeFileLock } from '../file-lock.js';
+import { type FileLock, takeFileLock } from '../util/file-lock.js';
 
 /** Only root can write here, as only root can run a demo. */
 const FOLDER = '/run/vethwork-demo';

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lackedCapabilities } from '../capability.js';
 import { MissingProgramError, PrivilegeError } from '../errors.js';
+import { lackedCapabilities } from '../util/capability.js';
 import { searchPath } from './tools.js';
 
 /** Programs the demo shows or checks with, and the Debian package of each. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import * as is from '../validate.js';
+import * as is from '../util/validate.js';
 import type { RuntimePaths } from './paths.js';
 import type { DnsmasqConfig } from './types.js';
 import type { Account } from './user.js';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { withFileLock } from '../file-lock.js';
+import { withFileLock } from '../util/file-lock.js';
 import { isGone } from './files.js';
 import { makeRuntimeRoot, type RuntimePaths } from './paths.js';
 

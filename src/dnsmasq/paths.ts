@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ConflictError, ValidationError } from '../errors.js';
-import { parse, uuid } from '../validate.js';
+import { parse, uuid } from '../util/validate.js';
 import { share } from './share.js';
 import type { Account } from './user.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
-import * as valid from '../validate.js';
+import * as valid from '../util/validate.js';
 import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';

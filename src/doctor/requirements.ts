@@ -3,10 +3,10 @@ import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Capability, lackedCapabilities } from '../capability.js';
 import { accountTrouble } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
+import { type Capability, lackedCapabilities } from '../util/capability.js';
 import type { Check, Finding } from './finding.js';
 
 const NEEDED: Record<string, readonly [Capability, string][]> = {

@@ -8,7 +8,7 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import type { NamespaceInfo } from '../kernel/query.js';
 import { bridgeMacOf } from '../plan/mesh.js';
 import { isOurLink, vniOfInnerName } from '../plan/names.js';
-import { isUuid } from '../validate.js';
+import { isUuid } from '../util/validate.js';
 import type { Context } from './context.js';
 import { findLink } from './facts.js';
 import { keys, type NetworkRecord } from './records.js';

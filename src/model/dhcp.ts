@@ -1,4 +1,3 @@
-import type { Capability } from '../capability.js';
 import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
@@ -6,6 +5,7 @@ import { isMetadataAddress } from '../plan/metadata.js';
 import { networkNames } from '../plan/names.js';
 import type { Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
+import type { Capability } from '../util/capability.js';
 import { membersOf } from './members.js';
 import type { Settings } from './options.js';
 import { requirePrivileges } from './preflight.js';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
-import { readOptions, requireText } from '../input.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import * as valid from '../validate.js';
+import { readOptions, requireText } from '../util/input.js';
+import * as valid from '../util/validate.js';
 import { isEventId } from './event-id.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 

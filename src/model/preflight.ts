@@ -1,5 +1,5 @@
-import { type Capability, lackedCapabilities } from '../capability.js';
 import { PrivilegeError } from '../errors.js';
+import { type Capability, lackedCapabilities } from '../util/capability.js';
 
 /** For links, addresses and rules; for making and entering namespaces. */
 export const HOST_CAPABILITIES: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { hidden, secret } from '../secret.js';
-import * as valid from '../validate.js';
+import { hidden, secret } from '../util/secret.js';
+import * as valid from '../util/validate.js';
 import type { EtcdOptions } from './etcd-client.js';
 
 const path = valid.path('the path of a file');

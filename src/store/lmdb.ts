@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
-import { lmdbError } from '../platform.js';
+import { lmdbError } from '../util/platform.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { writing } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { PlatformError } from './errors.js';
+import { PlatformError } from '../errors.js';
 
 /** For which the package has an addon; scripts/lib/targets.mjs builds them. */
 const PREBUILT = 'linux-x64 and linux-arm64 with glibc 2.28 or later';

@@ -2,10 +2,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from './errors.js';
-import { errnoName } from './kernel/errno.js';
-import { lockFile } from './kernel/native.js';
-import { claim } from './model/claim.js';
+import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from '../errors.js';
+import { errnoName } from '../kernel/errno.js';
+import { lockFile } from '../kernel/native.js';
+import { claim } from '../model/claim.js';
 
 /** How long to wait for a lock, in milliseconds. */
 const PATIENCE = 60_000;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { ValidationError } from './errors.js';
+import { ValidationError } from '../errors.js';
+import { parseAddress } from '../ipam/address.js';
+import { parseInstanceMac } from '../ipam/mac.js';
+import { parseNetblock, parseUnicast } from '../ipam/netblock.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import { isReservedName } from '../plan/names.js';
+import type { Json } from '../store/store.js';
 import { fieldName, isAbortSignal, readData, reading, readList, readOptions } from './input.js';
-import { parseAddress } from './ipam/address.js';
-import { parseInstanceMac } from './ipam/mac.js';
-import { parseNetblock, parseUnicast } from './ipam/netblock.js';
-import type { NamespaceRef } from './kernel/namespace.js';
-import { isReservedName } from './plan/names.js';
 import { shownValue } from './secret.js';
-import type { Json } from './store/store.js';
 
 /**
  * Checks a value from outside against a schema. Objects refuse unknown keys if the schema is a `z.strictObject`.

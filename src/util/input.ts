@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { ValidationError } from './errors.js';
+import { ValidationError } from '../errors.js';
 
 /*
  * Reads what callers pass, whatever it is: getters and Proxies may throw, say something else each time, or never come to an
