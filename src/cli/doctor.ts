@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { DiagnosisOptions } from '../doctor/index.js';
-import { formatFindings } from '../text/finding.js';
+import { formatFindings } from '../format/finding.js';
 import { type App, print } from './app.js';
 import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';

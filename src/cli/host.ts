@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ConflictError } from '../errors.js';
+import { formatStatus } from '../format/format.js';
 import type { HostOptions } from '../model/types.js';
-import { formatStatus } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { collect, defined, parseInteger } from './parse.js';

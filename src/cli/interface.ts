@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
+import { formatInterface, formatInterfaces } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { AttachCommon, AttachOptions } from '../model/types.js';
-import { formatInterface, formatInterfaces } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { collect, defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';

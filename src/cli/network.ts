@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
+import { formatAddresses, formatNetwork, formatNetworks } from '../format/format.js';
 import type { CreateNetworkOptions } from '../model/types.js';
-import { formatAddresses, formatNetwork, formatNetworks } from '../text/format.js';
 import type { App } from './app.js';
 import { exitCodes } from './error.js';
 import { examples } from './help.js';

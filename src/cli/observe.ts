@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { formatEvent, formatStatistics } from '../format/observation.js';
 import type { EventOptions, HostEvent } from '../model/observation.js';
-import { formatEvent, formatStatistics } from '../text/observation.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { defined } from './parse.js';

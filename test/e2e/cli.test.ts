@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { Status } from '../../src/format/format.js';
+import type { Statistics } from '../../src/format/observation.js';
 import type { HostEvent } from '../../src/model/observation.js';
 import type { AddressInfo, InterfaceInfo, NetworkInfo } from '../../src/model/types.js';
-import type { Status } from '../../src/text/format.js';
-import type { Statistics } from '../../src/text/observation.js';
 import { hasLink } from '../support/kernel.js';
 import { connect, eventually, privileged, TestNamespace } from '../support/namespaces.js';
 
