@@ -12,8 +12,8 @@ export function addAgentCommand(program: Command, app: App): void {
     .addHelpText('after', examples('agent --config /etc/vethwork/agent.json'))
     .action(async ({ config: file }: { config: string }) => {
       const [{ readAgentConfig }, { runAgent }] = await Promise.all([
-        import('../cluster/config.js'),
-        import('../cluster/agent.js'),
+        import('../agent/config.js'),
+        import('../agent/agent.js'),
       ]);
       const config = await readAgentConfig(file);
       try {

@@ -52,7 +52,7 @@ export function addMigrateCommand(program: Command, app: App): void {
       const globals = globalsOf(command);
       const [{ migrate }, { keyWarnings }] = await Promise.all([
         import('../cluster/migrate.js'),
-        import('../cluster/config.js'),
+        import('../agent/config.js'),
       ]);
       for (const warning of await keyWarnings(key)) app.stderr.write(`warning: ${warning}\n`);
       const tls = defined({ ca, cert, key });

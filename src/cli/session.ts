@@ -49,7 +49,7 @@ export async function withHost(
 
 /** Those of the agent, for a visitor. */
 async function visitOptions(app: App, file: string): Promise<ClusterHostOptions> {
-  const { readAgentConfig } = await import('../cluster/config.js');
+  const { readAgentConfig } = await import('../agent/config.js');
   const { host, warnings } = await readAgentConfig(file);
   for (const warning of warnings) app.stderr.write(`warning: ${warning}\n`);
   return { ...host, agent: false };

@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { type ClusterHostOptions, parseClusterOptions } from '../cluster/options.js';
 import { ValidationError } from '../errors.js';
 import { JsonSyntaxError, parseJson, readWithMode } from '../util/json-file.js';
 import { hidden } from '../util/secret.js';
 import * as valid from '../util/validate.js';
 import { parseListen } from './listen.js';
-import { type ClusterHostOptions, parseClusterOptions } from './options.js';
 
 /** What the file of `vethwork agent --config` holds: the options of `openHost` for the node, and these. */
 const agentSchema = z.object({

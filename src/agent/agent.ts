@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { openNode } from '../cluster/open.js';
+import { problemOf } from '../cluster/realiser.js';
 import { ConflictError, StoreError } from '../errors.js';
 import type { DriftWatch } from '../model/observation.js';
 import type { AgentConfig } from './config.js';
 import { Metrics, type Observed, serve } from './endpoint.js';
-import { openNode } from './open.js';
-import { problemOf } from './realiser.js';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
