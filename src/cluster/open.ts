@@ -17,7 +17,7 @@ import { requirePrivileges } from '../model/preflight.js';
 import { Reaper } from '../model/reaper.js';
 import { floatingPool, type HostRecord, keys } from '../model/records.js';
 import type { Host } from '../model/types.js';
-import { reap } from '../plan/retire.js';
+import { deleteMarkedLinks } from '../plan/deletion.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
@@ -127,7 +127,7 @@ async function openWith(
     patience: request.nodeTimeout * 1000,
     indexes: new IndexAllocator(store),
     locks: new Locks(),
-    reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
+    reaper: new Reaper(() => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     events: journal,
     floating: floatingPool(floatingNetwork),

@@ -4,11 +4,11 @@ import { desiredFloating } from '../model/records.js';
 import { interfaceTitle, networkTitle, type Scope } from '../model/wishes.js';
 import type { DesiredHost, Underlay } from '../plan/desired.js';
 import { planFloatingIp } from '../plan/floating-ip.js';
-import { admitRouted } from '../plan/guard.js';
+import { allowRouted } from '../plan/guard.js';
 import { planInterface } from '../plan/interface.js';
 import { bridgeMacOf, type DesiredMesh } from '../plan/mesh.js';
 import { addInstanceNeighbour } from '../plan/neighbours.js';
-import { planCarrier, planNetwork } from '../plan/network.js';
+import { planHypervisorNetwork, planNetwork } from '../plan/network.js';
 import { planRoutedIp } from '../plan/routed-ip.js';
 import type { NodeRecord, Role } from './types.js';
 
@@ -105,9 +105,9 @@ function onNetworkNode(
 
 function onHypervisor({ host, underlay }: Self, network: NetworkRecord, routed: Routed): Item[] {
   return [
-    networkItem(network, underlay, planCarrier(host, underlay, network)),
+    networkItem(network, underlay, planHypervisorNetwork(host, underlay, network)),
     // Who answers for a routed address may live here.
-    ...routed.map(([address, { state }]) => routedItem(network, address, state, [admitRouted(host, network, address)])),
+    ...routed.map(([address, { state }]) => routedItem(network, address, state, [allowRouted(host, network, address)])),
   ];
 }
 
@@ -150,12 +150,12 @@ function meshOf(
     vxlan: network.vxlan,
     bridge: network.bridge.index,
     self: node,
-    carriers: Object.fromEntries(carriers.map((each) => [each, addresses.get(each)])),
-    places: [
-      { mac: network.inner.mac, address: network.gateway, node: networkNode, fixed: true },
-      { mac: network.bridge.mac, node: networkNode, fixed: true },
+    participants: Object.fromEntries(carriers.map((each) => [each, addresses.get(each)])),
+    locations: [
+      { mac: network.inner.mac, address: network.gateway, node: networkNode, pinned: true },
+      { mac: network.bridge.mac, node: networkNode, pinned: true },
       ...live.map(({ mac, address, node: place = networkNode }) => ({ mac, address, node: place })),
     ],
-    known: arpSuppression,
+    arpSuppression,
   };
 }

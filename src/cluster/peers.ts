@@ -1,6 +1,6 @@
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
-import { meshFilter, surplusPeers } from '../plan/mesh-filter.js';
+import { extraneousPeers, meshFilter } from '../plan/mesh-filter.js';
 import type { ClusterContext } from './types.js';
 
 /** Lets this node receive packets of its networks from those nodes that there are, and from no others. */
@@ -10,6 +10,6 @@ export async function admitPeers({ kernel, host, peers }: ClusterContext): Promi
   const actual = await new Observer(kernel).look(plan);
   const missing = outstanding(plan, actual);
   if (missing.length > 0) await kernel.transaction(missing);
-  const [error] = await kernel.teardown(surplusPeers(host, wanted, actual.get(host.netns)?.nft ?? []));
+  const [error] = await kernel.teardown(extraneousPeers(host, wanted, actual.get(host.netns)?.nft ?? []));
   if (error !== undefined) throw error;
 }

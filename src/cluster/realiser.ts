@@ -7,13 +7,13 @@ import { takeAway } from '../model/context.js';
 import { outside } from '../model/members.js';
 import { desiredFloating, type InterfaceRecord, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
+import { takeOutOfService } from '../plan/deletion.js';
 import { planFloatingIpRemoval } from '../plan/floating-ip.js';
-import { GRAVEYARD } from '../plan/group.js';
-import { expelRouted } from '../plan/guard.js';
+import { DELETION_GROUP } from '../plan/group.js';
+import { disallowRouted } from '../plan/guard.js';
 import { planInterfaceRemoval } from '../plan/interface.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
 import { planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
-import { retire } from '../plan/retire.js';
 import { planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { areOurs } from './displaced.js';
 import { nodesIn } from './membership.js';
@@ -120,10 +120,10 @@ export class Realiser {
     } else {
       const links = await kernel.query('link.list', { netns: host.netns });
       const own = new Set([network.vxlan, network.bridge.index]);
-      const isThere = links.some(({ index, group }) => own.has(index) && group !== GRAVEYARD);
+      const isThere = links.some(({ index, group }) => own.has(index) && group !== DELETION_GROUP);
       const plan = [
         ...outside(network, detach),
-        ...Object.keys(network.routed).map((address) => expelRouted(host, network, address)),
+        ...Object.keys(network.routed).map((address) => disallowRouted(host, network, address)),
         ...planOverlayRemoval(host, network),
       ];
       if (isThere) errors.push(...(await takeAway(this.#context, plan)));
@@ -193,7 +193,7 @@ export class Realiser {
       const key = `routed/${address}`;
       if (state !== 'deleting') removed.delete(key);
       else {
-        const plan = isRouter ? planRoutedIpRemoval(host, network, address) : [expelRouted(host, network, address)];
+        const plan = isRouter ? planRoutedIpRemoval(host, network, address) : [disallowRouted(host, network, address)];
         await once(key, () => takeAway(this.#context, plan));
       }
     }
@@ -246,13 +246,13 @@ export class Realiser {
     if (memory.items.get(id) === sign) return;
     const { kernel, host, facts, reaper } = this.#context;
     const links = await kernel.query('link.list', { netns: host.netns });
-    const link = links.find(({ index, group }) => index === network.vxlan && group !== GRAVEYARD);
+    const link = links.find(({ index, group }) => index === network.vxlan && group !== DELETION_GROUP);
     const data = link?.data as { local?: string; port?: number; link?: number } | undefined;
     if (link === undefined || data === undefined) return;
     const { address, index } = facts.underlay;
     if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
     memory.mesh = undefined;
-    const [error] = await takeAway(this.#context, retire(host.netns, network.vxlan));
+    const [error] = await takeAway(this.#context, takeOutOfService(host.netns, network.vxlan));
     if (error !== undefined) throw error;
     // Its index is free only when it is really gone.
     await reaper.sweep();

@@ -36,7 +36,7 @@ export async function findAccount(folder = '/etc'): Promise<Account> {
 }
 
 /** What is wrong with the account, in words; undefined if nothing. */
-export async function accountTrouble(folder = '/etc'): Promise<string | undefined> {
+export async function accountProblem(folder = '/etc'): Promise<string | undefined> {
   const { user, reader } = await findAccount(folder);
   if (reader === undefined || user !== SHARED) return undefined;
   return 'dnsmasq runs as nobody, and so do other programs, which may then end it and read its files';

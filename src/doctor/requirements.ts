@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { accountTrouble } from '../dnsmasq/index.js';
+import { accountProblem } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
 import { type Capability, lackedCapabilities } from '../util/capability.js';
@@ -61,7 +61,7 @@ export const dnsmasq: Check = async () => {
 };
 
 export const dnsmasqAccount: Check = async ({ root }) => {
-  const problem = await accountTrouble(join(root, 'etc'));
+  const problem = await accountProblem(join(root, 'etc'));
   if (problem === undefined) return [];
   const remedy = 'make a system account named dnsmasq with a group of its own (SECURITY.md)';
   return [{ severity: 'warning', code: 'dnsmasq-account', subject: 'dnsmasq', problem, remedy }];

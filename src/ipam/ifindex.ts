@@ -18,7 +18,7 @@ const BLOCK = 1024;
 const MOST_FORGOTTEN = 2 ** 20;
 
 /** Takes the next indexes from the store's counter, which goes round at the end of the range. */
-export async function takeIndexes(transaction: Transaction, count: number): Promise<number[]> {
+export async function allocateIndexes(transaction: Transaction, count: number): Promise<number[]> {
   const known = await transaction.get<number>(KEY);
   const next = known ?? FIRST + randomInt(2 ** START_BITS);
   if (known === undefined) transaction.put(START_KEY, next);
@@ -48,7 +48,7 @@ export class IndexAllocator {
   }
 
   /** Tells whether an index was handed out by this store, ever. */
-  handedOut(): Promise<(index: number) => boolean> {
+  wasAllocated(): Promise<(index: number) => boolean> {
     return transact(this.#store, async (transaction) => {
       const [start, next] = [await transaction.get<number>(START_KEY), await transaction.get<number>(KEY)];
       // Of a store that does not know where it started, nothing is certain.
@@ -71,7 +71,7 @@ export class IndexAllocator {
   async #take(count: number): Promise<number[]> {
     if (this.#block.length < count) {
       const missing = Math.max(BLOCK, count - this.#block.length);
-      this.#block.push(...(await transact(this.#store, (transaction) => takeIndexes(transaction, missing))));
+      this.#block.push(...(await transact(this.#store, (transaction) => allocateIndexes(transaction, missing))));
     }
     return this.#block.splice(0, count);
   }

@@ -2,9 +2,9 @@ import type { IndexAllocator } from '../ipam/ifindex.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
+import { markForDeletion } from '../plan/deletion.js';
 import type { DesiredHost } from '../plan/desired.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
-import { condemn } from '../plan/retire.js';
 import type { Store } from '../store/store.js';
 import type { Actions } from './actions.js';
 import type { Departures } from './departures.js';
@@ -46,7 +46,7 @@ export interface Context {
 export async function condemnTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, departures, host } = context;
   if (!departures.areMany) return;
-  await kernel.teardown(links.map((index) => condemn(host.netns, index)));
+  await kernel.teardown(links.map((index) => markForDeletion(host.netns, index)));
   await reaper.sweep();
 }
 

@@ -1,4 +1,4 @@
-import { accountTrouble } from '../dnsmasq/index.js';
+import { accountProblem } from '../dnsmasq/index.js';
 import { planHostRemoval } from '../plan/host.js';
 import { transact } from '../store/transaction.js';
 import { asOf, type Context } from './context.js';
@@ -157,7 +157,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     Promise.all([
       lookForTrouble(kernel, settings.netns),
       foreigners(context),
-      accountTrouble().then((trouble) => trouble ?? []),
+      accountProblem().then((trouble) => trouble ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
 import { ValidationError } from '../errors.js';
-import { IndexAllocator, takeIndexes } from '../ipam/ifindex.js';
+import { allocateIndexes, IndexAllocator } from '../ipam/ifindex.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { isNoNamespace } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
+import { deleteMarkedLinks } from '../plan/deletion.js';
 import { egressBridgeName } from '../plan/names.js';
-import { reap } from '../plan/retire.js';
 import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { openLmdbStore } from '../store/lmdb.js';
@@ -106,7 +106,7 @@ async function openWith(
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
-    reaper: new Reaper(() => kernel.teardown(reap(settings.netns), { lane: 'reaper' })),
+    reaper: new Reaper(() => kernel.teardown(deleteMarkedLinks(settings.netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     events,
     floating: floatingPool(settings.floatingNetwork),
@@ -153,7 +153,7 @@ export async function newHost(
   wish: Pick<Settings, 'egressNic' | 'floatingNetwork' | 'vxlanPort' | 'outboundNat'>,
 ): Promise<HostRecord> {
   const { egressNic, floatingNetwork, vxlanPort, outboundNat } = wish;
-  const [index] = (await takeIndexes(transaction, 1)) as [number];
+  const [index] = (await allocateIndexes(transaction, 1)) as [number];
   return {
     egressNic,
     egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },

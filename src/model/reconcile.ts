@@ -2,9 +2,9 @@ import pLimit from 'p-limit';
 import { Observer } from '../kernel/ensure/observer.js';
 import { outstanding } from '../kernel/ensure/outstanding.js';
 import { giveWay } from '../pace.js';
-import { GRAVEYARD } from '../plan/group.js';
+import { DELETION_GROUP } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
-import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
+import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import type { ReconcileRequest } from './actions.js';
 import { refuseIfMoved } from './begin.js';
 import type { Context } from './context.js';
@@ -77,7 +77,7 @@ export async function reconcileHost(context: Context, note: Note | undefined, re
     ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
     ...outstanding(plan, actual),
   ];
-  const beyond = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  const beyond = extraneousPeers(host, peers, actual.get(host.netns)?.nft ?? []);
   if (operations.length + beyond.length > 0) {
     const text = `host: ${describeOperations([...operations, ...beyond], plan)}`;
     report.push(text);
@@ -92,7 +92,7 @@ export async function reconcileHost(context: Context, note: Note | undefined, re
   }
   if (note === undefined) return;
   const links = await observer.links(host.netns);
-  if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
+  if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();
 }
 
 function finish(context: Context, uuid: string, note: Note | undefined): Promise<string[]> {

@@ -4,12 +4,12 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { giveWay } from '../pace.js';
-import { GRAVEYARD, vniOf } from '../plan/group.js';
+import { takeOutOfService } from '../plan/deletion.js';
+import { DELETION_GROUP, vniOfGroup } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { deviceName } from '../plan/interface.js';
-import { filterNetwork, NO_PEERS } from '../plan/mesh-filter.js';
-import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
-import { retire } from '../plan/retire.js';
+import { addFilteredVni, NO_PEERS } from '../plan/mesh-filter.js';
+import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
 import { surplusElements } from '../plan/surplus.js';
 import { type Context, takeAway } from './context.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
@@ -54,11 +54,12 @@ export async function strays(
   before: ReadonlySet<number>,
   wanted: () => Promise<Set<number>> = () => wantedIndexes(context),
 ): Promise<Repair[]> {
-  const isOurs = await context.indexes.handedOut();
+  const isOurs = await context.indexes.wasAllocated();
   const found: { netns: NamespaceRef | undefined; link: Link }[] = [];
   for (const netns of namespaces) {
     for (const link of await observer.links(netns)) {
-      if (isOurAlias(link.alias) && isOurs(link.index) && link.group !== GRAVEYARD) found.push({ netns, link });
+      if (isNetworkAlias(link.alias) && isOurs(link.index) && link.group !== DELETION_GROUP)
+        found.push({ netns, link });
     }
   }
   const now = await wanted();
@@ -67,7 +68,7 @@ export async function strays(
     .map(({ netns, link }) => ({
       text: `host: remove the link ${link.name} (${link.alias}), which belongs to nothing any more`,
       carryOut: async () => {
-        const [error] = await takeAway(context, retire(netns, link.index));
+        const [error] = await takeAway(context, takeOutOfService(netns, link.index));
         if (error !== undefined) throw error;
       },
     }));
@@ -112,7 +113,7 @@ async function unclaimed(
   add(planHost(host, peers?.() ?? NO_PEERS));
   for (const scope of steady) {
     await giveWay();
-    add([filterNetwork(host, scope.network)]);
+    add([addFilteredVni(host, scope.network)]);
     add(planRouted(host, scope));
     for (const wish of interfaceWishes(host, scope)) add(wish.plan);
   }
@@ -140,7 +141,7 @@ const portsOf = ({ network, members }: Scope): string[] => [
 /** The link that a mark is about: its name comes first, or the number of its network, or of the group of its ports. */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
-  return typeof first === 'number' ? networkNames(vniOf(first)).bridge : String(first);
+  return typeof first === 'number' ? networkNames(vniOfGroup(first)).bridge : String(first);
 }
 
 const marksOf = (operations: readonly Operation[]): ReadonlySet<string> =>
@@ -161,7 +162,7 @@ export async function foreigners(context: Context): Promise<string[]> {
     wantedIndexes(context),
   ]);
   return links
-    .filter(({ index, name }) => looksLikeOurs(name) && !wanted.has(index))
+    .filter(({ index, name }) => isNetworkLinkName(name) && !wanted.has(index))
     .map(
       ({ name }) => `the link ${name} has a name like those of networks, but is none of this host's: it is left alone`,
     );

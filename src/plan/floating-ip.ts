@@ -1,13 +1,13 @@
 import type { Operation } from '../kernel/operation.js';
 import type { Rule } from '../kernel/rule.js';
 import { floatingMac } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
 import { EGRESS_PORTS } from './group.js';
-import { noIpv6, planPair } from './link.js';
+import { disableIpv6, planVethPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
-import { addFloatingNeighbour, addHostNeighbour, forgetFloatingNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addFloatingNeighbour, addHostNeighbour, deleteFloatingNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
 
@@ -24,7 +24,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
   const index = pair.inner;
   const link = { index };
   return [
-    ...planPair(host, network.uuid, {
+    ...planVethPair(host, network.uuid, {
       name: floatingNames(address),
       index: pair,
       mac: floatingMac(address),
@@ -41,7 +41,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
     addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
-    ...noIpv6(host.netns, pair.outer),
+    ...disableIpv6(host.netns, pair.outer),
     addFloating(network.uuid, address, target),
     forget(network.uuid, address),
   ];
@@ -58,10 +58,10 @@ export function planFloatingIpRemoval(
   return [
     deleteFloating(network.uuid, address, target),
     { op: 'rule.delete', netns, rule: replyRule(pair.inner) },
-    ...retire(netns, pair.inner),
+    ...takeOutOfService(netns, pair.inner),
     forget(network.uuid, address),
-    ...retire(host.netns, pair.outer),
-    forgetFloatingNeighbour(host, address),
+    ...takeOutOfService(host.netns, pair.outer),
+    deleteFloatingNeighbour(host, address),
   ];
 }
 

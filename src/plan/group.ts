@@ -6,16 +6,16 @@
 const IN_SERVICE = 0x77000000;
 
 /** The device group of links that wait for deletion: "veth" in ASCII. */
-export const GRAVEYARD = 0x76657468;
+export const DELETION_GROUP = 0x76657468;
 
 /** The ports of a network's bridge. */
 export const portGroup = (vni: number): number => IN_SERVICE + vni;
 
 /** The VNI whose ports a group has; of a VNI itself, that. */
-export const vniOf = (group: number): number => group & 0xffffff;
+export const vniOfGroup = (group: number): number => group & 0xffffff;
 
 /** The ports of the egress bridge: no network has the VNI 0. */
 export const EGRESS_PORTS = portGroup(0);
 
 /** What the groups of all links of ours have in common, in service or not: the bits of the mask are as in the value. */
-export const OUR_GROUPS = { value: 0x76000000, mask: 0xfe000000 } as const;
+export const VETHWORK_GROUPS = { value: 0x76000000, mask: 0xfe000000 } as const;

@@ -1,7 +1,7 @@
 import { nftKey as key, match, type NftCommand, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
-import { EGRESS_PORTS, OUR_GROUPS, portGroup } from './group.js';
+import { EGRESS_PORTS, portGroup, VETHWORK_GROUPS } from './group.js';
 
 /**
  * Keeps instances from speaking in others' names, and from the host: one table of the host's bridges, the same however many
@@ -35,7 +35,7 @@ const DHCP_RATE = { rate: 1, burst: 20 };
 
 const { counter, drop, accept, clearMark, jump, goto, limit } = statement;
 const { inputInterface, inputGroup, etherSource, source, arpMac, arpAddress, arpTarget, dhcpMac, mark } = key;
-const fromOurPorts = match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask);
+const fromOurPorts = match.inputGroup(VETHWORK_GROUPS.value, VETHWORK_GROUPS.mask);
 const pass = () => [clearMark(), accept()].flat();
 const refuse = () => [counter(), drop()].flat();
 
@@ -174,17 +174,17 @@ export function unguardPort(host: DesiredHost, network: DesiredNetwork, device: 
 }
 
 /** Every interface of the network may answer for the address. */
-export const admitRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const allowRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.addElements('routed', ROUTED, [{ key: [vni, address] }]));
 
-export const expelRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const disallowRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.deleteElements('routed', ROUTED, [{ key: [vni, address] }]));
 
 /** The host hears the answers when it asks the network's instances who has the address. */
-export const hearAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const allowArpReplies = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.addElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
 
-export const ignoreAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const disallowArpReplies = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.deleteElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
 
 function batch({ netns }: DesiredHost, ...commands: NftCommand[]): Operation {

@@ -2,7 +2,7 @@ import { match, type NftRules, nftTable, statement } from '../kernel/nftables/in
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
-import { OUR_GROUPS } from './group.js';
+import { VETHWORK_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
 import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
@@ -93,7 +93,7 @@ const strayPorts = (table: ReturnType<typeof nftTable>) =>
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
     {
-      'ports that are in no bridge': [match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask), counter(), drop()],
+      'ports that are in no bridge': [match.inputGroup(VETHWORK_GROUPS.value, VETHWORK_GROUPS.mask), counter(), drop()],
     },
   );
 

@@ -2,14 +2,14 @@ import { hostMac } from '../ipam/mac.js';
 import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
-import { bringUpPort, fixMac, noIpv6, PORT, portSettings, singleQueue } from './link.js';
+import { addStickyEntry, bringUpPort, disableIpv6, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
-import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addInstanceNeighbour, addNeighbour, deleteInstanceNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 
 type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
@@ -28,7 +28,7 @@ const tap: Attachment<'tap'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { kind: _kind, ...spec }) => [
     { op: 'tap.add', netns, tap: spec },
-    ...noIpv6(netns, spec.index),
+    ...disableIpv6(netns, spec.index),
     ...bringUpPort(
       netns,
       spec.index,
@@ -41,7 +41,7 @@ const tap: Attachment<'tap'> = {
       fixGuarded(netns, spec.index, nic),
     ),
   ],
-  remove: ({ netns }, { index }) => retire(netns, index),
+  remove: ({ netns }, { index }) => takeOutOfService(netns, index),
   ownLink: ({ index }) => index,
 };
 
@@ -78,12 +78,12 @@ const veth: Attachment<'veth'> = {
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
-    ...noIpv6(host.netns, attachment.index),
+    ...disableIpv6(host.netns, attachment.index),
   ],
   // The container's end too, so that its name is free for another attachment at once.
   remove: ({ netns }, attachment) => [
-    ...retire(containerNamespace(attachment), attachment.innerIndex),
-    ...retire(netns, attachment.index),
+    ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
+    ...takeOutOfService(netns, attachment.index),
   ],
   ownLink: ({ index }) => index,
 };
@@ -91,7 +91,7 @@ const veth: Attachment<'veth'> = {
 const device: Attachment<'device'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { index, before }) => [
-    ...(before.ipv6 === undefined ? [] : noIpv6(netns, index)),
+    ...(before.ipv6 === undefined ? [] : disableIpv6(netns, index)),
     {
       op: 'link.set',
       netns,
@@ -125,7 +125,7 @@ const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = {
 
 /** The MAC of a guarded interface is nowhere else, whatever ports that are not guarded send. */
 function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {
-  return guard === undefined ? [] : [fixMac(netns, index, mac)];
+  return guard === undefined ? [] : [addStickyEntry(netns, index, mac)];
 }
 
 /** Typed once for all: an attachment and the entry of its kind belong together. */
@@ -161,7 +161,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    forgetInstanceNeighbour(network, nic.address),
+    deleteInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];
 }

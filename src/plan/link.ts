@@ -49,14 +49,14 @@ export function bringUpPort(
  * Takes IPv6 from links of the host: they have neither addresses nor do they believe what routers advertise. By itself, as
  * a port hands nothing to the host in any case: among the messages that make links it would divide what is sent at once.
  */
-export const noIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
+export const disableIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
   indexes.map((index) => ({ op: 'link.ipv6', netns, index, disabled: true }));
 
 /**
  * Writes down that a MAC is at a port. Sticky, because the kernel moves static entries as well when another port sends with
  * the MAC. It goes with the port.
  */
-export function fixMac(netns: Netns, index: number, address: string): Operation {
+export function addStickyEntry(netns: Netns, index: number, address: string): Operation {
   return {
     op: 'neighbour.add',
     netns,
@@ -105,7 +105,7 @@ export function portSettings(network: string, group: number): LinkAttributes {
 }
 
 /** A veth pair between a bridge of the host and a network's namespace; its inner end is brought up from inside. */
-export function planPair(
+export function planVethPair(
   host: DesiredHost,
   network: string,
   pair: {

@@ -59,15 +59,15 @@ export function meshFilter(host: DesiredHost, peers: MeshPeers): Operation {
 export const meshFilterRemoval = (host: DesiredHost): Operation => batch(host, [table.delete()]);
 
 /** Packets of the network are for the mesh alone. To be done before its VXLAN link is up. */
-export const filterNetwork = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
+export const addFilteredVni = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
   batch(host, [table.addElements('vnis', VNIS, [{ key: vni }])]);
 
 /** To be done after its VXLAN link is down. */
-export const unfilterNetwork = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
+export const deleteFilteredVni = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
   batch(host, [table.deleteElements('vnis', VNIS, [{ key: vni }])]);
 
 /** Peers that the kernel has and that are not desired (any more). */
-export function surplusPeers(host: DesiredHost, peers: MeshPeers, there: readonly NftObject[]): Operation[] {
+export function extraneousPeers(host: DesiredHost, peers: MeshPeers, there: readonly NftObject[]): Operation[] {
   return surplusElements([batch(host, peerSets(peers))], host.netns, there);
 }
 

@@ -5,19 +5,19 @@ import type { Operation } from '../kernel/operation.js';
 
 /*
  * How the nodes that carry a network reach each other. What has to reach everybody is sent to every other carrier, one
- * by one; where each MAC is, is written down, so that nothing else is; and questions after known addresses are answered
+ * by one; where each MAC is, is written down, so that nothing else is; and questions after arpSuppression addresses are answered
  * by the bridge that they are asked on.
  */
 
 /** Whose MAC it is does not matter, only where it is. */
-export type MeshPlace = {
+export type MacLocation = {
   mac: string;
-  /** IPv4 address that the MAC answers for, if it is known. */
+  /** IPv4 address that the MAC answers for, if it is arpSuppression. */
   address?: string | undefined;
   /** Node. */
   node: string;
   /** Written down on bridges also where links learn, so that no instance takes it. */
-  fixed?: boolean;
+  pinned?: boolean;
 };
 
 /** One node's part of a network's mesh. */
@@ -28,33 +28,40 @@ export type DesiredMesh = {
   /** The node itself: what is there is not written down as being elsewhere. */
   self: string;
   /** VTEPs of the nodes that carry the network, by node. One without an address can't be reached yet. */
-  carriers: Record<string, string | undefined>;
-  /** Everything whose place is known. */
-  places: MeshPlace[];
+  participants: Record<string, string | undefined>;
+  /** Everything whose place is arpSuppression. */
+  locations: MacLocation[];
   /** Write down where MACs are, and answer for their addresses. Without it, links learn and everything unknown is flooded. */
-  known: boolean;
+  arpSuppression: boolean;
 };
 
 const EVERYBODY = '00:00:00:00:00:00';
 
 /** Frames for others do not come back: a node is never among those that it sends to, whatever it is called or has. */
-export function meshEntries({ vxlan, bridge, self, carriers, places, known }: DesiredMesh): Neighbour[] {
-  const own = carriers[self];
-  const others = Object.entries(carriers).filter(
+export function meshEntries({
+  vxlan,
+  bridge,
+  self,
+  participants,
+  locations,
+  arpSuppression,
+}: DesiredMesh): Neighbour[] {
+  const own = participants[self];
+  const others = Object.entries(participants).filter(
     (carrier): carrier is [string, string] => carrier[0] !== self && carrier[1] !== undefined && carrier[1] !== own,
   );
   const vteps = new Map(others);
   const flood = [...new Set(vteps.values())].sort().map((destination) => onVxlan(vxlan, EVERYBODY, destination));
-  const isElsewhere = ({ node }: MeshPlace) => vteps.has(node);
-  if (!known) {
-    const fixed = places.filter((place) => place.fixed && isElsewhere(place));
-    return [...flood, ...fixed.map(({ mac }) => onBridge(vxlan, mac))];
+  const isElsewhere = ({ node }: MacLocation) => vteps.has(node);
+  if (!arpSuppression) {
+    const pinned = locations.filter((place) => place.pinned && isElsewhere(place));
+    return [...flood, ...pinned.map(({ mac }) => onBridge(vxlan, mac))];
   }
-  const unicast = places.flatMap(({ mac, node }) => {
+  const unicast = locations.flatMap(({ mac, node }) => {
     const destination = vteps.get(node);
     return destination === undefined ? [] : [onVxlan(vxlan, mac, destination), onBridge(vxlan, mac)];
   });
-  const answers = places.flatMap((place): Neighbour[] => {
+  const answers = locations.flatMap((place): Neighbour[] => {
     const { mac, address, node } = place;
     return address === undefined || (node !== self && !isElsewhere(place))
       ? []
@@ -84,8 +91,11 @@ const onBridge = (index: number, address: string): Neighbour => ({
 });
 
 /** The settings of the VXLAN link as a port of its bridge. */
-export function planMeshPort(netns: NamespaceRef | undefined, { vxlan: index, known }: DesiredMesh): Operation[] {
-  return [{ op: 'link.port', netns, index, port: { learning: !known, neighbourSuppression: known } }];
+export function planMeshPort(
+  netns: NamespaceRef | undefined,
+  { vxlan: index, arpSuppression }: DesiredMesh,
+): Operation[] {
+  return [{ op: 'link.port', netns, index, port: { learning: !arpSuppression, neighbourSuppression: arpSuppression } }];
 }
 
 /**
@@ -115,10 +125,15 @@ export function meshChanges(
 }
 
 /** Entries that this module makes, or that would be in their way; what links learn is theirs. */
-function isOurs({ vxlan, bridge, known }: DesiredMesh, { family, index, self, state, sticky }: Neighbour): boolean {
+function isOurs(
+  { vxlan, bridge, arpSuppression }: DesiredMesh,
+  { family, index, self, state, sticky }: Neighbour,
+): boolean {
   if (family === 'inet') return index === bridge && state === 'permanent';
   if (family !== 'bridge' || index !== vxlan) return false;
-  return self === true ? known || state === 'permanent' : sticky === true || (known && state !== 'permanent');
+  return self === true
+    ? arpSuppression || state === 'permanent'
+    : sticky === true || (arpSuppression && state !== 'permanent');
 }
 
 function keyOf({ family, index, address, destination, self, sticky }: Neighbour): string {

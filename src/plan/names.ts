@@ -49,7 +49,7 @@ export const FLOATING_PREFIX = 'flt-';
 export const containerLinkName = (index: number) => `vnet-${hex(index, 8)}`;
 
 /** The name of a link that is out of service, until it is deleted: its own name is free at once. */
-export const retiredName = (index: number) => `dead${hex(index, 8)}`;
+export const outOfServiceName = (index: number) => `dead${hex(index, 8)}`;
 
 /** What `ip link` shows beside every link of a network, and how strays are recognised. */
 export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
@@ -58,11 +58,11 @@ export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
 export const HOST_ALIAS = 'vethwork';
 
 /** True for the alias of a link of any network. */
-export const isOurAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
+export const isNetworkAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
 
 /** UUID of the network whose link has the alias. */
 export const networkOfAlias = (alias: string | undefined) =>
-  isOurAlias(alias) ? alias?.slice(HOST_ALIAS.length + 1) : undefined;
+  isNetworkAlias(alias) ? alias?.slice(HOST_ALIAS.length + 1) : undefined;
 
 const SHAPES =
   /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|vnet-[0-9a-f]{8})$/;
@@ -71,11 +71,11 @@ const SHAPES =
 export const isReservedName = (name: string) => /^((br-)?vxlan|veth|egr|flt|vnet)-|^dead[0-9a-f]+$/.test(name);
 
 /** True for a name as links of networks have it, whoever gave it. */
-export const looksLikeOurs = (name: string) => SHAPES.test(name);
+export const isNetworkLinkName = (name: string) => SHAPES.test(name);
 
 /** True for a link of a network or of the host, or one whose name says so: nobody else is to use it. */
-export const isOurLink = ({ name, alias }: { name: string; alias?: string }) =>
-  alias === HOST_ALIAS || isOurAlias(alias) || looksLikeOurs(name) || /^dead[0-9a-f]{8}$/.test(name);
+export const isVethworkLink = ({ name, alias }: { name: string; alias?: string }) =>
+  alias === HOST_ALIAS || isNetworkAlias(alias) || isNetworkLinkName(name) || /^dead[0-9a-f]{8}$/.test(name);
 
 /** The VNI of the network whose namespace has a link of this name. */
 export function vniOfInnerName(name: string): number | undefined {

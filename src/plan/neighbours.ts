@@ -23,7 +23,7 @@ export function addNeighbour(netns: Netns, { index, destination, address }: Plac
   };
 }
 
-export function forgetNeighbour(netns: Netns, { index, destination }: Place): Operation {
+export function deleteNeighbour(netns: Netns, { index, destination }: Place): Operation {
   return { op: 'neighbour.delete', netns, neighbour: { family: 'inet', index, destination } };
 }
 
@@ -38,8 +38,8 @@ export function addFloatingNeighbour({ netns, egressBridge }: DesiredHost, desti
   return addNeighbour(netns, { index: egressBridge.index, destination, address: floatingMac(destination) });
 }
 
-export function forgetFloatingNeighbour({ netns, egressBridge }: DesiredHost, destination: string): Operation {
-  return forgetNeighbour(netns, { index: egressBridge.index, destination });
+export function deleteFloatingNeighbour({ netns, egressBridge }: DesiredHost, destination: string): Operation {
+  return deleteNeighbour(netns, { index: egressBridge.index, destination });
 }
 
 /**
@@ -52,6 +52,6 @@ export function addInstanceNeighbour(network: DesiredNetwork, { address, mac, gu
 }
 
 /** Whatever the namespace knows of an interface's address: it may soon be another's. */
-export function forgetInstanceNeighbour(network: DesiredNetwork, destination: string): Operation {
-  return forgetNeighbour(network.uuid, { index: network.inner.inner, destination });
+export function deleteInstanceNeighbour(network: DesiredNetwork, destination: string): Operation {
+  return deleteNeighbour(network.uuid, { index: network.inner.inner, destination });
 }

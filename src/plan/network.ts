@@ -1,14 +1,14 @@
 import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
-import { bridge, bringUpPort, fixMac, noIpv6, planPair, portSettings } from './link.js';
-import { filterNetwork, unfilterNetwork } from './mesh-filter.js';
+import { addStickyEntry, bridge, bringUpPort, disableIpv6, planVethPair, portSettings } from './link.js';
+import { addFilteredVni, deleteFilteredVni } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
-import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addFloatingNeighbour, deleteFloatingNeighbour } from './neighbours.js';
 
 /** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
 export function planNetwork(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
@@ -18,7 +18,7 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
     { op: 'namespace.add', name: uuid },
     ...planNamespaceDefaults(host, uuid),
     ...planOverlay(host, underlay, network),
-    ...planPair(host, uuid, {
+    ...planVethPair(host, uuid, {
       name: { outer: names.innerOuter, inner: names.innerInner },
       index: inner,
       mac: inner.mac,
@@ -27,11 +27,11 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
       group: portGroup(network.vni),
     }),
     // No instance gets what is for the gateway, not even one whose port is not guarded.
-    fixMac(host.netns, inner.outer, inner.mac),
+    addStickyEntry(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
       : [
-          ...planPair(host, uuid, {
+          ...planVethPair(host, uuid, {
             name: { outer: names.egressOuter, inner: names.egressInner },
             index: egress,
             mac: floatingMac(egress.address),
@@ -41,15 +41,15 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
           }),
           addFloatingNeighbour(host, egress.address),
         ]),
-    ...noIpv6(host.netns, ...networkLinks(network)),
+    ...disableIpv6(host.netns, ...networkLinks(network)),
     ...planRouter(host, network),
   ];
 }
 
 /** A network on a hypervisor node. */
-export function planCarrier(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+export function planHypervisorNetwork(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
   const { netns } = host;
-  return [...planOverlay(host, underlay, network), ...noIpv6(netns, network.bridge.index, network.vxlan)];
+  return [...planOverlay(host, underlay, network), ...disableIpv6(netns, network.bridge.index, network.vxlan)];
 }
 
 /** The overlay bridge and its VXLAN link: what every node of a network has. */
@@ -58,7 +58,7 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
   const names = networkNames(network.vni);
   const { mtu } = network;
   return [
-    filterNetwork(host, network),
+    addFilteredVni(host, network),
     ...bridge(
       netns,
       { name: names.bridge, ...network.bridge, mtu },
@@ -102,17 +102,17 @@ function offload(netns: DesiredHost['netns'], { txChecksum = true }: Underlay, n
 /** Takes the overlay bridge and its VXLAN link away. */
 export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
-    ...[network.vxlan, network.bridge.index].flatMap((index) => retire(host.netns, index)),
-    unfilterNetwork(host, network),
+    ...[network.vxlan, network.bridge.index].flatMap((index) => takeOutOfService(host.netns, index)),
+    deleteFilteredVni(host, network),
   ];
 }
 
 /** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
-    ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
-    ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
-    unfilterNetwork(host, network),
+    ...networkLinks(network).flatMap((index) => takeOutOfService(host.netns, index)),
+    ...(network.egress === undefined ? [] : [deleteFloatingNeighbour(host, network.egress.address)]),
+    deleteFilteredVni(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }

@@ -2,8 +2,8 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import type { Route } from '../kernel/route.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
-import { admitRouted, expelRouted, hearAnswers, ignoreAnswers } from './guard.js';
-import { forgetInstanceNeighbour, forgetNeighbour } from './neighbours.js';
+import { allowArpReplies, allowRouted, disallowArpReplies, disallowRouted } from './guard.js';
+import { deleteInstanceNeighbour, deleteNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { addRouted, deleteRouted } from './ruleset.js';
 
@@ -13,8 +13,8 @@ import { addRouted, deleteRouted } from './ruleset.js';
  */
 export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
-    admitRouted(host, network, address),
-    hearAnswers(host, network, address),
+    allowRouted(host, network, address),
+    allowArpReplies(host, network, address),
     addRoute(host.netns, hostRoute(host, network, address)),
     { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address) },
     addRoute(network.uuid, innerRoute(network, address)),
@@ -26,13 +26,13 @@ export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, 
   return [
     { op: 'neighbour.delete', netns: host.netns, neighbour: proxy(host, address) },
     { op: 'route.delete', netns: host.netns, route: hostRoute(host, network, address) },
-    expelRouted(host, network, address),
-    ignoreAnswers(host, network, address),
+    disallowRouted(host, network, address),
+    disallowArpReplies(host, network, address),
     // Who answered for the address so far must not be asked when it is routed again.
-    forgetNeighbour(host.netns, { index: network.bridge.index, destination: address }),
+    deleteNeighbour(host.netns, { index: network.bridge.index, destination: address }),
     deleteRouted(network.uuid, address),
     { op: 'route.delete', netns: network.uuid, route: innerRoute(network, address) },
-    forgetInstanceNeighbour(network, address),
+    deleteInstanceNeighbour(network, address),
     { op: 'conntrack.delete', netns: network.uuid, filter: { address } },
     { op: 'conntrack.delete', netns: host.netns, filter: { address } },
   ];
