@@ -5,5 +5,5 @@ export type { NamespaceRef } from './kernel/namespace.js';
 export type * from './model/observation.js';
 export type * from './model/types.js';
 export { openHost } from './open-host.js';
-export type { EtcdOptions } from './store/etcd-client.js';
+export type { EtcdOptions } from './store/etcd/client.js';
 export type { Json } from './store/store.js';

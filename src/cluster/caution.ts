@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ConflictError } from '../errors.js';
-import type { ClusterStore } from '../store/etcd.js';
-import type { Position } from '../store/etcd-feed.js';
+import type { Position } from '../store/etcd/reflector.js';
+import type { ClusterStore } from '../store/etcd/store.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 

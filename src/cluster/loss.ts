@@ -1,7 +1,7 @@
 import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../model/records.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { isNetworkAlias, networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
-import type { Change } from '../store/replica.js';
+import type { Change } from '../store/etcd/replica.js';
 import { clusterKeys } from './keys.js';
 import type { ClusterContext } from './types.js';
 

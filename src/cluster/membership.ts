@@ -1,5 +1,5 @@
 import { claim, hasEnded } from '../model/claim.js';
-import type { ClusterStore, Held } from '../store/etcd.js';
+import type { ClusterStore, Held } from '../store/etcd/store.js';
 import { clusterKeys } from './keys.js';
 import type { NodeRecord } from './types.js';
 

@@ -18,7 +18,7 @@ import { Reaper } from '../model/reaper.js';
 import { floatingPool, type HostRecord, keys } from '../model/records.js';
 import type { Host } from '../model/types.js';
 import { deleteMarkedLinks } from '../plan/deletion.js';
-import type { ClusterStore } from '../store/etcd.js';
+import type { ClusterStore } from '../store/etcd/store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';
@@ -54,7 +54,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
     // Loaded only here: its client is larger than all the rest, and hosts without a cluster never need it.
-    const { openEtcdStore } = await import('../store/etcd.js');
+    const { openEtcdStore } = await import('../store/etcd/store.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
     await makeFolder(state);

@@ -3,8 +3,8 @@ import { ValidationError } from '../errors.js';
 import { settingsInForce } from '../model/host-settings.js';
 import { parseHostOptions, type Settings } from '../model/options.js';
 import type { HostOptions } from '../model/types.js';
-import type { EtcdOptions } from '../store/etcd-client.js';
-import { etcdSchema } from '../store/etcd-options.js';
+import type { EtcdOptions } from '../store/etcd/client.js';
+import { etcdSchema } from '../store/etcd/options.js';
 import * as valid from '../util/validate.js';
 import type { Role } from './types.js';
 

@@ -7,8 +7,8 @@ import { readAgentConfig } from '../../src/agent/config.js';
 import { run } from '../../src/cli/program.js';
 import { migrate } from '../../src/cluster/migrate.js';
 import { openHost } from '../../src/index.js';
-import { openEtcdClient } from '../../src/store/etcd-client.js';
-import { parseEtcdOptions } from '../../src/store/etcd-options.js';
+import { openEtcdClient } from '../../src/store/etcd/client.js';
+import { parseEtcdOptions } from '../../src/store/etcd/options.js';
 import { rejection } from '../support/kernel.js';
 import { sh } from '../support/namespaces.js';
 

@@ -4,7 +4,7 @@ import { randomMac } from '../../src/ipam/mac.js';
 import { parseNetblock } from '../../src/ipam/netblock.js';
 import { AddressPool } from '../../src/ipam/pool.js';
 import { reserveVni } from '../../src/ipam/vni.js';
-import { openEtcdStore } from '../../src/store/etcd.js';
+import { openEtcdStore } from '../../src/store/etcd/store.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { transact } from '../../src/store/transaction.js';
 

@@ -1,4 +1,4 @@
-import type { Entry, Json } from './store.js';
+import type { Entry, Json } from '../store.js';
 
 /** An entry as it came to be, with what was there before. */
 export interface Change {

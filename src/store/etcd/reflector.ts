@@ -1,5 +1,5 @@
 import type { IWatchResponse, Namespace, Watcher } from 'etcd3';
-import { SilentWatchError } from './etcd-client.js';
+import { SilentWatchError } from './client.js';
 import type { Change, Replica, Update } from './replica.js';
 
 /** Every commit writes it, with a token of its own: it tells whether what is read is current, and who has committed. */

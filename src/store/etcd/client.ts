@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { noop } from 'cockatiel';
 import { Etcd3, isRecoverableError } from 'etcd3';
-import { StoreError, ValidationError } from '../errors.js';
+import { StoreError, ValidationError } from '../../errors.js';
 
 /** Where the cluster's store is, and how to be let in. */
 export interface EtcdOptions {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { hidden, secret } from '../util/secret.js';
-import * as valid from '../util/validate.js';
-import type { EtcdOptions } from './etcd-client.js';
+import { hidden, secret } from '../../util/secret.js';
+import * as valid from '../../util/validate.js';
+import type { EtcdOptions } from './client.js';
 
 const path = valid.path('the path of a file');
 const pemPath = path.refine((text) => !/-----BEGIN|[\n\0]/.test(text), {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Etcd3, Lease, Namespace } from 'etcd3';
-import { StoreError } from '../errors.js';
-import { encodeKey, encodeValue } from './encode.js';
-import { asStoreError, type EtcdOptions, isTransient, openEtcdClient } from './etcd-client.js';
-import { EtcdFeed, type Position, REVISION_KEY } from './etcd-feed.js';
+import { StoreError } from '../../errors.js';
+import { encodeKey, encodeValue } from '../encode.js';
+import type { Commit, Entry, Json, Store } from '../store.js';
+import { asStoreError, type EtcdOptions, isTransient, openEtcdClient } from './client.js';
+import { EtcdFeed, type Position, REVISION_KEY } from './reflector.js';
 import { type Change, Replica } from './replica.js';
-import type { Commit, Entry, Json, Store } from './store.js';
 
 /** What a cluster's store can do beside. */
 export interface ClusterStore extends Store {
