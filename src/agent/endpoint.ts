@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Node } from '../cluster/node.js';
 import type { Host } from '../model/types.js';
-import type { ClusterStore } from '../store/etcd/store.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { bind } from './listen.js';
 
 /** What an agent can tell of itself, once it has opened its node. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ConflictError } from '../errors.js';
-import type { Position } from '../store/etcd/reflector.js';
-import type { ClusterStore } from '../store/etcd/store.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
+import type { StorePosition } from '../store/etcd/reflector.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 
@@ -14,7 +14,7 @@ import { clusterKeys } from './keys.js';
 
 /** What the file holds. */
 interface Memory {
-  position: Position;
+  position: StorePosition;
   /** What had been accepted by then: what is new may be about the present doubt. */
   accepted: string[];
 }
@@ -47,7 +47,9 @@ export class Caution {
     this.#store = store;
     this.#file = file;
     this.#known = new Set(known);
-    store.onSetback(() => this.raise(`the store at ${store.location} went back in time, as if restored from a copy`));
+    store.onRegression(() =>
+      this.raise(`the store at ${store.location} went back in time, as if restored from a copy`),
+    );
     store.onChange(() => {
       if (this.#reason !== undefined && this.isAccepted) this.#set(undefined);
     });
@@ -58,7 +60,7 @@ export class Caution {
     const memory = await readMemory(file);
     const caution = new Caution(store, file, memory?.accepted ?? acceptedIn(store));
     // What was accepted while this node was away counts for it as well.
-    if (memory !== undefined && !caution.isAccepted && !(await store.follows(memory.position))) {
+    if (memory !== undefined && !caution.isAccepted && !(await store.descendsFrom(memory.position))) {
       const { cluster, revision } = memory.position;
       const now = store.position;
       const where = now.cluster === cluster ? '' : ` of cluster ${cluster}, now ${now.cluster}`;

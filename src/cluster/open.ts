@@ -18,7 +18,7 @@ import { Reaper } from '../model/reaper.js';
 import { floatingPool, type HostRecord, keys } from '../model/records.js';
 import type { Host } from '../model/types.js';
 import { deleteMarkedLinks } from '../plan/deletion.js';
-import type { ClusterStore } from '../store/etcd/store.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { transact } from '../store/transaction.js';

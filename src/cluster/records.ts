@@ -1,7 +1,7 @@
 import { type InterfaceRecord, keys, type NetworkRecord } from '../model/records.js';
 import type { Scope } from '../model/wishes.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { Change } from '../store/etcd/replica.js';
-import type { ClusterStore } from '../store/etcd/store.js';
 import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
 import type { Applied, NodeRecord } from './types.js';

@@ -2,7 +2,7 @@ import type { Claim } from '../model/claim.js';
 import type { Context } from '../model/context.js';
 import type { NetworkRecord } from '../model/records.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
-import type { ClusterStore } from '../store/etcd/store.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { Caution } from './caution.js';
 
 export type Role = 'network' | 'hypervisor';

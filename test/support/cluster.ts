@@ -94,7 +94,7 @@ export class TestCluster implements AsyncDisposable {
 
   options(number: number): ClusterHostOptions {
     return {
-      store: { etcd: [this.etcd.url], timeout: 3 },
+      store: { etcd: [this.etcd.url], timeout: 3000 },
       node: `node${number}`,
       state: join(this.folder, `node${number}`),
       netns: this.node(number).name,

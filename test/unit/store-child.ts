@@ -10,7 +10,7 @@ import { transact } from '../../src/store/transaction.js';
 
 const [folder = '', job, argument = ''] = process.argv.slice(2);
 const store = folder.startsWith('http')
-  ? await openEtcdStore({ etcd: [folder], timeout: 60 })
+  ? await openEtcdStore({ etcd: [folder], timeout: 60000 })
   : await openLmdbStore(folder);
 
 switch (job) {

@@ -106,7 +106,7 @@ export class ClusterStage {
   /** The configuration of a node's agent, as in /etc/vethwork/agent.json. */
   config(node: NodeName): object {
     return {
-      store: { etcd: [`http://${underlay.store}:2379`], timeout: 3 },
+      store: { etcd: [`http://${underlay.store}:2379`], timeout: 3000 },
       node,
       ...(node === 'node1' && { role: 'network', egressNic: 'eth0', floatingNetwork: FLOATING_NETWORK }),
       meshNic: 'eth0',
