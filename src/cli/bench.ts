@@ -6,7 +6,7 @@ import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
 import { interruptible } from './interrupt.js';
-import { collect, parseInteger } from './parse.js';
+import { collect, parseDuration, parseInteger } from './parse.js';
 
 interface BenchFlags {
   scenario?: string[];
@@ -19,9 +19,9 @@ interface BenchFlags {
 
 const RUNS = 10;
 const QUICK_RUNS = 3;
-/** In seconds. */
-const BUDGET = 20;
-const QUICK_BUDGET = 3;
+/** In milliseconds. */
+const BUDGET = 20_000;
+const QUICK_BUDGET = 3000;
 /** Written out: only a benchmark needs what knows them. */
 const NAMES = `
 Scenarios:
@@ -40,9 +40,9 @@ export function addBenchCommand(program: Command, app: App): void {
     .option('--peer <name>', 'only this contender (may be repeated)', collect)
     .option('--runs <n>', `runs of each case after one to warm up (${RUNS}; ${QUICK_RUNS} with --quick)`, parseInteger)
     .option(
-      '--budget <seconds>',
-      `time of a contender for a case, after which three runs are enough (${BUDGET}; ${QUICK_BUDGET} with --quick)`,
-      parseInteger,
+      '--budget <duration>',
+      'time of a contender for a case, after which three runs are enough (default 20s; 3s with --quick)',
+      parseDuration,
     )
     .option('--quick', 'small numbers and little time, to see that it works')
     .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')

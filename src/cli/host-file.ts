@@ -20,7 +20,8 @@ const schema = z
     allowMetadata: z.boolean(),
     vxlanPort: port,
     neighbourTable: z.number(),
-    deletionHalo: z.number(),
+    // Those versions counted seconds.
+    deletionHalo: z.number().transform((seconds) => seconds * 1000),
     dnsServers: z.array(ipv4),
     domain,
     tenant: displayName,

@@ -4,7 +4,7 @@ import { formatStatus } from '../format/format.js';
 import type { HostOptions } from '../model/types.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { collect, defined, parseInteger } from './parse.js';
+import { collect, defined, parseDuration, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
 type InitFlags = Partial<
@@ -31,7 +31,7 @@ export function addHostCommands(program: Command, app: App): void {
       "raise the machine's neighbour table (gc_thresh1, 2, 3) to so many entries; left alone otherwise",
       parseInteger,
     )
-    .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
+    .option('--deletion-halo <duration>', 'time before a released address is used again (default 5m)', parseDuration)
     .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
     .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')
     .option('--tenant <name>', 'owner of what is created (system otherwise)')

@@ -5,7 +5,7 @@ import type { CreateNetworkOptions } from '../model/types.js';
 import type { App } from './app.js';
 import { exitCodes } from './error.js';
 import { examples } from './help.js';
-import { defined, parseInteger, parseMetadata } from './parse.js';
+import { defined, parseDuration, parseInteger, parseMetadata } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 type CreateFlags = {
@@ -163,7 +163,7 @@ function addRouteCommands(network: Command, app: App): void {
     .description("send one ICMP echo from inside a network's namespace; exit code 1 if nothing answers")
     .argument('<network>', 'UUID or name')
     .argument('<address>', 'IPv4 address')
-    .option('--timeout <ms>', 'how long to wait, in milliseconds', parseInteger, 1000)
+    .option('--timeout <duration>', 'time to wait for the reply (default 1s)', parseDuration, 1000)
     .addHelpText('after', examples('network ping demo 172.16.0.37'))
     .action(async (id: string, address: string, { timeout }: { timeout: number }, command: Command) => {
       if (timeout <= 0) {

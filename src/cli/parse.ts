@@ -11,6 +11,18 @@ export function parseInteger(text: string): number {
   return value;
 }
 
+const UNITS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A duration in milliseconds: a plain number, or a number with a unit (`250ms`, `300s`, `5m`, `2h`, `1d`). */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = /^([0-9]+)(|ms|s|m|h|d)$/.exec(text) ?? [];
+  const value = Number(digits) * UNITS[unit as keyof typeof UNITS];
+  if (!Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError('expected milliseconds, or a number with a unit: ms, s, m, h or d.');
+  }
+  return value;
+}
+
 /** A namespace as the command line writes it: all digits is a pid, anything else a name or an absolute path. */
 export function parseNamespace(text: string): NamespaceRef {
   if (text === '') {

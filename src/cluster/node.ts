@@ -57,7 +57,7 @@ export class Node {
     this.#isAgent = isAgent;
     this.worker = new Worker(context, events);
     this.#membership = new Membership(context.store, context.self, {
-      ttl: leaseTime * 1000,
+      ttl: leaseTime,
       onSeat: (isHolder) => {
         this.#starting = this.#starting
           .then(() => this.#sit(isHolder))

@@ -124,7 +124,7 @@ async function openWith(
     self: { name: node, role, mtu: facts.mtu, ...(address !== undefined && { address }) },
     arpSuppression: request.arpSuppression,
     ...{ caution, removalLimit: request.removalLimit },
-    patience: request.nodeTimeout * 1000,
+    patience: request.nodeTimeout,
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper: new Reaper(() => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' })),

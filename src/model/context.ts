@@ -64,7 +64,7 @@ export function asOf({ actions }: Context): { asOf?: string } {
 }
 
 /** Deletion halo in milliseconds. */
-export const halo = ({ settings }: Context): number => settings.deletionHalo * 1000;
+export const halo = ({ settings }: Context): number => settings.deletionHalo;
 
 /** Collects the errors of steps that must all be tried. */
 export class Errors {

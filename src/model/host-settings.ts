@@ -30,7 +30,7 @@ const DEFAULTS = {
   outboundNat: false,
   allowMetadata: false,
   disableBridgeNetfilter: false,
-  deletionHalo: 300,
+  deletionHalo: 300_000,
   domain: 'vethwork.internal',
   tenant: 'system',
 } as const;
@@ -39,7 +39,9 @@ const DEFAULTS = {
 export function rememberedSettings(record: HostRecord | undefined): Remembered {
   if (record === undefined) return {};
   const { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, settings } = record;
-  return { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, ...settings };
+  // The record has seconds, the options have milliseconds.
+  const halo = settings && { deletionHalo: Math.round(settings.deletionHalo * 1000) };
+  return { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, ...settings, ...halo };
 }
 
 /**
@@ -87,7 +89,8 @@ export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNa
     outboundNat,
     allowMetadata,
     settings: {
-      ...{ meshNic, disableBridgeNetfilter, deletionHalo, dnsServers, hasSystemResolvers, domain, tenant },
+      ...{ meshNic, disableBridgeNetfilter, deletionHalo: deletionHalo / 1000 },
+      ...{ dnsServers, hasSystemResolvers, domain, tenant },
       ...(neighbourTable !== undefined && { neighbourTable }),
       // A pid is another process's soon.
       ...(typeof netns === 'string' && { netns }),

@@ -10,7 +10,7 @@ const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = valid.path('the path of a folder');
-const DAY = 24 * 60 * 60;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Further addresses of an interface. */
@@ -28,7 +28,7 @@ const hostSchema = z.strictObject({
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
   neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
-  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY_MS, 'a number of milliseconds').optional(),
   dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),
@@ -203,7 +203,7 @@ const reconcileSchema = z.strictObject({
 export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
 
 const driftWatchSchema = z.strictObject({
-  interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
+  interval: valid.integer(10, DAY_MS, 'a number of milliseconds').default(1000),
   onRepair: z.custom<(repairs: string[]) => void>(isFunction, { error: 'a function' }).optional(),
   onError: z.custom<(error: unknown) => void>(isFunction, { error: 'a function' }).optional(),
   signal: valid.abortSignal.optional(),

@@ -26,7 +26,7 @@ const ORDINARY = ['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'NODE_TIMEOUT'];
 
 await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
-  const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2, nodeTimeout: 10 } });
+  const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
   const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** Of each node, one that only asks. */

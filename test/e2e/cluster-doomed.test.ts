@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
 
   beforeAll(async () => {
     compiled = await compile('test/e2e/cluster-doomed-child.ts', 'test/campaign/faults.ts');
-    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 1 } });
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 1000 } });
     agent = await start();
     visitor = await cluster.open(2);
   });

@@ -26,7 +26,7 @@ describe.skipIf(!privileged)('when something fails', () => {
   const guest = (number: number) => guests[number - 1] as ClusterGuest;
 
   beforeAll(async () => {
-    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3 } });
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3000 } });
     // node3 has an agent of its own; this process only visits it.
     hosts = [await cluster.open(1), await cluster.open(2)];
     await startAgent();
@@ -134,7 +134,7 @@ describe.skipIf(!privileged)('when something fails', () => {
 
   test('a node without an agent is named by who waits for it', async () => {
     await stopAgent('SIGKILL');
-    const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1 });
+    const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1000 });
     const net = await waiting.getNetwork(network.uuid);
     const error = await rejection(net.attach({ tap: 'late' }));
     expect(error).toMatchObject({ code: 'NODE_TIMEOUT', nodes: ['node3'] });

@@ -112,7 +112,7 @@ export class ClusterStage {
       meshNic: 'eth0',
       dnsServers: [],
       deletionHalo: 0,
-      leaseTime: 3,
+      leaseTime: 3000,
       state: join(this.folder, node),
       listen: '127.0.0.1:9471',
     };
