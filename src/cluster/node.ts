@@ -19,8 +19,8 @@ import { Worker, type WorkerEvents } from './worker.js';
 
 /** What a node tells of itself. */
 export interface NodeEvents extends WorkerEvents {
-  /** This process has become, or is no more, the one that works on the node's kernel. */
-  seat?: (isHolder: boolean) => void;
+  /** This process has acquired, or lost, the leadership of its node: the leader changes the node's kernel. */
+  leadership?: (isLeader: boolean) => void;
   repaired?: (repairs: readonly string[]) => void;
 }
 
@@ -108,7 +108,7 @@ export class Node {
   }
 
   async #sit(isHolder: boolean): Promise<void> {
-    this.#events.seat?.(isHolder);
+    this.#events.leadership?.(isHolder);
     await (isHolder ? this.#begin() : this.#pause());
   }
 

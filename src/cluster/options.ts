@@ -71,7 +71,8 @@ const path = valid.path('the path of a file');
 const share = 'a number from 0 to 1';
 const duration = valid.integer(1000, 3_600_000, 'a number of milliseconds');
 
-const clusterSchema = z.strictObject({
+/** Options of `openHost` for a node of a cluster. The file of `vethwork agent` has the same members. */
+export const clusterSchema = z.strictObject({
   store: valid.part(etcdSchema),
   node: valid.hostname,
   state: path.optional(),

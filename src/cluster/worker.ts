@@ -24,7 +24,7 @@ const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === rig
 
 /** What the agent tells of its work. */
 export interface WorkerEvents {
-  realised?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  reconciled?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
   failed?: (what: string, error: unknown) => void;
 }
 
@@ -231,7 +231,7 @@ export class Worker {
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#realiser.realise(scope, progress);
     const isDone = Object.keys(problems).length === 0;
-    this.#events.realised?.(uuid, performance.now() - began, problems);
+    this.#events.reconciled?.(uuid, performance.now() - began, problems);
     // Whoever waits for this node waits until everything of a revision is done.
     if (waits) {
       this.#early.add(uuid);

@@ -117,8 +117,9 @@ export class TestCluster implements AsyncDisposable {
     const { host } = await openNode(
       { ...this.options(number), ...options },
       {
-        seat: (isHolder) => tell(isHolder ? 'has the seat' : 'has lost the seat'),
-        realised: (network, took, problems) => tell(`realised ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        leadership: (isLeader) => tell(isLeader ? 'is leader' : 'has lost leadership'),
+        reconciled: (network, took, problems) =>
+          tell(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
         failed: (what, error) => tell(`${what} failed: ${error}`),
         repaired: (repairs) => tell(`repaired ${repairs.join('; ')}`),
       },
