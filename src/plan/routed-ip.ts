@@ -8,8 +8,9 @@ import { addRoute } from './route.js';
 import { addRouted, deleteRouted } from './ruleset.js';
 
 /**
- * A routed IP: the host routes the address into the overlay bridge, where an instance answers for it. Replies come back
- * through the network's namespace, as everything that instances send.
+ * Plans a routed IP. The host routes the address into the overlay bridge, where an instance answers ARP for it. Replies
+ * return through the network's namespace, as all packets of instances do. Equivalent: `ip route add <address>/32 dev
+ * br-vxlan-…`, `ip neighbour add proxy <address> dev egr-br-…`.
  */
 export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
@@ -28,7 +29,7 @@ export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, 
     { op: 'route.delete', netns: host.netns, route: hostRoute(host, network, address) },
     disallowRouted(host, network, address),
     disallowArpReplies(host, network, address),
-    // Who answered for the address so far must not be asked when it is routed again.
+    // The previous owner of the address must not be used when it is routed again.
     deleteNeighbour(host.netns, { index: network.bridge.index, destination: address }),
     deleteRouted(network.uuid, address),
     { op: 'route.delete', netns: network.uuid, route: innerRoute(network, address) },
@@ -38,7 +39,7 @@ export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, 
   ];
 }
 
-/** With the floating network's own source: tenants see no other address of the host. */
+/** The source is the host's floating address, so that tenants see no other address of the host. */
 function hostRoute(host: DesiredHost, network: DesiredNetwork, address: string): Route {
   return {
     destination: `${address}/32`,
@@ -52,7 +53,10 @@ function innerRoute(network: DesiredNetwork, address: string): Route {
   return { destination: `${address}/32`, index: network.inner.inner, scope: 'link' };
 }
 
-/** The namespaces of other networks have the address on their egress link's subnet and ask for it there. */
+/**
+ * Proxy ARP on the egress bridge. Other networks' namespaces have the address in the subnet of their egress link and
+ * send ARP requests for it.
+ */
 function proxy(host: DesiredHost, address: string): Neighbour {
   return { family: 'inet', index: host.egressBridge.index, destination: address, proxy: true };
 }
