@@ -15,7 +15,7 @@ const held: FileLock[] = [];
 export async function claim(name: string): Promise<boolean> {
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
   try {
-    held.push(await takeFileLock(join(FOLDER, name), { patience: 0 }));
+    held.push(await takeFileLock(join(FOLDER, name), { timeout: 0 }));
     return true;
   } catch (error) {
     if (error instanceof LockTimeoutError) return false;

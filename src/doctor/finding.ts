@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** What is looked at. */
-export interface Patient {
+export interface CheckContext {
   kernel: Kernel;
   /** The namespace that stands for the host; the process's own if absent. */
   netns: NamespaceRef | undefined;
@@ -27,4 +27,4 @@ export interface Patient {
 }
 
 /** One thing that can be wrong. */
-export type Check = (patient: Patient) => Promise<Finding[]>;
+export type Check = (context: CheckContext) => Promise<Finding[]>;

@@ -48,12 +48,12 @@ const schema = z.strictObject({
 export async function diagnose(options?: DiagnosisOptions): Promise<Finding[]> {
   const { netns, egressNic, vxlanPort, root } = valid.parseOptions(schema, options);
   const kernel = openOwnKernel(netns);
-  const patient = { kernel, netns, egressNic, vxlanPort, root };
+  const context = { kernel, netns, egressNic, vxlanPort, root };
   try {
-    const outside = (await Promise.all(OUTSIDE.map((check) => check(patient)))).flat();
+    const outside = (await Promise.all(OUTSIDE.map((check) => check(context)))).flat();
     // Without these nothing inside can be asked.
     if (outside.some(({ severity, code }) => severity === 'error' && code === 'capability')) return outside;
-    const inside = await Promise.all(INSIDE.map((check) => check(patient)));
+    const inside = await Promise.all(INSIDE.map((check) => check(context)));
     return [...outside, ...inside.flat()];
   } finally {
     await kernel.close();

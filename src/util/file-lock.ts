@@ -8,15 +8,15 @@ import { lockFile } from '../kernel/native.js';
 import { claim } from '../model/claim.js';
 
 /** How long to wait for a lock, in milliseconds. */
-const PATIENCE = 60_000;
-const FIRST_PAUSE = 2;
-const LONGEST_PAUSE = 50;
+const TIMEOUT_MS = 60_000;
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 50;
 
 /** A holder's name is shorter. */
-const LONGEST_NAME = 4096;
+const MAX_HOLDER_BYTES = 4096;
 
 /** What it means at a path that there is something else than a file of ours. */
-const IN_THE_WAY = new Set(['ELOOP', 'EISDIR', 'ENXIO', 'EACCES', 'EPERM']);
+const UNUSABLE = new Set(['ELOOP', 'EISDIR', 'ENXIO', 'EACCES', 'EPERM']);
 
 /** A file with whose lock a process excludes all others. It is there only while somebody holds it, or died with it. */
 export interface FileLock {
@@ -27,20 +27,20 @@ export interface FileLock {
  * Takes the lock of a file (flock(2)): processes in whatever namespaces exclude each other if they see the same folder, and
  * the kernel frees the lock when its holder dies. The folder must be one that only this user may write in. The file is open
  * to this user alone, so that nobody else can take the lock, which needs no more than a descriptor for reading.
- * @param options.patience in milliseconds; 0: only try
+ * @param options.timeout in milliseconds; 0: only try
  * @throws LockTimeoutError naming the holder, ConflictError if something else is in the file's place, and ENOENT if its folder
  * does not exist
  */
-export async function takeFileLock(path: string, { patience = PATIENCE } = {}): Promise<FileLock> {
-  const end = performance.now() + patience;
-  for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+export async function takeFileLock(path: string, { timeout = TIMEOUT_MS } = {}): Promise<FileLock> {
+  const end = performance.now() + timeout;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     const file = await openOwn(path);
     const outcome = await tryLock(path, file);
     if (outcome === 'locked') return { release: () => release(path, file) };
     const holder = await readHolder(file);
     await file.close();
     if (outcome === 'outdated') continue;
-    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience / 1000);
+    if (performance.now() >= end) throw new LockTimeoutError(path, holder, timeout / 1000);
     await sleep(Math.min(pause, Math.max(end - performance.now(), 0)));
   }
 }
@@ -49,7 +49,7 @@ export async function takeFileLock(path: string, { patience = PATIENCE } = {}): 
 export async function withFileLock<Result>(
   path: string,
   work: () => Promise<Result>,
-  options?: { patience?: number },
+  options?: { timeout?: number },
 ): Promise<Result> {
   const lock = await takeFileLock(path, options);
   try {
@@ -66,7 +66,7 @@ async function openOwn(path: string): Promise<FileHandle> {
     file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (!IN_THE_WAY.has(code ?? '')) throw error;
+    if (!UNUSABLE.has(code ?? '')) throw error;
     throw new ConflictError(`${path} can't be used as a lock: ${code}`, { cause: error });
   }
   const status = await file.stat();
@@ -116,7 +116,7 @@ function self(): LockHolder {
 }
 
 async function readHolder(file: FileHandle): Promise<LockHolder | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_NAME), 0, LONGEST_NAME, 0);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_HOLDER_BYTES), 0, MAX_HOLDER_BYTES, 0);
   try {
     const { pid, started, host, command, since } = JSON.parse(buffer.toString('utf8', 0, bytesRead)) as LockHolder;
     const isNamed =

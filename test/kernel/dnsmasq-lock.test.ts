@@ -64,8 +64,8 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     await rm(path.dirname(root), { recursive: true, force: true });
   });
 
-  const stop = (patience?: number) =>
-    new DnsmasqSupervisor(shellKernel, { root, ...(patience !== undefined && { patience }) }).stop({
+  const stop = (lockTimeout?: number) =>
+    new DnsmasqSupervisor(shellKernel, { root, ...(lockTimeout !== undefined && { lockTimeout }) }).stop({
       network,
       netns: network,
     });
