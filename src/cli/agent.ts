@@ -19,7 +19,7 @@ export function addAgentCommand(program: Command, app: App): void {
       try {
         await interruptible((signal) => runAgent(config, { signal, write: (line) => app.stdout.write(line) }));
       } catch (error) {
-        // To be stopped is how it ends.
+        // A signal is the normal end of an agent.
         if (!(error instanceof InterruptedError)) throw error;
       }
     });

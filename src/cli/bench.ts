@@ -22,7 +22,7 @@ const QUICK_RUNS = 3;
 /** In milliseconds. */
 const BUDGET = 20_000;
 const QUICK_BUDGET = 3000;
-/** Written out: only a benchmark needs what knows them. */
+/** Static text, so that help does not load the benchmark. */
 const NAMES = `
 Scenarios:
   attach, network, float, churn, scale, reconcile, start, footprint
@@ -80,7 +80,7 @@ export function addBenchCommand(program: Command, app: App): void {
     });
 }
 
-/** One line that is written over and over; nothing where nobody watches. */
+/** Shows progress on one line that is overwritten. Shows nothing if stderr is not a terminal. */
 function progressOn({ stderr }: App): (text: string) => void {
   if (stderr.isTTY !== true) return () => undefined;
   return (text) => stderr.write(CLEAR_LINE + text);

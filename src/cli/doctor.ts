@@ -20,7 +20,7 @@ export function addDoctorCommand(program: Command, app: App): void {
       const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });
       const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort } as DiagnosisOptions), ...given });
       print(app, globals.json === true, findings, formatFindings(findings));
-      const isIll = findings.some(({ severity }) => severity !== 'note');
-      app.exitCode = isIll ? exitCodes.failure : exitCodes.ok;
+      const hasProblems = findings.some(({ severity }) => severity !== 'note');
+      app.exitCode = hasProblems ? exitCodes.failure : exitCodes.ok;
     });
 }

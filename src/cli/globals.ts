@@ -6,11 +6,11 @@ import { hasStore } from '../store/folder.js';
 import { type HostFile, readHostFile } from './host-file.js';
 import { defined, parseNamespace } from './parse.js';
 
-/** Options that every command takes, before or after its name. */
+/** Global options. They may be given before or after the command. */
 export interface GlobalOptions {
   json?: true;
   state: string;
-  /** Configuration of this node's agent. */
+  /** Configuration file of this node's agent. */
   cluster?: string;
   hostNetns?: NamespaceRef;
   egressNic?: string;
@@ -43,12 +43,14 @@ export function addGlobalOptions(program: Command): Command {
     );
 }
 
-/** The globals of whatever command is being run. */
+/** Global options of the command that is running. */
 export function globalsOf(command: Command): GlobalOptions {
   return command.optsWithGlobals<GlobalOptions>();
 }
 
-/** Flags and environment, then what an earlier version has written; the state remembers the rest. */
+/**
+ * Options of `openHost`: flags, environment, and the file of an earlier version. The state folder remembers the others.
+ */
 export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile> = {}): Promise<HostOptions> {
   const given = defined({
     netns: globals.hostNetns,

@@ -16,7 +16,7 @@ type InitFlags = Partial<
   dnsServer?: string[];
 };
 
-/** The commands about the host as a whole. */
+/** Adds the commands for the host. */
 export function addHostCommands(program: Command, app: App): void {
   program
     .command('init')

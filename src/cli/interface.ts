@@ -19,7 +19,7 @@ export type AttachFlags = Omit<AttachCommon, 'signal' | 'allowedAddresses'> & {
   device?: string;
 };
 
-/** What the flags of `interface attach` ask for. @throws ValidationError unless they name exactly one way to attach */
+/** Options of `interface attach`. @throws ValidationError unless exactly one kind of attachment is given */
 export function attachOptions(flags: AttachFlags): AttachOptions {
   const { tap, owner, multiQueue, netns, name, configure, device, allowAddress, antiSpoofing, ...others } = flags;
   const common = {
@@ -51,7 +51,7 @@ function refuse(flags: Record<string, unknown>, when: boolean, way: string): voi
   }
 }
 
-/** What `interface attach` and `interface ensure` are told. */
+/** Arguments and options of `interface attach` and `interface ensure`. */
 function describeAttachment(command: Command): Command {
   return command
     .argument('<network>', 'UUID or name')
@@ -73,7 +73,7 @@ function describeAttachment(command: Command): Command {
     .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
 }
 
-/** `vethwork interface …`; an interface is named by its UUID or by its device on the host. */
+/** Adds `vethwork interface …`. An interface is identified by its UUID or by its device on the host. */
 export function addInterfaceCommands(program: Command, app: App): void {
   const nic = program.command('interface').description("attach instances' interfaces and give them floating IPs");
 

@@ -16,14 +16,14 @@ interface MigrateFlags {
   username?: string;
 }
 
-/** The variable of the environment that has the password. */
+/** Environment variable with the password. */
 const PASSWORD = 'VETHWORK_ETCD_PASSWORD';
 const EXPECTED = 'etcd://address:port[,address:port…][/prefix], or etcds://… with TLS';
 
-/** Where what must not be in a URL goes. */
+/** Expected form, and where user and password belong. */
 const USER_EXPECTED = `${EXPECTED}; the user goes to --username, the password to the variable ${PASSWORD}`;
 
-/** `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix` */
+/** Parses `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix`. */
 export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'> {
   if (text.includes('@')) throw new ValidationError('--to', withoutUser(text), USER_EXPECTED);
   const [, secure, servers = '', prefix] = /^etcd(s?):\/\/([^/]+)(?:\/(.+))?$/.exec(text) ?? [];

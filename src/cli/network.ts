@@ -14,7 +14,7 @@ type CreateFlags = {
   dns?: true;
 } & Pick<CreateNetworkOptions, 'vni' | 'floatingGateway' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
 
-/** What `network create` and `network ensure` are told. */
+/** Arguments and options of `network create` and `network ensure`. */
 function describeNetwork(command: Command): Command {
   return command
     .argument('<name>', 'name, which no other network of the tenant has')
@@ -30,8 +30,8 @@ function describeNetwork(command: Command): Command {
     .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
 }
 
-/** What was given, and nothing else: what is not asked for is not compared by `ensure`. */
-function wishes(command: Command): Partial<CreateNetworkOptions> {
+/** Options that were given. `ensure` does not compare the others. */
+function givenOptions(command: Command): Partial<CreateNetworkOptions> {
   const { dhcp, nat, dns, ...rest } = command.opts<CreateFlags>();
   return defined({
     ...rest,
@@ -41,7 +41,7 @@ function wishes(command: Command): Partial<CreateNetworkOptions> {
   });
 }
 
-/** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
+/** Adds `vethwork network …`. A network is identified by its UUID or by its name, if the name is unique. */
 export function addNetworkCommands(program: Command, app: App): void {
   const network = program.command('network').description('create, look at and delete networks');
 
@@ -55,7 +55,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     )
     .action(async (name: string, netblock: string, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { info } = await host.createNetwork({ name, netblock, signal, ...wishes(command) });
+        const { info } = await host.createNetwork({ name, netblock, signal, ...givenOptions(command) });
         print(info, formatNetwork(info));
       });
     });
@@ -73,7 +73,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     )
     .action(async (name: string, netblock: string, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { info } = await host.ensureNetwork({ name, netblock, signal, ...wishes(command) });
+        const { info } = await host.ensureNetwork({ name, netblock, signal, ...givenOptions(command) });
         print(info, formatNetwork(info));
       });
     });

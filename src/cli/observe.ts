@@ -11,7 +11,7 @@ interface EventFlags {
   after?: string;
 }
 
-/** The commands that tell what happens on a host. */
+/** Adds the commands for events and statistics. */
 export function addObserveCommands(program: Command, app: App): void {
   program
     .command('events')

@@ -23,7 +23,7 @@ const NEEDED: Record<string, readonly [Capability, string][]> = {
   ],
 };
 
-/** Only root has to step down. */
+/** Capabilities that only root needs, to change the user of dnsmasq. */
 const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
 
 export const capabilities: Check = async () => {
@@ -83,7 +83,7 @@ export const tunDevice: Check = async ({ root }) => {
   return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy }];
 };
 
-/** Where namespaces are pinned, and where the files of dnsmasq are. */
+/** Folders of pinned namespaces and of dnsmasq's files. */
 const FOLDERS = ['run/netns', 'run/vethwork'];
 
 export const folders: Check = async ({ root }) => {

@@ -13,7 +13,7 @@ const BITS = {
 
 export type Capability = keyof typeof BITS;
 
-/** Which of these capabilities this process lacks. */
+/** Returns the capabilities that this process lacks (`CapEff` of /proc/self/status). */
 export async function lackedCapabilities(wanted: readonly Capability[]): Promise<Capability[]> {
   const status = await readFile('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
