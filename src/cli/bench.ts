@@ -33,19 +33,23 @@ const CLEAR_LINE = '\r\x1b[K';
 export function addBenchCommand(program: Command, app: App): void {
   program
     .command('bench')
-    .description('measure this against shell tooling and other programs, in namespaces of its own')
+    .description('compare the performance of vethwork with other programs, in temporary namespaces')
     // After the global --json, which takes no value.
-    .argument('[file]', 'with --json: the file to which the report is written')
-    .option('--scenario <name>', 'only this scenario (may be repeated)', collect)
-    .option('--peer <name>', 'only this contender (may be repeated)', collect)
-    .option('--runs <n>', `runs of each case after one to warm up (${RUNS}; ${QUICK_RUNS} with --quick)`, parseInteger)
+    .argument('[file]', 'output file of the report, with --json')
+    .option('--scenario <name>', 'run only this scenario (may be repeated)', collect)
+    .option('--peer <name>', 'run only this contender (may be repeated)', collect)
+    .option(
+      '--runs <n>',
+      `runs per case, after one warm-up run (default ${RUNS}; ${QUICK_RUNS} with --quick)`,
+      parseInteger,
+    )
     .option(
       '--budget <duration>',
-      'time of a contender for a case, after which three runs are enough (default 20s; 3s with --quick)',
+      'time limit per contender and case, after at least three runs (default 20s; 3s with --quick)',
       parseDuration,
     )
-    .option('--quick', 'small numbers and little time, to see that it works')
-    .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')
+    .option('--quick', 'use small numbers, to check that the benchmark works')
+    .option('--svg <dir>', 'write plots to this folder (needs the packages vega and vega-lite)')
     .addHelpText('after', NAMES)
     .addHelpText('after', examples('bench', 'bench --quick --scenario attach', 'bench --json bench.json --svg plots'))
     .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {

@@ -10,7 +10,9 @@ import { defined } from './parse.js';
 export function addDoctorCommand(program: Command, app: App): void {
   program
     .command('doctor')
-    .description('look for what keeps networks from working and comes from outside; exit code 1 if there is anything')
+    .description(
+      'check this machine for problems that prevent networks from working; exit code 1 if there is an error or warning',
+    )
     .addHelpText('after', examples('doctor', 'doctor --egress-nic eth0 --json'))
     .action(async (_flags: object, command: Command) => {
       const globals = globalsOf(command);

@@ -8,9 +8,9 @@ export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
 export const exitCodesHelp = `
 Exit codes:
   0    done
-  1    failed: the kernel refused, there is no such network or interface, no address is left, …
-  2    wrong usage: unknown command or option, or a value that was refused before anything was touched
-  130  interrupted (143: terminated); what was under way has been finished or undone
+  1    failed: the kernel refused, a network or interface does not exist, no address is free, …
+  2    wrong usage: unknown command or option, or a value that was refused before anything was changed
+  130  interrupted (143: terminated); running work was finished or undone
 
 Results go to stdout, errors to stderr as one line "error: …". With --json a result is a JSON value on stdout
 and an error is one line {"error": {"name", "code", "message", …}} on stderr.`;

@@ -21,25 +21,23 @@ export interface GlobalOptions {
 export function addGlobalOptions(program: Command): Command {
   return program
     .addOption(new Option('--json', 'print JSON'))
+    .addOption(new Option('--state <dir>', 'state folder').env('VETHWORK_STATE').default('/var/lib/vethwork'))
     .addOption(
-      new Option('--state <dir>', 'folder in which vethwork remembers')
-        .env('VETHWORK_STATE')
-        .default('/var/lib/vethwork'),
-    )
-    .addOption(
-      new Option('--cluster <file>', 'this machine is a node of a cluster: the configuration of its agent').env(
+      new Option('--cluster <file>', 'configuration file of the agent, if this machine is a node of a cluster').env(
         'VETHWORK_CLUSTER',
       ),
     )
     .addOption(
-      new Option('--host-netns <ref>', 'network namespace that stands for the host: name, path or pid')
+      new Option('--host-netns <ref>', 'network namespace that represents the host: name, path or pid')
         .env('VETHWORK_HOST_NETNS')
         .argParser(parseNamespace),
     )
-    .addOption(new Option('--egress-nic <name>', 'NIC towards the outside').env('VETHWORK_EGRESS_NIC'))
+    .addOption(new Option('--egress-nic <name>', 'NIC that reaches the outside').env('VETHWORK_EGRESS_NIC'))
     .addOption(new Option('--mesh-nic <name>', 'NIC that carries the VXLAN mesh').env('VETHWORK_MESH_NIC'))
     .addOption(
-      new Option('--floating-network <cidr>', 'network of the floating addresses').env('VETHWORK_FLOATING_NETWORK'),
+      new Option('--floating-network <cidr>', 'IPv4 network of the floating addresses').env(
+        'VETHWORK_FLOATING_NETWORK',
+      ),
     );
 }
 

@@ -40,13 +40,13 @@ export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'>
 export function addMigrateCommand(program: Command, app: App): void {
   program
     .command('migrate')
-    .description('copy the state of this machine into a cluster, as its network node; networks keep running')
+    .description('move the state of this machine into a cluster as its network node; networks keep running')
     .requiredOption('--to <url>', EXPECTED)
     .requiredOption('--node <name>', 'name of this machine in the cluster')
-    .option('--ca <file>', 'PEM: the authority of the servers’ certificates')
-    .option('--cert <file>', 'PEM: the client’s certificate')
-    .option('--key <file>', 'PEM: its key')
-    .option('--username <name>', `the password is read from ${PASSWORD}`)
+    .option('--ca <file>', 'PEM file: certificate authority of the servers')
+    .option('--cert <file>', 'PEM file: certificate of the client')
+    .option('--key <file>', 'PEM file: key of the client')
+    .option('--username <name>', `user of etcd; the password is read from ${PASSWORD}`)
     .addHelpText('after', examples('migrate --to etcd://10.0.0.5:2379 --node node1'))
     .action(async ({ to, node, ca, cert, key, username }: MigrateFlags, command: Command) => {
       const globals = globalsOf(command);

@@ -41,7 +41,7 @@ export async function withHost(
       await body({ host, options, signal, json, print: (value, text) => print(app, json, value, text) });
     } finally {
       const { asOf } = host.info;
-      if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached: what is told is of ${asOf}\n`);
+      if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached; the output is as of ${asOf}\n`);
       await host.close();
     }
   });

@@ -125,7 +125,7 @@ export class ClusterStage {
     await this.eventually(`the agent of ${node} is in charge`, async () => (await this.health(node))?.active === true);
   }
 
-  /** Without a chance to say good-bye. */
+  /** Kills the agent with SIGKILL. */
   async killAgent(node: NodeName): Promise<void> {
     await this.#agents.get(node)?.kill();
     this.#agents.delete(node);
@@ -216,7 +216,7 @@ export class ClusterStage {
         try {
           process.kill(Number(pid), 'SIGKILL');
         } catch {
-          // Ended by itself.
+          // The process has ended.
         }
       }
       await attempt(['ip', 'netns', 'delete', netns]);
