@@ -15,7 +15,7 @@ async function bundle(folder) {
     cwd: root,
     input: Object.fromEntries(programs.map((file) => [basename(file, '.ts'), join('test/campaign', file)])),
     platform: 'node',
-    external: ['lmdb', 'node-gyp-build', 'etcd3', 'cockatiel'],
+    external: ['lmdb', 'node-gyp-build', 'etcd3', 'cockatiel', 'pino'],
     logLevel: 'silent',
   });
   // Two levels down, where the addon is looked for as from `dist` and `src`.

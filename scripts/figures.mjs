@@ -11,7 +11,7 @@ import { setup } from './lib/setup.mjs';
 /** Of each case; the whole takes some minutes. */
 const RUNS = '5';
 /** In seconds, of each contender for a case. */
-const BUDGET = '3';
+const BUDGET = '3s';
 const PLOTS = [
   'veth-1-attach',
   'attach-attach-curve',

@@ -1,4 +1,4 @@
-import { describeValue, shortened, valueForJson } from './describe-value.js';
+import { describeValue, shortened, valueForJson } from './util/describe-value.js';
 
 /**
  * Errors that this package throws. Each has a stable `code`: test the code or the class, never the message.
@@ -224,10 +224,11 @@ export class NodeTimeoutError extends VethworkError {
     readonly nodes: readonly string[],
     /** Nodes among them that are unreachable. The other nodes may be waiting for these. */
     readonly gone: readonly string[],
-    seconds: number,
+    /** Time waited, in milliseconds. */
+    readonly milliseconds: number,
   ) {
     const names = (all: readonly string[]) => all.map((node) => `node ${node}`).join(', ');
-    super(`waited ${seconds} s for ${names(nodes)}${gone.length > 0 ? `; not heard of: ${names(gone)}` : ''}`);
+    super(`waited ${milliseconds} ms for ${names(nodes)}${gone.length > 0 ? `; not heard of: ${names(gone)}` : ''}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { isRouter } from '../desired/local-node.js';
-import { accountWarnings } from '../dnsmasq/index.js';
+import { accountProblem } from '../dnsmasq/index.js';
 import { RemovalError } from '../errors.js';
 import { asOf, type Context } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
@@ -168,7 +168,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     Promise.all([
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
-      accountWarnings().then((trouble) => trouble ?? []),
+      accountProblem().then((trouble) => trouble ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
 import { isEventId } from '../host/event-id.js';
-import { readOptions, requireText } from '../input.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import * as valid from '../validate.js';
+import { readOptions, requireText } from '../util/input.js';
+import * as valid from '../util/validate.js';
 import type { RepairResult } from './observation.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
 
@@ -11,7 +11,7 @@ const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = valid.path('the path of a folder');
-const DAY = 24 * 60 * 60;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Further addresses of an interface. */
@@ -29,7 +29,7 @@ const hostSchema = z.strictObject({
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
   neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
-  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY_MS, 'a number of milliseconds').optional(),
   dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),
@@ -210,7 +210,7 @@ const reconcileSchema = z.strictObject({
 export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
 
 const driftWatchSchema = z.strictObject({
-  interval: valid.integer(10, DAY * 1000, 'a number of milliseconds').default(1000),
+  interval: valid.integer(10, DAY_MS, 'a number of milliseconds').default(1000),
   onRepair: z.custom<(repairs: RepairResult[]) => void>(isFunction, { error: 'a function' }).optional(),
   onError: z.custom<(error: unknown) => void>(isFunction, { error: 'a function' }).optional(),
   signal: valid.abortSignal.optional(),

@@ -48,7 +48,7 @@ export interface HostOptions {
    * alone if absent. Only for a process in the machine's first network namespace.
    */
   neighbourTable?: number;
-  /** How long a released address is kept from re-use, in seconds. Default 300. */
+  /** How long a released address is kept from re-use, in milliseconds. Default 300,000. */
   deletionHalo?: number;
   /**
    * Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback, or those

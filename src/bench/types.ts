@@ -7,7 +7,7 @@ export interface BenchOptions {
   peers?: readonly string[];
   /** Runs of each case, besides the warm-up. */
   runs: number;
-  /** A contender that has had so many seconds for a case, and three runs, is measured no further. */
+  /** Time limit of a contender for a case, in milliseconds. It is measured no further after it and three runs. */
   budget: number;
   quick: boolean;
   signal: AbortSignal;

@@ -7,19 +7,19 @@ import { interruptible } from './interrupt.js';
 export function addAgentCommand(program: Command, app: App): void {
   program
     .command('agent')
-    .description('do this node’s part of a cluster’s networks until told to stop; networks keep running then')
-    .requiredOption('--config <file>', 'JSON: the node’s options, where to listen, what to log')
+    .description('run the agent of a cluster node until it is interrupted; networks keep running afterwards')
+    .requiredOption('--config <file>', 'configuration file (JSON): options of the node, `listen` and `logLevel`')
     .addHelpText('after', examples('agent --config /etc/vethwork/agent.json'))
     .action(async ({ config: file }: { config: string }) => {
       const [{ readAgentConfig }, { runAgent }] = await Promise.all([
-        import('../cluster/config.js'),
-        import('../cluster/agent.js'),
+        import('../agent/config.js'),
+        import('../agent/agent.js'),
       ]);
       const config = await readAgentConfig(file);
       try {
         await interruptible((signal) => runAgent(config, { signal, write: (line) => app.stdout.write(line) }));
       } catch (error) {
-        // To be stopped is how it ends.
+        // A signal is the normal end of an agent.
         if (!(error instanceof InterruptedError)) throw error;
       }
     });

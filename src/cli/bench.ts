@@ -6,7 +6,7 @@ import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
 import { interruptible } from './interrupt.js';
-import { collect, parseInteger } from './parse.js';
+import { collect, parseDuration, parseInteger } from './parse.js';
 
 interface BenchFlags {
   scenario?: string[];
@@ -19,10 +19,10 @@ interface BenchFlags {
 
 const RUNS = 10;
 const QUICK_RUNS = 3;
-/** In seconds. */
-const BUDGET = 20;
-const QUICK_BUDGET = 3;
-/** Written out: only a benchmark needs what knows them. */
+/** In milliseconds. */
+const BUDGET = 20_000;
+const QUICK_BUDGET = 3000;
+/** Static text, so that help does not load the benchmark. */
 const NAMES = `
 Scenarios:
   attach, network, float, churn, scale, reconcile, start, footprint
@@ -33,19 +33,23 @@ const CLEAR_LINE = '\r\x1b[K';
 export function addBenchCommand(program: Command, app: App): void {
   program
     .command('bench')
-    .description('measure this against shell tooling and other programs, in namespaces of its own')
+    .description('compare the performance of vethwork with other programs, in temporary namespaces')
     // After the global --json, which takes no value.
-    .argument('[file]', 'with --json: the file to which the report is written')
-    .option('--scenario <name>', 'only this scenario (may be repeated)', collect)
-    .option('--peer <name>', 'only this contender (may be repeated)', collect)
-    .option('--runs <n>', `runs of each case after one to warm up (${RUNS}; ${QUICK_RUNS} with --quick)`, parseInteger)
+    .argument('[file]', 'output file of the report, with --json')
+    .option('--scenario <name>', 'run only this scenario (may be repeated)', collect)
+    .option('--peer <name>', 'run only this contender (may be repeated)', collect)
     .option(
-      '--budget <seconds>',
-      `time of a contender for a case, after which three runs are enough (${BUDGET}; ${QUICK_BUDGET} with --quick)`,
+      '--runs <n>',
+      `runs per case, after one warm-up run (default ${RUNS}; ${QUICK_RUNS} with --quick)`,
       parseInteger,
     )
-    .option('--quick', 'small numbers and little time, to see that it works')
-    .option('--svg <dir>', 'draw the report into this folder (needs the packages vega and vega-lite)')
+    .option(
+      '--budget <duration>',
+      'time limit per contender and case, after at least three runs (default 20s; 3s with --quick)',
+      parseDuration,
+    )
+    .option('--quick', 'use small numbers, to check that the benchmark works')
+    .option('--svg <dir>', 'write plots to this folder (needs the packages vega and vega-lite)')
     .addHelpText('after', NAMES)
     .addHelpText('after', examples('bench', 'bench --quick --scenario attach', 'bench --json bench.json --svg plots'))
     .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {
@@ -80,7 +84,7 @@ export function addBenchCommand(program: Command, app: App): void {
     });
 }
 
-/** One line that is written over and over; nothing where nobody watches. */
+/** Shows progress on one line that is overwritten. Shows nothing if stderr is not a terminal. */
 function progressOn({ stderr }: App): (text: string) => void {
   if (stderr.isTTY !== true) return () => undefined;
   return (text) => stderr.write(CLEAR_LINE + text);

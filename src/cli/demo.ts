@@ -15,11 +15,13 @@ interface DemoFlags {
 export function addDemoCommand(program: Command, app: App): void {
   program
     .command('demo')
-    .description('play the walk-through in namespaces of its own: networks, instances, floating and routed IPs')
-    .option('--keep', 'leave everything standing at the end, for a look')
-    .option('--remove', 'remove what earlier runs left standing')
-    .option('--nodes', 'play a cluster of three nodes instead; needs etcd')
-    .option('--verbose', 'show the commands behind every check')
+    .description(
+      'run the walk-through end to end in temporary namespaces: networks, instances, floating and routed IPs',
+    )
+    .option('--keep', 'keep all namespaces and links at the end')
+    .option('--remove', 'remove what earlier runs kept')
+    .option('--nodes', 'run a cluster of three nodes instead (needs etcd)')
+    .option('--verbose', 'print the commands of every check')
     .addHelpText('after', examples('demo', 'demo --keep', 'demo --remove'))
     .action(async ({ keep = false, remove = false, verbose = false, nodes = false }: DemoFlags, command: Command) => {
       const json = globalsOf(command).json === true;

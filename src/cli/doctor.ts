@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { DiagnosisOptions } from '../doctor/index.js';
-import { formatFindings } from '../text/finding.js';
+import { formatFindings } from '../format/finding.js';
 import { type App, print } from './app.js';
 import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';
@@ -10,7 +10,9 @@ import { defined } from './parse.js';
 export function addDoctorCommand(program: Command, app: App): void {
   program
     .command('doctor')
-    .description('look for what keeps networks from working and comes from outside; exit code 1 if there is anything')
+    .description(
+      'check this machine for problems that prevent networks from working; exit code 1 if there is an error or warning',
+    )
     .addHelpText('after', examples('doctor', 'doctor --egress-nic eth0 --json'))
     .action(async (_flags: object, command: Command) => {
       const globals = globalsOf(command);
@@ -20,7 +22,7 @@ export function addDoctorCommand(program: Command, app: App): void {
       const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });
       const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort } as DiagnosisOptions), ...given });
       print(app, globals.json === true, findings, formatFindings(findings));
-      const isIll = findings.some(({ severity }) => severity !== 'note');
-      app.exitCode = isIll ? exitCodes.failure : exitCodes.ok;
+      const hasProblems = findings.some(({ severity }) => severity !== 'note');
+      app.exitCode = hasProblems ? exitCodes.failure : exitCodes.ok;
     });
 }

@@ -8,14 +8,14 @@ export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
 export const exitCodesHelp = `
 Exit codes:
   0    done
-  1    failed: the kernel refused, there is no such network or interface, no address is left, …
-  2    wrong usage: unknown command or option, or a value that was refused before anything was touched
-  130  interrupted (143: terminated); what was under way has been finished or undone
+  1    failed: the kernel refused, a network or interface does not exist, no address is free, …
+  2    wrong usage: unknown command or option, or a value that was refused before anything was changed
+  130  interrupted (143: terminated); running work was finished or undone
 
 Results go to stdout, errors to stderr as one line "error: …". With --json a result is a JSON value on stdout
 and an error is one line {"error": {"name", "code", "message", …}} on stderr.`;
 
-/** Ends a command that a signal interrupted. */
+/** Ends a command that was interrupted by a signal. */
 export class InterruptedError extends VethworkError {
   readonly code = 'ERR_VETHWORK_INTERRUPTED';
 
@@ -24,7 +24,7 @@ export class InterruptedError extends VethworkError {
   }
 }
 
-/** The exit code that an error stands for. */
+/** Returns the exit code of an error. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof InterruptedError) {
     return error.exitCode;
@@ -35,10 +35,10 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof ValidationError ? exitCodes.usage : exitCodes.failure;
 }
 
-/** Tells the user; commander has already printed what is not an error (help, version). */
+/** Reports an error. Help and version are not errors; commander has printed them. */
 export function reportError(app: App, error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
-    // Help asked for, or shown because the command was left out, has been printed.
+    // Help was printed.
     if (error.exitCode === 0 || error.code === 'commander.help') {
       return;
     }
@@ -66,7 +66,7 @@ function describe(error: Error): string {
   return message;
 }
 
-/** Commander quotes an unknown option with its value, which may be a password. */
+/** Removes option values: commander quotes an unknown option with its value, which may be a password. */
 function withoutValues(message: string): string {
   return message.replaceAll(/(--[\w-]+=)[^']*/g, '$1…');
 }

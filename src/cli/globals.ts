@@ -6,11 +6,11 @@ import { hasStore } from '../store/folder.js';
 import { type HostFile, readHostFile } from './host-file.js';
 import { defined, parseNamespace } from './parse.js';
 
-/** Options that every command takes, before or after its name. */
+/** Global options. They may be given before or after the command. */
 export interface GlobalOptions {
   json?: true;
   state: string;
-  /** Configuration of this node's agent. */
+  /** Configuration file of this node's agent. */
   cluster?: string;
   hostNetns?: NamespaceRef;
   egressNic?: string;
@@ -21,34 +21,34 @@ export interface GlobalOptions {
 export function addGlobalOptions(program: Command): Command {
   return program
     .addOption(new Option('--json', 'print JSON'))
+    .addOption(new Option('--state <dir>', 'state folder').env('VETHWORK_STATE').default('/var/lib/vethwork'))
     .addOption(
-      new Option('--state <dir>', 'folder in which vethwork remembers')
-        .env('VETHWORK_STATE')
-        .default('/var/lib/vethwork'),
-    )
-    .addOption(
-      new Option('--cluster <file>', 'this machine is a node of a cluster: the configuration of its agent').env(
+      new Option('--cluster <file>', 'configuration file of the agent, if this machine is a node of a cluster').env(
         'VETHWORK_CLUSTER',
       ),
     )
     .addOption(
-      new Option('--host-netns <ref>', 'network namespace that stands for the host: name, path or pid')
+      new Option('--host-netns <ref>', 'network namespace that represents the host: name, path or pid')
         .env('VETHWORK_HOST_NETNS')
         .argParser(parseNamespace),
     )
-    .addOption(new Option('--egress-nic <name>', 'NIC towards the outside').env('VETHWORK_EGRESS_NIC'))
+    .addOption(new Option('--egress-nic <name>', 'NIC that reaches the outside').env('VETHWORK_EGRESS_NIC'))
     .addOption(new Option('--mesh-nic <name>', 'NIC that carries the VXLAN mesh').env('VETHWORK_MESH_NIC'))
     .addOption(
-      new Option('--floating-network <cidr>', 'network of the floating addresses').env('VETHWORK_FLOATING_NETWORK'),
+      new Option('--floating-network <cidr>', 'IPv4 network of the floating addresses').env(
+        'VETHWORK_FLOATING_NETWORK',
+      ),
     );
 }
 
-/** The globals of whatever command is being run. */
+/** Global options of the command that is running. */
 export function globalsOf(command: Command): GlobalOptions {
   return command.optsWithGlobals<GlobalOptions>();
 }
 
-/** Flags and environment, then what an earlier version has written; the state remembers the rest. */
+/**
+ * Options of `openHost`: flags, environment, and the file of an earlier version. The state folder remembers the others.
+ */
 export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile> = {}): Promise<HostOptions> {
   const given = defined({
     netns: globals.hostNetns,

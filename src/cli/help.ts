@@ -1,4 +1,4 @@
-/** The examples under a command's help. */
+/** Examples for the help of a command. */
 export function examples(...commandLines: string[]): string {
   return ['', 'Examples:', ...commandLines.map((line) => `  $ vethwork ${line}`)].join('\n');
 }

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import { parseJson } from '../json-file.js';
-import { hidden } from '../secret.js';
-import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../validate.js';
+import { parseJson } from '../util/json-file.js';
+import { hidden } from '../util/secret.js';
+import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../util/validate.js';
 
-/** What earlier versions of `vethwork init` wrote beside the state, which remembers its settings itself now. */
+/** The file that earlier versions of `vethwork init` wrote. The state folder remembers these settings now. */
 export type HostFile = Omit<HostOptions, 'state' | 'repair' | 'onProgress'>;
 
 const schema = z
@@ -20,7 +20,8 @@ const schema = z
     allowMetadata: z.boolean(),
     vxlanPort: port,
     neighbourTable: z.number(),
-    deletionHalo: z.number(),
+    // Earlier versions used seconds.
+    deletionHalo: z.number().transform((seconds) => seconds * 1000),
     dnsServers: z.array(ipv4),
     domain,
     tenant: displayName,
@@ -31,7 +32,7 @@ export function hostFilePath(state: string): string {
   return join(state, 'host.json');
 }
 
-/** Nothing if there is no such file. */
+/** Reads the file. Empty if it does not exist. */
 export async function readHostFile(state: string): Promise<Partial<HostFile>> {
   const path = hostFilePath(state);
   let text: string;
@@ -46,7 +47,7 @@ export async function readHostFile(state: string): Promise<Partial<HostFile>> {
   return parseHostFile(text, path);
 }
 
-/** @throws ValidationError naming the file and the member that is wrong */
+/** Parses the file. @throws ValidationError with the file and the member */
 export function parseHostFile(text: string, path: string): Partial<HostFile> {
   let value: unknown;
   try {
@@ -57,7 +58,7 @@ export function parseHostFile(text: string, path: string): Partial<HostFile> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ValidationError(path, hidden(value), 'a file that holds a JSON object');
   }
-  // What comes from JSON has no undefined members.
+  // JSON contains no undefined members.
   return parse(schema, value, path) as Partial<HostFile>;
 }
 

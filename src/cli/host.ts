@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { HostOptions } from '../api/types.js';
 import { ConflictError } from '../errors.js';
-import { formatStatus } from '../text/format.js';
-import { repairText } from '../text/repair.js';
+import { formatStatus } from '../format/format.js';
+import { repairText } from '../format/repair.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { collect, defined, parseInteger } from './parse.js';
+import { collect, defined, parseDuration, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
 type InitFlags = Partial<
@@ -17,25 +17,29 @@ type InitFlags = Partial<
   dnsServer?: string[];
 };
 
-/** The commands about the host as a whole. */
+/** Adds the commands for the host. */
 export function addHostCommands(program: Command, app: App): void {
   program
     .command('init')
-    .description('set the host up (egress bridge, forwarding), or change its settings; later commands need no options')
+    .description('set up the host (egress bridge, forwarding) or change its settings; later commands need no options')
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
-    .option('--no-outbound-nat', 'do not (the default)')
+    .option('--no-outbound-nat', 'do not masquerade (default)')
     .option('--allow-metadata', 'let instances reach the metadata services of clouds, such as 169.254.169.254')
-    .option('--no-allow-metadata', 'do not (the default)')
-    .option('--vxlan-port <port>', 'UDP port of VXLAN (4789 otherwise)', parseInteger)
+    .option('--no-allow-metadata', 'do not let them (default)')
+    .option('--vxlan-port <port>', 'UDP port of VXLAN (default 4789)', parseInteger)
     .option(
       '--neighbour-table <entries>',
-      "raise the machine's neighbour table (gc_thresh1, 2, 3) to so many entries; left alone otherwise",
+      "minimum size of the machine's neighbour table (gc_thresh1, 2, 3); default: unchanged",
       parseInteger,
     )
-    .option('--deletion-halo <seconds>', 'how long a freed address is kept from re-use (300 otherwise)', parseInteger)
-    .option('--dns-server <address>', 'resolver given to instances; may be given several times', collect)
-    .option('--domain <name>', 'DNS domain of instances (vethwork.internal otherwise)')
-    .option('--tenant <name>', 'owner of what is created (system otherwise)')
+    .option('--deletion-halo <duration>', 'time before a released address is used again (default 5m)', parseDuration)
+    .option(
+      '--dns-server <address>',
+      'resolver of instances (may be repeated; default: the resolvers of this machine)',
+      collect,
+    )
+    .option('--domain <name>', 'DNS domain of instances (default vethwork.internal)')
+    .option('--tenant <name>', 'owner of new networks (default system)')
     .addHelpText(
       'after',
       examples(
@@ -56,7 +60,7 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('status')
-    .description('show the host, its networks and whether the kernel is as it should be')
+    .description('show the host, its networks and the pending repairs')
     .addHelpText('after', examples('status', 'status --json'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, showStatus);
@@ -64,9 +68,7 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('accept-store')
-    .description(
-      'confirm that the store of the cluster is right as it is now, after it was restored from an older copy',
-    )
+    .description('accept the present content of the store of the cluster after it was restored from an older copy')
     .addHelpText('after', examples('accept-store'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
@@ -77,8 +79,8 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('reconcile')
-    .description('make the kernel and dnsmasq match what is remembered, and say what was repaired')
-    .option('--dry-run', 'only say what would be repaired')
+    .description('make the kernel and dnsmasq match the desired state, and print the repairs')
+    .option('--dry-run', 'print the repairs without making them')
     .addHelpText('after', examples('reconcile --dry-run', 'reconcile'))
     .action(async ({ dryRun = false }: { dryRun?: boolean }, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
@@ -89,7 +91,7 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('teardown')
-    .description('remove what init, or the agent of a node, made; refused while networks exist or the agent is running')
+    .description('remove what init or the agent created; refused while networks exist or the agent is running')
     .addHelpText('after', examples('teardown'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
@@ -100,7 +102,7 @@ export function addHostCommands(program: Command, app: App): void {
 }
 
 async function initialise(session: Session): Promise<void> {
-  if (session.options === undefined) throw new ConflictError('the agent sets a node of a cluster up: start it');
+  if (session.options === undefined) throw new ConflictError('the agent sets up a node of a cluster: start the agent');
   await showStatus(session);
 }
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { AttachCommon, AttachOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
+import { formatInterface, formatInterfaces } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import { formatInterface, formatInterfaces } from '../text/format.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { collect, defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
@@ -19,7 +19,7 @@ export type AttachFlags = Omit<AttachCommon, 'signal' | 'allowedAddresses'> & {
   device?: string;
 };
 
-/** What the flags of `interface attach` ask for. @throws ValidationError unless they name exactly one way to attach */
+/** Options of `interface attach`. @throws ValidationError unless exactly one kind of attachment is given */
 export function attachOptions(flags: AttachFlags): AttachOptions {
   const { tap, owner, multiQueue, netns, name, configure, device, allowAddress, antiSpoofing, ...others } = flags;
   const common = {
@@ -51,33 +51,33 @@ function refuse(flags: Record<string, unknown>, when: boolean, way: string): voi
   }
 }
 
-/** What `interface attach` and `interface ensure` are told. */
+/** Arguments and options of `interface attach` and `interface ensure`. */
 function describeAttachment(command: Command): Command {
   return command
     .argument('<network>', 'UUID or name')
-    .option('--tap <name>', 'create a tap of this name, for a virtual machine')
-    .option('--owner <uid>', 'user id that may open the tap', parseInteger)
-    .option('--multi-queue', 'tap with several queues')
-    .option('--netns <ref>', 'put a veth into this namespace: name, path or pid', parseNamespace)
-    .option('--name <name>', 'its name in there (eth0 otherwise)')
-    .option('--configure', 'give it its address, routes and MTU in there, without DHCP')
-    .option('--device <name>', 'use a link that exists on the host')
-    .option('--address <address>', 'fixed IPv4 address (a free one otherwise)')
-    .option('--mac <mac>', 'fixed MAC (a free one otherwise)')
+    .option('--tap <name>', 'create a tap with this name for a virtual machine')
+    .option('--owner <uid>', 'user id that may open the tap (default: any user with CAP_NET_ADMIN)', parseInteger)
+    .option('--multi-queue', 'create the tap with several queues')
+    .option('--netns <ref>', 'create a veth into this namespace: name, path or pid', parseNamespace)
+    .option('--name <name>', 'name of the veth in the namespace (default eth0)')
+    .option('--configure', 'set address, routes and MTU in the namespace, without DHCP')
+    .option('--device <name>', 'attach an existing link of the host')
+    .option('--address <address>', 'fixed IPv4 address (default: a random free one)')
+    .option('--mac <mac>', 'fixed MAC address (default: a random free one)')
     .option('--hostname <name>', 'name given by DHCP and DNS')
-    .option('--order <number>', 'position in its instance', parseInteger)
-    .option('--model <model>', 'model of the NIC, as shown')
-    .option('--no-anti-spoofing', 'let it send from any MAC and address')
-    .option('--allow-address <address>', 'a further address it may send from; may be given several times', collect)
-    .option('--instance <id>', 'instance that it belongs to, as shown')
-    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
+    .option('--order <number>', 'position of the NIC in its instance (default 0)', parseInteger)
+    .option('--model <model>', 'model of the NIC, for display (default virtio)')
+    .option('--no-anti-spoofing', 'let the interface send from any MAC and address')
+    .option('--allow-address <address>', 'further address that the interface may send from (may be repeated)', collect)
+    .option('--instance <id>', 'instance of the interface, for display')
+    .option('--metadata <key=value>', 'store a value with the interface (may be repeated)', parseMetadata);
 }
 
-/** `vethwork interface …`; an interface is named by its UUID or by its device on the host. */
+/** Adds `vethwork interface …`. An interface is identified by its UUID or by its device on the host. */
 export function addInterfaceCommands(program: Command, app: App): void {
   const nic = program.command('interface').description("attach instances' interfaces and give them floating IPs");
 
-  describeAttachment(nic.command('attach').description('put an interface on a network and print it'))
+  describeAttachment(nic.command('attach').description('attach an interface to a network and print it'))
     .addHelpText(
       'after',
       examples(
@@ -97,9 +97,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
   describeAttachment(
     nic
       .command('ensure')
-      .description(
-        'print the interface in that place, attached if there is none; an error if it differs from what is asked for',
-      ),
+      .description('attach an interface unless it exists, and print it; fails if the existing one differs'),
   )
     .addHelpText(
       'after',
@@ -119,7 +117,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
   nic
     .command('list')
     .description('list interfaces')
-    .argument('[network]', 'only those of this network: UUID or name')
+    .argument('[network]', 'list only the interfaces of this network: UUID or name')
     .addHelpText('after', examples('interface list', 'interface list demo --json'))
     .action(async (network: string | undefined, _flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
@@ -143,7 +141,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
 
   nic
     .command('detach')
-    .description('take an interface off its network and free its addresses')
+    .description('detach an interface from its network and release its addresses')
     .argument('<interface>', 'UUID or device')
     .addHelpText('after', examples('interface detach vnet0'))
     .action(async (id: string, _flags: object, command: Command) => {
@@ -158,7 +156,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
     .command('float')
     .description('give an interface a floating IP and print it')
     .argument('<interface>', 'UUID or device')
-    .option('--address <address>', 'address of the floating network (a free one otherwise)')
+    .option('--address <address>', 'address of the floating network (default: a random free one)')
     .addHelpText('after', examples('interface float vnet1', 'interface float vnet1 --address 192.168.15.29'))
     .action(async (id: string, { address: wanted }: { address?: string }, command: Command) => {
       await withRepairedHost(app, command, async ({ host, print }) => {
@@ -170,7 +168,7 @@ export function addInterfaceCommands(program: Command, app: App): void {
 
   nic
     .command('defloat')
-    .description('take the floating IP of an interface away, cutting what runs through it')
+    .description('remove the floating IP of an interface and its connections')
     .argument('<interface>', 'UUID or device')
     .addHelpText('after', examples('interface defloat vnet1'))
     .action(async (id: string, _flags: object, command: Command) => {

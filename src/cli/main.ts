@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { run } from './program.js';
 
-// Whoever reads us may stop reading (`vethwork demo | head`): what is under way is still finished or undone.
+// A reader of the output may end early (`vethwork demo | head`). Running work is still finished or undone.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
-import type { EtcdOptions } from '../store/etcd-client.js';
-import { withoutUser } from '../store/etcd-options.js';
+import type { EtcdOptions } from '../store/etcd/client.js';
+import { withoutUser } from '../store/etcd/options.js';
 import { type App, print } from './app.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
@@ -16,14 +16,14 @@ interface MigrateFlags {
   username?: string;
 }
 
-/** The variable of the environment that has the password. */
+/** Environment variable with the password. */
 const PASSWORD = 'VETHWORK_ETCD_PASSWORD';
 const EXPECTED = 'etcd://address:port[,address:port…][/prefix], or etcds://… with TLS';
 
-/** Where what must not be in a URL goes. */
+/** Expected form, and where user and password belong. */
 const USER_EXPECTED = `${EXPECTED}; the user goes to --username, the password to the variable ${PASSWORD}`;
 
-/** `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix` */
+/** Parses `etcd://10.0.0.5:2379,10.0.0.6:2379/prefix`. */
 export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'> {
   if (text.includes('@')) throw new ValidationError('--to', withoutUser(text), USER_EXPECTED);
   const [, secure, servers = '', prefix] = /^etcd(s?):\/\/([^/]+)(?:\/(.+))?$/.exec(text) ?? [];
@@ -40,19 +40,19 @@ export function parseEtcdUrl(text: string): Pick<EtcdOptions, 'etcd' | 'prefix'>
 export function addMigrateCommand(program: Command, app: App): void {
   program
     .command('migrate')
-    .description('copy the state of this machine into a cluster, as its network node; networks keep running')
+    .description('move the state of this machine into a cluster as its network node; networks keep running')
     .requiredOption('--to <url>', EXPECTED)
     .requiredOption('--node <name>', 'name of this machine in the cluster')
-    .option('--ca <file>', 'PEM: the authority of the servers’ certificates')
-    .option('--cert <file>', 'PEM: the client’s certificate')
-    .option('--key <file>', 'PEM: its key')
-    .option('--username <name>', `the password is read from ${PASSWORD}`)
+    .option('--ca <file>', 'PEM file: certificate authority of the servers')
+    .option('--cert <file>', 'PEM file: certificate of the client')
+    .option('--key <file>', 'PEM file: key of the client')
+    .option('--username <name>', `user of etcd; the password is read from ${PASSWORD}`)
     .addHelpText('after', examples('migrate --to etcd://10.0.0.5:2379 --node node1'))
     .action(async ({ to, node, ca, cert, key, username }: MigrateFlags, command: Command) => {
       const globals = globalsOf(command);
       const [{ migrate }, { keyWarnings }] = await Promise.all([
         import('../cluster/migrate.js'),
-        import('../cluster/config.js'),
+        import('../agent/config.js'),
       ]);
       for (const warning of await keyWarnings(key)) app.stderr.write(`warning: ${warning}\n`);
       const tls = defined({ ca, cert, key });

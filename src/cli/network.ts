@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { CreateNetworkOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import { formatAddresses, formatNetwork, formatNetworks } from '../text/format.js';
+import { formatAddresses, formatNetwork, formatNetworks } from '../format/format.js';
 import type { App } from './app.js';
 import { exitCodes } from './error.js';
 import { examples } from './help.js';
-import { defined, parseInteger, parseMetadata } from './parse.js';
+import { defined, parseDuration, parseInteger, parseMetadata } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 type CreateFlags = {
@@ -14,24 +14,24 @@ type CreateFlags = {
   dns?: true;
 } & Pick<CreateNetworkOptions, 'vni' | 'floatingGateway' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
 
-/** What `network create` and `network ensure` are told. */
+/** Arguments and options of `network create` and `network ensure`. */
 function describeNetwork(command: Command): Command {
   return command
-    .argument('<name>', 'name, which no other network of the tenant has')
+    .argument('<name>', 'name, unique among the networks of the tenant')
     .argument('<netblock>', 'IPv4 CIDR of the network, /8 to /29')
-    .option('--no-dhcp', 'do not run a DHCP server in it')
-    .option('--no-nat', 'no way out of it, no floating gateway')
+    .option('--no-dhcp', 'do not run a DHCP server')
+    .option('--no-nat', 'isolate the network: no NAT, no floating gateway')
     .option('--dns', 'let instances resolve each other by name')
-    .option('--vni <number>', 'VXLAN id, 1 to 16777215 (a free one otherwise)', parseInteger)
-    .option('--floating-gateway <address>', 'address in the floating network (a random one otherwise)')
-    .option('--uuid <uuid>', 'UUID (a random one otherwise)')
-    .option('--mtu <bytes>', "MTU (the mesh NIC's less 50 otherwise)", parseInteger)
-    .option('--tenant <name>', 'owner, within which names are unique (system otherwise)')
-    .option('--metadata <key=value>', 'remember a value; may be given several times', parseMetadata);
+    .option('--vni <number>', 'VXLAN id, 1 to 16777215 (default: a random free one)', parseInteger)
+    .option('--floating-gateway <address>', 'gateway address in the floating network (default: a random free one)')
+    .option('--uuid <uuid>', 'UUID (default: random)')
+    .option('--mtu <bytes>', "MTU in bytes (default: the mesh NIC's MTU minus 50)", parseInteger)
+    .option('--tenant <name>', 'owner of the network (default system)')
+    .option('--metadata <key=value>', 'store a value with the network (may be repeated)', parseMetadata);
 }
 
-/** What was given, and nothing else: what is not asked for is not compared by `ensure`. */
-function wishes(command: Command): Partial<CreateNetworkOptions> {
+/** Options that were given. `ensure` does not compare the others. */
+function givenOptions(command: Command): Partial<CreateNetworkOptions> {
   const { dhcp, nat, dns, ...rest } = command.opts<CreateFlags>();
   return defined({
     ...rest,
@@ -41,9 +41,9 @@ function wishes(command: Command): Partial<CreateNetworkOptions> {
   });
 }
 
-/** `vethwork network …`; a network is named by its UUID or, if only one has it, by its name. */
+/** Adds `vethwork network …`. A network is identified by its UUID or by its name, if the name is unique. */
 export function addNetworkCommands(program: Command, app: App): void {
-  const network = program.command('network').description('create, look at and delete networks');
+  const network = program.command('network').description('create, show and delete networks');
 
   describeNetwork(network.command('create').description('create a network and print it'))
     .addHelpText(
@@ -55,7 +55,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     )
     .action(async (name: string, netblock: string, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { info } = await host.createNetwork({ name, netblock, signal, ...wishes(command) });
+        const { info } = await host.createNetwork({ name, netblock, signal, ...givenOptions(command) });
         print(info, formatNetwork(info));
       });
     });
@@ -63,9 +63,7 @@ export function addNetworkCommands(program: Command, app: App): void {
   describeNetwork(
     network
       .command('ensure')
-      .description(
-        'print the network of that name, created if there is none; an error if it differs from what is asked for',
-      ),
+      .description('create a network unless it exists, and print it; fails if the existing one differs'),
   )
     .addHelpText(
       'after',
@@ -73,7 +71,7 @@ export function addNetworkCommands(program: Command, app: App): void {
     )
     .action(async (name: string, netblock: string, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { info } = await host.ensureNetwork({ name, netblock, signal, ...wishes(command) });
+        const { info } = await host.ensureNetwork({ name, netblock, signal, ...givenOptions(command) });
         print(info, formatNetwork(info));
       });
     });
@@ -103,7 +101,7 @@ export function addNetworkCommands(program: Command, app: App): void {
 
   network
     .command('addresses')
-    .description('list the addresses of a network that are in use or not to be used')
+    .description('list the addresses of a network that are in use or reserved')
     .argument('<network>', 'UUID or name')
     .addHelpText('after', examples('network addresses demo'))
     .action(async (id: string, _flags: object, command: Command) => {
@@ -115,7 +113,7 @@ export function addNetworkCommands(program: Command, app: App): void {
 
   network
     .command('delete')
-    .description('detach all interfaces of a network, free its addresses and remove it')
+    .description('delete a network, its interfaces and its addresses')
     .argument('<network>', 'UUID or name')
     .addHelpText('after', examples('network delete demo'))
     .action(async (id: string, _flags: object, command: Command) => {
@@ -132,9 +130,9 @@ export function addNetworkCommands(program: Command, app: App): void {
 function addRouteCommands(network: Command, app: App): void {
   network
     .command('route')
-    .description('route an address of the floating network into a network, for an instance to answer for')
+    .description('route an address of the floating network into a network, where an instance answers for it')
     .argument('<network>', 'UUID or name')
-    .argument('[address]', 'address of the floating network (a free one otherwise)')
+    .argument('[address]', 'address of the floating network (default: a random free one)')
     .addHelpText('after', examples('network route demo', 'network route demo 192.168.15.30'))
     .action(async (id: string, wanted: string | undefined, _flags: object, command: Command) => {
       await withRepairedHost(app, command, async ({ host, print }) => {
@@ -146,7 +144,7 @@ function addRouteCommands(network: Command, app: App): void {
 
   network
     .command('unroute')
-    .description('stop routing an address into a network and free it')
+    .description('stop routing an address into a network and release it')
     .argument('<network>', 'UUID or name')
     .argument('<address>', 'a routed address of that network')
     .addHelpText('after', examples('network unroute demo 192.168.15.30'))
@@ -163,7 +161,7 @@ function addRouteCommands(network: Command, app: App): void {
     .description("send one ICMP echo from inside a network's namespace; exit code 1 if nothing answers")
     .argument('<network>', 'UUID or name')
     .argument('<address>', 'IPv4 address')
-    .option('--timeout <ms>', 'how long to wait, in milliseconds', parseInteger, 1000)
+    .option('--timeout <duration>', 'time to wait for the reply (default 1s)', parseDuration, 1000)
     .addHelpText('after', examples('network ping demo 172.16.0.37'))
     .action(async (id: string, address: string, { timeout }: { timeout: number }, command: Command) => {
       if (timeout <= 0) {

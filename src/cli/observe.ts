@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { EventOptions, HostEvent } from '../api/observation.js';
-import { formatEvent, formatStatistics } from '../text/observation.js';
+import { formatEvent, formatStatistics } from '../format/observation.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { defined } from './parse.js';
@@ -11,14 +11,14 @@ interface EventFlags {
   after?: string;
 }
 
-/** The commands that tell what happens on a host. */
+/** Adds the commands for events and statistics. */
 export function addObserveCommands(program: Command, app: App): void {
   program
     .command('events')
-    .description('show what was done on this host, by whom, why and how long it took')
-    .argument('[subject]', 'only what is about this network or interface (UUID) or address')
-    .option('-f, --follow', 'go on as it happens, until interrupted; with --json a line of JSON each')
-    .option('--after <id>', 'only what came after the event of this id')
+    .description('show the events of this host, with process, reason and duration')
+    .argument('[subject]', 'show only events of this network or interface (UUID) or address')
+    .option('-f, --follow', 'follow events until interrupted; with --json, one line of JSON per event')
+    .option('--after <id>', 'show only events after the event with this id')
     .addHelpText('after', examples('events', 'events --follow --json', 'events 192.168.15.29'))
     .action(async (subject: string | undefined, flags: EventFlags, command: Command) => {
       const { follow = false, after } = flags;
@@ -39,7 +39,7 @@ export function addObserveCommands(program: Command, app: App): void {
 
   program
     .command('stats')
-    .description('show how much has passed networks and interfaces')
+    .description('show the traffic counters of networks and interfaces')
     .addHelpText('after', examples('stats', 'stats --json'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {

@@ -19,7 +19,7 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The whole command line, as commander sees it. */
+/** Builds the command line. */
 export function buildProgram(app: App): Command {
   const program = new Command('vethwork')
     .description('Virtual networks on Linux: bridges, VXLAN, DHCP, NAT, floating IPs')
@@ -29,7 +29,7 @@ export function buildProgram(app: App): Command {
     .configureOutput({
       writeOut: (text) => app.stdout.write(text),
       writeErr: (text) => app.stderr.write(text),
-      // Printed by reportError, which knows about --json.
+      // reportError prints errors, because it knows `--json`.
       outputError: () => undefined,
     })
     .addHelpText(
@@ -50,7 +50,7 @@ ${exitCodesHelp}`,
   return program;
 }
 
-/** Runs one command line (without node and script) and resolves to the exit code. Never rejects. */
+/** Runs one command line (without node and script). Resolves to the exit code. Never rejects. */
 export async function run(argv: readonly string[], output: Pick<App, 'stdout' | 'stderr'> = process): Promise<number> {
   const app: App = { stdout: output.stdout, stderr: output.stderr, exitCode: exitCodes.ok };
   try {

@@ -6,10 +6,10 @@ import { globalsOf, hostOptions } from './globals.js';
 import { removeHostFile } from './host-file.js';
 import { interruptible } from './interrupt.js';
 
-/** What a command that needs the host is given. */
+/** What a command gets. */
 export interface Session {
   host: Host;
-  /** Undefined on a node of a cluster, whose agent sets it up. */
+  /** Undefined on a node of a cluster. */
   options: HostOptions | undefined;
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal;
@@ -18,7 +18,7 @@ export interface Session {
   print(value: unknown, text: string): void;
 }
 
-/** Opens the host as it is found, runs the body and closes the host, whatever happens. */
+/** Opens the host without repairs, runs the body, and closes the host in any case. */
 export async function withHost(
   app: App,
   command: Command,
@@ -27,13 +27,13 @@ export async function withHost(
 ): Promise<void> {
   const globals = globalsOf(command);
   const options = globals.cluster === undefined ? await hostOptions(globals, more) : undefined;
-  // Loaded late: help and usage errors need no native code.
+  // Loaded late, because help and usage errors need no native code.
   const { openHost } = await import('../index.js');
   await interruptible(async (signal) => {
     const host = await (options === undefined
-      ? openHost(await visitOptions(app, globals.cluster as string))
+      ? openHost(await clientOptions(app, globals.cluster as string))
       : openHost({ ...options, repair }));
-    // The state remembers by now what the file of an earlier version said.
+    // The state folder remembers the settings of the earlier version's file by now.
     if (options !== undefined) await removeHostFile(options.state);
     try {
       signal.throwIfAborted();
@@ -41,21 +41,21 @@ export async function withHost(
       await body({ host, options, signal, json, print: (value, text) => print(app, json, value, text) });
     } finally {
       const { asOf } = host.info;
-      if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached: what is told is of ${asOf}\n`);
+      if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached; the output is as of ${asOf}\n`);
       await host.close();
     }
   });
 }
 
-/** Those of the agent, for a visitor. */
-async function visitOptions(app: App, file: string): Promise<ClusterHostOptions> {
-  const { readAgentConfig } = await import('../cluster/config.js');
+/** Options of a client: those of the agent, with `agent: false`. */
+async function clientOptions(app: App, file: string): Promise<ClusterHostOptions> {
+  const { readAgentConfig } = await import('../agent/config.js');
   const { host, warnings } = await readAgentConfig(file);
   for (const warning of warnings) app.stderr.write(`warning: ${warning}\n`);
   return { ...host, agent: false };
 }
 
-/** As `withHost`, for commands that build upon what is there: whatever lacks is repaired before. */
+/** Runs a command that depends on existing resources: differences are repaired before. */
 export function withRepairedHost(
   app: App,
   command: Command,

@@ -1,4 +1,4 @@
-import type { ClusterStore } from '../store/etcd.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 

@@ -26,7 +26,7 @@ const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === rig
 /** What an agent reports of its work. */
 export interface ControllerEvents {
   /** A network was applied to the node. */
-  applied?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  reconciled?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
   failed?: (what: string, error: unknown) => void;
 }
 
@@ -230,7 +230,7 @@ export class Controller {
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);
     const isDone = Object.keys(problems).length === 0;
-    this.#events.applied?.(uuid, performance.now() - began, problems);
+    this.#events.reconciled?.(uuid, performance.now() - began, problems);
     // Calls wait until everything of a revision is applied.
     if (waits) {
       this.#waiting.add(uuid);

@@ -1,7 +1,7 @@
-import { GRAVEYARD } from '../plan/group.js';
-import { isOurAlias, networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
+import { DELETION_GROUP } from '../plan/group.js';
+import { isNetworkAlias, networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
 import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
-import type { Change } from '../store/replica.js';
+import type { Change } from '../store/etcd/replica.js';
 import { clusterKeys } from './keys.js';
 import type { ClusterContext } from './types.js';
 
@@ -25,14 +25,15 @@ const PART = /^(vxlan|veth|egr|flt)-/;
 /** Why this node must not remove what the store does not have, as its kernel is; undefined if it may. */
 export async function lossAtStart({ kernel, host, indexes, ...context }: ClusterContext): Promise<string | undefined> {
   const { store, node, removalLimit } = context;
-  const [links, isOurs] = await Promise.all([kernel.query('link.list', { netns: host.netns }), indexes.handedOut()]);
+  const [links, isOurs] = await Promise.all([kernel.query('link.list', { netns: host.netns }), indexes.wasAllocated()]);
   const known = new Set([
     ...store.peekList<NetworkRecord>(keys.networks).map(({ value }) => value.bridge.index),
     ...store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.attachment.index),
     ...store.peekList<number[]>(clusterKeys.removals(node)).flatMap(({ value }) => value),
   ]);
   const there = links.filter(
-    ({ alias, group, name, index }) => isOurAlias(alias) && group !== GRAVEYARD && isOurs(index) && !PART.test(name),
+    ({ alias, group, name, index }) =>
+      isNetworkAlias(alias) && group !== DELETION_GROUP && isOurs(index) && !PART.test(name),
   );
   const lossOf = (what: string, prefix: string, isMeant: (name: string) => boolean): Loss => {
     const meant = there.filter(({ name }) => isMeant(name));
@@ -54,10 +55,10 @@ export async function lossAtStart({ kernel, host, indexes, ...context }: Cluster
  * what links do not lead to is removed.
  */
 export async function reclaimLostLinks({ kernel, host, indexes, store, dhcp, role }: ClusterContext): Promise<void> {
-  const links = (await kernel.query('link.list', { netns: host.netns })).filter(({ alias }) => isOurAlias(alias));
+  const links = (await kernel.query('link.list', { netns: host.netns })).filter(({ alias }) => isNetworkAlias(alias));
   await indexes.reclaim(links.map(({ index }) => index));
   if (role !== 'network') return;
-  const isOurs = await indexes.handedOut();
+  const isOurs = await indexes.wasAllocated();
   const networks = links.filter(({ index }) => isOurs(index)).flatMap(({ alias }) => networkOfAlias(alias) ?? []);
   for (const uuid of new Set(networks)) {
     if (store.peek(keys.network(uuid)) !== undefined) continue;

@@ -1,5 +1,5 @@
 import { claim, hasEnded } from '../records/claim.js';
-import type { ClusterStore, Held } from '../store/etcd.js';
+import type { ClusterStore, LeasedEntry } from '../store/etcd/cluster-store.js';
 import { clusterKeys } from './keys.js';
 import type { NodeRecord } from './types.js';
 
@@ -28,7 +28,7 @@ export class Membership {
   readonly #record: NodeRecord;
   readonly #ttl: number;
   readonly #onLeadership: (isLeader: boolean) => void;
-  #held: Held | undefined;
+  #held: LeasedEntry | undefined;
   #closed = false;
   /** The store may not know the node any more, though it has not left its cluster. */
   #mustRegister = false;
@@ -36,7 +36,7 @@ export class Membership {
   #work: Promise<void> = Promise.resolve();
 
   /**
-   * @param options.ttl time for which an agent stays leader that is not heard of, in seconds
+   * @param options.ttl time for which an agent stays leader that is not heard of, in milliseconds
    * @param options.onLeadership called when this process becomes leader, and when it is it no more
    */
   constructor(
@@ -121,7 +121,7 @@ export class Membership {
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
     if (there !== undefined && isTaken(there.value)) return;
-    const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
+    const held = await this.#store.putWithLease(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();
     this.#held = held;

@@ -7,9 +7,9 @@ import { applyMissing, removeResources } from '../host/apply.js';
 import { teardown } from '../host/context.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
-import { GRAVEYARD } from '../plan/group.js';
+import { takeOutOfService } from '../plan/deletion.js';
+import { DELETION_GROUP } from '../plan/group.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
-import { retire } from '../plan/retire.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
 import { hasOwnLinks } from './own-links.js';
@@ -100,7 +100,7 @@ export class NetworkReconciler {
       // A network that was made again under the same UUID has other links.
       const links = await kernel.query('link.list', { netns: host.netns });
       const own = new Set([network.vxlan, network.bridge.index]);
-      const exists = links.some(({ index, group }) => own.has(index) && group !== GRAVEYARD);
+      const exists = links.some(({ index, group }) => own.has(index) && group !== DELETION_GROUP);
       if (!exists) return this.forget(network.uuid);
     }
     const errors = await removeResources(this.#context, network, { resources, members: [] });
@@ -198,13 +198,13 @@ export class NetworkReconciler {
     if (applied.resources.get(id) === fingerprint) return;
     const { kernel, host, detected, reaper } = this.#context;
     const links = await kernel.query('link.list', { netns: host.netns });
-    const link = links.find(({ index, group }) => index === network.vxlan && group !== GRAVEYARD);
+    const link = links.find(({ index, group }) => index === network.vxlan && group !== DELETION_GROUP);
     const data = link?.data as { local?: string; port?: number; link?: number } | undefined;
     if (link === undefined || data === undefined) return;
     const { address, index } = detected.underlay;
     if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
     applied.mesh = undefined;
-    throwFirst(await teardown(this.#context, retire(host.netns, network.vxlan)));
+    throwFirst(await teardown(this.#context, takeOutOfService(host.netns, network.vxlan)));
     // Its index is free only when it is deleted.
     await reaper.sweep();
   }

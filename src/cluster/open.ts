@@ -13,7 +13,7 @@ import { rememberHost } from '../host/remember.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
-import type { ClusterStore } from '../store/etcd.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -49,7 +49,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
     // Loaded only here: its client is larger than all the rest, and lone hosts never need it.
-    const { openEtcdStore } = await import('../store/etcd.js');
+    const { openEtcdStore } = await import('../store/etcd/store.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATES, request.node);
     await makeFolder(state);
@@ -119,7 +119,7 @@ async function openWith(
   const context = Object.assign(shared, {
     ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
     self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
-    patience: request.nodeTimeout * 1000,
+    nodeTimeout: request.nodeTimeout,
   }) as ClusterContext;
   const node = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
   await node.join();

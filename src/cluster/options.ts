@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { type HostRequest, parseHostOptions } from '../api/options.js';
 import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
-import type { EtcdOptions } from '../store/etcd-client.js';
-import { etcdSchema } from '../store/etcd-options.js';
-import * as valid from '../validate.js';
+import type { EtcdOptions } from '../store/etcd/client.js';
+import { etcdSchema } from '../store/etcd/options.js';
+import * as valid from '../util/validate.js';
 import type { Role } from './types.js';
 
 /** Options of `openHost` for a node of a cluster. */
@@ -54,23 +54,24 @@ export interface ClusterHostOptions
    * for short visits.
    */
   agent?: boolean;
-  /** For how long this node stays a member when it is not heard of, in seconds. Default 15. */
+  /** For how long this node stays a member when it is not heard of, in milliseconds. Default 15,000. */
   leaseTime?: number;
   /**
    * Share of this node's networks and interfaces that may be missing from the store, without having been deleted, and are
    * removed by itself. Of more, nothing is changed until `Host.acceptStore`. 0 to 1, default 0.5.
    */
   removalLimit?: number;
-  /** For how long a call waits for other nodes, in seconds. Default 30. */
+  /** For how long a call waits for other nodes, in milliseconds. Default 30,000. */
   nodeTimeout?: number;
 }
 
 const flag = z.boolean({ error: 'true or false' });
 const path = valid.path('the path of a file');
 const share = 'a number from 0 to 1';
-const seconds = (least: number) => valid.integer(least, 3600, 'a number of seconds');
+const duration = valid.integer(1000, 3_600_000, 'a number of milliseconds');
 
-const clusterSchema = z.strictObject({
+/** Options of `openHost` for a node of a cluster. The file of `vethwork agent` has the same members. */
+export const clusterSchema = z.strictObject({
   store: valid.part(etcdSchema),
   node: valid.hostname,
   state: path.optional(),
@@ -96,8 +97,8 @@ const clusterSchema = z.strictObject({
   domain: z.unknown().optional(),
   tenant: z.unknown().optional(),
   agent: flag.default(true),
-  leaseTime: seconds(1).default(15),
-  nodeTimeout: seconds(1).default(30),
+  leaseTime: duration.default(15_000),
+  nodeTimeout: duration.default(30_000),
   removalLimit: z.number({ error: share }).min(0, { error: share }).max(1, { error: share }).default(0.5),
 });
 

@@ -1,7 +1,7 @@
 import type { NetworkState } from '../desired/network-state.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
-import type { ClusterStore } from '../store/etcd.js';
-import type { Change } from '../store/replica.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
+import type { Change } from '../store/etcd/replica.js';
 import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
 import type { Applied, NodeRecord } from './types.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ConflictError } from '../errors.js';
-import type { ClusterStore } from '../store/etcd.js';
-import type { Position } from '../store/etcd-feed.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
+import type { StorePosition } from '../store/etcd/reflector.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 
@@ -14,7 +14,7 @@ import { clusterKeys } from './keys.js';
 
 /** Content of the file. */
 interface Remembered {
-  position: Position;
+  position: StorePosition;
   /** Confirmations known by then: a later one may be about the present suspicion. */
   accepted: string[];
 }
@@ -47,7 +47,9 @@ export class StoreGuard {
     this.#store = store;
     this.#file = file;
     this.#known = new Set(known);
-    store.onSetback(() => this.block(`the store at ${store.location} went back in time, as if restored from a copy`));
+    store.onRegression(() =>
+      this.block(`the store at ${store.location} went back in time, as if restored from a copy`),
+    );
     store.onChange(() => {
       if (this.#reason !== undefined && this.isAccepted) this.#set(undefined);
     });
@@ -58,7 +60,7 @@ export class StoreGuard {
     const remembered = await readRemembered(file);
     const guard = new StoreGuard(store, file, remembered?.accepted ?? acceptedIn(store));
     // A confirmation while this node was away counts.
-    if (remembered !== undefined && !guard.isAccepted && !(await store.follows(remembered.position))) {
+    if (remembered !== undefined && !guard.isAccepted && !(await store.descendsFrom(remembered.position))) {
       const { cluster, revision } = remembered.position;
       const now = store.position;
       const where = now.cluster === cluster ? '' : ` of cluster ${cluster}, now ${now.cluster}`;

@@ -2,7 +2,7 @@ import type { Context } from '../host/context.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Claim } from '../records/claim.js';
 import type { NetworkRecord } from '../records/records.js';
-import type { ClusterStore } from '../store/etcd.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { StoreGuard } from './store-guard.js';
 
 export type Role = 'network' | 'hypervisor';
@@ -49,7 +49,7 @@ export interface ClusterContext extends Context {
   /** The node with the networks' namespaces. */
   readonly networkNode: string;
   /** For how long a call waits for other nodes, in milliseconds. */
-  readonly patience: number;
+  readonly nodeTimeout: number;
   /** Whether the store may be acted upon. */
   readonly storeGuard: StoreGuard;
   /** Share of what this node has that the store may have lost. */

@@ -22,7 +22,7 @@ export interface Wait {
  * @throws NodeError the first node's that could not, NodeTimeoutError naming those that did not answer
  */
 export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void> {
-  const { store, patience } = context;
+  const { store, nodeTimeout } = context;
   const members = () => new Set(membersIn(store).map(({ name }) => name));
   const pending = () => {
     const heardOf = members();
@@ -56,11 +56,11 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
         const late = pending();
         const heardOf = members();
         const gone = late.filter((node) => !heardOf.has(node));
-        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, patience / 1000))));
+        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout))));
       } catch (error) {
         end(() => reject(error));
       }
-    }, patience);
+    }, nodeTimeout);
     const unsubscribe = store.onChange(look);
     const stay = onAbort(wait.signal, aborted);
     if (wait.signal?.aborted) aborted();

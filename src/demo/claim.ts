@@ -1,7 +1,7 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
-import { type FileLock, takeFileLock } from '../file-lock.js';
+import { type FileLock, takeFileLock } from '../util/file-lock.js';
 
 /** Only root can write here, as only root can run a demo. */
 const FOLDER = '/run/vethwork-demo';
@@ -15,7 +15,7 @@ const held: FileLock[] = [];
 export async function claim(name: string): Promise<boolean> {
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
   try {
-    held.push(await takeFileLock(join(FOLDER, name), { patience: 0 }));
+    held.push(await takeFileLock(join(FOLDER, name), { timeout: 0 }));
     return true;
   } catch (error) {
     if (error instanceof LockTimeoutError) return false;

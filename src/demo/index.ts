@@ -17,19 +17,19 @@ import { Stage } from './stage.js';
 export type { Check, Report } from './report.js';
 
 export interface DemoOptions {
-  /** Leave everything standing at the end. */
+  /** Keep all namespaces and links at the end. */
   keep: boolean;
-  /** Show the commands behind every check. */
+  /** Print the commands of every check. */
   verbose: boolean;
-  /** Ends the demo early; what it made is removed then, whatever `keep` says. */
+  /** Ends the demo early. Everything is removed then, even with `keep`. */
   signal: AbortSignal;
-  /** Is given the story as it unfolds, and the table at its end. */
+  /** Takes the text of the demo, and the table at its end. */
   write: (text: string) => unknown;
 }
 
 /**
- * Plays the walk-through on a stage of its own.
- * @throws PrivilegeError, MissingProgramError before anything is made; the signal's reason if it was aborted
+ * Runs the walk-through end to end, in temporary namespaces.
+ * @throws PrivilegeError, MissingProgramError before anything is created; the signal's reason if it was aborted
  */
 export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Promise<Report> {
   await checkRequirements();
@@ -43,13 +43,13 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
     host = await openHost(stage.hostOptions);
     scene = new Scene(stage, host, signal, { verbose, write, checks });
     const chapters = [emptyHost, oneNetwork, oneInstance, floatingIp, routedIp, otherWaysIn];
-    await play(scene, keep ? chapters : [...chapters, removal(before)]);
+    await runChapters(scene, keep ? chapters : [...chapters, removal(before)]);
   } finally {
     if (keep && !signal.aborted && host !== undefined) {
       await stage.keep();
       await host.close();
     } else {
-      leftovers.push(...(await strike(stage, host)));
+      leftovers.push(...(await removeStage(stage, host)));
     }
     await releaseClaims();
   }
@@ -65,14 +65,14 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
   return report;
 }
 
-/** Removes what earlier runs left standing; gives the folders that stood for them. */
+/** Removes what earlier runs kept. Returns their folders. */
 export async function removeDemos(): Promise<string[]> {
   await checkRequirements();
   const removed: string[] = [];
   for (const stage of await Stage.abandoned()) {
-    // Without a host to open, its namespaces can still be removed.
+    // If the host can't be opened, its namespaces can still be removed.
     const host = await openHost(stage.hostOptions).catch(() => undefined);
-    const leftovers = await strike(stage, host);
+    const leftovers = await removeStage(stage, host);
     if (leftovers.length > 0) {
       throw new Error(`could not be removed: ${leftovers.join(', ')}`);
     }
@@ -81,8 +81,8 @@ export async function removeDemos(): Promise<string[]> {
   return removed;
 }
 
-/** Plays chapter by chapter; one that breaks off is a failed check, and the last. */
-async function play(scene: Scene, chapters: readonly Chapter[]): Promise<void> {
+/** Runs the chapters in order. A chapter that throws is a failed check and the last one. */
+async function runChapters(scene: Scene, chapters: readonly Chapter[]): Promise<void> {
   for (const chapter of chapters) {
     scene.open(chapter);
     try {
@@ -95,8 +95,8 @@ async function play(scene: Scene, chapters: readonly Chapter[]): Promise<void> {
   }
 }
 
-/** Has the library remove what it made, then removes the stage; gives what is left, in words. */
-async function strike(stage: Stage, host: Host | undefined): Promise<string[]> {
+/** Removes the networks with vethwork, and then the namespaces. Returns what could not be removed. */
+async function removeStage(stage: Stage, host: Host | undefined): Promise<string[]> {
   const leftovers: string[] = [];
   try {
     for (const { uuid } of (await host?.listNetworks()) ?? []) {

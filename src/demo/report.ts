@@ -1,4 +1,4 @@
-import { table } from '../text/table.js';
+import { table } from '../format/table.js';
 
 /** One thing the demo looked at. */
 export interface Check {

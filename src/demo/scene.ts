@@ -20,7 +20,7 @@ export interface Guest {
   nic: Interface;
 }
 
-/** What the chapters play with: they show commands with their real output, and check what they see. */
+/** Runs the steps of the chapters: prints commands with their output, and checks the results. */
 export class Scene {
   private chapter = '';
   private currentNetwork: Network | undefined;
@@ -31,10 +31,10 @@ export class Scene {
     readonly host: Host,
     readonly signal: AbortSignal,
     private readonly output: {
-      /** Show the commands behind every check. */
+      /** Print the commands of every check. */
       verbose: boolean;
       write: (text: string) => unknown;
-      /** Every check is added to these. */
+      /** The results of the checks. */
       checks: Check[];
     },
   ) {}

@@ -9,23 +9,23 @@ import { attempt, run } from './tools.js';
 
 const prefix = 'vethwork-demo-';
 
-/** The walk-through's machine. */
+/** Addresses and names of the walk-through's machine. */
 export const machine = {
   nic: 'eth0',
   mtu: 8950,
   mac: '02:00:00:00:0e:a3',
   address: '10.0.0.74',
-  /** The outside: the router, and the host beyond the uplink. */
+  /** The network outside: the router, and the host beyond the uplink. */
   outside: '10.0.0.1',
   floatingNetwork: '192.168.15.0/24',
 } as const;
 
-/** What is written down about a stage, so that a later run can remove it. */
+/** The record of a stage, so that a later run can remove it. */
 export interface StageRecord {
   id: string;
-  /** Of the run that built it. */
+  /** Pid of the run that created it. */
   pid: number;
-  /** Left standing on purpose. */
+  /** True if it was kept on request. */
   kept: boolean;
   /** Everything but the network's namespace, by what each stands for. */
   namespaces: Record<string, string>;
@@ -63,7 +63,7 @@ export class Stage {
     return stage;
   }
 
-  /** Stages whose run has ended: kept ones, and what a killed run could not remove. */
+  /** Stages whose run has ended: stages that were kept, and those of killed runs. */
   static async abandoned(): Promise<Stage[]> {
     const stages: Stage[] = [];
     for (const entry of await readdir(tmpdir())) {
@@ -77,7 +77,7 @@ export class Stage {
           stages.push(new Stage(folder, record));
         }
       } catch {
-        // Not one of ours, or gone by now.
+        // Not a stage, or removed meanwhile.
       }
     }
     return stages;
@@ -91,7 +91,7 @@ export class Stage {
     return this.record.namespaces.outside ?? '';
   }
 
-  /** What the demo opens the host with, and whoever looks around afterwards. */
+  /** Options of `openHost` for the demo. */
   get hostOptions(): HostOptions {
     return {
       netns: this.host,
@@ -109,14 +109,14 @@ export class Stage {
     return instance;
   }
 
-  /** An empty namespace, such as a container runtime makes. */
+  /** Creates an empty namespace, as a container runtime does. */
   async addContainer(name: string, signal: AbortSignal): Promise<string> {
     const netns = await this.reserveNamespace(name);
     await run(['ip', 'netns', 'add', netns], signal);
     return netns;
   }
 
-  /** Writes down whose namespace to remove should this run be killed. */
+  /** Records the network's namespace, so that it is removed if this run is killed. */
   async setNetwork(uuid: string | undefined): Promise<void> {
     if (uuid === undefined) {
       delete this.record.network;
@@ -131,7 +131,7 @@ export class Stage {
     await this.save();
   }
 
-  /** Removes every namespace, what runs in them, and the folder; gives what could not be removed, in words. */
+  /** Removes all namespaces, their processes and the folder. Returns what could not be removed. */
   async remove(): Promise<string[]> {
     for (const instance of this.instances.splice(0)) {
       await instance.remove();
@@ -179,14 +179,14 @@ export class Stage {
   }
 }
 
-/** Ends what runs in a namespace and removes it; true if it is gone. */
+/** Kills the processes of a namespace and removes it. Returns whether it is gone. */
 async function removeNamespace(netns: string): Promise<boolean> {
   const { stdout } = await attempt(['ip', 'netns', 'pids', netns]);
   for (const pid of stdout.split('\n').filter((line) => line !== '')) {
     try {
       process.kill(Number(pid), 'SIGKILL');
     } catch {
-      // Ended by itself.
+      // The process has ended.
     }
   }
   await attempt(['ip', 'netns', 'delete', netns]);

@@ -72,12 +72,12 @@ function meshOf(
     vxlan: network.vxlan,
     bridge: network.bridge.index,
     self: name,
-    carriers: Object.fromEntries(participants(router, live).map((each) => [each, addresses.get(each)])),
-    places: [
-      { mac: network.inner.mac, address: network.gateway, node: router, fixed: true },
-      { mac: network.bridge.mac, node: router, fixed: true },
+    participants: Object.fromEntries(participants(router, live).map((each) => [each, addresses.get(each)])),
+    locations: [
+      { mac: network.inner.mac, address: network.gateway, node: router, pinned: true },
+      { mac: network.bridge.mac, node: router, pinned: true },
       ...live.map(({ mac, address, node = router }) => ({ mac, address, node })),
     ],
-    known: mesh.arpSuppression,
+    arpSuppression: mesh.arpSuppression,
   };
 }

@@ -1,10 +1,16 @@
 import type { Operation } from '../kernel/operation.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
-import { admitRouted, expelRouted } from '../plan/guard.js';
+import { allowRouted, disallowRouted } from '../plan/guard.js';
 import { deviceName, ownLink, planInterface, planInterfaceRemoval } from '../plan/interface.js';
 import { bridgeMacOf } from '../plan/mesh.js';
 import { addInstanceNeighbour } from '../plan/neighbours.js';
-import { networkLinks, planCarrier, planNetwork, planNetworkRemoval, planOverlayRemoval } from '../plan/network.js';
+import {
+  networkLinks,
+  planHypervisorNetwork,
+  planNetwork,
+  planNetworkRemoval,
+  planOverlayRemoval,
+} from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { desiredFloating, type InterfaceRecord, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { isRouter, type LocalNode } from './local-node.js';
@@ -63,7 +69,7 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
     fingerprint: JSON.stringify([rest, here.bridge, underlay]),
     links: [record.vxlan, record.bridge.index],
     innerLinks: [],
-    plan: () => planCarrier(host, underlay, here),
+    plan: () => planHypervisorNetwork(host, underlay, here),
     removal: () => planOverlayRemoval(host, record),
   };
 }
@@ -138,8 +144,8 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
     fingerprint: address,
     links: [],
     innerLinks: [],
-    plan: () => (isHere ? planRoutedIp(host, network, address) : [admitRouted(host, network, address)]),
-    removal: () => (isHere ? planRoutedIpRemoval(host, network, address) : [expelRouted(host, network, address)]),
+    plan: () => (isHere ? planRoutedIp(host, network, address) : [allowRouted(host, network, address)]),
+    removal: () => (isHere ? planRoutedIpRemoval(host, network, address) : [disallowRouted(host, network, address)]),
   };
 }
 

@@ -1,36 +1,37 @@
 import { z } from 'zod';
 import { ValidationError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import * as is from '../validate.js';
+import * as is from '../util/validate.js';
 import type { RuntimePaths } from './paths.js';
 import type { DnsmasqConfig } from './types.js';
 import type { Account } from './user.js';
 
-/** What dnsmasq is given to read, as texts. The same wish gives the same texts byte for byte. */
+/** The content of dnsmasq's files. Equal desired states give equal content, byte for byte. */
 export interface RenderedConfig {
-  /** Everything that needs a restart to change. */
+  /** The configuration file. A change requires a restart. */
   config: string;
-  /** The reservations (`dhcp-hostsfile`), read again on SIGHUP. */
+  /** The reservations (`dhcp-hostsfile`). dnsmasq reads them again on SIGHUP. */
   dhcpHosts: string;
-  /** The names (`addn-hosts`, hosts(5)), read again on SIGHUP. */
+  /** The names (`addn-hosts`, hosts(5)). dnsmasq reads them again on SIGHUP. */
   names: string;
 }
 
 /**
- * No link can have a name with a slash. Naming a second one keeps dnsmasq from binding its DHCP socket to the inner
- * veth's index, which would leave it deaf once the veth is made anew; it checks each packet's device all the same.
+ * A device that can't exist, because link names contain no slash. With a second device, dnsmasq does not bind its DHCP
+ * socket to the index of the inner veth, which changes when the veth is recreated. It checks the device of each packet
+ * all the same.
  */
 const NO_SUCH_DEVICE = '/never-bind-to-one-device';
 
 /**
- * Unanswered queries. Of the shortest that there are, one instance has 3530 at most in the 10 s that dnsmasq keeps one
- * (`DNS_RATE` in `src/plan/ruleset.ts`).
+ * Most unanswered queries. With the shortest possible queries, one instance has at most 3530 in the 10 s for which
+ * dnsmasq keeps a query (`DNS_RATE` in `src/plan/ruleset.ts`).
  */
 const MOST_QUERIES = 5000;
 
 const reservation = z.strictObject({ mac: is.mac, address: is.ipv4, hostname: is.hostname.optional() });
 
-/** Every text that reaches a file is of a form that holds no newline, comma, space or `#`: nothing can be injected. */
+/** No text that is written to a file can contain a line feed, comma, space or `#`, so nothing can be injected. */
 const schema = z.strictObject({
   network: is.uuid,
   netns: is.namespaceRef.refine((netns) => typeof netns === 'string', { error: 'a namespace name or path' }),
@@ -51,12 +52,12 @@ const schema = z.strictObject({
 });
 
 /**
- * Checks everything that ends up in a file.
- * @returns the same wish in canonical form, reservations in order of address
+ * Checks everything that is written to a file.
+ * @returns the desired state in canonical form, with reservations sorted by address
  * @throws ValidationError
  */
-export function checkConfig(wish: DnsmasqConfig): DnsmasqConfig {
-  const config = is.parse(schema, wish);
+export function checkConfig(desired: DnsmasqConfig): DnsmasqConfig {
+  const config = is.parse(schema, desired);
   const netblock = parseNetblock('netblock', config.netblock);
   for (const field of ['gateway', 'broadcast'] as const) {
     if (!netblock.contains(config[field])) throw new ValidationError(field, config[field], `an address of ${netblock}`);
@@ -74,15 +75,15 @@ export function checkConfig(wish: DnsmasqConfig): DnsmasqConfig {
   const reservations = config.reservations
     .map(({ mac, address, hostname }) => ({ mac, address, ...(hostname === undefined ? {} : { hostname }) }))
     .sort((a, b) => (a.address < b.address ? -1 : 1));
-  return { ...config, netns: wish.netns, reservations };
+  return { ...config, netns: desired.netns, reservations };
 }
 
-/** The files of one network's dnsmasq. Pure. @throws ValidationError */
-export function renderConfig(wish: DnsmasqConfig, paths: RuntimePaths, account: Account): RenderedConfig {
-  const config = checkConfig(wish);
+/** Renders the files of one network's dnsmasq. Pure. @throws ValidationError */
+export function renderConfig(desired: DnsmasqConfig, paths: RuntimePaths, account: Account): RenderedConfig {
+  const config = checkConfig(desired);
   const lines = [
     '# Written by vethwork; changes are lost.',
-    // With bind-dynamic dnsmasq answers on the gateway address only, and only what arrived through the device.
+    // With bind-dynamic, dnsmasq answers only on the gateway address, and only packets that arrived through the device.
     'bind-dynamic',
     `interface=${config.device}`,
     `interface=${NO_SUCH_DEVICE}`,
@@ -90,7 +91,7 @@ export function renderConfig(wish: DnsmasqConfig, paths: RuntimePaths, account: 
     `user=${account.user}`,
     `group=${account.group}`,
     `pid-file=${paths.pid}`,
-    // No file below is watched: an inotify instance each would end at 128 networks.
+    // dnsmasq watches no file. With one inotify instance each, 128 networks would be the limit.
     'no-resolv',
     'no-hosts',
     `log-facility=${paths.log}`,
@@ -126,17 +127,18 @@ function dhcpLines(config: DnsmasqConfig, paths: RuntimePaths): string[] {
     'dhcp-authoritative',
     'dhcp-rapid-commit',
     'dhcp-ignore=tag:!known',
-    // Or an instance could take another's name.
+    // Otherwise an instance could take another's name.
     'dhcp-ignore-names',
     'no-ping',
-    // To answer a client without address directly, dnsmasq would make its permanent neighbour one that ages (SIOCSARP).
+    // To answer a client without address directly, dnsmasq would replace the permanent neighbour entry by one that ages
+    // (SIOCSARP).
     'dhcp-broadcast',
     'quiet-dhcp',
     `dhcp-option=1,${mask}`,
     option(3, config.provideNat ? [config.gateway] : []),
     option(6, resolvers(config)),
     `dhcp-option=15,${config.domain}`,
-    // Forced: an instance must not send larger frames, whether it asks or not.
+    // Forced, because an instance must not send larger frames even if it does not request the option.
     `dhcp-option-force=26,${config.mtu}`,
     `dhcp-option=28,${config.broadcast}`,
   ];
@@ -147,14 +149,15 @@ function resolvers(config: DnsmasqConfig): string[] {
   return config.provideNat ? config.dnsServers : [];
 }
 
-/** Without values dnsmasq leaves the option out, instead of giving its own address. */
+/** A DHCP option. Without values, dnsmasq omits the option instead of sending its own address. */
 function option(code: number, values: readonly string[]): string {
   return [`dhcp-option=${code}`, ...values].join(',');
 }
 
 /**
- * `id:*`: the MAC alone decides, so that a machine booted by PXE and then by its own system keeps its lease. Names are
- * written with their domain: dnsmasq takes words such as `ignore`, `infinite`, `42` and `5m` for keywords and lease times.
+ * Renders the reservations. `id:*`: only the MAC identifies a client, so that a machine that boots by PXE and then its
+ * own system keeps its lease. Names contain the domain, because dnsmasq interprets words such as `ignore`, `infinite`,
+ * `42` and `5m` as keywords and lease times.
  */
 function dhcpHosts(config: DnsmasqConfig): string {
   return text(

@@ -1,19 +1,20 @@
 import { statSync } from 'node:fs';
 import { appendFile, open, truncate } from 'node:fs/promises';
-import { isGone } from './files.js';
+import { isMissing } from './files.js';
 
-/** A log that is longer begins anew: what instances do makes it grow. In bytes. */
+/** Size at which the log is truncated, in bytes. Instances can make it grow. */
 const LONGEST = 64 * 1024;
 
-/** What dnsmasq says when a client declines its address, and whenever it asks for it in the 10 minutes from then on. */
+/** Messages of dnsmasq when a client declines its address, and for each request for it in the following 10 minutes. */
 const DECLINED =
   /^.{15} dnsmasq-dhcp\[\d+\]: (?:disabling DHCP static address|not using configured address) (\S+) (?:for|because it was previously declined)/;
-/** What `note` writes. Lines of dnsmasq begin with the time. */
+/** Prefix of the lines that `note` writes. Lines of dnsmasq begin with the time. */
 const NOTED = 'vethwork: ';
 
 /**
- * The addresses that dnsmasq gives to nobody for a while as their clients have declined them (RFC 2131, 4.4.4), by its log:
- * it says so nowhere else. Any number of processes may look; who has seen to it writes that into the log for the others.
+ * Finds the addresses that clients have declined (RFC 2131, 4.4.4) and that dnsmasq therefore does not assign for a
+ * while. Only dnsmasq's log reports them. Any number of processes may read it. A process that has restored the
+ * addresses writes a line for the others.
  */
 export class DeclinedAddresses {
   readonly #declined = new Set<string>();
@@ -21,12 +22,12 @@ export class DeclinedAddresses {
 
   constructor(private readonly file: string) {}
 
-  /** Whether the log has changed since it was read. */
-  get hasNews(): boolean {
+  /** True if the log has changed since it was read. */
+  get hasNewLines(): boolean {
     return (statSync(this.file, { throwIfNoEntry: false })?.size ?? 0) !== this.#seen;
   }
 
-  /** Those that nobody has seen to yet. */
+  /** Reads the log. Returns the addresses that no process has restored yet. */
   async read(): Promise<readonly string[]> {
     const text = await this.#readOn();
     for (const line of text.split('\n')) {
@@ -37,7 +38,7 @@ export class DeclinedAddresses {
     return [...this.#declined];
   }
 
-  /** That dnsmasq gives them out again. */
+  /** Records that dnsmasq assigns the addresses again. */
   async note(): Promise<void> {
     const line = `${NOTED}dnsmasq was told to read its reservations again: ${[...this.#declined].join(', ')}\n`;
     this.#declined.clear();
@@ -47,10 +48,10 @@ export class DeclinedAddresses {
     });
   }
 
-  /** What was written since, up to the last whole line. */
+  /** Reads the complete lines that were written since the last call. */
   async #readOn(): Promise<string> {
     const log = await open(this.file).catch((error) => {
-      if (isGone(error)) return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     });
     if (log === undefined) {
@@ -75,11 +76,11 @@ export class DeclinedAddresses {
   }
 }
 
-/** The log belongs to the account that dnsmasq runs as: root without CAP_DAC_OVERRIDE may only read it. */
+/** Ignores EACCES: the log belongs to dnsmasq's account, and root without CAP_DAC_OVERRIDE may only read it. */
 async function ifPermitted(write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (error) {
-    if (!isGone(error) && (error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
   }
 }

@@ -4,23 +4,23 @@ import { backoffDelay } from '../util/backoff.js';
 const BACKOFF = { initial: 10_000, maximum: 300_000, jitter: 0 };
 
 /**
- * When to see to declined addresses: an instance that declines its own again and again must cause little work, and its
- * neighbours must not wait for it.
+ * Exponential backoff for declined addresses. An instance that declines its address repeatedly causes little work and
+ * does not delay other instances.
  */
-export class Declines {
-  /** True while it is being done. */
+export class DeclineBackoff {
+  /** True while addresses are being restored. */
   isBusy = false;
   readonly #known = new Map<string, { count: number; until: number }>();
   #waiting: readonly string[] = [];
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Whether one that had to wait need not wait longer. */
+  /** True if the pause of a waiting address has ended. */
   get isDue(): boolean {
     return this.#waiting.some((address) => this.#isDue(address));
   }
 
-  /** Whether one of them need not wait. All are seen to at once. */
+  /** True if the pause of at least one address has ended. All are restored together. */
   areDue(addresses: readonly string[]): boolean {
     this.#waiting = addresses;
     return this.isDue;

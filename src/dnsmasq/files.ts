@@ -4,17 +4,16 @@ import path from 'node:path';
 import { share } from './share.js';
 import type { Reader } from './user.js';
 
-/** Permissions of a file that dnsmasq's account has to read. */
+/** Permissions of files that dnsmasq's account reads. */
 const SHARED = { owner: 6, reader: 4 };
 
 /**
- * Makes a file's content so, at once for every reader; only this user can read it, and the reader, if there is one. Does
- * nothing if it is so.
- * @returns whether anything was written
+ * Writes a file atomically, unless it has this content already. Only this user and the optional reader may read it.
+ * @returns whether the file was written
  */
 export async function writeIfChanged(file: string, content: string, reader?: Reader): Promise<boolean> {
   if ((await readIfThere(file)) === content) {
-    // Whoever wrote it may have known another reader.
+    // The file may have been written for another reader.
     if (reader !== undefined) await share(file, reader, SHARED);
     return false;
   }
@@ -35,8 +34,8 @@ export async function writeIfChanged(file: string, content: string, reader?: Rea
   return true;
 }
 
-/** Files that a process began to write and did not live to finish. */
-export async function abandonedFiles(folder: string): Promise<string[]> {
+/** Temporary files of processes that died before they renamed them. */
+export async function staleTemporaryFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
   const isAbandoned = (name: string) => {
     const pid = /\.(\d+)\.[0-9a-f]{12}$/.exec(name)?.[1];
@@ -49,22 +48,22 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return !isGone(error);
+    return !isMissing(error);
   }
 }
 
-/** A file's text, or `undefined` if there is none. */
+/** Reads a file. Undefined if it does not exist. */
 export async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-/** No such file, no such folder, or a process that ended while it was looked at. */
-export function isGone(error: unknown): boolean {
+/** True if a file, a folder or a process does not exist (any more). */
+export function isMissing(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR';
 }

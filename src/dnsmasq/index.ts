@@ -5,4 +5,4 @@ export { type RuntimePaths, runtimePaths, runtimeRoot, runtimeRootOf } from './p
 export { buildRelease } from './release.js';
 export { type CurrentConfig, DnsmasqSupervisor, type SupervisorEvent, type SupervisorOptions } from './supervisor.js';
 export type { DnsmasqConfig, Reservation } from './types.js';
-export { type Account, accountWarnings, findAccount, type Reader } from './user.js';
+export { type Account, accountProblem, findAccount, type Reader } from './user.js';

@@ -5,17 +5,17 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { abandonedFiles, isGone, readIfThere, writeIfChanged } from './files.js';
+import { isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
   CONFIG_OPTION,
-  type Found,
   findAllDnsmasqs,
+  findByPidFile,
   findDnsmasq,
-  findHinted,
   findProgram,
   type ProcessIdentity,
+  type RunningDnsmasq,
   signal,
   stopProcess,
 } from './process.js';
@@ -23,16 +23,16 @@ import { releaseLeases } from './release.js';
 import type { DnsmasqConfig } from './types.js';
 import { type Account, findAccount } from './user.js';
 
-/** What dnsmasq needs of the kernel. */
+/** The kernel calls that dnsmasq needs. */
 export type DnsmasqKernel = Pick<Kernel, 'run' | 'sendDatagram'>;
 
-/** dnsmasq goes to the background within milliseconds, or fails. */
+/** In milliseconds. dnsmasq normally daemonises or fails within a few. */
 const START_TIMEOUT = 30_000;
 
-/** One network's dnsmasq: its files and its process. Calls must not overlap; the supervisor sees to that. */
+/** One network's dnsmasq: its files and its process. Calls must not overlap; the supervisor ensures that. */
 export class DnsmasqInstance {
-  /** Whether the process is known to have read the files as they are. */
-  #inStep = false;
+  /** True if the process is known to have read the present files. */
+  #isUpToDate = false;
   #account: Account | undefined;
   readonly #declined: DeclinedAddresses;
 
@@ -40,86 +40,86 @@ export class DnsmasqInstance {
     private readonly kernel: DnsmasqKernel,
     readonly network: string,
     private readonly paths: RuntimePaths,
-    /** For how long to wait for other processes that are at work on it, in milliseconds. */
-    private readonly patience?: number,
+    /** How long to wait for other processes that work on it, in milliseconds. */
+    private readonly lockTimeout?: number,
   ) {
     this.#declined = new DeclinedAddresses(paths.log);
   }
 
   /**
-   * Makes files and process match the wish, and touches nothing that matches already. New reservations reach a running
-   * dnsmasq by SIGHUP; a new configuration restarts it, if `restart`.
-   * @returns the process, or `undefined` if the wish needs none
+   * Makes files and process match the desired state, without touching what matches already. A running dnsmasq gets new
+   * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
+   * @returns the process, or undefined if none is needed
    * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError
    */
-  async apply(wish: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
-    if (!wish.provideDhcp && !wish.provideDns) {
-      checkConfig(wish);
-      await this.stop(wish.netns);
+  async apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+    if (!desired.provideDhcp && !desired.provideDns) {
+      checkConfig(desired);
+      await this.stop(desired.netns);
       return undefined;
     }
     this.#account ??= await findAccount();
     const { reader } = this.#account;
-    const rendered = renderConfig(wish, this.paths, this.#account);
-    if (findHinted(this.paths, wish.netns) === undefined) await findProgram();
+    const rendered = renderConfig(desired, this.paths, this.#account);
+    if (findByPidFile(this.paths, desired.netns) === undefined) await findProgram();
     await makeRuntimeFolder(this.paths, this.#account);
     const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, reader);
     const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
-    if (newHosts || newNames) this.#inStep = false;
+    if (newHosts || newNames) this.#isUpToDate = false;
     const file = configFile(this.paths, rendered.config);
-    const fits = (found: Found) => found.inNamespace && (found.config === file || !restart);
-    const running = findHinted(this.paths, wish.netns);
-    const unchanged = !restart || (await this.#isTidy(file, rendered.config));
-    if (running !== undefined && fits(running) && unchanged && this.#keepInStep(running)) return running;
+    const fits = (found: RunningDnsmasq) => found.inNamespace && (found.config === file || !restart);
+    const running = findByPidFile(this.paths, desired.netns);
+    const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
+    if (running !== undefined && fits(running) && unchanged && this.#reload(running)) return running;
     return this.#exclusively(async () => {
-      for (const left of await abandonedFiles(this.paths.folder)) await rm(left, { force: true });
+      for (const left of await staleTemporaryFiles(this.paths.folder)) await rm(left, { force: true });
       await writeIfChanged(file, rendered.config);
-      // The pid file may be lost, and another process may have started one meanwhile.
-      const all = await findAllDnsmasqs(this.paths, wish.netns);
-      const adopted = all.find((found) => fits(found) && this.#keepInStep(found));
+      // Searched again, because the pid file may be lost, or another process may have started a dnsmasq meanwhile.
+      const all = await findAllDnsmasqs(this.paths, desired.netns);
+      const adopted = all.find((found) => fits(found) && this.#reload(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
-      if (adopted === undefined) return this.#launch(file, wish);
-      // A lost pid file is written again, or it would be searched for every time.
+      if (adopted === undefined) return this.#launch(file, desired);
+      // Without a pid file, all processes would be searched every time.
       await writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
       return adopted;
     });
   }
 
   /**
-   * Tells a running dnsmasq to read its files again, unless it has. The first time always: whoever wrote them may have
-   * died before it could say so.
-   * @returns false if it has ended
+   * Makes a running dnsmasq read its files (SIGHUP), unless it has read them. The first call always does so, because
+   * the process that wrote the files may have died before it sent the signal.
+   * @returns false if dnsmasq has ended
    */
-  #keepInStep(running: Found): boolean {
-    if (!this.#inStep) this.#inStep = signal(running, 'SIGHUP');
-    return this.#inStep;
+  #reload(running: RunningDnsmasq): boolean {
+    if (!this.#isUpToDate) this.#isUpToDate = signal(running, 'SIGHUP');
+    return this.#isUpToDate;
   }
 
-  async #launch(file: string, wish: DnsmasqConfig): Promise<ProcessIdentity> {
+  async #launch(file: string, desired: DnsmasqConfig): Promise<ProcessIdentity> {
     const program = await findProgram();
     await this.#removeConfigs((each) => each !== file);
-    // That of its predecessor belongs to its account: dnsmasq opens it as another user.
+    // The log of the previous process belongs to its account; dnsmasq opens it as another user.
     await rm(this.paths.log, { force: true });
-    await this.#forget((lease) => !isReserved(lease, wish));
+    await this.#dropLeases((lease) => !isReserved(lease, desired));
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
-      netns: wish.netns,
+      netns: desired.netns,
       timeout: START_TIMEOUT,
     });
-    const started = result.exitCode === 0 ? findHinted(this.paths, wish.netns) : undefined;
+    const started = result.exitCode === 0 ? findByPidFile(this.paths, desired.netns) : undefined;
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
-    this.#inStep = true;
+    this.#isUpToDate = true;
     return started;
   }
 
-  /** Whether dnsmasq has said anything since it was asked for declined addresses. Cheap. */
-  get hasNews(): boolean {
-    return this.#declined.hasNews;
+  /** True if dnsmasq has logged anything since `restoreDeclined`. Cheap. */
+  get hasNewLines(): boolean {
+    return this.#declined.hasNewLines;
   }
 
   /**
-   * Has dnsmasq give out again what clients have declined, by SIGHUP, which makes it forget that.
-   * @param when given the addresses, tells whether it is to be done now
-   * @returns the addresses; none if another process has seen to them
+   * Makes dnsmasq assign declined addresses again, by SIGHUP.
+   * @param when gets the addresses and returns whether to restore them now
+   * @returns the addresses; none if another process has restored them
    */
   async restoreDeclined(
     running: ProcessIdentity,
@@ -133,28 +133,28 @@ export class DnsmasqInstance {
     });
   }
 
-  /** Frees the leases that nobody has a reservation for. */
-  async releaseStale(wish: DnsmasqConfig): Promise<void> {
-    await this.release(wish, (lease) => !isReserved(lease, wish));
+  /** Frees the leases without reservation. */
+  async releaseStale(desired: DnsmasqConfig): Promise<void> {
+    await this.release(desired, (lease) => !isReserved(lease, desired));
   }
 
-  /** Frees leases; resolves when they are gone. Without a running dnsmasq they are taken out of its file. */
+  /** Frees leases. Resolves when they are gone. If dnsmasq does not run, they are removed from its lease file. */
   async release(server: { netns: string; gateway: string }, wanted: (lease: Lease) => boolean): Promise<void> {
-    if ((await this.find(server.netns)) === undefined) return this.#forget(wanted);
+    if ((await this.find(server.netns)) === undefined) return this.#dropLeases(wanted);
     const { netns, gateway } = server;
     await releaseLeases(this.kernel, { network: this.network, netns, gateway, leaseFile: this.paths.leases }, wanted);
   }
 
-  find(netns: string): Promise<Found | undefined> {
+  find(netns: string): Promise<RunningDnsmasq | undefined> {
     return findDnsmasq(this.paths, netns);
   }
 
-  /** Whether files and process are as wished. */
-  async isInStep(wish: DnsmasqConfig, running: Found): Promise<boolean> {
+  /** Resolves to whether files and process match the desired state. */
+  async isUpToDate(desired: DnsmasqConfig, running: RunningDnsmasq): Promise<boolean> {
     this.#account ??= await findAccount();
-    const rendered = renderConfig(wish, this.paths, this.#account);
+    const rendered = renderConfig(desired, this.paths, this.#account);
     const file = configFile(this.paths, rendered.config);
-    if (running.config !== file || !(await this.#isTidy(file, rendered.config))) return false;
+    if (running.config !== file || !(await this.#isUnchanged(file, rendered.config))) return false;
     const wanted = [
       [this.paths.dhcpHosts, rendered.dhcpHosts],
       [this.paths.names, rendered.names],
@@ -163,41 +163,41 @@ export class DnsmasqInstance {
     return true;
   }
 
-  /** The configuration is as written, and nothing half-written lies beside it. */
-  async #isTidy(file: string, config: string): Promise<boolean> {
-    return (await readIfThere(file)) === config && (await abandonedFiles(this.paths.folder)).length === 0;
+  /** True if the configuration is as written and there are no stale temporary files. */
+  async #isUnchanged(file: string, config: string): Promise<boolean> {
+    return (await readIfThere(file)) === config && (await staleTemporaryFiles(this.paths.folder)).length === 0;
   }
 
-  /** Whether another process has stopped it for good. */
-  async isWithdrawn(): Promise<boolean> {
+  /** True if another process has stopped this dnsmasq permanently. */
+  async isStopped(): Promise<boolean> {
     return (await this.#configs()).length === 0;
   }
 
-  /** Ends dnsmasq and removes its files, leases included. Nothing there is success. */
+  /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
-    // The configuration goes first: that tells the watchers of other processes not to start it again.
+    // The configuration is removed first. This tells other processes not to restart it.
     await this.#removeConfigs(() => true);
     await this.#exclusively(async () => {
-      const hinted = findHinted(this.paths, netns);
-      const all = hinted === undefined ? await findAllDnsmasqs(this.paths, netns) : [hinted];
+      const byPidFile = findByPidFile(this.paths, netns);
+      const all = byPidFile === undefined ? await findAllDnsmasqs(this.paths, netns) : [byPidFile];
       for (const found of all) await stopProcess(found);
       await removeRuntimeFolder(this.paths);
     });
-    this.#inStep = false;
+    this.#isUpToDate = false;
   }
 
   #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    return exclusively(this.paths, work, this.patience);
+    return exclusively(this.paths, work, this.lockTimeout);
   }
 
-  async #forget(unwanted: (lease: Lease) => boolean): Promise<void> {
+  async #dropLeases(unwanted: (lease: Lease) => boolean): Promise<void> {
     const text = await readIfThere(this.paths.leases);
     if (text === undefined) return;
     try {
       await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
     } catch (error) {
-      // Another process has removed the folder meanwhile, and the leases with it.
-      if (!isGone(error)) throw error;
+      // Another process has removed the folder with the leases meanwhile.
+      if (!isMissing(error)) throw error;
     }
   }
 
@@ -215,11 +215,11 @@ function isReserved(lease: Lease, { reservations }: DnsmasqConfig): boolean {
   return reservations.some(({ mac, address }) => mac.toLowerCase() === lease.mac && address === lease.address);
 }
 
-/** dnsmasq's own sentence: `dnsmasq: failed to create listening socket for 172.16.0.1: …`. */
+/** Extracts dnsmasq's message: `dnsmasq: failed to create listening socket for 172.16.0.1: …`. */
 function reason(stderr: string): string {
   const lines = stderr
     .split('\n')
     .map((line) => line.trim().replace(/^dnsmasq: /, ''))
     .filter(Boolean);
-  return lines.at(-1) ?? 'it ended at once without saying why';
+  return lines.at(-1) ?? 'it ended without an error message';
 }

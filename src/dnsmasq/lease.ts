@@ -1,20 +1,20 @@
 /** A line of dnsmasq's lease file. */
 export interface Lease {
-  /** Seconds since 1970; 0: never. */
+  /** Seconds since 1970. 0: never expires. */
   expires: number;
   mac: string;
   address: string;
   hostname?: string;
-  /** DHCP option 61 as the client sent it, in hexadecimal pairs with colons. */
+  /** DHCP option 61 as the client sent it: pairs of hexadecimal digits with colons. */
   clientId?: string;
 }
 
-/** Reads a lease file; what is not a lease of an IPv4 address over Ethernet is passed over. */
+/** Parses a lease file. Ignores lines that are not leases of IPv4 addresses over Ethernet. */
 export function parseLeases(text: string): Lease[] {
   return text.split('\n').flatMap((line) => parseLease(line) ?? []);
 }
 
-/** A lease file without the leases that are not wanted; every other line stays as it is. */
+/** Returns a lease file without the unwanted leases. All other lines are unchanged. */
 export function withoutLeases(text: string, unwanted: (lease: Lease) => boolean): string {
   const keep = (line: string) => {
     const lease = parseLease(line);

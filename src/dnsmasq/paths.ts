@@ -2,43 +2,46 @@ import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ConflictError, ValidationError } from '../errors.js';
-import { parse, uuid } from '../validate.js';
+import { parse, uuid } from '../util/validate.js';
 import { share } from './share.js';
 import type { Account } from './user.js';
 
 const RUN = '/run/vethwork';
-/** In a folder with it, only its owner may remove a file (S_ISVTX, inode(7)). */
+/** In a folder with this mode bit, only the owner may remove a file (S_ISVTX, inode(7)). */
 const STICKY = 0o1000;
 
-/** Where the files of one network's dnsmasq are. */
+/** Paths of the files of one network's dnsmasq. */
 export interface RuntimePaths {
   /** The folder of all networks of the host. */
   root: string;
   folder: string;
-  /** Whose holder alone starts and stops dnsmasq. Beside the folder: it outlasts that. */
+  /** Lock file. Its holder may start and stop dnsmasq. It is beside the folder, because it outlives the folder. */
   lock: string;
   dhcpHosts: string;
   names: string;
   leases: string;
-  /** What dnsmasq says while it runs. */
+  /** Log of the running dnsmasq. */
   log: string;
   pid: string;
 }
 
 /**
- * The runtime folder that belongs to a state folder: two hosts on one machine (namespaces standing for hosts) do not
- * meet, and every process that opens the same state finds the same dnsmasqs.
+ * Runtime folder of a state folder. Two hosts on one machine have different folders, and every process with the same
+ * state folder finds the same dnsmasqs.
  */
 export async function runtimeRoot(state: string, run = RUN): Promise<string> {
   return runtimeRootOf(await realpath(state), run);
 }
 
-/** The runtime folder of a host that is known by another name than that of a state folder. */
+/** Runtime folder of a host that is identified by something else than a state folder. */
 export function runtimeRootOf(identity: string, run = RUN): string {
   return path.join(run, createHash('sha256').update(identity).digest('hex').slice(0, 12));
 }
 
-/** @throws ValidationError if the root cannot be written in a configuration of dnsmasq, or the network is no UUID */
+/**
+ * Paths of a network's files. @throws ValidationError if the root can't be written in a dnsmasq configuration, or the
+ * network is not a UUID
+ */
 export function runtimePaths(root: string, network: string): RuntimePaths {
   if (!/^\/[\w./-]+$/.test(root))
     throw new ValidationError('root', root, 'an absolute path of letters, digits, -, _, . and /');
@@ -56,34 +59,34 @@ export function runtimePaths(root: string, network: string): RuntimePaths {
 }
 
 /**
- * The configuration file that holds this text. Its name says what it holds, so that the command line of a running
- * dnsmasq says which configuration it has read.
+ * Path of the configuration file with this content. The name contains a hash of the content, so that the command line
+ * of a running dnsmasq identifies its configuration.
  */
 export function configFile(paths: RuntimePaths, config: string): string {
   return path.join(paths.folder, `dnsmasq-${createHash('sha256').update(config).digest('hex').slice(0, 12)}.conf`);
 }
 
-/** Whether a file is a configuration of these paths, of whatever content. */
+/** True if a file is a configuration of this network, with any content. */
 export function isConfigFile(paths: RuntimePaths, file: string): boolean {
   return path.dirname(file) === paths.folder && /^dnsmasq-[0-9a-f]{12}\.conf$/.test(path.basename(file));
 }
 
 /**
- * Makes the folder of all dnsmasqs of a host. It and its parent can be passed through by all and listed by none.
- * @throws ConflictError if one of them is in other hands
+ * Creates the folder of all dnsmasqs of a host. All users may enter it and its parent; none may list them.
+ * @throws ConflictError if one of them belongs to another user
  */
 export async function makeRuntimeRoot({ root }: RuntimePaths): Promise<void> {
   const parent = path.dirname(root);
-  // The umask may take away what is meant. A parent that was there before is not ours to change.
+  // chmod, because of the umask. An existing parent is not changed.
   if ((await mkdir(parent, { recursive: true })) !== undefined) await chmod(parent, 0o711);
   await requireSafeParent(parent);
   await makeOwn(root, 0o711);
 }
 
 /**
- * Makes a network's folder, which only this user and dnsmasq's account can pass through: dnsmasq reads the hosts files again
- * when it has become that user.
- * @throws ConflictError if it, or a folder above it, is in other hands
+ * Creates a network's folder. Only this user and dnsmasq's account may enter it: dnsmasq reads its files again after it
+ * has changed its user.
+ * @throws ConflictError if it, or a folder above it, belongs to another user
  */
 export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<void> {
   await makeRuntimeRoot(paths);
@@ -91,7 +94,7 @@ export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account
   if (reader !== undefined) await share(paths.folder, reader, { owner: 7, reader: 1 });
 }
 
-/** Whoever owns the parent, or may write in it, could put other folders in the place of ours. */
+/** Refuses a parent in which other users could replace the folder. */
 async function requireSafeParent(parent: string): Promise<void> {
   const { uid, mode } = await stat(parent);
   if (uid !== 0 && uid !== process.geteuid?.()) {
@@ -114,6 +117,6 @@ async function makeOwn(folder: string, mode: number | undefined): Promise<void> 
 }
 
 export async function removeRuntimeFolder(paths: RuntimePaths): Promise<void> {
-  // Another process of the host may write into it meanwhile: then once more.
+  // Repeated, because another process of the host may write into it meanwhile.
   await rm(paths.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
 }

@@ -4,47 +4,47 @@ import path from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { MissingProgramError } from '../errors.js';
 import { namespacePath } from '../kernel/namespace.js';
-import { isGone } from './files.js';
+import { isMissing } from './files.js';
 import { isConfigFile, type RuntimePaths } from './paths.js';
 
-/** A running process: a pid may be used again, a pid with its start time is not. */
+/** Identity of a process. A pid may be reused; a pid with its start time is not. */
 export interface ProcessIdentity {
   pid: number;
   /** In clock ticks since boot. */
   startTime: string;
 }
 
-/** The option that names the configuration file, by which a running dnsmasq is known. */
+/** The option with the configuration file. It identifies a running dnsmasq of vethwork. */
 export const CONFIG_OPTION = '--conf-file=';
 
-/** How many processes to look at before others get their turn. */
+/** Number of processes to check before the event loop continues. */
 const PIDS_PER_TURN = 64;
 const POLL = 5;
 const PATIENCE = 2000;
 
-/** A dnsmasq of ours. */
-export interface Found extends ProcessIdentity {
-  /** The configuration file it has read. */
+/** A running dnsmasq of vethwork. */
+export interface RunningDnsmasq extends ProcessIdentity {
+  /** Path of its configuration file. */
   config: string;
-  /** False if it outlived its namespace, and serves nobody. */
+  /** False if it outlived its namespace and serves nobody. */
   inNamespace: boolean;
 }
 
 /**
- * The dnsmasq that serves these paths in this namespace, or `undefined`. The pid file is only a hint: what counts is
- * the program, its configuration file and the namespace it is in. Without a fitting pid file all processes are looked at.
+ * Finds the dnsmasq that serves a network in its namespace. It is identified by program, configuration file and
+ * namespace. The pid file is tried first; if it does not fit, all processes are searched.
  */
-export async function findDnsmasq(paths: RuntimePaths, netns: string): Promise<Found | undefined> {
-  const hinted = findHinted(paths, netns);
-  if (hinted?.inNamespace) return hinted;
+export async function findDnsmasq(paths: RuntimePaths, netns: string): Promise<RunningDnsmasq | undefined> {
+  const byPidFile = findByPidFile(paths, netns);
+  if (byPidFile?.inNamespace) return byPidFile;
   return (await findAllDnsmasqs(paths, netns)).find((found) => found.inNamespace);
 }
 
-/** The dnsmasq in the pid file, if it is one of ours. Cheap. */
-export function findHinted(paths: RuntimePaths, netns: string): Found | undefined {
+/** Finds the dnsmasq of the pid file, if it is one of vethwork. Cheap. */
+export function findByPidFile(paths: RuntimePaths, netns: string): RunningDnsmasq | undefined {
   const pid = Number.parseInt(read(paths.pid) ?? '', 10);
   if (!(pid > 0)) return undefined;
-  const namespace = holdNamespace(netns);
+  const namespace = pinNamespace(netns);
   try {
     return identify(pid, paths, namespace?.inode);
   } finally {
@@ -52,12 +52,12 @@ export function findHinted(paths: RuntimePaths, netns: string): Found | undefine
   }
 }
 
-/** Every dnsmasq that has read a configuration of these paths. */
-export async function findAllDnsmasqs(paths: RuntimePaths, netns: string): Promise<Found[]> {
-  const namespace = holdNamespace(netns);
+/** Finds every dnsmasq that has read a configuration of this network. */
+export async function findAllDnsmasqs(paths: RuntimePaths, netns: string): Promise<RunningDnsmasq[]> {
+  const namespace = pinNamespace(netns);
   try {
     const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
-    const all: Found[] = [];
+    const all: RunningDnsmasq[] = [];
     for (const [index, pid] of pids.entries()) {
       if (index % PIDS_PER_TURN === 0) await nextTurn();
       const found = identify(pid, paths, namespace?.inode);
@@ -69,7 +69,7 @@ export async function findAllDnsmasqs(paths: RuntimePaths, netns: string): Promi
   }
 }
 
-function identify(pid: number, paths: RuntimePaths, namespace: number | undefined): Found | undefined {
+function identify(pid: number, paths: RuntimePaths, namespace: number | undefined): RunningDnsmasq | undefined {
   const folder = `/proc/${pid}`;
   const argument = read(`${folder}/cmdline`)
     ?.split('\0')
@@ -86,7 +86,10 @@ function isDnsmasq(folder: string): boolean {
   return /^dnsmasq\b/.test(programName(folder) ?? '');
 }
 
-/** After an upgrade the link reads `/usr/sbin/dnsmasq (deleted)`. The name in `comm` says less, but everybody may read it. */
+/**
+ * Name of a process's program. After an upgrade, the link reads `/usr/sbin/dnsmasq (deleted)`. `comm` is shorter, but
+ * readable for everybody.
+ */
 function programName(folder: string): string | undefined {
   try {
     return path.basename(readlinkSync(`${folder}/exe`));
@@ -95,41 +98,44 @@ function programName(folder: string): string | undefined {
   }
 }
 
-/** Whether that very process still runs. */
+/** True if exactly this process still runs. */
 export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
   return readStartTime(pid) === startTime;
 }
 
-/** `undefined` if the process has ended, or has ended and waits for its parent to notice. */
+/** Start time of a process. Undefined if the process has ended or is a zombie. */
 function readStartTime(pid: number): string | undefined {
   const text = read(`/proc/${pid}/stat`);
-  // Field 2, the name, may hold anything, parentheses included; fields 3 (state) and 22 (start time) follow it.
+  // Field 2, the name, may contain anything, including parentheses. Fields 3 (state) and 22 (start time) follow it.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
 
-/** Files in memory: reading them here takes microseconds, handing each to the thread pool five times as long. */
+/** Reads a file of procfs synchronously: this takes microseconds, and the thread pool takes five times as long. */
 function read(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-/** Sends a signal if that very process still runs. */
+/** Sends a signal if exactly this process still runs. */
 export function signal(identity: ProcessIdentity, name: NodeJS.Signals): boolean {
   if (!isRunning(identity)) return false;
   try {
     return process.kill(identity.pid, name);
   } catch (error) {
-    if (isGone(error)) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }
 
-/** Ends a process and waits until it has ended; by force after two seconds. Already ended is success. */
+/**
+ * Stops a process with SIGTERM, and with SIGKILL after two seconds. Resolves when it has ended. Succeeds if it has
+ * ended before.
+ */
 export async function stopProcess(identity: ProcessIdentity): Promise<void> {
   for (const name of ['SIGTERM', 'SIGKILL'] as const) {
     if (!signal(identity, name)) return;
@@ -142,7 +148,8 @@ export async function stopProcess(identity: ProcessIdentity): Promise<void> {
 }
 
 /**
- * @param folders where to look; PATH, and where Debian has it although many a PATH has not
+ * Finds the program.
+ * @param folders default: PATH, and the folders where Debian installs it although PATH may lack them
  * @throws MissingProgramError
  */
 export async function findProgram(folders: readonly string[] = programFolders()): Promise<string> {
@@ -162,12 +169,12 @@ function programFolders(): string[] {
 }
 
 /** The namespace cannot go until it is released, so that no other one gets its inode. `undefined` if there is none. */
-function holdNamespace(netns: string): { inode: number; release: () => void } | undefined {
+function pinNamespace(netns: string): { inode: number; release: () => void } | undefined {
   try {
     const fd = openSync(namespacePath(netns), 'r');
     return { inode: fstatSync(fd).ino, release: () => closeSync(fd) };
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
@@ -176,7 +183,7 @@ function inodeOf(file: string): number | undefined {
   try {
     return statSync(file).ino;
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -6,11 +6,11 @@ import type { Kernel } from '../kernel/kernel.js';
 import { readIfThere } from './files.js';
 import { type Lease, parseLeases } from './lease.js';
 
-/** Where a lease is and how to reach the dnsmasq that gave it. */
+/** Location of a lease, and the dnsmasq that assigned it. */
 export interface LeaseServer {
   network: string;
   netns: string;
-  /** The server identifier of its leases. */
+  /** Server identifier of its leases. */
   gateway: string;
   leaseFile: string;
 }
@@ -19,15 +19,15 @@ const SERVER_PORT = 67;
 const MAGIC_COOKIE = [99, 130, 83, 99];
 const RELEASE = 7;
 const Option = { messageType: 53, serverIdentifier: 54, clientIdentifier: 61, end: 255 } as const;
-/** The least a BOOTP message may be (RFC 1542, 2.1). */
+/** Shortest valid BOOTP message, in bytes (RFC 1542, 2.1). */
 const LEAST_LENGTH = 300;
 
-/** How long to look for the result of each datagram, in milliseconds; about two and a half seconds in all. */
+/** How long to wait for the effect of each datagram, in milliseconds. About 2.5 s in total. */
 const WAITS = [25, 50, 100, 200, 300, 600, 1200];
 
 /**
- * A DHCPRELEASE (RFC 2131, 4.4.6), as the owner of the lease would send it.
- * @param transaction the transaction id, 32 bits
+ * Builds a DHCPRELEASE (RFC 2131, 4.4.6), as the owner of the lease would send it.
+ * @param transaction transaction id, 32 bits
  */
 export function buildRelease(
   lease: Pick<Lease, 'mac' | 'address' | 'clientId'>,

@@ -5,8 +5,8 @@ import { shareFile } from '../kernel/native.js';
 import type { Reader } from './user.js';
 
 /**
- * Gives dnsmasq's account access to a file or folder of ours, and nobody else. By group where the account has one to
- * itself; where it shares its group with other programs, by an access control list that names the user.
+ * Gives dnsmasq's account access to a file or folder, and no other account. Uses the group if the account has a group
+ * of its own, and otherwise an access control list.
  * @param permissions as the three bits of a mode
  * @throws ConflictError if neither is possible
  */

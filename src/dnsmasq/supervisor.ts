@@ -3,66 +3,66 @@ import { dirname } from 'node:path';
 import { backoffDelay } from '../util/backoff.js';
 import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
-import { Declines } from './declines.js';
-import { removeAbandonedLocks } from './exclusion.js';
+import { DeclineBackoff } from './declines.js';
+import { removeStaleLocks } from './exclusion.js';
 import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
 import type { DnsmasqConfig } from './types.js';
 
 export interface SupervisorOptions {
-  /** The runtime folder of this state, from `runtimeRoot`. */
+  /** Runtime folder of the host, from `runtimeRoot`. */
   root: string;
-  /** How often to look whether the dnsmasqs still run, in milliseconds. Default 1000. */
+  /** Interval of the checks whether the dnsmasqs still run, in milliseconds. Default 1000. */
   interval?: number;
-  /** For how long to wait for another process that starts or stops a dnsmasq, in milliseconds. Default 60,000. */
-  patience?: number;
-  /** Told what the watch saw and did. */
+  /** How long to wait for another process that starts or stops a dnsmasq, in milliseconds. Default 60,000. */
+  lockTimeout?: number;
+  /** Called with what the checks found and did. */
   onEvent?: (event: SupervisorEvent) => void;
 }
 
 export type SupervisorEvent =
   | { event: 'died'; network: string; pid: number }
   | { event: 'restarted'; network: string; pid: number }
-  /** A client has declined its address, as one that is in use. dnsmasq was told to give it out all the same. */
+  /** A client has declined its address as one that is in use. dnsmasq was told to assign it all the same. */
   | { event: 'declined'; network: string; address: string }
   | { event: 'failed'; network: string; error: unknown };
 
 /**
- * Asked for the wish again once it has been carried out, and before a restart. It gives `undefined` when the network
- * is to have no dnsmasq any more. Several processes may write the same files: as each asks after its own write, the
- * last to write has seen what the others were told.
+ * Returns the desired state at the time of the call, or undefined if the network is to have no dnsmasq. Called after
+ * each reconciliation, and before a restart. Several processes may write the same files: as each calls it after its own
+ * write, the last to write has seen the latest state.
  */
 export type CurrentConfig = () => Promise<DnsmasqConfig | undefined>;
 
 interface Watched {
   instance: DnsmasqInstance;
-  /** This network's work runs one after the other. */
+  /** Semaphore of one: work on this network runs in order. */
   queue: Semaphore;
-  wish: DnsmasqConfig | undefined;
+  desired: DnsmasqConfig | undefined;
   current: CurrentConfig | undefined;
-  /** Counts the wishes, and the wishes carried out. */
-  wished: number;
-  done: number;
+  /** Number of desired states that were given, and the number of the last one that was applied. */
+  generation: number;
+  observedGeneration: number;
   process: ProcessIdentity | undefined;
-  /** The last one whose death was told. */
-  mourned: ProcessIdentity | undefined;
-  /** Deaths and failed starts in a row, and when to try again. */
+  /** The last process whose exit was reported. */
+  lastReportedExit: ProcessIdentity | undefined;
+  /** Consecutive exits and failed starts, and the time of the next attempt (ms since 1970). */
   failures: number;
   retryAt: number;
-  declines: Declines;
+  declines: DeclineBackoff;
 }
 
-/** Milliseconds until the next restart of a dnsmasq that keeps dying. */
+/** Pause before the next restart of a dnsmasq that keeps exiting, in milliseconds. */
 const BACKOFF = { initial: 1000, maximum: 60_000 };
-/** A dnsmasq that has run this long, in milliseconds, did not crash at its start. */
-const SETTLED = 30_000;
-/** Bound of the rounds in which a wish may change while it is carried out. */
-const ROUNDS = 100;
+/** Run time after which a dnsmasq counts as stable, in milliseconds. */
+const STABLE_MS = 30_000;
+/** Most rounds of one reconciliation, during which the desired state may change. */
+const MAX_ROUNDS = 100;
 
 /**
- * Keeps the dnsmasq of each network as wished. What it does for one network happens in order, and of the wishes that
- * wait only the last is carried out. dnsmasq outlives this process: the next one adopts it.
+ * Keeps each network's dnsmasq in its desired state. Work on one network is sequential, and of several waiting desired
+ * states only the last is applied. dnsmasq outlives this process; the next process adopts it.
  */
 export class DnsmasqSupervisor {
   readonly #networks = new Map<string, Watched>();
@@ -75,26 +75,26 @@ export class DnsmasqSupervisor {
   ) {}
 
   /**
-   * Makes a network's dnsmasq run as wished, and watches it. One that runs with this configuration is adopted, told of
-   * changed reservations, and not restarted. Leases without reservation are freed.
-   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own sentence, LockTimeoutError naming the
-   * process that works on it
+   * Makes a network's dnsmasq run with a configuration, and supervises it. A dnsmasq that runs with this configuration
+   * is adopted, gets changed reservations, and is not restarted. Leases without reservation are freed.
+   * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own message, LockTimeoutError with the
+   *   holder
    */
   async start(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    await this.#carryOut(config, current, true);
-    await this.#enqueue(this.#network(config.network), async ({ instance, wish }) => {
-      if (wish !== undefined) await instance.releaseStale(wish);
+    await this.#reconcile(config, current, true);
+    await this.#enqueue(this.#network(config.network), async ({ instance, desired }) => {
+      if (desired !== undefined) await instance.releaseStale(desired);
     });
   }
 
-  /** Makes the reservations so, without a restart; starts dnsmasq if there is none. @throws as `start` */
+  /** Applies reservations without a restart. Starts dnsmasq if it does not run. @throws as `start` */
   update(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    return this.#carryOut(config, current, false);
+    return this.#reconcile(config, current, false);
   }
 
   /**
-   * Frees the lease of an address, whoever holds it, and resolves when it is gone: the next owner can have it at once.
-   * Call it after the `update` that took the reservation away. No lease is success.
+   * Frees the lease of an address, whoever holds it. Resolves when it is gone, so that the next owner can have it at
+   * once. Call it after the `update` that removed the reservation. Succeeds if there is no lease.
    */
   release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
     return this.#enqueue(this.#network(server.network), ({ instance }) =>
@@ -102,42 +102,42 @@ export class DnsmasqSupervisor {
     );
   }
 
-  /** Ends a network's dnsmasq, whoever started it, and removes its files. Nothing there is success. */
+  /** Stops a network's dnsmasq, whoever started it, and removes its files. Succeeds if there is nothing. */
   async stop({ network, netns }: Pick<DnsmasqConfig, 'network' | 'netns'>): Promise<void> {
     const watched = this.#network(network);
-    watched.wish = undefined;
+    watched.desired = undefined;
     watched.current = undefined;
-    watched.done = ++watched.wished;
+    watched.observedGeneration = ++watched.generation;
     await this.#enqueue(watched, async (each) => {
       each.process = undefined;
       await each.instance.stop(netns);
     });
-    if (watched.wish === undefined) this.#networks.delete(network);
+    if (watched.desired === undefined) this.#networks.delete(network);
   }
 
-  /** The pid of a network's dnsmasq, or `undefined` if it does not run. */
+  /** Pid of a network's dnsmasq. Undefined if it does not run. */
   async pid({ network, netns }: Pick<DnsmasqConfig, 'network' | 'netns'>): Promise<number | undefined> {
     return (await this.#network(network).instance.find(netns))?.pid;
   }
 
-  /** What `start` would have to do, in words; undefined if nothing. `files`: compare these, too. */
+  /** Describes what `start` would do. Undefined if nothing. `files`: also compare the files. */
   lacking(config: DnsmasqConfig, { files }: { files: boolean }): Promise<string | undefined> {
     return this.#enqueue(this.#network(config.network), async ({ instance }) => {
       const running = await instance.find(config.netns);
       if (running === undefined) return 'start dnsmasq';
-      if (!files || (await instance.isInStep(config, running))) return undefined;
+      if (!files || (await instance.isUpToDate(config, running))) return undefined;
       return 'write the configuration of dnsmasq';
     });
   }
 
-  /** Removes the runtime folder of a state that has no networks any more. Does nothing while one has files in it. */
+  /** Removes the runtime folder of a host without networks. Does nothing while a network has files. */
   async leave(): Promise<void> {
     const { root } = this.options;
-    await removeAbandonedLocks(root);
+    await removeStaleLocks(root);
     for (const folder of [root, dirname(root)]) await rmdir(folder).catch(() => undefined);
   }
 
-  /** Waits for what is under way and stops watching. Leaves every dnsmasq running. */
+  /** Waits for running work and ends the supervision. Every dnsmasq keeps running. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -151,11 +151,18 @@ export class DnsmasqSupervisor {
         this.kernel,
         network,
         runtimePaths(this.options.root, network),
-        this.options.patience,
+        this.options.lockTimeout,
       );
       watched = {
-        ...{ instance, queue: new Semaphore(1), wish: undefined, current: undefined, wished: 0, done: 0 },
-        ...{ process: undefined, mourned: undefined, failures: 0, retryAt: 0, declines: new Declines() },
+        ...{
+          instance,
+          queue: new Semaphore(1),
+          desired: undefined,
+          current: undefined,
+          generation: 0,
+          observedGeneration: 0,
+        },
+        ...{ process: undefined, lastReportedExit: undefined, failures: 0, retryAt: 0, declines: new DeclineBackoff() },
       };
       this.#networks.set(network, watched);
     }
@@ -166,44 +173,44 @@ export class DnsmasqSupervisor {
     return watched.queue.run(() => work(watched));
   }
 
-  async #carryOut(config: DnsmasqConfig, current: CurrentConfig | undefined, restart: boolean): Promise<void> {
+  async #reconcile(config: DnsmasqConfig, current: CurrentConfig | undefined, restart: boolean): Promise<void> {
     checkConfig(config);
     const watched = this.#network(config.network);
-    watched.wish = config;
+    watched.desired = config;
     watched.current = current;
-    const number = ++watched.wished;
+    const number = ++watched.generation;
     await this.#enqueue(watched, async () => {
-      // A start is always looked at; an update only unless a later one has been carried out in its place.
-      if (!restart && watched.done >= number) return;
+      // A start is always checked. An update is skipped if a later one has been applied.
+      if (!restart && watched.observedGeneration >= number) return;
       await this.#apply(watched, restart);
       watched.failures = 0;
       this.#watch();
     });
   }
 
-  /** Carries out the latest wish, again if it has changed by then. */
+  /** Applies the latest desired state, and again if it has changed by then. */
   async #apply(watched: Watched, restart: boolean): Promise<void> {
-    for (let round = 0; round < ROUNDS; round++) {
-      const { wish, wished } = watched;
-      if (wish === undefined) return;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const { desired, generation } = watched;
+      if (desired === undefined) return;
       try {
-        watched.process = await watched.instance.apply(wish, { restart });
+        watched.process = await watched.instance.apply(desired, { restart });
       } catch (error) {
         if (await this.#isWanted(watched)) throw error;
       }
-      watched.done = wished;
-      if (watched.wished !== wished) continue;
-      const now = watched.current === undefined ? wish : await watched.current();
-      if (watched.wished !== wished) continue;
+      watched.observedGeneration = generation;
+      if (watched.generation !== generation) continue;
+      const now = watched.current === undefined ? desired : await watched.current();
+      if (watched.generation !== generation) continue;
       if (now === undefined) {
-        // Another process has deleted the network meanwhile, and with it what has just been made again.
+        // Another process has deleted the network meanwhile. What was just created is removed.
         watched.process = undefined;
-        watched.wish = undefined;
-        await watched.instance.stop(wish.netns);
+        watched.desired = undefined;
+        await watched.instance.stop(desired.netns);
         return;
       }
-      if (JSON.stringify(now) === JSON.stringify(wish)) return;
-      watched.wish = now;
+      if (JSON.stringify(now) === JSON.stringify(desired)) return;
+      watched.desired = now;
     }
   }
 
@@ -213,32 +220,32 @@ export class DnsmasqSupervisor {
 
   #watch(): void {
     if (this.#timer !== undefined || this.#closed) return;
-    const look = () => {
-      for (const watched of this.#networks.values()) void this.#look(watched);
+    const check = () => {
+      for (const watched of this.#networks.values()) void this.#check(watched);
     };
-    this.#timer = setInterval(look, this.options.interval ?? 1000).unref();
+    this.#timer = setInterval(check, this.options.interval ?? 1000).unref();
   }
 
-  /** Restarts a dnsmasq that has died, later and later if it keeps dying. */
-  async #look(watched: Watched): Promise<void> {
-    const { process, wish } = watched;
-    if (wish === undefined || process === undefined || performance.now() < watched.retryAt) return;
+  /** Restarts a dnsmasq that has exited, with exponential backoff. */
+  async #check(watched: Watched): Promise<void> {
+    const { process, desired } = watched;
+    if (desired === undefined || process === undefined || performance.now() < watched.retryAt) return;
     if (isRunning(process)) {
-      if (performance.now() > watched.retryAt + SETTLED) watched.failures = 0;
-      await this.#seeToDeclined(watched, process);
+      if (performance.now() > watched.retryAt + STABLE_MS) watched.failures = 0;
+      await this.#restoreDeclined(watched, process);
       return;
     }
     await this.#enqueue(watched, async () => {
-      // While this waited for its turn, somebody else may have seen to it.
+      // Another call may have handled it while this one was queued.
       if (this.#closed || watched.process !== process || performance.now() < watched.retryAt) return;
-      await this.#revive(watched, process);
+      await this.#restart(watched, process);
     });
   }
 
-  /** Each address at once the first time, and ever more rarely if it is declined again and again. */
-  async #seeToDeclined(watched: Watched, process: ProcessIdentity): Promise<void> {
+  /** Restores declined addresses: at once the first time, with exponential backoff for repeated declines. */
+  async #restoreDeclined(watched: Watched, process: ProcessIdentity): Promise<void> {
     const { instance, declines } = watched;
-    if (!instance.hasNews && !declines.isDue) return;
+    if (!instance.hasNewLines && !declines.isDue) return;
     if (declines.isBusy) return;
     declines.isBusy = true;
     try {
@@ -248,42 +255,42 @@ export class DnsmasqSupervisor {
           : instance.restoreDeclined(process, (declined) => declines.areDue(declined)),
       );
       declines.restored(addresses);
-      for (const address of addresses) this.#tell({ event: 'declined', network: instance.network, address });
+      for (const address of addresses) this.#emit({ event: 'declined', network: instance.network, address });
     } catch (error) {
-      this.#tell({ event: 'failed', network: instance.network, error });
+      this.#emit({ event: 'failed', network: instance.network, error });
     } finally {
       declines.isBusy = false;
     }
   }
 
-  async #revive(watched: Watched, dead: ProcessIdentity): Promise<void> {
+  async #restart(watched: Watched, dead: ProcessIdentity): Promise<void> {
     const { instance } = watched;
     const { network } = instance;
     try {
-      const wish = await this.#latest(watched);
-      if (wish === undefined) {
+      const desired = await this.#latest(watched);
+      if (desired === undefined) {
         this.#networks.delete(network);
         return;
       }
-      if (watched.mourned !== dead) this.#tell({ event: 'died', network, pid: dead.pid });
-      watched.mourned = dead;
+      if (watched.lastReportedExit !== dead) this.#emit({ event: 'died', network, pid: dead.pid });
+      watched.lastReportedExit = dead;
       watched.failures++;
       watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
-      watched.wish = wish;
+      watched.desired = desired;
       await this.#apply(watched, true);
-      if (watched.process !== undefined) this.#tell({ event: 'restarted', network, pid: watched.process.pid });
+      if (watched.process !== undefined) this.#emit({ event: 'restarted', network, pid: watched.process.pid });
     } catch (error) {
-      this.#tell({ event: 'failed', network, error });
+      this.#emit({ event: 'failed', network, error });
     }
   }
 
-  /** What is wished of a dead dnsmasq by now; `undefined` if it is to stay dead. */
-  async #latest({ instance, current, wish }: Watched): Promise<DnsmasqConfig | undefined> {
-    if (await instance.isWithdrawn()) return undefined;
-    return current === undefined ? wish : await current();
+  /** The desired state of a dnsmasq that has exited. Undefined if it is not to run any more. */
+  async #latest({ instance, current, desired }: Watched): Promise<DnsmasqConfig | undefined> {
+    if (await instance.isStopped()) return undefined;
+    return current === undefined ? desired : await current();
   }
 
-  #tell(event: SupervisorEvent): void {
+  #emit(event: SupervisorEvent): void {
     this.options.onEvent?.(event);
   }
 }

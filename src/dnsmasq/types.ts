@@ -1,9 +1,9 @@
-/** What one network's dnsmasq is to do; plain data, so that the same wish gives the same files byte for byte. */
+/** The desired state of one network's dnsmasq, as plain data. */
 export interface DnsmasqConfig {
   network: string;
   /** The network's namespace. */
   netns: string;
-  /** Inner veth; the only device it may serve. */
+  /** Inner end of the network's veth pair. dnsmasq serves no other device. */
   device: string;
   netblock: string;
   gateway: string;
@@ -11,11 +11,11 @@ export interface DnsmasqConfig {
   mtu: number;
   domain: string;
   provideDhcp: boolean;
-  /** Without NAT: no default route and no resolver beyond the network. */
+  /** False: clients get no default route and no resolver outside the network. */
   provideNat: boolean;
   provideDns: boolean;
   dnsServers: string[];
-  /** Seconds. */
+  /** In seconds, the unit of dnsmasq's configuration. */
   leaseTime: number;
   reservations: Reservation[];
 }

@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises';
 
-/** The account dnsmasq runs as once it has opened its sockets. */
+/** The account that dnsmasq runs as after it has opened its sockets. */
 export interface Account {
   user: string;
   group: string;
-  /** Who has to read what we write, besides us. Undefined where dnsmasq stays the user that we are. */
+  /** The account that must be able to read the files. Undefined if dnsmasq runs as the user of this process. */
   reader: Reader | undefined;
 }
 
 export interface Reader {
   user: string;
   uid: number;
-  /** The account's group, if no other account is in it. */
+  /** The account's group, if no other account is a member. */
   gid: number | undefined;
 }
 
-/** Where no such account exists, `nobody`, which other programs run as as well. */
+/** Without an account `dnsmasq`, `nobody` is used, as other programs do. */
 const DEDICATED = 'dnsmasq';
 const SHARED = 'nobody';
 const NOBODY: Account = {
@@ -23,20 +23,20 @@ const NOBODY: Account = {
   group: 'nogroup',
   reader: { user: SHARED, uid: 65534, gid: undefined },
 };
-/** Group of whoever has none: `nogroup`, or `nobody`. */
+/** Group id of `nogroup` or `nobody`. */
 const NO_GROUP = 65534;
 
 /**
- * `dnsmasq` where it exists, else `nobody`; the group is the account's own. Where we are not root, dnsmasq stays the user
- * that we are: it only wants to be told one that exists.
+ * Finds the account: `dnsmasq` if it exists, otherwise `nobody`, with its own group. If this process is not root,
+ * dnsmasq keeps the user of this process; it only requires the name of an existing account.
  */
 export async function findAccount(folder = '/etc'): Promise<Account> {
   const account = await findUnprivileged(folder);
   return process.geteuid?.() === 0 ? account : { ...account, reader: undefined };
 }
 
-/** What is wrong with the account, in words; undefined if nothing. */
-export async function accountWarnings(folder = '/etc'): Promise<string | undefined> {
+/** Describes a problem of the account. Undefined if there is none. */
+export async function accountProblem(folder = '/etc'): Promise<string | undefined> {
   const { user, reader } = await findAccount(folder);
   if (reader === undefined || user !== SHARED) return undefined;
   return 'dnsmasq runs as nobody, and so do other programs, which may then end it and read its files';

@@ -11,7 +11,7 @@ const batch = (netns: string, ...commands: NftCommand[]): Operation => ({ op: 'n
 const table = nftTable('ip', 'doctor');
 const bridgeTable = nftTable('bridge', 'doctor');
 
-/** What networks are made of, each with the module that it is in. */
+/** The kernel features that networks need, with their modules. */
 const FEATURES: readonly (readonly [what: string, module: string, plan: Plan])[] = [
   ['bridges', 'bridge', (netns) => [{ op: 'link.add', netns, link: { kind: 'bridge', name: 'bridge' } }]],
   [
@@ -82,7 +82,7 @@ const FEATURES: readonly (readonly [what: string, module: string, plan: Plan])[]
   ],
 ];
 
-/** Tries everything that networks are made of, in a namespace that is made for it and deleted again. */
+/** Tries all features in a temporary namespace. */
 export const features: Check = async ({ kernel }) => {
   const netns = `vethwork-doctor-${randomBytes(4).toString('hex')}`;
   const lacking = ([what, module]: readonly [string, string, ...unknown[]], error: KernelError): Finding => ({

@@ -1,30 +1,30 @@
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 
-/** Something on a machine that keeps networks from working, or may do so. */
+/** A problem of a machine that prevents or may prevent networks from working. */
 export interface Finding {
-  /** `error`: networks don't work, or not all of them. `warning`: traffic may be lost. `note`: worth knowing. */
+  /** `error`: networks don't work, or not all of them. `warning`: traffic may be lost. `note`: information. */
   severity: 'error' | 'warning' | 'note';
   /** Stable, machine-readable: `forward-drop`, `bridge-netfilter`, … */
   code: string;
-  /** What it is about: a capability, a program, a chain, a sysctl, a file. */
+  /** The object of the finding: a capability, program, chain, sysctl or file. */
   subject: string;
-  /** What is wrong, in words. */
+  /** Description of the problem. */
   problem: string;
-  /** What can be done about it. */
+  /** What to do about it. */
   remedy: string;
 }
 
-/** What is looked at. */
-export interface Patient {
+/** The input of all checks. */
+export interface CheckContext {
   kernel: Kernel;
-  /** The namespace that stands for the host; the process's own if absent. */
+  /** Network namespace that represents the host. Default: the namespace of the process. */
   netns: NamespaceRef | undefined;
   egressNic: string | undefined;
   vxlanPort: number;
-  /** Where the machine's files are: `/`. */
+  /** Root folder of the machine's files, normally `/`. */
   root: string;
 }
 
-/** One thing that can be wrong. */
-export type Check = (patient: Patient) => Promise<Finding[]>;
+/** A check for one kind of problem. */
+export type Check = (context: CheckContext) => Promise<Finding[]>;

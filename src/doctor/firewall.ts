@@ -7,14 +7,16 @@ import type { NftObject, Reader } from '../kernel/query.js';
 import { BRIDGE_NETFILTER } from '../plan/host.js';
 import type { Check, Finding } from './finding.js';
 
-/** A chain of somebody else that drops by default. */
+/** A chain of another program with the policy `drop`. */
 export interface Chain {
   family: string;
   table: string;
   name: string;
 }
 
-/** Chains that drop what is forwarded unless a rule lets it pass. Ours are none: they accept by default. */
+/**
+ * Chains of the forward hook with the policy `drop` (`nft list chains`). Those of vethwork have the policy `accept`.
+ */
 export async function droppingChains(
   kernel: Reader,
   netns: NamespaceRef | undefined,
@@ -32,12 +34,12 @@ const chainOf = ({ family, table, name }: NftObject): Chain => ({
   ...{ family: String(family), table: String(table), name: String(name) },
 });
 
-/** Whether bridged frames pass iptables. Without the module there is no such setting. */
+/** True if bridged frames pass iptables. Without the module br_netfilter, the sysctl does not exist. */
 export async function hasBridgeNetfilter(kernel: Reader, netns: NamespaceRef | undefined): Promise<boolean> {
   return (await sysctl(kernel, netns, BRIDGE_NETFILTER)) === '1';
 }
 
-/** The value of a setting below net; undefined where there is none. */
+/** Value of a sysctl below net. Undefined if it does not exist. */
 export async function sysctl(
   kernel: Reader,
   netns: NamespaceRef | undefined,
@@ -85,7 +87,7 @@ export const bridgeDrop: Check = async ({ kernel, netns }) =>
     remedy: `a rule of that table's owner that accepts what passes br-vxlan-* and egr-br-*`,
   }));
 
-/** What the older iptables holds is not in the rulesets that nft shows. */
+/** Rules of legacy iptables are not visible to nft. */
 export const legacyTables: Check = async ({ netns, root }) => {
   if (netns !== undefined) return [];
   const names = await readFile(join(root, 'proc/net/ip_tables_names'), 'utf8').catch(() => '');
@@ -102,7 +104,7 @@ export const legacyTables: Check = async ({ netns, root }) => {
   ];
 };
 
-/** The ruleset is flushed, ours with it, whenever that service is started or reloaded. */
+/** nftables.service flushes the whole ruleset, including that of vethwork, when it is started or reloaded. */
 export const rulesetFlush: Check = async ({ netns, root }) => {
   if (netns !== undefined) return [];
   const wants = join(root, 'etc/systemd/system/sysinit.target.wants/nftables.service');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
-import * as valid from '../validate.js';
+import * as valid from '../util/validate.js';
 import { features } from './features.js';
 import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
@@ -12,24 +12,24 @@ import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } fr
 
 export type { Finding } from './finding.js';
 
-/** What needs nothing but to be looked at. */
+/** Checks that need no privilege. */
 const OUTSIDE: readonly Check[] = [
   ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders],
   ...[rulesetFlush, networkd],
 ];
-/** What the kernel is asked, which needs privilege. */
+/** Checks that query the kernel and need privilege. */
 const INSIDE: readonly Check[] = [
   ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
   ...[connectionTable, neighbourTable, bridgePorts, foreignVxlan, networkManager, vmware],
 ];
 
 export interface DiagnosisOptions {
-  /** The namespace that stands for the host; the process's own if absent. */
+  /** Network namespace that represents the host. Default: the namespace of the process. */
   netns?: NamespaceRef;
   egressNic?: string;
   /** UDP port of VXLAN. Default 4789. */
   vxlanPort?: number;
-  /** Where the machine's files are, for a look at another one's. Default `/`. */
+  /** Root folder of the machine's files, to check another machine's. Default `/`. */
   root?: string;
 }
 
@@ -41,19 +41,19 @@ const schema = z.strictObject({
 });
 
 /**
- * Looks for what keeps networks from working and comes from outside: capabilities, programs and kernel features that
- * are missing, other programs' rules, settings and claims. Changes nothing; makes a namespace of its own for a moment.
+ * Checks a machine for external problems: missing capabilities, programs and kernel features, and rules, settings and
+ * link managers of other programs. Changes nothing, except for a temporary namespace.
  * @throws ValidationError
  */
 export async function diagnose(options?: DiagnosisOptions): Promise<Finding[]> {
   const { netns, egressNic, vxlanPort, root } = valid.parseOptions(schema, options);
   const kernel = openOwnKernel(netns);
-  const patient = { kernel, netns, egressNic, vxlanPort, root };
+  const context = { kernel, netns, egressNic, vxlanPort, root };
   try {
-    const outside = (await Promise.all(OUTSIDE.map((check) => check(patient)))).flat();
-    // Without these nothing inside can be asked.
+    const outside = (await Promise.all(OUTSIDE.map((check) => check(context)))).flat();
+    // Without these capabilities the kernel can't be queried.
     if (outside.some(({ severity, code }) => severity === 'error' && code === 'capability')) return outside;
-    const inside = await Promise.all(INSIDE.map((check) => check(patient)));
+    const inside = await Promise.all(INSIDE.map((check) => check(context)));
     return [...outside, ...inside.flat()];
   } finally {
     await kernel.close();

@@ -2,9 +2,9 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Check, Finding } from './finding.js';
 
-/* Programs that configure links by themselves: whether theirs are ours, too. */
+/* Network managers that may configure the links of vethwork. */
 
-/** Names as links of networks have them on the host. */
+/** Examples of link names of networks on the host. */
 const OURS: readonly (readonly [name: string, kind: string])[] = [
   ['egr-br-eth0', 'bridge'],
   ['br-vxlan-00abcd', 'bridge'],
@@ -21,7 +21,7 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** In the order in which a file of one folder hides one of the same name in the next (systemd.network(5)). */
+/** In order of precedence: a file hides files of the same name in later folders (systemd.network(5)). */
 const FOLDERS = [
   'etc/systemd/network',
   'run/systemd/network',
@@ -38,7 +38,7 @@ export const networkd: Check = async ({ netns, root }) => {
       if (!files.has(name)) files.set(name, join(folder, name));
     }
   }
-  // The first file that matches a link is the one that counts.
+  // The first file that matches a link applies.
   const taken = new Map<string, string[]>();
   for (const [name, kind] of OURS) {
     for (const file of [...files.keys()].sort()) {
@@ -60,7 +60,7 @@ export const networkd: Check = async ({ netns, root }) => {
   );
 };
 
-/** Whether the [Match] section of a .network file is about a link; all of its conditions must hold. */
+/** True if all conditions of the [Match] section of a .network file match a link. */
 function matches(text: string, name: string, kind: string): boolean {
   const section = /^\s*\[Match\]\s*$([\s\S]*?)(?=^\s*\[|$(?![\s\S]))/m.exec(text)?.[1] ?? '';
   const conditions = [...section.matchAll(/^\s*(\w+)\s*=\s*(.*?)\s*$/gm)].map(([, key = '', value = '']) => [
@@ -72,12 +72,12 @@ function matches(text: string, name: string, kind: string): boolean {
     if (key === 'Name') return anyPattern(value, name);
     if (key === 'Kind') return anyPattern(value, kind);
     if (key === 'Type') return anyPattern(value, kind === 'bridge' ? 'bridge' : 'ether');
-    // Drivers, MACs, paths of hardware and the like: ours have none of these.
+    // Other conditions (driver, MAC, path) don't match virtual links.
     return false;
   });
 }
 
-/** Shell patterns, separated by blanks; `!` at the beginning turns all of it round (systemd.network(5)). */
+/** Shell patterns separated by spaces. A leading `!` inverts the whole list (systemd.network(5)). */
 function anyPattern(value: string, text: string): boolean {
   const isInverted = value.startsWith('!');
   const patterns = value.replace(/^!/, '').split(/\s+/).filter(Boolean);
@@ -123,7 +123,7 @@ export const networkManager: Check = async ({ netns, root }) => {
 
 const list = (folder: string) => readdir(folder).catch((): string[] => []);
 
-/** 8472 is the port that VMware keeps for itself, and its virtual NIC miscounts checksums inside VXLAN. */
+/** VMware reserves the port 8472, and its virtual NIC miscomputes checksums inside VXLAN. */
 export const vmware: Check = async ({ netns, root, vxlanPort, egressNic }) => {
   if (netns !== undefined) return [];
   const vendor = await readFile(join(root, 'sys/class/dmi/id/sys_vendor'), 'utf8').catch(() => '');

@@ -8,16 +8,16 @@ import { networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
 import { neighbourThresholds } from '../plan/neighbour-table.js';
 import type { Check } from './finding.js';
 
-/** Of a container that talks: its own of whom it talks to, and that one's of it. */
+/** Entries per container: its own entries, and the entries of others for it. */
 const ENTRIES_EACH = 2;
-/** So many times what is needed now is to fit. */
+/** Recommended capacity as a multiple of the present need. */
 const ROOM = 4;
-/** The kernel's own; once it is raised, a table that was full may be no more. */
+/** The kernel's default. With a larger table, earlier overflows may be solved. */
 const DEFAULT_ENTRIES = 1024;
 
 /**
- * The neighbour table is the machine's, and shared by all its namespaces: whether it takes what the interfaces need. Where
- * this process is not in the machine's first network namespace, it can't be told.
+ * Checks the capacity of the neighbour table, which all namespaces of the machine share. Only possible in the machine's
+ * initial network namespace.
  */
 export const neighbourTable: Check = async ({ kernel, netns, root }) => {
   const [limits, statistics] = await Promise.all([thresholds(root), readText(root, 'proc/net/stat/arp_cache')]);
@@ -26,7 +26,7 @@ export const neighbourTable: Check = async ({ kernel, netns, root }) => {
   const { entries, fulls } = parseStatistics(statistics);
   const links = await kernel.query('link.list', { netns });
   const interfaces = countInterfaces(links);
-  // Permanent entries don't count; those inside of containers, one each at most, are not seen.
+  // Permanent entries do not count. Those inside containers, at most one each, are not visible.
   const held = entries - (await countPermanent(kernel, netns, links)) - interfaces;
   const load = Math.max(held, ENTRIES_EACH * interfaces);
   const isEnough = load <= soft;
@@ -49,7 +49,7 @@ export const neighbourTable: Check = async ({ kernel, netns, root }) => {
 
 const readText = (root: string, path: string) => readFile(join(root, path), 'utf8').catch(() => undefined);
 
-/** `gc_thresh3` and `gc_thresh2`, as they are. */
+/** Present values of `gc_thresh3` and `gc_thresh2`. */
 function thresholds(root: string): Promise<(number | undefined)[]> {
   const [most, soft] = neighbourThresholds(0).map(async ({ key }) => {
     const text = await readText(root, `proc/sys/net/${key}`);
@@ -58,7 +58,10 @@ function thresholds(root: string): Promise<(number | undefined)[]> {
   return Promise.all([most, soft]);
 }
 
-/** A line for each CPU, in hexadecimal; entries are the table's in each of them (net/core/neighbour.c). */
+/**
+ * Parses /proc/net/stat/arp_cache: a line per CPU, in hexadecimal. `entries` is that of the whole table in each line
+ * (net/core/neighbour.c).
+ */
 function parseStatistics(text: string): { entries: number; fulls: number } {
   const [names = [], ...rows] = text
     .trim()
@@ -68,7 +71,7 @@ function parseStatistics(text: string): { entries: number; fulls: number } {
   return { entries: column('entries')[0] ?? 0, fulls: column('table_fulls').reduce((sum, count) => sum + count, 0) };
 }
 
-/** Ports of networks, other than their own. */
+/** Counts the ports of networks that belong to instances. */
 function countInterfaces(links: readonly Link[]): number {
   const bridges = new Set(links.filter(({ name }) => name.startsWith(OVERLAY_BRIDGE_PREFIX)).map(({ index }) => index));
   return links.filter(({ master, kind, name }) => bridges.has(master ?? 0) && kind !== 'vxlan' && !isInner(name))
@@ -77,7 +80,7 @@ function countInterfaces(links: readonly Link[]): number {
 
 const isInner = (name: string) => /^veth-[0-9a-f]{6}-o$/.test(name);
 
-/** Of the host's namespace and those of networks. */
+/** Counts permanent entries in the host's namespace and those of networks. */
 async function countPermanent(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
@@ -90,7 +93,7 @@ async function countPermanent(
       const neighbours = await kernel.query('neighbour.list', { netns: namespace, family: 'inet' });
       count += neighbours.filter(({ state }) => state === 'permanent').length;
     } catch (error) {
-      // A hypervisor node has none of its networks' namespaces.
+      // A hypervisor node has no namespaces of networks.
       if (!isNamespaceMissing(error)) throw error;
     }
   }

@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { accountWarnings } from '../dnsmasq/index.js';
+import { accountProblem } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
 import { type Capability, missingCapabilities } from '../util/capability.js';
@@ -23,7 +23,7 @@ const NEEDED: Record<string, readonly [Capability, string][]> = {
   ],
 };
 
-/** Only root has to step down. */
+/** Capabilities that only root needs, to change the user of dnsmasq. */
 const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
 
 export const capabilities: Check = async () => {
@@ -61,7 +61,7 @@ export const dnsmasq: Check = async () => {
 };
 
 export const dnsmasqAccount: Check = async ({ root }) => {
-  const problem = await accountWarnings(join(root, 'etc'));
+  const problem = await accountProblem(join(root, 'etc'));
   if (problem === undefined) return [];
   const remedy = 'make a system account named dnsmasq with a group of its own (SECURITY.md)';
   return [{ severity: 'warning', code: 'dnsmasq-account', subject: 'dnsmasq', problem, remedy }];
@@ -83,7 +83,7 @@ export const tunDevice: Check = async ({ root }) => {
   return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy }];
 };
 
-/** Where namespaces are pinned, and where the files of dnsmasq are. */
+/** Folders of pinned namespaces and of dnsmasq's files. */
 const FOLDERS = ['run/netns', 'run/vethwork'];
 
 export const folders: Check = async ({ root }) => {

@@ -5,7 +5,7 @@ import { sysctl } from './firewall.js';
 const STRICT = '1';
 const LOOSE = '2';
 
-/** The larger of the two settings counts (kernel Documentation/networking/ip-sysctl.rst). */
+/** The kernel uses the larger of both values (Documentation/networking/ip-sysctl.rst). */
 export const pathFilter: Check = async ({ kernel, netns, egressNic }) => {
   if (egressNic === undefined) return [];
   const read = (device: string) => sysctl(kernel, netns, `ipv4/conf/${device}/rp_filter`);
@@ -27,9 +27,9 @@ export const forwarding: Check = async ({ kernel, netns, egressNic }) => {
   if (egressNic === undefined) return [];
   const bridge = await sysctl(kernel, netns, `ipv4/conf/${egressBridgeName(egressNic)}/forwarding`);
   const nic = await sysctl(kernel, netns, `ipv4/conf/${egressNic}/forwarding`);
-  // Before the host is opened there is no bridge, and forwarding is not on yet.
+  // Before the host is opened, there is no bridge and forwarding is off.
   if (bridge === undefined || nic !== '0') return [];
-  // As sysctl(8) writes a name with dots.
+  // sysctl(8) writes dots in link names as slashes.
   const subject = `net.ipv4.conf.${egressNic.replaceAll('.', '/')}.forwarding`;
   const problem = `${subject} is 0: nothing from outside reaches a network`;
   return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: `sysctl -w ${subject}=1` }];
@@ -49,7 +49,7 @@ export const connectionTable: Check = async ({ kernel, netns }) => {
 
 const MOST_PORTS = 1023;
 
-/** Of the egress bridge, which all networks with NAT and all floating addresses share. */
+/** Ports of the egress bridge, which all networks with NAT and all floating IPs share. */
 export const bridgePorts: Check = async ({ kernel, netns, egressNic }) => {
   const links = await kernel.query('link.list', { netns });
   const bridge = links.find(({ name }) => egressNic !== undefined && name === egressBridgeName(egressNic));
@@ -60,7 +60,7 @@ export const bridgePorts: Check = async ({ kernel, netns, egressNic }) => {
   return [{ severity: 'warning', code: 'bridge-ports', subject: bridge.name, problem, remedy: 'use another host too' }];
 };
 
-/** Others' VXLAN links on the port of ours: a VNI is one link's only. */
+/** VXLAN links of other programs on the same UDP port. A VNI can belong to one link only. */
 export const foreignVxlan: Check = async ({ kernel, netns, vxlanPort }) => {
   const links = await kernel.query('link.list', { netns });
   const found = links.filter(

@@ -3,7 +3,7 @@ import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
-import { condemn } from '../plan/retire.js';
+import { markForDeletion } from '../plan/deletion.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { Errors } from '../util/errors.js';
 import { type Context, teardown } from './context.js';
@@ -55,6 +55,6 @@ export async function removeResources(
 async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, pendingRemovals, host } = context;
   if (!pendingRemovals.areMany) return;
-  await kernel.teardown(links.map((index) => condemn(host.netns, index)));
+  await kernel.teardown(links.map((index) => markForDeletion(host.netns, index)));
   await reaper.sweep();
 }

@@ -2,8 +2,8 @@ import type { LocalNode } from '../desired/local-node.js';
 import { DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { IndexAllocator } from '../ipam/ifindex.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { deleteMarkedLinks } from '../plan/deletion.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
-import { reap } from '../plan/retire.js';
 import { floatingPool } from '../records/records.js';
 import type { Store } from '../store/store.js';
 import { Locks } from '../util/locks.js';
@@ -51,7 +51,7 @@ export function assembleContext(parts: HostParts): Context {
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
-    reaper: new Reaper(() => kernel.teardown(reap(netns), { lane: 'reaper' })),
+    reaper: new Reaper(() => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' })),
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     floating: floatingPool(floatingNetwork),
     pendingRemovals: new PendingRemovals(),

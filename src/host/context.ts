@@ -66,4 +66,4 @@ export function asOf({ coordinator }: Context): { asOf?: string } {
 }
 
 /** Time for which a released address is not used again, in milliseconds. */
-export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo * 1000;
+export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo;

@@ -5,7 +5,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
-import { isOurLink } from '../plan/names.js';
+import { isVethworkLink } from '../plan/names.js';
 
 /** What VXLAN adds to a frame: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
 const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
@@ -55,7 +55,7 @@ export async function detectHost(
   { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
-  const [egress, mesh, addresses, bridgeNetfilter, noIpv6] = await Promise.all([
+  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
     kernel.query('address.list', { netns }),
@@ -66,7 +66,7 @@ export async function detectHost(
     ['egressNic', egress],
     ['meshNic', mesh],
   ] as const) {
-    if (isOurLink(nic)) throw new ValidationError(field, nic.name, 'a NIC of the host, not a link of a network');
+    if (isVethworkLink(nic)) throw new ValidationError(field, nic.name, 'a NIC of the host, not a link of a network');
   }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
@@ -83,7 +83,7 @@ export async function detectHost(
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
-    ipv6: noIpv6 !== undefined,
+    ipv6: disableIpv6 !== undefined,
   };
 }
 
@@ -115,7 +115,7 @@ async function hostSubnets(
   const subnets = await Promise.all(
     candidates.map(async ({ address, index }) => {
       const link = await kernel.query('link.get', { netns, link: { index } }).catch(() => undefined);
-      return link === undefined || isOurLink(link) ? [] : [{ address, device: link.name }];
+      return link === undefined || isVethworkLink(link) ? [] : [{ address, device: link.name }];
     }),
   );
   return subnets.flat();

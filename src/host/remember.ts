@@ -1,5 +1,5 @@
 import type { HostRequest, Settings } from '../api/options.js';
-import { takeIndexes } from '../ipam/ifindex.js';
+import { allocateIndexes } from '../ipam/ifindex.js';
 import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { egressBridgeName } from '../plan/names.js';
@@ -49,7 +49,7 @@ async function newHost(
   transaction: Transaction,
   { egressNic, floatingNetwork, vxlanPort, outboundNat }: Settings,
 ): Promise<HostRecord> {
-  const [index] = (await takeIndexes(transaction, 1)) as [number];
+  const [index] = (await allocateIndexes(transaction, 1)) as [number];
   return {
     egressNic,
     egressBridge: { name: egressBridgeName(egressNic), index, mac: localMac() },

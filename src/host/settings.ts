@@ -30,7 +30,7 @@ const DEFAULTS = {
   outboundNat: false,
   allowMetadata: false,
   disableBridgeNetfilter: false,
-  deletionHalo: 300,
+  deletionHalo: 300_000,
   domain: 'vethwork.internal',
   tenant: 'system',
 } as const;
@@ -87,7 +87,8 @@ export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNa
     outboundNat,
     allowMetadata,
     settings: {
-      ...{ meshNic, disableBridgeNetfilter, deletionHalo, dnsServers, hasSystemResolvers, domain, tenant },
+      ...{ meshNic, disableBridgeNetfilter, deletionHalo },
+      ...{ dnsServers, hasSystemResolvers, domain, tenant },
       ...(neighbourTable !== undefined && { neighbourTable }),
       // A pid is another process's soon.
       ...(typeof netns === 'string' && { netns }),

@@ -3,12 +3,12 @@ import { ValidationError } from '../errors.js';
 
 const EXPECTED = 'an IPv4 address such as 172.16.0.5';
 
-/** True for a dotted quad in its only canonical spelling (no leading zeros, no shortened forms). */
+/** True for an IPv4 address in canonical dotted form: no leading zeros, four parts. */
 export function isAddress(text: unknown): text is string {
   return typeof text === 'string' && ipaddr.IPv4.isValidFourPartDecimal(text);
 }
 
-/** @throws ValidationError if it is not a canonical IPv4 address. */
+/** Parses an IPv4 address. @throws ValidationError if it is not canonical */
 export function parseAddress(field: string, text: unknown): string {
   if (!isAddress(text)) throw new ValidationError(field, text, EXPECTED);
   return text;

@@ -3,22 +3,25 @@ import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 
 /**
- * Interface indexes are chosen by us, so that one message can name a link that the one before it creates. They come
- * from the upper half of what the kernel takes; its own counter starts at 1 and does not get there.
+ * vethwork chooses the indexes of its links, so that a message can refer to a link that the previous message creates.
+ * They are in the upper half of the kernel's range, which the kernel's own counter does not reach.
  */
 const FIRST = 2 ** 30;
 const LAST = 2 ** 31 - 1;
 const KEY = 'ifindex';
-/** Where the counter started. */
+/** Key of the counter's initial value. */
 const START_KEY = 'ifindex-start';
-/** The counter starts somewhere in the first quarter, so that two stores on one machine hardly ever meet. */
+/**
+ * The counter starts at a random value in the first quarter of the range, so that two stores on one machine rarely
+ * collide.
+ */
 const START_BITS = 28;
 const BLOCK = 1024;
-/** Between two copies of a store. */
+/** Most indexes that a store may have allocated after the copy that it was restored from. */
 const MOST_FORGOTTEN = 2 ** 20;
 
-/** Takes the next indexes from the store's counter, which goes round at the end of the range. */
-export async function takeIndexes(transaction: Transaction, count: number): Promise<number[]> {
+/** Allocates the next indexes from the store's counter, which wraps around at the end of the range. */
+export async function allocateIndexes(transaction: Transaction, count: number): Promise<number[]> {
   const known = await transaction.get<number>(KEY);
   const next = known ?? FIRST + randomInt(2 ** START_BITS);
   if (known === undefined) transaction.put(START_KEY, next);
@@ -28,8 +31,8 @@ export async function takeIndexes(transaction: Transaction, count: number): Prom
 }
 
 /**
- * Hands out interface indexes from memory, of blocks taken from the store: no two processes get the same, and few
- * calls wait for a commit. What is left of a block is lost with the process.
+ * Allocates indexes from memory, in blocks from the store. No two processes get the same index, and few calls wait for
+ * a commit. The rest of a block is lost with the process.
  */
 export class IndexAllocator {
   readonly #store: Store;
@@ -40,29 +43,31 @@ export class IndexAllocator {
     this.#store = store;
   }
 
-  /** One call after the other, so that an empty block is refilled once. */
+  /** Calls are sequential, so that an empty block is refilled once. */
   take(count: number): Promise<number[]> {
     const taken = this.#last.then(() => this.#take(count));
     this.#last = taken.catch(() => undefined);
     return taken;
   }
 
-  /** Tells whether an index was handed out by this store, ever. */
-  handedOut(): Promise<(index: number) => boolean> {
+  /** Resolves to a predicate: whether this store has ever allocated an index. */
+  wasAllocated(): Promise<(index: number) => boolean> {
     return transact(this.#store, async (transaction) => {
       const [start, next] = [await transaction.get<number>(START_KEY), await transaction.get<number>(KEY)];
-      // Of a store that does not know where it started, nothing is certain.
+      // Without the initial value, nothing is known.
       if (start === undefined || next === undefined) return () => false;
       return (index) => (start <= next ? index >= start && index < next : index >= start || index < next);
     });
   }
 
-  /** Those indexes that the store can have handed out and has forgotten of count as handed out again. */
+  /**
+   * Marks indexes as allocated that the store may have allocated and forgotten, because it was restored from a copy.
+   */
   async reclaim(indexes: readonly number[]): Promise<void> {
     await transact(this.#store, async (transaction) => {
       const next = await transaction.get<number>(KEY);
       if (next === undefined) return;
-      // Those of other stores are far away.
+      // Indexes of other stores are far away.
       const forgotten = indexes.filter((index) => index >= next && index < Math.min(LAST, next + MOST_FORGOTTEN));
       if (forgotten.length > 0) transaction.put(KEY, Math.max(...forgotten) + 1);
     });
@@ -71,7 +76,7 @@ export class IndexAllocator {
   async #take(count: number): Promise<number[]> {
     if (this.#block.length < count) {
       const missing = Math.max(BLOCK, count - this.#block.length);
-      this.#block.push(...(await transact(this.#store, (transaction) => takeIndexes(transaction, missing))));
+      this.#block.push(...(await transact(this.#store, (transaction) => allocateIndexes(transaction, missing))));
     }
     return this.#block.splice(0, count);
   }

@@ -3,7 +3,7 @@ import { ValidationError } from '../errors.js';
 
 const EXPECTED = 'a unicast MAC address such as 02:00:00:bd:cd:9b';
 
-/** A MAC address for a new interface: `02:00:00:` (locally administered) and 24 random bits. */
+/** Returns a random MAC address: `02:00:00:` (locally administered) and 24 random bits. */
 export function randomMac(): string {
   const tail = randomInt(2 ** 24)
     .toString(16)
@@ -12,8 +12,8 @@ export function randomMac(): string {
 }
 
 /**
- * Six pairs of hexadecimal digits with colons, normalised to lower case.
- * @throws ValidationError if it is malformed, multicast or all zero.
+ * Parses a MAC address and converts it to lower case.
+ * @throws ValidationError if it is malformed, multicast or all zero
  */
 export function parseMac(field: string, text: unknown): string {
   if (typeof text !== 'string' || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) {
@@ -25,17 +25,17 @@ export function parseMac(field: string, text: unknown): string {
   return mac;
 }
 
-/** True for the MAC of a link that has one: some kinds of links have none, or zeros. */
+/** True for a MAC address that is not zero. Some kinds of links have none. */
 export function isMac(text: string | undefined): text is string {
   return text !== undefined && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text) && text !== '00:00:00:00:00:00';
 }
 
-/** The first byte of the MACs of our own links in a network's bridges. */
+/** First byte of the MACs of the host's own ports in a network's bridge. */
 const HOST_BYTE = 'fe';
 
 /**
- * As `parseMac`, for an instance.
- * @throws ValidationError also for one that a link of the host may have
+ * Parses the MAC address of an instance.
+ * @throws ValidationError as `parseMac`, and for a MAC that a port of the host may have
  */
 export function parseInstanceMac(field: string, text: unknown): string {
   const mac = parseMac(field, text);
@@ -50,8 +50,8 @@ export function parseInstanceMac(field: string, text: unknown): string {
 }
 
 /**
- * The MAC of the host's end of an instance's link: its first byte replaced by `fe`, as libvirt does. It is then higher
- * than any other port's, so that a bridge never takes it for its own.
+ * MAC of the host's end of an instance's link: the instance's MAC with the first byte `fe`, as libvirt does. A bridge
+ * takes the lowest MAC of its ports, so it never takes this one.
  */
 export function hostMac(mac: string): string {
   return `${HOST_BYTE}${mac.slice(2)}`;

@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../errors.js';
 import { addressFromNumber, addressToNumber, parseAddress } from './address.js';
 
-/** Ranges in which no network can live: nothing routes them, or they mean something else to every host. */
+/** Ranges that no network may overlap: they are not routed, or have a special meaning. */
 const UNUSABLE = [
   { cidr: '0.0.0.0/8', name: '"this network"' },
   { cidr: '127.0.0.0/8', name: 'loopback' },
@@ -15,8 +15,8 @@ const UNUSABLE = [
 });
 
 /**
- * An address that a single machine may have.
- * @throws ValidationError for loopback, link-local, multicast, broadcast and other addresses that name no single machine
+ * Parses an IPv4 address of a single machine.
+ * @throws ValidationError for loopback, link-local, multicast, broadcast and similar addresses
  */
 export function parseUnicast(field: string, text: unknown): string {
   const number = addressToNumber(parseAddress(field, text));
@@ -34,11 +34,11 @@ export class Netblock {
   readonly cidr: string;
   readonly network: string;
   readonly broadcast: string;
-  /** The first address after the network's. */
+  /** The first host address. */
   readonly gateway: string;
   /** Dotted, for example `255.255.255.0`. */
   readonly mask: string;
-  /** Number of addresses, the reserved ones included. */
+  /** Number of addresses, including the reserved ones. */
   readonly size: number;
 
   /**
@@ -76,11 +76,14 @@ export class Netblock {
   }
 }
 
-/** Those that were parsed last: whatever is done to a network begins with its netblock. */
+/** Cache of parsed netblocks. */
 const parsed = new Map<string, Netblock>();
 const KEPT = 4096;
 
-/** @throws ValidationError if it is not IPv4, has host bits set, or its size or range is out of bounds. */
+/**
+ * Parses an IPv4 network. @throws ValidationError if it is malformed, has host bits, or has a prefix or range that is
+ * not allowed
+ */
 export function parseNetblock(field: string, text: unknown): Netblock {
   const known = typeof text === 'string' ? parsed.get(text) : undefined;
   if (known !== undefined) return known;

@@ -4,16 +4,16 @@ import type { Transaction } from '../store/transaction.js';
 import { addressToNumber, parseAddress } from './address.js';
 import type { Netblock } from './netblock.js';
 
-/** What is remembered of an address that is not free. */
+/** The record of an address that is not free. */
 export type AddressRecord = {
-  /** What for: `interface`, `gateway`, `routed`, …; `halo` after its release. */
+  /** `interface`, `gateway`, `routed`, …; `halo` after its release. */
   use: string;
-  /** UUID of the interface or network that has, or had, it. */
+  /** UUID of the present or, in the halo, the previous owner: an interface or a network. */
   owner?: string;
-  /** UUIDs of those that share it, where its use is `allowed`: none of them has it as its own. */
+  /** UUIDs of the interfaces that share an address with the use `allowed`. */
   owners?: string[];
   mac?: string;
-  /** End of the deletion halo, in ms since 1970. */
+  /** End of the deletion halo, in milliseconds since 1970. */
   until?: number;
 };
 
@@ -25,38 +25,38 @@ export interface PoolOptions {
   /** Keys are `<prefix>/<dotted address>`. */
   prefix: string;
   netblock: Netblock;
-  /** How error messages call the network. Default: the prefix. */
+  /** Name of the network in error messages. Default: the prefix. */
   name?: string;
   /** Milliseconds since 1970. Default `Date.now`. */
   clock?: () => number;
 }
 
 export interface ReserveOptions {
-  /** This very address; a random free one if absent. */
+  /** A fixed address. Default: a random free one. */
   address?: string | undefined;
-  /** How errors call the option that names it. Default `address`. */
+  /** Name of the option in errors. Default `address`. */
   field?: string;
-  /** Take the fixed address even within its deletion halo. Default false. */
+  /** Take a fixed address even during its deletion halo. Default false. */
   ignoreHalo?: boolean;
 }
 
 export interface ReleaseOptions {
-  /** For how long nobody else gets the address, in ms. Default 0. */
+  /** Deletion halo in milliseconds: how long the address is not assigned again. Default 0. */
   halo?: number;
-  /** Do nothing unless the address belongs to this owner (a late event of an earlier one). */
+  /** Do nothing unless the address belongs to this owner. */
   owner?: string;
 }
 
-/** Offsets that are never given away: the network's own address and the first, which is the gateway's. */
+/** The network address and the first host address (gateway) are never assigned. */
 const FIRST_FREE_OFFSET = 2;
-/** How many addresses are tried at random before the free ones are counted; small pools are counted at once. */
+/** Number of random attempts before the free addresses are counted. Small pools are counted at once. */
 const SAMPLES = 16;
 const COUNTED_SIZE = 64;
 
 /**
- * The addresses of a netblock, of which the network's, the broadcast and the first are reserved implicitly. Serves the
- * networks and the floating network alike. All that is remembered is in the store; every method works within the
- * caller's transaction.
+ * The addresses of a netblock. The network address, the gateway and the broadcast address are always reserved. Used for
+ * networks and for the floating network. All records are in the store; every method works within the caller's
+ * transaction.
  */
 export class AddressPool {
   readonly netblock: Netblock;
@@ -72,10 +72,10 @@ export class AddressPool {
   }
 
   /**
-   * Takes an address.
+   * Reserves an address.
    * @throws ValidationError if the fixed address is outside the netblock or reserved
-   * @throws ConflictError if it is taken
-   * @throws CongestedNetworkError if none is free
+   * @throws ConflictError if it is in use
+   * @throws CongestedNetworkError if no address is free
    */
   async reserve(transaction: Transaction, record: AddressRecord, options: ReserveOptions = {}): Promise<string> {
     const address =
@@ -86,7 +86,7 @@ export class AddressPool {
     return address;
   }
 
-  /** Gives an address back. True if it was taken (and belonged to the owner named). */
+  /** Releases an address. Returns true if it was in use, by the given owner. */
   async release(transaction: Transaction, address: string, { halo = 0, owner }: ReleaseOptions = {}): Promise<boolean> {
     const key = this.#key(address);
     const record = await transaction.get<AddressRecord>(key);
@@ -98,8 +98,8 @@ export class AddressPool {
   }
 
   /**
-   * Lets one more owner use an address beside its own; nobody is given it meanwhile.
-   * @throws as `reserve`, but not if others share it
+   * Adds an owner that may use an address besides its own. The address is not assigned meanwhile.
+   * @throws as `reserve`, but not if others share the address
    */
   async share(transaction: Transaction, address: string, owner: string, field: string): Promise<void> {
     const record = await transaction.get<AddressRecord>(this.#key(address));
@@ -108,7 +108,7 @@ export class AddressPool {
     transaction.put(this.#key(address), { use: 'allowed', owners: [...owners, owner] });
   }
 
-  /** Takes that back. */
+  /** Removes an owner from a shared address. */
   async unshare(transaction: Transaction, address: string, owner: string): Promise<void> {
     const record = await transaction.get<AddressRecord>(this.#key(address));
     if (record?.use !== 'allowed' || !record.owners?.includes(owner)) return;
@@ -117,13 +117,13 @@ export class AddressPool {
     else transaction.delete(this.#key(address));
   }
 
-  /** Who has the address; undefined if it is free. The implicit reservations are not looked at. */
+  /** Returns the record of an address. Undefined if it is free. Ignores the fixed reservations. */
   async get(transaction: Transaction, address: string): Promise<AddressRecord | undefined> {
     const record = await transaction.get<AddressRecord>(this.#key(address));
     return this.#isFree(record) ? undefined : record;
   }
 
-  /** Every address that is not free, the implicit reservations included, in the order of addresses. */
+  /** Lists all addresses that are not free, including the fixed reservations, sorted by address. */
   async list(transaction: Transaction): Promise<Reservation[]> {
     const { network, gateway, broadcast } = this.netblock;
     const stored = await this.#stored(transaction);
@@ -135,7 +135,7 @@ export class AddressPool {
     ];
   }
 
-  /** Addresses that can be given away in all, and those of them that are taken (halos included). */
+  /** Number of assignable addresses, and how many of them are in use, including halos. */
   async usage(transaction: Transaction): Promise<{ total: number; used: number }> {
     const { length } = await this.#stored(transaction);
     return { total: this.#capacity, used: length };
@@ -183,7 +183,9 @@ export class AddressPool {
     throw new ConflictError(`address ${address} of ${this.#name} was released a moment ago and is kept until ${until}`);
   }
 
-  /** Tries some at random: enough unless nearly all are taken. The `get` also guards the address until the commit. */
+  /**
+   * Tries random addresses, which is enough unless nearly all are in use. The `get` makes the commit check the address.
+   */
   async #sample(transaction: Transaction): Promise<string | undefined> {
     if (this.netblock.size <= COUNTED_SIZE) return undefined;
     for (let sample = 0; sample < SAMPLES; sample++) {
@@ -193,7 +195,7 @@ export class AddressPool {
     return undefined;
   }
 
-  /** Lists what is taken and picks one of the rest, all being equally likely. */
+  /** Picks a random free address from the list of all, with equal probability. */
   async #pick(transaction: Transaction): Promise<string> {
     const taken = new Uint8Array(this.#capacity);
     for (const { address } of await this.#stored(transaction)) {
@@ -202,7 +204,7 @@ export class AddressPool {
     for (let free = taken.reduce((count, each) => count - each, taken.length); free > 0; free--) {
       const offset = indexOfFree(taken, randomInt(free));
       const address = this.netblock.at(FIRST_FREE_OFFSET + offset);
-      // The list is older than this guarded look, so the address may be gone by now.
+      // The list is not checked by the commit. This `get` is.
       if (this.#isFree(await transaction.get<AddressRecord>(this.#key(address)))) return address;
       taken[offset] = 1;
     }
@@ -210,7 +212,7 @@ export class AddressPool {
   }
 }
 
-/** Index of the n-th zero, counted from 0. */
+/** Index of the n-th zero, counting from 0. */
 function indexOfFree(taken: Uint8Array, n: number): number {
   let index = -1;
   for (let left = n; left >= 0; left--) index = taken.indexOf(0, index + 1);

@@ -3,16 +3,16 @@ import { CapacityError, ConflictError, ValidationError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
 
-/** VXLAN network identifiers go from 1 to this. */
+/** Largest VXLAN network identifier. The smallest is 1. */
 export const MAX_VNI = 2 ** 24 - 1;
-/** Tries before giving up: with half of the 16 million in use, one call in 10^9 fails. */
+/** Number of random attempts. With half of the 16 million VNIs in use, one call in 10^9 fails. */
 const SAMPLES = 32;
 
 const key = (vni: number) => `vni/${vni}`;
 
 /**
- * Takes a VNI for a network: the given one, or a random free one. No two networks of a store have the same.
- * @throws ValidationError, ConflictError if the given one is taken, CapacityError if none is found
+ * Reserves a VNI for a network: the given one, or a random free one. VNIs are unique in a store.
+ * @throws ValidationError, ConflictError if the given one is in use, CapacityError if none is found
  */
 export async function reserveVni(transaction: Transaction, network: string, fixed?: number): Promise<number> {
   const vni = fixed === undefined ? await randomVni(transaction) : await checkVni(transaction, fixed);
@@ -20,13 +20,13 @@ export async function reserveVni(transaction: Transaction, network: string, fixe
   return vni;
 }
 
-/** Gives a VNI back, if it is still the network's. */
+/** Releases a VNI, if it belongs to the network. */
 export async function releaseVni(transaction: Transaction, network: string, vni: number): Promise<void> {
   const record = await transaction.get<{ network: string }>(key(vni));
   if (record?.network === network) transaction.delete(key(vni));
 }
 
-/** UUID of the network that has a VNI. */
+/** UUID of the network with a VNI. */
 export async function networkOfVni(store: Pick<Store, 'get'>, vni: number): Promise<string | undefined> {
   return (await store.get<{ network: string }>(key(vni)))?.value.network;
 }

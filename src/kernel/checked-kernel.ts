@@ -2,7 +2,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import { type KernelError, ValidationError } from '../errors.js';
-import { fieldName, readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../input.js';
+import { fieldName, readData, reading, readList, readOptions, requireAbortSignal, requireText } from '../util/input.js';
 import { describeOperation } from './describe.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { addonError } from '../platform.js';
+import { addonError } from '../util/platform.js';
 
 interface Load {
   (folder: string): unknown;

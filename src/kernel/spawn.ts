@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KernelError, NotFoundError, ValidationError } from '../errors.js';
-import { readOptions } from '../input.js';
+import { readOptions } from '../util/input.js';
 import { addonFolder } from './load-addon.js';
 import { type NamespaceRef, namespacePath } from './namespace.js';
 

@@ -9,9 +9,9 @@ import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { NamespaceInfo } from '../kernel/query.js';
 import { bridgeMacOf } from '../plan/mesh.js';
-import { isOurLink, vniOfInnerName } from '../plan/names.js';
+import { isVethworkLink, vniOfInnerName } from '../plan/names.js';
 import { keys, type NetworkRecord } from '../records/records.js';
-import { isUuid } from '../validate.js';
+import { isUuid } from '../util/validate.js';
 
 /*
  * What can't be attached because the host or a network needs it. Links and namespaces are known by what they are, not by
@@ -27,7 +27,7 @@ const MOST_LAYERS = 8;
 export async function refuseDevice(context: Where, link: Link, name: string): Promise<void> {
   const refuse = (expected: string) => new ValidationError('device', name, expected);
   if (link.name === 'lo') throw refuse('a link other than the loopback');
-  if (isOurLink(link)) throw refuse('a link that is not one of a network or of the host');
+  if (isVethworkLink(link)) throw refuse('a link that is not one of a network or of the host');
   if (link.kind === 'bridge') throw refuse('a link other than a bridge, which can not be a port of another one');
   const needed = await linksBelow(context);
   if (needed.has(link.index)) throw refuse('a link other than the NICs of the host, and those below them');

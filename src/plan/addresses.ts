@@ -6,8 +6,8 @@ export function withPrefixOf(cidr: string, address: string): string {
 }
 
 /**
- * The MAC of whatever owns an address of the floating network. It follows from the address, so that an ARP entry held
- * anywhere on the egress side stays right when the address moves from one network to another.
+ * MAC address of the owner of a floating network address. It is derived from the address, so that ARP entries on the
+ * egress side stay valid when the address moves to another network.
  */
 export function floatingMac(address: string): string {
   return `02:f1:${addressToHex(address).match(/../g)?.join(':')}`;

@@ -2,53 +2,54 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import type { TapSpec } from '../kernel/operation.js';
 
 /*
- * What is wished for, as plain data: everything a planner needs to know. Indexes and MACs are chosen beforehand and
- * recorded, so that the same wish always gives the same plan. (Types, not interfaces: they are stored as JSON.)
+ * The desired state as plain data: the complete input of the planners. Indexes and MACs are chosen beforehand and
+ * recorded, so that the same desired state gives the same operations. These are types, not interfaces, because they are
+ * stored as JSON.
  */
 
-/** A veth pair by its indexes: the host's end and the end in the other namespace. */
+/** Indexes of a veth pair: the end on the host and the end in the other namespace. */
 export type Pair = {
   outer: number;
   inner: number;
 };
 
 export type DesiredHost = {
-  /** A hypervisor node has no way to the outside: no egress bridge. Default `network`. */
+  /** A hypervisor node has no egress bridge. Default `network`. */
   role?: 'network' | 'hypervisor' | undefined;
-  /** The namespace that stands for the host; the process's own if absent. */
+  /** Network namespace that represents the host. Default: the namespace of the process. */
   netns?: NamespaceRef | undefined;
   egressNic: string;
-  /** The NIC that carries the mesh, if it is another than the egress NIC: instances do not get out of it. */
+  /** NIC of the mesh, if it is not the egress NIC. Instances can't send through it. */
   meshNic?: string | undefined;
   egressBridge: { name: string; index: number; mac: string };
-  /** Of the egress bridge and everything in it. */
+  /** MTU of the egress bridge and of its ports, in bytes. */
   egressMtu: number;
   /** CIDR. */
   floatingNetwork: string;
-  /** The egress bridge's own address, the first of the floating network. */
+  /** Address of the egress bridge: the first host address of the floating network. */
   floatingAddress: string;
   outboundNat: boolean;
   /** Instances may reach the metadata services of clouds. */
   allowMetadata?: boolean | undefined;
-  /** Bridged frames pass iptables as the host is, and are not to. */
+  /** Sets `net.bridge.bridge-nf-call-iptables` to 0. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;
-  /** False where the kernel has no IPv6, as it was started without. Default true. */
+  /** False if the kernel was started without IPv6. Default true. */
   ipv6?: boolean | undefined;
 };
 
-/** The NIC that carries the mesh, as it is now. */
+/** Present state of the mesh NIC. */
 export type Underlay = {
   index: number;
-  /** Local VTEP, IPv4 or IPv6; absent while the NIC has no address. */
+  /** Local VTEP address, IPv4 or IPv6. Absent while the NIC has no address. */
   address?: string | undefined;
-  /** UDP source ports of the mesh; the kernel's choice if absent. */
+  /** Range of UDP source ports (`ip link add type vxlan srcport`). Default: the kernel's choice. */
   sourcePorts?: { low: number; high: number } | undefined;
-  /** Don't-fragment bit of the mesh's packets; `unset` if absent. */
+  /** Don't-fragment bit of VXLAN packets (`ip link add type vxlan df`). Default `unset`. */
   df?: 'unset' | 'set' | 'inherit' | undefined;
-  /** VXLAN links learn where MACs are, which a mesh that knows does not need. Default true. */
+  /** VXLAN links learn MAC addresses. Not needed with ARP suppression. Default true. */
   learning?: boolean | undefined;
-  /** Default true. */
+  /** TX checksum offload of VXLAN links (`ethtool -K tx-checksum-ip-generic`). Default true. */
   txChecksum?: boolean | undefined;
 };
 
@@ -63,22 +64,31 @@ export type DesiredNetwork = {
   /** Index of `vxlan-…`. */
   vxlan: number;
   bridge: { index: number; mac: string };
-  /** `veth-…`: between the overlay bridge and the namespace. The MAC is the gateway's, the same after a rebuild. */
+  /**
+   * The pair `veth-…` between the overlay bridge and the network's namespace. The MAC is that of the gateway and
+   * survives a rebuild.
+   */
   inner: Pair & { mac: string };
-  /** `egr-…`: between the egress bridge and the namespace, with the floating gateway's address. Only with NAT. */
+  /**
+   * The pair `egr-…` between the egress bridge and the network's namespace, with the address of the floating gateway.
+   * Only with NAT.
+   */
   egress?: (Pair & { address: string }) | undefined;
 };
 
-/** How an instance is connected. */
+/** Attachment of an instance. */
 export type DesiredAttachment =
   | ({ kind: 'tap'; index: number } & Pick<TapSpec, 'name' | 'owner' | 'multiQueue'>)
   | {
       kind: 'veth';
-      /** Host's end. */
+      /** Index of the host's end. */
       index: number;
-      /** Of the container. */
+      /** Namespace of the container. */
       netns: NamespaceRef;
-      /** The identity of that namespace when it was attached. Nothing is done in another one that is found there later. */
+      /**
+       * Identity of that namespace at the time of the attachment. A different namespace with the same name is left
+       * alone.
+       */
       identity?: string | undefined;
       innerName: string;
       innerIndex: number;
@@ -88,11 +98,14 @@ export type DesiredAttachment =
       kind: 'device';
       name: string;
       index: number;
-      /** Its own MAC, which no instance of the network may have, and by which it is known when it is plugged in again. */
+      /**
+       * The device's own MAC. No instance of the network may have it. It identifies the device after it was removed and
+       * plugged in again.
+       */
       mac?: string | undefined;
       /**
-       * What it was like before, given back on detach. Group and whether it has IPv6 are absent where they were not looked at,
-       * and are left alone then: of attachments that earlier versions made, and where the kernel has no IPv6.
+       * State before the attachment, which detach restores. `group` and `ipv6` are absent, and are left alone, for
+       * attachments of earlier versions and where the kernel has no IPv6.
        */
       before: { mtu: number; up: boolean; group?: number; ipv6?: boolean };
     };
@@ -101,16 +114,16 @@ export type DesiredInterface = {
   attachment: DesiredAttachment;
   mac: string;
   address: string;
-  /** Position in its instance; the first NIC's default route is preferred. */
+  /** Position in the instance. The default route of the first NIC is preferred. */
   order: number;
-  /** The interface may speak with its own MAC and addresses only; absent: with any. */
+  /** Anti-spoofing: the interface may send from its own MAC and addresses only. Absent: from any. */
   guard?: { allowedAddresses: string[] } | undefined;
 };
 
 export type DesiredFloatingIp = {
   address: string;
-  /** The `flt-…` pair. */
+  /** Indexes of the pair `flt-…`. */
   pair: Pair;
-  /** The instance's own address. */
+  /** Address of the instance in its network. */
   target: string;
 };

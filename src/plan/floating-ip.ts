@@ -1,22 +1,24 @@
 import type { Operation } from '../kernel/operation.js';
 import type { Rule } from '../kernel/rule.js';
 import { floatingMac } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
 import { EGRESS_PORTS } from './group.js';
-import { noIpv6, planPair } from './link.js';
+import { disableIpv6, planVethPair } from './link.js';
 import { floatingNames } from './names.js';
 import { innerSettings } from './namespace.js';
-import { addFloatingNeighbour, addHostNeighbour, forgetFloatingNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addFloatingNeighbour, addHostNeighbour, deleteFloatingNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { addFloating, deleteFloating } from './ruleset.js';
 
-/** Before the main table's 32766; the rules differ in their marks. */
+/** Priority of the rule for replies, before the main table (32766). The rules differ in their marks. */
 export const REPLY_RULE_PRIORITY = 1000;
 
 /**
- * A floating IP: traffic to it comes in through a pair of its own and is sent on to the instance; replies, told by the
- * connection's mark, leave through the same pair. Mark, routing table and the pair's inner index are one number.
+ * Plans a floating IP. A veth pair of its own carries its traffic into the namespace, where nftables translates the
+ * destination (`dnat`). Replies have the mark of their connection and leave through the same pair. The mark, the
+ * routing table and the index of the inner end are the same number. Equivalent: `ip link add type veth`, `ip address
+ * add`, `ip route add table`, `ip rule add fwmark`, `nft add element ip vethwork floating`.
  */
 export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, floating: DesiredFloatingIp): Operation[] {
   const netns = network.uuid;
@@ -24,7 +26,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
   const index = pair.inner;
   const link = { index };
   return [
-    ...planPair(host, network.uuid, {
+    ...planVethPair(host, network.uuid, {
       name: floatingNames(address),
       index: pair,
       mac: floatingMac(address),
@@ -34,20 +36,21 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     }),
     addFloatingNeighbour(host, address),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
-    // Before the link is up: what it announces when it comes up are the addresses it has by then.
+    // The address is added before the link is up, because the kernel announces the addresses that exist when it comes
+    // up.
     { op: 'address.add', netns, address: { index, address: `${address}/32` } },
     { op: 'link.set', netns, link, changes: { up: true } },
     addRoute(netns, { destination: host.floatingNetwork, index, table: index, scope: 'link', source: address }),
     addRoute(netns, { destination: 'default', gateway: host.floatingAddress, index, table: index, onlink: true }),
     addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
-    ...noIpv6(host.netns, pair.outer),
+    ...disableIpv6(host.netns, pair.outer),
     addFloating(network.uuid, address, target),
-    forget(network.uuid, address),
+    deleteConnections(network.uuid, address),
   ];
 }
 
-/** The way back. Every step is needed: each alone leaves traffic flowing for those who talked to the address before. */
+/** Plans the removal of a floating IP. All steps are needed: without any of them, existing connections go on. */
 export function planFloatingIpRemoval(
   host: DesiredHost,
   network: DesiredNetwork,
@@ -58,10 +61,10 @@ export function planFloatingIpRemoval(
   return [
     deleteFloating(network.uuid, address, target),
     { op: 'rule.delete', netns, rule: replyRule(pair.inner) },
-    ...retire(netns, pair.inner),
-    forget(network.uuid, address),
-    ...retire(host.netns, pair.outer),
-    forgetFloatingNeighbour(host, address),
+    ...takeOutOfService(netns, pair.inner),
+    deleteConnections(network.uuid, address),
+    ...takeOutOfService(host.netns, pair.outer),
+    deleteFloatingNeighbour(host, address),
   ];
 }
 
@@ -69,7 +72,7 @@ function replyRule(number: number): Rule {
   return { family: 'inet', priority: REPLY_RULE_PRIORITY, mark: number, table: number, action: 'lookup' };
 }
 
-/** Connections of the address, of every protocol and in both directions, would go on as they were begun. */
-function forget(netns: string, address: string): Operation {
+/** Deletes connections of the address, of every protocol and direction (`conntrack -D`). */
+function deleteConnections(netns: string, address: string): Operation {
   return { op: 'conntrack.delete', netns, filter: { address } };
 }

@@ -1,17 +1,18 @@
 import { nftKey as key, match, type NftCommand, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
-import { EGRESS_PORTS, OUR_GROUPS, portGroup } from './group.js';
+import { EGRESS_PORTS, portGroup, VETHWORK_GROUPS } from './group.js';
 
 /**
- * Keeps instances from speaking in others' names, and from the host: one table of the host's bridges, the same however many
- * interfaces there are. What comes in through a port of a network's bridge, guarded or not, is told by the port's device
- * group: none of it is for a reserved address, and of none the host hears but of ARP about addresses that it routes there. From a guarded port only ARP and IPv4 pass, from the interface's MAC, with its address, those that it may
- * have beside, and those that are routed into its network; and nothing that a DHCP server says. So it is with IPv6 and
- * its router advertisements: networks have none, so nothing of it passes.
- *
- * A DHCP server believes what is in a message, whoever sends it: so that has to be about the port's own MAC. The conditions are
- * those that a message has to meet: what is cut short meets none.
+ * The anti-spoofing table (`nft list table bridge vethwork`). One table serves all bridges of the host, and has a
+ * constant number of rules.
+ * Frames from ports of a network are identified by the device group of the port. Frames to reserved addresses are
+ * dropped. The host itself receives nothing from networks except ARP about addresses that it routes there.
+ * From a guarded port, only ARP and IPv4 pass: from the interface's MAC, with its address, its allowed addresses, or an
+ * address that is routed into the network. Messages of DHCP servers are dropped. IPv6 is dropped, router advertisements
+ * included, because networks have no IPv6.
+ * A DHCP server trusts the client MAC in a message, so this MAC must be the port's own. The rules state what a message
+ * must contain; a truncated message does not match.
  */
 
 const table = nftTable('bridge', 'vethwork');
@@ -20,32 +21,33 @@ const table = nftTable('bridge', 'vethwork');
 const GUARDED = { keyType: 'ifname', dataType: 'mark' } as const;
 const MACS = { keyType: 'ifname . ether_addr' } as const;
 const ADDRESSES = { keyType: 'ifname . ether_addr . ipv4_addr' } as const;
-/** Whose MAC a port may speak of in DHCP messages. */
+/** Client MACs that a port may use in DHCP messages. */
 const CLIENTS = { keyType: 'ifname . ether_addr' } as const;
-/** By VNI. */
+/** Addresses that are routed into a network, by VNI. */
 const ROUTED = { keyType: 'mark . ipv4_addr' } as const;
 
-/** Of addresses that the host routes into the network: device group of its ports, and address. */
+/** Addresses that the host routes into a network: device group of the network's ports, and address. */
 const ANSWERS = { keyType: 'devgroup . ipv4_addr' } as const;
 
-/** Before the bridge decides anything, and before connection tracking. */
+/** Before the bridge forwards, and before connection tracking. */
 const PRIORITY = -300;
-/** DHCP messages of each port, a second, and how many more at once: a boot takes a few, each repeated once in seconds. */
+/** DHCP messages per port and second, and the burst. A boot needs few messages, each repeated after seconds. */
 const DHCP_RATE = { rate: 1, burst: 20 };
 
 const { counter, drop, accept, clearMark, jump, goto, limit } = statement;
 const { inputInterface, inputGroup, etherSource, source, arpMac, arpAddress, arpTarget, dhcpMac, mark } = key;
-const fromOurPorts = match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask);
+const fromOurPorts = match.inputGroup(VETHWORK_GROUPS.value, VETHWORK_GROUPS.mask);
 const pass = () => [clearMark(), accept()].flat();
 const refuse = () => [counter(), drop()].flat();
 
 /**
- * A packet may hold several messages that the sender's kernel leaves to be cut later (UDP_SEGMENT, udp(7)), and only the first
- * is looked at. All but the last are equally long, and dnsmasq reads none below 240 bytes: two take 480 and 28 of headers.
+ * Longest IPv4 packet that can hold a single DHCP message, in bytes. With UDP_SEGMENT (udp(7)), one packet may hold
+ * several messages, and only the first is checked. All but the last have the same length, and dnsmasq reads none below
+ * 240 bytes: two messages take 480 bytes, and the headers 28.
  */
 const LONGEST_DHCP = 507;
 
-/** A whole BOOTP request of a client, from port 68 to 67, over Ethernet (htype 1, hlen 6), not relayed (giaddr). */
+/** Matches a complete BOOTP request of a client: ports 68 to 67, Ethernet (htype 1, hlen 6), not relayed (giaddr 0). */
 const dhcpRequest = () =>
   [
     match.unfragmented(),
@@ -54,14 +56,14 @@ const dhcpRequest = () =>
     match.bytes('transport', 8, 1, 1, 6),
     match.bytes('transport', 32, 0, 0, 0, 0),
   ].flat();
-/** About its own MAC, at the rate that each port has. */
+/** Matches the port's own client MAC, within the port's rate. */
 const dhcpOfItsOwn = () => key.isIn('clients', inputInterface, dhcpMac);
-/** Of one who has no address yet. */
+/** Matches a sender that has no address yet. */
 const noAddress = () => match.sourceAddress('0.0.0.0');
-/** A request (operation 1) from 0.0.0.0 of one who asks whether an address is taken (RFC 5227). */
+/** Matches an ARP probe (RFC 5227): a request (operation 1) from 0.0.0.0. */
 const arpProbe = () => [match.bytes('network', 6, 0, 1), match.bytes('network', 14, 0, 0, 0, 0)].flat();
 
-/** The table, without a port. */
+/** Commands that create the table, without ports. */
 export const guardTable = (): NftCommand[] => [
   table.add(),
   table.set('guarded', GUARDED),
@@ -118,7 +120,7 @@ export const guardTable = (): NftCommand[] => [
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: 'accept' },
     {
-      // Of those that the ports' mask lets in here. Nothing on the way of others is longer by it than by one match.
+      // Frames that the port's group_fwd_mask lets in. Other frames pay for one comparison only.
       'reserved addresses': [match.reservedDestination(), fromOurPorts, refuse()],
       'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')],
     },
@@ -133,7 +135,7 @@ export const guardTable = (): NftCommand[] => [
         key.isIn('answers', inputGroup, arpAddress),
         accept(),
       ],
-      // Told unasked by who has the address from now on: a request by the address for itself.
+      // A gratuitous ARP request: sender and target are the same address.
       'ARP announcements of routed addresses': [
         match.etherType('arp'),
         key.isIn('answers', inputGroup, arpAddress),
@@ -158,7 +160,10 @@ function elements(network: DesiredNetwork, device: string, { mac, address, guard
   ];
 }
 
-/** Guards a port, if the interface is to be. Nothing can have come from it if this is done before it is up. */
+/**
+ * Adds a port to the sets, if the interface is guarded. Must be done before the port is up (`nft add element bridge
+ * vethwork`).
+ */
 export function guardPort(host: DesiredHost, network: DesiredNetwork, device: string, nic: DesiredInterface) {
   const commands = elements(network, device, nic).map(({ set, types, elements }) =>
     table.addElements(set, types, elements),
@@ -166,25 +171,27 @@ export function guardPort(host: DesiredHost, network: DesiredNetwork, device: st
   return commands.length === 0 ? [] : [batch(host, ...commands)];
 }
 
-/** Each set by itself: what is already gone from one must not keep the others from being cleared. */
+/**
+ * Removes a port from the sets. Each set has a batch of its own, so that a missing element does not keep the others.
+ */
 export function unguardPort(host: DesiredHost, network: DesiredNetwork, device: string, nic: DesiredInterface) {
   return elements(network, device, nic).map(({ set, types, elements }) =>
     batch(host, table.deleteElements(set, types, elements)),
   );
 }
 
-/** Every interface of the network may answer for the address. */
-export const admitRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+/** Allows every interface of the network to use the address (`nft add element bridge vethwork routed`). */
+export const allowRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.addElements('routed', ROUTED, [{ key: [vni, address] }]));
 
-export const expelRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const disallowRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.deleteElements('routed', ROUTED, [{ key: [vni, address] }]));
 
-/** The host hears the answers when it asks the network's instances who has the address. */
-export const hearAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+/** Lets the host receive ARP replies about the address from the network (`nft add element bridge vethwork answers`). */
+export const allowArpReplies = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.addElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
 
-export const ignoreAnswers = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
+export const disallowArpReplies = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.deleteElements('answers', ANSWERS, [{ key: [portGroup(vni), address] }]));
 
 function batch({ netns }: DesiredHost, ...commands: NftCommand[]): Operation {

@@ -2,7 +2,7 @@ import { match, type NftRules, nftTable, statement } from '../kernel/nftables/in
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
-import { OUR_GROUPS } from './group.js';
+import { VETHWORK_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
 import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
@@ -12,10 +12,10 @@ import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names
 const table = nftTable('ip', 'vethwork');
 const table6 = nftTable('ip6', 'vethwork');
 
-/** 1 where bridged frames pass iptables; absent without the module br_netfilter. */
+/** Sysctl that passes bridged frames to iptables if it is 1. Absent without the module br_netfilter. */
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 
-/** The host's own ruleset; of a network node also the egress bridge and forwarding. */
+/** Plans a host: its rulesets and, on a network node, the egress bridge and forwarding. */
 export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operation[] {
   const { netns } = host;
   return [
@@ -27,12 +27,15 @@ export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operat
     hostRuleset(host),
     ...(host.ipv6 === false
       ? []
-      : [{ op: 'nftables.batch', netns, commands: [table6.add(), ...strayPorts(table6)] } satisfies Operation]),
+      : [{ op: 'nftables.batch', netns, commands: [table6.add(), ...dropDetachedPorts(table6)] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTable() },
   ];
 }
 
-/** The egress bridge with the floating network's first address. */
+/**
+ * Plans the egress bridge with the first address of the floating network (`ip link add type bridge`, `ip address add`,
+ * `sysctl net.ipv4.ip_forward=1`).
+ */
 function planEgress(host: DesiredHost): Operation[] {
   const { netns } = host;
   const { name, index, mac } = host.egressBridge;
@@ -42,7 +45,7 @@ function planEgress(host: DesiredHost): Operation[] {
       { name, index, mac, mtu: host.egressMtu },
       {
         alias: HOST_ALIAS,
-        // Replies of a routed address arrive here though its route points into its network: loose path filter.
+        // rp_filter is loose: replies of a routed address arrive here, but its route points to its network.
         inet: { forwarding: 1, rpFilter: 2, arpIgnore: 1, arpAnnounce: 2, sendRedirects: 0 },
       },
     ),
@@ -53,12 +56,12 @@ function planEgress(host: DesiredHost): Operation[] {
     },
     { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
     { op: 'link.ipv6', netns, index, disabled: true },
-    // Routed addresses are answered for by proxy, which otherwise waits up to 0.8 s before each answer.
+    // The host answers ARP for routed addresses (proxy ARP). The default delays each reply by up to 0.8 s.
     { op: 'sysctl.set', netns, key: `ipv4/neigh/${name}/proxy_delay`, value: 0 },
   ];
 }
 
-/** Takes away what `planHost` made, other than forwarding, on which others may rely by now. */
+/** Plans the removal of what `planHost` creates. IP forwarding stays enabled, because others may use it by now. */
 export function planHostRemoval(host: DesiredHost): Operation[] {
   const { netns } = host;
   return [
@@ -75,7 +78,7 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
 const { accept, counter, drop, jump, masquerade } = statement;
 const fromNetworks = match.inputInterface(`${EGRESS_BRIDGE_PREFIX}*`);
 
-/** What is from networks and to metadata services. */
+/** Rules for packets from networks to metadata services. */
 const toMetadata = (verdict: () => ReturnType<typeof accept>): NftRules => {
   const rules = METADATA_ADDRESSES.map((addresses) => [
     `networks and metadata services (${addresses})`,
@@ -85,21 +88,21 @@ const toMetadata = (verdict: () => ReturnType<typeof accept>): NftRules => {
 };
 
 /**
- * A port that somebody took out of its bridge is an interface of the host like any other: nothing comes in by it, neither
- * for the host nor to be passed on. Before connection tracking, and before others translate addresses.
+ * Drops packets from ports that were taken out of their bridge. Such a port is an interface of the host like any other.
+ * Before connection tracking and address translation.
  */
-const strayPorts = (table: ReturnType<typeof nftTable>) =>
+const dropDetachedPorts = (table: ReturnType<typeof nftTable>) =>
   table.chain(
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
     {
-      'ports that are in no bridge': [match.inputGroup(OUR_GROUPS.value, OUR_GROUPS.mask), counter(), drop()],
+      'ports that are in no bridge': [match.inputGroup(VETHWORK_GROUPS.value, VETHWORK_GROUPS.mask), counter(), drop()],
     },
   );
 
 /**
- * No rule here matches an interface that is not ours, except the outbound NAT that was asked for. What comes through
- * the egress bridge comes from networks: the world outside comes through the egress NIC.
+ * The host's ruleset (`nft list table ip vethwork`). No rule matches interfaces of others, except the outbound NAT.
+ * Packets that arrive through the egress bridge come from networks; packets from outside arrive through the egress NIC.
  */
 function hostRuleset(host: DesiredHost): Operation {
   return {
@@ -107,8 +110,9 @@ function hostRuleset(host: DesiredHost): Operation {
     netns: host.netns,
     commands: [
       table.add(),
-      ...strayPorts(table),
-      // Instances get no further than their network's namespace; the resolver of a dnsmasq may be at such an address.
+      ...dropDetachedPorts(table),
+      // Metadata addresses are not reachable from networks, except the DNS port: the resolver of a dnsmasq may have
+      // such an address.
       ...table.subchain('metadata', {
         'a resolver, over UDP': [match.udpPort(53), accept()],
         'a resolver, over TCP': [match.tcpPort(53), accept()],
@@ -118,7 +122,7 @@ function hostRuleset(host: DesiredHost): Operation {
         'input',
         { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },
         {
-          // A tenant who learns the bridge's MAC could address the host through it.
+          // A tenant who learns the MAC of the bridge could otherwise send to the host through it.
           'tenants do not reach the host': [match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`), counter(), drop()],
           'what the host has begun': [fromNetworks, match.state('established', 'related'), accept()],
           ping: [fromNetworks, match.echoRequest(), accept()],

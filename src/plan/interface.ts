@@ -2,25 +2,25 @@ import { hostMac } from '../ipam/mac.js';
 import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
-import { bringUpPort, fixMac, noIpv6, PORT, portSettings, singleQueue } from './link.js';
+import { addStickyEntry, bringUpPort, disableIpv6, PORT, portSettings, singleQueue } from './link.js';
 import { containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
-import { addInstanceNeighbour, addNeighbour, forgetInstanceNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addInstanceNeighbour, addNeighbour, deleteInstanceNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 
 type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
 
-/** What each way to be connected needs to come and to go. */
+/** The planner of one kind of attachment. */
 interface Attachment<Kind extends DesiredAttachment['kind']> {
-  /** Name of the link in the host's namespace. */
+  /** Name of the link on the host. */
   device: (attachment: Of<Kind>) => string;
   add: (host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface, attachment: Of<Kind>) => Operation[];
   remove: (host: DesiredHost, attachment: Of<Kind>) => Operation[];
-  /** The link in the host's namespace, if it is ours to delete. */
+  /** Index of the link on the host, if detach deletes it. */
   ownLink: (attachment: Of<Kind>) => number | undefined;
 }
 
@@ -28,7 +28,7 @@ const tap: Attachment<'tap'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { kind: _kind, ...spec }) => [
     { op: 'tap.add', netns, tap: spec },
-    ...noIpv6(netns, spec.index),
+    ...disableIpv6(netns, spec.index),
     ...bringUpPort(
       netns,
       spec.index,
@@ -41,7 +41,7 @@ const tap: Attachment<'tap'> = {
       fixGuarded(netns, spec.index, nic),
     ),
   ],
-  remove: ({ netns }, { index }) => retire(netns, index),
+  remove: ({ netns }, { index }) => takeOutOfService(netns, index),
   ownLink: ({ index }) => index,
 };
 
@@ -78,12 +78,12 @@ const veth: Attachment<'veth'> = {
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
-    ...noIpv6(host.netns, attachment.index),
+    ...disableIpv6(host.netns, attachment.index),
   ],
-  // The container's end too, so that its name is free for another attachment at once.
+  // The container's end is taken out of service too, so that its name is free at once.
   remove: ({ netns }, attachment) => [
-    ...retire(containerNamespace(attachment), attachment.innerIndex),
-    ...retire(netns, attachment.index),
+    ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
+    ...takeOutOfService(netns, attachment.index),
   ],
   ownLink: ({ index }) => index,
 };
@@ -91,7 +91,7 @@ const veth: Attachment<'veth'> = {
 const device: Attachment<'device'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { index, before }) => [
-    ...(before.ipv6 === undefined ? [] : noIpv6(netns, index)),
+    ...(before.ipv6 === undefined ? [] : disableIpv6(netns, index)),
     {
       op: 'link.set',
       netns,
@@ -106,7 +106,7 @@ const device: Attachment<'device'> = {
     ...fixGuarded(netns, index, nic),
     { op: 'link.set', netns, link: { index }, changes: { up: true, port: PORT }, undo: { up: before.up } },
   ],
-  // Down first, unless it is to stay up: the kernel takes it out of the bridge before it brings it down.
+  // The link goes down first, unless it stays up: the kernel would remove it from the bridge before it brings it down.
   remove: ({ netns }, { index, before }) => [
     { op: 'link.set', netns, link: { index }, changes: { up: before.up } },
     {
@@ -123,45 +123,51 @@ const device: Attachment<'device'> = {
 
 const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = { tap, veth, device };
 
-/** The MAC of a guarded interface is nowhere else, whatever ports that are not guarded send. */
+/** A sticky forwarding entry keeps the MAC of a guarded interface at its port, whatever unguarded ports send. */
 function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {
-  return guard === undefined ? [] : [fixMac(netns, index, mac)];
+  return guard === undefined ? [] : [addStickyEntry(netns, index, mac)];
 }
 
-/** Typed once for all: an attachment and the entry of its kind belong together. */
+/** The type assertion is safe: an attachment selects the planner of its own kind. */
 function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['kind']> {
   return attachments[attachment.kind] as Attachment<DesiredAttachment['kind']>;
 }
 
-/** The container's namespace, and no other that has its place later. */
+/** The container's namespace with its identity. A later namespace of the same name is not used. */
 export const containerNamespace = ({ netns, identity }: Of<'veth'>): NamespaceRef =>
   identity === undefined ? netns : withIdentity(netns, identity);
 
-/** Name of an interface's link in the host's namespace. */
+/** Name of an interface's link on the host. */
 export const deviceName = (attachment: DesiredAttachment): string => kindOf(attachment).device(attachment);
 
-/** Index of an interface's link in the host's namespace, if it goes with the interface. */
+/** Index of an interface's link on the host, if detach deletes the link. */
 export const ownLink = (attachment: DesiredAttachment): number | undefined => kindOf(attachment).ownLink(attachment);
 
-/** Connects an instance to its network. */
+/**
+ * Plans an attachment: a tap (`ip tuntap add`), a veth (`ip link add type veth`) or an existing device (`ip link set
+ * master`).
+ */
 export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const { add, device } = kindOf(nic.attachment);
   return [
     ...guardPort(host, network, device(nic.attachment), nic),
-    // The network's namespace is on the network node alone.
+    // Only the network node has the network's namespace.
     ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
     ...add(host, network, nic, nic.attachment),
   ];
 }
 
-/** Disconnects it, and forgets what the network's router knew of it: its address may soon be another's. */
+/**
+ * Plans the detachment. Neighbour entries and connections of the address are deleted, because another interface may get
+ * the address.
+ */
 export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork, nic: DesiredInterface): Operation[] {
   const netns = network.uuid;
   const { remove, device } = kindOf(nic.attachment);
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    forgetInstanceNeighbour(network, nic.address),
+    deleteInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];
 }
@@ -183,9 +189,9 @@ function configureContainer(
       netns,
       link: { index },
       changes: {
-        // Its neighbours may remember who had the address before: it is announced when the link comes up.
+        // The address is announced when the link comes up, because neighbours may remember its previous owner.
         inet: { arpNotify: 1 },
-        // No IPv6 passes the guard: with an address of the link's own, the kernel would be busy for nothing.
+        // The guard drops IPv6. Without a link-local address, the kernel does not send any.
         ...(isGuarded && { inet6: { addressGeneration: 'none' } }),
       },
     },
@@ -195,7 +201,7 @@ function configureContainer(
       address: { index, address: withPrefixOf(network.netblock, nic.address) },
     },
     { op: 'link.set', netns, link: { index }, changes: { up: true } },
-    // The gateway's MAC stays, whatever is made anew.
+    // The gateway's MAC is permanent.
     addNeighbour(netns, { index, destination: network.gateway, address: network.inner.mac }),
     ...(network.egress === undefined
       ? []
@@ -210,7 +216,7 @@ function configureContainer(
   ];
 }
 
-/** No IPv6 address of the container is tentative when we return. */
+/** Disables duplicate address detection, so that no IPv6 address is tentative when the call returns. */
 const withoutDuplicateDetection = (attachment: Of<'veth'>): Operation => ({
   op: 'sysctl.set',
   netns: containerNamespace(attachment),

@@ -8,14 +8,14 @@ import { networkAlias } from './names.js';
 type Netns = NamespaceRef | undefined;
 
 /**
- * A veth uses one queue each way unless told otherwise. Said at its creation, the kernel need not take back those that it
- * made for every other CPU, for which it waits for an RCU grace period at either end.
+ * One queue per direction (`ip link add numtxqueues 1 numrxqueues 1`), as veth uses by default. If the number is not
+ * given, the kernel creates a queue per CPU and removes them again, which costs an RCU grace period per end.
  */
 export const singleQueue = { txQueues: 1, rxQueues: 1 } as const;
 
 /**
- * Settles a new link and brings it up. Two steps, because the kernel brings a link up before it applies the IPv4 and
- * IPv6 settings of the same message: the link would have a link-local address by then.
+ * Plans the settings of a new link and brings it up. Two messages, because the kernel brings a link up before it
+ * applies the IPv4 and IPv6 settings of the same message. The link would get a link-local address.
  */
 export function bringUp(netns: Netns, index: number, settings: LinkAttributes): Operation[] {
   return [
@@ -25,13 +25,14 @@ export function bringUp(netns: Netns, index: number, settings: LinkAttributes): 
 }
 
 /**
- * Every reserved address 01:80:c2:00:00:0X but that of pause frames, which a bridge drops. Frames to the addresses in the
- * mask pass a bridge as others do, and so meet its rules; frames to the others would be learned from and handed to the host
- * as if the port were none. (br_handle_frame in the kernel's net/bridge/br_input.c)
+ * Options of bridge ports (`ip link set type bridge_slave group_fwd_mask 0xfffd`). The mask contains all reserved
+ * addresses 01:80:c2:00:00:0X except that of pause frames, which a bridge drops. Frames to addresses in the mask pass
+ * the bridge's rules. Frames to other reserved addresses would be learned from and handed to the host (br_handle_frame
+ * in net/bridge/br_input.c).
  */
 export const PORT = { groupForwardMask: 0xfffd } as const;
 
-/** Settles a new port and brings it up, with no frame passing before the port's options hold. */
+/** Plans the settings of a new port and brings it up. No frame passes before the port's options are set. */
 export function bringUpPort(
   netns: Netns,
   index: number,
@@ -46,33 +47,34 @@ export function bringUpPort(
 }
 
 /**
- * Takes IPv6 from links of the host: they have neither addresses nor do they believe what routers advertise. By itself, as
- * a port hands nothing to the host in any case: among the messages that make links it would divide what is sent at once.
+ * Disables IPv6 on links of the host (`sysctl net.ipv6.conf.<link>.disable_ipv6=1`): no addresses, no router
+ * advertisements. A separate step, because it would split the messages that create links. A port hands nothing to the
+ * host meanwhile.
  */
-export const noIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
+export const disableIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
   indexes.map((index) => ({ op: 'link.ipv6', netns, index, disabled: true }));
 
 /**
- * Writes down that a MAC is at a port. Sticky, because the kernel moves static entries as well when another port sends with
- * the MAC. It goes with the port.
+ * Adds a static forwarding entry that other ports can't move (`bridge fdb replace <mac> dev <port> master static
+ * sticky`). The kernel moves entries without `sticky`. The entry is deleted with the port.
  */
-export function fixMac(netns: Netns, index: number, address: string): Operation {
+export function addStickyEntry(netns: Netns, index: number, address: string): Operation {
   return {
     op: 'neighbour.add',
     netns,
     neighbour: { family: 'bridge', index, address, master: true, sticky: true, state: 'noarp' },
-    // In the place of what the bridge may have learned of the MAC.
+    // Replaces an entry that the bridge may have learned.
     mode: 'replace',
   };
 }
 
 /**
- * MACs that a bridge learns at most, where the kernel takes a bound: eight for each port that a bridge takes. Those of
- * guarded interfaces, the gateway and what the mesh knows are written down, and not counted.
+ * Most MACs that a bridge learns (`ip link add type bridge fdb_max_learned`, Linux 6.7): eight per possible port.
+ * Static entries do not count.
  */
 const MAXIMUM_LEARNED = 8192;
 
-/** A bridge whose MAC and MTU are its own, whatever its ports are. */
+/** Plans a bridge with a fixed MAC and MTU (`ip link add type bridge`). */
 export function bridge(
   netns: Netns,
   link: { name: string; index: number; mac: string; mtu: number },
@@ -87,7 +89,7 @@ export function bridge(
         name: link.name,
         index: link.index,
         address: link.mac,
-        // A bridge follows the smallest MTU of its ports until its MTU is changed to another value than it has.
+        // The kernel adapts a bridge's MTU to its ports until the MTU is changed to a different value.
         mtu: link.mtu - 1,
         data: {
           ...{ stp: false, forwardDelay: 0, multicastSnooping: false },
@@ -99,13 +101,16 @@ export function bridge(
   ];
 }
 
-/** What every port of ours has on the host: signs whose it is, and no IPv6 address of its own. */
+/** Settings of every port of vethwork: alias, device group, and no IPv6 address. */
 export function portSettings(network: string, group: number): LinkAttributes {
   return { alias: networkAlias(network), group, inet6: { addressGeneration: 'none' } };
 }
 
-/** A veth pair between a bridge of the host and a network's namespace; its inner end is brought up from inside. */
-export function planPair(
+/**
+ * Plans a veth pair between a bridge of the host and a network's namespace (`ip link add type veth peer`). The inner
+ * end is brought up separately.
+ */
+export function planVethPair(
   host: DesiredHost,
   network: string,
   pair: {

@@ -5,21 +5,21 @@ import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { extraneousElements } from './extraneous.js';
 
 /*
- * VXLAN has no proof of origin, and Linux decapsulates whatever any interface receives on the UDP port. So packets with a
- * VNI of ours pass only from VTEPs of the mesh and through its NIC; on a machine without peers, none does. The input hook
- * comes after the reassembly of IPv4 fragments and before the UDP socket, which decapsulates. Packets with other VNIs are
- * other programs' and are left alone.
+ * VXLAN does not authenticate senders, and Linux decapsulates what any interface receives on the UDP port. Packets with
+ * a VNI of vethwork pass only from VTEPs of the mesh and through its NICs. Without peers, none pass. The input hook is
+ * after the reassembly of IPv4 fragments and before the UDP socket, which decapsulates. Packets with other VNIs belong
+ * to other programs and are accepted. (`nft list table inet vethwork_mesh`)
  */
 
-/** Who may send packets of our networks. (Types, not interfaces: they are stored as JSON.) */
+/** The allowed senders of VXLAN packets. These are types, not interfaces, because they are stored as JSON. */
 export type MeshPeers = {
-  /** Names of the interfaces that the mesh's packets come in through. */
+  /** Names of the interfaces that receive packets of the mesh. */
   nics: readonly string[];
   /** VTEPs of the other nodes, IPv4 or IPv6. */
   vteps: readonly string[];
 };
 
-/** Of a machine by itself. */
+/** The peers of a lone host. */
 export const NO_PEERS: MeshPeers = { nics: [], vteps: [] };
 
 const table = nftTable('inet', 'vethwork_mesh');
@@ -31,14 +31,15 @@ const VTEPS6 = { keyType: 'ifname . ipv6_addr' } as const;
 const { counter, drop, accept, jump } = statement;
 const { inputInterface, source, source6, vni } = key;
 
-/** The table with its peers, without a network. */
+/** Plans the table with its peers, without networks. */
 export function meshFilter(host: DesiredHost, peers: MeshPeers): Operation {
   return batch(host, [
     table.add(),
     table.set('vnis', VNIS),
     ...peerSets(peers),
     ...table.subchain('vxlan', {
-      // Only what is known to be another's: a first fragment that ends before the VXLAN header (IPv6) is not.
+      // Accepts only packets with a VNI that is known to be another program's. A first fragment that ends before the
+      // VXLAN header (IPv6) is not accepted.
       'VXLAN of other programs': [key.isNotIn('vnis', vni), accept()],
       'nodes of the mesh': [match.networkProtocol('ip'), key.isIn('vteps', inputInterface, source), accept()],
       'nodes of the mesh over IPv6': [
@@ -58,15 +59,17 @@ export function meshFilter(host: DesiredHost, peers: MeshPeers): Operation {
 
 export const meshFilterRemoval = (host: DesiredHost): Operation => batch(host, [table.delete()]);
 
-/** Packets of the network are for the mesh alone. To be done before its VXLAN link is up. */
-export const filterNetwork = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
+/**
+ * Adds a network to the filter (`nft add element inet vethwork_mesh vnis`). Must be done before its VXLAN link is up.
+ */
+export const addFilteredVni = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
   batch(host, [table.addElements('vnis', VNIS, [{ key: vni }])]);
 
-/** To be done after its VXLAN link is down. */
-export const unfilterNetwork = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
+/** Removes a network from the filter. Must be done after its VXLAN link is down. */
+export const deleteFilteredVni = (host: DesiredHost, { vni }: DesiredNetwork): Operation =>
   batch(host, [table.deleteElements('vnis', VNIS, [{ key: vni }])]);
 
-/** Peers that the kernel has and that are not desired (any more). */
+/** Plans the deletion of peers that the kernel has and that are not desired. */
 export function extraneousPeers(host: DesiredHost, peers: MeshPeers, there: readonly NftObject[]): Operation[] {
   return extraneousElements([batch(host, peerSets(peers))], host.netns, there);
 }
@@ -86,7 +89,7 @@ function peerSets({ nics, vteps }: MeshPeers): NftCommand[] {
   ];
 }
 
-/** Several processes of a node may see to them at the same time: that one is there already is no error. */
+/** Not exclusive: several processes of a node may add the same peer. */
 function peerElements(set: string, types: SetTypes, nics: readonly string[], vteps: readonly string[]): NftCommand[] {
   const elements = nics.flatMap((nic) => vteps.map((address) => ({ key: [nic, address] })));
   return elements.length === 0 ? [] : [{ ...table.addElements(set, types, elements), exclusive: false } as NftCommand];

@@ -4,67 +4,77 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 
 /*
- * How the nodes that carry a network reach each other. What has to reach everybody is sent to every other carrier, one
- * by one; where each MAC is, is written down, so that nothing else is; and questions after known addresses are answered
- * by the bridge that they are asked on.
+ * Forwarding between the nodes of a network. Frames for all MACs are sent to every other participant (head-end
+ * replication). Static entries say where each MAC is. The bridge answers ARP requests for known addresses (ARP
+ * suppression).
  */
 
-/** Whose MAC it is does not matter, only where it is. */
-export type MeshPlace = {
+/** Location of a MAC address. */
+export type MacLocation = {
   mac: string;
-  /** IPv4 address that the MAC answers for, if it is known. */
+  /** IPv4 address of the MAC, if it is known. */
   address?: string | undefined;
-  /** Node. */
+  /** Name of the node. */
   node: string;
-  /** Written down on bridges also where links learn, so that no instance takes it. */
-  fixed?: boolean;
+  /** The entry is added even where links learn, so that no instance can take the MAC. */
+  pinned?: boolean;
 };
 
-/** One node's part of a network's mesh. */
+/** The desired mesh of one network on one node. */
 export type DesiredMesh = {
-  /** Index of `vxlan-…` and of `br-vxlan-…`. */
+  /** Indexes of `vxlan-…` and `br-vxlan-…`. */
   vxlan: number;
   bridge: number;
-  /** The node itself: what is there is not written down as being elsewhere. */
+  /** Name of this node. MACs on this node get no entry. */
   self: string;
-  /** VTEPs of the nodes that carry the network, by node. One without an address can't be reached yet. */
-  carriers: Record<string, string | undefined>;
-  /** Everything whose place is known. */
-  places: MeshPlace[];
-  /** Write down where MACs are, and answer for their addresses. Without it, links learn and everything unknown is flooded. */
-  known: boolean;
+  /** VTEPs of the nodes that take part in the network, by node. A node without an address can't be reached yet. */
+  participants: Record<string, string | undefined>;
+  /** All MACs with a known location. */
+  locations: MacLocation[];
+  /**
+   * Add entries for all MACs and answer ARP for their addresses. If false, links learn, and unknown MACs are flooded.
+   */
+  arpSuppression: boolean;
 };
 
-const EVERYBODY = '00:00:00:00:00:00';
+const ALL_ZERO_MAC = '00:00:00:00:00:00';
 
-/** Frames for others do not come back: a node is never among those that it sends to, whatever it is called or has. */
-export function meshEntries({ vxlan, bridge, self, carriers, places, known }: DesiredMesh): Neighbour[] {
-  const own = carriers[self];
-  const others = Object.entries(carriers).filter(
-    (carrier): carrier is [string, string] => carrier[0] !== self && carrier[1] !== undefined && carrier[1] !== own,
+/** The desired neighbour and forwarding entries. A node never sends to itself, whatever its name or address is. */
+export function meshEntries({
+  vxlan,
+  bridge,
+  self,
+  participants,
+  locations,
+  arpSuppression,
+}: DesiredMesh): Neighbour[] {
+  const own = participants[self];
+  const others = Object.entries(participants).filter(
+    (participant): participant is [string, string] =>
+      participant[0] !== self && participant[1] !== undefined && participant[1] !== own,
   );
   const vteps = new Map(others);
-  const flood = [...new Set(vteps.values())].sort().map((destination) => onVxlan(vxlan, EVERYBODY, destination));
-  const isElsewhere = ({ node }: MeshPlace) => vteps.has(node);
-  if (!known) {
-    const fixed = places.filter((place) => place.fixed && isElsewhere(place));
-    return [...flood, ...fixed.map(({ mac }) => onBridge(vxlan, mac))];
+  const flood = [...new Set(vteps.values())].sort().map((destination) => vxlanEntry(vxlan, ALL_ZERO_MAC, destination));
+  const isElsewhere = ({ node }: MacLocation) => vteps.has(node);
+  if (!arpSuppression) {
+    const pinned = locations.filter((location) => location.pinned && isElsewhere(location));
+    return [...flood, ...pinned.map(({ mac }) => stickyEntry(vxlan, mac))];
   }
-  const unicast = places.flatMap(({ mac, node }) => {
+  const unicast = locations.flatMap(({ mac, node }) => {
     const destination = vteps.get(node);
-    return destination === undefined ? [] : [onVxlan(vxlan, mac, destination), onBridge(vxlan, mac)];
+    return destination === undefined ? [] : [vxlanEntry(vxlan, mac, destination), stickyEntry(vxlan, mac)];
   });
-  const answers = places.flatMap((place): Neighbour[] => {
-    const { mac, address, node } = place;
-    return address === undefined || (node !== self && !isElsewhere(place))
+  const answers = locations.flatMap((location): Neighbour[] => {
+    const { mac, address, node } = location;
+    return address === undefined || (node !== self && !isElsewhere(location))
       ? []
       : [{ family: 'inet', index: bridge, destination: address, address: mac, state: 'permanent' }];
   });
   return [...flood, ...unicast, ...answers];
 }
 
-/** Which VTEP a MAC is behind. */
-const onVxlan = (index: number, address: string, destination: string): Neighbour => ({
+/** VTEP of a MAC: `bridge fdb append <mac> dev <vxlan> dst <vtep> self permanent`. */
+const vxlanEntry = (index: number, address: string, destination: string): Neighbour => ({
   family: 'bridge',
   index,
   address,
@@ -73,8 +83,11 @@ const onVxlan = (index: number, address: string, destination: string): Neighbour
   state: 'permanent',
 });
 
-/** Sticky: a guest here that claims the MAC does not get its frames. */
-const onBridge = (index: number, address: string): Neighbour => ({
+/**
+ * Sticky entry, so that a local instance can't take the MAC: `bridge fdb replace <mac> dev <vxlan> master static
+ * sticky`.
+ */
+const stickyEntry = (index: number, address: string): Neighbour => ({
   family: 'bridge',
   index,
   address,
@@ -83,14 +96,17 @@ const onBridge = (index: number, address: string): Neighbour => ({
   state: 'noarp',
 });
 
-/** The settings of the VXLAN link as a port of its bridge. */
-export function planMeshPort(netns: NamespaceRef | undefined, { vxlan: index, known }: DesiredMesh): Operation[] {
-  return [{ op: 'link.port', netns, index, port: { learning: !known, neighbourSuppression: known } }];
+/** Port options of the VXLAN link: `bridge link set dev <vxlan> learning off neigh_suppress on`. */
+export function planMeshPort(
+  netns: NamespaceRef | undefined,
+  { vxlan: index, arpSuppression }: DesiredMesh,
+): Operation[] {
+  return [{ op: 'link.port', netns, index, port: { learning: !arpSuppression, neighbourSuppression: arpSuppression } }];
 }
 
 /**
- * What makes the entries of a network's links those that are desired.
- * @param there what the kernel has, of both families
+ * Plans the changes that make the present entries the desired ones.
+ * @param there the present entries of the kernel, of both families
  */
 export function meshChanges(
   netns: NamespaceRef | undefined,
@@ -98,35 +114,43 @@ export function meshChanges(
   there: readonly Neighbour[],
 ): Operation[] {
   const wanted = new Map(meshEntries(mesh).map((entry) => [keyOf(entry), entry]));
-  const present = new Map(there.filter((entry) => isOurs(mesh, entry)).map((entry) => [keyOf(entry), entry]));
-  const surplus = [...present].filter(([key]) => !wanted.has(key)).map(([, entry]) => entry);
+  const present = new Map(there.filter((entry) => isManaged(mesh, entry)).map((entry) => [keyOf(entry), entry]));
+  const extraneous = [...present].filter(([key]) => !wanted.has(key)).map(([, entry]) => entry);
   const missing = [...wanted].filter(([key]) => !present.has(key)).map(([, entry]) => entry);
   return [
-    ...surplus.map((entry): Operation => ({ op: 'neighbour.delete', netns, neighbour: writable(entry) })),
+    ...extraneous.map((entry): Operation => ({ op: 'neighbour.delete', netns, neighbour: toRequest(entry) })),
     ...missing.map(
       (neighbour): Operation => ({
         op: 'neighbour.add',
         netns,
         neighbour,
-        mode: neighbour.address === EVERYBODY ? 'append' : 'replace',
+        mode: neighbour.address === ALL_ZERO_MAC ? 'append' : 'replace',
       }),
     ),
   ];
 }
 
-/** Entries that this module makes, or that would be in their way; what links learn is theirs. */
-function isOurs({ vxlan, bridge, known }: DesiredMesh, { family, index, self, state, sticky }: Neighbour): boolean {
+/**
+ * True for entries that this module adds, and for entries that conflict with them. Learned entries are left alone where
+ * links learn.
+ */
+function isManaged(
+  { vxlan, bridge, arpSuppression }: DesiredMesh,
+  { family, index, self, state, sticky }: Neighbour,
+): boolean {
   if (family === 'inet') return index === bridge && state === 'permanent';
   if (family !== 'bridge' || index !== vxlan) return false;
-  return self === true ? known || state === 'permanent' : sticky === true || (known && state !== 'permanent');
+  return self === true
+    ? arpSuppression || state === 'permanent'
+    : sticky === true || (arpSuppression && state !== 'permanent');
 }
 
 function keyOf({ family, index, address, destination, self, sticky }: Neighbour): string {
   return [family, index, self === true, sticky === true, address, destination].join(' ');
 }
 
-/** What the kernel reports, as it takes it. */
-function writable({ family, index, address, destination, self }: Neighbour): Neighbour {
+/** Converts an entry that the kernel reported into a request. */
+function toRequest({ family, index, address, destination, self }: Neighbour): Neighbour {
   return {
     ...{ family: family as 'inet' | 'bridge', index },
     ...(address !== undefined && family !== 'inet' && { address }),
@@ -136,8 +160,7 @@ function writable({ family, index, address, destination, self }: Neighbour): Nei
 }
 
 /**
- * The MAC of a network's bridge on a node. It differs from node to node, since the network node's speaks: the host
- * sends what is routed into the network from it.
+ * MAC of a network's bridge on a node. It differs between nodes, because the network node sends routed packets from it.
  */
 export function bridgeMacOf(mac: string, node: string): string {
   const hash = createHash('sha256').update(`${mac} ${node}`).digest('hex');

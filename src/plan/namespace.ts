@@ -8,7 +8,7 @@ import { addHostNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
 import { planRuleset } from './ruleset.js';
 
-/** Of every namespace. */
+/** Index of the loopback link in every namespace. */
 export const LOOPBACK_INDEX = 1;
 
 const DEFAULTS: Record<string, number> = {
@@ -19,7 +19,10 @@ const DEFAULTS: Record<string, number> = {
   'ipv6/conf/default/accept_ra': 0,
 };
 
-/** Only the interface that owns an address answers for it; packets may leave through another than they came in by. */
+/**
+ * Router settings: only the interface that owns an address answers ARP for it, and asymmetric paths are accepted
+ * (rp_filter 2).
+ */
 const ROUTER: Inet4Settings = {
   arpIgnore: 1,
   arpAnnounce: 2,
@@ -28,25 +31,28 @@ const ROUTER: Inet4Settings = {
   acceptRedirects: 0,
 };
 
-/** Settings of every link inside a network's namespace. */
+/** Settings of every link in a network's namespace. */
 export function innerSettings(network: string, inet: Inet4Settings = {}): LinkAttributes {
   return { alias: networkAlias(network), inet: { ...ROUTER, ...inet } };
 }
 
-/** Set before any link comes, so that no address is ever tentative and nobody's advertisements are believed. */
+/**
+ * Plans the sysctls of a new namespace. Set before links are added, so that no address is tentative and router
+ * advertisements are ignored.
+ */
 export function planNamespaceDefaults({ ipv6 }: DesiredHost, netns: string): Operation[] {
   return Object.entries(DEFAULTS).flatMap(([key, value]) =>
     ipv6 === false && key.startsWith('ipv6/') ? [] : [{ op: 'sysctl.set', netns, key, value }],
   );
 }
 
-/** The inside of a network's namespace: a router between its overlay and the egress bridge. */
+/** Plans the inside of a network's namespace: a router between the overlay and the egress bridge. */
 export function planRouter(host: DesiredHost, network: DesiredNetwork): Operation[] {
   const netns = network.uuid;
   const { inner, egress } = network;
   const settings = innerSettings(network.uuid);
   return [
-    // A DHCPRELEASE reaches dnsmasq over the loopback.
+    // DHCPRELEASE reaches dnsmasq through the loopback link.
     { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
     ...bringUp(netns, inner.inner, settings),
     address(netns, inner.inner, network.gateway, network.netblock),

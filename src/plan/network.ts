@@ -1,16 +1,19 @@
 import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
+import { takeOutOfService } from './deletion.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
-import { bridge, bringUpPort, fixMac, noIpv6, planPair, portSettings } from './link.js';
-import { filterNetwork, unfilterNetwork } from './mesh-filter.js';
+import { addStickyEntry, bridge, bringUpPort, disableIpv6, planVethPair, portSettings } from './link.js';
+import { addFilteredVni, deleteFilteredVni } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
-import { addFloatingNeighbour, forgetFloatingNeighbour } from './neighbours.js';
-import { retire } from './retire.js';
+import { addFloatingNeighbour, deleteFloatingNeighbour } from './neighbours.js';
 
-/** A network on the network node: namespace, overlay bridge with its VXLAN link, and the two pairs into the namespace. */
+/**
+ * Plans a network on the network node: a namespace, an overlay bridge with a VXLAN link, and veth pairs into the
+ * namespace. Equivalent: `ip netns add`, `ip link add type bridge`, `ip link add type vxlan`, `ip link add type veth`.
+ */
 export function planNetwork(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
   const names = networkNames(network.vni);
   const { uuid, mtu, inner, egress } = network;
@@ -18,7 +21,7 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
     { op: 'namespace.add', name: uuid },
     ...planNamespaceDefaults(host, uuid),
     ...planOverlay(host, underlay, network),
-    ...planPair(host, uuid, {
+    ...planVethPair(host, uuid, {
       name: { outer: names.innerOuter, inner: names.innerInner },
       index: inner,
       mac: inner.mac,
@@ -26,12 +29,12 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
       master: network.bridge.index,
       group: portGroup(network.vni),
     }),
-    // No instance gets what is for the gateway, not even one whose port is not guarded.
-    fixMac(host.netns, inner.outer, inner.mac),
+    // No instance can take the gateway's MAC, not even through an unguarded port.
+    addStickyEntry(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
       : [
-          ...planPair(host, uuid, {
+          ...planVethPair(host, uuid, {
             name: { outer: names.egressOuter, inner: names.egressInner },
             index: egress,
             mac: floatingMac(egress.address),
@@ -41,30 +44,30 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
           }),
           addFloatingNeighbour(host, egress.address),
         ]),
-    ...noIpv6(host.netns, ...networkLinks(network)),
+    ...disableIpv6(host.netns, ...networkLinks(network)),
     ...planRouter(host, network),
   ];
 }
 
-/** A network on a hypervisor node. */
-export function planCarrier(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
+/** Plans a network on a hypervisor node: the overlay bridge and its VXLAN link. */
+export function planHypervisorNetwork(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
   const { netns } = host;
-  return [...planOverlay(host, underlay, network), ...noIpv6(netns, network.bridge.index, network.vxlan)];
+  return [...planOverlay(host, underlay, network), ...disableIpv6(netns, network.bridge.index, network.vxlan)];
 }
 
-/** The overlay bridge and its VXLAN link: what every node of a network has. */
+/** The links that every node of a network has. */
 function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetwork): Operation[] {
   const { netns } = host;
   const names = networkNames(network.vni);
   const { mtu } = network;
   return [
-    filterNetwork(host, network),
+    addFilteredVni(host, network),
     ...bridge(
       netns,
       { name: names.bridge, ...network.bridge, mtu },
       {
         alias: networkAlias(network.uuid),
-        // Nothing on the host answers the tenants: no ARP, no forwarding of what they send to the bridge itself.
+        // The bridge does not answer ARP and does not forward: tenants can't reach the host through it.
         inet: { arpIgnore: 8, forwarding: 0, rpFilter: 1, sendRedirects: 0, acceptRedirects: 0 },
       },
     ),
@@ -94,30 +97,30 @@ function planOverlay(host: DesiredHost, underlay: Underlay, network: DesiredNetw
   ];
 }
 
-/** Some virtual NICs spoil the inner checksums that they are left to compute. */
+/** TX checksum offload (`ethtool -K`). Some virtual NICs compute wrong inner checksums. */
 function offload(netns: DesiredHost['netns'], { txChecksum = true }: Underlay, network: DesiredNetwork): Operation[] {
   return txChecksum ? [] : [{ op: 'link.offload', netns, index: network.vxlan, txChecksum }];
 }
 
-/** Takes the overlay bridge and its VXLAN link away. */
+/** Plans the removal of the overlay bridge and its VXLAN link. */
 export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
-    ...[network.vxlan, network.bridge.index].flatMap((index) => retire(host.netns, index)),
-    unfilterNetwork(host, network),
+    ...[network.vxlan, network.bridge.index].flatMap((index) => takeOutOfService(host.netns, index)),
+    deleteFilteredVni(host, network),
   ];
 }
 
-/** Takes a network away. dnsmasq must have ended before: it would keep the namespace alive. */
+/** Plans the removal of a network. dnsmasq must have ended before, because it keeps the namespace alive. */
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
   return [
-    ...networkLinks(network).flatMap((index) => retire(host.netns, index)),
-    ...(network.egress === undefined ? [] : [forgetFloatingNeighbour(host, network.egress.address)]),
-    unfilterNetwork(host, network),
+    ...networkLinks(network).flatMap((index) => takeOutOfService(host.netns, index)),
+    ...(network.egress === undefined ? [] : [deleteFloatingNeighbour(host, network.egress.address)]),
+    deleteFilteredVni(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];
 }
 
-/** Indexes of a network's links in the host's namespace. */
+/** Indexes of a network's links on the host. */
 export function networkLinks({ inner, egress, vxlan, bridge }: DesiredNetwork): number[] {
   return [inner.outer, egress?.outer, vxlan, bridge.index].filter((index) => index !== undefined);
 }

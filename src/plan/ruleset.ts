@@ -19,13 +19,14 @@ const FLOATING = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
 const ROUTED = { keyType: 'ipv4_addr' } as const;
 
 /**
- * What one instance may ask of the network's dnsmasq, told by its MAC: it may have many addresses. dnsmasq keeps an unanswered
- * query for 10 s and serves 20 TCP connections; see `dns-forward-max` in its configuration. In bytes, as one packet may be
- * many queries: of those that there are mostly it is 60 a second, and 120 more at once.
+ * Limit of DNS queries per instance, identified by its MAC because it may have many addresses. dnsmasq keeps an
+ * unanswered query for 10 s and serves 20 TCP connections; see `dns-forward-max` in its configuration. Bytes per second
+ * and burst in bytes, because one packet may contain many queries: about 60 typical queries per second, and a burst of
+ * 120.
  */
 const DNS_RATE = { rate: 5000, burst: 10_000 };
 const DNS_CONNECTIONS = 4;
-/** Instances that packets make elements for. */
+/** Most instances with an element in the sets of limits. */
 const MOST_INSTANCES = 65_535;
 const dnsRate = { keyType: 'ether_addr', dynamic: true, size: MOST_INSTANCES };
 const DNS_QUERIES = {
@@ -33,18 +34,18 @@ const DNS_QUERIES = {
   timeout: 60_000,
   expressions: statement.limit(DNS_RATE.rate, DNS_RATE.burst, 'bytes'),
 };
-/** Its elements go with their last connection. */
+/** An element is deleted with its last connection. */
 const DNS_CLIENTS = { ...dnsRate, expressions: statement.connections(DNS_CONNECTIONS) };
 
 /**
- * Addresses of the floating network that instances have begun to talk to lately. Each may be nobody's, and is in the neighbour
- * table of the machine for about as long as the kernel asks for it (three times, a second apart).
+ * Floating network addresses that instances have contacted recently. An address without owner occupies an entry of the
+ * machine's neighbour table while the kernel sends ARP requests (three, one per second). Timeout in milliseconds.
  */
 const ASKED = { keyType: 'ipv4_addr', dynamic: true, timeout: 3000, size: 64 } as const;
 
 const { accept, counter, drop, masquerade } = statement;
 
-/** What is the same in every network is made once. */
+/** Rules that are equal in all networks are created once. */
 const established = [match.state('established', 'related'), accept()];
 const toFloating = match.destinationTranslated();
 const rest = [counter(), drop()];
@@ -63,8 +64,8 @@ const local = {
 };
 
 /**
- * The ruleset of a network's namespace. It is the same whatever addresses float or are routed: those are elements, so
- * the thousandth costs what the first does.
+ * Plans the ruleset of a network's namespace (`nft list table ip vethwork`). The rules do not depend on floating and
+ * routed addresses, which are elements of sets. Adding an element costs the same for the first and the thousandth.
  */
 export function planRuleset(
   { allowMetadata, floatingNetwork }: Pick<DesiredHost, 'allowMetadata' | 'floatingNetwork'>,
@@ -119,7 +120,8 @@ export function planRuleset(
               masquerade(),
             ],
           }),
-          // The instance would answer a neighbour directly, which expects an answer from the floating address.
+          // Without this rule, the instance would reply to its neighbour directly, which expects a reply from the
+          // floating address.
           'instances reach floating addresses of their own network': [
             fromInside,
             toInside,
@@ -151,7 +153,7 @@ export function planRuleset(
               counter(),
               accept(),
             ],
-            // Requests come in on the host's bridge: here only the replies pass, to which no connection is known.
+            // Requests arrive on the host's bridge. Only the replies pass here, and no connection is tracked for them.
             'replies of routed addresses': [
               fromInside,
               match.outputInterface(outside),
@@ -175,7 +177,8 @@ export function planRuleset(
         { type: 'filter', hook: 'input', priority: 0, policy: 'drop' },
         {
           loopback: local.loopback,
-          // Before known connections: whoever asks from one port all the time is known by the first answer.
+          // Before established connections: with a fixed source port, the first reply would establish a connection that
+          // bypasses the limit.
           ...(network.provideDns && {
             'DNS over UDP': [fromInside, ...local.dns.udp],
             'DNS over UDP, too much': [fromInside, match.udpPort(53), ...rest],
@@ -194,7 +197,7 @@ export function planRuleset(
   };
 }
 
-/** What dnsmasq asks comes from the namespace itself and is not forwarded. */
+/** Queries of dnsmasq originate in the namespace and are not forwarded, so these rules do not match them. */
 function refuseMetadata(where: Expression[][]): NftRules {
   const rules = METADATA_ADDRESSES.map((addresses) => [
     `instances do not reach metadata services (${addresses})`,
@@ -203,7 +206,7 @@ function refuseMetadata(where: Expression[][]): NftRules {
   return Object.fromEntries(rules);
 }
 
-/** Makes an address float: one element, however many there are. */
+/** Adds a floating address: one element (`nft add element ip vethwork floating`). */
 export const addFloating = (network: string, address: string, target: string): Operation =>
   batch(network, table.addElements('floating', FLOATING, [{ key: address, data: target }]));
 

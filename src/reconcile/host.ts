@@ -3,7 +3,7 @@ import type { Context } from '../host/context.js';
 import { raiseNeighbourTable } from '../host/neighbour-table.js';
 import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { GRAVEYARD } from '../plan/group.js';
+import { DELETION_GROUP } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
@@ -47,6 +47,6 @@ export async function reconcileHost(
   // Links that an ended process has taken out of service are deleted now.
   const { kernel, host, reaper } = context;
   const links = await kernel.query('link.list', { netns: host.netns });
-  if (links.some(({ group }) => group === GRAVEYARD)) reaper.wake();
+  if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();
   return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
 }

@@ -9,12 +9,12 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
+import { takeOutOfService } from '../plan/deletion.js';
 import { extraneousElements } from '../plan/extraneous.js';
-import { GRAVEYARD, vniOf } from '../plan/group.js';
+import { DELETION_GROUP, vniOfGroup } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { NO_PEERS } from '../plan/mesh-filter.js';
-import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
-import { retire } from '../plan/retire.js';
+import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import type { Repair } from './repair.js';
@@ -51,11 +51,12 @@ export async function orphanedLinks(
   namespaces: readonly (NamespaceRef | undefined)[],
   before: ReadonlySet<number>,
 ): Promise<Repair[]> {
-  const isOurs = await context.indexes.handedOut();
+  const isOurs = await context.indexes.wasAllocated();
   const found: { netns: NamespaceRef | undefined; link: Link }[] = [];
   for (const netns of namespaces) {
     for (const link of await observer.links(netns)) {
-      if (isOurAlias(link.alias) && isOurs(link.index) && link.group !== GRAVEYARD) found.push({ netns, link });
+      if (isNetworkAlias(link.alias) && isOurs(link.index) && link.group !== DELETION_GROUP)
+        found.push({ netns, link });
     }
   }
   if (found.every(({ link: { index } }) => before.has(index))) return [];
@@ -65,7 +66,7 @@ export async function orphanedLinks(
     .map(({ netns, link }) => ({
       action: 'remove',
       description: `host: remove the link ${link.name} (${link.alias}), which no record names`,
-      run: () => teardown(context, retire(netns, link.index)).then(throwFirst),
+      run: () => teardown(context, takeOutOfService(netns, link.index)).then(throwFirst),
     }));
 }
 
@@ -140,7 +141,7 @@ const portsOf = ({ network, members }: NetworkState): string[] => [
 /** The link that an element is about. Its key begins with the link's name, the VNI, or the group of the network's ports. */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
-  return typeof first === 'number' ? networkNames(vniOf(first)).bridge : String(first);
+  return typeof first === 'number' ? networkNames(vniOfGroup(first)).bridge : String(first);
 }
 
 const elementKeys = (operations: readonly Operation[]): ReadonlySet<string> =>
@@ -162,6 +163,6 @@ export async function foreignLinks(context: Context): Promise<string[]> {
   ]);
   const recorded = recordedIndexes(context, snapshot);
   return links
-    .filter(({ index, name }) => looksLikeOurs(name) && !recorded.has(index))
+    .filter(({ index, name }) => isNetworkLinkName(name) && !recorded.has(index))
     .map(({ name }) => `the link ${name} has a name like those of networks, but is not of this host: it is left alone`);
 }

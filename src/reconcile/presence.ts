@@ -6,7 +6,7 @@ import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { GRAVEYARD } from '../plan/group.js';
+import { DELETION_GROUP } from '../plan/group.js';
 import { containerNamespace } from '../plan/interface.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { transact } from '../store/transaction.js';
@@ -34,7 +34,7 @@ type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { k
 
 async function presenceOf(context: Context, { attachment }: InterfaceRecord, observer: Observer): Promise<Presence> {
   if (attachment.kind === 'tap') return PRESENT;
-  const links = (await observer.links(context.host.netns)).filter(({ group }) => group !== GRAVEYARD);
+  const links = (await observer.links(context.host.netns)).filter(({ group }) => group !== DELETION_GROUP);
   return attachment.kind === 'device'
     ? devicePresence(attachment, links)
     : containerPresence(context, attachment, links, observer);

@@ -1,7 +1,7 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import type { Json, Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
-import { isUuid } from '../validate.js';
+import { isUuid } from '../util/validate.js';
 import { membersOf } from './members.js';
 import { transactUnlessMigrated } from './migration.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';

@@ -36,7 +36,7 @@ export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | '
     meshNic: string;
     disableBridgeNetfilter: boolean;
     neighbourTable?: number;
-    /** In seconds. */
+    /** In milliseconds. */
     deletionHalo: number;
     dnsServers: string[];
     /** They were found on this machine, not given. */

@@ -6,5 +6,5 @@ export interface StoreTrace {
   commit: Commit;
 }
 
-/** A tracing channel of `node:diagnostics_channel`. */
+/** Tracing channel of commits (`node:diagnostics_channel`). */
 export const storeChannel = tracingChannel<StoreTrace, StoreTrace>('vethwork:store');

@@ -1,10 +1,10 @@
 import { ValidationError } from '../errors.js';
 import type { Json } from './store.js';
 
-/** lmdb's own limit is 1,978; that of etcd is far higher. */
+/** Longest key, in bytes. The limit of lmdb is 1978; that of etcd is far higher. */
 const MAX_KEY_BYTES = 1024;
 
-/** @throws ValidationError */
+/** Encodes a key as UTF-8. @throws ValidationError */
 export function encodeKey(key: string): Buffer {
   const encoded = Buffer.from(key);
   if (encoded.length === 0 || encoded.length > MAX_KEY_BYTES) {
@@ -13,7 +13,7 @@ export function encodeKey(key: string): Buffer {
   return encoded;
 }
 
-/** @throws ValidationError */
+/** Encodes a value as JSON text. @throws ValidationError */
 export function encodeValue(key: string, value: Json): string {
   const encoded = JSON.stringify(value) as string | undefined;
   if (encoded === undefined) throw new ValidationError(key, value, 'a JSON value');

@@ -2,24 +2,28 @@ import { isMainThread } from 'node:worker_threads';
 import { exitNow } from '../kernel/native.js';
 
 /*
- * The thread that lmdb writes with waits for JavaScript in the middle of a transaction. A process that exits waits for that
- * thread, and runs no JavaScript any more: it would hang for ever, with the lock that every other process needs to write.
+ * lmdb's writer thread calls JavaScript in the middle of a transaction. A process that exits waits for that thread but
+ * runs no JavaScript any more. It would hang with the write lock that every other process needs. `exitNow` ends the
+ * process without waiting.
  */
 
-let underWay = 0;
+let activeWrites = 0;
 
 if (isMainThread) {
   process.on('exit', (code) => {
-    if (underWay > 0) exitNow(code);
+    if (activeWrites > 0) exitNow(code);
   });
 }
 
-/** Does what writes to lmdb: a process that exits meanwhile ends at once, and the transaction with it. */
-export async function writing<Result>(task: () => Promise<Result>): Promise<Result> {
-  underWay++;
+/**
+ * Runs a task that writes to lmdb. If the process exits meanwhile, it ends at once and the transaction is not
+ * committed.
+ */
+export async function whileWriting<Result>(task: () => Promise<Result>): Promise<Result> {
+  activeWrites++;
   try {
     return await task();
   } finally {
-    underWay--;
+    activeWrites--;
   }
 }

@@ -3,10 +3,10 @@ import { access, chmod, type FileHandle, mkdir, open, readdir, stat } from 'node
 import { dirname, join, resolve } from 'node:path';
 import { ValidationError } from '../errors.js';
 
-/** The embedded store's file in a state folder. */
+/** Name of the embedded store's file in a state folder. */
 export const STORE_FILE = 'store.mdb';
 
-/** Whether a folder has a store. */
+/** Resolves to whether a folder contains a store. */
 export const hasStore = (folder: string): Promise<boolean> =>
   access(join(folder, STORE_FILE)).then(
     () => true,
@@ -17,10 +17,10 @@ const FIELD = 'state';
 const MODE = 0o700;
 
 /**
- * Makes the state folder ready: creates it for this user alone, or takes one that is empty or was used before and
- * withdraws everybody else's access to it.
- * @param marker a file of this name (or beginning with it) shows that the folder is a state folder
- * @returns its absolute path
+ * Prepares a state folder: creates it with mode 0700, or takes an empty or previously used folder and sets its mode to
+ * 0700.
+ * @param marker prefix of a file name that identifies a state folder
+ * @returns the absolute path
  * @throws ValidationError on the field `state`
  */
 export async function prepareFolder(folder: unknown, marker: string): Promise<string> {
@@ -54,29 +54,29 @@ async function create(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder for this user alone, and those above it. Where root makes it in the folder of another user, it is that
- * user's: an administrator's command does not keep a service out of its own state.
+ * Creates a folder and its missing parents with mode 0700. If root creates it inside another user's folder, that user
+ * becomes the owner. So a command of an administrator does not lock a service out of its own state.
  */
 export async function makeFolder(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: MODE });
   if (first === undefined || process.geteuid?.() !== 0) return;
-  for (let made = resolve(path); made.startsWith(resolve(first)); made = dirname(made)) await giveFolder(made, first);
+  for (let made = resolve(path); made.startsWith(resolve(first)); made = dirname(made)) await chownFolder(made, first);
 }
 
-async function giveFolder(path: string, first: string): Promise<void> {
+async function chownFolder(path: string, first: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    await giveToOwnerOf(dirname(resolve(first)), folder);
+    await chownToOwnerOf(dirname(resolve(first)), folder);
   } finally {
     await folder.close();
   }
 }
 
-/** Gives what root has just made in the folder of another user to that user. */
-export async function giveToOwnerOf(folder: string, handle: FileHandle): Promise<void> {
+/** Changes the owner of a file or folder that root has just created inside another user's folder to that user. */
+export async function chownToOwnerOf(folder: string, handle: FileHandle): Promise<void> {
   if (process.geteuid?.() !== 0) return;
   const [owner, now] = await Promise.all([stat(folder), handle.stat()]);
-  // A file with another name elsewhere, or with something in it, is not what was made here.
+  // A file with other hard links or with content was not created here.
   const isNew = now.isDirectory() || (now.nlink === 1 && now.size === 0);
   if (owner.uid !== 0 && now.uid === 0 && isNew) await handle.chown(owner.uid, owner.gid);
 }

@@ -2,30 +2,30 @@ import { constants, fstatSync, readdirSync, statSync, watch } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { giveToOwnerOf, makeFolder } from './folder.js';
+import { chownToOwnerOf, makeFolder } from './folder.js';
 
 export interface JournalOptions {
-  /** A file that has reached this size is written no more. Default 1 MiB. */
+  /** Size at which a new file is begun, in bytes. Default 1 MiB. */
   segmentBytes?: number;
-  /** So many files are kept. Default 8. */
+  /** Number of files that are kept. Default 8. */
   segments?: number;
 }
 
-/** An entry, and where the next one begins. */
-export interface Noted<Entry> {
+/** An entry with the position after it. */
+export interface JournalRecord<Entry> {
   position: Position;
   entry: Entry;
 }
 
-/** A file that is written to. What is asked about it synchronously, the kernel has in memory. */
+/** A file that is open for appending. Synchronous calls on it read from the kernel's memory. */
 interface Segment {
   number: number;
   handle: FileHandle;
-  /** Where a line is known to end; where the file does, unless others have written since. */
+  /** Offset at which a line is known to end. It is the end of the file unless other processes have written since. */
   whole: number;
 }
 
-/** A place in the journal: the number of a file, and bytes. */
+/** A position in the journal: file number and byte offset. */
 export interface Position {
   segment: number;
   offset: number;
@@ -33,14 +33,13 @@ export interface Position {
 
 const FILE = /^(\d{8})\.jsonl$/;
 const NEWLINE = 0x0a;
-/** Where the kernel gives no notice of changes (its instances of inotify are few), one looks this often (ms). */
-const LOOK = 500;
+/** Polling interval in milliseconds, where inotify is not available (the kernel limits the number of instances). */
+const POLL_MS = 500;
 const CHUNK = 64 * 1024;
 
 /**
- * Entries in the order in which they came, a line of JSON each, in numbered files of which the oldest are deleted. Any
- * number of processes append and read at the same time. What has been appended survives the process; it is not forced
- * to the disk.
+ * A log of entries, one line of JSON each, in numbered files. The oldest files are deleted. Any number of processes
+ * append and read at the same time. An appended entry survives the process; it is not flushed to disk.
  */
 export class Journal<Entry extends object> {
   readonly #folder: string;
@@ -57,14 +56,17 @@ export class Journal<Entry extends object> {
     this.#segments = segments;
   }
 
-  /** Resolves when other processes see it. What is appended at the same time is written together. */
+  /**
+   * Appends an entry. Resolves when other processes can read it. Entries that are appended at the same time share a
+   * write.
+   */
   async append(entry: Entry): Promise<void> {
     this.#queue.push(`${JSON.stringify(entry)}\n`);
     this.#writing ??= this.#write();
     await this.#writing;
   }
 
-  /** Where the next entry will be. */
+  /** Position after the last entry. */
   end(): Position {
     const segment = newest(names(() => readdirSync(this.#folder)));
     if (segment === undefined) return { segment: 1, offset: 0 };
@@ -72,24 +74,24 @@ export class Journal<Entry extends object> {
   }
 
   /**
-   * Entries from a position on, or from the oldest that is kept.
-   * @param options.follow wait for more, until aborted or closed
+   * Reads entries from a position on, or from the oldest file.
+   * @param options.follow wait for further entries until aborted or closed
    */
   async *read(options: {
     from?: Position | undefined;
     follow?: boolean;
     signal?: AbortSignal | undefined;
-  }): AsyncGenerator<Noted<Entry>, undefined, undefined> {
+  }): AsyncGenerator<JournalRecord<Entry>, undefined, undefined> {
     const { follow = false, signal } = options;
     const signals = AbortSignal.any([this.#end.signal, ...(signal === undefined ? [] : [signal])]);
-    const change = follow ? new Change(this.#folder, signals) : undefined;
+    const change = follow ? new FolderWatch(this.#folder, signals) : undefined;
     try {
       let position = options.from ?? { segment: 0, offset: 0 };
       while (!signals.aborted) {
         const seen = change?.count ?? 0;
-        for await (const noted of this.#rest(position, signals)) {
+        for await (const noted of this.#presentEntries(position, signals)) {
           position = noted.position;
-          if (noted.entry !== undefined) yield noted as Noted<Entry>;
+          if (noted.entry !== undefined) yield noted as JournalRecord<Entry>;
         }
         if (change === undefined) return;
         await change.after(seen);
@@ -109,7 +111,7 @@ export class Journal<Entry extends object> {
 
   async #write(): Promise<void> {
     try {
-      // What is appended in the same turn goes along.
+      // Entries that are appended in the same turn of the event loop share the write.
       await Promise.resolve();
       while (this.#queue.length > 0) {
         const batch = this.#queue.join('');
@@ -123,16 +125,16 @@ export class Journal<Entry extends object> {
 
   async #put(batch: string): Promise<void> {
     for (;;) {
-      const { file, isWhole } = await this.#room();
+      const { file, isWhole } = await this.#writableSegment();
       await file.handle.appendFile(isWhole ? batch : `\n${batch}`);
       file.whole += Buffer.byteLength(batch);
-      // Deleted meanwhile, by others who are far ahead: nobody would ever read it.
+      // If another process has deleted the file meanwhile, the batch is written to a newer file.
       if (fstatSync(file.handle.fd).nlink > 0) return;
     }
   }
 
-  /** The file to append to, with room. False if its last line is one that somebody did not live to complete. */
-  async #room(): Promise<{ file: Segment; isWhole: boolean }> {
+  /** Returns the file to append to. `isWhole` is false if a process died before it completed the last line. */
+  async #writableSegment(): Promise<{ file: Segment; isWhole: boolean }> {
     for (;;) {
       const file = this.#file ?? (await this.#open(newest(await this.#names()) ?? 1));
       const { size, nlink } = fstatSync(file.handle.fd);
@@ -141,7 +143,7 @@ export class Journal<Entry extends object> {
       this.#file = undefined;
       if (nlink > 0) {
         await this.#open(file.number + 1);
-        await this.#forget(file.number + 1 - this.#segments);
+        await this.#deleteUpTo(file.number + 1 - this.#segments);
       }
     }
   }
@@ -151,7 +153,7 @@ export class Journal<Entry extends object> {
     const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
     const handle = await open(this.#path(number), O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW, 0o600);
     try {
-      await giveToOwnerOf(this.#folder, handle);
+      await chownToOwnerOf(this.#folder, handle);
     } catch (error) {
       await handle.close();
       throw error;
@@ -160,14 +162,17 @@ export class Journal<Entry extends object> {
     return this.#file;
   }
 
-  /** Deletes this file and those before it. */
-  async #forget(last: number): Promise<void> {
+  /** Deletes this file and all older ones. */
+  async #deleteUpTo(last: number): Promise<void> {
     const old = (await this.#names()).map(numberOf).filter((segment) => segment !== undefined && segment <= last);
     await Promise.all(old.map((segment) => rm(this.#path(segment as number), { force: true })));
   }
 
-  /** What there is now from a position on. An entry is absent where a line can't be read. */
-  async *#rest(from: Position, signal: AbortSignal): AsyncGenerator<{ position: Position; entry: Entry | undefined }> {
+  /** Yields the present entries from a position on. The entry is undefined for a line that is not JSON. */
+  async *#presentEntries(
+    from: Position,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ position: Position; entry: Entry | undefined }> {
     const segments = (await this.#names()).map(numberOf).filter((segment) => segment !== undefined);
     for (const segment of segments.sort((left, right) => left - right)) {
       if (segment < from.segment) continue;
@@ -224,7 +229,10 @@ function parse<Entry>(text: string): Entry | undefined {
   }
 }
 
-/** The complete lines of a file from a byte on, with the byte after each. Nothing if there is no such file. */
+/**
+ * Yields the complete lines of a file from a byte offset on, with the offset after each. Yields nothing if the file
+ * does not exist.
+ */
 async function* lines(path: string, start: number): AsyncGenerator<{ text: string; end: number }> {
   const handle = await open(path, 'r').catch(() => undefined);
   if (handle === undefined) return;
@@ -247,9 +255,9 @@ async function* lines(path: string, start: number): AsyncGenerator<{ text: strin
   }
 }
 
-/** Notices that files in a folder have changed. */
-class Change {
-  /** Grows with every change that was noticed. */
+/** Watches a folder for changes of its files. */
+class FolderWatch {
+  /** Number of changes that were noticed. */
   count = 0;
   readonly #signal: AbortSignal;
   readonly #watcher: ReturnType<typeof watch> | undefined;
@@ -266,18 +274,18 @@ class Change {
       this.#watcher = watch(folder, this.#notice);
       this.#watcher.on('error', () => undefined);
     } catch {
-      // No folder yet, or no instance of inotify is left: one looks from time to time.
+      // The folder does not exist yet, or no inotify instance is left. `after` polls then.
     }
   }
 
-  /** Resolves when there was a change after the count was read, or might have been. */
+  /** Resolves when there has been a change since `count` was read, or may have been one. */
   async after(count: number): Promise<void> {
     if (this.count !== count || this.#signal.aborted) return;
     const noticed = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     if (this.#watcher !== undefined) return noticed;
-    await Promise.race([noticed, sleep(LOOK, undefined, { signal: this.#signal }).catch(() => undefined)]);
+    await Promise.race([noticed, sleep(POLL_MS, undefined, { signal: this.#signal }).catch(() => undefined)]);
   }
 
   close(): void {

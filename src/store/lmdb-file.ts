@@ -10,9 +10,9 @@ const LARGEST_PAGE = 65536;
 const NO_PAGE = 2n ** 64n - 1n;
 
 /**
- * Looks at an lmdb file before lmdb does: the library crashes the process on a file that it can't open. A file that does
- * not exist yet, or is empty, is fine.
- * @throws StoreError if it is no lmdb file, or has lost its end
+ * Checks an lmdb file before lmdb opens it, because the library crashes the process on a damaged file. A missing or
+ * empty file is valid.
+ * @throws StoreError if it is not an lmdb file, or is truncated
  */
 export async function checkLmdbFile(path: string): Promise<void> {
   for (const each of [path, `${path}-lock`]) {
@@ -33,7 +33,7 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
     throw new StoreError(error.path ?? '', `can't be read (${error.code})`, { cause: error });
 }
 
-/** Both copies of the meta page must be there, and the roots of the trees that the newer one names. */
+/** Checks that both copies of the meta page exist, and that the tree roots of the newer copy are inside the file. */
 async function checkPages(path: string, file: FileHandle): Promise<void> {
   const damaged = (problem: string) => new StoreError(path, `is damaged: ${problem}`);
   const first = await readMeta(file, 0);
@@ -44,7 +44,7 @@ async function checkPages(path: string, file: FileHandle): Promise<void> {
   const second = await readMeta(file, first.pageSize);
   if (second === undefined) throw damaged('its second meta page is missing');
   const newer = second.transaction > first.transaction ? second : first;
-  // Read after the meta pages: another process only ever makes the file longer.
+  // Read after the meta pages: other processes only extend the file.
   const pages = BigInt((await file.stat()).size) / BigInt(newer.pageSize);
   if (newer.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged('its end is missing');
 }
@@ -55,7 +55,7 @@ interface Meta {
   roots: bigint[];
 }
 
-/** The layout of MDB_page and MDB_meta in lmdb's mdb.c, on 64-bit machines; byte order is the machine's. */
+/** Reads a meta page: MDB_page and MDB_meta of lmdb's mdb.c on 64-bit machines, in native byte order. */
 async function readMeta(file: FileHandle, position: number): Promise<Meta | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(META_BYTES), 0, META_BYTES, position);
   if (bytesRead < META_BYTES) return undefined;

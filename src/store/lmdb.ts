@@ -1,24 +1,24 @@
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
-import { lmdbError } from '../platform.js';
+import { lmdbError } from '../util/platform.js';
 import { encodeKey, encodeValue } from './encode.js';
-import { writing } from './exit.js';
+import { whileWriting } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
-/** Version of what is written in the folder. A folder with a higher one is refused. */
+/** Version of the file layout. A folder with a higher version is refused. */
 const LAYOUT = 1;
 
-/** Commits that share a transaction. JavaScript does nothing else while they are applied: some 10 µs each. */
-const COMMITS_AT_ONCE = 128;
+/** Largest number of commits per lmdb transaction. Applying one blocks the event loop for about 10 µs. */
+const MAX_COMMITS = 128;
 
 /**
- * The embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at once. A
- * commit that has resolved survives the process and the machine.
- * @throws ValidationError on the field `state` if the folder won't do
- * @throws StoreError if what is in it is damaged or was written by a newer version
+ * Opens the embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at
+ * once. A commit that has resolved survives a crash of the process and of the machine.
+ * @throws ValidationError on the field `state` if the folder is not usable
+ * @throws StoreError if the content is damaged or was written by a newer version
  * @throws PlatformError if lmdb does not load on this system
  */
 export async function openLmdbStore(folder: string): Promise<Store> {
@@ -36,15 +36,15 @@ export async function openLmdbStore(folder: string): Promise<Store> {
 
 interface Databases {
   root: RootDatabase<unknown, string>;
-  /** `layout` and `revision`. */
+  /** The keys `layout` and `revision`. */
   meta: Database<number, string>;
-  /** JSON by key. Keys are UTF-8, so that their order is that of bytes. */
+  /** JSON text by key. Keys are UTF-8, sorted by bytes. */
   entries: Database<string, Buffer>;
 }
 
 type Lmdb = typeof import('lmdb');
 
-/** Loaded only where it is used: clusters and vethwork/kernel do without it, also where it does not load. */
+/** Loads lmdb only where a lone host's store is opened. Clusters and vethwork/kernel work where lmdb does not load. */
 async function loadLmdb(): Promise<Lmdb> {
   try {
     return await import('lmdb');
@@ -56,7 +56,7 @@ async function loadLmdb(): Promise<Lmdb> {
 function openFile(lmdb: Lmdb, path: string): Databases {
   try {
     const root = lmdb.open<unknown, string>(join(path, STORE_FILE), {
-      // A transaction is on disk when its promise resolves.
+      // A promise of a transaction resolves when the transaction is on disk.
       overlappingSync: false,
       maxDbs: 2,
       maxReaders: 1024,
@@ -76,7 +76,7 @@ function openFile(lmdb: Lmdb, path: string): Databases {
 async function checkLayout(path: string, { root, meta }: Databases): Promise<void> {
   const layout =
     meta.get('layout') ??
-    (await writing(() =>
+    (await whileWriting(() =>
       root.transaction(() => {
         const present = meta.get('layout');
         if (present === undefined) meta.put('layout', LAYOUT);
@@ -88,7 +88,7 @@ async function checkLayout(path: string, { root, meta }: Databases): Promise<voi
   }
 }
 
-/** A commit with everything encoded, so that nothing can fail any more once it shares a transaction with others. */
+/** A commit that is encoded completely, so that it cannot fail once it shares a transaction with others. */
 interface EncodedCommit {
   conditions: { key: Buffer; version: number }[];
   puts: { key: Buffer; value: string }[];
@@ -104,7 +104,7 @@ interface Pending {
 class LmdbStore implements Store {
   readonly #path: string;
   readonly #databases: Databases;
-  /** Commits that wait for the next lmdb transaction. */
+  /** Commits that wait for the next transaction. */
   readonly #queue: Pending[] = [];
   #writer: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -151,7 +151,7 @@ class LmdbStore implements Store {
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commit: encoded, resolve, reject });
-      this.#writer ??= writing(() => this.#write());
+      this.#writer ??= whileWriting(() => this.#write());
     });
   }
 
@@ -161,7 +161,7 @@ class LmdbStore implements Store {
   }
 
   async #finish(): Promise<void> {
-    // Commits are accepted no more, so one run of the writer is all there is to wait for.
+    // No further commits are accepted, so one run of the writer is enough.
     await this.#writer;
     await this.#databases.root.close();
   }
@@ -171,26 +171,26 @@ class LmdbStore implements Store {
   }
 
   /**
-   * Writes what is queued, one lmdb transaction after the other; each takes the first of those that wait when it has got
-   * the lock.
+   * Writes the queue in lmdb transactions, one after the other. Each takes the oldest commits of the queue once it has
+   * the write lock.
    */
   async #write(): Promise<void> {
-    // Commits of the same turn share the first transaction.
+    // Commits of the same turn of the event loop share the first transaction.
     await Promise.resolve();
     while (this.#queue.length > 0) {
       let batch: Pending[] = [];
       try {
-        // A child transaction, since only these are undone if something throws.
+        // A child transaction, because an exception rolls back only the child.
         const { root } = this.#databases;
         const outcomes = await root.childTransaction(() => {
-          // lmdb has a promise of its own for this transaction; unhandled, it ends the process when the commit fails.
+          // lmdb has a promise of its own for this transaction. Without a handler, its rejection would end the process.
           root.committed.then(undefined, () => undefined);
-          batch = this.#queue.splice(0, COMMITS_AT_ONCE);
+          batch = this.#queue.splice(0, MAX_COMMITS);
           return this.#apply(batch);
         });
         for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] === true);
       } catch (error) {
-        // Without a batch the transaction did not even begin; those that wait would meet the same.
+        // Without a batch, the transaction did not begin. The waiting commits would fail in the same way.
         const failed = batch.length > 0 ? batch : this.#queue.splice(0);
         const cause = await causeOf(error);
         const failure = new StoreError(this.#path, `can't be written: ${cause.message}`, { cause });
@@ -200,7 +200,7 @@ class LmdbStore implements Store {
     this.#writer = undefined;
   }
 
-  /** Within an lmdb transaction: checks and writes commits in their order. */
+  /** Checks and writes commits in order, within an lmdb transaction. Returns whether each was written. */
   #apply(batch: readonly Pending[]): boolean[] {
     const { meta, entries } = this.#databases;
     let revision = meta.get('revision') ?? 0;
@@ -221,7 +221,7 @@ class LmdbStore implements Store {
   }
 }
 
-/** The error of a failed lmdb commit, which lmdb hides in a promise. */
+/** Returns the error of a failed lmdb commit, which lmdb passes as a rejected promise. */
 async function causeOf(error: unknown): Promise<Error> {
   const { commitError } = error as { commitError?: Promise<never> };
   return commitError === undefined ? (error as Error) : commitError.catch((cause: Error) => cause);
@@ -235,12 +235,12 @@ function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {
   };
 }
 
-/** From the prefix itself to the first key that comes after all keys with it. */
+/** Range from the prefix to the first key after all keys with the prefix. */
 function prefixRange(prefix: string): { start?: Buffer; end?: Buffer } {
   if (prefix === '') return {};
   const start = Buffer.from(prefix);
   const end = Buffer.from(start);
-  // UTF-8 has no byte 0xff, so the last byte can always be counted up.
+  // UTF-8 has no byte 0xff, so the last byte can be incremented.
   end.writeUInt8((end.at(-1) as number) + 1, end.length - 1);
   return { start, end };
 }

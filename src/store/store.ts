@@ -1,17 +1,17 @@
 /**
- * Where vethwork remembers. Keys are paths (`network/<uuid>`), values are JSON. Two implementations share one
- * conformance suite: lmdb (one machine, any number of processes) and etcd (a cluster).
+ * The store holds all persistent state. Keys are paths (`network/<uuid>`), values are JSON. There are two
+ * implementations with one conformance suite: lmdb (one machine, any number of processes) and etcd (a cluster).
  */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 export interface Entry<Value extends Json = Json> {
   key: string;
   value: Value;
-  /** Changes with every write of the key; what `commit` compares. */
+  /** Changes with every write of the key. `commit` compares it. */
   version: number;
 }
 
-/** What one commit needs to be true, and what it then writes. All or nothing, durable when it resolves. */
+/** The conditions and writes of one commit. A commit is atomic, and durable when it resolves. */
 export interface Commit {
   /** `version: 0`: the key must not exist. */
   conditions: readonly { key: string; version: number }[];
@@ -21,11 +21,11 @@ export interface Commit {
 
 export interface Store {
   get<Value extends Json>(key: string): Promise<Entry<Value> | undefined>;
-  /** Every entry whose key starts with the prefix, in order of keys. */
+  /** Lists the entries whose keys start with the prefix, sorted by key. */
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
-  /** How many keys start with the prefix. Costs much less than their list. */
+  /** Counts the keys that start with the prefix. Much cheaper than `list`. */
   count(prefix: string): Promise<number>;
-  /** False if a condition did not hold; nothing is written then. */
+  /** Commits. Resolves to false, without a write, if a condition did not hold. */
   commit(commit: Commit): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -6,22 +6,25 @@ import { storeChannel } from './channels.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
 /**
- * A read-check-write over a store: reads are remembered with their versions, writes are collected, and the commit
- * holds only if nothing that was read has changed. The body may run several times, so it has no other effect.
+ * An optimistic transaction: it records the version of everything that is read and collects the writes. The commit
+ * succeeds only if nothing that was read has changed. The body may run several times, so it must have no other effect.
  */
 export interface Transaction {
   get<Value extends Json>(key: string): Promise<Value | undefined>;
   /**
-   * Unlike `get`, not part of what the commit checks: guard what follows from it with `get` of the key written.
-   * Entries written by this transaction have version 0.
+   * Lists entries. Unlike `get`, the commit does not check them: also `get` the key that is written. Entries written by
+   * this transaction have version 0.
    */
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
-  /** How many keys start with the prefix, this transaction's own included. Guard what follows from it as with `list`. */
+  /**
+   * Counts the keys that start with the prefix, including those of this transaction. The commit does not check the
+   * count.
+   */
   count(prefix: string): Promise<number>;
   put(key: string, value: Json): void;
   /**
-   * Fails the commit if the key exists by then.
-   * @throws ConflictError if this transaction has seen the key
+   * Writes an entry that must not exist. The commit fails if it exists by then.
+   * @throws ConflictError if this transaction has already seen the key
    */
   create(key: string, value: Json): void;
   delete(key: string): void;
@@ -32,8 +35,9 @@ const MAX_ATTEMPTS = 100;
 const BACKOFF = { initial: 2, maximum: 64, jitter: 1 };
 
 /**
- * Runs the body and commits what it wrote; again, after a short random pause, if something it read has changed.
- * What the body throws counts only if everything it had read still holds: otherwise it runs again as well.
+ * Runs the body and commits its writes. Repeats both, after a short random pause, if something that was read has
+ * changed. An error of the body is thrown only if everything that it had read is still current; otherwise the body runs
+ * again.
  * @throws ConflictError after 100 attempts
  */
 export async function transact<Result>(
@@ -54,7 +58,7 @@ export async function transact<Result>(
     }
     const commit = recorder.commit();
     if (await traced(storeChannel, { commit }, () => store.commit(commit))) {
-      // Many are committed together, and go on together.
+      // Many calls are committed together and would continue together.
       await yieldToEventLoop();
       return result;
     }
@@ -62,12 +66,12 @@ export async function transact<Result>(
   throw new ConflictError(`the store kept changing: no commit in ${MAX_ATTEMPTS} attempts`);
 }
 
-/** One attempt: what it has read, and what it wants to write. */
+/** One attempt: its reads and its writes. */
 class Recorder implements Transaction {
   readonly #store: Store;
   readonly #reads = new Map<string, Entry | undefined>();
   readonly #created = new Set<string>();
-  /** `undefined`: deleted. */
+  /** Undefined if the entry is deleted. */
   readonly #writes = new Map<string, Json | undefined>();
 
   constructor(store: Store) {
@@ -78,7 +82,7 @@ class Recorder implements Transaction {
     if (this.#writes.has(key)) return this.#writes.get(key) as Value | undefined;
     if (!this.#reads.has(key)) {
       const entry = await this.#store.get(key);
-      // Of two reads at the same time, both answer with the one that is remembered.
+      // Of two concurrent reads, both return the version that is recorded first.
       if (!this.#reads.has(key)) this.#reads.set(key, entry);
     }
     return this.#reads.get(key)?.value as Value | undefined;

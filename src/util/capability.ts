@@ -13,7 +13,7 @@ const BITS = {
 
 export type Capability = keyof typeof BITS;
 
-/** Capabilities of the list that are not in the effective set of this process. */
+/** Returns the capabilities that this process lacks (`CapEff` of /proc/self/status). */
 export async function missingCapabilities(wanted: readonly Capability[]): Promise<Capability[]> {
   const status = await readFile('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { AgentConfig } from '../../src/cluster/config.js';
+import type { AgentConfig } from '../../src/agent/config.js';
 import type { TestCluster } from '../support/cluster.js';
 
 const LINES = 300;

@@ -6,7 +6,7 @@ import { runtimeRoot } from '../../src/dnsmasq/index.js';
 import type { NamespaceRef } from '../../src/kernel/namespace.js';
 import type { Operation } from '../../src/kernel/operation.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
-import { GRAVEYARD } from '../../src/plan/group.js';
+import { DELETION_GROUP } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
 import { placeOf } from '../../src/records/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
@@ -246,7 +246,7 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
     isGuest ? [] : (nftRuleset(netns) as Promise<NftItem[]>),
   ]);
   for (const { ifname, master, group, addr_info } of links) {
-    if (group === String(GRAVEYARD)) collection.add('link', `${where} ${ifname} out of service`);
+    if (group === String(DELETION_GROUP)) collection.add('link', `${where} ${ifname} out of service`);
     if (own(ifname) || master?.includes('vxlan')) collection.add('link', `${where} ${ifname} in ${master ?? 'none'}`);
     for (const { family, local, prefixlen } of addr_info) {
       if (family === 'inet' && own(ifname)) collection.add('address', `${where} ${local}/${prefixlen} of ${ifname}`);

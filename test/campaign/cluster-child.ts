@@ -1,6 +1,6 @@
 /** One of the nodes of cluster.ts: its agent, which is killed at any time. */
-import { runAgent } from '../../src/cluster/agent.js';
-import type { AgentConfig } from '../../src/cluster/config.js';
+import { runAgent } from '../../src/agent/agent.js';
+import type { AgentConfig } from '../../src/agent/config.js';
 
 const ended = new AbortController();
 process.once('SIGTERM', () => ended.abort());

@@ -9,8 +9,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CombinedError } from '../../src/errors.js';
+import { repairText } from '../../src/format/repair.js';
 import type { Host } from '../../src/index.js';
-import { repairText } from '../../src/text/repair.js';
 import { TestCluster } from '../support/cluster.js';
 import { meshFindings } from '../support/mesh.js';
 import { lastFindings } from '../support/namespaces.js';
@@ -34,7 +34,7 @@ const ORDINARY = [
 
 await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
-  const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2, nodeTimeout: 10 } });
+  const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
   const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** Of each node, one that only asks. */

@@ -6,8 +6,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { repairText } from '../../src/format/repair.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
-import { repairText } from '../../src/text/repair.js';
 import { TestHost } from '../support/host.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';

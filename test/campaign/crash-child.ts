@@ -5,8 +5,8 @@
 
 import { subscribe } from 'node:diagnostics_channel';
 import type { HostOptions } from '../../src/api/types.js';
+import { repairText } from '../../src/format/repair.js';
 import { openHost } from '../../src/index.js';
-import { repairText } from '../../src/text/repair.js';
 import { actAtRandom } from './actor.js';
 import { armFault } from './faults.js';
 import { Random } from './random.js';

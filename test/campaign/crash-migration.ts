@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { openEtcdStore } from '../../src/store/etcd.js';
+import { openEtcdStore } from '../../src/store/etcd/store.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import type { Entry } from '../../src/store/store.js';
 import { TestEtcd } from '../support/etcd.js';

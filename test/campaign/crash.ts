@@ -82,7 +82,7 @@ interface Kills {
 }
 
 async function runLane(campaign: Campaign, lane: number, random: Random): Promise<Kills> {
-  const machine = await TestHost.create({ deletionHalo: 1 });
+  const machine = await TestHost.create({ deletionHalo: 1000 });
   const guests = [(await machine.guest()).name, (await machine.guest()).name];
   const devices = ['dev0', 'dev1'];
   await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { desiredState } from '../../src/desired/desired-state.js';
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import { repairText } from '../../src/format/repair.js';
 import type { Host, Network } from '../../src/index.js';
 import type { Operation } from '../../src/kernel/operation.js';
 import type { DesiredHost } from '../../src/plan/desired.js';
@@ -14,7 +15,6 @@ import { networkNames } from '../../src/plan/names.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import type { Store } from '../../src/store/store.js';
-import { repairText } from '../../src/text/repair.js';
 import { pings, TestHost } from '../support/host.js';
 import { eventually, type TestNamespace } from '../support/namespaces.js';
 import { type Campaign, runCampaign } from './campaign.js';

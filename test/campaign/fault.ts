@@ -5,9 +5,9 @@
  */
 
 import { CombinedError, KernelError } from '../../src/errors.js';
+import { repairText } from '../../src/format/repair.js';
 import type { Host, Network } from '../../src/index.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
-import { repairText } from '../../src/text/repair.js';
 import { TestHost } from '../support/host.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import { armFault, type Errno, type FaultKind } from './faults.js';

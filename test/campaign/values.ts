@@ -168,7 +168,7 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
       name: 'openHost, cluster',
       good: [
         {
-          store: { etcd: ['http://127.0.0.1:1'], timeout: 1, tls: { ca: '/none' } },
+          store: { etcd: ['http://127.0.0.1:1'], timeout: 1000, tls: { ca: '/none' } },
           node: 'n1',
           netns: machine.node.name,
           meshNic: 'eth0',

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openNode } from '../../src/api/open-host.js';
+import { repairText } from '../../src/format/repair.js';
 import type { ClusterHostOptions, Host } from '../../src/index.js';
-import { repairText } from '../../src/text/repair.js';
 import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { TestEtcd } from './etcd.js';
 import { json, TestNamespace } from './namespaces.js';
@@ -95,15 +95,15 @@ export class TestCluster implements AsyncDisposable {
 
   options(number: number): ClusterHostOptions {
     return {
-      store: { etcd: [this.etcd.url], timeout: 3 },
+      store: { etcd: [this.etcd.url], timeout: 3000 },
       node: `node${number}`,
       state: join(this.folder, `node${number}`),
       netns: this.node(number).name,
       meshNic: 'eth0',
       deletionHalo: 0,
       dnsServers: [],
-      leaseTime: 5,
-      nodeTimeout: 60,
+      leaseTime: 5000,
+      nodeTimeout: 60000,
       ...(number === 1 && ({ role: 'network', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24' } as const)),
       ...(this.setting.ipv6 && { underlayAddress: this.vtep(number) }),
       ...this.setting.options,
@@ -118,8 +118,9 @@ export class TestCluster implements AsyncDisposable {
     const { host } = await openNode(
       { ...this.options(number), ...options },
       {
-        leadership: (isLeader) => tell(isLeader ? 'is the agent' : 'is the agent no more'),
-        applied: (network, took, problems) => tell(`realised ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        leadership: (isLeader) => tell(isLeader ? 'is leader' : 'has lost leadership'),
+        reconciled: (network, took, problems) =>
+          tell(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
         failed: (what, error) => tell(`${what} failed: ${error}`),
         repaired: (repairs) => tell(`repaired ${repairs.map(repairText).join('; ')}`),
       },

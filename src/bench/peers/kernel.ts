@@ -69,14 +69,17 @@ class KernelContender implements Contender {
   async detach(slots: readonly Slot[]): Promise<undefined> {
     if (slots.length >= WORTH_DELETING) {
       const links = slots.map(({ device }) => this.#indexes.get(device)?.outer ?? 0);
-      const errors = await this.kernel.teardown([...links.map(condemn), DELETE_GROUP]);
+      const errors = await this.kernel.teardown([...links.map(markForDeletion), DELETE_GROUP]);
       if (errors.length > 0) throw new AggregateError(errors, 'detach');
       return;
     }
     await Promise.all(
       slots.map(async ({ netns, device }) => {
         const { outer, inner } = this.#indexes.get(device) ?? { outer: 0, inner: 0 };
-        const errors = await this.kernel.teardown([...retire(netns, inner), ...retire(undefined, outer)]);
+        const errors = await this.kernel.teardown([
+          ...takeOutOfService(netns, inner),
+          ...takeOutOfService(undefined, outer),
+        ]);
         if (errors.length > 0) throw new AggregateError(errors, `detach ${device}`);
       }),
     );
@@ -94,7 +97,7 @@ class KernelContender implements Contender {
   async deleteNetwork({ uuid }: NetworkWish): Promise<undefined> {
     const links = this.#networks.get(uuid) ?? [];
     const errors = await this.kernel.teardown([
-      ...links.map(condemn),
+      ...links.map(markForDeletion),
       { op: 'namespace.delete', name: uuid },
       DELETE_GROUP,
     ]);
@@ -206,11 +209,11 @@ class KernelContender implements Contender {
 
 const DELETE_GROUP: Operation = { op: 'link.delete', link: { group: GROUP } };
 
-function condemn(index: number): Operation {
+function markForDeletion(index: number): Operation {
   return { op: 'link.set', link: { index }, changes: { group: GROUP } };
 }
 
-function retire(netns: string | undefined, index: number): Operation[] {
+function takeOutOfService(netns: string | undefined, index: number): Operation[] {
   const link = { index };
   return [
     { op: 'link.set', netns, link, changes: { up: false, master: 0, group: GROUP } },

@@ -1,4 +1,4 @@
-import { table } from '../../text/table.js';
+import { table } from '../../format/table.js';
 import type { Machine } from '../machine.js';
 import type { CaseResult, ContenderResult, Figure } from '../measure.js';
 import type { ScenarioResult } from '../scenario.js';

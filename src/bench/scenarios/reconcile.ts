@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RepairResult } from '../../api/observation.js';
 import type { Network } from '../../api/types.js';
 import { start } from '../../demo/tools.js';
-import { repairText } from '../../text/repair.js';
+import { repairText } from '../../format/repair.js';
 import { type Case, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import type { Stage } from '../stage.js';

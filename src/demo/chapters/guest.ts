@@ -1,4 +1,4 @@
-import { formatInterface } from '../../text/format.js';
+import { formatInterface } from '../../format/format.js';
 import { links, ports } from '../look.js';
 import type { Guest, Scene } from '../scene.js';
 import { device, story } from './names.js';

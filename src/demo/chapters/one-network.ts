@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Network } from '../../api/types.js';
-import { formatNetwork } from '../../text/format.js';
+import { formatNetwork } from '../../format/format.js';
 import { claim } from '../claim.js';
 import { ipv4, links, ports, routes, ruleset } from '../look.js';
 import type { Chapter, Scene } from '../scene.js';

@@ -18,8 +18,8 @@ const guests = [
 const OVERLAY_MTU = 1550;
 
 /**
- * Plays a cluster: a network node and two hypervisor nodes, each with its agent, over a real etcd.
- * @throws PrivilegeError, MissingProgramError before anything is made; the signal's reason if it was aborted
+ * Runs a cluster: a network node and two hypervisor nodes, each with its agent, and a real etcd.
+ * @throws PrivilegeError, MissingProgramError before anything is created; the signal's reason if it was aborted
  */
 export async function runClusterDemo({ signal, write }: ClusterDemoOptions): Promise<Report> {
   await checkRequirements();

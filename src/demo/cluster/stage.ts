@@ -106,13 +106,13 @@ export class ClusterStage {
   /** The configuration of a node's agent, as in /etc/vethwork/agent.json. */
   config(node: NodeName): object {
     return {
-      store: { etcd: [`http://${underlay.store}:2379`], timeout: 3 },
+      store: { etcd: [`http://${underlay.store}:2379`], timeout: 3000 },
       node,
       ...(node === 'node1' && { role: 'network', egressNic: 'eth0', floatingNetwork: FLOATING_NETWORK }),
       meshNic: 'eth0',
       dnsServers: [],
       deletionHalo: 0,
-      leaseTime: 3,
+      leaseTime: 3000,
       state: join(this.folder, node),
       listen: '127.0.0.1:9471',
     };
@@ -125,7 +125,7 @@ export class ClusterStage {
     await this.eventually(`the agent of ${node} is in charge`, async () => (await this.health(node))?.active === true);
   }
 
-  /** Without a chance to say good-bye. */
+  /** Kills the agent with SIGKILL. */
   async killAgent(node: NodeName): Promise<void> {
     await this.#agents.get(node)?.kill();
     this.#agents.delete(node);
@@ -216,7 +216,7 @@ export class ClusterStage {
         try {
           process.kill(Number(pid), 'SIGKILL');
         } catch {
-          // Ended by itself.
+          // The process has ended.
         }
       }
       await attempt(['ip', 'netns', 'delete', netns]);

@@ -1,5 +1,5 @@
 import { ValidationError } from '../../errors.js';
-import { reading } from '../../input.js';
+import { reading } from '../../util/input.js';
 
 /*
  * Argument checks of the builders. The transaction checks everything again; here an error names the argument of the builder.

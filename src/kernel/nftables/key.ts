@@ -1,5 +1,5 @@
 import { ValidationError } from '../../errors.js';
-import { reading } from '../../input.js';
+import { reading } from '../../util/input.js';
 import { checkList, checkName, checkNumber } from './check.js';
 import type { LookupExpression } from './compare.js';
 import type { Expression } from './expression.js';

@@ -1,4 +1,4 @@
-import { reading } from '../../input.js';
+import { reading } from '../../util/input.js';
 import { checkList, checkName, checkObject, checkWord } from './check.js';
 import type { ChainHook, NftCommand } from './command.js';
 import type { Expression } from './expression.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../../../src/index.js';
-import { GRAVEYARD } from '../../../src/plan/group.js';
+import { DELETION_GROUP } from '../../../src/plan/group.js';
 import { leftovers } from '../../campaign/leftovers.js';
 import { TestCluster } from '../../support/cluster.js';
 import { compile } from '../../support/compile.js';
@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
 
   beforeAll(async () => {
     compiled = await compile('test/e2e/cluster/doomed-child.ts', 'test/campaign/faults.ts');
-    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 1 } });
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 1000 } });
     agent = await start();
     visitor = await cluster.open(2);
   });
@@ -77,7 +77,18 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
 
   test('while links waited for their deletion deletes them', async () => {
     const node = cluster.node(3);
-    await node.ip('link', 'add', 'dead40000001', 'group', String(GRAVEYARD), 'type', 'veth', 'peer', 'name', 'stays');
+    await node.ip(
+      'link',
+      'add',
+      'dead40000001',
+      'group',
+      String(DELETION_GROUP),
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'stays',
+    );
     third = await cluster.open(3);
     await eventually(async () => !(await hasLink(node, 'dead40000001')));
   });

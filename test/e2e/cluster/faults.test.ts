@@ -26,7 +26,7 @@ describe.skipIf(!privileged)('when something fails', () => {
   const guest = (number: number) => guests[number - 1] as ClusterGuest;
 
   beforeAll(async () => {
-    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3 } });
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3000 } });
     // node3 has an agent of its own; this process only visits it.
     hosts = [await cluster.open(1), await cluster.open(2)];
     await startAgent();
@@ -74,9 +74,9 @@ describe.skipIf(!privileged)('when something fails', () => {
 
   test('an agent does the work of its node, says what it does, and shows figures', async () => {
     for (const from of guests) for (const to of guests) expect(await pings(from.namespace, to.address)).toBe(true);
-    const lines = log.map((line) => JSON.parse(line) as { level: string; message: string; node: string });
+    const lines = log.map((line) => JSON.parse(line) as { level: string; msg: string; node: string });
     expect(lines.every(({ node }) => node === 'node3')).toBe(true);
-    expect(lines.map(({ message }) => message)).toContain('network realised');
+    expect(lines.map(({ msg }) => msg)).toContain('network reconciled');
     const metrics = await ask('/metrics');
     for (const line of [
       'vethwork_agent_active 1',
@@ -93,7 +93,7 @@ describe.skipIf(!privileged)('when something fails', () => {
       network_(3).then((each) => each.attach({ tap: `k${index}` })),
     );
     const outcomes = Promise.allSettled(attached);
-    await eventually(() => log.some((line) => line.includes('network realised')), PATIENCE);
+    await eventually(() => log.some((line) => line.includes('network reconciled')), PATIENCE);
     await stopAgent('SIGKILL');
     await eventually(async () => (await state('node3')) === 'gone', PATIENCE);
     // Whatever another change makes the others look at.
@@ -134,7 +134,7 @@ describe.skipIf(!privileged)('when something fails', () => {
 
   test('a node without an agent is named by who waits for it', async () => {
     await stopAgent('SIGKILL');
-    const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1 });
+    const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1000 });
     const net = await waiting.getNetwork(network.uuid);
     const error = await rejection(net.attach({ tap: 'late' }));
     expect(error).toMatchObject({ code: 'ERR_VETHWORK_NODE_TIMEOUT', nodes: ['node3'] });

@@ -20,7 +20,7 @@ async function dup(from: ClusterGuest, to: string): Promise<boolean> {
 
 describe.skipIf(!privileged)('ten nodes', () => {
   test('everybody reaches everybody of the same network, once, and nobody of another', async () => {
-    await using cluster = await TestCluster.create({ nodes: 10, options: { leaseTime: 30 } });
+    await using cluster = await TestCluster.create({ nodes: 10, options: { leaseTime: 30000 } });
     const hosts = await cluster.openAll();
     onTestFailed(() => console.log(cluster.log.join('\n')));
     const [first, second] = await Promise.all(

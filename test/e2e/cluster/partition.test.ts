@@ -21,7 +21,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
   const on = (number: number) => guests.filter(({ node }) => node === `node${number}`) as [ClusterGuest, ClusterGuest];
 
   beforeAll(async () => {
-    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3, nodeTimeout: 3 } });
+    cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3000, nodeTimeout: 3000 } });
     for (const number of [1, 2, 3]) {
       const wire = await TestWire.to(cluster.etcd.url);
       wires.push(wire);

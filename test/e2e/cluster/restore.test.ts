@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Network } from '../../../src/index.js';
-import { openEtcdStore } from '../../../src/store/etcd.js';
+import { openEtcdStore } from '../../../src/store/etcd/store.js';
 import { Agents } from '../../campaign/agents.js';
 import { type ClusterGuest, TestCluster } from '../../support/cluster.js';
 import { compile } from '../../support/compile.js';

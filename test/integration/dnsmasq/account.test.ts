@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { accountWarnings, findAccount } from '../../../src/dnsmasq/index.js';
+import { accountProblem, findAccount } from '../../../src/dnsmasq/index.js';
 import { privileged } from '../../support/namespaces.js';
 
 const NOBODY = ['nobody:x:65534:65534::/:/bin/false', 'nogroup:x:65534:'] as const;
@@ -26,6 +26,6 @@ test
   const account = await findAccount(folder);
   expect(account).toMatchObject({ user, reader: { user } });
   expect(account.reader?.gid).toBe(gid);
-  expect((await accountWarnings(folder)) !== undefined).toBe(isShared);
+  expect((await accountProblem(folder)) !== undefined).toBe(isShared);
   await rm(folder, { recursive: true });
 });

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DeclinedAddresses } from '../../../src/dnsmasq/declined.js';
-import { Declines } from '../../../src/dnsmasq/declines.js';
+import { DeclineBackoff } from '../../../src/dnsmasq/declines.js';
 
 describe('when to see to declined addresses', () => {
   test('at once the first time, ever more rarely then, and soon again after a long peace', () => {
     let now = 0;
-    const declines = new Declines(() => now);
+    const declines = new DeclineBackoff(() => now);
     const waits = Array.from({ length: 8 }, () => {
       const began = now;
       while (!declines.areDue(['172.16.0.2'])) now += 1000;
@@ -26,7 +26,7 @@ describe('when to see to declined addresses', () => {
 
   test('one that declines again and again keeps no other waiting, and waits without news', () => {
     let now = 0;
-    const declines = new Declines(() => now);
+    const declines = new DeclineBackoff(() => now);
     declines.restored(['172.16.0.2']);
     expect(declines.areDue(['172.16.0.2'])).toBe(false);
     expect(declines.areDue(['172.16.0.2', '172.16.0.3'])).toBe(true);
@@ -56,13 +56,13 @@ describe('declined addresses by the log', () => {
 
   test('are those of either message, and nothing that clients can say', async () => {
     const watch = new DeclinedAddresses(log);
-    expect(watch.hasNews).toBe(false);
+    expect(watch.hasNewLines).toBe(false);
     expect(await watch.read()).toEqual([]);
     const said = `${time} dnsmasq-dhcp[7]: DHCPDECLINE(x) 172.16.0.9 ${declined('172.16.0.9')}`;
     await writeFile(log, `${said}${declined('172.16.0.2')}${withheld('172.16.0.3')}`);
-    expect(watch.hasNews).toBe(true);
+    expect(watch.hasNewLines).toBe(true);
     expect(await watch.read()).toEqual(['172.16.0.2', '172.16.0.3']);
-    expect(watch.hasNews).toBe(false);
+    expect(watch.hasNewLines).toBe(false);
   });
 
   test('are seen to once, whoever looks', async () => {
@@ -70,7 +70,7 @@ describe('declined addresses by the log', () => {
     await writeFile(log, declined('172.16.0.2'));
     expect(await one.read()).toEqual(['172.16.0.2']);
     await one.note();
-    expect(one.hasNews).toBe(false);
+    expect(one.hasNewLines).toBe(false);
     expect(await other.read()).toEqual([]);
     await appendFile(log, declined('172.16.0.2'));
     expect(await other.read()).toEqual(['172.16.0.2']);

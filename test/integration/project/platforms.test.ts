@@ -7,7 +7,7 @@ import { faultsOf } from '../../../scripts/lib/binaries.mjs';
 import { lmdbBounds, oldestGlibc, targets } from '../../../scripts/lib/targets.mjs';
 import { PlatformError } from '../../../src/errors.js';
 import { loadAddon } from '../../../src/kernel/load-addon.js';
-import { addonError, describePlatform, lmdbError } from '../../../src/platform.js';
+import { addonError, describePlatform, lmdbError } from '../../../src/util/platform.js';
 import { sh } from '../../support/namespaces.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -4,13 +4,13 @@ import { randomMac } from '../../../src/ipam/mac.js';
 import { parseNetblock } from '../../../src/ipam/netblock.js';
 import { AddressPool } from '../../../src/ipam/pool.js';
 import { reserveVni } from '../../../src/ipam/vni.js';
-import { openEtcdStore } from '../../../src/store/etcd.js';
+import { openEtcdStore } from '../../../src/store/etcd/store.js';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { transact } from '../../../src/store/transaction.js';
 
 const [folder = '', job, argument = ''] = process.argv.slice(2);
 const store = folder.startsWith('http')
-  ? await openEtcdStore({ etcd: [folder], timeout: 60 })
+  ? await openEtcdStore({ etcd: [folder], timeout: 60000 })
   : await openLmdbStore(folder);
 
 switch (job) {

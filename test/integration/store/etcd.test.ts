@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreError } from '../../../src/errors.js';
-import { type ClusterStore, openEtcdStore } from '../../../src/store/etcd.js';
-import type { EtcdOptions } from '../../../src/store/etcd-client.js';
+import type { EtcdOptions } from '../../../src/store/etcd/client.js';
+import type { ClusterStore } from '../../../src/store/etcd/cluster-store.js';
+import { openEtcdStore } from '../../../src/store/etcd/store.js';
 import type { Json } from '../../../src/store/store.js';
 import { transact } from '../../../src/store/transaction.js';
 import { compile } from '../../support/compile.js';
@@ -36,7 +37,7 @@ async function open(options: Partial<EtcdOptions> = {}) {
 }
 
 async function openVia(url: string) {
-  const store = await openEtcdStore({ etcd: [url], timeout: 2 });
+  const store = await openEtcdStore({ etcd: [url], timeout: 2000 });
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }
 
@@ -111,17 +112,17 @@ describe('a cluster store', () => {
     const prefix = newPrefix();
     await using watching = await open({ prefix });
     const holder = await open({ prefix });
-    expect(await holder.hold('node/a', 1, { ttl: 2, version: 0 })).toBeDefined();
-    expect(await watching.hold('node/a', 2, { ttl: 2, version: 0 })).toBeUndefined();
-    await new Promise((resolve) => setTimeout(resolve, 3500));
+    expect(await holder.putWithLease('node/a', 1, { ttl: 2000, version: 0 })).toBeDefined();
+    expect(await watching.putWithLease('node/a', 2, { ttl: 2000, version: 0 })).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 5000));
     const there = await watching.get('node/a');
     expect(there?.value).toBe(1);
     // A successor that knows who was there may take its place.
-    const held = await watching.hold('node/a', 2, { ttl: 2, version: there?.version ?? 0 });
+    const held = await watching.putWithLease('node/a', 2, { ttl: 2000, version: there?.version ?? 0 });
     expect((await holder.get('node/a'))?.value).toBe(2);
     await held?.release({ remove: true });
     expect(await holder.get('node/a')).toBeUndefined();
-    await holder.hold('node/b', 1, { ttl: 1, version: 0 });
+    await holder.putWithLease('node/b', 1, { ttl: 1000, version: 0 });
     await holder.close();
     await eventually(async () => (await watching.get('node/b')) === undefined, 60_000);
   });
@@ -143,7 +144,7 @@ test('five processes never allocate the same address, VNI or MAC', async () => {
 describe('when the server is away', () => {
   async function alone() {
     const server = await TestEtcd.start();
-    const store = await openEtcdStore({ etcd: [server.url], timeout: 1 });
+    const store = await openEtcdStore({ etcd: [server.url], timeout: 1000 });
     return {
       server,
       store,
@@ -233,7 +234,7 @@ describe('when the server is away', () => {
   test('no commit happens twice or is lost while it stops and starts', async () => {
     await using setting = await alone();
     const { server } = setting;
-    const patient: ClusterStore = await openEtcdStore({ etcd: [server.url], timeout: 60 });
+    const patient: ClusterStore = await openEtcdStore({ etcd: [server.url], timeout: 60000 });
     let [going, done] = [true, 0];
     const work = (async () => {
       while (going) {
@@ -266,7 +267,7 @@ describe('being let in', () => {
     await server.ctl('role', 'grant-permission', 'vethwork', '--prefix=true', 'readwrite', 'vethwork/');
     await server.ctl('user', 'grant-role', 'net', 'vethwork');
     await server.ctl('auth', 'enable');
-    const options = { etcd: [server.url], username: 'net', password: 'work', timeout: 2 };
+    const options = { etcd: [server.url], username: 'net', password: 'work', timeout: 2000 };
     const store = await openEtcdStore(options);
     expect(await store.commit(put('a', 1))).toBe(true);
     expect(await store.list('')).toHaveLength(1);
@@ -306,7 +307,7 @@ describe('being let in', () => {
       const store = await openEtcdStore({ etcd: [server.url], tls });
       expect(await store.commit(put('a', 1))).toBe(true);
       await store.close();
-      const refused = openEtcdStore({ etcd: [server.url], tls: { ca: tls.ca }, timeout: 1 });
+      const refused = openEtcdStore({ etcd: [server.url], tls: { ca: tls.ca }, timeout: 1000 });
       await expect(refused).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
       const again = await openEtcdStore({ etcd: [server.url], tls });
       expect(await again.list('')).toHaveLength(1);

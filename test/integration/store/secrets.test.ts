@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readAgentConfig } from '../../../src/agent/config.js';
 import { run } from '../../../src/cli/program.js';
-import { readAgentConfig } from '../../../src/cluster/config.js';
 import { migrate } from '../../../src/cluster/migrate.js';
 import { openHost } from '../../../src/index.js';
-import { openEtcdClient } from '../../../src/store/etcd-client.js';
-import { parseEtcdOptions } from '../../../src/store/etcd-options.js';
+import { openEtcdClient } from '../../../src/store/etcd/client.js';
+import { parseEtcdOptions } from '../../../src/store/etcd/options.js';
 import { sh } from '../../support/namespaces.js';
 import { rejection } from '../../support/rejection.js';
 

@@ -80,7 +80,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     return made;
   }
 
-  function wish(changes: Partial<DnsmasqConfig> = {}): DnsmasqConfig {
+  function desired(changes: Partial<DnsmasqConfig> = {}): DnsmasqConfig {
     return {
       network,
       netns: network,
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   };
 
   it('gives the reserved address with the options of a network with NAT', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({
       ip: web.address,
@@ -133,7 +133,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('gives neither router nor resolver without NAT', async () => {
-    await supervisor.start(wish({ provideNat: false }));
+    await supervisor.start(desired({ provideNat: false }));
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({ ip: web.address, mtu: '1450' });
     expect(answer).not.toHaveProperty('router');
@@ -141,7 +141,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('gives nothing to a client without reservation', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     await become(db.mac);
     expect(await askForLease(client, 'eth0', { quick: true })).toBeUndefined();
     await become(web.mac);
@@ -149,16 +149,16 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('lets the MAC alone decide, whatever client id is sent', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     for (const clientId of ['0x3d:0101', '0x3d:0202']) {
       expect(await askForLease(client, 'eth0', { args: ['-x', clientId] })).toMatchObject({ ip: web.address });
     }
   });
 
   it('listens on 53 only if it provides DNS, and then on no other address of the namespace', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     expect(await inner.run('ss', '-Hlnut', 'sport = 53')).toBe('');
-    await supervisor.start(wish({ provideDns: true }));
+    await supervisor.start(desired({ provideDns: true }));
     const listeners = await inner.run('ss', '-Hlnut4', 'sport = 53');
     expect(
       listeners
@@ -169,7 +169,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('resolves names and addresses of instances, and nothing else without NAT', async () => {
-    await supervisor.start(wish({ provideDns: true, provideNat: false, reservations: [web, db] }));
+    await supervisor.start(desired({ provideDns: true, provideNat: false, reservations: [web, db] }));
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({ dns: GATEWAY });
     expect(answer).not.toHaveProperty('router');
@@ -186,13 +186,13 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     ]);
     children.push(upstream);
     await eventually(() => outside.run('ss', '-Hlnu', 'sport = 53'));
-    await supervisor.start(wish({ provideDns: true, dnsServers: ['192.168.15.1'] }));
+    await supervisor.start(desired({ provideDns: true, dnsServers: ['192.168.15.1'] }));
     await askForLease(client, 'eth0');
     expect(await eventually(() => lookUp(client, GATEWAY, 'example.org'))).toBe('192.0.2.7');
   });
 
   it('is silent on the egress side', async () => {
-    await supervisor.start(wish({ provideDns: true }));
+    await supervisor.start(desired({ provideDns: true }));
     // Not because it is deaf: inside it answers.
     await askForLease(client, 'eth0');
     expect(await lookUp(client, GATEWAY, 'web.demo.internal')).toBe(web.address);
@@ -223,7 +223,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('runs as an unprivileged user that cannot write its own configuration', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const user = (await sh('ps', '-o', 'user=', '-p', String(await pid()))).trim();
     expect(['dnsmasq', 'nobody']).toContain(user);
     const { folder } = runtimePaths(root, network);
@@ -244,7 +244,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('keeps its files from everybody but the account that it runs as, whatever groups they are in', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     const [user, group] = (await sh('ps', '-o', 'user=,group=', '-p', String(await pid()))).trim().split(/\s+/);
     const account = Number(await sh('id', '-u', user as string));
@@ -267,24 +267,24 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('frees a lease at once, and another MAC can have the address', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     await askForLease(client, 'eth0', { args: ['-x', '0x3d:ff00aa'] });
     expect(await leases()).toHaveLength(1);
     const before = await pid();
-    await supervisor.update(wish({ reservations: [] }));
+    await supervisor.update(desired({ reservations: [] }));
     await supervisor.release(server(), web.address);
     expect(await leases()).toEqual([]);
     await supervisor.release(server(), web.address);
-    await supervisor.update(wish({ reservations: [{ ...web, mac: db.mac }] }));
+    await supervisor.update(desired({ reservations: [{ ...web, mac: db.mac }] }));
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
     expect(await pid()).toBe(before);
   });
 
   it('takes new reservations and names without a restart', async () => {
-    await supervisor.start(wish({ provideDns: true }));
+    await supervisor.start(desired({ provideDns: true }));
     const before = await pid();
-    await supervisor.update(wish({ provideDns: true, reservations: [web, db] }));
+    await supervisor.update(desired({ provideDns: true, reservations: [web, db] }));
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
     expect(await lookUp(client, GATEWAY, 'db')).toBe(db.address);
@@ -292,15 +292,15 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('of many wishes at once fulfils the last', async () => {
-    await supervisor.start(wish({ reservations: [] }));
+    await supervisor.start(desired({ reservations: [] }));
     const many = (count: number): Reservation[] =>
       Array.from({ length: count }, (_, index) => ({
         mac: `02:00:00:00:01:${index.toString(16).padStart(2, '0')}`,
         address: `172.16.0.${index + 20}`,
       }));
     await Promise.all([
-      ...Array.from({ length: 50 }, (_, index) => supervisor.update(wish({ reservations: many(index) }))),
-      supervisor.update(wish({ reservations: [db] })),
+      ...Array.from({ length: 50 }, (_, index) => supervisor.update(desired({ reservations: many(index) }))),
+      supervisor.update(desired({ reservations: [db] })),
     ]);
     expect(await readFile(runtimePaths(root, network).dhcpHosts, 'utf8')).toBe(
       `${db.mac},id:*,${db.address},db.demo.internal\n`,
@@ -311,12 +311,12 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   it('never brings back a reservation removed by another process meanwhile', async () => {
     let truth: Reservation[] = [web, db];
-    const current = async () => wish({ reservations: truth });
+    const current = async () => desired({ reservations: truth });
     const other = newSupervisor();
-    await supervisor.start(wish({ reservations: truth }), current);
+    await supervisor.start(desired({ reservations: truth }), current);
     for (let round = 0; round < 10; round++) {
       truth = [web, db];
-      const old = wish({ reservations: truth });
+      const old = desired({ reservations: truth });
       truth = [db];
       // The other has read the store before the removal, and writes after it.
       await Promise.all([supervisor.update(await current(), current), other.update(old, current)]);
@@ -325,29 +325,29 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('does nothing the second time', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     const state = async () => {
       const files = (await readdir(folder)).sort();
       return Promise.all(files.map(async (file) => [file, (await stat(path.join(folder, file))).ctimeMs]));
     };
     const before = [await pid(), await state()];
-    for (let round = 0; round < 5; round++) await supervisor.start(wish());
+    for (let round = 0; round < 5; round++) await supervisor.start(desired());
     expect([await pid(), await state()]).toEqual(before);
   });
 
   it('restarts for a changed configuration, and keeps the leases', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     await askForLease(client, 'eth0');
     const before = await pid();
-    await supervisor.start(wish({ mtu: 1400 }));
+    await supervisor.start(desired({ mtu: 1400 }));
     expect(await pid()).not.toBe(before);
     expect(await leases()).toHaveLength(1);
     expect(await askForLease(client, 'eth0')).toMatchObject({ mtu: '1400' });
   });
 
   it('serves on when the inner veth is made anew', async () => {
-    await supervisor.start(wish({ provideDns: true }));
+    await supervisor.start(desired({ provideDns: true }));
     await inner.ip('link', 'delete', DEVICE);
     await makeInnerVeth();
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
@@ -356,7 +356,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   it('is started again when it dies, with what is wished by then', async () => {
     let reservations: Reservation[] = [web];
-    await supervisor.start(wish(), async () => wish({ reservations }));
+    await supervisor.start(desired(), async () => desired({ reservations }));
     const before = await pid();
     reservations = [db];
     process.kill(before, 'SIGKILL');
@@ -368,7 +368,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('stays stopped when another process stops it', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     expect(await pids()).toHaveLength(1);
     const other = newSupervisor();
     await other.stop(id());
@@ -378,12 +378,12 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('survives its supervisor and is adopted by the next, pid file or not', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const before = await pid();
     await supervisor.close();
     await rm(runtimePaths(root, network).pid);
     supervisor = newSupervisor();
-    await supervisor.start(wish({ reservations: [db] }));
+    await supervisor.start(desired({ reservations: [db] }));
     expect(await pid()).toBe(before);
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
@@ -393,7 +393,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('tells a foreign process from its own, whatever the pid file says', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const own = await pid();
     const stranger = spawn('sleep', ['60']);
     children.push(stranger);
@@ -405,19 +405,19 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('stops a dnsmasq that outlived its namespace, and serves the new one', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const before = await pid();
     await sh('ip', 'netns', 'delete', inner.name);
     inner = await TestNamespace.create(network, { exact: true });
     await client.ip('link', 'delete', 'eth0');
     await makeInnerVeth();
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     expect(await pid()).not.toBe(before);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
   it('stops, is gone with its files, and stopping again is well', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     await Promise.all([supervisor.stop(id()), newSupervisor().stop(id())]);
     expect(await pids()).toEqual([]);
@@ -427,17 +427,17 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('started by several at once runs once', async () => {
-    await Promise.all([1, 2, 3, 4].map(() => newSupervisor().start(wish())));
+    await Promise.all([1, 2, 3, 4].map(() => newSupervisor().start(desired())));
     expect(await pids()).toHaveLength(1);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
   it('frees leases without reservation when it starts, running or not', async () => {
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     await askForLease(client, 'eth0');
     await supervisor.close();
     supervisor = newSupervisor();
-    await supervisor.start(wish({ reservations: [{ ...web, mac: db.mac }] }));
+    await supervisor.start(desired({ reservations: [{ ...web, mac: db.mac }] }));
     expect(await leases()).toEqual([]);
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
@@ -446,7 +446,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await eventually(async () => (await pids()).length === 0);
     expect(await leases()).toHaveLength(1);
     supervisor = newSupervisor();
-    await supervisor.start(wish());
+    await supervisor.start(desired());
     expect(await leases()).toEqual([]);
     await become(web.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
@@ -460,7 +460,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     ]);
     children.push(thief);
     await eventually(() => inner.run('ss', '-Hlnu', 'sport = 67'));
-    await expect(supervisor.start(wish())).rejects.toMatchObject({
+    await expect(supervisor.start(desired())).rejects.toMatchObject({
       code: 'ERR_VETHWORK_DNSMASQ',
       network,
       exitCode: 2,
@@ -469,8 +469,8 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await pids()).toEqual([]);
   });
 
-  it('refuses a bad wish before it touches anything', async () => {
-    await expect(supervisor.start(wish({ domain: 'a\nuser=root' }))).rejects.toMatchObject({
+  it('refuses a bad configuration before it touches anything', async () => {
+    await expect(supervisor.start(desired({ domain: 'a\nuser=root' }))).rejects.toMatchObject({
       code: 'ERR_VETHWORK_VALIDATION',
     });
     await expect(stat(root)).rejects.toMatchObject({ code: 'ENOENT' });

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DnsmasqSupervisor, runtimePaths } from '../../../src/dnsmasq/index.js';
 import { ConflictError, LockTimeoutError } from '../../../src/errors.js';
-import { takeFileLock } from '../../../src/file-lock.js';
+import { takeFileLock } from '../../../src/util/file-lock.js';
 import { compile } from '../../support/compile.js';
 import { rejection } from '../../support/kernel.js';
 import { attempt, privileged } from '../../support/namespaces.js';
@@ -64,8 +64,8 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     await rm(path.dirname(root), { recursive: true, force: true });
   });
 
-  const stop = (patience?: number) =>
-    new DnsmasqSupervisor(shellKernel, { root, ...(patience !== undefined && { patience }) }).stop({
+  const stop = (lockTimeout?: number) =>
+    new DnsmasqSupervisor(shellKernel, { root, ...(lockTimeout !== undefined && { lockTimeout }) }).stop({
       network,
       netns: network,
     });

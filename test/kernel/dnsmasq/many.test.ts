@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('many networks', () => {
         await namespace.ip('link', 'add', 'veth-000abc-i', 'type', 'bridge');
         await namespace.ip('link', 'set', 'veth-000abc-i', 'up');
         await namespace.ip('address', 'add', '172.16.0.1/24', 'dev', 'veth-000abc-i');
-        await supervisor.start(wish(namespace.name));
+        await supervisor.start(desired(namespace.name));
       }
       const pids = (await processes(`dnsmasq --conf-file=${root}/`)).map((line) => Number.parseInt(line, 10));
       expect(pids).toHaveLength(count);
@@ -45,7 +45,7 @@ describe.skipIf(!privileged)('many networks', () => {
   });
 });
 
-function wish(network: string): DnsmasqConfig {
+function desired(network: string): DnsmasqConfig {
   return {
     network,
     netns: network,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RepairResult } from '../../../src/api/observation.js';
+import { repairText } from '../../../src/format/repair.js';
 import type { Host, Interface, Network } from '../../../src/index.js';
-import { repairText } from '../../../src/text/repair.js';
 import { pidsIn, TestHost, talks } from '../../support/host.js';
 import { hasLink } from '../../support/kernel.js';
 import { eventually, json, privileged, sh, type TestNamespace } from '../../support/namespaces.js';

@@ -39,7 +39,7 @@ describe.skipIf(!privileged)('settings are remembered', () => {
     ['outboundNat', false],
     ['domain', 'two.internal'],
     ['dnsServers', ['10.0.0.9']],
-    ['deletionHalo', 1],
+    ['deletionHalo', 1000],
   ])('another value is a conflict, or changes it for all: %s', async (field, value) => {
     const { state } = machine.options;
     await expect(openHost({ state, [field]: value })).rejects.toMatchObject({

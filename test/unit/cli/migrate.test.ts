@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readAgentConfig } from '../../../src/agent/config.js';
 import { parseEtcdUrl } from '../../../src/cli/migrate.js';
-import { readAgentConfig } from '../../../src/cluster/config.js';
 import { rejection } from '../../support/rejection.js';
 
 describe('the URL of a cluster', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { InterfaceInfo, NetworkInfo } from '../../../src/api/types.js';
-import { formatInterface, formatNetwork, formatNetworks, formatStatus } from '../../../src/text/format.js';
-import { table } from '../../../src/text/table.js';
+import { formatInterface, formatNetwork, formatNetworks, formatStatus } from '../../../src/format/format.js';
+import { table } from '../../../src/format/table.js';
 
 const network: NetworkInfo = {
   uuid: '17be6538-8f96-4ccb-b71e-a7e3022fead3',

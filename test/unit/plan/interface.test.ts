@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Operation } from '../../../src/kernel/operation.js';
+import { deleteMarkedLinks } from '../../../src/plan/deletion.js';
 import type { DesiredAttachment, DesiredInterface } from '../../../src/plan/desired.js';
-import { GRAVEYARD } from '../../../src/plan/group.js';
+import { DELETION_GROUP } from '../../../src/plan/group.js';
 import { deviceName, planInterface, planInterfaceRemoval } from '../../../src/plan/interface.js';
-import { reap } from '../../../src/plan/retire.js';
 import { host, lines, network, networkWithoutNat, nic } from './fixtures.js';
 
 const tap: DesiredAttachment = { kind: 'tap', name: 'vnet0', index: 4001, owner: 64055, multiQueue: true };
@@ -141,5 +141,5 @@ test('device names', () => {
 });
 
 test('the reaper deletes by group, in one operation', () => {
-  expect(reap('node1')).toEqual([{ op: 'link.delete', netns: 'node1', link: { group: GRAVEYARD } }]);
+  expect(deleteMarkedLinks('node1')).toEqual([{ op: 'link.delete', netns: 'node1', link: { group: DELETION_GROUP } }]);
 });

@@ -5,15 +5,15 @@ const mesh: DesiredMesh = {
   vxlan: 10,
   bridge: 11,
   self: 'node2',
-  carriers: { node1: '10.0.0.1', node2: '10.0.0.2', node3: '10.0.0.3', node4: undefined },
-  places: [
+  participants: { node1: '10.0.0.1', node2: '10.0.0.2', node3: '10.0.0.3', node4: undefined },
+  locations: [
     { mac: '02:00:00:00:00:01', address: '172.16.0.1', node: 'node1' },
     { mac: '02:00:00:00:00:02', address: '172.16.0.2', node: 'node2' },
     { mac: '02:00:00:00:00:03', address: '172.16.0.3', node: 'node3' },
     { mac: '02:00:00:00:00:04', address: '172.16.0.4', node: 'node4' },
     { mac: '02:00:00:00:00:05', node: 'node1' },
   ],
-  known: true,
+  arpSuppression: true,
 };
 
 const flood = (entries: ReturnType<typeof meshEntries>) =>
@@ -25,11 +25,11 @@ describe('a node’s part of the mesh', () => {
   });
 
   test.each([
-    ['it is listed under another name', { ...mesh.carriers, old: '10.0.0.2' }],
-    ['two nodes have moved to one address', { ...mesh.carriers, node1: '10.0.0.3' }],
-    ['another node claims its address', { ...mesh.carriers, node3: '10.0.0.2' }],
-  ])('never lists itself, nor anybody twice: %s', (_case, carriers) => {
-    const listed = flood(meshEntries({ ...mesh, carriers }));
+    ['it is listed under another name', { ...mesh.participants, old: '10.0.0.2' }],
+    ['two nodes have moved to one address', { ...mesh.participants, node1: '10.0.0.3' }],
+    ['another node claims its address', { ...mesh.participants, node3: '10.0.0.2' }],
+  ])('never lists itself, nor anybody twice: %s', (_case, participants) => {
+    const listed = flood(meshEntries({ ...mesh, participants }));
     expect(listed).not.toContain('10.0.0.2');
     expect(new Set(listed).size).toBe(listed.length);
   });
@@ -47,15 +47,15 @@ describe('a node’s part of the mesh', () => {
   });
 
   test('floods only, if that is wished', () => {
-    expect(meshEntries({ ...mesh, known: false })).toHaveLength(2);
+    expect(meshEntries({ ...mesh, arpSuppression: false })).toHaveLength(2);
   });
 
   test('holds the gateway where it is all the same', () => {
-    const places = mesh.places.map((place) => ({ ...place, fixed: place.address === '172.16.0.1' }));
-    const [held, ...rest] = meshEntries({ ...mesh, places, known: false }).slice(2);
+    const locations = mesh.locations.map((place) => ({ ...place, pinned: place.address === '172.16.0.1' }));
+    const [held, ...rest] = meshEntries({ ...mesh, locations, arpSuppression: false }).slice(2);
     expect(held).toMatchObject({ family: 'bridge', index: 10, address: '02:00:00:00:00:01', sticky: true });
     expect(rest).toEqual([]);
-    const wish = { ...mesh, places, known: false };
+    const wish = { ...mesh, locations, arpSuppression: false };
     expect(meshChanges('host', wish, meshEntries(wish))).toEqual([]);
   });
 });
@@ -72,18 +72,18 @@ describe('changes', () => {
   });
 
   test('an instance that moves is nowhere but at its new place', () => {
-    const places = mesh.places.map((place) => (place.node === 'node3' ? { ...place, node: 'node1' } : place));
-    expect(applied(meshChanges('host', { ...mesh, places }, meshEntries(mesh)))).toEqual([
+    const locations = mesh.locations.map((place) => (place.node === 'node3' ? { ...place, node: 'node1' } : place));
+    expect(applied(meshChanges('host', { ...mesh, locations }, meshEntries(mesh)))).toEqual([
       '- 02:00:00:00:00:03 10.0.0.3',
       '+ 02:00:00:00:00:03 10.0.0.1',
     ]);
   });
 
   test('an address that is another’s now is answered for with the new MAC alone', () => {
-    const places = mesh.places.map((place) =>
+    const locations = mesh.locations.map((place) =>
       place.address === '172.16.0.2' ? { ...place, mac: '02:00:00:00:00:22' } : place,
     );
-    expect(applied(meshChanges('host', { ...mesh, places }, meshEntries(mesh)))).toEqual([
+    expect(applied(meshChanges('host', { ...mesh, locations }, meshEntries(mesh)))).toEqual([
       '- undefined 172.16.0.2',
       '+ 02:00:00:00:00:22 172.16.0.2',
     ]);
@@ -117,7 +117,7 @@ describe('changes', () => {
     expect(applied(meshChanges('host', mesh, [...meshEntries(mesh), learnt]))).toEqual([
       '- 02:00:00:00:00:66 10.0.0.3',
     ]);
-    const flooding = { ...mesh, known: false };
+    const flooding = { ...mesh, arpSuppression: false };
     expect(meshChanges('host', flooding, [...meshEntries(flooding), learnt])).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import {
   floatingNames,
   networkNames,
   OVERLAY_BRIDGE_PREFIX,
-  retiredName,
+  outOfServiceName,
 } from '../../../src/plan/names.js';
 
 const bytes = (name: string) => Buffer.byteLength(name);
@@ -32,7 +32,7 @@ describe('names', () => {
       for (const name of Object.values(networkNames(vni))) expect(bytes(name)).toBeLessThanOrEqual(15);
     for (const index of [1, 2 ** 31 - 1]) {
       expect(bytes(containerLinkName(index))).toBeLessThanOrEqual(15);
-      expect(bytes(retiredName(index))).toBeLessThanOrEqual(15);
+      expect(bytes(outOfServiceName(index))).toBeLessThanOrEqual(15);
     }
     expect(networkNames(7).bridge.startsWith(OVERLAY_BRIDGE_PREFIX)).toBe(true);
   });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Operation } from '../../../src/kernel/operation.js';
 import { planFloatingIp } from '../../../src/plan/floating-ip.js';
-import { filterNetwork } from '../../../src/plan/mesh-filter.js';
+import { addFilteredVni } from '../../../src/plan/mesh-filter.js';
 import { planNetwork, planNetworkRemoval } from '../../../src/plan/network.js';
 import { floating, host, lines, network, networkWithoutNat } from './fixtures.js';
 
@@ -130,7 +130,7 @@ test('removing a network', () => {
 });
 
 test('what a network and its floating addresses have in nftables is in its own namespace, but for the VNI in the mesh filter', () => {
-  const onHost = [filterNetwork(host, network)];
+  const onHost = [addFilteredVni(host, network)];
   for (const of of [plan, planFloatingIp(host, network, floating)]) {
     const batches = of.filter((each) => each.op === 'nftables.batch');
     const others = batches.filter((each) => !onHost.some((known) => JSON.stringify(known) === JSON.stringify(each)));

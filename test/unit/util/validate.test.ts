@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ValidationError } from '../../../src/errors.js';
-import * as schemas from '../../../src/validate.js';
+import * as schemas from '../../../src/util/validate.js';
 
 /** What `parse` threw. */
 function refusal(schema: z.ZodType, value: unknown, prefix?: string): ValidationError {

@@ -1,4 +1,6 @@
-/** Lays text out in columns: a header line, then one line a row; two spaces between columns, none at line ends. */
+/**
+ * Formats a table: a header line, then one line per row. Columns are separated by two spaces, without trailing spaces.
+ */
 export function table(headers: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headers, ...rows];
   const widths = headers.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
@@ -12,7 +14,7 @@ export function table(headers: readonly string[], rows: readonly (readonly strin
     .join('\n');
 }
 
-/** `label: value` lines with the colons below each other. */
+/** Formats lines `label: value` with aligned colons. */
 export function fields(entries: readonly (readonly [label: string, value: string])[]): string {
   const width = Math.max(...entries.map(([label]) => label.length));
   return entries.map(([label, value]) => `${label.padEnd(width)}: ${value}`.trimEnd()).join('\n');

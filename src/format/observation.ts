@@ -1,7 +1,7 @@
 import type { HostEvent, InterfaceCounters, NetworkCounters } from '../api/observation.js';
 import { table } from './table.js';
 
-/** One line: when, what, about what, how long, why. */
+/** Formats an event on one line: time, event, subject, duration, reason. */
 export function formatEvent(event: HostEvent): string {
   const { time, duration, cause, network, address, detail, error } = event;
   const subject = [event.interface ?? network, address].filter((part) => part !== undefined).join(' ');
@@ -13,7 +13,7 @@ export function formatEvent(event: HostEvent): string {
   return parts.filter((part) => part !== '').join('  ');
 }
 
-/** What `vethwork stats` shows. */
+/** Result of `vethwork stats`. */
 export interface Statistics {
   networks: readonly { uuid: string; name: string; counters: NetworkCounters }[];
   interfaces: readonly { uuid: string; device: string; counters: InterfaceCounters }[];

@@ -1,19 +1,19 @@
 import { types } from 'node:util';
-import { ValidationError } from './errors.js';
+import { ValidationError } from '../errors.js';
 
 /*
- * Reads what callers pass, whatever it is: getters and Proxies may throw, say something else each time, or never come to an
- * end. Each property is read once, into plain data that later work can rely on. Whatever goes wrong is a ValidationError.
+ * Reads arguments of callers. Getters and Proxies may throw, return a different value each time, or not end. Each
+ * property is therefore read once, into plain data. Every failure is a ValidationError.
  */
 
-/** Properties that an object of options may have. */
+/** Most properties of an options object. */
 const MOST_OPTIONS = 256;
-/** No message nests deeper than this. The addon refuses what does, as it refuses what is not plain data. */
+/** Deepest nesting of plain data. The addon refuses deeper data. */
 const DEPTH = 16;
-/** The event loop stands still while an argument is read. This is some 170,000 elements of a map. */
+/** Most values of one argument, because reading it blocks the event loop. About 170,000 elements of a map. */
 const MOST_VALUES = 1 << 19;
 
-/** Does what reads an argument. @throws ValidationError for anything that it throws */
+/** Runs a function that reads an argument. @throws ValidationError for anything that it throws */
 export function reading<Result>(field: string, value: unknown, read: () => Result): Result {
   try {
     return read();
@@ -23,7 +23,10 @@ export function reading<Result>(field: string, value: unknown, read: () => Resul
   }
 }
 
-/** The options of a call, read once: own enumerable properties. Absent options are none. @throws ValidationError */
+/**
+ * Reads the options of a call: own enumerable properties, each once. Absent options are an empty object. @throws
+ * ValidationError
+ */
 export function readOptions<Options extends object>(
   options: Options | undefined,
   field = 'options',
@@ -43,13 +46,13 @@ export function readOptions<Options extends object>(
   });
 }
 
-/** @throws ValidationError also for a function, and for an array */
+/** Requires an object. @throws ValidationError also for a function and an array */
 function requireObject(field: string, value: unknown): void {
   const isList = reading(field, value, () => Array.isArray(value));
   if (typeof value !== 'object' || value === null || isList) throw new ValidationError(field, value, 'an object');
 }
 
-/** A list, read once. @throws ValidationError unless it is an array of so many entries at most */
+/** Reads a list once. @throws ValidationError unless it is an array with at most `most` entries */
 export function readList(field: string, value: unknown, most: number, expected: string): unknown[] {
   return reading(field, value, () => {
     if (!Array.isArray(value)) throw new ValidationError(field, value, expected);
@@ -64,13 +67,13 @@ export function readList(field: string, value: unknown, most: number, expected: 
 }
 
 interface DataOptions {
-  /** What nests deeper is left as it is. */
+  /** Deeper values are not copied. */
   depth?: number;
-  /** Objects of classes are left as they are. Without it, their own properties are data. */
+  /** Do not copy instances of classes. Default: their own properties are copied. */
   plainOnly?: boolean;
 }
 
-/** A copy of plain data, each property read once. What is not plain data is left as it is. @throws ValidationError */
+/** Copies plain data, each property read once. Other values are not copied. @throws ValidationError */
 export function readData<Data>(field: string, data: Data, options: DataOptions = {}): Data {
   return new DataReader(field, options).read(data) as Data;
 }
@@ -101,7 +104,7 @@ class DataReader {
   #copy(value: unknown): unknown {
     if (typeof value !== 'object' || value === null || this.#path.length > this.#depth) return value;
     if (Array.isArray(value)) return this.#list(value);
-    if (isOfItsOwnKind(value) || (this.#plainOnly && !isPlain(value))) return value;
+    if (isOpaque(value) || (this.#plainOnly && !isPlain(value))) return value;
     return this.#map(value as Record<string, unknown>);
   }
 
@@ -124,12 +127,12 @@ class DataReader {
   #at(holder: object, name: string | number): unknown {
     this.#path.push(name);
     const copy = this.#copy((holder as Record<string | number, unknown>)[name]);
-    // After an error the path stays, and says where it was.
+    // After an error the path is not shortened, so that it shows the failing property.
     this.#path.pop();
     return copy;
   }
 
-  /** A Proxy may say anything of its length, and one object may be met very often. */
+  /** Limits the number of values. A Proxy may report any length, and one object may be referenced many times. */
   #take(count: number, from: unknown): void {
     if (!(Number.isInteger(count) && count <= this.#left)) {
       throw new ValidationError(this.#field, from, `at most ${MOST_VALUES} values in one call`);
@@ -138,15 +141,15 @@ class DataReader {
   }
 }
 
-/** As an assignment, but `__proto__` is a property like any other. */
+/** Assigns a property. `__proto__` is treated like any other name. */
 function define(object: Record<string, unknown>, name: string, value: unknown): void {
   if (name === '__proto__') {
     Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   } else object[name] = value;
 }
 
-/** Objects whose content is not in their properties. */
-function isOfItsOwnKind(value: object): boolean {
+/** True for objects whose content is not in their properties. */
+function isOpaque(value: object): boolean {
   return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isDate(value) || types.isPromise(value);
 }
 
@@ -155,7 +158,7 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype;
 }
 
-/** `operations[2].link.mtu`. */
+/** Formats a path: `operations[2].link.mtu`. */
 export function fieldName(prefix: string, path: readonly PropertyKey[]): string {
   return path.reduce<string>((name, key) => {
     if (typeof key === 'number') return `${name}[${key}]`;
@@ -169,7 +172,7 @@ const { get: readAborted } = Object.getOwnPropertyDescriptor(AbortSignal.prototy
 };
 const SIGNAL_PROPERTIES = ['aborted', 'reason', 'throwIfAborted', 'addEventListener', 'removeEventListener'];
 
-/** True for a signal that an AbortController or AbortSignal has made, not for what only looks like one. */
+/** True for an AbortSignal that the platform has created. False for an imitation. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
   if (Object.getPrototypeOf(value) !== AbortSignal.prototype) return false;
@@ -182,12 +185,12 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   }
 }
 
-/** @throws ValidationError */
+/** Requires an AbortSignal or undefined. @throws ValidationError */
 export function requireAbortSignal(field: string, value: unknown): asserts value is AbortSignal | undefined {
   if (value !== undefined && !isAbortSignal(value)) throw new ValidationError(field, value, 'an AbortSignal');
 }
 
-/** @throws ValidationError */
+/** Requires a text of 1 to `most` characters without NUL. @throws ValidationError */
 export function requireText(field: string, value: unknown, expected: string, most = 4095): asserts value is string {
   const isGood = typeof value === 'string' && value !== '' && value.length <= most && !value.includes('\0');
   if (!isGood) throw new ValidationError(field, value, expected);

@@ -1,19 +1,19 @@
 import { types } from 'node:util';
 
-/** Of a value in a message, in characters. */
+/** Longest description of a value, in characters. */
 const VALUE_LENGTH = 80;
-/** Beyond this, writing a BigInt takes long. */
+/** Larger BigInts take long to format. */
 const LARGE = 2n ** 128n;
 const DEPTH = 4;
 
-/** The beginning of a text that is longer than so many characters. */
+/** Shortens a text to a number of characters. */
 export function shortened(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 3)}...` : text;
 }
 
 /**
- * Shows a rejected value in a message: short, on one line, whatever it is. No code of the value is run: getters, `toJSON`,
- * `toString` and the traps of a Proxy may throw, lie, or never end.
+ * Describes a rejected value on one line of at most 80 characters. Runs no code of the value: getters, `toJSON`,
+ * `toString` and the traps of a Proxy may throw, lie, or not end.
  */
 export function describeValue(value: unknown): string {
   let text = '';
@@ -71,14 +71,14 @@ function describePrimitive(value: unknown): string {
 
 const quoted = (text: string) => JSON.stringify(text.slice(0, VALUE_LENGTH + 1));
 
-/** What JSON may hold of a rejected value. */
+/** Converts a rejected value to JSON. */
 export function valueForJson(value: unknown): unknown {
   if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number') return value;
   const text = describeValue(value);
   try {
     return JSON.parse(text);
   } catch {
-    // It was cut, or is no JSON.
+    // The description was shortened, or is not JSON.
     return text;
   }
 }

@@ -1,31 +1,31 @@
-import type { Entry, Json } from './store.js';
+import type { Entry, Json } from '../store.js';
 
-/** An entry as it came to be, with what was there before. */
+/** A change of one entry. */
 export interface Change {
   key: string;
   before: Entry | undefined;
-  /** Undefined: deleted. */
+  /** Undefined if the entry was deleted. */
   after: Entry | undefined;
 }
 
-/** JSON text with its version. */
+/** A value as JSON text, with its version. */
 interface Stored {
   text: string;
   version: number;
 }
 
-/** What is to be written: a value as JSON text, or nothing, which deletes. */
+/** A write: a value as JSON text, or undefined to delete the entry. */
 export interface Update {
   key: string;
   stored: Stored | undefined;
 }
 
-/** Everything that a store holds, in memory and in the order of keys. */
+/** The content of a store in memory, sorted by the bytes of the keys. */
 export class Replica {
-  /** By key, whose UTF-8 bytes are taken for characters, so that their order is that of bytes. */
+  /** Values by key. Keys are stored as latin1 strings of their UTF-8 bytes, so that string order is byte order. */
   readonly #stored = new Map<string, Stored>();
   readonly #keys: string[] = [];
-  /** Keys whose values are not JSON, by their versions. What was there before is answered with, if anything was. */
+  /** Versions of the values that are not JSON, by key. `#stored` keeps the last valid value of such a key. */
   readonly #damaged = new Map<string, number>();
 
   get damaged(): string[] {
@@ -36,7 +36,7 @@ export class Replica {
     return this.#damaged.has(key);
   }
 
-  /** It is damaged, and was not heard of before. */
+  /** True if the value of a key is not JSON and no valid value has been seen before. */
   isUnknown(key: string): boolean {
     return this.#damaged.has(key) && !this.#stored.has(bytes(key));
   }
@@ -62,11 +62,11 @@ export class Replica {
 
   count(prefix: string): number {
     const start = bytes(prefix);
-    // No byte of UTF-8 is 0xff.
+    // UTF-8 has no byte 0xff.
     return this.#position(`${start}\xff`) - this.#position(start);
   }
 
-  /** Writes; resolves to what that has changed. */
+  /** Applies writes. Returns the changes. */
   apply(updates: readonly Update[]): Change[] {
     return updates.flatMap(({ key, stored }): Change[] => {
       const name = bytes(key);
@@ -76,7 +76,7 @@ export class Replica {
         this.#damaged.set(key, stored.version);
         return [];
       }
-      // Of a store that went back in time the same version may be another value.
+      // After a regression of the store, the same version may have another value.
       if (old?.version === stored?.version && old?.text === stored?.text) return [];
       if (stored === undefined) {
         this.#stored.delete(name);
@@ -89,7 +89,7 @@ export class Replica {
     });
   }
 
-  /** Makes this all there is. */
+  /** Replaces the whole content. Returns the changes. */
   replace(all: readonly Update[]): Change[] {
     const wanted = new Set(all.map(({ key }) => bytes(key)));
     const gone = this.#keys.filter((key) => !wanted.has(key));
@@ -97,7 +97,7 @@ export class Replica {
     return this.apply([...gone.map((key) => ({ key: text(key), stored: undefined })), ...all]);
   }
 
-  /** Index of the first key that is not before this one. */
+  /** Index of the first key that is not less than this one. */
   #position(key: string): number {
     let [low, high] = [0, this.#keys.length];
     while (low < high) {

@@ -3,30 +3,30 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { noop } from 'cockatiel';
 import { Etcd3, isRecoverableError } from 'etcd3';
-import { StoreError, ValidationError } from '../errors.js';
+import { StoreError, ValidationError } from '../../errors.js';
 
-/** Where the cluster's store is, and how to be let in. */
+/** Address of the cluster's store, and credentials. */
 export interface EtcdOptions {
   /** URLs of the servers, for example `https://10.0.0.5:2379`. */
   etcd: readonly string[];
-  /** Every key begins with this. Default `vethwork/`. Two clusters may share an etcd under different prefixes. */
+  /** Prefix of every key. Default `vethwork/`. Two clusters may share an etcd server with different prefixes. */
   prefix?: string | undefined;
   /**
-   * Files in PEM form: the authority that the servers' certificates come from (default: those that Node.js knows), and the
-   * client's own pair. For URLs that begin with https://.
+   * Paths of PEM files: the certificate authority of the servers (default: the authorities that Node.js knows), and the
+   * client's certificate and key. For URLs that begin with https://.
    */
   tls?: { ca?: string | undefined; cert?: string | undefined; key?: string | undefined } | undefined;
-  /** With a password; neither goes into a URL. */
+  /** User and password. Both are needed; neither may be part of a URL. */
   username?: string | undefined;
   password?: string | undefined;
-  /** How long a call tries before it fails, in seconds. Default 5. */
+  /** Request timeout of a call with all its retries, in milliseconds. Default 5000. */
   timeout?: number | undefined;
 }
 
-/** Of one request; a call may make several. In milliseconds. */
+/** Timeout of a single request, in milliseconds. A call may send several. */
 const REQUEST_LIMIT = 3000;
 
-/** @throws ValidationError if a file of `tls` can't be read, or what is in them does not fit */
+/** Opens a client. @throws ValidationError if a file of `tls` can't be read, or its content is not usable */
 export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<Etcd3> {
   const [ca, cert, key] = await Promise.all([
     readPem('store.tls.ca', tls?.ca),
@@ -35,18 +35,18 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
   ]);
   if (tls !== undefined) checkPems({ ca, cert, key }, tls);
   const pair = cert && key && { certChain: cert, privateKey: key };
-  // Without an authority of one's own, those that Node knows.
+  // The default is the list of authorities that Node.js contains.
   const authority = ca ?? Buffer.from(rootCertificates.join('\n'));
   const isSecure = etcd.some((server) => server.startsWith('https:'));
   return new Etcd3({
     hosts: [...etcd],
     ...(isSecure && { credentials: { rootCertificate: authority, ...pair } }),
     ...(username !== undefined && { auth: { username, password: password ?? '' } }),
-    // Whether a request may be sent again is for its sender to say: a commit may not.
+    // etcd3 retries nothing: only the caller knows whether a request may be repeated. A commit may not.
     faultHandling: { global: noop, host: () => noop },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + REQUEST_LIMIT }),
     grpcOptions: {
-      // A server that vanished without a word is noticed; etcd refuses more frequent questions.
+      // Keepalive detects a server that does not answer any more. etcd refuses shorter intervals.
       'grpc.keepalive_time_ms': 6000,
       'grpc.keepalive_timeout_ms': 4000,
       'grpc.max_receive_message_length': -1,
@@ -58,7 +58,9 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
 
 type Tls = NonNullable<EtcdOptions['tls']>;
 
-/** Otherwise the first connection would fail, with an error that says less. @throws ValidationError */
+/**
+ * Checks the files before the first connection, which would fail with a less specific error. @throws ValidationError
+ */
 function checkPems({ ca, cert, key }: { [Part in keyof Tls]-?: Buffer | undefined }, paths: Tls): void {
   const attempts = [
     ['store.tls.ca', ca && (() => new X509Certificate(ca)), paths.ca, 'certificates in PEM form'],
@@ -84,18 +86,18 @@ async function readPem(field: string, path: string | undefined): Promise<Buffer 
   }
 }
 
-/** The server answers, but does not tell what happens. */
-export class SilentWatchError extends Error {
+/** The server answers requests, but its watch does not report a commit. */
+export class WatchStalledError extends Error {
   constructor(milliseconds: number) {
-    super(`what was committed has not been heard of for ${milliseconds} ms`);
+    super(`the watch has not reported a commit for ${milliseconds} ms`);
   }
 }
 
 /** True if the same request may succeed later: the server was not reached, or could not answer. */
 export const isTransient = (error: unknown): boolean =>
-  error instanceof SilentWatchError || (error instanceof Error && isRecoverableError(error));
+  error instanceof WatchStalledError || (error instanceof Error && isRecoverableError(error));
 
-/** @returns the error as callers see it */
+/** Converts an error of etcd3 to the error that callers get. */
 export function asStoreError(location: string, error: unknown): Error {
   if (error instanceof StoreError || error instanceof ValidationError) return error;
   const { message } = error as Error;

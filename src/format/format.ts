@@ -8,7 +8,7 @@ function truth(value: boolean): string {
   return value ? 'yes' : 'no';
 }
 
-/** For what there is none of. */
+/** Shown for an absent value. */
 const NONE = '-';
 
 function metadata(values: Record<string, Json>): string {
@@ -18,7 +18,7 @@ function metadata(values: Record<string, Json>): string {
   return ['Metadata:', ...lines].join('\n');
 }
 
-/** The walk-through's fields of a network, in its order. */
+/** Formats a network with the fields of the walk-through, in its order. */
 export function formatNetwork(network: NetworkInfo): string {
   const blocks = [
     fields([
@@ -58,7 +58,7 @@ export function formatNetworks(networks: readonly NetworkInfo[]): string {
   );
 }
 
-/** The walk-through's fields of an interface in its order, then those it has no word for. */
+/** Formats an interface with the fields of the walk-through, in its order, and then the others. */
 export function formatInterface(nic: InterfaceInfo): string {
   const own = fields([
     ['uuid', nic.uuid],
@@ -101,10 +101,10 @@ export function formatAddresses(addresses: readonly AddressInfo[]): string {
   );
 }
 
-/** What `vethwork status` shows: the host, what is wrong with it, its networks. */
+/** Result of `vethwork status`: the host, pending repairs, and networks. */
 export interface Status {
   host: HostInfo;
-  /** What `reconcile` would repair, in words; empty when all is in order. */
+  /** What `reconcile` would repair. Empty if there is nothing. */
   repairs: readonly RepairResult[];
   networks: readonly NetworkInfo[];
 }

@@ -1,23 +1,23 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** The JSON of a file is not to be understood. Says where, and nothing of what is there: it may be secret. */
+/** A syntax error in JSON. The message has the position, but no content of the file, which may be secret. */
 export class JsonSyntaxError extends Error {}
 
-/** @throws JsonSyntaxError */
+/** Parses JSON. @throws JsonSyntaxError */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // V8 quotes what it has read.
+    // V8's message quotes the text.
     const position = /at position (\d+)/.exec((error as Error).message)?.[1];
     throw new JsonSyntaxError(position === undefined ? 'not JSON' : `not JSON, at byte ${position}`);
   }
 }
 
-/** A file's text, and whether other users than its owner may read it, its group's included. */
+/** Reads a file. `isOpen`: group or others may read it. */
 export async function readWithMode(path: string): Promise<{ text: string; isOpen: boolean; mode: string }> {
-  // A FIFO without a writer would keep us waiting.
+  // O_NONBLOCK: opening a FIFO without writer would block.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const { mode } = await file.stat();

@@ -2,14 +2,14 @@ import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, isIPv4, isIPv6, type ListenOptions, type Server } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { ConflictError, ValidationError } from '../errors.js';
-import * as valid from '../validate.js';
+import * as valid from '../util/validate.js';
 
 const FIELD = 'listen';
 const EXPECTED = 'address:port (an IPv6 address in brackets), or the absolute path of a socket';
-/** Of the path of a socket, in bytes, without the NUL at its end (unix(7)). */
+/** Longest path of a Unix socket, in bytes, without the terminating NUL (unix(7)). */
 const LONGEST_PATH = 107;
 
-/** @throws ValidationError */
+/** Parses `address:port` or the absolute path of a Unix socket. @throws ValidationError */
 export function parseListen(listen: unknown): ListenOptions {
   const refuse = (expected = EXPECTED) => new ValidationError(FIELD, listen, expected);
   if (typeof listen !== 'string') throw refuse();
@@ -24,12 +24,11 @@ export function parseListen(listen: unknown): ListenOptions {
   return { host: six ?? (name as string), port: Number(port) };
 }
 
-/** What consists of digits and dots alone is meant to be an address. */
+/** A name of digits and dots alone is a malformed address, not a host name. */
 const isHostName = (name: string) => !/^[\d.]+$/.test(name) && valid.domain.safeParse(name).success;
 
 /**
- * Has a server listen. A socket of the file system is open to this user alone; one that another process of this user has
- * left behind is replaced, and nothing else.
+ * Makes a server listen. A Unix socket has mode 0600. A stale socket of this user is replaced; any other file is refused.
  * @throws ValidationError, ConflictError
  */
 export async function bind(server: Server, listen: string): Promise<void> {
@@ -38,7 +37,7 @@ export async function bind(server: Server, listen: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(refusal(listen, error)));
     const isPrivate = place.path !== undefined && isMainThread;
-    // The socket is made within the call.
+    // `listen` creates the socket synchronously.
     const before = isPrivate ? process.umask(0o177) : undefined;
     try {
       server.listen(place, resolve);
@@ -49,7 +48,7 @@ export async function bind(server: Server, listen: string): Promise<void> {
   if (place.path !== undefined) await chmod(place.path, 0o600);
 }
 
-/** @throws ConflictError unless there is nothing, or a socket of ours that nobody listens at */
+/** Removes a stale socket of this user. @throws ConflictError if the path is a file of another kind, or in use */
 async function removeStale(path: string): Promise<void> {
   const there = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -67,7 +66,7 @@ async function removeStale(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** Why nobody answers; undefined if somebody does. */
+/** Tries to connect. Resolves to the error code, or to undefined if a process accepted the connection. */
 function tryToConnect(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);

@@ -1,38 +1,38 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from './errors.js';
-import { errnoName } from './kernel/errno.js';
-import { lockFile } from './kernel/native.js';
-import { claim } from './records/claim.js';
-import { Backoff } from './util/backoff.js';
+import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from '../errors.js';
+import { errnoName } from '../kernel/errno.js';
+import { lockFile } from '../kernel/native.js';
+import { claim } from '../records/claim.js';
+import { Backoff } from './backoff.js';
 
-/** How long to wait for a lock, in milliseconds. */
-const PATIENCE = 60_000;
-/** Between attempts to take a lock, in milliseconds. */
+/** How long to wait for a lock. */
+const TIMEOUT_MS = 60_000;
+/** Pauses between attempts to take a lock, in milliseconds. */
 const BACKOFF = { initial: 2, maximum: 50 };
 
-/** A holder's name is shorter. */
-const LONGEST_NAME = 4096;
+/** Most bytes that are read of a holder's description. */
+const MAX_HOLDER_BYTES = 4096;
 
-/** What it means at a path that there is something else than a file of ours. */
-const IN_THE_WAY = new Set(['ELOOP', 'EISDIR', 'ENXIO', 'EACCES', 'EPERM']);
+/** Error codes of a path that is not a lock file of this user. */
+const UNUSABLE = new Set(['ELOOP', 'EISDIR', 'ENXIO', 'EACCES', 'EPERM']);
 
-/** A file with whose lock a process excludes all others. It is there only while somebody holds it, or died with it. */
+/** An exclusive lock. Its file exists while the lock is held, or after its holder has died. */
 export interface FileLock {
   release(): Promise<void>;
 }
 
 /**
- * Takes the lock of a file (flock(2)): processes in whatever namespaces exclude each other if they see the same folder, and
- * the kernel frees the lock when its holder dies. The folder must be one that only this user may write in. The file is open
- * to this user alone, so that nobody else can take the lock, which needs no more than a descriptor for reading.
- * @param options.patience in milliseconds; 0: only try
- * @throws LockTimeoutError naming the holder, ConflictError if something else is in the file's place, and ENOENT if its folder
- * does not exist
+ * Takes the lock of a file (flock(2)). Processes exclude each other in all namespaces if they see the same folder. The
+ * kernel frees the lock when its holder dies. Only this user may be able to write in the folder. The file has mode
+ * 0600, because a descriptor for reading is enough to lock it.
+ * @param options.timeout in milliseconds. 0: try once
+ * @throws LockTimeoutError with the holder; ConflictError if the path is not a lock file of this user; ENOENT if the
+ *   folder does not exist
  */
-export async function takeFileLock(path: string, { patience = PATIENCE } = {}): Promise<FileLock> {
-  const end = performance.now() + patience;
+export async function takeFileLock(path: string, { timeout = TIMEOUT_MS } = {}): Promise<FileLock> {
+  const end = performance.now() + timeout;
   const backoff = new Backoff(BACKOFF);
   for (;;) {
     const file = await openOwn(path);
@@ -41,16 +41,16 @@ export async function takeFileLock(path: string, { patience = PATIENCE } = {}): 
     const holder = await readHolder(file);
     await file.close();
     if (outcome === 'outdated') continue;
-    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience);
+    if (performance.now() >= end) throw new LockTimeoutError(path, holder, timeout);
     await backoff.wait({ deadline: end });
   }
 }
 
-/** Does work with the lock of a file. @throws as `takeFileLock` */
+/** Runs work with the lock of a file. @throws as `takeFileLock` */
 export async function withFileLock<Result>(
   path: string,
   work: () => Promise<Result>,
-  options?: { patience?: number },
+  options?: { timeout?: number },
 ): Promise<Result> {
   const lock = await takeFileLock(path, options);
   try {
@@ -67,7 +67,7 @@ async function openOwn(path: string): Promise<FileHandle> {
     file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (!IN_THE_WAY.has(code ?? '')) throw error;
+    if (!UNUSABLE.has(code ?? '')) throw error;
     throw new ConflictError(`${path} can't be used as a lock: ${code}`, { cause: error });
   }
   const status = await file.stat();
@@ -79,7 +79,7 @@ async function openOwn(path: string): Promise<FileHandle> {
   throw new ConflictError(`${path} can't be used as a lock: it is no file of this user`);
 }
 
-/** `outdated`: the file is no longer the one at the path, since its holder has removed it. */
+/** `outdated`: another process has removed this file, and the path has another one. */
 async function tryLock(path: string, file: FileHandle): Promise<'locked' | 'held' | 'outdated'> {
   const errno = lockFile(file.fd);
   if (errno !== 0) {
@@ -100,7 +100,7 @@ async function tryLock(path: string, file: FileHandle): Promise<'locked' | 'held
   }
 }
 
-/** The file goes while it is locked: who has opened it meanwhile finds that out when it gets the lock. */
+/** Removes the file while it is locked. A process that has opened it meanwhile detects this when it gets the lock. */
 async function release(path: string, file: FileHandle): Promise<void> {
   try {
     await rm(path, { force: true });
@@ -111,20 +111,20 @@ async function release(path: string, file: FileHandle): Promise<void> {
 
 function self(): LockHolder {
   const { pid, started } = claim();
-  // The program and its script alone: arguments may be secret.
+  // Only the program and its script: arguments may be secret.
   const command = process.argv.slice(0, 2).join(' ');
   return { pid, started, host: hostname(), command, since: new Date().toISOString() };
 }
 
 async function readHolder(file: FileHandle): Promise<LockHolder | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_NAME), 0, LONGEST_NAME, 0);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_HOLDER_BYTES), 0, MAX_HOLDER_BYTES, 0);
   try {
     const { pid, started, host, command, since } = JSON.parse(buffer.toString('utf8', 0, bytesRead)) as LockHolder;
     const isNamed =
       typeof pid === 'number' && [started, host, command, since].every((each) => typeof each === 'string');
     return isNamed ? { pid, started, host, command, since } : undefined;
   } catch {
-    // It has just got the lock, and not said who it is yet.
+    // The holder has not written its description yet.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { hidden, secret } from '../secret.js';
-import * as valid from '../validate.js';
-import type { EtcdOptions } from './etcd-client.js';
+import { hidden, secret } from '../../util/secret.js';
+import * as valid from '../../util/validate.js';
+import type { EtcdOptions } from './client.js';
 
 const path = valid.path('the path of a file');
 const pemPath = path.refine((text) => !/-----BEGIN|[\n\0]/.test(text), {
@@ -10,7 +10,7 @@ const pemPath = path.refine((text) => !/-----BEGIN|[\n\0]/.test(text), {
 const text = valid.path('a text');
 
 const URL_EXPECTED = 'a URL such as http://10.0.0.5:2379';
-const WITHOUT_USER = `${URL_EXPECTED} without user and password, which belong into store.username and store.password`;
+const WITHOUT_USER = `${URL_EXPECTED} without user and password, which belong in store.username and store.password`;
 
 /** A URL without its user and password, for messages. */
 export function withoutUser(value: unknown): unknown {
@@ -32,10 +32,10 @@ function isServer(value: string): boolean {
 
 const file = (optional: z.ZodType<string>) => secret(optional).optional();
 
-/** Of an etcd cluster. */
+/** Most servers in the list. */
 const MOST_MEMBERS = 64;
 
-/** Where the store is and how to be let in, complete and without contradiction. */
+/** Schema of `EtcdOptions`: address and credentials, complete and without contradiction. */
 export const etcdSchema = z
   .strictObject({
     etcd: valid
@@ -45,7 +45,7 @@ export const etcdSchema = z
     tls: z.strictObject({ ca: file(pemPath), cert: file(pemPath), key: file(pemPath) }).optional(),
     username: secret(text).optional(),
     password: secret(text).optional(),
-    timeout: valid.integer(1, 600, 'a number of seconds').optional(),
+    timeout: valid.integer(1000, 600_000, 'a number of milliseconds').optional(),
   })
   .superRefine(({ etcd, tls, username, password }, context) => {
     const lack = (path: PropertyKey[], message: string) =>
@@ -65,5 +65,5 @@ export const etcdSchema = z
     }
   });
 
-/** @throws ValidationError without any secret */
+/** Parses `EtcdOptions`. @throws ValidationError that contains no secret */
 export const parseEtcdOptions = (options: unknown): EtcdOptions => valid.parse(etcdSchema, options, 'store');

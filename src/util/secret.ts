@@ -5,23 +5,22 @@ type Show = (value: unknown) => unknown;
 const secrets = new WeakMap<z.core.$ZodType, Show>();
 
 /**
- * Marks what a schema describes as secret: an error about it, or about an object or list that has it somewhere inside, shows
- * no value.
- * @param show what is shown of it all the same
+ * Marks a schema as secret. Errors about it, or about an object or list that contains it, show no value.
+ * @param show returns what an error may show nevertheless
  */
 export function secret<Schema extends z.ZodType>(schema: Schema, show: Show = hidden): Schema {
   secrets.set(schema, show);
   return schema;
 }
 
-/** What is said of a value that is not to be seen: its kind. */
+/** Replaces a secret value in messages by its type. */
 export function hidden(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   return `(${kind}, not shown)`;
 }
 
-/** What an error may show of the value that was wrong at a path within a schema. */
+/** Returns what an error may show of an invalid value at a path within a schema. */
 export function shownValue(schema: z.core.$ZodType, path: readonly PropertyKey[], value: unknown): unknown {
   if (value === undefined) return undefined;
   let places = [schema];
@@ -29,13 +28,13 @@ export function shownValue(schema: z.core.$ZodType, path: readonly PropertyKey[]
     if (depth > 0) places = places.flatMap((place) => inside(place, key));
     places = places.flatMap(layers);
     const show = places.map((place) => secrets.get(place)).find((each) => each !== undefined);
-    // Deeper than where it is marked, it may be any part of it.
+    // Below a secret, every value is part of the secret.
     if (show !== undefined) return depth === path.length ? show(value) : hidden(value);
   }
   return places.some(holdsSecret) ? hidden(value) : value;
 }
 
-/** A schema, and those that it wraps or chooses from. */
+/** A schema and the schemas that it wraps or chooses from. */
 function layers(schema: z.core.$ZodType): z.core.$ZodType[] {
   const { def } = schema._zod as unknown as { def: Record<string, unknown> };
   const wrapped = [def.innerType, def.in, def.out, def.left, def.right, ...((def.options as unknown[]) ?? [])];
@@ -45,7 +44,7 @@ function layers(schema: z.core.$ZodType): z.core.$ZodType[] {
 const isSchema = (value: unknown): value is z.core.$ZodType =>
   typeof value === 'object' && value !== null && '_zod' in value;
 
-/** What describes the member of this name, or the item at this place. */
+/** Schemas of the member with this name, or of the items of an array. */
 function inside(schema: z.core.$ZodType, key: PropertyKey | undefined): z.core.$ZodType[] {
   if (schema instanceof z.ZodArray) return [schema.element];
   if (!(schema instanceof z.ZodObject)) return [];

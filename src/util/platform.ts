@@ -1,16 +1,16 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { PlatformError } from './errors.js';
+import { PlatformError } from '../errors.js';
 
-/** For which the package has an addon; scripts/lib/targets.mjs builds them. */
+/** Platforms with a prebuilt addon; scripts/lib/targets.mjs builds them. */
 const PREBUILT = 'linux-x64 and linux-arm64 with glibc 2.28 or later';
 
 /** The C library of this process, such as `glibc 2.36`. */
 function cLibrary(): string {
   const report: (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined = process.report;
-  // Not every engine has reports.
+  // Not every engine has process reports.
   if (report?.excludeNetwork === undefined) return hasMusl() ? 'musl' : 'an unknown C library';
   const before = report.excludeNetwork;
-  // With connections, a report waits for the names of their other ends.
+  // Otherwise the report resolves the names of all peers of connections.
   report.excludeNetwork = true;
   const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
   report.excludeNetwork = before;
@@ -26,18 +26,18 @@ function engine(): string {
   return bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node.js ${node}`;
 }
 
-/** This system as it matters to compiled code, such as `linux-x64 with glibc 2.36 and Node.js 22.23.3`. */
+/** Describes this platform as it matters to compiled code: `linux-x64 with glibc 2.36 and Node.js 22.23.3`. */
 export function describePlatform(): string {
   return `${process.platform}-${process.arch} with ${cLibrary()} and ${engine()}`;
 }
 
-/** Of an error of `require`: dlopen's sentence, or that nothing was found. */
+/** The reason of a failed `require`: dlopen's message, or that there is no binary. */
 function reasonOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line.startsWith('No native build was found') ? 'there is none for it' : line;
 }
 
-/** The addon does not load. */
+/** Error for an addon that does not load. */
 export function addonError(cause: unknown): PlatformError {
   return new PlatformError(
     `the addon of vethwork does not load on ${describePlatform()} (${reasonOf(cause)}): the package has it for ${PREBUILT}, ` +
@@ -46,7 +46,7 @@ export function addonError(cause: unknown): PlatformError {
   );
 }
 
-/** The embedded store does not load. */
+/** Error for an embedded store that does not load. */
 export function lmdbError(cause: unknown): PlatformError {
   return new PlatformError(
     `the package lmdb, the store of a lone host, does not load on ${describePlatform()} (${reasonOf(cause)}): it has binaries ` +

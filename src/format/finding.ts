@@ -1,6 +1,6 @@
 import type { Finding } from '../doctor/finding.js';
 
-/** Errors first; each with what can be done about it. */
+/** Formats findings, errors first, each with its remedy. */
 export function formatFindings(findings: readonly Finding[]): string {
   if (findings.length === 0) return 'nothing found';
   const order = ['error', 'warning', 'note'];

@@ -1,33 +1,35 @@
 import { z } from 'zod';
+import { type ClusterHostOptions, clusterSchema, parseClusterOptions } from '../cluster/options.js';
 import { ValidationError } from '../errors.js';
-import { JsonSyntaxError, parseJson, readWithMode } from '../json-file.js';
-import { hidden } from '../secret.js';
-import * as valid from '../validate.js';
+import { JsonSyntaxError, parseJson, readWithMode } from '../util/json-file.js';
+import { hidden } from '../util/secret.js';
+import * as valid from '../util/validate.js';
 import { parseListen } from './listen.js';
-import { type ClusterHostOptions, parseClusterOptions } from './options.js';
+import { LOG_LEVELS, type LogLevel } from './logger.js';
 
-/** What the file of `vethwork agent --config` holds: the options of `openHost` for the node, and these. */
-const agentSchema = z.object({
-  /** Where /healthz and /metrics are: `address:port`, or the path of a socket. */
+/** The configuration file of an agent: the options of `openHost` for the node, and two more. */
+const agentSchema = clusterSchema.extend({
+  /** Address of /healthz and /metrics: `address:port`, or the absolute path of a Unix socket. */
   listen: z.string({ error: 'address:port, or the path of a socket' }).default('127.0.0.1:9471'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error'], { error: 'debug, info, warn or error' }).default('info'),
+  /** The least severe level that is logged. */
+  logLevel: z.enum(LOG_LEVELS, { error: 'debug, info, warn or error' }).default('info'),
 });
 
 export interface AgentConfig {
   listen: string;
-  logLevel: 'debug' | 'info' | 'warn' | 'error';
+  logLevel: LogLevel;
   host: ClusterHostOptions;
-  /** What is wrong with the file, though it can be used. */
+  /** Problems of the file that do not prevent its use, such as permissions that are too wide. */
   warnings: string[];
 }
 
-/** @throws ValidationError naming the file, or the field that is wrong; no secret of the file is in it */
+/** Reads and checks a configuration file. @throws ValidationError that names the file or the field, without any secret */
 export async function readAgentConfig(file: string): Promise<AgentConfig> {
   const { content, isOpen, mode } = await read(file);
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new ValidationError('config', hidden(content), `a JSON object in the file ${file}`);
   }
-  const { listen, logLevel } = valid.parse(agentSchema, content);
+  const { listen, logLevel } = valid.parseOptions(agentSchema, content);
   parseListen(listen);
   const { listen: _listen, logLevel: _level, ...host } = content as Record<string, unknown>;
   const options = host as unknown as ClusterHostOptions;
@@ -49,7 +51,7 @@ async function read(file: string) {
   }
 }
 
-/** Whether the key of a certificate is anybody's to read. What can't be read at all is said when the store is opened. */
+/** Warns of a private key that other users can read. A key that can't be read is reported when the store is opened. */
 export async function keyWarnings(key: string | undefined): Promise<string[]> {
   if (key === undefined) return [];
   const { isOpen, mode } = await readWithMode(key).catch(() => ({ isOpen: false, mode: '' }));

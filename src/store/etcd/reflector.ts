@@ -1,32 +1,38 @@
 import type { IWatchResponse, Namespace, Watcher } from 'etcd3';
-import { SilentWatchError } from './etcd-client.js';
+import { WatchStalledError } from './client.js';
 import type { Change, Replica, Update } from './replica.js';
 
-/** Every commit writes it, with a token of its own: it tells whether what is read is current, and who has committed. */
+/**
+ * Key that every commit writes, with a token of its own. Its revision is that of the last commit; its value identifies
+ * the commit.
+ */
 export const REVISION_KEY = '.revision';
-/** Entries read in one request. */
-const PAGE = 2000;
-/** Commits whose tokens are remembered. */
-const MEMORY = 10_000;
-/** Until a watch that was lost is asked for again: much less than what calls wait for their own commit. */
+/** Entries per request when everything is read. */
+const PAGE_SIZE = 2000;
+/** Number of commits whose tokens are remembered. */
+const MAX_TOKENS = 10_000;
+/**
+ * Pause before a lost watch is requested again, in milliseconds. Much shorter than the time that a call waits for its
+ * own commit.
+ */
 const RETRY_MS = 250;
 
-/** How far a store has been heard of: which commit was the last, and in which history. */
-export type Position = {
+/** A position in the history of a store. */
+export type StorePosition = {
   /** Id of the etcd cluster. */
   cluster: string;
   revision: number;
-  /** Of the last commit up to that revision. */
+  /** Token of the last commit up to that revision. */
   token: string;
 };
 
-interface Signals {
-  /** The server was heard of. */
+interface ReflectorHandlers {
+  /** Called when the server has answered or sent an event. */
   contact: () => void;
-  /** The connection is gone; it is being made again. */
-  lost: () => void;
-  /** Asks whether the server's content is older than what was heard of; it has been read anew then. */
-  wentBack: () => Promise<boolean>;
+  /** Called when the connection is lost. The reflector reconnects by itself. */
+  disconnected: () => void;
+  /** Resolves to true if the server's content was older than the replica. The replica has been read anew by then. */
+  hasRegressed: () => Promise<boolean>;
 }
 
 interface Waiter {
@@ -34,11 +40,14 @@ interface Waiter {
   done: () => void;
 }
 
-/** Keeps a replica the same as what is in etcd: reads all once, then follows a watch, from where it was after a break. */
-export class EtcdFeed {
+/**
+ * Keeps a replica equal to the content of etcd: lists everything once, then follows a watch (list and watch, as
+ * reflectors of Kubernetes do). After a break, the watch continues from the last revision that was received.
+ */
+export class EtcdReflector {
   readonly #keys: Namespace;
   readonly #replica: Replica;
-  readonly #signals: Signals;
+  readonly #handlers: ReflectorHandlers;
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   /** Revisions by token. */
   readonly #tokens = new Map<string, number>();
@@ -49,42 +58,42 @@ export class EtcdFeed {
   #token = '';
   #stopped = false;
 
-  constructor(keys: Namespace, replica: Replica, signals: Signals) {
+  constructor(keys: Namespace, replica: Replica, handlers: ReflectorHandlers) {
     this.#keys = keys;
     this.#replica = replica;
-    this.#signals = signals;
+    this.#handlers = handlers;
   }
 
-  /** The last commit that is in the replica. */
+  /** Revision of the last commit that the replica contains. */
   get revision(): number {
     return this.#revision;
   }
 
-  get position(): Position {
+  get position(): StorePosition {
     return { cluster: this.#cluster, revision: this.#revision, token: this.#token };
   }
 
-  /** Begins anew with what is there, though it is older than what was heard of. */
-  async goBack(): Promise<void> {
+  /** Reads everything anew, even if it is older than the replica. */
+  async reload(): Promise<void> {
     if (this.#stopped) return;
-    this.#abandon();
+    this.#cancelWatch();
     this.#watcher = undefined;
     this.#revision = 0;
     this.#tokens.clear();
     await this.start();
   }
 
-  /** Reads everything, and follows what changes from then on. */
+  /** Reads everything and follows the changes from then on. */
   async start(): Promise<void> {
     const revision = await this.#load();
-    this.#follow(revision + 1);
+    this.#watchFrom(revision + 1);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    // Nobody waits for what does not come any more.
+    // Waiters do not wait for a watch that has ended.
     for (const { done } of this.#waiters.splice(0)) done();
-    this.#abandon();
+    this.#cancelWatch();
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {
@@ -92,37 +101,39 @@ export class EtcdFeed {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Revision of the commit with this token, if it has been seen. */
-  committed(token: string): number | undefined {
+  /** Revision of the commit with this token. Undefined if the watch has not reported it. */
+  revisionOf(token: string): number | undefined {
     return this.#tokens.get(token);
   }
 
   /**
-   * Resolves when the replica has this commit. A watch that has not told of it in half of the time is given up for another.
-   * @throws SilentWatchError if it takes longer than it may, in ms
+   * Resolves when the replica contains a commit. If the watch has not reported it after half of the limit, another
+   * watch replaces it.
+   * @param limit in milliseconds
+   * @throws WatchStalledError after the limit
    */
-  reached(revision: number, limit: number): Promise<void> {
+  waitForRevision(revision: number, limit: number): Promise<void> {
     if (this.#revision >= revision || this.#stopped) return Promise.resolve();
     const watcher = this.#watcher;
     return new Promise((resolve, reject) => {
       const waiter = {
         revision,
         done: () => {
-          clearTimeout(impatience);
+          clearTimeout(replacement);
           clearTimeout(timer);
           resolve();
         },
       };
-      const impatience = setTimeout(() => this.#followInstead(watcher), limit / 2);
+      const replacement = setTimeout(() => this.#replaceWatch(watcher), limit / 2);
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((each) => each !== waiter);
-        reject(new SilentWatchError(limit));
+        reject(new WatchStalledError(limit));
       }, limit);
       this.#waiters.push(waiter);
     });
   }
 
-  /** Everything as of one moment. */
+  /** Reads everything at one revision. Returns that revision. */
   async #load(): Promise<number> {
     const all: Update[] = [];
     let revision: string | undefined;
@@ -132,78 +143,78 @@ export class EtcdFeed {
         .getAll()
         .inRange({ start, end: Buffer.alloc(1) })
         .sort('Key', 'Ascend')
-        .limit(PAGE);
+        .limit(PAGE_SIZE);
       if (revision !== undefined) request = request.revision(revision);
       const { kvs, header } = await request.exec();
       revision ??= header.revision;
       cluster = header.cluster_id;
       all.push(...kvs.map((kv) => update(kv.key, kv.value, kv.mod_revision)));
       const last = kvs.at(-1);
-      if (kvs.length < PAGE || last === undefined) break;
+      if (kvs.length < PAGE_SIZE || last === undefined) break;
       start = Buffer.concat([last.key, Buffer.alloc(1)]);
     }
-    this.#signals.contact();
+    this.#handlers.contact();
     this.#cluster = cluster;
     this.#token = all.find(({ key }) => key === REVISION_KEY)?.stored?.text ?? '';
-    this.#tell(this.#replica.replace(all.filter(({ key }) => key !== REVISION_KEY)), Number(revision));
+    this.#publish(this.#replica.replace(all.filter(({ key }) => key !== REVISION_KEY)), Number(revision));
     return Number(revision);
   }
 
-  /** Follows what changes from this revision on. */
-  #follow(revision: number): void {
-    this.#abandon();
+  /** Opens a watch that reports changes from a revision on. */
+  #watchFrom(revision: number): void {
+    this.#cancelWatch();
     if (this.#stopped) return;
     const watcher = this.#keys
-      // On a stream of its own: that of the last watch may be what has stalled.
+      // The watch has a stream of its own, because the stream of the previous watch may have stalled.
       .namespace('')
       .watch()
       .inRange({ start: Buffer.alloc(1), end: Buffer.alloc(1) })
       .startRevision(String(revision))
       .watcher();
     this.#watcher = watcher;
-    watcher.on('data', (response) => this.#take(response));
-    watcher.on('connected', () => this.#signals.contact());
+    watcher.on('data', (response) => this.#handle(response));
+    watcher.on('connected', () => this.#handlers.contact());
     watcher.on('disconnected', () => {
-      this.#signals.lost();
-      // At once, before it connects again by itself.
-      this.#abandon();
-      setTimeout(() => this.#followInstead(watcher), RETRY_MS);
+      this.#handlers.disconnected();
+      // Cancelled at once, before etcd3 reconnects it.
+      this.#cancelWatch();
+      setTimeout(() => this.#replaceWatch(watcher), RETRY_MS);
     });
-    // Revisions that were missed are no more (compaction), or the server does not let us watch: all is read again.
+    // The missed revisions were compacted, or the server refuses the watch. Everything is read again.
     watcher.on('error', () => this.#restart());
   }
 
   /**
-   * Another watch takes the place of one that tells nothing, and goes on after what was heard of. etcd3's own would go on
-   * after all that there was when it was last connected, whether told by then or not.
+   * Replaces a watch that has stalled. The new watch continues after the last revision that was received. etcd3's own
+   * reconnection would continue after the last revision of its connection, received or not.
    */
-  #followInstead(watcher: Watcher | undefined): void {
-    if (watcher === this.#watcher && !this.#stopped) this.#follow(this.#revision + 1);
+  #replaceWatch(watcher: Watcher | undefined): void {
+    if (watcher === this.#watcher && !this.#stopped) this.#watchFrom(this.#revision + 1);
   }
 
-  #abandon(): void {
+  #cancelWatch(): void {
     const watcher = this.#watcher;
     if (watcher === undefined) return;
     for (const event of ['data', 'connected', 'disconnected', 'error']) watcher.removeAllListeners(event);
     watcher.on('error', () => undefined);
-    // Not awaited: while the server is away, no answer comes.
+    // Not awaited: an unreachable server does not answer.
     watcher.cancel().catch(() => undefined);
   }
 
   async #restart(): Promise<void> {
     while (!this.#stopped) {
       try {
-        if (!(await this.#signals.wentBack())) await this.start();
+        if (!(await this.#handlers.hasRegressed())) await this.start();
         return;
       } catch {
-        this.#signals.lost();
+        this.#handlers.disconnected();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
   }
 
-  #take({ events }: IWatchResponse): void {
-    this.#signals.contact();
+  #handle({ events }: IWatchResponse): void {
+    this.#handlers.contact();
     if (this.#stopped || events.length === 0) return;
     const updates: Update[] = [];
     let last = this.#revision;
@@ -212,18 +223,18 @@ export class EtcdFeed {
       const isDeletion = type === 'Delete';
       const each = update(kv.key, kv.value, kv.mod_revision);
       if (each.key !== REVISION_KEY) updates.push(isDeletion ? { key: each.key, stored: undefined } : each);
-      else this.#remember(kv.value.toString(), Number(kv.mod_revision));
+      else this.#rememberToken(kv.value.toString(), Number(kv.mod_revision));
     }
-    this.#tell(this.#replica.apply(updates), last);
+    this.#publish(this.#replica.apply(updates), last);
   }
 
-  #remember(token: string, revision: number): void {
+  #rememberToken(token: string, revision: number): void {
     this.#token = token;
     this.#tokens.set(token, revision);
-    if (this.#tokens.size > MEMORY) this.#tokens.delete(this.#tokens.keys().next().value as string);
+    if (this.#tokens.size > MAX_TOKENS) this.#tokens.delete(this.#tokens.keys().next().value as string);
   }
 
-  #tell(changes: readonly Change[], revision: number): void {
+  #publish(changes: readonly Change[], revision: number): void {
     this.#revision = Math.max(this.#revision, revision);
     const due = this.#waiters.filter((waiter) => waiter.revision <= this.#revision);
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > this.#revision);

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { ValidationError } from './errors.js';
+import { ValidationError } from '../errors.js';
+import { parseAddress } from '../ipam/address.js';
+import { parseInstanceMac } from '../ipam/mac.js';
+import { parseNetblock, parseUnicast } from '../ipam/netblock.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
+import { isReservedName } from '../plan/names.js';
+import type { Json } from '../store/store.js';
 import { fieldName, isAbortSignal, readData, reading, readList, readOptions } from './input.js';
-import { parseAddress } from './ipam/address.js';
-import { parseInstanceMac } from './ipam/mac.js';
-import { parseNetblock, parseUnicast } from './ipam/netblock.js';
-import type { NamespaceRef } from './kernel/namespace.js';
-import { isReservedName } from './plan/names.js';
 import { shownValue } from './secret.js';
-import type { Json } from './store/store.js';
 
 /**
  * Checks a value from outside against a schema. Objects refuse unknown keys if the schema is a `z.strictObject`.
@@ -30,7 +30,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 }
 
 /**
- * As `parse`, for the options of a call, which may be anything: they are read once, before the schema sees them.
+ * Parses the options of a call. They are read once, before the schema sees them.
  * @throws ValidationError
  */
 export function parseOptions<Schema extends z.ZodType>(schema: Schema, options: unknown): z.output<Schema> {
@@ -38,12 +38,12 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, options: 
   return parse(schema, readOptions(options as object));
 }
 
-/** A list of at most so many entries. */
+/** A list of at most `most` entries. */
 export function list<Entry extends z.ZodType>(entry: Entry, most: number, expected: string) {
   return parsedBy((field, value) => readList(field, value, most, expected)).pipe(z.array(entry));
 }
 
-/** An object within options, read once. */
+/** An object within options. It is read once. */
 export function part<Schema extends z.ZodType>(schema: Schema) {
   return parsedBy((field, value) => {
     if (value === undefined) throw new ValidationError(field, value, 'an object');
@@ -51,7 +51,7 @@ export function part<Schema extends z.ZodType>(schema: Schema) {
   }).pipe(schema as z.ZodType<z.output<Schema>, object>);
 }
 
-/** A schema that applies a parser of the form `(field, text) => value`, so that each rule is written once. */
+/** A schema from a parser of the form `(field, text) => value`, so that each rule exists once. */
 export function parsedBy<Value>(parser: (field: string, text: unknown) => Value) {
   return z.unknown().transform((text, context): Value => {
     try {
@@ -64,7 +64,7 @@ export function parsedBy<Value>(parser: (field: string, text: unknown) => Value)
   });
 }
 
-/** PATH_MAX: longer texts are not looked at. */
+/** Longest text, in characters (PATH_MAX). */
 const LONGEST_TEXT = 4095;
 
 /** A string that passes a test. */
@@ -74,23 +74,20 @@ function text(expected: string, test: (text: string) => boolean) {
   });
 }
 
-/** The path of a file or folder. */
+/** Path of a file or folder. */
 export const path = (expected: string) => text(expected, (value) => value !== '' && !value.includes('\0'));
 
-/** An integer within bounds, both included. */
+/** An integer from `minimum` to `maximum`, both included. */
 export function integer(minimum: number, maximum: number, what = 'an integer') {
   const error = `${what} from ${minimum} to ${maximum}`;
   return z.int({ error }).min(minimum, { error }).max(maximum, { error });
 }
 
-/**
- * Name of a network link: what the kernel accepts (dev_valid_name, sysctl_dev_name_is_allowed), judged byte by byte as it
- * does.
- */
+/** Name of a link, checked byte by byte as the kernel does (dev_valid_name, sysctl_dev_name_is_allowed). */
 export const interfaceName = text('a link name of 1 to 15 bytes without "/", ":", "%" or white space', (name) => {
   if (name.length > 15 || name === 'all' || name === 'default') return false;
   const bytes = Buffer.from(name);
-  // 0xa0 is white space to the kernel, and "%" starts a name template.
+  // The kernel treats 0xa0 as white space, and "%" begins a name template.
   const refused = bytes.some(
     (byte) => byte <= 0x20 || byte === 0x7f || byte === 0xa0 || '/:%'.includes(String.fromCharCode(byte)),
   );
@@ -100,7 +97,7 @@ export const interfaceName = text('a link name of 1 to 15 bytes without "/", ":"
 /** An IPv4 network, /8 to /29, without host bits. */
 export const cidr = parsedBy((field, value) => parseNetblock(field, value).cidr);
 
-/** Name of a link that is made for an instance: neither `lo`, which every namespace has, nor one that is kept for us. */
+/** Name of a link that is created for an instance: neither `lo` nor a name with a prefix of vethwork. */
 export const newLinkName = interfaceName.refine((name) => name !== 'lo' && !isReservedName(name), {
   error:
     'a link name other than lo, which does not begin as those of networks do: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-',
@@ -112,25 +109,25 @@ export const containerLinkName = interfaceName.refine((name) => name !== 'lo', {
 /** A canonical IPv4 address. */
 export const ipv4 = parsedBy(parseAddress);
 
-/** An IPv4 address that a single machine may have. */
+/** A unicast IPv4 address. */
 export const unicast = parsedBy(parseUnicast);
 
-/** The MAC address of an instance; gives it in lower case. */
+/** MAC address of an instance, converted to lower case. */
 export const mac = parsedBy(parseInstanceMac);
 
 export const isUuid = (value: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value);
 
-/** A UUID; gives it in lower case. */
+/** A UUID, converted to lower case. */
 export const uuid = text('a UUID', isUuid).transform((value) => value.toLowerCase());
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** One label of a host name (RFC 1123); gives it in lower case. */
+/** A label of a host name (RFC 1123), converted to lower case. */
 export const hostname = text('a host name of 1 to 63 letters, digits and inner hyphens', (name) =>
   label.test(name.toLowerCase()),
 ).transform((name) => name.toLowerCase());
 
-/** A DNS domain: labels with dots between; gives it in lower case. */
+/** A DNS domain, converted to lower case. */
 export const domain = text(
   'a DNS domain such as example.internal',
   (name) =>
@@ -141,7 +138,7 @@ export const domain = text(
       .every((part) => label.test(part)),
 ).transform((name) => name.toLowerCase());
 
-/** Free text shown to people, on one line: a network's name, an instance, a tenant. */
+/** A text on one line for display: the name of a network, instance or tenant. */
 export const displayName = text(
   'a text of 1 to 255 bytes on one line',
   (name) =>
@@ -149,13 +146,13 @@ export const displayName = text(
     name.trim() === name &&
     Buffer.byteLength(name) >= 1 &&
     Buffer.byteLength(name) <= 255 &&
-    // Control characters, and halves of surrogate pairs, which no store keeps as they are.
+    // Control characters and lone surrogates, which stores do not preserve.
     !/[\p{Cc}\p{Cs}]/u.test(name),
 );
 
 const NAMESPACE_EXPECTED = 'a namespace name, an absolute path or a process id';
 
-/** A network namespace, as in NamespaceRef. */
+/** A network namespace (`NamespaceRef`). */
 export const namespaceRef: z.ZodType<NamespaceRef> = z
   .union([z.string(), z.number()], { error: NAMESPACE_EXPECTED })
   .refine(isNamespaceRef, { error: NAMESPACE_EXPECTED });
@@ -168,13 +165,13 @@ function isNamespaceRef(value: string | number): boolean {
   return length >= 1 && length <= 255 && !value.includes('/') && value !== '.' && value !== '..';
 }
 
-/** In bytes. */
+/** MTU in bytes. */
 export const mtu = integer(576, 65535, 'an MTU');
 
-/** UDP or TCP port. */
+/** A UDP or TCP port. */
 export const port = integer(1, 65535, 'a port');
 
-/** VXLAN network identifier. */
+/** A VXLAN network identifier. */
 export const vni = integer(1, 2 ** 24 - 1, 'a VNI');
 
 export const abortSignal = z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' });
@@ -182,7 +179,7 @@ export const abortSignal = z.custom<AbortSignal>(isAbortSignal, { error: 'an Abo
 const METADATA_BYTES = 65536;
 const METADATA_DEPTH = 32;
 
-/** A JSON object of at most 64 KiB; gives a copy. */
+/** A JSON object of at most 64 KiB. Returns a copy. */
 export const metadata = parsedBy((field, value): Record<string, Json> => {
   const copy = readData(field, value, { depth: METADATA_DEPTH + 1, plainOnly: true });
   if (typeof copy !== 'object' || copy === null || Array.isArray(copy) || !isJson(copy, METADATA_DEPTH)) {
@@ -195,7 +192,7 @@ export const metadata = parsedBy((field, value): Record<string, Json> => {
   return JSON.parse(encoded) as Record<string, Json>;
 });
 
-/** Of what was read once: plain objects, plain arrays. What is not plain data, or nests too deeply, is as it was given. */
+/** True for JSON that nests at most `depth` levels. Values that `readData` did not copy are refused. */
 function isJson(value: unknown, depth: number): value is Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value);
@@ -205,13 +202,13 @@ function isJson(value: unknown, depth: number): value is Json {
   return Object.values(value).every((item) => item === undefined || isJson(item, depth - 1));
 }
 
-/** Marks a union that has no text of its own: the alternative that came closest is reported instead. */
+/** Marks a union without a text of its own. The closest alternative is reported instead. */
 const NO_ALTERNATIVE = 'one of the alternatives';
 
 function mostSpecific(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union' || issue.message !== NO_ALTERNATIVE) return issue;
-  const least = Math.min(...issue.errors.map(strangeness));
-  const closest = issue.errors.filter((issues) => strangeness(issues) === least);
+  const least = Math.min(...issue.errors.map(mismatches));
+  const closest = issue.errors.filter((issues) => mismatches(issues) === least);
   const [first, ...others] = closest.flatMap((issues) => issues.slice(0, 1)).map(mostSpecific);
   if (first === undefined) return issue;
   const same = others.filter((other) => other.path.join() === first.path.join());
@@ -219,8 +216,8 @@ function mostSpecific(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return { ...first, path: [...issue.path, ...first.path], message };
 }
 
-/** How far an object is from an alternative: fields that it lacks or that the alternative does not know. */
-function strangeness(issues: readonly z.core.$ZodIssue[]): number {
+/** Number of fields by which an object differs from an alternative: missing and unknown fields. */
+function mismatches(issues: readonly z.core.$ZodIssue[]): number {
   return issues.filter((issue) => issue.code === 'unrecognized_keys' || issue.input === undefined).length;
 }
 
@@ -237,7 +234,7 @@ const KINDS: Record<string, string> = {
   never: 'nothing',
 };
 
-/** What was expected, for schemas that don't say so themselves. */
+/** The expectation, for schemas without a text of their own. */
 function describeExpectation(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Host } from '../api/types.js';
-import type { ClusterStore } from '../store/etcd.js';
+import type { Node } from '../cluster/node.js';
+import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { bind } from './listen.js';
-import type { Node } from './node.js';
 
-/** What an agent can tell of itself, once it has opened its node. */
+/** The parts of a running agent that are observed. They exist once the node is open. */
 export interface Observed {
   host: Host;
   node: Node;
@@ -14,23 +14,23 @@ export interface Observed {
 
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Figures in Prometheus' format. */
+/** Metrics in the Prometheus text format. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly realised = new Histogram({
-    name: 'vethwork_realise_seconds',
-    help: 'Time taken to do the node’s part of a network',
+  readonly reconciled = new Histogram({
+    name: 'vethwork_reconcile_seconds',
+    help: 'Duration of the reconciliation of one network on this node, in seconds',
     buckets: BUCKETS,
     registers: [this.registry],
   });
-  readonly problems = new Counter({
-    name: 'vethwork_realise_failures_total',
-    help: 'Networks of which something could not be done',
+  readonly failures = new Counter({
+    name: 'vethwork_reconcile_failures_total',
+    help: 'Reconciliations of a network that failed, wholly or in part',
     registers: [this.registry],
   });
   readonly repairs = new Counter({
     name: 'vethwork_repairs_total',
-    help: 'Things that were not as the store has them, and were repaired',
+    help: 'Differences between the kernel and the store that were repaired',
     registers: [this.registry],
   });
 
@@ -47,16 +47,24 @@ export class Metrics {
           this.set(all === undefined ? 0 : value(all));
         },
       });
-    gauge('agent_active', '1 if this process works on the node’s kernel', ({ node }) => Number(node.isLeader));
-    gauge('store_reachable', '1 if the store can be reached', ({ store }) => Number(store.outdatedSince === undefined));
-    gauge('store_age_seconds', 'How old what is known of the store may be', ({ store }) =>
-      store.outdatedSince === undefined ? 0 : (Date.now() - store.outdatedSince.getTime()) / 1000,
+    gauge('agent_active', '1 if this process is the leader of its node and changes the kernel', ({ node }) =>
+      Number(node.isLeader),
     );
-    gauge('store_revision', 'The last commit heard of', ({ store }) => store.revision);
-    gauge('networks', 'Networks that the node has a part of', ({ node }) => node.controller.networks().length);
-    gauge('backlog', 'Networks that are being worked on, or wait for that', ({ node }) => node.controller.backlog);
-    gauge('failing', 'Networks of which something could not be done yet', ({ node }) => node.controller.failing);
-    gauge('members', 'Nodes that are heard of', ({ node }) => node.members.length);
+    gauge('store_reachable', '1 if the store can be reached', ({ store }) => Number(store.outdatedSince === undefined));
+    gauge(
+      'store_age_seconds',
+      'Time since the last contact with the store, in seconds; 0 while it is reachable',
+      ({ store }) => (store.outdatedSince === undefined ? 0 : (Date.now() - store.outdatedSince.getTime()) / 1000),
+    );
+    gauge(
+      'store_revision',
+      'Revision of the last commit that this process has received',
+      ({ store }) => store.revision,
+    );
+    gauge('networks', 'Networks that exist on this node', ({ node }) => node.controller.networks().length);
+    gauge('backlog', 'Networks that are queued or being reconciled', ({ node }) => node.controller.backlog);
+    gauge('failing', 'Networks whose last reconciliation failed', ({ node }) => node.controller.failing);
+    gauge('members', 'Nodes whose agents are alive', ({ node }) => node.members.length);
   }
 }
 
@@ -89,9 +97,9 @@ function healthOf(observed: Observed | undefined) {
   const { failing, backlog } = node.controller;
   const isReachable = store.outdatedSince === undefined;
   const { doubt } = node;
-  const isWell = failing === 0 && store.damaged.length === 0;
+  const isHealthy = failing === 0 && store.damaged.length === 0;
   return {
-    status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isWell ? 'ok' : 'failing',
+    status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isHealthy ? 'ok' : 'failing',
     active: node.isLeader,
     revision: store.revision,
     ...{ backlog, failing },

@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { parseHostOptions } from '../../../src/api/options.js';
+import { parseDuration } from '../../../src/cli/parse.js';
+import { parseClusterOptions } from '../../../src/cluster/options.js';
+import { rememberedSettings, settingsInForce, settingsRecord } from '../../../src/host/settings.js';
+import type { HostRecord } from '../../../src/records/records.js';
+import { parseEtcdOptions } from '../../../src/store/etcd/options.js';
+
+const host = { state: '/state', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', dnsServers: ['10.0.0.53'] };
+
+describe('durations are milliseconds', () => {
+  test.each([
+    ['0', 0],
+    ['250', 250],
+    ['250ms', 250],
+    ['300s', 300_000],
+    ['5m', 300_000],
+    ['2h', 7_200_000],
+    ['1d', 86_400_000],
+  ])('on the command line: %s', (text, milliseconds) => {
+    expect(parseDuration(text)).toBe(milliseconds);
+  });
+
+  test.each(['', 's', '-1', '1.5s', '5 m', '5M', '1h30m', '1e3', '99999999999999999999d'])(
+    'refused on the command line: %j',
+    (text) => {
+      expect(() => parseDuration(text)).toThrow('expected milliseconds');
+    },
+  );
+
+  test('a deletion halo is recorded as it is', async () => {
+    const { settings } = await settingsInForce(parseHostOptions({ ...host, deletionHalo: 4350 }), undefined, 'here');
+    const record = JSON.parse(JSON.stringify(settingsRecord(settings))) as HostRecord;
+    expect(record.settings?.deletionHalo).toBe(4350);
+    expect(rememberedSettings(record)).toMatchObject({ deletionHalo: 4350 });
+  });
+
+  test.each(['leaseTime', 'nodeTimeout'])('a value of %s in seconds is refused', (field) => {
+    const options = { store: { etcd: ['http://10.0.0.5:2379'] }, node: 'node1' };
+    expect(parseClusterOptions({ ...options, [field]: 15_000 })).toMatchObject({ [field]: 15_000 });
+    expect(() => parseClusterOptions({ ...options, [field]: 15 })).toThrow(/a number of milliseconds from 1000/);
+  });
+
+  test('a request timeout in seconds is refused', () => {
+    const etcd = ['http://10.0.0.5:2379'];
+    expect(parseEtcdOptions({ etcd, timeout: 5000 })).toMatchObject({ timeout: 5000 });
+    expect(() => parseEtcdOptions({ etcd, timeout: 5 })).toThrow(/a number of milliseconds from 1000/);
+  });
+});
