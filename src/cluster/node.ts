@@ -136,7 +136,7 @@ export class Node {
     const { events } = this.#context;
     this.#events.failed?.('the store', new ConflictError(detail));
     if (this.isLeader)
-      void events.tell({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
+      void events.record({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
   }
 
   /** Recovers interrupted changes; with `everything`, as the node's new agent, compares all that the node has. */

@@ -3,7 +3,7 @@ import { hasStore } from '../store/folder.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import { rememberedSettings } from './settings.js';
 
-/** What the state folder remembers of its host's settings; nothing where there is no host. @throws StoreError */
+/** Returns the settings recorded in a state folder; empty if it has no host. @throws StoreError */
 export async function storedSettings(state: string): Promise<ReturnType<typeof rememberedSettings>> {
   if (!(await hasStore(state))) return {};
   const store = await openLmdbStore(state);

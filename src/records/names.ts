@@ -3,13 +3,14 @@ import type { Transaction } from '../store/transaction.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 /*
- * What finds networks by their names, and interfaces by where they are in containers. A name is one network's of its tenant,
- * on a host and in a cluster. States of before that rule may have several: they are kept, and none is added.
+ * Indexes: networks by name, interfaces by place (namespace and link name in a container). A name is unique within a
+ * tenant, on a lone host and in a cluster. State of earlier versions may have several networks of one name: they are
+ * kept, and no further one is accepted.
  */
 
 type Named = Pick<NetworkRecord, 'uuid' | 'name' | 'tenant'>;
 
-/** UUIDs of the tenant's networks of that name. */
+/** Returns the UUIDs of the networks of a tenant that have the name. */
 export async function networksNamed(
   transaction: Transaction,
   { tenant, name }: Pick<Named, 'tenant' | 'name'>,
@@ -32,13 +33,16 @@ export async function releaseName(transaction: Transaction, network: Named): Pro
   else transaction.delete(keys.name(tenant, name));
 }
 
-/** Where in a container an interface is; undefined for what is in none. */
+/** Returns the key of the place of an interface in a container; undefined for taps and devices. */
 export function placeOf({ attachment, node }: Pick<InterfaceRecord, 'attachment' | 'node'>): string | undefined {
   if (attachment.kind !== 'veth') return undefined;
   return keys.place(attachment.netns, attachment.innerName, node);
 }
 
-/** A namespace may have been replaced since, so that the place is that of the first interface as long as it is recorded. */
+/**
+ * Reserves the place of an interface. If a place is taken, it keeps its first interface: a namespace of the same name
+ * may be another one.
+ */
 export async function reservePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === undefined) transaction.put(place, nic.uuid);
@@ -49,7 +53,7 @@ export async function releasePlace(transaction: Transaction, nic: InterfaceRecor
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
 }
 
-/** States of earlier versions have neither names nor places: they are written once, when the state is opened. */
+/** Writes the indexes of names and places for state of earlier versions. Runs once, when the state is opened. */
 export async function indexState(transaction: Transaction): Promise<void> {
   if ((await transaction.get(keys.indexed)) !== undefined) return;
   transaction.put(keys.indexed, true);

@@ -6,7 +6,7 @@ import { membersOf } from './members.js';
 import { transactUnlessMigrated } from './migration.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
-/* Reads records, and changes what has no part in the kernel. */
+/* Queries of records, and changes that need no change of the kernel (metadata). */
 
 interface Registry {
   readonly store: Store;
@@ -20,7 +20,7 @@ export async function networkOf(transaction: Transaction, uuid: string): Promise
   return record;
 }
 
-/** @throws NotFoundError, ConflictError if it is being created or deleted */
+/** Returns a network in the state `created`. @throws NotFoundError, ConflictError if it is in another state */
 export async function liveNetworkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
   const record = await networkOf(transaction, uuid);
   if (record.state !== 'created') throw new ConflictError(`network ${uuid} is in state ${record.state}`);
@@ -56,7 +56,7 @@ export async function readNetworks({ store }: Registry): Promise<NetworkRecord[]
 export async function requireNoNetworks(transaction: Transaction): Promise<void> {
   const networks = await transaction.list(keys.networks);
   if (networks.length > 0) {
-    throw new ConflictError(`${networks.length} networks exist: delete them before the host is torn down`);
+    throw new ConflictError(`${networks.length} networks exist: delete them first`);
   }
 }
 
@@ -68,18 +68,18 @@ export function readMembers({ store }: Registry, network: string): Promise<Inter
   return transact(store, (transaction) => membersOf(transaction, network));
 }
 
-/** By UUID, or by a name that only one network has. @throws NotFoundError, ConflictError */
+/** Finds a network by UUID, or by name. @throws NotFoundError, ConflictError if several networks have the name */
 export async function findNetwork(registry: Registry, idOrName: string): Promise<NetworkRecord> {
   if (isUuid(idOrName)) return readNetwork(registry, idOrName.toLowerCase());
   const [found, ...others] = (await readNetworks(registry)).filter(({ name }) => name === idOrName);
   if (found === undefined) throw new NotFoundError('network', idOrName);
   if (others.length > 0) {
-    throw new ConflictError(`${others.length + 1} networks are named ${idOrName}: say which by its UUID`);
+    throw new ConflictError(`${others.length + 1} networks have the name ${idOrName}: use the UUID`);
   }
   return found;
 }
 
-/** By UUID, or by the name of its link on the host. @throws NotFoundError */
+/** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
 export async function findInterface(registry: Registry, idOrDevice: string): Promise<InterfaceRecord> {
   if (isUuid(idOrDevice)) return readInterface(registry, idOrDevice.toLowerCase());
   const device = await registry.store.get<string>(keys.device(idOrDevice, registry.node));
