@@ -27,7 +27,7 @@ import type {
   ReconcileOptions,
 } from './types.js';
 
-/** @see Host */
+/** Implementation of `Host`. */
 export class HostHandle implements Host {
   readonly #context: Context;
   readonly #watchers: DriftWatcher[] = [];
@@ -168,11 +168,11 @@ async function describeHost(context: Context): Promise<HostInfo> {
     Promise.all([
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
-      accountWarnings().then((trouble) => trouble ?? []),
+      accountWarnings().then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
-  const { warnings: more = [], ...told } = context.coordinator.describe();
+  const { warnings: more = [], ...cluster } = context.coordinator.describe();
   warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,
@@ -186,6 +186,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),
-    ...told,
+    ...cluster,
   };
 }

@@ -12,7 +12,7 @@ import type { InterfaceCounters } from './observation.js';
 import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
 import type { Interface, InterfaceInfo, RemoveOptions } from './types.js';
 
-/** @see Interface */
+/** Implementation of `Interface`. */
 export class InterfaceHandle implements Interface {
   readonly #context: Context;
   #record: InterfaceRecord;

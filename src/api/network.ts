@@ -32,7 +32,7 @@ import type {
   RemoveOptions,
 } from './types.js';
 
-/** @see Network */
+/** Implementation of `Network`. */
 export class NetworkHandle implements Network {
   readonly #context: Context;
   #record: NetworkRecord;
