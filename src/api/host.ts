@@ -111,7 +111,7 @@ export class HostHandle implements Host {
           context.host.netns,
           ...(isRouter(context.localNode) ? await context.coordinator.states.list() : []),
         ],
-        repair: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
+        reconcile: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),
     );
