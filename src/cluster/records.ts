@@ -6,7 +6,7 @@ import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
 import type { Applied, NodeRecord } from './types.js';
 
-/** A network with its interfaces, as far as this node has heard of them. */
+/** Returns the state of a network from the replica of this node. */
 export function peekState(store: ClusterStore, uuid: string): NetworkState | undefined {
   const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
   if (network === undefined) return undefined;
@@ -23,18 +23,19 @@ export function peekState(store: ClusterStore, uuid: string): NetworkState | und
   };
 }
 
-/** The networks that a node is to look at again, after changes of the store. */
+/** The networks that changes of the store concern. */
 export interface Concerned {
+  /** Networks whose records have changed. */
   networks: Set<string>;
-  /** Those that the network node has done something for. */
+  /** Networks whose progress the network node has reported. */
   progress: Set<string>;
-  /** Those that this node is said to have something of. */
+  /** Networks with a progress report of this node. */
   own: Set<string>;
-  /** Nodes joined, left, or can be reached elsewhere: every network may look different. */
+  /** Nodes have joined, left or changed their address: the mesh of every network may differ. */
   nodes: boolean;
 }
 
-/** @param who.networkNode the node whose progress others wait for */
+/** Returns the networks that changes of the store concern, for this node. */
 export function concernedBy(
   changes: readonly Change[],
   { node, networkNode }: { node: string; networkNode: string },
@@ -46,7 +47,7 @@ export function concernedBy(
     if (after !== undefined && key.startsWith(own)) concerned.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.knownNodes)) {
       concerned.nodes ||=
-        placeIn(before?.value as NodeRecord | undefined) !== placeIn(after?.value as NodeRecord | undefined);
+        addressOf(before?.value as NodeRecord | undefined) !== addressOf(after?.value as NodeRecord | undefined);
     } else if (key.startsWith(keys.networks)) {
       if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));
     } else if (key.startsWith(keys.interfaces)) {
@@ -57,15 +58,21 @@ export function concernedBy(
   return concerned;
 }
 
-/** What of a node others act upon: not who its agent is, nor whether that is heard of. */
-const placeIn = (node: NodeRecord | undefined) => node && `${node.name} ${node.address}`;
+/** Returns the properties of a node that other nodes use: not its agent. */
+const addressOf = (node: NodeRecord | undefined) => node && `${node.name} ${node.address}`;
 
-/** Whoever asks for the removal of what is being removed waits for it as well, so that it counts each time. */
+/**
+ * True if a node must act on a change. A repeated removal of an object in the state `deleting` counts as a change: the
+ * second call waits for progress, too.
+ */
 function differ(before: Json | undefined, after: Json | undefined): boolean {
   return core(before) !== core(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false);
 }
 
-/** What of a record nodes act upon: that something is complete, who is at work on it and what users note is not. */
+/**
+ * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
+ * `created`.
+ */
 function core(record: Json | undefined): string {
   return JSON.stringify(record, (key, value: unknown) => {
     if (key === 'claim' || key === 'metadata') return undefined;
@@ -73,5 +80,6 @@ function core(record: Json | undefined): string {
   });
 }
 
+/** Returns the progress of a node with a network. */
 export const appliedOf = (store: ClusterStore, node: string, network: string): Applied | undefined =>
   store.peek<Applied>(clusterKeys.appliedNetwork(node, network))?.value;
