@@ -137,7 +137,7 @@ export class HostHandle implements Host {
     await coordinator.tearDown(async () => {
       const errors = await kernel.teardown(planHostRemoval(host));
       if (errors.length > 0) throw new RemovalError('the host', errors);
-      await dhcp.leave();
+      await dhcp.removeFolder();
     });
   }
 

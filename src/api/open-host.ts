@@ -10,8 +10,8 @@ import { HostEnvironment, refuseOverlap } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
-import { rememberHost } from '../host/remember.js';
-import { settingsInForce } from '../host/settings.js';
+import { recordHost } from '../host/record-host.js';
+import { effectiveSettings } from '../host/settings.js';
 import { readOptions } from '../input.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
@@ -64,7 +64,7 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     if (store !== undefined) undo.push(() => (store as Store).close());
     const known = (await store?.get<HostRecord>(keys.host))?.value;
     refuseIfMigrated(known);
-    const { settings } = await settingsInForce(request, known, where(request));
+    const { settings } = await effectiveSettings(request, known, where(request));
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
     const detected = await detectHost(kernel, settings.netns, settings);
@@ -93,7 +93,7 @@ async function openWith(
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
     await indexState(transaction);
-    return rememberHost(transaction, request, { where: where(request), isShared: false });
+    return recordHost(transaction, request, { where: where(request), isShared: false });
   });
   const context = assembleContext({
     ...{ kernel, store, events },

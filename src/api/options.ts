@@ -39,7 +39,7 @@ const hostSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** Checked options of `openHost`. Missing ones are completed by `settingsInForce`. */
+/** Checked options of `openHost`. Missing ones are completed by `effectiveSettings`. */
 export type HostRequest = z.output<typeof hostSchema>;
 
 type Setting =

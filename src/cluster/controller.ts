@@ -12,7 +12,7 @@ import { lossIn } from './loss.js';
 import { membersIn } from './membership.js';
 import { NetworkReconciler, problemOf } from './network-reconciler.js';
 import { allowPeers } from './peers.js';
-import { appliedOf, concernedBy, peekState } from './records.js';
+import { affectedBy, appliedOf, peekState } from './records.js';
 import type { Applied, ClusterContext } from './types.js';
 
 /** Number of networks that are applied concurrently. */
@@ -85,7 +85,7 @@ export class Controller {
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
       if (loss !== undefined) return this.#context.storeGuard.block(loss);
-      const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
+      const { networks, progress, own, nodes } = affectedBy(changes, { node, networkNode });
       if (nodes) {
         this.#peersHaveChanged = true;
         this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
@@ -237,7 +237,7 @@ export class Controller {
     }
     const takesPart = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
     if (!takesPart && before === undefined) return true;
-    await Promise.all([this.allowPeers(), this.#context.storeGuard.remember()]);
+    await Promise.all([this.allowPeers(), this.#context.storeGuard.writePosition()]);
     await this.#announce(state, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);

@@ -18,7 +18,7 @@ export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
 /** True if a process holds the leadership of a node. A process on another machine is assumed to run. */
-export const isTaken = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
+export const hasLeader = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
 
 /**
  * Leader election among the processes of a node. The leader is the agent of the node: only it writes to the kernel of
@@ -122,7 +122,7 @@ export class Membership {
     const key = clusterKeys.node(name);
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
-    if (there !== undefined && isTaken(there.value)) return;
+    if (there !== undefined && hasLeader(there.value)) return;
     const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { deviceName } from '../plan/interface.js';
-import { type Claim, claim, isHeld, isOwn } from '../records/claim.js';
+import { type Claim, claim, isOwn, isOwnerAlive } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
@@ -105,7 +105,7 @@ async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store
       if (isUsed || host !== undefined) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
     } else if (known.node !== origin.node || known.runtime !== origin.runtime || known.bridge !== origin.bridge) {
       throw new ConflictError(`another host, ${known.node}, is being migrated into the cluster at ${cluster.location}`);
-    } else if (isHeld(known.claim) && !isOwn(known.claim)) {
+    } else if (isOwnerAlive(known.claim) && !isOwn(known.claim)) {
       throw new ConflictError(`process ${known.claim.pid} is migrating this state`);
     }
     transaction.put(clusterKeys.migration, origin);
@@ -157,7 +157,7 @@ async function waitForIdle(source: Store): Promise<Entry[]> {
   for (;;) {
     const entries = await source.list('');
     const changing = entries.map(changeIn).filter((change) => change !== undefined);
-    const interrupted = changing.find(({ isHeld }) => !isHeld);
+    const interrupted = changing.find(({ isOwnerAlive }) => !isOwnerAlive);
     if (interrupted !== undefined) {
       throw new ConflictError(`a change of ${interrupted.title} was interrupted: reconcile first`);
     }
@@ -177,8 +177,8 @@ function moved({ key, value }: Entry, node: string): { key: string; value: Json 
   return { key, value };
 }
 
-/** Returns the unfinished change in an entry; undefined if there is none. `isHeld`: its owner runs. */
-function changeIn({ key, value }: Entry): { title: string; isHeld: boolean } | undefined {
+/** Returns the unfinished change in an entry; undefined if there is none. `isOwnerAlive`: its owner runs. */
+function changeIn({ key, value }: Entry): { title: string; isOwnerAlive: boolean } | undefined {
   const isNetwork = key.startsWith(keys.networks);
   if (!isNetwork && !key.startsWith(keys.interfaces)) return undefined;
   const lifecycles: (Lifecycle | undefined)[] = isNetwork
@@ -189,5 +189,5 @@ function changeIn({ key, value }: Entry): { title: string; isHeld: boolean } | u
   const title = isNetwork
     ? `network ${(value as NetworkRecord).uuid}`
     : `${deviceName((value as InterfaceRecord).attachment)} of network ${(value as InterfaceRecord).network}`;
-  return { title, isHeld: changing.every((each) => isHeld(each?.claim)) };
+  return { title, isOwnerAlive: changing.every((each) => isOwnerAlive(each?.claim)) };
 }

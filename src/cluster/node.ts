@@ -10,7 +10,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { Controller, type ControllerEvents } from './controller.js';
 import { clusterKeys } from './keys.js';
 import { lossAtStart, reclaimLostLinks } from './loss.js';
-import { isTaken, Membership, membersIn } from './membership.js';
+import { hasLeader, Membership, membersIn } from './membership.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
 
 /** Callbacks about the work of a node. */
@@ -111,7 +111,7 @@ export class Node {
       const loss = await lossAtStart(context);
       if (loss !== undefined) return storeGuard.block(loss);
     }
-    await storeGuard.remember();
+    await storeGuard.writePosition();
     await this.controller.prepareHost();
     if (storeGuard.reason !== undefined) return;
     this.controller.start();
@@ -148,7 +148,7 @@ export class Node {
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
       if (context.store.outdatedSince !== undefined || context.storeGuard.reason !== undefined) return;
-      if (this.isLeader) await context.storeGuard.remember();
+      if (this.isLeader) await context.storeGuard.writePosition();
       else if (everything) return;
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
@@ -205,7 +205,7 @@ export class Node {
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
     );
     const agent = this.members.find(({ name }) => name === node);
-    if (!this.isLeader && agent !== undefined && isTaken(agent)) {
+    if (!this.isLeader && agent !== undefined && hasLeader(agent)) {
       const text = `process ${agent.claim.pid} is the agent of node ${node}, and would create its objects again: end it first`;
       throw new ConflictError(text);
     }

@@ -9,7 +9,7 @@ import { HostEnvironment } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
-import { rememberHost } from '../host/remember.js';
+import { recordHost } from '../host/record-host.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { indexState } from '../records/names.js';
 import { type HostRecord, keys } from '../records/records.js';
@@ -76,7 +76,7 @@ async function openWith(
   const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
-  const { record, settings } = await transact(store, (transaction) => rememberCluster(transaction, request));
+  const { record, settings } = await transact(store, (transaction) => recordCluster(transaction, request));
   const { networkNode } = record;
   const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
   const environment = new HostEnvironment(kernel, store, {
@@ -128,7 +128,7 @@ async function openWith(
  * Returns the record of the cluster, which the network node creates, and the settings of this node.
  * @throws ConflictError
  */
-async function rememberCluster(
+async function recordCluster(
   transaction: Transaction,
   request: ClusterRequest & { meshNic: string; state: string },
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
@@ -159,14 +159,10 @@ async function rememberCluster(
       outboundNat: undefined,
       allowMetadata: undefined,
     };
-    const { settings } = await rememberHost(
-      transaction,
-      { ...own, ...common },
-      { where: 'the cluster', isShared: true },
-    );
+    const { settings } = await recordHost(transaction, { ...own, ...common }, { where: 'the cluster', isShared: true });
     return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const remembered = await rememberHost(
+  const remembered = await recordHost(
     transaction,
     { ...own, floatingNetwork, vxlanPort, egressNic },
     { where: 'the cluster', isShared: true, more: { networkNode: node } as Partial<HostRecord> },

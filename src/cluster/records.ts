@@ -24,7 +24,7 @@ export function peekState(store: ClusterStore, uuid: string): NetworkState | und
 }
 
 /** The networks that changes of the store concern. */
-export interface Concerned {
+export interface Affected {
   /** Networks whose records have changed. */
   networks: Set<string>;
   /** Networks whose progress the network node has reported. */
@@ -36,26 +36,26 @@ export interface Concerned {
 }
 
 /** Returns the networks that changes of the store concern, for this node. */
-export function concernedBy(
+export function affectedBy(
   changes: readonly Change[],
   { node, networkNode }: { node: string; networkNode: string },
-): Concerned {
-  const concerned: Concerned = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
+): Affected {
+  const affected: Affected = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
   const progress = clusterKeys.applied(networkNode);
   const own = clusterKeys.applied(node);
   for (const { key, before, after } of changes) {
-    if (after !== undefined && key.startsWith(own)) concerned.own.add(key.slice(own.length));
+    if (after !== undefined && key.startsWith(own)) affected.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.knownNodes)) {
-      concerned.nodes ||=
+      affected.nodes ||=
         addressOf(before?.value as NodeRecord | undefined) !== addressOf(after?.value as NodeRecord | undefined);
     } else if (key.startsWith(keys.networks)) {
-      if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));
+      if (isRelevant(before?.value, after?.value)) affected.networks.add(key.slice(keys.networks.length));
     } else if (key.startsWith(keys.interfaces)) {
       const record = (after ?? before)?.value as InterfaceRecord | undefined;
-      if (record && differ(before?.value, after?.value)) concerned.networks.add(record.network);
-    } else if (key.startsWith(progress)) concerned.progress.add(key.slice(progress.length));
+      if (record && isRelevant(before?.value, after?.value)) affected.networks.add(record.network);
+    } else if (key.startsWith(progress)) affected.progress.add(key.slice(progress.length));
   }
-  return concerned;
+  return affected;
 }
 
 /** Returns the properties of a node that other nodes use: not its agent. */
@@ -65,15 +65,17 @@ const addressOf = (node: NodeRecord | undefined) => node && `${node.name} ${node
  * True if a node must act on a change. A repeated removal of an object in the state `deleting` counts as a change: the
  * second call waits for progress, too.
  */
-function differ(before: Json | undefined, after: Json | undefined): boolean {
-  return core(before) !== core(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false);
+function isRelevant(before: Json | undefined, after: Json | undefined): boolean {
+  return (
+    relevantPart(before) !== relevantPart(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false)
+  );
 }
 
 /**
  * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
  * `created`.
  */
-function core(record: Json | undefined): string {
+function relevantPart(record: Json | undefined): string {
   return JSON.stringify(record, (key, value: unknown) => {
     if (key === 'claim' || key === 'metadata') return undefined;
     return key === 'state' ? value === 'deleting' : value;

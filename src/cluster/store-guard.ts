@@ -13,7 +13,7 @@ import { clusterKeys } from './keys.js';
  */
 
 /** Content of the file. */
-interface Remembered {
+interface KnownStore {
   position: Position;
   /** UUIDs of the acceptances known at that time. A later one may accept the present contents. */
   accepted: string[];
@@ -60,11 +60,11 @@ export class StoreGuard {
 
   /** @param file file with the last known revision of the store */
   static async open(store: ClusterStore, file: string): Promise<StoreGuard> {
-    const remembered = await readRemembered(file);
-    const guard = new StoreGuard(store, file, remembered?.accepted ?? acceptedIn(store));
+    const last = await readKnownStore(file);
+    const guard = new StoreGuard(store, file, last?.accepted ?? acceptedIn(store));
     // An acceptance while this node was down is valid.
-    if (remembered !== undefined && !guard.isAccepted && !(await store.follows(remembered.position))) {
-      const { cluster, revision } = remembered.position;
+    if (last !== undefined && !guard.isAccepted && !(await store.follows(last.position))) {
+      const { cluster, revision } = last.position;
       const now = store.position;
       const where = now.cluster === cluster ? '' : ` of cluster ${cluster}, now ${now.cluster}`;
       guard.block(
@@ -107,15 +107,15 @@ export class StoreGuard {
    * Writes the revision of the store to the file. To be awaited before objects of that revision are created: an older
    * snapshot is detected only if its revision is lower than the one in the file.
    */
-  remember(): Promise<void> {
+  writePosition(): Promise<void> {
     const write = async () => {
       const { position } = this.#store;
       if (this.#reason !== undefined || position.revision <= this.#written) return;
       this.#readAccepted();
-      const remembered: Remembered = { position, accepted: [...this.#known] };
+      const known: KnownStore = { position, accepted: [...this.#known] };
       try {
         // Without fsync: after a crash of the machine, its kernel has no objects either.
-        await writeFile(`${this.#file}.new`, JSON.stringify(remembered));
+        await writeFile(`${this.#file}.new`, JSON.stringify(known));
         await rename(`${this.#file}.new`, this.#file);
         this.#written = position.revision;
       } catch (error) {
@@ -142,9 +142,9 @@ export class StoreGuard {
 }
 
 /** Reads the file. Undefined if it cannot be read, as for a new node. */
-async function readRemembered(file: string): Promise<Remembered | undefined> {
+async function readKnownStore(file: string): Promise<KnownStore | undefined> {
   try {
-    const { position, accepted } = JSON.parse(await readFile(file, 'utf8')) as Remembered;
+    const { position, accepted } = JSON.parse(await readFile(file, 'utf8')) as KnownStore;
     const isComplete = typeof position.revision === 'number' && typeof position.cluster === 'string';
     return isComplete && Array.isArray(accepted) ? { position, accepted } : undefined;
   } catch {

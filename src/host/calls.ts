@@ -11,7 +11,7 @@ export class Calls {
   #next = 0;
 
   /** Runs a call and tracks it. */
-  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+  async track<Result>(work: () => Promise<Result>): Promise<Result> {
     const number = this.#next++;
     this.#running.add(number);
     const result = work();

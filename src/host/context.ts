@@ -47,7 +47,7 @@ export interface Context {
 
 /** Runs a call that changes something. @throws ConflictError while changes are blocked */
 export function asCall<Result>({ calls, coordinator }: Context, work: () => Promise<Result>): Promise<Result> {
-  return calls.during(async () => {
+  return calls.track(async () => {
     coordinator.requireWritable();
     return work();
   });

@@ -77,13 +77,13 @@ export class Dhcp {
    * Returns a text about what is wrong with the dnsmasq of a network; undefined if it is correct.
    * @param options.files compares its files too; false while reservations change
    */
-  async lacking(network: NetworkRecord, options: { files: boolean }): Promise<string | undefined> {
+  async difference(network: NetworkRecord, options: { files: boolean }): Promise<string | undefined> {
     if (!isServed(network)) return undefined;
     return this.#supervisor.lacking(await this.#config(network), options);
   }
 
   /** Removes the runtime folder; called when the host is torn down. */
-  leave(): Promise<void> {
+  removeFolder(): Promise<void> {
     return this.#supervisor.leave();
   }
 

@@ -52,7 +52,7 @@ export class Events {
       ...subject,
       ...completed,
       duration: Math.round((performance.now() - began) * 1000) / 1000,
-      ...(error !== undefined && { error: described(error) }),
+      ...(error !== undefined && { error: errorInfo(error) }),
       pid: process.pid,
     };
     try {
@@ -93,7 +93,8 @@ export class Events {
   }
 }
 
-function described(error: unknown): { code: string; message: string } {
+/** Returns code and message of an error. Errors of other libraries have the code `INTERNAL`. */
+function errorInfo(error: unknown): { code: string; message: string } {
   const { message } = error instanceof Error ? error : new Error(String(error));
   return { code: error instanceof VethworkError ? error.code : 'INTERNAL', message };
 }

@@ -8,7 +8,7 @@ export class PendingRemovals {
   #count = 0;
 
   /** Counts interfaces as pending removals while the work runs. */
-  async during<Result>(count: number, work: () => Promise<Result>): Promise<Result> {
+  async track<Result>(count: number, work: () => Promise<Result>): Promise<Result> {
     this.#count += count;
     try {
       return await work();

@@ -37,7 +37,7 @@ const DEFAULTS = {
 } as const;
 
 /** Returns the settings in the record of a host. */
-export function rememberedSettings(record: HostRecord | undefined): RecordedSettings {
+export function recordedSettings(record: HostRecord | undefined): RecordedSettings {
   if (record === undefined) return {};
   const { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, settings } = record;
   return { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, ...settings };
@@ -50,12 +50,12 @@ export function rememberedSettings(record: HostRecord | undefined): RecordedSett
  * @throws ValidationError if a setting without a default is missing; ConflictError for an option that differs from the
  *   recorded setting, without `updateSettings` or for a setting that cannot change
  */
-export async function settingsInForce(
+export async function effectiveSettings(
   given: HostRequest,
   record: HostRecord | undefined,
   where: string,
 ): Promise<{ settings: Settings; changed: string[] }> {
-  const known = rememberedSettings(record);
+  const known = recordedSettings(record);
   const differs = (field: SettingName) =>
     given[field] !== undefined && known[field] !== undefined && !isSame(given[field], known[field]);
   for (const field of FIXED.filter(differs)) {

@@ -93,7 +93,7 @@ async function meshDrift(
 async function dnsmasqDrift(context: Context, state: NetworkState, title: string): Promise<Repair[]> {
   const { dhcp, localNode } = context;
   if (!isRouter(localNode)) return [];
-  const lacking = await dhcp.lacking(state.network, { files: !isChanging(state) });
-  if (lacking === undefined) return [];
-  return [{ action: 'dnsmasq', description: `${title}: ${lacking}`, run: () => dhcp.start(state.network) }];
+  const difference = await dhcp.difference(state.network, { files: !isChanging(state) });
+  if (difference === undefined) return [];
+  return [{ action: 'dnsmasq', description: `${title}: ${difference}`, run: () => dhcp.start(state.network) }];
 }

@@ -118,7 +118,7 @@ export async function checkPresence(
         action: 'update-record',
         description: `${title}: ${presence.what}`,
         interface: member.uuid,
-        run: () => change(context, member, found),
+        run: () => replaceRecord(context, member, found),
       });
       // Missing objects of it are repaired like those of other interfaces.
       members.push(found);
@@ -133,7 +133,7 @@ export async function checkPresence(
 }
 
 /** Replaces a record if it is unchanged since it was read. Resolves to false otherwise. */
-function change({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {
+function replaceRecord({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {
   return transact(store, async (transaction) => {
     const now = await transaction.get<InterfaceRecord>(keys.interface(before.uuid));
     if (JSON.stringify(now) !== JSON.stringify(before)) return false;
@@ -149,6 +149,6 @@ async function markLost(
   before: InterfaceRecord,
   after: InterfaceRecord,
 ): Promise<void> {
-  if (!(await change(context, before, after))) return;
+  if (!(await replaceRecord(context, before, after))) return;
   throwFirst(await teardown(context, interfaceResource(context.localNode, network, before)?.removal() ?? []));
 }

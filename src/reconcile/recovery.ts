@@ -5,7 +5,7 @@ import { removeFloating } from '../operations/defloat.js';
 import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
 import { removeRouted } from '../operations/unroute.js';
-import { isHeld, isOwn } from '../records/claim.js';
+import { isOwn, isOwnerAlive } from '../records/claim.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
 import type { Repair, Repairs } from './repair.js';
 
@@ -57,7 +57,7 @@ function isOurs({ node }: Context, { claim }: Lifecycle): boolean {
 
 /** True for a change whose owner has ended, if this node is responsible for it. */
 function isInterrupted({ node, coordinator }: Context, { claim }: Lifecycle): boolean {
-  if (claim !== undefined && claim.node === node) return !isHeld(claim);
+  if (claim !== undefined && claim.node === node) return !isOwnerAlive(claim);
   return coordinator.recovers(claim);
 }
 

@@ -48,7 +48,7 @@ export function claim(node?: string): Claim {
 export const isOwn = ({ pid, started }: Claim): boolean => pid === claim().pid && started === claim().started;
 
 /** True if the process that made the claim still runs on this machine. */
-export function isHeld(claim: Claim | undefined): boolean {
+export function isOwnerAlive(claim: Claim | undefined): boolean {
   return claim !== undefined && startOf(claim.pid) === claim.started;
 }
 
@@ -56,5 +56,5 @@ export function isHeld(claim: Claim | undefined): boolean {
  * True if the process ran on this machine since its last boot, and has ended. False for processes of other machines.
  */
 export function hasEnded(claim: Claim): boolean {
-  return claim.started.endsWith(`@${bootOf()}`) && !isHeld(claim);
+  return claim.started.endsWith(`@${bootOf()}`) && !isOwnerAlive(claim);
 }

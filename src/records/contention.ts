@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
-import { isHeld, isOwn } from './claim.js';
+import { isOwn, isOwnerAlive } from './claim.js';
 import type { Lifecycle } from './records.js';
 
 /** Maximum wait for the owner of a change, in milliseconds. An owner that takes longer is assumed to hang. */
@@ -26,7 +26,7 @@ export async function waitForOwner<Result>(
   const deadline = performance.now() + LIMIT_MS;
   const requireFree: RequireFree = (title, ...lifecycles) => {
     const claims = lifecycles.map((each) => each?.claim).filter((claim) => claim !== undefined);
-    const other = claims.find((claim) => !isOwn(claim) && isHeld(claim));
+    const other = claims.find((claim) => !isOwn(claim) && isOwnerAlive(claim));
     if (other !== undefined) throw new ContentionError(`${title} is being changed by process ${other.pid}`);
   };
   for (let pause = 1; performance.now() < deadline; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {

@@ -30,7 +30,7 @@ export const always: IsDue = () => true;
 export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
   /** The cluster that the state was migrated to. The records here are outdated. */
   movedTo?: string;
-  /** Settings of a lone host (see `settingsInForce`). Absent in records of earlier versions. */
+  /** Settings of a lone host (see `effectiveSettings`). Absent in records of earlier versions. */
   settings?: {
     netns?: string;
     meshNic: string;

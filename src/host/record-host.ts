@@ -5,10 +5,10 @@ import { parseNetblock } from '../ipam/netblock.js';
 import { egressBridgeName } from '../plan/names.js';
 import { type HostRecord, keys } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
-import { settingsInForce, settingsRecord } from './settings.js';
+import { effectiveSettings, settingsRecord } from './settings.js';
 
 /** The record of a host, and its settings. */
-export interface RememberedHost {
+export interface RecordedHost {
   record: HostRecord;
   settings: Settings;
   /** The host was not recorded before. */
@@ -22,15 +22,15 @@ export interface RememberedHost {
  * @param where text for the store in messages
  * @param isShared the record is that of a cluster: it has no settings of a single node
  * @param more further properties of the record
- * @throws ValidationError, ConflictError as `settingsInForce`
+ * @throws ValidationError, ConflictError as `effectiveSettings`
  */
-export async function rememberHost(
+export async function recordHost(
   transaction: Transaction,
   request: HostRequest,
   { where, isShared, more }: { where: string; isShared: boolean; more?: Partial<HostRecord> },
-): Promise<RememberedHost> {
+): Promise<RecordedHost> {
   const known = await transaction.get<HostRecord>(keys.host);
-  const { settings, changed } = await settingsInForce(request, known, where);
+  const { settings, changed } = await effectiveSettings(request, known, where);
   const { settings: own, ...common } = settingsRecord(settings);
   const record: HostRecord = {
     ...(known ?? (await newHost(transaction, settings))),
