@@ -61,7 +61,7 @@ export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNulla
   hasSystemResolvers: boolean;
 };
 
-/** @throws ValidationError */
+/** Checks the options of `openHost`. @throws ValidationError */
 export const parseHostOptions = (options: HostOptions): HostRequest => valid.parseOptions(hostSchema, options);
 
 /** The name of a network must not have the form of a UUID: `getNetwork` accepts both. */
@@ -84,6 +84,7 @@ const networkSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of a network, with the defaults of the host. */
 export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; tenant: string };
 
 /**
@@ -156,6 +157,7 @@ const attachSchemas = {
 
 type AttachKind = keyof typeof attachSchemas;
 const KINDS = Object.keys(attachSchemas) as AttachKind[];
+/** Checked options of an attach. */
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
 
 /** `isOnly`: a ConflictError if another interface is recorded at the same place in the container. */
@@ -176,12 +178,12 @@ export function parseAttachOptions(options: AttachOptions): AttachRequest {
 
 const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: valid.abortSignal.optional() });
 
-/** @throws ValidationError */
+/** Checks the options `address` and `signal`. @throws ValidationError */
 export const parseAddressOptions = (options: unknown) => valid.parseOptions(addressSchema, options);
 
 const signalSchema = z.strictObject({ signal: valid.abortSignal.optional() });
 
-/** @throws ValidationError */
+/** Checks the option `signal`. @throws ValidationError */
 export const parseSignal = (options: unknown): AbortSignal | undefined =>
   valid.parseOptions(signalSchema, options).signal;
 
@@ -191,7 +193,7 @@ const pingSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** @throws ValidationError */
+/** Checks the arguments of a ping. @throws ValidationError */
 export function parsePing(address: string, options: { timeout?: number; signal?: AbortSignal } | undefined) {
   return valid.parse(pingSchema, { ...readOptions(options), address });
 }
@@ -202,10 +204,10 @@ export const parseNameArgument = (field: string, name: unknown, expected: string
   return name;
 };
 
-/** @throws ValidationError */
+/** Checks metadata. @throws ValidationError */
 export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, metadata, 'metadata');
 
-/** @throws ValidationError */
+/** Checks an IPv4 address. @throws ValidationError */
 export const parseAddressArgument = (address: unknown): string => valid.parse(valid.ipv4, address, 'address');
 
 const reconcileSchema = z.strictObject({
@@ -214,7 +216,7 @@ const reconcileSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** @throws ValidationError */
+/** Checks the options of `Host.reconcile`. @throws ValidationError */
 export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
 
 const driftWatchSchema = z.strictObject({
@@ -224,9 +226,10 @@ const driftWatchSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of `Host.watchDrift`. */
 export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
 
-/** @throws ValidationError */
+/** Checks the options of `Host.watchDrift`. @throws ValidationError */
 export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
   valid.parseOptions(driftWatchSchema, options);
 
@@ -238,9 +241,10 @@ const eventsSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of `Host.events`. */
 export type EventsRequest = Omit<z.output<typeof eventsSchema>, 'signal'> & { signal: AbortSignal | undefined };
 
-/** @throws ValidationError */
+/** Checks the options of `Host.events`. @throws ValidationError */
 export const parseEventOptions = (options: unknown): EventsRequest => {
   const { signal, ...request } = valid.parseOptions(eventsSchema, options);
   return { ...request, signal };

@@ -93,7 +93,7 @@ export class Controller {
       }
       for (const uuid of progress) if (this.#waiting.has(uuid)) this.enqueue(uuid);
       for (const uuid of networks) this.enqueue(uuid);
-      // Late writes of an expired agent of this node.
+      // An agent of this node whose lease has expired may still write progress of a deleted network. Remove it again.
       for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
     });
     for (const uuid of this.networks()) this.enqueue(uuid);
@@ -179,6 +179,7 @@ export class Controller {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
+  /** Applies a network until it is not enqueued any more. */
   async #work(uuid: string): Promise<void> {
     for (
       let isAwaited = this.#due.get(uuid);

@@ -81,6 +81,7 @@ export class Membership {
     this.#held = undefined;
   }
 
+  /** Keeps trying to lead, and checks that this process still leads. */
   async #campaign(): Promise<void> {
     while (!this.#closed) {
       if (this.#held === undefined) await this.#tryToLead().catch(() => undefined);
@@ -105,18 +106,20 @@ export class Membership {
     return there?.claim.pid === pid && there.claim.started === started;
   }
 
-  /** Becomes leader if there is none, unless the node has left the cluster. */
+  /** As `#attempt`, unless the node has left the cluster. */
   async #tryToLead(): Promise<void> {
     const known = await this.#store.get(clusterKeys.knownNode(this.#record.name));
     if (known !== undefined || this.#mustRegister) await this.#attempt();
   }
 
+  /** Writes the permanent record of the node. */
   async #register(): Promise<void> {
     const key = clusterKeys.knownNode(this.#record.name);
     await this.#store.commit({ conditions: [], puts: [{ key, value: this.#record }], deletes: [] });
     this.#mustRegister = false;
   }
 
+  /** Becomes leader if there is none. */
   async #attempt(): Promise<void> {
     const { name } = this.#record;
     const key = clusterKeys.node(name);

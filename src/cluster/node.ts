@@ -37,7 +37,7 @@ async function requireNoInterfaces(transaction: Transaction, node: string): Prom
 export class Node {
   readonly #context: ClusterContext;
   readonly #events: NodeEvents;
-  readonly #isAgent: boolean;
+  readonly #isCandidate: boolean;
   readonly #membership: Membership;
   readonly controller: Controller;
   #resyncing: Promise<void> = Promise.resolve();
@@ -46,13 +46,14 @@ export class Node {
   #isResynced = false;
   #starting: Promise<void> = Promise.resolve();
 
+  /** @param options.isCandidate whether this process takes part in the election of the agent */
   constructor(
     context: ClusterContext,
-    { leaseTime, isAgent, events }: { leaseTime: number; isAgent: boolean; events: NodeEvents },
+    { leaseTime, isCandidate, events }: { leaseTime: number; isCandidate: boolean; events: NodeEvents },
   ) {
     this.#context = context;
     this.#events = events;
-    this.#isAgent = isAgent;
+    this.#isCandidate = isCandidate;
     this.controller = new Controller(context, events);
     this.#membership = new Membership(context.store, context.self, {
       ttl: leaseTime,
@@ -86,7 +87,7 @@ export class Node {
 
   /** Joins the cluster. Resolves when the leader is known and, if this process leads, the host itself is repaired. */
   async join(): Promise<void> {
-    if (this.#isAgent) {
+    if (this.#isCandidate) {
       await this.#membership.join();
       await this.#starting;
     }
@@ -97,11 +98,11 @@ export class Node {
 
   async #onLeadership(isLeader: boolean): Promise<void> {
     this.#events.leadership?.(isLeader);
-    await (isLeader ? this.#begin() : this.#pause());
+    await (isLeader ? this.#startWork() : this.#stopWork());
   }
 
   /** Starts the work of the agent, unless the store is not trusted. */
-  async #begin(): Promise<void> {
+  async #startWork(): Promise<void> {
     const context = this.#context;
     const { storeGuard } = context;
     if (!this.isLeader) return;
@@ -118,19 +119,22 @@ export class Node {
     this.#resyncing = this.#resyncing.then(() => this.#resync(true));
   }
 
-  #pause(): Promise<void> {
+  #stopWork(): Promise<void> {
     this.#isResynced = false;
     return this.controller.stop();
   }
 
+  /** Stops the work of the agent when the store is not trusted, and starts it again after an acceptance. */
   #onGuardChange(reason: string | undefined): void {
     if (reason === undefined) {
-      this.#starting = this.#starting.then(() => this.#begin()).catch((error) => this.#events.failed?.('node', error));
+      this.#starting = this.#starting
+        .then(() => this.#startWork())
+        .catch((error) => this.#events.failed?.('node', error));
       return;
     }
     // Synchronously: the next change of the store may be the doubtful one.
-    const paused = this.#pause();
-    this.#starting = this.#starting.then(() => paused);
+    const stopped = this.#stopWork();
+    this.#starting = this.#starting.then(() => stopped);
     this.#membership.register();
     this.#reportDoubt(reason);
   }

@@ -119,7 +119,7 @@ async function openWith(
     self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
     nodeTimeout: request.nodeTimeout * 1000,
   }) as ClusterContext;
-  const node = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
+  const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
   await node.join();
   return { context, node };
 }

@@ -8,8 +8,8 @@ import { clusterKeys } from './keys.js';
 
 /*
  * A node removes objects without a record. It must not do so if the store may have lost records: it was restored from
- * an older snapshot, or emptied. Each node writes the revision of the store to a file. If the revision of the store is
- * lower later, the node changes nothing until an operator has accepted the contents of the store.
+ * an older snapshot, or emptied. Each node writes the cluster id and the revision of the store to a file. If the store
+ * has another id or a lower revision later, the node changes nothing until an operator has accepted its contents.
  */
 
 /** Content of the file. */
@@ -58,7 +58,10 @@ export class StoreGuard {
     });
   }
 
-  /** @param file file with the last known revision of the store */
+  /**
+   * Opens the guard and compares the store with the file.
+   * @param file file with the last known revision of the store
+   */
   static async open(store: ClusterStore, file: string): Promise<StoreGuard> {
     const last = await readKnownStore(file);
     const guard = new StoreGuard(store, file, last?.accepted ?? acceptedIn(store));

@@ -35,6 +35,7 @@ export interface Resource {
   removal(): Operation[];
 }
 
+/** Ids of resources (see `Resource.id`). */
 export const resourceId = {
   network: 'network',
   interface: (uuid: string) => uuid,

@@ -49,9 +49,9 @@ export async function removeResources(
 }
 
 /**
- * Deletes the links of concurrent removals with one message (RTM_DELLINK by group), if there are many. The removal
- * operations that follow ignore deleted links, and handle the others. With few removals it does nothing: each link is
- * marked for deletion by itself, and the reaper deletes it.
+ * Marks links for deletion and deletes them at once with one message (RTM_DELLINK by group), if many removals are
+ * pending. The removal operations that follow ignore deleted links. With few pending removals it does nothing: the
+ * removal operations mark each link, and the reaper deletes it later.
  */
 async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, pendingRemovals, host } = context;

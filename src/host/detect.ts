@@ -31,6 +31,7 @@ export interface DetectedHost {
   ipv6: boolean;
 }
 
+/** A NIC of the host. */
 export interface Nic {
   name: string;
   index: number;
@@ -38,6 +39,7 @@ export interface Nic {
   address: string | undefined;
 }
 
+/** A subnet of the host. */
 export interface Subnet {
   /** Address of the host with its prefix length. */
   address: string;

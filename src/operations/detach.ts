@@ -20,6 +20,7 @@ export function detach(
   return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
 }
 
+/** Options of `removeInterface`. */
 export interface InterfaceRemoval extends RemovalOptions<{ network: NetworkRecord; nic: InterfaceRecord }> {
   /** Time before its address is reused, in milliseconds. */
   haloMs: number;

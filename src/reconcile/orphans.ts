@@ -141,7 +141,9 @@ const portsOf = ({ network, members }: NetworkState): string[] => [
   ...portNames(members),
 ];
 
-/** Returns the port of an element. Its key begins with the name of the port, the VNI or the link group of the network. */
+/**
+ * Returns the port of an element. Its key begins with the name of the port, the VNI or the link group of the network.
+ */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
   return typeof first === 'number' ? networkNames(vniOf(first)).bridge : String(first);

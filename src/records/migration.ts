@@ -18,7 +18,7 @@ export function transactUnlessMigrated<Result>(
   });
 }
 
-/** @throws ConflictError if the state has been migrated to a cluster, or the migration has begun */
+/** Checks that the state has not been migrated to a cluster, and is not being migrated. @throws ConflictError */
 export function refuseIfMigrated(host: HostRecord | undefined): void {
   if (host?.movedTo !== undefined) throw new ConflictError(`the state of this host has moved to ${host.movedTo}`);
 }

@@ -18,7 +18,7 @@ export async function networksNamed(
   return (await transaction.get<string[]>(keys.name(tenant, name))) ?? [];
 }
 
-/** @throws ConflictError if another network of the tenant has the name */
+/** Reserves the name of a network. @throws ConflictError if another network of the tenant has it */
 export async function reserveName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const [other] = await networksNamed(transaction, network);
@@ -26,6 +26,7 @@ export async function reserveName(transaction: Transaction, network: Named): Pro
   transaction.put(keys.name(tenant, name), [uuid]);
 }
 
+/** Releases the name of a network. */
 export async function releaseName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const others = (await networksNamed(transaction, network)).filter((each) => each !== uuid);
@@ -48,6 +49,7 @@ export async function reservePlace(transaction: Transaction, nic: InterfaceRecor
   if (place !== undefined && (await transaction.get(place)) === undefined) transaction.put(place, nic.uuid);
 }
 
+/** Releases the place of an interface, if it has the place. */
 export async function releasePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);

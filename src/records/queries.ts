@@ -13,7 +13,7 @@ interface Registry {
   readonly node?: string;
 }
 
-/** @throws NotFoundError */
+/** Returns a network. @throws NotFoundError */
 export async function networkOf(transaction: Transaction, uuid: string): Promise<NetworkRecord> {
   const record = await transaction.get<NetworkRecord>(keys.network(uuid));
   if (record === undefined) throw new NotFoundError('network', uuid);
@@ -27,32 +27,33 @@ export async function liveNetworkOf(transaction: Transaction, uuid: string): Pro
   return record;
 }
 
-/** @throws NotFoundError */
+/** Returns an interface. @throws NotFoundError */
 export async function interfaceOf(transaction: Transaction, uuid: string): Promise<InterfaceRecord> {
   const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
   if (record === undefined) throw new NotFoundError('interface', uuid);
   return record;
 }
 
-/** @throws NotFoundError */
+/** Reads a network without a transaction. @throws NotFoundError */
 export async function readNetwork({ store }: Registry, uuid: string): Promise<NetworkRecord> {
   const entry = await store.get<NetworkRecord>(keys.network(uuid));
   if (entry === undefined) throw new NotFoundError('network', uuid);
   return entry.value;
 }
 
-/** @throws NotFoundError */
+/** Reads an interface without a transaction. @throws NotFoundError */
 export async function readInterface({ store }: Registry, uuid: string): Promise<InterfaceRecord> {
   const entry = await store.get<InterfaceRecord>(keys.interface(uuid));
   if (entry === undefined) throw new NotFoundError('interface', uuid);
   return entry.value;
 }
 
+/** Reads all networks. */
 export async function readNetworks({ store }: Registry): Promise<NetworkRecord[]> {
   return (await store.list<NetworkRecord>(keys.networks)).map(({ value }) => value);
 }
 
-/** @throws ConflictError */
+/** Checks that no network exists. @throws ConflictError */
 export async function requireNoNetworks(transaction: Transaction): Promise<void> {
   const networks = await transaction.list(keys.networks);
   if (networks.length > 0) {
@@ -60,10 +61,12 @@ export async function requireNoNetworks(transaction: Transaction): Promise<void>
   }
 }
 
+/** Reads all interfaces. */
 export async function readInterfaces({ store }: Registry): Promise<InterfaceRecord[]> {
   return (await store.list<InterfaceRecord>(keys.interfaces)).map(({ value }) => value);
 }
 
+/** Reads the interfaces of a network. */
 export function readMembers({ store }: Registry, network: string): Promise<InterfaceRecord[]> {
   return transact(store, (transaction) => membersOf(transaction, network));
 }
@@ -89,6 +92,7 @@ export async function findInterface(registry: Registry, idOrDevice: string): Pro
 
 type Metadata = { metadata: Record<string, Json> };
 
+/** Changes the metadata of a network. @throws NotFoundError, ConflictError if the state has been migrated */
 export function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
   return transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await networkOf(transaction, uuid)), ...change };
@@ -97,6 +101,7 @@ export function changeNetwork({ store }: Registry, uuid: string, change: Metadat
   });
 }
 
+/** Changes the metadata of an interface. @throws NotFoundError, ConflictError if the state has been migrated */
 export function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
   return transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await interfaceOf(transaction, uuid)), ...change };

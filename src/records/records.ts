@@ -24,6 +24,7 @@ export type Lifecycle = {
 
 /** Decides within the transaction, from the present lifecycle, whether an object is to be removed. */
 export type IsDue = (lifecycle: Lifecycle) => boolean;
+/** The object is removed in any case. */
 export const always: IsDue = () => true;
 
 /** A lone host, or what the nodes of a cluster share. Properties that follow from the present NICs are not recorded. */
@@ -46,6 +47,7 @@ export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | '
   };
 };
 
+/** A network. */
 export type NetworkRecord = DesiredNetwork &
   Lifecycle & {
     name: string;
@@ -55,6 +57,7 @@ export type NetworkRecord = DesiredNetwork &
     routed: Record<string, Lifecycle>;
   };
 
+/** An interface. */
 export type InterfaceRecord = DesiredInterface &
   Lifecycle & {
     uuid: string;
@@ -70,6 +73,7 @@ export type InterfaceRecord = DesiredInterface &
     floating?: Lifecycle & { address: string; pair: Pair };
   };
 
+/** Keys of records in the store. Those that end in `/` are prefixes. */
 export const keys = {
   host: 'host',
   networks: 'network/',
@@ -120,10 +124,12 @@ export function desiredFloating({ address, floating }: InterfaceRecord): Desired
   return floating && { address: floating.address, pair: floating.pair, target: address };
 }
 
+/** Returns a network with a changed routed address. */
 export function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
   return { ...network, routed: { ...network.routed, [address]: lifecycle } };
 }
 
+/** Returns the public information about a network. */
 export function networkInfo(record: NetworkRecord): NetworkInfo {
   return {
     uuid: record.uuid,
@@ -143,6 +149,7 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
   };
 }
 
+/** Returns the public information about an interface. */
 export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
   return {
     uuid: record.uuid,
