@@ -25,7 +25,7 @@ const allowed = [
   /^scripts\/install\.mjs$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
   /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
-  /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.svg)$/,
+  /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.(csv|svg))$/,
   /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,
 ];
 

@@ -1,10 +1,10 @@
-// npm run bench:figures: measures everything and writes what README.md and docs/performance.md show of it: docs/bench/
-// (the report as JSON, plots), and the tables between the markers of both pages. With --quick: few and small cases; with
-// --from-report: only the tables, from the report that is there.
+// npm run bench:figures measures everything. It writes docs/bench (the report as JSON, all figures as CSV, plots) and the
+// table between the markers of README.md and of docs/performance.md. --quick measures few and small cases. --from-report
+// measures nothing and writes tables and CSV files from docs/bench/report.json.
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { allTables, summary } from './lib/figures.mjs';
+import { dataFiles, summary } from './lib/figures.mjs';
 import { root, run, runMain } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
@@ -51,6 +51,7 @@ await runMain(async () => {
     }
   }
   const report = JSON.parse(await readFile(file, 'utf8'));
-  await insert('README.md', summary(report));
-  await insert('docs/performance.md', allTables(report));
+  await insert('README.md', summary(report, { headlines: true }));
+  await insert('docs/performance.md', summary(report));
+  for (const [name, text] of dataFiles(report)) await writeFile(join(folder, name), text);
 });

@@ -1,6 +1,6 @@
 // npm run test:asan [-- --quick | arguments of vitest]: the native unit tests and the suites of vitest with an addon built
 // for AddressSanitizer and UndefinedBehaviorSanitizer. Without arguments, the kernel project; quick, what of it and of the
-// unit project is closest to the addon.
+// integration project is closest to the addon.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ const SLOWNESS = '4';
 const QUICK = [
   ...['engine', 'engine-life', 'engine-rollback', 'link-kinds', 'links', 'neighbours', 'nftables', 'processes'],
   ...['snapshot', 'spawn', 'traffic', 'watch'],
-].map((name) => `test/kernel/${name}.test.ts`);
+].map((name) => `test/kernel/kernel/${name}.test.ts`);
 
 /** @param {string[]} args */
 function vitestArguments([first, ...rest]) {
-  if (first === '--quick') return [...QUICK, 'test/unit/kernel-bad-input.test.ts', ...rest];
+  if (first === '--quick') return [...QUICK, 'test/integration/kernel/bad-input.test.ts', ...rest];
   return first === undefined ? ['--project', 'kernel'] : [first, ...rest];
 }
 

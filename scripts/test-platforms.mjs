@@ -30,7 +30,7 @@ const releases = { bullseye: ['--kernel-only'], bookworm: [], trixie: [] };
 
 /** The kernel tests that are run by each Node.js: what is closest to the addon. */
 const kernelTests = ['engine', 'links', 'namespaces', 'nftables', 'processes', 'spawn', 'watch'].map(
-  (name) => `test/kernel/${name}.test.ts`,
+  (name) => `test/kernel/kernel/${name}.test.ts`,
 );
 
 /** @param {string} name */

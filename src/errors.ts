@@ -1,18 +1,21 @@
 import { describeValue, shortened, valueForJson } from './describe-value.js';
 
 /**
- * The errors vethwork throws. Every one has a stable `code`, so callers never match on message text.
+ * Errors that this package throws. Each has a stable `code`: test the code or the class, never the message.
+ *
+ * Codes start with `ERR_VETHWORK_`. The exceptions are `KernelError`, whose code is the name of the errno as in errors of
+ * Node.js itself (`error.code === 'EEXIST'`), and `NodeError`, which has the code of the other node's error.
  */
 
-/** In characters. Messages quote names and values, which may come from anybody. */
+/** Limits in characters. Messages quote names and values, which may come from untrusted sources. */
 const MESSAGE_LENGTH = 1000;
 const FIELD_LENGTH = 200;
 const EXPECTED_LENGTH = 600;
 const NAME_LENGTH = 300;
 
-/** What every error of this package has in common. */
+/** Base class of all errors of this package. */
 export abstract class VethworkError extends Error {
-  /** Stable, machine-readable: an errno name such as `EEXIST`, or `VALIDATION`, `NOT_FOUND`, `CONFLICT`, … */
+  /** Stable and machine-readable, for example `ERR_VETHWORK_NOT_FOUND`; of a `KernelError` the errno name. */
   abstract readonly code: string;
 
   constructor(message: string, options?: ErrorOptions) {
@@ -20,28 +23,28 @@ export abstract class VethworkError extends Error {
     this.name = new.target.name;
   }
 
-  /** What `--json` output and structured logs show. */
+  /** Returns what `--json` output and structured logs contain. */
   toJSON(): Record<string, unknown> {
     return { ...(this as Record<string, unknown>), name: this.name, message: this.message };
   }
 }
 
-/** An argument is wrong. Thrown before anything is touched. */
+/** An argument is invalid. It is thrown before anything is changed. */
 export class ValidationError extends VethworkError {
-  readonly code = 'VALIDATION';
+  readonly code = 'ERR_VETHWORK_VALIDATION';
   /** Path of the argument, for example `netblock` or `operations[2].link.mtu`. */
   readonly field: string;
-  /** What would have been right, as a noun phrase. */
+  /** The values that are valid, as a noun phrase. */
   readonly expected: string;
 
-  /** @param value what was passed */
+  /** @param value the invalid value */
   constructor(
     field: string,
     readonly value: unknown,
     expected: string,
     options?: ErrorOptions,
   ) {
-    // A property may have an empty name.
+    // Objects may have a property whose name is empty.
     const [where, wanted] = [shortened(field || '""', FIELD_LENGTH), shortened(expected, EXPECTED_LENGTH)];
     super(`${where}: expected ${wanted}, got ${describeValue(value)}`, options);
     this.field = where;
@@ -53,9 +56,9 @@ export class ValidationError extends VethworkError {
   }
 }
 
-/** There is no such network, interface, address or host. */
+/** A network, interface, address, host or program does not exist. */
 export class NotFoundError extends VethworkError {
-  readonly code = 'NOT_FOUND';
+  readonly code = 'ERR_VETHWORK_NOT_FOUND';
 
   constructor(
     readonly kind: string,
@@ -65,66 +68,66 @@ export class NotFoundError extends VethworkError {
   }
 }
 
-/** What was asked for clashes with what is there: a name, address or VNI in use, a wrong state. */
+/** The request conflicts with existing state: a name, address or VNI is in use, or an object is in the wrong state. */
 export class ConflictError extends VethworkError {
-  readonly code = 'CONFLICT';
+  readonly code = 'ERR_VETHWORK_CONFLICT';
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** What was to be there is, and differs from what was asked for. */
+/** An object exists already and differs from the request. */
 export class DifferenceError extends ConflictError {
   constructor(
     what: string,
     readonly field: string,
-    /** What is there. */
+    /** The value of the existing object. */
     readonly actual: unknown,
-    /** What was asked for. */
+    /** The requested value. */
     readonly wanted: unknown,
   ) {
     super(`${field} of ${what} is ${describeValue(actual)}, so it can't be ${describeValue(wanted)}`);
   }
 }
 
-/** The process that holds a lock file, as it has written in it. */
+/** The process that holds a lock file, as recorded in that file. */
 export interface LockHolder {
-  /** In the process id namespace of the process itself. */
+  /** Process id, in the PID namespace of that process. */
   pid: number;
-  /** When it started, in clock ticks since boot, and the boot's id. */
+  /** Start time in clock ticks since boot, and the boot id. */
   started: string;
-  /** Name of its machine or container. */
+  /** Host name of the machine or container. */
   host: string;
-  /** Its program and script. */
+  /** Program and script. */
   command: string;
-  /** When it took the lock. */
+  /** Time at which it took the lock, ISO 8601. */
   since: string;
 }
 
-/** Another process has held a lock for longer than was waited. Nothing was changed. */
+/** Another process holds a lock, and the time-out has expired. Nothing was changed. */
 export class LockTimeoutError extends VethworkError {
-  readonly code = 'LOCK_TIMEOUT';
+  readonly code = 'ERR_VETHWORK_LOCK_TIMEOUT';
 
   constructor(
-    /** The lock file. */
+    /** Path of the lock file. */
     readonly path: string,
-    /** Undefined if the file does not say. */
+    /** Undefined if the file does not name one. */
     readonly holder: LockHolder | undefined,
-    /** For how long it was waited. */
-    readonly seconds: number,
+    /** The time-out. */
+    readonly milliseconds: number,
   ) {
     const who =
       holder === undefined
         ? 'a process that is not named in it'
         : `process ${holder.pid} (${holder.command}) on ${holder.host}, since ${holder.since}`;
-    super(`waited ${seconds} s for the lock ${path}, held by ${who}`);
+    super(`waited ${milliseconds / 1000} s for the lock ${path}, held by ${who}`);
   }
 }
 
-/** No address is left in a netblock or in the floating network. */
+/** A netblock or the floating network has no free address. */
 export class CongestedNetworkError extends VethworkError {
-  readonly code = 'CONGESTED';
+  readonly code = 'ERR_VETHWORK_CONGESTED';
 
   constructor(
     readonly network: string,
@@ -134,9 +137,9 @@ export class CongestedNetworkError extends VethworkError {
   }
 }
 
-/** A limit of the kernel or of this package would be exceeded, for example 1,023 ports of a bridge. */
+/** A limit of the kernel or of this package would be exceeded, for example 1023 ports in a bridge. */
 export class CapacityError extends VethworkError {
-  readonly code = 'CAPACITY';
+  readonly code = 'ERR_VETHWORK_CAPACITY';
 
   constructor(
     readonly resource: string,
@@ -148,9 +151,9 @@ export class CapacityError extends VethworkError {
   }
 }
 
-/** The process lacks a capability. */
+/** The process lacks a capability (capabilities(7)). */
 export class PrivilegeError extends VethworkError {
-  readonly code = 'PRIVILEGE';
+  readonly code = 'ERR_VETHWORK_PRIVILEGE';
 
   constructor(
     readonly capability: string,
@@ -160,9 +163,9 @@ export class PrivilegeError extends VethworkError {
   }
 }
 
-/** A program this package starts is not installed. */
+/** A program that this package starts is not installed. */
 export class MissingProgramError extends VethworkError {
-  readonly code = 'MISSING_PROGRAM';
+  readonly code = 'ERR_VETHWORK_MISSING_PROGRAM';
 
   constructor(
     readonly program: string,
@@ -172,18 +175,18 @@ export class MissingProgramError extends VethworkError {
   }
 }
 
-/** Compiled code, of this package or of one that it needs, does not load on this system. */
+/** Compiled code of this package, or of a dependency, cannot be loaded on this system. */
 export class PlatformError extends VethworkError {
-  readonly code = 'PLATFORM';
+  readonly code = 'ERR_VETHWORK_PLATFORM';
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** What vethwork remembers can't be read or written: a damaged or newer state folder, a full disk, a closed store. */
+/** The store cannot be read or written: the state folder is damaged or newer, the disk is full, or the store is closed. */
 export class StoreError extends VethworkError {
-  readonly code = 'STORE';
+  readonly code = 'ERR_VETHWORK_STORE';
 
   constructor(
     /** The state folder, or the address of the cluster's store. */
@@ -195,11 +198,11 @@ export class StoreError extends VethworkError {
   }
 }
 
-/** Another node of the cluster could not do its part. */
+/** Another node of the cluster failed to apply its part of a request. */
 export class NodeError extends VethworkError {
-  /** That of the node's own error. */
+  /** Code of the error on that node. */
   readonly code: string;
-  /** Those of a `LinkIndexTakenError` of the node. */
+  /** `takenIndexes` if the node's error is a `LinkIndexTakenError`. */
   readonly takenIndexes: readonly number[] | undefined;
 
   constructor(
@@ -212,14 +215,14 @@ export class NodeError extends VethworkError {
   }
 }
 
-/** Nodes of the cluster did not do their part in time. */
+/** Nodes of the cluster did not apply their part of a request before the time-out. */
 export class NodeTimeoutError extends VethworkError {
-  readonly code = 'NODE_TIMEOUT';
+  readonly code = 'ERR_VETHWORK_NODE_TIMEOUT';
 
   constructor(
-    /** Those that were waited for to the end. */
+    /** Nodes that have not finished. */
     readonly nodes: readonly string[],
-    /** Those of them that are not heard of: the others may wait for them as well. */
+    /** Nodes among them that are unreachable. The other nodes may be waiting for these. */
     readonly gone: readonly string[],
     seconds: number,
   ) {
@@ -229,26 +232,30 @@ export class NodeTimeoutError extends VethworkError {
 }
 
 export interface KernelErrorDetails {
-  /** The errno's name, for example `EEXIST`. */
+  /** Name of the errno, for example `EEXIST`. */
   code: string;
-  /** The errno, positive. */
+  /** The errno as a positive number. */
   errno: number;
-  /** What was being done, for example `create veth veth-e2300f-o`. */
+  /** Description of the failed operation, for example `create veth veth-e2300f-o`. */
   operation: string;
-  /** The namespace in which it was done; `undefined` for the process's own. */
+  /** Network namespace of the operation; `undefined` for that of this process. */
   namespace?: string | undefined;
-  /** The kernel's own sentence (extended acknowledgement), where it gave one. */
+  /** Message of the kernel (extended acknowledgement, NLMSGERR_ATTR_MSG), if it sent one. */
   extack?: string | undefined;
-  /** Offset in the message of the attribute that the kernel rejected. */
+  /** Offset of the rejected attribute in the request, in bytes (NLMSGERR_ATTR_OFFS). */
   offset?: number | undefined;
-  /** Position of the failed operation in its transaction. */
+  /** Index of the failed operation in its transaction. */
   index?: number | undefined;
-  /** What could not be undone afterwards; empty when the roll-back was complete. */
+  /** Errors of the roll-back; empty if it was complete. */
   rollbackErrors?: readonly KernelError[] | undefined;
 }
 
-/** The kernel refused an operation. */
+/**
+ * The kernel rejected an operation. As in Node's own system errors, `code` is the name of the errno: `EEXIST`, `ENODEV`.
+ * The documentation of operations and queries says which codes to expect.
+ */
 export class KernelError extends VethworkError {
+  /** Name of the errno, for example `EEXIST`; `ERRNO_999` for a number without a name. */
   readonly code: string;
   readonly errno: number;
   readonly operation: string;
@@ -274,11 +281,11 @@ export class KernelError extends VethworkError {
   }
 }
 
-/** An interface index that was chosen is that of another link. Nothing was made; another index may be free. */
+/** An interface index that the caller chose belongs to another link. Nothing was created; retry with another index. */
 export class LinkIndexTakenError extends KernelError {
   constructor(
     details: KernelErrorDetails,
-    /** Those of the operation's indexes that are taken. */
+    /** Interface indexes of the operation that are in use. */
     readonly takenIndexes: readonly number[],
     options?: ErrorOptions,
   ) {
@@ -286,16 +293,61 @@ export class LinkIndexTakenError extends KernelError {
   }
 }
 
-/** Something could not be removed completely. What is left stays recorded, and the next reconciliation removes it. */
-export class RemovalError extends VethworkError {
-  readonly code = 'REMOVAL';
+/** dnsmasq failed to do what it was asked to. */
+export class DnsmasqError extends VethworkError {
+  readonly code = 'ERR_VETHWORK_DNSMASQ';
+
+  constructor(
+    /** UUID of the network. */
+    readonly network: string,
+    /** Cause of the failure; dnsmasq's own message if there is one. */
+    readonly reason: string,
+    /** Exit status of dnsmasq, if it ended: 1 configuration, 2 network, 3 files, 4 memory (dnsmasq(8)). */
+    readonly exitCode?: number,
+  ) {
+    super(`dnsmasq of network ${network}: ${reason}`);
+  }
+}
+
+/** Base class of errors that consist of several errors. */
+export abstract class CombinedError extends VethworkError {
+  constructor(
+    /** One error for each failure. */
+    readonly errors: readonly Error[],
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  override toJSON(): Record<string, unknown> {
+    const errors = this.errors.map((error) =>
+      error instanceof VethworkError ? error.toJSON() : { name: error.name, message: error.message },
+    );
+    return { ...super.toJSON(), errors };
+  }
+}
+
+/**
+ * Something could not be removed completely: `errors` says what failed. What is left stays recorded, and the same call, or the
+ * next reconciliation, removes it.
+ */
+export class RemovalError extends CombinedError {
+  readonly code = 'ERR_VETHWORK_REMOVAL';
 
   constructor(
     /** What was to be removed. */
     readonly subject: string,
-    /** Why: one for each step that failed. */
-    readonly errors: readonly Error[],
+    errors: readonly Error[],
   ) {
-    super(`${subject} could not be removed completely: ${errors.map(({ message }) => message).join('; ')}`);
+    super(errors, `${subject} could not be removed completely: ${errors.map(({ message }) => message).join('; ')}`);
   }
+}
+
+/**
+ * A transaction was cancelled, and its roll-back is incomplete: `errors` says what could not be undone. `cause` is the reason
+ * of the cancellation. (If an operation failed, see `rollbackErrors` of its `KernelError` instead.)
+ */
+export class RollbackError extends CombinedError {
+  readonly code = 'ERR_VETHWORK_ROLLBACK';
 }

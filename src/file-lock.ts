@@ -1,16 +1,16 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from './errors.js';
 import { errnoName } from './kernel/errno.js';
 import { lockFile } from './kernel/native.js';
 import { claim } from './records/claim.js';
+import { Backoff } from './util/backoff.js';
 
 /** How long to wait for a lock, in milliseconds. */
 const PATIENCE = 60_000;
-const FIRST_PAUSE = 2;
-const LONGEST_PAUSE = 50;
+/** Between attempts to take a lock, in milliseconds. */
+const BACKOFF = { initial: 2, maximum: 50 };
 
 /** A holder's name is shorter. */
 const LONGEST_NAME = 4096;
@@ -33,15 +33,16 @@ export interface FileLock {
  */
 export async function takeFileLock(path: string, { patience = PATIENCE } = {}): Promise<FileLock> {
   const end = performance.now() + patience;
-  for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+  const backoff = new Backoff(BACKOFF);
+  for (;;) {
     const file = await openOwn(path);
     const outcome = await tryLock(path, file);
     if (outcome === 'locked') return { release: () => release(path, file) };
     const holder = await readHolder(file);
     await file.close();
     if (outcome === 'outdated') continue;
-    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience / 1000);
-    await sleep(Math.min(pause, Math.max(end - performance.now(), 0)));
+    if (performance.now() >= end) throw new LockTimeoutError(path, holder, patience);
+    await backoff.wait({ deadline: end });
   }
 }
 

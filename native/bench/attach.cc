@@ -1,4 +1,4 @@
-// The floor of attach and detach: the fewest messages that can do it. One line a request:
+// Lower bound of attach and detach: the fewest netlink messages that can do it. One request per line:
 //   attach <index of the bridge> <gateway> <prefix> (<namespace> <name> <address>)...
 //   detach (<namespace> <name>)...     drain
 #include <algorithm>
@@ -12,9 +12,9 @@ using namespace floor_bench;
 namespace {
 
 constexpr std::uint32_t graveyard = 0x666c6f6f;
-/// A link is put out of service in 2 ms, and deleting any number of links takes some 20 together.
+/// Detach marks a link for deletion in 2 ms. Deleting any number of links at once takes about 20 ms.
 constexpr std::size_t worthRetiring = 4;
-/// Keeps one send within the socket's buffer.
+/// Maximum of messages in one send, within the socket buffer.
 constexpr std::size_t atOnce = 256;
 
 struct Slot {

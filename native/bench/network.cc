@@ -1,9 +1,10 @@
-// The floor of making and deleting a network on the network node: one send into the host, one into the namespace, one
-// nftables batch. One line a request:
+// Lower bound of creating and deleting a network on the network node: one send to the host, one to the namespace, and
+// one nftables batch. One request per line:
 //   create <uuid> <vni> <index of the NIC> <index of the egress bridge> <netblock> <bits> <gateway> <egress> <bits>
 //          <floating gateway> <id>
 //   delete <uuid>
-// First: the kernel's headers give way to the C library's, not the other way round.
+
+// Included first: the kernel's headers check for those of the C library, but not vice versa.
 #include "bench/raw.h"
 
 #include <linux/netfilter.h>
@@ -20,7 +21,7 @@ namespace {
 constexpr std::uint32_t graveyard = 0x666c6f6f;
 std::map<std::string, std::vector<int>> networks;
 
-struct Wish {
+struct NetworkSpec {
   std::string uuid;
   std::uint32_t vni = 0;
   std::uint32_t nic = 0;
@@ -31,7 +32,7 @@ struct Wish {
   std::string egress;
   int egressBits = 0;
   std::string floatingGateway;
-  /// Six hexadecimal digits of the names.
+  /// Six hexadecimal digits of the interface names.
   std::string id;
 };
 
@@ -48,47 +49,47 @@ void makeNamespace(const std::string& name) {
   }
 }
 
-void addOuter(Socket& host, const Wish& wish, int netns, std::vector<int>& indexes, int inner, int egress) {
+void addOuter(Socket& host, const NetworkSpec& spec, int netns, std::vector<int>& indexes, int inner, int egress) {
   Messages messages;
   const int bridge = nextIndex();
   messages.begin(RTM_NEWLINK, creating, link(bridge, true));
-  messages.put(IFLA_IFNAME, "br-vxlan-" + wish.id);
+  messages.put(IFLA_IFNAME, "br-vxlan-" + spec.id);
   messages.nest(IFLA_LINKINFO, [&] {
     messages.put(IFLA_INFO_KIND, std::string("bridge"));
     messages.nest(IFLA_INFO_DATA, [&] { messages.put(IFLA_BR_FORWARD_DELAY, 0U); });
   });
   const int vxlan = nextIndex();
   messages.begin(RTM_NEWLINK, creating, link(vxlan, true));
-  messages.put(IFLA_IFNAME, "vxlan-" + wish.id);
+  messages.put(IFLA_IFNAME, "vxlan-" + spec.id);
   messages.put(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
   messages.nest(IFLA_LINKINFO, [&] {
     messages.put(IFLA_INFO_KIND, std::string("vxlan"));
     messages.nest(IFLA_INFO_DATA, [&] {
-      messages.put(IFLA_VXLAN_ID, wish.vni);
-      messages.put(IFLA_VXLAN_LINK, wish.nic);
+      messages.put(IFLA_VXLAN_ID, spec.vni);
+      messages.put(IFLA_VXLAN_LINK, spec.nic);
       const std::uint16_t port = htons(4789);
       messages.put(IFLA_VXLAN_PORT, &port, sizeof port);
     });
   });
   const int innerOuter = nextIndex();
-  addVeth(messages, innerOuter, true, "veth-" + wish.id + "-o", static_cast<std::uint32_t>(bridge), inner,
-          "veth-" + wish.id + "-i", netns);
+  addVeth(messages, innerOuter, true, "veth-" + spec.id + "-o", static_cast<std::uint32_t>(bridge), inner,
+          "veth-" + spec.id + "-i", netns);
   const int egressOuter = nextIndex();
-  addVeth(messages, egressOuter, true, "egr-" + wish.id + "-o", wish.egressBridge, egress, "egr-" + wish.id + "-i",
+  addVeth(messages, egressOuter, true, "egr-" + spec.id + "-o", spec.egressBridge, egress, "egr-" + spec.id + "-i",
           netns);
   host.exchange(messages);
   indexes = {innerOuter, egressOuter, vxlan, bridge};
 }
 
-void addInner(const Wish& wish, int inner, int egress) {
+void addInner(const NetworkSpec& spec, int inner, int egress) {
   Socket socket;
   Messages messages;
   bringUp(messages, 1);
   bringUp(messages, inner);
-  addAddress(messages, inner, wish.gateway, static_cast<std::uint8_t>(wish.bits));
+  addAddress(messages, inner, spec.gateway, static_cast<std::uint8_t>(spec.bits));
   bringUp(messages, egress);
-  addAddress(messages, egress, wish.egress, static_cast<std::uint8_t>(wish.egressBits));
-  addDefaultRoute(messages, egress, wish.floatingGateway);
+  addAddress(messages, egress, spec.egress, static_cast<std::uint8_t>(spec.egressBits));
+  addDefaultRoute(messages, egress, spec.floatingGateway);
   socket.exchange(messages);
 }
 
@@ -115,7 +116,7 @@ void compare(Messages& to, const void* data, std::size_t size) {
 }
 
 /// table ip nat { chain postrouting { type nat hook postrouting priority 100; ip saddr … oifname … masquerade } }
-void addMasquerade(const Wish& wish) {
+void addMasquerade(const NetworkSpec& spec) {
   Socket socket(NETLINK_NETFILTER);
   Messages messages;
   messages.begin(NFNL_MSG_BATCH_BEGIN, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
@@ -140,14 +141,14 @@ void addMasquerade(const Wish& wish) {
       number(messages, NFTA_PAYLOAD_LEN, 3);
     });
     in_addr netblock{};
-    ::inet_pton(AF_INET, wish.netblock.c_str(), &netblock);
+    ::inet_pton(AF_INET, spec.netblock.c_str(), &netblock);
     compare(messages, &netblock, 3);
     expression(messages, "meta", [&] {
       number(messages, NFTA_META_DREG, NFT_REG_1);
       number(messages, NFTA_META_KEY, NFT_META_OIFNAME);
     });
     char name[IFNAMSIZ]{};
-    std::snprintf(name, sizeof name, "egr-%s-i", wish.id.c_str());
+    std::snprintf(name, sizeof name, "egr-%s-i", spec.id.c_str());
     compare(messages, name, sizeof name);
     expression(messages, "masq", [] {});
   });
@@ -163,18 +164,18 @@ void forward() {
 }
 
 void create(Socket& host, std::istringstream& words) {
-  Wish wish;
-  words >> wish.uuid >> wish.vni >> wish.nic >> wish.egressBridge >> wish.netblock >> wish.bits >> wish.gateway >>
-      wish.egress >> wish.egressBits >> wish.floatingGateway >> wish.id;
-  makeNamespace(wish.uuid);
-  const Fd netns(openNamespace(wish.uuid), wish.uuid);
+  NetworkSpec spec;
+  words >> spec.uuid >> spec.vni >> spec.nic >> spec.egressBridge >> spec.netblock >> spec.bits >> spec.gateway >>
+      spec.egress >> spec.egressBits >> spec.floatingGateway >> spec.id;
+  makeNamespace(spec.uuid);
+  const Fd netns(openNamespace(spec.uuid), spec.uuid);
   const int inner = nextIndex();
   const int egress = nextIndex();
-  addOuter(host, wish, netns.get(), networks[wish.uuid], inner, egress);
+  addOuter(host, spec, netns.get(), networks[spec.uuid], inner, egress);
   inside(netns.get(), [&] {
     forward();
-    addInner(wish, inner, egress);
-    addMasquerade(wish);
+    addInner(spec, inner, egress);
+    addMasquerade(spec);
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the floor programs share: netlink by hand, with nothing between the program and the kernel that could cost time.
+// Code shared by the lower-bound programs: netlink messages without any layer above system calls.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ namespace floor_bench {
   throw std::system_error(error, std::generic_category(), what);
 }
 
-/// Messages that are sent together.
+/// Messages of one send.
 class Messages {
  public:
   template <typename Head>
@@ -68,7 +68,7 @@ class Messages {
     std::memcpy(bytes_.data() + at, &length, sizeof length);
   }
 
-  /// A structure without an attribute header, as VETH_INFO_PEER starts with one.
+  /// Appends a structure without an attribute header; VETH_INFO_PEER starts with one.
   template <typename Head>
   void raw(const Head& head) {
     append(&head, sizeof head);
@@ -82,7 +82,7 @@ class Messages {
     }
   }
 
-  /// The last message is acknowledged; the others only where they fail.
+  /// Requests an acknowledgement of the last message. The others are acknowledged only if they fail.
   const std::vector<std::uint8_t>& sealed(std::uint32_t sequence, bool acknowledge = true) {
     seal();
     auto* last = reinterpret_cast<nlmsghdr*>(bytes_.data() + start_);
@@ -138,7 +138,7 @@ class Socket {
     ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
   }
 
-  /// Sends, and waits for the acknowledgement. @throws std::system_error for the first message that failed
+  /// Sends the messages and waits for the acknowledgement. @throws std::system_error for the first message that failed
   void exchange(Messages& messages, bool acknowledgeLast = true) {
     const auto& bytes = messages.sealed(1, acknowledgeLast);
     if (::send(fd_.get(), bytes.data(), bytes.size(), 0) < 0) {
@@ -168,7 +168,7 @@ class Socket {
   Fd fd_;
 };
 
-/// Runs the body in another namespace, and comes back.
+/// Runs the body in another network namespace and returns to the original one.
 template <typename Body>
 void inside(int netns, Body&& body) {
   static const Fd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "own namespace");
@@ -185,9 +185,9 @@ inline int openNamespace(const std::string& name) {
   return ::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC);
 }
 
-/// Indexes are chosen here, so that nothing has to be looked up.
+/// Interface indexes are chosen by the program, so that no look-up is needed.
 inline int nextIndex() {
-  // Several of these programs may be at work in one namespace.
+  // Several of these programs may use one namespace.
   static int index = 0x48000000 + (::getpid() & 0xfff) * 0x4000;
   return index++;
 }
@@ -204,13 +204,13 @@ inline ifinfomsg link(int index, bool up = false) {
 
 inline constexpr std::uint16_t creating = NLM_F_CREATE | NLM_F_EXCL;
 
-/// The kernel waits for two RCU grace periods if it has to reduce the queues to one itself.
+/// With more than one queue, the kernel would reduce their number and wait for two RCU grace periods.
 inline void singleQueue(Messages& to) {
   to.put(IFLA_NUM_TX_QUEUES, 1U);
   to.put(IFLA_NUM_RX_QUEUES, 1U);
 }
 
-/// A veth whose peer is born in another namespace; the outer end is in a bridge.
+/// Creates a veth whose peer is in another namespace. The outer end is a bridge port.
 inline void addVeth(Messages& to, int index, bool up, const std::string& name, std::uint32_t master, int peerIndex,
                     const std::string& peer, int netns) {
   to.begin(RTM_NEWLINK, creating, link(index, up));
@@ -230,7 +230,7 @@ inline void addVeth(Messages& to, int index, bool up, const std::string& name, s
   });
 }
 
-/// It is given no IPv6 address of its own, if this is said before it is up.
+/// Disables the IPv6 link-local address. Must be set before the link is up.
 inline void withoutIpv6(Messages& to, int index) {
   to.begin(RTM_NEWLINK, 0, link(index));
   to.nest(IFLA_AF_SPEC, [&] {
@@ -265,7 +265,7 @@ inline void addDefaultRoute(Messages& to, int index, const std::string& gateway)
   to.put(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
-/// Does what each line of standard input says, and answers with the time it took.
+/// Executes the request of each line of standard input, and prints the time it took.
 template <typename Handler>
 int serve(Handler&& handler) {
   std::string line;

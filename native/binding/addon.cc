@@ -14,7 +14,7 @@
 namespace vethwork {
 namespace {
 
-/// The environment's engine and watches, started when they are first needed.
+/// Engine and watches of the environment, started on demand.
 struct AddonData {
   std::unique_ptr<Settler> settler;
   std::unique_ptr<Watches> watches;
@@ -42,23 +42,23 @@ Settler& settler(Napi::Env env) { return started(env, &AddonData::settler); }
 
 Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
-// Operations, options and namespaces come as bytes: packed by src/kernel/pack.ts.
+// Operations, options and namespaces are passed as bytes that src/kernel/pack.ts has packed.
 
-/// submit(id, operations, stopOnError, lane, remember): Promise
+/// submit(id, operations, stopOnError, lane, captureUndo): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Settler& own = settler(env);
-  // The thread that is to do it wakes up while it is checked.
-  own.engine().expect();
+  // A worker thread wakes up while the operations are checked.
+  own.engine().prewake();
   auto transaction = std::make_shared<Transaction>();
-  transaction->remembers = info[4].ToBoolean();
-  transaction->requests = readRequests(info[1], transaction->remembers);
+  transaction->capturesUndo = info[4].ToBoolean();
+  transaction->requests = readRequests(info[1], transaction->capturesUndo);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
   return own.submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
 }
 
-/// check(operations): nothing is sent.
+/// check(operations): checks without sending anything.
 void check(const Napi::CallbackInfo& info) { (void)readRequests(info[0], false); }
 
 /// cancel(id)
@@ -70,8 +70,8 @@ void retain(const Napi::CallbackInfo& info) { settler(info.Env()).engine().retai
 /// release(netns)
 void release(const Napi::CallbackInfo& info) { settler(info.Env()).engine().release(readNamespace(info[0])); }
 
-/// end(): as the process exits, which skips the hooks of its environment. No thread, and no program that is waited for,
-/// is left behind.
+/// end(): stops the engine when the process exits, which skips the clean-up hooks of the environment. Joins all threads
+/// and ends programs that are waited for.
 void end(const Napi::CallbackInfo& info) {
   auto* data = info.Env().GetInstanceData<AddonData>();
   data->ended = true;
@@ -83,7 +83,7 @@ void end(const Napi::CallbackInfo& info) {
   }
 }
 
-/// exit(code): at once. Neither is anything flushed nor any thread waited for.
+/// exit(code): ends the process at once, without flushing anything or joining threads.
 void exitNow(const Napi::CallbackInfo& info) {
   end(info);
   ::_exit(info[0].ToNumber().Int32Value());
@@ -132,7 +132,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace vethwork
 
-// The macro wants a function of the global namespace.
+// The macro requires a function in the global namespace.
 static Napi::Object initialise(Napi::Env env, Napi::Object exports) { return vethwork::initialise(env, exports); }
 
 NODE_API_MODULE(vethwork, initialise)

@@ -6,12 +6,12 @@
 
 namespace vethwork {
 
-/// Plain data out of JavaScript, as src/kernel/pack.ts has written it into a Uint8Array. What no message can hold, and
-/// what is larger than any transaction, is `Unsupported`.
-/// @throws Napi::Error if it is something else
+/// Reads a value that src/kernel/pack.ts has packed into a Uint8Array. Values that no message can represent, and values
+/// that are too large, are `Unsupported`.
+/// @throws Napi::Error for any other argument
 Value fromJavaScript(const Napi::Value& packed);
 
-/// A packed value, for src/kernel/unpack.ts.
+/// Returns a packed value for src/kernel/unpack.ts.
 Napi::Value toJavaScript(Napi::Env env, const Bytes& packed);
 /// Packs the value.
 Napi::Value toJavaScript(Napi::Env env, const Value& value);

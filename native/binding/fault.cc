@@ -7,8 +7,8 @@
 namespace vethwork {
 namespace {
 
-/// fault(kind, countdown, errno): the countdown's step goes wrong; 0 takes the fault back. True if the one that was
-/// armed before has not happened.
+/// fault(kind, countdown, errno): makes the step at the countdown fail; 0 removes the fault. Returns true if the fault
+/// armed before has not occurred.
 Napi::Value fault(const Napi::CallbackInfo& info) {
   const bool pending = Faults::instance().disarm();
   const auto kind = static_cast<Fault::Kind>(info[0].ToNumber().Uint32Value());

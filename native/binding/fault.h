@@ -4,7 +4,7 @@
 
 namespace vethwork {
 
-/// Exports `fault`, by which the project's tests make a step of the engine go wrong, if the environment asks for it.
+/// Exports `fault`, with which tests inject faults into the engine, if the environment variable VETHWORK_FAULTS is set.
 void exportFault(Napi::Env env, Napi::Object exports);
 
 }  // namespace vethwork

@@ -9,16 +9,16 @@ namespace vethwork {
 Napi::Error toError(Napi::Env env, const ValidationError& error) {
   Napi::Error thrown = Napi::TypeError::New(env, error.field() + ": expected " + error.expected());
   Napi::Object object = thrown.Value();
-  object.Set("code", "VALIDATION");
+  object.Set("code", "ERR_VETHWORK_VALIDATION");
   object.Set("field", error.field());
   object.Set("value", toJavaScript(env, error.value()));
   object.Set("expected", error.expected());
   return thrown;
 }
 
-std::vector<Request> readRequests(const Napi::Value& operations, bool remembers) {
+std::vector<Request> readRequests(const Napi::Value& operations, bool capturesUndo) {
   try {
-    return prepare(fromJavaScript(operations), remembers);
+    return prepare(fromJavaScript(operations), capturesUndo);
   } catch (const ValidationError& error) {
     throw toError(operations.Env(), error);
   }

@@ -10,7 +10,7 @@ namespace vethwork {
 Settler::Settler(Napi::Env env)
     : wake_(Wake::New(env, "vethwork", 0, 1, this)),
       engine_(std::make_unique<Engine>([this](TransactionPointer transaction) { finished(std::move(transaction)); })) {
-  // Only work under way keeps the process alive.
+  // The function keeps the event loop alive only while promises are pending.
   wake_.Unref(env);
 }
 
@@ -34,13 +34,13 @@ void Settler::cancel(std::uint32_t id) {
 void Settler::shutdown() {
   if (engine_) {
     engine_.reset();
-    // Calls that are queued still would find nobody.
+    // Aborts queued calls, whose target no longer exists.
     wake_.Abort();
   }
 }
 
 void Settler::finished(TransactionPointer transaction) {
-  // On this thread, while JavaScript does something else.
+  // Packing on the worker thread leaves the JavaScript thread free.
   try {
     transaction->answer = packResults(*transaction);
   } catch (const std::bad_alloc&) {
@@ -49,7 +49,7 @@ void Settler::finished(TransactionPointer transaction) {
   const std::lock_guard lock(mutex_);
   finished_.push_back(std::move(transaction));
   if (finished_.size() == 1) {
-    // Refused only while the environment goes away.
+    // Fails only while the environment is shut down.
     (void)wake_.NonBlockingCall();
   }
 }
@@ -76,7 +76,7 @@ void Settler::settleAll(Napi::Env env) {
     cancellable_.erase(pending->second.id);
     pending_.erase(pending);
     if (const auto& answer = transaction->answer; !answer) {
-      promise.Reject(Napi::Error::New(env, "no memory is left for what the kernel has answered").Value());
+      promise.Reject(Napi::Error::New(env, "out of memory for the answer of the kernel").Value());
     } else {
       promise.Resolve(answer->empty() ? env.Undefined() : toJavaScript(env, *answer));
     }

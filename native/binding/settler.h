@@ -11,8 +11,8 @@
 
 namespace vethwork {
 
-/// One JavaScript environment's engine, and the promises of what it is doing. Whatever finishes while JavaScript is
-/// busy is settled in one call back into it.
+/// The engine of one JavaScript environment, and the promises of its transactions. Transactions that complete while
+/// JavaScript is busy are settled in one callback.
 class Settler {
  public:
   explicit Settler(Napi::Env env);
@@ -20,13 +20,13 @@ class Settler {
   Settler(const Settler&) = delete;
   Settler& operator=(const Settler&) = delete;
 
-  /// The promise is for what `packResults` makes of the transaction, or undefined if that is empty.
+  /// The promise resolves to the result of `packResults`, or undefined if that is empty.
   Napi::Promise submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction);
-  /// Keeps from being sent what is not sent yet.
+  /// Prevents requests that are not sent yet from being sent.
   void cancel(std::uint32_t id);
   Engine& engine() { return *engine_; }
 
-  /// Waits for what is under way. Nothing is settled afterwards.
+  /// Waits for requests that were sent. No promise is settled afterwards.
   void shutdown();
 
  private:
@@ -42,10 +42,10 @@ class Settler {
   void settleAll(Napi::Env env);
 
   Wake wake_;
-  // Of the JavaScript thread.
+  // Used by the JavaScript thread only.
   std::unordered_map<const Transaction*, Pending> pending_;
   std::unordered_map<std::uint32_t, TransactionPointer> cancellable_;
-  // Of all threads.
+  // Used by all threads, under the mutex.
   std::mutex mutex_;
   std::vector<TransactionPointer> finished_;
 

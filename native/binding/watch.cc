@@ -34,10 +34,10 @@ WatchSpec readWatchSpec(const Napi::Value& options) {
 
 Watches::Watches(Napi::Env env)
     : wake_(Wake::New(env, "vethwork watch", 0, 1, this)), watcher_(std::make_unique<Watcher>([this] {
-        // Refused only while the environment goes away.
+        // Fails only while the environment is shut down.
         (void)wake_.NonBlockingCall();
       })) {
-  // Only somebody who waits for events keeps the process alive.
+  // The function keeps the event loop alive only while an event is waited for.
   wake_.Unref(env);
 }
 
@@ -95,7 +95,7 @@ void Watches::deliver(Napi::Env env) {
 void Watches::shutdown() {
   if (watcher_) {
     watcher_.reset();
-    // Calls that are queued still would find nobody.
+    // Aborts queued calls, whose target no longer exists.
     wake_.Abort();
   }
 }

@@ -12,8 +12,8 @@ namespace vethwork {
 /// @throws Napi::Error with the fields of a `ValidationError`
 WatchSpec readWatchSpec(const Napi::Value& options);
 
-/// One JavaScript environment's watches, and the promises of what they are asked for. Whatever happens while JavaScript
-/// is busy is told in one call back into it.
+/// The watches of one JavaScript environment, and the promises of their calls. Events that arrive while JavaScript is
+/// busy are delivered in one callback.
 class Watches {
  public:
   /// @throws std::system_error
@@ -22,13 +22,13 @@ class Watches {
   Watches(const Watches&) = delete;
   Watches& operator=(const Watches&) = delete;
 
-  /// The promises are for `{ events, overflow, ended, errno?, text? }`, or undefined if the watch was closed meanwhile.
-  /// One at a time for each watch.
+  /// The promises resolve to `{ events, overflow, ended, errno?, text? }`, or undefined if the watch was closed. One
+  /// call at a time for each watch.
   Napi::Promise open(Napi::Env env, Watcher::Id id, WatchSpec spec);
   Napi::Promise next(Napi::Env env, Watcher::Id id);
   void close(Napi::Env env, Watcher::Id id);
 
-  /// Nothing is told afterwards.
+  /// No promise is settled afterwards.
   void shutdown();
 
  private:

@@ -14,25 +14,25 @@
 namespace vethwork {
 namespace {
 
-const Words families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+const EnumNames families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
 
-const Words states{{"expected", IPS_EXPECTED},
-                   {"replied", IPS_SEEN_REPLY},
-                   {"assured", IPS_ASSURED},
-                   {"confirmed", IPS_CONFIRMED},
-                   {"sourceNat", IPS_SRC_NAT},
-                   {"destinationNat", IPS_DST_NAT},
-                   {"sourceNatDone", IPS_SRC_NAT_DONE},
-                   {"destinationNatDone", IPS_DST_NAT_DONE},
-                   {"dying", IPS_DYING},
-                   {"fixedTimeout", IPS_FIXED_TIMEOUT}};
+const EnumNames states{{"expected", IPS_EXPECTED},
+                       {"replied", IPS_SEEN_REPLY},
+                       {"assured", IPS_ASSURED},
+                       {"confirmed", IPS_CONFIRMED},
+                       {"sourceNat", IPS_SRC_NAT},
+                       {"destinationNat", IPS_DST_NAT},
+                       {"sourceNatDone", IPS_SRC_NAT_DONE},
+                       {"destinationNatDone", IPS_DST_NAT_DONE},
+                       {"dying", IPS_DYING},
+                       {"fixedTimeout", IPS_FIXED_TIMEOUT}};
 
 const Schema addresses{{"source", CTA_IP_V4_SRC, ipAddress()},
                        {"destination", CTA_IP_V4_DST, ipAddress()},
                        {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
                        {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
 
-const Schema transport{{"protocol", CTA_PROTO_NUM, words8(connectionProtocols())},
+const Schema transport{{"protocol", CTA_PROTO_NUM, enum8(connectionProtocols())},
                        {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
                        {"destinationPort", CTA_PROTO_DST_PORT, be16()},
                        {"icmpId", CTA_PROTO_ICMP_ID, be16()},
@@ -42,11 +42,11 @@ const Schema transport{{"protocol", CTA_PROTO_NUM, words8(connectionProtocols())
                        {"icmpType", CTA_PROTO_ICMPV6_TYPE, u8(), Presence::alias},
                        {"icmpCode", CTA_PROTO_ICMPV6_CODE, u8(), Presence::alias}};
 
-/// One direction of a connection; only ever read.
+/// One direction of a connection. Decoded only.
 class Tuple final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t, Encoder& to) const override {
-    to.path.reject(value, "nothing: this is only reported");
+    to.path.reject(value, "nothing: it is read-only");
   }
 
   [[nodiscard]] Value decode(Span payload) const override {
@@ -63,7 +63,7 @@ class Tuple final : public Codec {
 const Schema attributes{{
                             {"original", CTA_TUPLE_ORIG, std::make_shared<Tuple>()},
                             {"reply", CTA_TUPLE_REPLY, std::make_shared<Tuple>()},
-                            {"status", CTA_STATUS, wordList(states)},
+                            {"status", CTA_STATUS, flagNames(states)},
                             {"timeout", CTA_TIMEOUT, be32()},
                             {"mark", CTA_MARK, be32()},
                             {"zone", CTA_ZONE, be16()},
@@ -74,9 +74,9 @@ const Schema attributes{{
 
 }  // namespace
 
-const Words& connectionProtocols() {
-  static const Words words{{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP},       {"udp", IPPROTO_UDP},
-                           {"gre", IPPROTO_GRE},   {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}};
+const EnumNames& connectionProtocols() {
+  static const EnumNames words{{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP},       {"udp", IPPROTO_UDP},
+                               {"gre", IPPROTO_GRE},   {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}};
   return words;
 }
 
@@ -89,12 +89,12 @@ Value decodeConnection(const Message& message) {
   if (!header) {
     return {};
   }
-  Map connection{{"family", wordOf(header->nfgen_family, families)}};
+  Map connection{{"family", enumName(header->nfgen_family, families)}};
   attributes.decode(message.attributes<nfgenmsg>(), connection);
   return connection;
 }
 
-bool encodeForget(const Message& report, Batch& batch) {
+bool encodeDelete(const Message& report, Batch& batch) {
   const auto header = netfilterHeader(report, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW);
   const Span reported = report.attributes<nfgenmsg>();
   const auto tuple = findAttribute(reported, CTA_TUPLE_ORIG);
@@ -103,7 +103,7 @@ bool encodeForget(const Message& report, Batch& batch) {
   }
   beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, header->nfgen_family);
   batch.put(CTA_TUPLE_ORIG | NLA_F_NESTED, *tuple);
-  // The id keeps a connection that has the same tuple but came later.
+  // The id protects a later connection with the same tuple.
   for (const std::uint16_t detail : {CTA_ZONE, CTA_ID}) {
     if (const auto payload = findAttribute(reported, detail)) {
       batch.put(detail, *payload);

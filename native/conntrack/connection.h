@@ -7,17 +7,17 @@
 
 namespace vethwork {
 
-/// The protocols that connections are told with.
-const Words& connectionProtocols();
+/// Names of the protocols of connections.
+const EnumNames& connectionProtocols();
 
-/// Starts the dump of all connections, of one family (NFPROTO_…) or of any (0).
+/// Begins a dump of the connections of one family (NFPROTO_…), or of all (0).
 void encodeConnectionDump(Batch& batch, std::uint8_t family);
 
-/// A connection as it is listed; null for other messages.
+/// Decodes a listed connection; null for other messages.
 Value decodeConnection(const Message& message);
 
-/// Adds the message that makes the kernel forget the connection it has just reported. Adds nothing, and returns false,
-/// if the report does not say which connection it is: a deletion that names none would forget all.
-bool encodeForget(const Message& report, Batch& batch);
+/// Appends a message that deletes a reported connection. Returns false and appends nothing if the report has no tuple:
+/// a deletion without one would delete all connections.
+bool encodeDelete(const Message& report, Batch& batch);
 
 }  // namespace vethwork

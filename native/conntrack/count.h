@@ -6,8 +6,8 @@
 
 namespace vethwork {
 
-/// How many connections are tracked in the socket's namespace. All namespaces share one table, of a quarter of a
-/// million buckets on an ordinary machine, and a dump goes through all of them; the count is at hand.
+/// Returns the number of tracked connections of the socket's namespace (IPCTNL_MSG_CT_GET_STATS). A dump would iterate
+/// the hash table, which all namespaces share and which usually has 262144 buckets.
 /// @throws std::system_error
 std::uint32_t countConnections(Exchange& exchange);
 

@@ -17,7 +17,7 @@ namespace {
 using Endpoint = ConnectionFilter::Endpoint;
 using End = Endpoint::End;
 
-const Words directions{{"original", CTA_TUPLE_ORIG}, {"reply", CTA_TUPLE_REPLY}};
+const EnumNames directions{{"original", CTA_TUPLE_ORIG}, {"reply", CTA_TUPLE_REPLY}};
 
 struct EndpointKey {
   std::string_view name;

@@ -9,9 +9,9 @@
 
 namespace vethwork {
 
-/// Chooses connections; what is not given matches any.
+/// Selects connections. Absent fields match any value.
 struct ConnectionFilter {
-  /// An address or a port of one end of a direction; of either, where none is said.
+  /// An address or port of one end of a direction; of either end if `end` is absent.
   struct Endpoint {
     enum class End { source, destination };
     std::optional<End> end = {};
@@ -19,20 +19,21 @@ struct ConnectionFilter {
     std::optional<std::uint16_t> port = {};
   };
 
-  /// Those of an end have to be in one direction, each of the others in any.
+  /// Endpoints with an `end` must match the same direction; each of the others may match any.
   std::vector<Endpoint> endpoints = {};
-  /// CTA_TUPLE_…: the only direction in which they are looked for.
+  /// The only direction to match (CTA_TUPLE_…); any if absent.
   std::optional<std::uint16_t> direction = {};
   std::optional<std::uint32_t> mark = {};
   /// IPPROTO_…
   std::optional<std::uint8_t> protocol = {};
-  /// Of both directions or of one of them. Connections that are in none are in zone 0.
+  /// Zone of both directions or of one. Connections without a zone are in zone 0.
   std::optional<std::uint16_t> zone = {};
 
-  /// At least one must be given, so that nothing forgets all connections by accident. @throws ValidationError
+  /// Reads a filter. At least one field is required, so that a mistake does not delete all connections. @throws
+  /// ValidationError
   static ConnectionFilter parse(const Value& value, Path& path);
 
-  /// NFPROTO_… to ask the kernel for; 0 for any.
+  /// Family of the dump (NFPROTO_…); 0 for all.
   [[nodiscard]] std::uint8_t family() const;
   [[nodiscard]] bool matches(const Message& report) const;
 };

@@ -6,7 +6,7 @@
 #include "conntrack/connection.h"
 #include "conntrack/conntrack.h"
 #include "conntrack/count.h"
-#include "conntrack/forget.h"
+#include "conntrack/delete.h"
 #include "netlink/exchange.h"
 #include "netlink/socket.h"
 #include "schema/arguments.h"
@@ -23,7 +23,7 @@ ConnectionFilter filterOf(const Map& arguments, Path& path) {
 
 void checkDelete(const Map& arguments, Path& path) { (void)filterOf(arguments, path); }
 
-/// A dump and what follows from it, so it has a socket of its own.
+/// Deletion is a dump followed by deletions, so it uses a socket of its own.
 Value runDelete(const Map& arguments, Worker&) {
   Path path;
   Socket socket(NETLINK_NETFILTER);
@@ -31,7 +31,7 @@ Value runDelete(const Map& arguments, Worker&) {
   if (countConnections(exchange) == 0) {
     return {};
   }
-  forgetConnections(filterOf(arguments, path), exchange);
+  deleteConnections(filterOf(arguments, path), exchange);
   return {};
 }
 

@@ -16,24 +16,27 @@
 namespace vethwork {
 namespace {
 
-/// Enough for deletions, which mostly wait, to overlap; the kernel does the rest under one lock anyway.
+/// Worker threads for netlink requests. Deletions mostly wait for RCU, so several overlap; the kernel serialises the
+/// rest under one lock (RTNL).
 constexpr std::size_t maximumThreads = 8;
 
-/// Besides these, threads that wait for a program, a connection or an answer; more such requests have to queue.
-constexpr std::size_t maximumPatientThreads = 32;
+/// Additional threads for blocking requests: programs, connections, echo requests. Further requests queue.
+constexpr std::size_t maximumBlockingThreads = 32;
 
-/// For how long a thread stays awake for a transaction that is expected: checking one takes less, waking up as long.
-constexpr std::chrono::microseconds patience{200};
-constexpr int pausesAtOnce = 16;
+/// Time that a prewoken thread spins until its transaction arrives. Checking a transaction takes less; waking a thread
+/// takes about as long.
+constexpr std::chrono::microseconds spinDuration{200};
+constexpr int pausesPerCheck = 16;
 
-/// What is sent together, or little more: a longer send saves nothing, and keeps its processor for as long.
-constexpr std::size_t maximumJoined = 128;
+/// Approximate maximum of requests in one send. Longer sends save nothing and occupy the processor for longer.
+constexpr std::size_t maximumBatched = 128;
 
-/// Namespaces whose sockets stay open while their next requests wait; descriptors must not grow with namespaces.
-constexpr std::size_t maximumOpen = 64;
+/// Maximum of waiting queues that keep their sockets open, so that descriptors do not grow with the number of
+/// namespaces.
+constexpr std::size_t maximumSessions = 64;
 
-/// Tells the processor that this is a loop that waits.
-void relax() {
+/// Processor hint for spin loops.
+void cpuRelax() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -41,20 +44,20 @@ void relax() {
 #endif
 }
 
-bool waits(const Request& request) {
+bool blocks(const Request& request) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
-  return direct != nullptr && direct->waits;
+  return direct != nullptr && direct->blocks;
 }
 
 }  // namespace
 
 Engine::Engine(OnDone onDone)
-    : onDone_(std::move(onDone)), home_(currentNamespace()), stopFd_(::eventfd(0, EFD_CLOEXEC)) {
+    : onDone_(std::move(onDone)), originalNamespace_(currentNamespace()), stopFd_(::eventfd(0, EFD_CLOEXEC)) {
   if (!stopFd_) {
     throw std::system_error(errno, std::generic_category(), "eventfd");
   }
-  // Nothing is allocated by a thread that falls asleep.
-  sleepers_.reserve(maximumThreads + maximumPatientThreads);
+  // Reserved, so that a thread that becomes idle allocates nothing.
+  idle_.reserve(maximumThreads + maximumBlockingThreads);
   addThread();
 }
 
@@ -63,8 +66,8 @@ Engine::~Engine() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     ::eventfd_write(stopFd_.get(), 1);
-    while (!sleepers_.empty()) {
-      call();
+    while (!idle_.empty()) {
+      wakeOne();
     }
   }
   for (std::thread& thread : threads_) {
@@ -72,13 +75,13 @@ Engine::~Engine() {
   }
 }
 
-void Engine::expect() {
-  javascript_.note();
+void Engine::prewake() {
+  javascriptCpu_.record();
   const std::lock_guard lock(mutex_);
-  // Those that are awake will look for more. With one processor, waiting would only keep JavaScript from it.
-  if (!sleepers_.empty() && sleepers_.size() == living_ && javascript_.leave(sleepers_.back()->placement)) {
-    expecting_ = true;
-    call();
+  // A running thread takes the next queue itself. With one processor, spinning would only delay JavaScript.
+  if (!idle_.empty() && idle_.size() == threadCount_ && javascriptCpu_.avoid(idle_.back()->affinity)) {
+    isPrewoken_ = true;
+    wakeOne();
   }
 }
 
@@ -88,11 +91,11 @@ void Engine::submit(TransactionPointer transaction) {
     onDone_(std::move(transaction));
     return;
   }
-  javascript_.note();
+  javascriptCpu_.record();
   const std::lock_guard lock(mutex_);
-  const std::size_t before = due();
+  const std::size_t before = runnableQueues();
   enqueue(transaction);
-  wake(due() - before);
+  wakeThreads(runnableQueues() - before);
 }
 
 void Engine::retain(const NamespaceReference& netns) {
@@ -111,7 +114,7 @@ void Engine::release(const NamespaceReference& netns) {
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     const auto next = std::next(queue);
     if (queue->first.netns == netns.key()) {
-      dropIfIdle(queue, closing);
+      eraseIfIdle(queue, closing);
     }
     queue = next;
   }
@@ -120,83 +123,83 @@ void Engine::release(const NamespaceReference& netns) {
 void Engine::enqueue(const TransactionPointer& transaction) {
   Run run = nextRun(transaction);
   const NamespaceReference& netns = run.front().netns;
-  // What waits for something else has a queue to itself.
-  const bool patient = waits(run.front());
-  QueueKey key{.netns = netns.key(), .lane = transaction->lane, .number = patient ? ++lastNumber_ : 0};
-  const auto queue = queues_.try_emplace(std::move(key), netns, patient).first;
+  // Each blocking request has a queue of its own.
+  const bool isBlocking = blocks(run.front());
+  QueueKey key{.netns = netns.key(), .lane = transaction->lane, .number = isBlocking ? ++lastNumber_ : 0};
+  const auto queue = queues_.try_emplace(std::move(key), netns, isBlocking).first;
   queue->second.waiting.push_back(std::move(run));
   if (queue->second.busy || queue->second.waiting.size() > 1) {
     return;
   }
-  (patient ? patient_ : ready_).push_back(queue);
+  (isBlocking ? blocking_ : ready_).push_back(queue);
 }
 
-std::size_t Engine::due() const {
-  const std::size_t free = stopping_ ? patient_.size() : maximumPatientThreads - patientThreads_;
-  return ready_.size() + std::min(patient_.size(), free);
+std::size_t Engine::runnableQueues() const {
+  const std::size_t free = stopping_ ? blocking_.size() : maximumBlockingThreads - blockingThreads_;
+  return ready_.size() + std::min(blocking_.size(), free);
 }
 
 Engine::Queues::iterator Engine::next() {
-  auto& line = ready_.empty() ? patient_ : ready_;
-  const auto queue = line.front();
-  line.pop_front();
+  auto& queues = ready_.empty() ? blocking_ : ready_;
+  const auto queue = queues.front();
+  queues.pop_front();
   return queue;
 }
 
-void Engine::wake(std::size_t count) {
+void Engine::wakeThreads(std::size_t count) {
   for (; count > 0; --count) {
-    if (expecting_) {
-      expecting_ = false;
-    } else if (!sleepers_.empty()) {
-      call();
-    } else if (!stopping_ && living_ < maximumThreads + patientThreads_) {
+    if (isPrewoken_) {
+      isPrewoken_ = false;
+    } else if (!idle_.empty()) {
+      wakeOne();
+    } else if (!stopping_ && threadCount_ < maximumThreads + blockingThreads_) {
       try {
         addThread();
       } catch (const std::system_error&) {
-        // Those that there are do it as well; where there is none, the next call tries again.
+        // The existing threads serve the queue. Without any, the next call tries to start one again.
       }
     }
   }
 }
 
-void Engine::call() {
-  Sleeper& sleeper = *sleepers_.back();
-  sleepers_.pop_back();
-  (void)javascript_.leave(sleeper.placement);
-  sleeper.isCalled = true;
-  sleeper.called.notify_one();
+void Engine::wakeOne() {
+  IdleThread& thread = *idle_.back();
+  idle_.pop_back();
+  (void)javascriptCpu_.avoid(thread.affinity);
+  thread.isWoken = true;
+  thread.wakeup.notify_one();
 }
 
-void Engine::sleep(std::unique_lock<std::mutex>& lock, Sleeper& self) {
-  if (due() > 0 || stopping_) {
+void Engine::waitForWork(std::unique_lock<std::mutex>& lock, IdleThread& self) {
+  if (runnableQueues() > 0 || stopping_) {
     return;
   }
-  self.isCalled = false;
-  sleepers_.push_back(&self);
-  self.called.wait(lock, [&] { return self.isCalled; });
-  if (due() == 0 && expecting_) {
-    watch(lock);
+  self.isWoken = false;
+  idle_.push_back(&self);
+  self.wakeup.wait(lock, [&] { return self.isWoken; });
+  if (runnableQueues() == 0 && isPrewoken_) {
+    spin(lock);
   }
 }
 
-void Engine::watch(std::unique_lock<std::mutex>& lock) {
+void Engine::spin(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (expecting_ && std::chrono::steady_clock::now() < deadline) {
-    for (int pause = 0; pause < pausesAtOnce; ++pause) {
-      relax();
+  const auto deadline = std::chrono::steady_clock::now() + spinDuration;
+  while (isPrewoken_ && std::chrono::steady_clock::now() < deadline) {
+    for (int pause = 0; pause < pausesPerCheck; ++pause) {
+      cpuRelax();
     }
-    // To whoever else wants the processor.
+    // Other threads may need this processor.
     ::sched_yield();
   }
   lock.lock();
-  expecting_ = false;
+  isPrewoken_ = false;
 }
 
 void Engine::addThread() {
   const SignalsBlocked blocked;
   threads_.emplace_back([this] { work(); });
-  ++living_;
+  ++threadCount_;
 }
 
 std::vector<Run> Engine::take(Queue& queue) {
@@ -206,7 +209,7 @@ std::vector<Run> Engine::take(Queue& queue) {
     requests += queue.waiting.front().size();
     runs.push_back(std::move(queue.waiting.front()));
     queue.waiting.pop_front();
-  } while (!queue.waiting.empty() && requests < maximumJoined && canJoin(runs.front(), queue.waiting.front()));
+  } while (!queue.waiting.empty() && requests < maximumBatched && canJoin(runs.front(), queue.waiting.front()));
   return runs;
 }
 
@@ -219,19 +222,19 @@ bool Engine::advance(const TransactionPointer& transaction) {
   return false;
 }
 
-void Engine::makeReady(Queues::iterator queue, std::vector<Session>& closing) {
+void Engine::requeue(Queues::iterator queue, std::vector<Session>& closing) {
   ready_.push_back(queue);
-  open_.push_back(queue);
-  if (open_.size() > maximumOpen) {
-    const auto& oldest = open_.front();
+  withSession_.push_back(queue);
+  if (withSession_.size() > maximumSessions) {
+    const auto& oldest = withSession_.front();
     closing.push_back(std::exchange(oldest->second.session, Session(oldest->second.session.reference())));
-    open_.pop_front();
+    withSession_.pop_front();
   }
 }
 
-void Engine::dropIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
+void Engine::eraseIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
   const QueueKey& key = queue->first;
-  const bool retained = !queue->second.patient && key.lane.empty() && retained_.contains(key.netns);
+  const bool retained = !queue->second.isBlocking && key.lane.empty() && retained_.contains(key.netns);
   if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
     closing.push_back(std::move(queue->second.session));
     queues_.erase(queue);
@@ -240,21 +243,21 @@ void Engine::dropIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
 
 void Engine::work() {
   ::pthread_setname_np(::pthread_self(), "vethwork");
-  Worker worker{.home = ThreadHome(home_.get()), .stopFd = stopFd_.get()};
-  Sleeper self{.placement = {.thread = ::gettid()}};
+  Worker worker{.original = OriginalNamespace(originalNamespace_.get()), .stopFd = stopFd_.get()};
+  IdleThread self{.affinity = {.thread = ::gettid()}};
   std::vector<TransactionPointer> done;
   std::vector<Session> closing;
   std::unique_lock lock(mutex_);
-  while (!worker.home.stranded()) {
-    sleep(lock, self);
-    if (due() == 0) {
+  while (!worker.original.restoreFailed()) {
+    waitForWork(lock, self);
+    if (runnableQueues() == 0) {
       if (stopping_) {
         return;
       }
       continue;
     }
     const auto queue = next();
-    std::erase(open_, queue);
+    std::erase(withSession_, queue);
     queue->second.busy = true;
     const std::vector<Run> runs = take(queue->second);
     std::vector<Run> live;
@@ -263,23 +266,23 @@ void Engine::work() {
         live.push_back(run);
       }
     }
-    if (queue->second.patient) {
-      // There may be one more thread now.
-      ++patientThreads_;
-      wake(std::min<std::size_t>(due(), 1));
+    if (queue->second.isBlocking) {
+      // This thread no longer counts towards the limit.
+      ++blockingThreads_;
+      wakeThreads(std::min<std::size_t>(runnableQueues(), 1));
     }
     lock.unlock();
     if (!live.empty()) {
-      if (queue->second.patient) {
-        javascript_.forget(self.placement);
+      if (queue->second.isBlocking) {
+        javascriptCpu_.unrestrict(self.affinity);
       } else {
-        (void)javascript_.leave(self.placement);
+        (void)javascriptCpu_.avoid(self.affinity);
       }
       execute(live, queue->second.session, worker);
     }
     lock.lock();
-    if (queue->second.patient) {
-      --patientThreads_;
+    if (queue->second.isBlocking) {
+      --blockingThreads_;
     }
     for (const Run& run : live) {
       Transaction& transaction = *run.transaction;
@@ -288,7 +291,7 @@ void Engine::work() {
       }
       transaction.next = run.last;
     }
-    const std::size_t before = due();
+    const std::size_t before = runnableQueues();
     for (const Run& run : runs) {
       if (advance(run.transaction)) {
         done.push_back(run.transaction);
@@ -296,15 +299,15 @@ void Engine::work() {
     }
     queue->second.busy = false;
     if (!queue->second.waiting.empty()) {
-      makeReady(queue, closing);
+      requeue(queue, closing);
     } else {
-      dropIfIdle(queue, closing);
+      eraseIfIdle(queue, closing);
     }
-    if (const std::size_t added = due() - before; added > 1) {
-      wake(added - 1);
+    if (const std::size_t added = runnableQueues() - before; added > 1) {
+      wakeThreads(added - 1);
     }
     lock.unlock();
-    // First: whoever is told may want the namespace to be gone.
+    // Sessions are closed before results are delivered: the caller may expect the namespace to be released.
     closing.clear();
     for (TransactionPointer& transaction : done) {
       onDone_(std::move(transaction));
@@ -312,9 +315,9 @@ void Engine::work() {
     done.clear();
     lock.lock();
   }
-  // A thread that is in the wrong namespace for good leaves its work to others.
-  --living_;
-  wake(std::min<std::size_t>(due(), 1));
+  // A thread that could not return to its original namespace ends; another thread takes over.
+  --threadCount_;
+  wakeThreads(std::min<std::size_t>(runnableQueues(), 1));
 }
 
 }  // namespace vethwork

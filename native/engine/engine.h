@@ -13,46 +13,46 @@
 #include <thread>
 #include <vector>
 
+#include "engine/affinity.h"
 #include "engine/execute.h"
-#include "engine/processor.h"
 #include "engine/session.h"
 #include "engine/transaction.h"
 
 namespace vethwork {
 
-/// Does transactions on threads of its own. Requests of one namespace and lane are done in the order in which they
-/// came; what waits there is sent together. Other namespaces and lanes do not wait for it.
+/// Executes transactions on worker threads. Requests of one namespace and lane run in FIFO order, and queued ones are
+/// sent together. Other namespaces and lanes run concurrently.
 class Engine {
  public:
-  /// Called on a worker thread, once a transaction.
+  /// Called once for each transaction, on a worker thread.
   using OnDone = std::function<void(TransactionPointer)>;
 
-  /// The process's own namespace is that of the calling thread. @throws std::system_error
+  /// The namespace of the calling thread is taken as that of the process. @throws std::system_error
   explicit Engine(OnDone onDone);
-  /// What was not sent is cancelled, what is under way is waited for.
+  /// Cancels requests that were not sent and waits for those that were.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// A transaction comes in a moment: a thread that would have to be woken for it is woken now.
-  void expect();
+  /// Wakes an idle thread ahead of a `submit` that follows soon, so that its wake-up overlaps with the checks.
+  void prewake();
   void submit(TransactionPointer transaction);
 
-  /// Keeps a namespace's sockets open while nothing is asked of it, until released as often.
+  /// Keeps the sockets of a namespace open while they are idle. Calls are counted: each needs one `release`.
   void retain(const NamespaceReference& netns);
   void release(const NamespaceReference& netns);
 
  private:
-  /// What waits for one namespace and lane. At most one thread serves it at a time.
+  /// Runs that wait for one namespace and lane. At most one thread serves a queue at a time.
   struct Queue {
-    Queue(const NamespaceReference& netns, bool waits) : session(netns), patient(waits) {}
+    Queue(const NamespaceReference& netns, bool blocks) : session(netns), isBlocking(blocks) {}
     Session session;
     std::deque<Run> waiting;
-    /// Its one run waits for something other than the kernel.
-    const bool patient;
+    /// Its only run waits for something other than the kernel.
+    const bool isBlocking;
     bool busy = false;
   };
-  /// Everything patient has a number of its own.
+  /// Blocking requests each have a number of their own; 0 for others.
   struct QueueKey {
     std::string netns;
     std::string lane;
@@ -61,56 +61,56 @@ class Engine {
   };
   using Queues = std::map<QueueKey, Queue>;
 
-  /// One of the threads, while it has nothing to do.
-  struct Sleeper {
-    Placement placement;
-    std::condition_variable called;
-    bool isCalled = false;
+  /// A thread that waits for work.
+  struct IdleThread {
+    Affinity affinity;
+    std::condition_variable wakeup;
+    bool isWoken = false;
   };
 
   void work();
   void addThread();
-  /// Until there is something to do, or the thread was called in expectation of that.
-  void sleep(std::unique_lock<std::mutex>& lock, Sleeper& self);
-  /// Waits for what is expected, for a moment.
-  void watch(std::unique_lock<std::mutex>& lock);
-  /// Wakes the thread that fell asleep last: what it needs is still in its processor's cache.
-  void call();
+  /// Blocks until a queue is runnable or the thread is prewoken.
+  void waitForWork(std::unique_lock<std::mutex>& lock, IdleThread& self);
+  /// Spins for a limited time until the transaction arrives for which the thread was prewoken.
+  void spin(std::unique_lock<std::mutex>& lock);
+  /// Wakes the thread that became idle last: its data is still in the processor's cache.
+  void wakeOne();
   void enqueue(const TransactionPointer& transaction);
-  /// How many queues could be served now.
-  [[nodiscard]] std::size_t due() const;
-  /// Takes the queue that is to be served next; there is one.
+  /// Number of queues that could be served now.
+  [[nodiscard]] std::size_t runnableQueues() const;
+  /// Removes and returns the next queue to serve. At least one must be runnable.
   Queues::iterator next();
-  /// Has other threads serve so many of the queues that are ready.
-  void wake(std::size_t count);
-  /// Moves on a transaction whose run is done; true if it is complete.
+  /// Wakes or starts threads for this number of runnable queues.
+  void wakeThreads(std::size_t count);
+  /// Enqueues the next run of a transaction; returns true if it is complete.
   bool advance(const TransactionPointer& transaction);
-  /// The sessions in `closing` are closed when the lock is released: that takes longer than all that is done under it.
-  void dropIfIdle(Queues::iterator queue, std::vector<Session>& closing);
+  /// Moves sessions into `closing`. Their owner closes them after it has released the lock, because that takes long.
+  void eraseIfIdle(Queues::iterator queue, std::vector<Session>& closing);
   std::vector<Run> take(Queue& queue);
-  /// Puts a queue at the end of the line. It keeps its sockets until too many others have been served since.
-  void makeReady(Queues::iterator queue, std::vector<Session>& closing);
+  /// Appends a queue to the ready queues. Its sockets stay open until too many other queues have been added since.
+  void requeue(Queues::iterator queue, std::vector<Session>& closing);
 
   OnDone onDone_;
-  UniqueFd home_;
+  UniqueFd originalNamespace_;
   UniqueFd stopFd_;
-  Processor javascript_;
+  JavaScriptCpu javascriptCpu_;
   std::mutex mutex_;
   Queues queues_;
   std::deque<Queues::iterator> ready_;
-  /// The same for patient queues, which never keep the others from having a thread.
-  std::deque<Queues::iterator> patient_;
-  /// Queues with sockets that wait for their turn, the one that waits longest first.
-  std::deque<Queues::iterator> open_;
+  /// Runnable blocking queues. They have threads of their own and never delay the ready queues.
+  std::deque<Queues::iterator> blocking_;
+  /// Waiting queues whose sockets are open, least recently used first.
+  std::deque<Queues::iterator> withSession_;
   std::map<std::string, int> retained_;
   std::vector<std::thread> threads_;
-  /// Those that have not left because they are stranded.
-  std::size_t living_ = 0;
-  std::vector<Sleeper*> sleepers_;
-  /// A thread is awake for the transaction that comes next.
-  std::atomic<bool> expecting_ = false;
-  /// Threads that serve a patient queue.
-  std::size_t patientThreads_ = 0;
+  /// Threads that have not ended after a failed return to their original namespace.
+  std::size_t threadCount_ = 0;
+  std::vector<IdleThread*> idle_;
+  /// A thread spins for the transaction that arrives next.
+  std::atomic<bool> isPrewoken_ = false;
+  /// Threads that serve a blocking queue.
+  std::size_t blockingThreads_ = 0;
   std::uint64_t lastNumber_ = 0;
   bool stopping_ = false;
 };

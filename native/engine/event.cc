@@ -26,7 +26,7 @@ constexpr std::array<unsigned int, 2> ruleGroups{RTNLGRP_IPV4_RULE, RTNLGRP_IPV6
 constexpr std::array<unsigned int, 1> trafficGroups{RTNLGRP_TC};
 constexpr std::array<unsigned int, 1> nftablesGroups{NFNLGRP_NFTABLES};
 
-/// Messages that tell of an object, and whose objects are decoded as the answers to a query are.
+/// Notifications of an object type. The object is decoded like the answers to a query.
 struct ObjectMessages {
   std::uint16_t changed;
   std::uint16_t deleted;
@@ -46,8 +46,8 @@ constexpr std::array<ObjectMessages, 7> objects{{
     {RTM_NEWTFILTER, RTM_DELTFILTER, "filter", "filter.changed", "filter.deleted", "filter.list"},
 }};
 
-/// The group of links also carries what bridges say of their ports. Such a RTM_DELLINK means that a link has left its
-/// bridge, not that it is gone.
+/// RTNLGRP_LINK also carries messages of bridges about their ports. An RTM_DELLINK of the family AF_BRIDGE means that a
+/// link left its bridge, not that it was deleted.
 Value decodePort(const Message& message) {
   const auto header = readAs<ifinfomsg>(message.payload);
   const Span rest = message.attributes<ifinfomsg>();
@@ -112,7 +112,7 @@ Value decodeEvent(const Message& message) {
   const auto decode = std::get<NetlinkOperation>(findOperation(messages->query)->how).decode;
   Value object = decode(message);
   if (object.isNull()) {
-    // Most deletions have the form of what was there: only their type differs.
+    // Most deletion messages have the format of the creation message and differ in their type only.
     Message as = message;
     as.header.nlmsg_type = messages->changed;
     object = decode(as);

@@ -8,7 +8,7 @@
 
 namespace vethwork {
 
-/// What can be watched: the multicast groups in which the kernel tells of it.
+/// A watch topic and its netlink multicast groups.
 struct Topic {
   std::string_view name;
   /// NETLINK_ROUTE or NETLINK_NETFILTER.
@@ -18,11 +18,11 @@ struct Topic {
 
 std::span<const Topic> allTopics();
 
-/// A notification as an event, `{ event: 'link.changed', link: … }`; null for one that says nothing here. What it is
-/// about is decoded as in the list of such objects.
+/// Decodes a notification as `{ event: 'link.changed', link: … }`; null if it is not an event. Objects are decoded as
+/// in the corresponding list.
 Value decodeEvent(const Message& message);
 
-/// The one message of the nftables group that is an event: a transaction was committed.
+/// Message type that reports a committed nftables transaction. It is the only one of the group that is decoded.
 extern const std::uint16_t nftablesGeneration;
 
 }  // namespace vethwork

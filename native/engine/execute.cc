@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-/// Keeps one send, and the answers to it, well within the sockets' buffers.
+/// Maximum of requests in a run, so that a send and its answers fit into the socket buffers.
 constexpr std::size_t maximumRun = 128;
 
 const NetlinkOperation* netlinkOperation(const Request& request) {
@@ -27,10 +27,10 @@ bool isJoined(const Request& request) {
   return operation != nullptr && operation->sending == NetlinkOperation::Sending::joined;
 }
 
-/// Whether the request is system calls in its namespace that end soon, so that others can follow at once.
+/// True for short system calls inside the namespace, which several requests can follow.
 bool isInside(const Request& request) {
   const DirectOperation* operation = directOperation(request);
-  return operation != nullptr && operation->place == DirectOperation::Place::inside && !operation->waits;
+  return operation != nullptr && operation->place == DirectOperation::Place::inside && !operation->blocks;
 }
 
 bool isOutside(const Request& request) {
@@ -38,7 +38,7 @@ bool isOutside(const Request& request) {
   return operation != nullptr && operation->place == DirectOperation::Place::outside;
 }
 
-/// Whether `later` can travel in the run that `front` starts.
+/// True if `later` can be part of the run that starts with `front`.
 bool sharesRun(const Transaction& transaction, const Request& front, const Request& later) {
   if (later.netns != front.netns) {
     return false;
@@ -57,7 +57,7 @@ void fail(const Run& run, const Result& failure) {
   }
 }
 
-/// Runs the body; what it throws becomes a failure.
+/// Runs the body and converts its exceptions into a failure.
 template <typename Body>
 Result attempt(Body&& body) {
   try {
@@ -71,15 +71,15 @@ Result attempt(Body&& body) {
   }
 }
 
-/// Opens the namespaces that messages name, and keeps the descriptors until the messages are sent.
-class HeldNamespaces {
+/// Opens the namespaces that messages refer to, and keeps the descriptors open until the messages are sent.
+class NamespaceDescriptors {
  public:
-  /// Fills the gaps of a request's messages. A failure is the request's result.
+  /// Writes the descriptors into a request's messages. A failure becomes the result of the request.
   [[nodiscard]] Result fill(Batch& messages) {
     return attempt([&] {
-      for (std::size_t gap = 0; gap < messages.gaps().size(); ++gap) {
-        const auto& netns = NamespaceReference::ofKey(messages.gaps()[gap].netns);
-        messages.fill(gap, held_.emplace_back(netns.open()).get());
+      for (std::size_t slot = 0; slot < messages.slots().size(); ++slot) {
+        const auto& netns = NamespaceReference::ofKey(messages.slots()[slot].netns);
+        messages.fill(slot, held_.emplace_back(netns.open()).get());
       }
       return Result();
     });
@@ -89,7 +89,7 @@ class HeldNamespaces {
   std::vector<UniqueFd> held_;
 };
 
-/// A request's messages have one result: that of the first that failed.
+/// Sets the result of a request, which may have several messages, to the first failure.
 void settle(const Request& request, Result& result, std::span<const Outcome> outcomes) {
   for (std::size_t message = 0; message < outcomes.size(); ++message) {
     const Outcome& outcome = outcomes[message];
@@ -107,7 +107,7 @@ void settle(const Request& request, Result& result, std::span<const Outcome> out
   result.state = Result::State::done;
 }
 
-/// Where a request's messages are in the batch.
+/// Position of a request's messages in the batch.
 struct Placed {
   const Request* request;
   Result* result;
@@ -123,8 +123,8 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
       if (position < one.first || position >= one.last || operation.decode == nullptr) {
         continue;
       }
-      if (operation.mayBeSilent) {
-        one.result->unread.emplace_back(message);
+      if (operation.hasOptionalReply) {
+        one.result->undecoded.emplace_back(message);
       } else if (Value answer = operation.decode(message); !answer.isNull()) {
         one.result->value = std::move(answer);
       }
@@ -135,9 +135,9 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   for (const Placed& one : placed) {
     settle(*one.request, *one.result, std::span(outcomes).subspan(one.first, one.last - one.first));
     const NetlinkOperation& operation = *netlinkOperation(*one.request);
-    const bool asked = operation.decode != nullptr && !operation.mayBeSilent;
+    const bool asked = operation.decode != nullptr && !operation.hasOptionalReply;
     if (asked && one.result->state == Result::State::done && one.result->value.isNull()) {
-      *one.result = Result::failure(EBADMSG, "the answer can't be read");
+      *one.result = Result::failure(EBADMSG, "the answer of the kernel is malformed");
     }
     lost = lost || one.result->error == ETIMEDOUT;
   }
@@ -146,8 +146,8 @@ void exchangeJoined(std::span<const Placed> placed, Batch& batch, Session& sessi
   }
 }
 
-/// Puts the runs' messages into one batch. A request that can't be sent has its result.
-void join(std::span<const Run> runs, HeldNamespaces& namespaces, Batch& batch, std::vector<Placed>& placed) {
+/// Appends the messages of the runs to one batch. A request that cannot be sent gets its result here.
+void join(std::span<const Run> runs, NamespaceDescriptors& namespaces, Batch& batch, std::vector<Placed>& placed) {
   for (const Run& run : runs) {
     Transaction& transaction = *run.transaction;
     for (std::size_t index = run.first; index < run.last; ++index) {
@@ -167,7 +167,7 @@ void join(std::span<const Run> runs, HeldNamespaces& namespaces, Batch& batch, s
 
 void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) {
   Batch batch;
-  HeldNamespaces namespaces;
+  NamespaceDescriptors namespaces;
   std::vector<Placed> placed;
   const Result whole = attempt([&] {
     join(runs, namespaces, batch, placed);
@@ -185,7 +185,7 @@ void executeJoined(std::span<const Run> runs, Session& session, Worker& worker) 
 
 Result executeDump(Request& request, Session& session, Worker& worker) {
   const NetlinkOperation& operation = *netlinkOperation(request);
-  HeldNamespaces namespaces;
+  NamespaceDescriptors namespaces;
   Result result = namespaces.fill(request.messages);
   if (result.state == Result::State::failed) {
     return result;
@@ -202,21 +202,21 @@ Result executeDump(Request& request, Session& session, Worker& worker) {
                                   [&] { list.clear(); });
   settle(request, result, std::span(&outcome, 1));
   if (outcome.error != 0) {
-    // The rest of the dump may still be on its way, and would keep the next one from starting.
+    // The remaining messages of the dump may still be in the socket and would block the next dump.
     session.reset();
   }
   result.value = std::move(list);
   return result;
 }
 
-/// System calls one after the other, with the namespace entered once for all of them.
+/// Executes system calls in sequence and enters the namespace once for all of them.
 void executeDirect(const Run& run, const Session& session, Worker& worker) {
   Transaction& transaction = *run.transaction;
   const bool inside = directOperation(run.front())->place == DirectOperation::Place::inside && session.fd() >= 0;
   const Result entered = attempt([&] {
     std::optional<NamespaceEntry> entry;
     if (inside) {
-      entry.emplace(worker.home, session.fd());
+      entry.emplace(worker.original, session.fd());
     }
     for (std::size_t index = run.first; index < run.last; ++index) {
       const Request& request = transaction.requests[index];
@@ -259,7 +259,7 @@ bool canJoin(const Run& one, const Run& other) {
 void execute(std::span<const Run> runs, Session& session, Worker& worker) {
   Request& front = runs.front().front();
   if (isOutside(front)) {
-    // Our own sockets would keep a namespace alive that is to go, or belong to one that was there before.
+    // Open sockets would keep a deleted namespace alive, or belong to a namespace that was replaced.
     session.reset();
   } else {
     const Result opened = attempt([&] {

@@ -7,7 +7,7 @@
 
 namespace vethwork {
 
-/// Requests of one transaction that follow each other, go to one namespace and travel together.
+/// Consecutive requests of one transaction that target one namespace and are sent together.
 struct Run {
   TransactionPointer transaction;
   std::size_t first;
@@ -17,13 +17,13 @@ struct Run {
   [[nodiscard]] std::size_t size() const { return last - first; }
 };
 
-/// The run that starts at the transaction's next request.
+/// Returns the run that starts at the transaction's next request.
 Run nextRun(const TransactionPointer& transaction);
 
-/// Whether two runs of the same namespace can share a send.
+/// True if two runs of the same namespace can share a send.
 bool canJoin(const Run& one, const Run& other);
 
-/// Does the runs, which share a send where there are several, and writes the results into their transactions.
+/// Executes the runs, in one send if there are several, and writes the results into their transactions.
 void execute(std::span<const Run> runs, Session& session, Worker& worker);
 
 }  // namespace vethwork

@@ -13,14 +13,14 @@
 
 namespace vethwork {
 
-/// An operation that consists of netlink messages.
+/// An operation that is implemented by netlink messages.
 struct NetlinkOperation {
   enum class Sending {
-    /// Shares a send with its neighbours.
+    /// Can share a send with adjacent requests.
     joined,
-    /// A send of its own: one nftables batch, which the kernel takes or refuses as a whole.
+    /// Has a send of its own: one nftables batch, which the kernel commits or rejects as a whole.
     atomic,
-    /// A dump: many answers to one message.
+    /// A dump: several answers to one message.
     dump,
   };
 
@@ -28,24 +28,24 @@ struct NetlinkOperation {
   int protocol;
   /// Checks the arguments and adds the messages. @throws ValidationError
   void (*encode)(const Map& arguments, Encoder& to);
-  /// Reads one answer of a query; null for what only writes. A null value is left out of a dump's list.
+  /// Decodes one answer of a query; nullptr for operations that only write. A null value is left out of a dump's list.
   Value (*decode)(const Message& message) = nullptr;
-  /// Answers come only if `remember` asks for what a roll-back needs; several are a list.
-  bool mayBeSilent = false;
+  /// True if the kernel answers only if `captureUndo` requests state for a roll-back; several answers form a list.
+  bool hasOptionalReply = false;
   Sending sending = Sending::joined;
-  /// What one of several messages does, for the error that says it failed; null where the operation's name says it all.
+  /// Describes one of several messages for an error; nullptr if the name of the operation is sufficient.
   std::string (*describe)(const Map& arguments, std::size_t message) = nullptr;
-  /// Cannot be taken back. The kernel goes on with a send after a failure, so in a transaction that stops at the first
-  /// failure this is sent only when everything before it has succeeded.
+  /// True if the operation cannot be undone. The kernel continues a send after a failure, so in a transaction that
+  /// stops on errors such an operation is sent only after all earlier ones have succeeded.
   bool final = false;
 };
 
-/// An operation that is system calls of a thread, most often inside the namespace.
+/// An operation that is implemented by system calls, most often inside the namespace.
 struct DirectOperation {
   enum class Place {
-    /// The thread enters the operation's namespace for it.
+    /// The thread enters the operation's namespace.
     inside,
-    /// About namespaces themselves: in order with the operations of the one named, entered by none.
+    /// Operates on a namespace itself: ordered with the operations in that namespace, but executed outside of it.
     outside,
   };
 
@@ -54,20 +54,21 @@ struct DirectOperation {
   /// @throws std::system_error
   Value (*run)(const Map& arguments, Worker& worker);
   Place place = Place::inside;
-  /// Waits for something other than the kernel's own work: does not hold up the namespace's other operations.
-  bool waits = false;
+  /// True if it waits for something other than the kernel. It then does not delay other operations of the namespace.
+  bool blocks = false;
 };
 
 struct OperationKind {
   std::string name;
   std::variant<NetlinkOperation, DirectOperation> how;
-  /// The arguments it takes besides `op`. Any other is refused: with a misspelt `netns` it would happen elsewhere.
+  /// Arguments besides `op`. Others are rejected: with a misspelt `netns`, the operation would run in another
+  /// namespace.
   std::vector<std::string_view> takes;
 };
 
 using OperationKinds = std::span<const OperationKind>;
 
-/// Null if there is none of this name.
+/// Returns nullptr if the name is unknown.
 const OperationKind* findOperation(std::string_view name);
 
 }  // namespace vethwork

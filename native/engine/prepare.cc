@@ -3,13 +3,13 @@
 #include <string>
 #include <utility>
 
-#include "engine/remember.h"
+#include "engine/undo_recorder.h"
 #include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
 
-/// Where the request is done.
+/// The namespace of the request.
 NamespaceReference place(const Request& request, Path& path) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
   if (direct != nullptr && direct->place == DirectOperation::Place::outside) {
@@ -49,7 +49,7 @@ Request read(Value value, Path& path) {
 
 }  // namespace
 
-std::vector<Request> prepare(Value operations, bool remembers) {
+std::vector<Request> prepare(Value operations, bool capturesUndo) {
   Path path;
   const auto scope = path.at("operations");
   auto* list = operations.as<List>();
@@ -58,16 +58,16 @@ std::vector<Request> prepare(Value operations, bool remembers) {
   }
   std::vector<Request> requests;
   requests.reserve(list->size());
-  RollbackMemory memory;
+  UndoRecorder memory;
   for (std::size_t index = 0; index < list->size(); ++index) {
     const std::string label = listLabel(index);
     const auto position = path.at(label);
     Request& request = requests.emplace_back(read(std::move((*list)[index]), path));
-    if (remembers) {
+    if (capturesUndo) {
       memory.ask(request);
     }
     check(request, path);
-    if (remembers) {
+    if (capturesUndo) {
       memory.note(request);
     }
   }

@@ -6,8 +6,9 @@
 
 namespace vethwork {
 
-/// Makes requests of a list of operations: everything that can be known without the kernel is checked, and the messages
-/// are written. With `remembers` they ask as well for what a roll-back has to know. @throws ValidationError
-std::vector<Request> prepare(Value operations, bool remembers);
+/// Converts a list of operations into requests: checks everything that can be checked without the kernel, and encodes
+/// the messages. With `capturesUndo`, the messages also request the state that a roll-back needs. @throws
+/// ValidationError
+std::vector<Request> prepare(Value operations, bool capturesUndo);
 
 }  // namespace vethwork

@@ -8,10 +8,10 @@
 namespace vethwork {
 namespace {
 
-/// Reads what was kept. An atomic operation has many messages, each of which may be answered.
+/// Decodes stored answers. An atomic operation has several messages, each with an answer.
 void read(const Request& request, Result& result) {
   const auto* operation = std::get_if<NetlinkOperation>(&request.kind->how);
-  for (const KeptMessage& kept : std::exchange(result.unread, {})) {
+  for (const OwnedMessage& kept : std::exchange(result.undecoded, {})) {
     Value answer = operation->decode(kept.message());
     if (answer.isNull()) {
       continue;
@@ -49,7 +49,7 @@ Map toMap(Result& result) {
 Bytes packResults(Transaction& transaction) {
   const auto isPlain = [&](const Result& result) {
     return result.state == Result::State::done &&
-           (transaction.remembers || (result.value.isNull() && result.unread.empty()));
+           (transaction.capturesUndo || (result.value.isNull() && result.undecoded.empty()));
   };
   if (std::ranges::all_of(transaction.results, isPlain)) {
     return {};

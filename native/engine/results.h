@@ -4,8 +4,8 @@
 
 namespace vethwork {
 
-/// The results of a transaction, packed: a list with a map a request. Empty where all succeeded and nobody wants to
-/// know more. Takes the values along.
+/// Packs the results of a transaction as a list with one map for each request. Empty if all requests succeeded and
+/// returned no values. Moves the values out of the transaction.
 Bytes packResults(Transaction& transaction);
 
 }  // namespace vethwork

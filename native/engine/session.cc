@@ -16,7 +16,7 @@ void Session::refresh() {
   if (::fstat(fd.get(), &status) != 0) {
     throw std::system_error(errno, std::generic_category(), reference_.path());
   }
-  // The descriptor that is held keeps its namespace alive, and so its inode from being used again.
+  // The open descriptor keeps its namespace alive, so its inode number cannot be reused.
   if (status.st_ino != inode_) {
     reference_.verify(fd);
     reset();
@@ -29,7 +29,7 @@ Exchange& Session::exchange(int protocol, Worker& worker) {
   std::unique_ptr<Channel>& channel = channels_[protocol];
   if (!channel) {
     if (fd_) {
-      const NamespaceEntry entry(worker.home, fd_.get());
+      const NamespaceEntry entry(worker.original, fd_.get());
       channel = std::make_unique<Channel>(protocol);
     } else {
       channel = std::make_unique<Channel>(protocol);

@@ -13,24 +13,24 @@
 
 namespace vethwork {
 
-/// One namespace's descriptor and netlink sockets, made as they are needed. Used by one thread at a time.
+/// The descriptor and the netlink sockets of one namespace, opened on demand. Used by one thread at a time.
 class Session {
  public:
   explicit Session(NamespaceReference reference) : reference_(std::move(reference)) {}
 
   [[nodiscard]] const NamespaceReference& reference() const { return reference_; }
 
-  /// Makes sure that the reference still leads to the namespace that the sockets belong to; begins anew otherwise.
-  /// @throws std::system_error
+  /// Checks that the reference still leads to the namespace of the sockets, and reopens it otherwise. @throws
+  /// std::system_error
   void refresh();
 
   /// @throws std::system_error
   Exchange& exchange(int protocol, Worker& worker);
 
-  /// The namespace's descriptor after `refresh`; -1 for the process's own.
+  /// Descriptor of the namespace after `refresh`; -1 for that of the process.
   [[nodiscard]] int fd() const { return fd_.get(); }
 
-  /// Closes everything: answers may be missing, or the namespace is to go.
+  /// Closes the descriptor and the sockets, because answers may be pending or the namespace is to be deleted.
   void reset();
 
  private:

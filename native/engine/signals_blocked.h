@@ -4,7 +4,7 @@
 
 namespace vethwork {
 
-/// No signal reaches a thread started within the scope: signals are for the threads that expect them.
+/// Blocks all signals in threads that are started within the scope: signals are delivered to the application's threads.
 class SignalsBlocked {
  public:
   SignalsBlocked() {

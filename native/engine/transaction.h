@@ -17,52 +17,53 @@ struct Request {
   const OperationKind* kind;
   Map arguments;
   NamespaceReference netns;
-  /// Those of a netlink operation, complete but for descriptors of namespaces.
+  /// Messages of a netlink operation, complete except for namespace descriptors.
   Batch messages;
 };
 
-/// How one request ended.
+/// Result of one request.
 struct Result {
   enum class State {
-    /// Never sent, because an earlier request failed or the transaction was cancelled.
+    /// Not sent, because an earlier request failed or the transaction was cancelled.
     notDone,
     done,
     failed,
   };
 
   State state = State::notDone;
-  /// An errno, and the kernel's own sentence about it.
+  /// The errno, and the message of the kernel (extended acknowledgement).
   int error = 0;
   std::string text;
   std::optional<std::uint32_t> offset;
-  /// What a query found.
+  /// Result of a query.
   Value value;
-  /// Answers that only a roll-back has a use for: most transactions end without anybody reading them.
-  std::vector<KeptMessage> unread;
+  /// Answers that only a roll-back needs. They are decoded on demand, because most transactions succeed.
+  std::vector<OwnedMessage> undecoded;
 
   static Result failure(int error, std::string text = {}) {
-    return {.state = State::failed, .error = error, .text = std::move(text), .offset = {}, .value = {}, .unread = {}};
+    return {
+        .state = State::failed, .error = error, .text = std::move(text), .offset = {}, .value = {}, .undecoded = {}};
   }
 };
 
-/// Requests to be done in order, over any number of namespaces.
+/// Requests that are executed in order, in any number of namespaces.
 struct Transaction {
   std::vector<Request> requests;
-  /// One a request.
+  /// One result for each request.
   std::vector<Result> results;
-  /// Whether a failed request keeps the later ones from being sent.
+  /// True if a failed request prevents later ones from being sent.
   bool stopOnError = true;
-  /// Whether the values of the results are for a roll-back, which is due only where not all is done.
-  bool remembers = false;
-  /// Requests of one namespace stay in order within a lane.
+  /// True if the values of the results are for a roll-back, which is needed only if not all requests succeeded.
+  bool capturesUndo = false;
+  /// Requests of one namespace run in order within a lane.
   std::string lane;
-  /// Keeps from being sent what is not sent yet.
+  /// Set to prevent requests that are not sent yet from being sent.
   std::atomic<bool> cancelled = false;
 
-  /// What `packResults` makes of the results; nothing where it could not.
+  /// The packed results; empty if packing failed.
   std::optional<Bytes> answer;
 
-  /// The first request that the engine has not dealt with.
+  /// Index of the first request that the engine has not processed.
   std::size_t next = 0;
   bool failed = false;
 };

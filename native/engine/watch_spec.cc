@@ -9,7 +9,7 @@ namespace vethwork {
 namespace {
 
 constexpr int usualBufferBytes = 4 << 20;
-// What SO_RCVBUF can double without overflow.
+// The largest value that SO_RCVBUF can double without overflow.
 constexpr std::int64_t maximumBufferBytes = 1 << 29;
 
 const Topic* parseTopic(const Value& value, Path& path) {

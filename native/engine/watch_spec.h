@@ -8,14 +8,14 @@
 
 namespace vethwork {
 
-/// What is to be watched, and where.
+/// Namespace and topics of a watch.
 struct WatchSpec {
   NamespaceReference netns;
   std::vector<const Topic*> topics;
-  /// For each socket, in bytes.
+  /// Receive buffer of each socket in bytes.
   int bufferBytes;
 
-  /// `{ netns?, topics?, bufferBytes? }`: all topics and 4 MiB unless said otherwise. @throws ValidationError
+  /// Reads `{ netns?, topics?, bufferBytes? }`. Defaults: all topics and 4 MiB. @throws ValidationError
   static WatchSpec parse(const Map& options, Path& path);
 };
 

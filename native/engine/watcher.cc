@@ -19,12 +19,12 @@
 namespace vethwork {
 namespace {
 
-/// Datagrams read for one delivery at most.
+/// Maximum of datagrams that are read for one delivery.
 constexpr std::size_t maximumRead = 256;
-/// And of a namespace that is gone, where nothing should be going on.
+/// The same for the last delivery, after the namespace was deleted.
 constexpr std::size_t maximumLastRead = 1 << 16;
 
-/// What epoll reports: a watch's socket, a watch's process, or one of ours.
+/// Event sources of epoll: a socket of a watch, the process of a watch, or a descriptor of the watcher itself.
 constexpr std::size_t processSlot = 3;
 constexpr std::uint64_t wakeSource = ~std::uint64_t{0};
 constexpr std::uint64_t mountsSource = wakeSource - 1;
@@ -38,7 +38,8 @@ UniqueFd checked(int fd, const char* what) {
   return UniqueFd(fd);
 }
 
-/// The process that a path such as /proc/123/ns/net is about; empty if it is about none, or cannot be watched.
+/// Opens a pidfd of the process in a path such as /proc/123/ns/net; empty if the path names none, or it cannot be
+/// watched.
 UniqueFd processOf(const std::string& path) {
   constexpr std::string_view folder = "/proc/";
   int pid = 0;
@@ -57,7 +58,7 @@ struct Identity {
 
 Identity identityOf(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
-/// Reads what there is, up to a number of datagrams, into the delivery.
+/// Reads pending datagrams, up to a maximum, into the delivery.
 void readInto(Watcher::Delivery& delivery, EventSocket& socket, std::span<std::uint8_t> buffer, std::size_t most) {
   for (std::size_t count = 0; count < most; ++count) {
     const std::int64_t received = socket.receive(buffer);
@@ -68,7 +69,8 @@ void readInto(Watcher::Delivery& delivery, EventSocket& socket, std::span<std::u
       return;
     }
     if (received == -ENOBUFS || received == -EMSGSIZE) {
-      // What waits is older than what was lost: told afterwards it would bring back what is gone.
+      // The pending events are older than the lost ones. Delivered later, they would report deleted objects as
+      // existing.
       socket.drain();
       delivery.overflow = true;
       return;
@@ -93,22 +95,22 @@ struct Watcher::Watch {
   Id id;
   NamespaceReference netns;
   Identity identity;
-  /// Readable when the process that names the namespace has ended.
+  /// Readable after the process that names the namespace has ended.
   UniqueFd process;
   std::vector<EventSocket> sockets;
-  /// Somebody wants to know what comes next.
-  bool asked = false;
-  /// What there was to read when the namespace went.
+  /// A `next` is pending.
+  bool isRequested = false;
+  /// Events that were pending when the namespace was deleted.
   Delivery last{};
 };
 
 Watcher::Watcher(OnDelivery onDelivery)
     : onDelivery_(std::move(onDelivery)),
-      home_(currentNamespace()),
+      originalNamespace_(currentNamespace()),
       wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       poll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       mounts_(checked(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), "/proc/self/mountinfo")),
-      threadHome_(home_.get()),
+      threadNamespace_(originalNamespace_.get()),
       buffer_(64 << 10) {
   listen(wake_.get(), EPOLLIN, wakeSource);
   listen(mounts_.get(), EPOLLPRI, mountsSource);
@@ -174,7 +176,7 @@ void Watcher::handle(std::uint64_t source) {
     return;
   }
   if (source == mountsSource) {
-    endWhereGone();
+    endDeletedNamespaces();
     return;
   }
   const auto found = watches_.find(static_cast<Id>(source >> 2));
@@ -185,7 +187,7 @@ void Watcher::handle(std::uint64_t source) {
   const std::size_t slot = source & 3;
   if (slot == processSlot) {
     end(watch);
-  } else if (watch.asked && slot < watch.sockets.size()) {
+  } else if (watch.isRequested && slot < watch.sockets.size()) {
     read(watch, slot);
   }
 }
@@ -216,13 +218,13 @@ void Watcher::start(Id id, const WatchSpec& spec) {
     auto watch = std::make_unique<Watch>(Watch{.id = id, .netns = spec.netns});
     watch->process = processOf(spec.netns.path());
     const UniqueFd fd = spec.netns.isOwn() ? UniqueFd() : spec.netns.open();
-    const int target = fd ? fd.get() : home_.get();
+    const int target = fd ? fd.get() : originalNamespace_.get();
     struct stat status {};
     if (::fstat(target, &status) != 0) {
       throw std::system_error(errno, std::generic_category(), spec.netns.path());
     }
     watch->identity = identityOf(status);
-    const NamespaceEntry entry(threadHome_, target);
+    const NamespaceEntry entry(threadNamespace_, target);
     for (const int protocol : {NETLINK_ROUTE, NETLINK_NETFILTER}) {
       std::vector<unsigned int> groups;
       for (const Topic* topic : spec.topics) {
@@ -262,9 +264,9 @@ void Watcher::arm(Id id) {
     watches_.erase(found);
     return;
   }
-  watch.asked = true;
+  watch.isRequested = true;
   for (std::size_t slot = 0; slot < watch.sockets.size(); ++slot) {
-    // Once: an error that waits to be read would be reported again and again while nobody wants to read it.
+    // One-shot: a pending socket error would otherwise be reported continuously while no `next` is pending.
     epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = sourceOf(id, slot)}};
     ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, watch.sockets[slot].fd(), &event);
   }
@@ -277,14 +279,14 @@ void Watcher::read(Watch& watch, std::size_t socket) {
     arm(watch.id);
     return;
   }
-  watch.asked = false;
+  watch.isRequested = false;
   if (delivery.ended) {
     watches_.erase(watch.id);
   }
   deliver(std::move(delivery));
 }
 
-void Watcher::endWhereGone() {
+void Watcher::endDeletedNamespaces() {
   for (const auto& [id, watch] : watches_) {
     if (watch->sockets.empty() || watch->netns.isOwn() || watch->process) {
       continue;
@@ -296,7 +298,7 @@ void Watcher::endWhereGone() {
   }
 }
 
-/// Sockets keep a namespace alive: they are closed at once, whether somebody asks or not.
+/// Closes the sockets at once, because they keep the namespace alive.
 void Watcher::end(Watch& watch) {
   watch.last = {.id = watch.id, .ended = true};
   for (EventSocket& socket : watch.sockets) {
@@ -304,8 +306,8 @@ void Watcher::end(Watch& watch) {
   }
   watch.last.ended = true;
   watch.sockets.clear();
-  if (watch.asked) {
-    watch.asked = false;
+  if (watch.isRequested) {
+    watch.isRequested = false;
     post([this, id = watch.id] { arm(id); });
   }
 }

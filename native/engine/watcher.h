@@ -18,40 +18,40 @@
 
 namespace vethwork {
 
-/// Listens to what the kernel tells of namespaces, on one thread for all of them.
+/// Receives netlink notifications of any number of namespaces on one thread.
 ///
-/// Nothing is read before it is asked for: what has happened meanwhile waits in the socket's buffer, and a consumer
-/// that does not keep up makes the kernel drop events, which is told, rather than memory grow.
+/// A datagram is read only on demand. Pending events stay in the receive buffer of the socket. A slow consumer causes
+/// the kernel to drop events, which is reported as an overflow, and never unbounded memory use.
 class Watcher {
  public:
   using Id = std::uint32_t;
 
-  /// The answer to one `open` or `next`.
+  /// Answer to one `open` or `next`.
   struct Delivery {
     Id id;
     List events;
-    /// After these events some were lost; what follows is complete again.
+    /// Events were lost after those of this delivery. Later deliveries are complete again.
     bool overflow = false;
-    /// The namespace is gone or the watch failed: nothing follows.
+    /// The namespace was deleted or the watch failed: no delivery follows.
     bool ended = false;
     int error = 0;
     std::string text;
   };
 
-  /// Called on the watcher's thread when there is something to `take` and there was not before.
+  /// Called on the watcher's thread when `take` has deliveries and had none before.
   using OnDelivery = std::function<void()>;
 
-  /// The process's own namespace is that of the calling thread. @throws std::system_error
+  /// The namespace of the calling thread is taken as that of the process. @throws std::system_error
   explicit Watcher(OnDelivery onDelivery);
   ~Watcher();
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
-  /// Answered with no events once nothing is missed any more.
+  /// Answered without events as soon as no event can be missed.
   void open(Id id, WatchSpec spec);
-  /// Answered as soon as there are events. One at a time.
+  /// Answered when events are available. One call at a time for each watch.
   void next(Id id);
-  /// What was asked for is not answered any more.
+  /// Pending calls are not answered.
   void close(Id id);
 
   std::vector<Delivery> take();
@@ -68,21 +68,21 @@ class Watcher {
   void start(Id id, const WatchSpec& spec);
   void arm(Id id);
   void read(Watch& watch, std::size_t socket);
-  void endWhereGone();
+  void endDeletedNamespaces();
   void end(Watch& watch);
   void deliver(Delivery delivery);
   void listen(int fd, std::uint32_t events, std::uint64_t source);
 
   OnDelivery onDelivery_;
-  UniqueFd home_;
+  UniqueFd originalNamespace_;
   UniqueFd wake_;
   UniqueFd poll_;
-  /// Readable after every change of what is mounted: namespaces are pinned by mounts.
+  /// Readable after each change of the mounts: namespaces are pinned by bind mounts.
   UniqueFd mounts_;
 
-  // Of the watcher's thread.
+  // Used by the watcher's thread only.
   Watches watches_;
-  ThreadHome threadHome_;
+  OriginalNamespace threadNamespace_;
   std::vector<std::uint8_t> buffer_;
   bool stopping_ = false;
 

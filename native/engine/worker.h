@@ -4,10 +4,10 @@
 
 namespace vethwork {
 
-/// What an operation may use of the thread it runs on.
+/// State of the thread that executes an operation.
 struct Worker {
-  ThreadHome home;
-  /// Readable when the engine stops: whatever waits for something else polls this as well.
+  OriginalNamespace original;
+  /// Readable when the engine stops. Blocking operations include it in their poll.
   int stopFd = -1;
 };
 

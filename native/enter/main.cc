@@ -1,7 +1,7 @@
 // vethwork-enter <namespace> <program> [argument …]
 //
-// Becomes the program, in a network namespace: the process stays the same, so that whoever started it has an ordinary
-// child. A program of its own, because no thread of a Node.js process may be in another namespace when it forks.
+// Enters a network namespace and executes a program in the same process, so that the caller has an ordinary child
+// process. It is a separate program, because no thread of a Node.js process may be in another namespace when it forks.
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 
 namespace {
 
-/// What a shell exits with if it cannot start a program.
+/// Exit status of shells if a program cannot be executed.
 constexpr int notFound = 127;
 constexpr int notStarted = 126;
 

@@ -28,7 +28,7 @@ constexpr posix_acl_xattr_entry entry(int tag, unsigned int permissions,
           .e_id = little32(id)};
 }
 
-/// The value of the attribute, in the order that the kernel asks for.
+/// Value of the extended attribute, with the entries in the order that the kernel requires.
 struct AccessList {
   posix_acl_xattr_header header{.a_version = little32(POSIX_ACL_XATTR_VERSION)};
   std::array<posix_acl_xattr_entry, 5> entries;

@@ -1,4 +1,5 @@
-// Whatever the kernel answers, a request and a dump end with one outcome a message, which is success or an errno.
+// Property: a request and a dump end with one outcome per message, which is success or an errno, for all answers of the
+// kernel.
 #include "netlink/exchange.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@ using namespace vethwork;
 
 namespace {
 
-/// Answers with the input, in datagrams of the length that a byte in front of each says; then with silence.
+/// Answers with the input, split into datagrams by length bytes; then with nothing.
 class Answers final : public Transport {
  public:
   explicit Answers(Span rest) : rest_(rest) {}

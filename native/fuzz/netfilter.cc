@@ -1,5 +1,5 @@
-// What netfilter reports, in every form that is read: tables, chains, rules, sets, elements, named objects,
-// connections; and rules that were read, written again.
+// Property: all netfilter messages can be decoded (tables, chains, rules, sets, elements, named objects, connections),
+// and decoded rules can be encoded again.
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (void)elements.finish(*map);
     }
   }
-  // Elements of types that the message itself does not say.
+  // Elements do not contain the types of their set.
   const std::array<Map, 4> sets{Map{{"keyType", "ipv4_addr . ifname"}, {"dataType", "verdict"}, {"interval", true}},
                                 Map{{"keyType", "mark"}, {"dataType", "ether_addr"}, {"interval", true}},
                                 Map{{"keyType", "inet_service"}, {"dataType", "counter"}}, Map{{"keyType", 63}}};
@@ -68,6 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ConnectionFilter filter{.endpoints = {{.address = IpAddress::parse("10.0.0.1")}}, .mark = 1, .zone = 1};
   (void)filter.matches(connection);
   Batch batch;
-  (void)encodeForget(connection, batch);
+  (void)encodeDelete(connection, batch);
   return 0;
 }

@@ -1,4 +1,4 @@
-// What a datagram says about its own lengths is never believed: every byte handed out lies within it.
+// Property: no reader returns bytes outside of the datagram, whatever the lengths in it.
 #include "netlink/reader.h"
 
 #include <cstdlib>

@@ -10,8 +10,8 @@ inline const NetlinkOperation& operation(std::string_view name) {
   return std::get<NetlinkOperation>(findOperation(name)->how);
 }
 
-/// Writes an object that was read: it may be refused, but by nothing else than a ValidationError, and the messages that
-/// come of it fill the batch to its last byte.
+/// Encodes a decoded object. The only permitted error is a ValidationError, and the messages must fill the batch
+/// completely.
 inline void rewrite(std::string_view name, const Map& arguments) {
   Batch batch;
   Encoder encoder{.batch = batch};

@@ -1,4 +1,4 @@
-// What rtnetlink reports, as lists and as events; and what was read, written again.
+// Property: all rtnetlink messages can be decoded, as lists and as events, and decoded objects can be encoded again.
 #include <linux/rtnetlink.h>
 
 #include <array>
@@ -14,7 +14,7 @@ struct Kind {
   std::uint16_t type;
   std::string_view list;
   std::string_view add;
-  /// The argument of `add` that holds the object.
+  /// Name of the argument of `add` that holds the object.
   std::string_view object;
 };
 
@@ -32,7 +32,7 @@ Message message(std::uint16_t type, Span payload) {
   return {.header = header, .payload = payload};
 }
 
-/// A link without what is only reported.
+/// A link without its read-only properties.
 Map forCreation(const Map& link) {
   Map kept;
   for (const std::string_view key : {"index", "name", "kind", "data", "mtu", "address", "master", "group"}) {
@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz::rewrite(kind.add, Map{{std::string(kind.object), kind.type == RTM_NEWLINK ? forCreation(*map) : *map}});
     }
     (void)decodeEvent(message(kind.type, payload));
-    // The deletion has the number that follows.
+    // The type of the deletion is the next number.
     (void)decodeEvent(message(static_cast<std::uint16_t>(kind.type + 1), payload));
   }
   return 0;

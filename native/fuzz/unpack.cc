@@ -1,4 +1,4 @@
-// Bytes that nobody packed are refused; a value that is read holds no more than the bytes did.
+// Property: malformed bytes are rejected, and a decoded value is not larger than its bytes.
 #include "value/unpack.h"
 
 #include <cstdlib>

@@ -25,14 +25,14 @@ class UnlessZero final : public Codec {
   CodecPointer codec_;
 };
 
-class WordList final : public Codec {
+class FlagNamesCodec final : public Codec {
  public:
-  explicit WordList(Words words) : words_(std::move(words)) {}
+  explicit FlagNamesCodec(EnumNames words) : words_(std::move(words)) {}
 
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     const auto* list = value.as<List>();
     if (list == nullptr) {
-      to.path.reject(value, "a list of words");
+      to.path.reject(value, "a list of names");
     }
     std::uint32_t bits = 0;
     for (const Value& flag : *list) {
@@ -53,7 +53,7 @@ class WordList final : public Codec {
   }
 
  private:
-  Words words_;
+  EnumNames words_;
 };
 
 }  // namespace
@@ -62,6 +62,6 @@ CodecPointer be64() { return u64(Order::network); }
 
 CodecPointer unlessZero(CodecPointer codec) { return std::make_shared<UnlessZero>(std::move(codec)); }
 
-CodecPointer wordList(Words words) { return std::make_shared<WordList>(std::move(words)); }
+CodecPointer flagNames(EnumNames words) { return std::make_shared<FlagNamesCodec>(std::move(words)); }
 
 }  // namespace vethwork

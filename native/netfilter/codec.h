@@ -4,14 +4,14 @@
 
 namespace vethwork {
 
-// Netfilter's integers are big endian; be16 and be32 are in schema/codec.h.
+// Integers of netfilter are big-endian; be16 and be32 are in schema/codec.h.
 
 CodecPointer be64();
 
-/// Leaves out of what is decoded the number that means nothing special.
+/// Omits a number that means "none" from decoded objects.
 CodecPointer unlessZero(CodecPointer codec);
 
-/// A list of words, each a bit of 32.
-CodecPointer wordList(Words words);
+/// A list of names, each of which is one bit of 32.
+CodecPointer flagNames(EnumNames words);
 
 }  // namespace vethwork

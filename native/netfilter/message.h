@@ -10,11 +10,11 @@
 
 namespace vethwork {
 
-/// Starts a message to a part of netfilter (NFNL_SUBSYS_…) with the header that all of them share.
+/// Begins a message of a netfilter subsystem (NFNL_SUBSYS_…) with its common header.
 void beginNetfilter(Batch& batch, std::uint8_t subsystem, std::uint8_t message, std::uint16_t flags,
                     std::uint8_t family);
 
-/// A dump's or a reply's header, if the message is the one expected.
+/// Returns the header of a dump or reply message if it has the expected type.
 std::optional<nfgenmsg> netfilterHeader(const Message& message, std::uint8_t subsystem, std::uint8_t expected);
 
 }  // namespace vethwork

@@ -45,7 +45,7 @@ void Batch::putText(std::uint16_t attribute, std::string_view text) {
 }
 
 void Batch::putNamespace(std::uint16_t attribute, std::string netns) {
-  gaps_.push_back({.offset = bytes_.size() + NLA_HDRLEN, .netns = std::move(netns)});
+  slots_.push_back({.offset = bytes_.size() + NLA_HDRLEN, .netns = std::move(netns)});
   put(attribute, std::int32_t{-1});
 }
 
@@ -89,17 +89,17 @@ void Batch::append(const Batch& other) {
   for (const Start& message : other.messages_) {
     messages_.push_back({.offset = start + message.offset, .answer = message.answer});
   }
-  for (const Gap& gap : other.gaps_) {
-    gaps_.push_back({.offset = start + gap.offset, .netns = gap.netns});
+  for (const DescriptorSlot& slot : other.slots_) {
+    slots_.push_back({.offset = start + slot.offset, .netns = slot.netns});
   }
   if (other.error_) {
     error_ = error_.value_or(*other.error_);
   }
 }
 
-void Batch::fill(std::size_t gap, int fd) {
+void Batch::fill(std::size_t slot, int fd) {
   const std::int32_t descriptor = fd;
-  std::memcpy(bytes_.data() + gaps_[gap].offset, &descriptor, sizeof descriptor);
+  std::memcpy(bytes_.data() + slots_[slot].offset, &descriptor, sizeof descriptor);
 }
 
 void Batch::addFlags(std::size_t index, std::uint16_t flags) {
@@ -113,7 +113,7 @@ void Batch::write(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const std::uint8_t*>(data);
     bytes_.insert(bytes_.end(), bytes, bytes + size);
   }
-  // Every header and attribute starts on a multiple of four.
+  // Headers and attributes are aligned to four bytes.
   bytes_.resize(NLA_ALIGN(bytes_.size()));
 }
 

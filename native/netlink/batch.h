@@ -13,24 +13,24 @@
 
 namespace vethwork {
 
-/// Messages to be sent together, and the writer that makes them. An error sticks: writing goes on without effect,
-/// and `error()` says what was wrong first.
+/// Encodes netlink messages that are sent together. Errors are sticky: after the first one, writing has no effect and
+/// `error()` describes it.
 class Batch {
  public:
-  /// How the kernel answers a message.
+  /// How the kernel acknowledges a message.
   enum class Answer {
     /// With an outcome of its own.
     own,
-    /// With a failure only, which is that of all messages: the start of an nftables batch.
+    /// On failure only, for the batch as a whole: the begin message of an nftables batch.
     failure,
-    /// Not reliably: the end of an nftables batch, which only newer kernels acknowledge.
+    /// Not reliably: the end message of an nftables batch, which only newer kernels acknowledge.
     none,
   };
 
-  /// Starts a message; the one before it is complete.
+  /// Begins a message and ends the previous one.
   void begin(std::uint16_t type, std::uint16_t flags, Answer answer = Answer::own);
 
-  /// The family's fixed header, directly after `begin`.
+  /// Writes the fixed header of the family. To be called directly after `begin`.
   template <typename Header>
   void header(const Header& header) {
     static_assert(std::is_trivially_copyable_v<Header>);
@@ -45,14 +45,14 @@ class Batch {
     put(attribute, std::span(reinterpret_cast<const std::uint8_t*>(&value), sizeof value));
   }
 
-  /// A NUL-terminated string.
+  /// Writes a NUL-terminated string.
   void putText(std::uint16_t attribute, std::string_view text);
   void putFlag(std::uint16_t attribute) { put(attribute, std::span<const std::uint8_t>()); }
 
-  /// A descriptor of a namespace, by the path under which it is found: open when the messages are sent, not before.
+  /// Reserves an attribute for a namespace descriptor. The namespace is opened when the messages are sent.
   void putNamespace(std::uint16_t attribute, std::string netns);
 
-  /// An attribute that holds what is written until the scope ends.
+  /// A nested attribute. It ends with the scope.
   class Nest {
    public:
     Nest(Batch& batch, std::uint16_t attribute);
@@ -65,32 +65,32 @@ class Batch {
     std::size_t start_;
   };
 
-  /// `flagged` sets NLA_F_NESTED, which newer families insist on.
+  /// Begins a nested attribute. `flagged` sets NLA_F_NESTED, which newer families require.
   [[nodiscard]] Nest nest(std::uint16_t attribute, bool flagged = true) {
     return {*this, static_cast<std::uint16_t>(attribute | (flagged ? NLA_F_NESTED : 0))};
   }
 
-  /// Adds another batch's messages to these.
+  /// Appends the messages of another batch.
   void append(const Batch& other);
 
-  /// Where a namespace's descriptor belongs.
-  struct Gap {
+  /// Position of a namespace descriptor that is not open yet.
+  struct DescriptorSlot {
     std::size_t offset;
     std::string netns;
   };
-  [[nodiscard]] std::span<const Gap> gaps() const { return gaps_; }
-  /// Puts a descriptor where the gap is.
-  void fill(std::size_t gap, int fd);
+  [[nodiscard]] std::span<const DescriptorSlot> slots() const { return slots_; }
+  /// Writes a descriptor into a slot.
+  void fill(std::size_t slot, int fd);
 
-  /// Adds flags to those that a message has already.
+  /// Adds flags to a message.
   void addFlags(std::size_t index, std::uint16_t flags);
 
-  /// Numbers the messages in order and asks for an acknowledgement of the last one that gets an answer of its own: a
-  /// failure is always reported.
+  /// Sets the sequence numbers, and NLM_F_ACK on the last message that has an outcome of its own. Failures are always
+  /// reported.
   void seal(std::uint32_t firstSequence);
 
   [[nodiscard]] Answer answer(std::size_t index) const { return messages_[index].answer; }
-  /// The message after whose answer none follows.
+  /// Index of the last message that is acknowledged.
   [[nodiscard]] std::size_t lastAnswered() const;
 
   [[nodiscard]] std::size_t size() const { return messages_.size(); }
@@ -109,7 +109,7 @@ class Batch {
 
   std::vector<std::uint8_t> bytes_;
   std::vector<Start> messages_;
-  std::vector<Gap> gaps_;
+  std::vector<DescriptorSlot> slots_;
   std::optional<std::string_view> error_;
 };
 

@@ -22,12 +22,12 @@ EventSocket::EventSocket(int protocol, std::span<const unsigned int> groups, int
   if (!fd_) {
     fail("netlink socket");
   }
-  // Only an administrator may go beyond net.core.rmem_max.
+  // Exceeding net.core.rmem_max requires CAP_NET_ADMIN.
   if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0 &&
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bufferBytes, sizeof bufferBytes) != 0) {
     fail("SO_RCVBUF");
   }
-  // A socket without an address of its own is passed over by what the kernel sends on its own account.
+  // The kernel sends notifications only to bound sockets.
   sockaddr_nl own{};
   own.nl_family = AF_NETLINK;
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
@@ -41,7 +41,7 @@ EventSocket::EventSocket(int protocol, std::span<const unsigned int> groups, int
 }
 
 void EventSocket::keepOnly(std::uint16_t type) {
-  // The filter loads in network byte order what netlink has in the host's.
+  // Classic BPF loads in network byte order; netlink headers are in host byte order.
   std::array<sock_filter, 4> code{{
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(type), 0, 1),
@@ -69,7 +69,7 @@ std::int64_t EventSocket::receive(std::span<std::uint8_t> buffer) {
 }
 
 void EventSocket::drain() {
-  // Bounded: somebody may be filling it as fast as it is emptied.
+  // Bounded, because new datagrams may arrive as fast as they are read.
   constexpr int most = 1 << 18;
   std::uint8_t nothing = 0;
   for (int count = 0; count < most; ++count) {

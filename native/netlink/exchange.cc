@@ -8,13 +8,13 @@ namespace {
 
 constexpr int dumpAttempts = 8;
 
-/// Where a thread receives. An exchange often lives for one send, in which making and clearing so much would be seen.
+/// Receive buffer of a thread. An exchange often lives for one send, so an own buffer would be noticeable.
 std::span<std::uint8_t> receiveBuffer() {
   thread_local std::vector<std::uint8_t> buffer(64 << 10);
   return buffer;
 }
 
-/// Reads an NLMSG_ERROR message, which is an acknowledgement where its error is 0.
+/// Parses an NLMSG_ERROR message. It is an acknowledgement if the error is 0.
 Outcome readError(const Message& message) {
   const auto head = readAs<nlmsgerr>(message.payload);
   if (!head) {
@@ -24,7 +24,7 @@ Outcome readError(const Message& message) {
   if ((message.header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) {
     return outcome;
   }
-  // Without NLM_F_CAPPED the request is repeated between the head and the attributes.
+  // Without NLM_F_CAPPED, the request is repeated before the attributes.
   std::size_t skip = sizeof(nlmsgerr);
   if ((message.header.nlmsg_flags & NLM_F_CAPPED) == 0) {
     skip += NLMSG_ALIGN(head->msg.nlmsg_len) - NLMSG_HDRLEN;
@@ -69,7 +69,7 @@ std::vector<Outcome> Exchange::request(Batch& batch, const ReplyHandler& onReply
   for (;;) {
     const std::int64_t received = transport_.receive(buffer);
     if (received < 0) {
-      // The answer to the last message never came: nothing is known of what has no failure reported.
+      // The last answer is missing: the outcome of messages without a reported failure is unknown.
       for (Outcome& outcome : outcomes) {
         if (outcome.error == 0) {
           outcome.error = received == -EAGAIN ? ETIMEDOUT : static_cast<int>(-received);
@@ -107,7 +107,7 @@ Outcome Exchange::dump(Batch& batch, const MessageHandler& onReply, const std::f
     }
     onRestart();
   }
-  return {.error = EINTR, .text = "the dump was interrupted by changes again and again", .offset = {}};
+  return {.error = EINTR, .text = "the dump was interrupted repeatedly by concurrent changes", .offset = {}};
 }
 
 Outcome Exchange::dumpOnce(Batch& batch, const MessageHandler& onReply, DumpEnd& end) {

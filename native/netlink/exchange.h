@@ -12,28 +12,29 @@
 
 namespace vethwork {
 
-/// How the kernel answered one message. `error` is an errno, 0 for success.
+/// Outcome of one message. `error` is an errno, 0 on success.
 struct Outcome {
   int error = 0;
-  /// The kernel's own sentence, and the offset of the attribute it is about (extended acknowledgement).
+  /// Message of the kernel, and offset of the rejected attribute (extended acknowledgement).
   std::string text;
   std::optional<std::uint32_t> offset;
 };
 
 using MessageHandler = std::function<void(const Message&)>;
-/// With the position in its batch of the message that is answered.
+/// Called with the index of the answered message in its batch.
 using ReplyHandler = std::function<void(std::size_t position, const Message&)>;
 
-/// Sends requests and sorts the answers: every message of a batch gets exactly one outcome.
+/// Sends requests and assigns the answers: every message of a batch gets exactly one outcome.
 class Exchange {
  public:
   explicit Exchange(Transport& transport) : transport_(transport) {}
 
-  /// One outcome a message, in order. Replies other than acknowledgements go to `onReply`.
+  /// Sends a batch and returns one outcome per message, in order. Replies other than acknowledgements are passed to
+  /// `onReply`.
   std::vector<Outcome> request(Batch& batch, const ReplyHandler& onReply = {});
 
-  /// Sends the batch's only message, a dump request, and passes on every answer. A dump that the kernel interrupted
-  /// because its objects changed is started again, a bounded number of times: `onRestart` forgets what was passed on.
+  /// Sends a dump request, the only message of the batch, and passes on every answer. A dump that was inconsistent
+  /// (NLM_F_DUMP_INTR) is repeated a limited number of times; `onRestart` discards the answers passed on so far.
   Outcome dump(Batch& batch, const MessageHandler& onReply, const std::function<void()>& onRestart);
 
  private:

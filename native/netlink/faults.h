@@ -6,40 +6,40 @@
 
 namespace vethwork {
 
-/// What goes wrong on purpose. For the project's own tests only: nothing arms it otherwise.
+/// An injected fault. Only tests arm one.
 struct Fault {
   enum class Kind {
-    /// The step is not done, and fails with `error`.
+    /// The step is skipped and fails with `error`.
     refuse,
-    /// The step is done, but the socket overflows before it is answered.
+    /// The step is executed, but its answer is lost to a receive buffer overflow.
     loseAnswer,
-    /// The answer ends in its middle.
+    /// The answer is truncated.
     cutAnswer,
-    /// The answers to a dump say that it was interrupted.
+    /// The answers of a dump have the flag NLM_F_DUMP_INTR.
     interruptDump,
-    /// The process is killed before the step; what comes before it in the same send is done.
+    /// The process is killed before the step. Earlier steps of the same send are executed.
     kill,
   };
   Kind kind = Kind::refuse;
   int error = 0;
 };
 
-/// Counts the steps of the whole process, and says at which one the fault is due. A step is a netlink message, or an
+/// Counts the steps of the process and selects the one at which the fault occurs. A step is a netlink message or an
 /// operation that is system calls.
 class Faults {
  public:
   static Faults& instance();
 
-  /// At the `countdown`th step from now on, once.
+  /// Arms a fault for the `countdown`th step from now on, once.
   void arm(const Fault& fault, std::uint32_t countdown);
-  /// True if the fault that was armed last has not happened.
+  /// Disarms the fault; returns true if it has not occurred.
   bool disarm();
 
   enum class Step { message, dump, call };
-  /// Counts a step that the fault can happen to; the fault, if it is due. Only dumps can be interrupted, and calls have
-  /// no answer that could be lost.
+  /// Counts a step and returns the fault if it is due. Only dumps can be interrupted, and system calls have no answer
+  /// to lose.
   std::optional<Fault> step(Step step);
-  /// As `step`, for a call. @throws std::system_error if it is refused
+  /// Like `step`, for system calls. @throws std::system_error if the fault is a refusal
   void directStep();
 
   [[nodiscard]] bool armed();

@@ -20,14 +20,14 @@ void setHeaderAt(std::span<std::uint8_t> bytes, std::size_t offset, const nlmsgh
   std::memcpy(bytes.data() + offset, &header, sizeof header);
 }
 
-/// The frame around an nftables batch is no step of its own.
+/// The begin and end messages of an nftables batch are not steps.
 bool isFrame(const nlmsghdr& header) {
   return header.nlmsg_type == NFNL_MSG_BATCH_BEGIN || header.nlmsg_type == NFNL_MSG_BATCH_END;
 }
 
 bool isDump(const nlmsghdr& header) { return (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP; }
 
-/// Calls `visit` for every message until it says false.
+/// Calls `visit` for each message until it returns false.
 template <typename Visit>
 void walk(std::span<const std::uint8_t> bytes, Visit&& visit) {
   for (std::size_t offset = 0; offset + sizeof(nlmsghdr) <= bytes.size();) {
@@ -65,7 +65,8 @@ int FaultyTransport::sendFaulty(std::span<const std::uint8_t> bytes) {
     }
     ::raise(SIGKILL);
   }
-  // The kernel does nothing about the message, but answers it; the answer is then made a refusal.
+  // The message is turned into one without effect that the kernel acknowledges. The acknowledgement is then turned into
+  // the failure.
   std::vector<std::uint8_t> changed(bytes.begin(), bytes.end());
   nlmsghdr header = headerAt(changed, due);
   refused_ = header.nlmsg_seq;

@@ -9,7 +9,7 @@
 
 namespace vethwork {
 
-/// A transport whose messages and answers go wrong when the process's `Faults` say so.
+/// A transport that applies the faults of `Faults`.
 class FaultyTransport final : public Transport {
  public:
   explicit FaultyTransport(Transport& inner) : inner_(inner) {}
@@ -19,12 +19,12 @@ class FaultyTransport final : public Transport {
 
  private:
   int sendFaulty(std::span<const std::uint8_t> bytes);
-  /// Gives the answer to the refused message the error it is to have.
+  /// Sets the error in the answer to the refused message.
   void refuse(std::span<std::uint8_t> answers);
 
   Transport& inner_;
   std::optional<Fault> fault_;
-  /// Sequence number of the message that is refused.
+  /// Sequence number of the refused message.
   std::uint32_t refused_ = 0;
 };
 

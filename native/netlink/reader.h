@@ -13,7 +13,7 @@ namespace vethwork {
 
 using Span = std::span<const std::uint8_t>;
 
-/// Reads a fixed-size value from the front of a payload that may be shorter (then empty) or longer.
+/// Copies a fixed-size value from the start of a payload; empty if the payload is shorter.
 template <typename T>
 requires std::is_trivially_copyable_v<T> std::optional<T> readAs(Span payload) {
   if (payload.size() < sizeof(T)) {
@@ -29,7 +29,7 @@ struct Attribute {
   Span payload;
 };
 
-/// Walks attributes; stops at the first one that does not fit, whatever follows.
+/// Iterates over attributes. It stops at the first one that does not fit.
 class AttributeReader {
  public:
   explicit AttributeReader(Span bytes) : rest_(bytes) {}
@@ -39,14 +39,14 @@ class AttributeReader {
   Span rest_;
 };
 
-/// The payload of the first attribute of a type.
+/// Returns the payload of the first attribute of a type.
 std::optional<Span> findAttribute(Span attributes, std::uint16_t type);
 
 struct Message {
   nlmsghdr header;
   Span payload;
 
-  /// The attributes behind a family's fixed header.
+  /// Returns the attributes after the fixed header of the family.
   template <typename Header>
   [[nodiscard]] Span attributes() const {
     constexpr std::size_t size = NLMSG_ALIGN(sizeof(Header));
@@ -54,20 +54,20 @@ struct Message {
   }
 };
 
-/// A message that outlives the buffer it was received in.
-struct KeptMessage {
+/// A message with a copy of its payload.
+struct OwnedMessage {
   nlmsghdr header;
   std::vector<std::uint8_t> payload;
 
-  explicit KeptMessage(const Message& message)
+  explicit OwnedMessage(const Message& message)
       : header(message.header), payload(message.payload.begin(), message.payload.end()) {}
   [[nodiscard]] Message message() const { return {header, payload}; }
 };
 
-/// The errno that an answer holds with a minus sign; EBADMSG for a number that the kernel has no errno for.
+/// Returns the positive errno of an answer; EBADMSG if the number is no errno.
 int reportedErrno(int number);
 
-/// Walks the messages of one datagram.
+/// Iterates over the messages of one datagram.
 class MessageReader {
  public:
   explicit MessageReader(Span bytes) : rest_(bytes) {}

@@ -7,16 +7,15 @@
 
 namespace vethwork {
 
-/// Keeps the threads of this process out of each other's way at the kernel's lock of network configuration (RTNL). Most
-/// of what needs that lock waits for it; writing some sysctls does not, but tries again and again, and takes a
-/// processor for as long as others have the lock. So these are written while no thread of ours is in the kernel with a
-/// message that may need it. Others' processes can still be in the way.
+/// Coordinates the threads of this process for the RTNL lock of the kernel. Most code paths block on it, but writes of
+/// some sysctls retry in a busy loop while the lock is held. These writes therefore wait until no thread of this
+/// process sends a message that may need the lock. Other processes can still hold it.
 class Rtnl {
  public:
-  /// Held while a message is sent: the kernel is done with it by then.
+  /// Shared lock for sending a message: the kernel has processed it when send() returns.
   static std::shared_lock<Rtnl> message() { return std::shared_lock(instance()); }
 
-  /// Held while such a sysctl is written.
+  /// Exclusive lock for writing such a sysctl.
   static std::unique_lock<Rtnl> sysctl() { return std::unique_lock(instance()); }
 
   void lock() { ::pthread_rwlock_wrlock(&lock_); }
@@ -31,14 +30,14 @@ class Rtnl {
   Rtnl() {
     pthread_rwlockattr_t attributes;
     ::pthread_rwlockattr_init(&attributes);
-    // Messages come without a pause under load: they would never let a writer in.
+    // Prefers writers: under load, continuous messages would otherwise starve them.
     ::pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     ::pthread_rwlock_init(&lock_, &attributes);
     ::pthread_rwlockattr_destroy(&attributes);
   }
   ~Rtnl() = default;
 
-  /// Never destroyed: threads may outlast what the process does at its end.
+  /// Never destroyed, because threads may outlive static destructors.
   static Rtnl& instance() {
     static Rtnl& lock = *new Rtnl();
     return lock;

@@ -14,13 +14,13 @@
 namespace vethwork {
 namespace {
 
-// Room for the acknowledgements of the largest batch that the engine sends.
+// Receive buffer for the acknowledgements of the largest batch that the engine sends.
 constexpr int bufferBytes = 4 << 20;
 constexpr std::size_t maximumSend = 1 << 30;
 constexpr int replyTimeoutMilliseconds = 1000;
 
 void option(int fd, int level, int name, int value) {
-  // Older kernels lack some of the options; each only adds detail or speed.
+  // Older kernels lack some of these options, which only add detail or speed.
   (void)::setsockopt(fd, level, name, &value, sizeof value);
 }
 
@@ -54,7 +54,7 @@ int Socket::send(std::span<const std::uint8_t> bytes) {
       return 0;
     }
     if (errno == EMSGSIZE && bytes.size() > sendBytes_) {
-      // An atomic batch cannot be cut: make room for it, once.
+      // An atomic batch cannot be split, so the send buffer grows to its size once.
       sendBytes_ = bytes.size();
       option(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, static_cast<int>(std::min(bytes.size(), maximumSend)));
     } else if (errno != EINTR) {

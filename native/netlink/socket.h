@@ -5,7 +5,7 @@
 
 namespace vethwork {
 
-/// A netlink socket. It belongs to the network namespace of the thread that makes it, for good.
+/// A netlink request socket. It belongs to the network namespace of the thread that opens it.
 class Socket final : public Transport {
  public:
   /// @throws std::system_error
@@ -17,7 +17,7 @@ class Socket final : public Transport {
  private:
   int protocol_;
   UniqueFd fd_;
-  /// The largest send that room was made for.
+  /// Size of the largest send that the send buffer has been enlarged for.
   std::size_t sendBytes_ = 0;
 };
 

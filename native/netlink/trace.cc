@@ -33,7 +33,7 @@ bool isText(Span payload) {
          std::ranges::all_of(payload.first(payload.size() - 1), [](std::uint8_t c) { return c >= ' ' && c < 0x7f; });
 }
 
-/// Whether a payload is attributes from its first byte to its last. The flag for it is often missing.
+/// True if the payload consists of attributes from the first to the last byte. NLA_F_NESTED is often missing.
 bool isNest(Span payload) {
   AttributeReader reader(payload);
   std::size_t size = 0;
@@ -83,7 +83,7 @@ std::string typeName(int protocol, std::uint16_t type) {
   return "type " + std::to_string(type);
 }
 
-/// Bytes of the fixed header that the attributes follow.
+/// Size of the fixed header before the attributes.
 std::size_t headerSize(int protocol, std::uint16_t type) {
   if (protocol == NETLINK_NETFILTER) {
     return sizeof(nfgenmsg);
@@ -154,7 +154,7 @@ void trace(int protocol, Direction direction, Span datagram) {
   MessageReader reader(datagram);
   while (const auto message = reader.next()) {
     const std::string line = std::string(start) + describeMessage(protocol, *message) + '\n';
-    // One write a line, so that those of several threads do not mix. Nothing can be done about a failure.
+    // One write per line, so that lines of several threads do not mix. A failure is ignored.
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
   }
 }

@@ -8,14 +8,14 @@ namespace vethwork {
 
 enum class Direction { sent, received };
 
-/// Whether every message is to be told: `netlink` is in the list of the variable VETHWORK_DEBUG.
+/// True if messages are to be traced: the list in the environment variable VETHWORK_DEBUG contains `netlink`.
 bool tracing();
 
-/// Writes each message of a datagram to standard error, a line a message.
+/// Writes one line for each message of a datagram to standard error.
 void trace(int protocol, Direction direction, Span datagram);
 
-/// A message in words: its type, flags and sequence number, its fixed header, and its attributes as `type=value`; text
-/// is quoted, other values are bytes in hexadecimal digits, and what looks like attributes itself is in braces.
+/// Formats a message: type, flags, sequence number, fixed header, and attributes as `type=value`. Text is quoted, other
+/// values are hexadecimal, and nested attributes are in braces.
 std::string describeMessage(int protocol, const Message& message);
 
 }  // namespace vethwork

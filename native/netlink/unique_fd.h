@@ -25,7 +25,7 @@ class UniqueFd {
   }
 
   [[nodiscard]] int get() const { return fd_; }
-  /// Hands it over to the caller.
+  /// Releases ownership to the caller.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   explicit operator bool() const { return fd_ >= 0; }
 

@@ -16,23 +16,23 @@ UniqueFd currentNamespace() {
   return fd;
 }
 
-void ThreadHome::goHome() noexcept {
+void OriginalNamespace::restore() noexcept {
   if (::setns(fd_, CLONE_NEWNET) != 0) {
-    stranded_ = true;
+    restoreFailed_ = true;
   }
 }
 
-NamespaceEntry::NamespaceEntry(ThreadHome& home, int fd) : home_(home) {
+NamespaceEntry::NamespaceEntry(OriginalNamespace& original, int fd) : original_(original) {
   if (::setns(fd, CLONE_NEWNET) != 0) {
     throw std::system_error(errno, std::generic_category(), "setns");
   }
 }
 
-NamespaceEntry NamespaceEntry::fresh(ThreadHome& home) {
+NamespaceEntry NamespaceEntry::fresh(OriginalNamespace& original) {
   if (::unshare(CLONE_NEWNET) != 0) {
     throw std::system_error(errno, std::generic_category(), "unshare");
   }
-  return NamespaceEntry(home);
+  return NamespaceEntry(original);
 }
 
 }  // namespace vethwork

@@ -4,42 +4,41 @@
 
 namespace vethwork {
 
-/// A descriptor of the calling thread's network namespace. @throws std::system_error
+/// Opens the network namespace of the calling thread. @throws std::system_error
 UniqueFd currentNamespace();
 
-/// The namespace a worker thread comes from. Only threads of the engine have one: no other thread ever changes
-/// namespaces.
-class ThreadHome {
+/// The network namespace to which a worker thread returns. Only threads of the engine change namespaces.
+class OriginalNamespace {
  public:
   /// Does not own the descriptor.
-  explicit ThreadHome(int fd) : fd_(fd) {}
+  explicit OriginalNamespace(int fd) : fd_(fd) {}
 
-  /// The thread could not go home again and must end.
-  [[nodiscard]] bool stranded() const { return stranded_; }
+  /// True if the thread could not return to its original namespace. It must then end.
+  [[nodiscard]] bool restoreFailed() const { return restoreFailed_; }
 
  private:
   friend class NamespaceEntry;
-  void goHome() noexcept;
+  void restore() noexcept;
 
   int fd_;
-  bool stranded_ = false;
+  bool restoreFailed_ = false;
 };
 
-/// The calling thread is in another network namespace until the scope ends.
+/// Moves the calling thread into another network namespace for the duration of the scope.
 class NamespaceEntry {
  public:
   /// @throws std::system_error
-  NamespaceEntry(ThreadHome& home, int fd);
-  /// Enters a new namespace that nothing refers to yet.
-  static NamespaceEntry fresh(ThreadHome& home);
-  ~NamespaceEntry() { home_.goHome(); }
+  NamespaceEntry(OriginalNamespace& original, int fd);
+  /// Creates and enters a new namespace.
+  static NamespaceEntry fresh(OriginalNamespace& original);
+  ~NamespaceEntry() { original_.restore(); }
   NamespaceEntry(const NamespaceEntry&) = delete;
   NamespaceEntry& operator=(const NamespaceEntry&) = delete;
 
  private:
-  explicit NamespaceEntry(ThreadHome& home) : home_(home) {}
+  explicit NamespaceEntry(OriginalNamespace& original) : original_(original) {}
 
-  ThreadHome& home_;
+  OriginalNamespace& original_;
 };
 
 }  // namespace vethwork

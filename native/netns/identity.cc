@@ -23,7 +23,7 @@
 namespace vethwork {
 namespace {
 
-/// NS_GET_ID (Linux 6.18): the cookie of a network namespace, without entering it.
+/// NS_GET_ID (Linux 6.18): the cookie of a network namespace without entering it.
 constexpr unsigned long getId = _IOR(NSIO, 0xd, std::uint64_t);
 
 std::optional<std::uint64_t> cookieInside(int fd, int& error) {
@@ -44,13 +44,13 @@ std::optional<std::uint64_t> cookieInside(int fd, int& error) {
   return cookie;
 }
 
-/// Empty where the kernel has no cookies.
+/// Empty if the kernel has no cookies.
 std::optional<std::uint64_t> cookieOf(int fd) {
   std::uint64_t id = 0;
   if (::ioctl(fd, getId, &id) == 0) {
     return id;
   }
-  // A thread of its own enters the namespace: no other thread has to come back from there.
+  // A new thread enters the namespace, so that no existing thread has to return from it.
   std::optional<std::uint64_t> cookie;
   int error = 0;
   std::thread([&] { cookie = cookieInside(fd, error); }).join();

@@ -4,8 +4,8 @@
 
 namespace vethwork {
 
-/// Identity of the network namespace behind a descriptor: `<cookie>@<boot id>`. The kernel does not reuse a cookie
-/// within a boot (SO_NETNS_COOKIE, Linux 5.14), unlike the inode of the namespace's file. Empty on older kernels.
+/// Returns the identity of the network namespace of a descriptor: `<cookie>@<boot id>`. Unlike the inode number, the
+/// kernel does not reuse the cookie within a boot (SO_NETNS_COOKIE, Linux 5.14). Empty on older kernels.
 /// @throws std::system_error
 std::string namespaceIdentity(int fd);
 

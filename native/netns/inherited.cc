@@ -9,7 +9,7 @@
 #include <string_view>
 #include <system_error>
 
-/// glibc 2.34 and later; neither musl nor older ones. Found when the addon is loaded, not when it is built.
+/// Available in glibc 2.34 and later, not in musl. Resolved at load time.
 extern "C" int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t* actions, int from) noexcept
     __attribute__((weak));
 
@@ -47,7 +47,7 @@ void closeOpened(posix_spawn_file_actions_t& actions) {
     const std::string_view name = entry->d_name;
     int fd = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), fd);
-    // The folder itself is closed before; closing it again is no error of posix_spawn.
+    // The descriptor of the folder is closed before; posix_spawn ignores the failure of closing it again.
     if (error == std::errc() && fd >= firstClosed) {
       check(::posix_spawn_file_actions_addclose(&actions, fd));
     }

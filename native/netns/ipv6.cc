@@ -25,13 +25,13 @@ void check(const Map& arguments, Path& path) {
   }
 }
 
-bool remembers(const Map& arguments) {
-  const auto* remember = member(arguments, "remember").as<bool>();
-  return remember != nullptr && *remember;
+bool capturesUndo(const Map& arguments) {
+  const auto* captureUndo = member(arguments, "captureUndo").as<bool>();
+  return captureUndo != nullptr && *captureUndo;
 }
 
-/// Whether it was disabled before, if that is to be remembered. A link that has nothing of IPv6 (the kernel was started
-/// without it, or the link's MTU is less than 1280) is left as it is.
+/// Sets disable_ipv6 and returns the previous value if it is to be captured. A link without IPv6 (the kernel was
+/// started without it, or the MTU is below 1280) is left unchanged.
 Value set(const Map& arguments, Worker&) {
   std::array<char, IF_NAMESIZE> name{};
   const auto index = static_cast<unsigned>(*arguments.find("index")->as<std::int64_t>());
@@ -47,7 +47,7 @@ Value set(const Map& arguments, Worker&) {
     throw std::system_error(errno, std::generic_category(), path);
   }
   Value before;
-  if (char digit = 0; remembers(arguments) && ::pread(fd.get(), &digit, 1, 0) == 1) {
+  if (char digit = 0; capturesUndo(arguments) && ::pread(fd.get(), &digit, 1, 0) == 1) {
     before = digit != '0';
   }
   const auto turn = Rtnl::sysctl();

@@ -25,7 +25,7 @@ void checkName(const Map& arguments, Path& path) {
 const std::string& name(const Map& arguments) { return *arguments.find("name")->as<std::string>(); }
 
 Value add(const Map& arguments, Worker& worker) {
-  createNamespace(worker.home, name(arguments));
+  createNamespace(worker.original, name(arguments));
   return {};
 }
 
@@ -57,7 +57,7 @@ Value list(const Map&, Worker&) {
       description.set("name", pinned);
       namespaces.emplace_back(std::move(description));
     } catch (const std::system_error&) {
-      // Gone meanwhile.
+      // Deleted meanwhile.
     }
   }
   return namespaces;

@@ -26,7 +26,7 @@ void checkSet(const Map& arguments, Path& path) {
   }
 }
 
-/// Asks the driver of a link of the calling thread's namespace (ethtool(8), `-k` and `-K`).
+/// Queries or sets a feature of a link of the calling thread's namespace. Like `ethtool -k` and `ethtool -K`.
 std::uint32_t askDriver(const Map& arguments, std::uint32_t command, std::uint32_t data) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) {

@@ -20,7 +20,7 @@ namespace {
 
 std::string pinPath(const std::string& name) { return std::string(pinFolder) + '/' + name; }
 
-/// Pins have to reach other mount namespaces, and removing them there has to reach us: the folder is a shared mount.
+/// Makes the folder a shared mount, so that pins and their removal propagate to other mount namespaces.
 void preparePinFolder() {
   if (::mkdir(pinFolder, 0755) != 0 && errno != EEXIST) {
     fail(std::string("create ") + pinFolder);
@@ -31,35 +31,35 @@ void preparePinFolder() {
   if (errno != EINVAL) {
     fail(std::string("share ") + pinFolder);
   }
-  // Not a mount point yet.
+  // The folder is not a mount point yet.
   if (::mount(pinFolder, pinFolder, "none", MS_BIND | MS_REC, nullptr) != 0 ||
       ::mount("", pinFolder, "none", MS_SHARED | MS_REC, nullptr) != 0) {
     fail(std::string("share ") + pinFolder);
   }
 }
 
-/// What a file has that we made to pin a namespace on, and that no mount hides.
+/// Mode of a file that this package has created for a pin and that no mount covers.
 constexpr mode_t bareMode = S_IFREG | S_IRUSR;
 
 bool isBare(const struct stat& status) { return status.st_mode == bareMode && status.st_size == 0; }
 
-/// What is at a path now: no link is followed, and nothing is waited for.
+/// Opens a path without following links and without blocking.
 UniqueFd openAsItIs(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 }
 
-/// Whoever makes a pin has its file's lock. EWOULDBLOCK: another has it.
+/// Locks the file of a pin while the pin is created. EWOULDBLOCK: another process has the lock.
 bool lock(const UniqueFd& file) { return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0; }
 
-/// The file to pin a namespace on, locked while that is being done. One that a crash left bare, which nobody has the
-/// lock of, serves again.
+/// Opens and locks the file to pin a namespace on. A bare file that a crashed process left is reused if it is not
+/// locked.
 class PinFile {
  public:
-  /// @throws std::system_error: EEXIST where there is a namespace, or a file of others
+  /// @throws std::system_error EEXIST if there is a namespace or a file of another origin
   explicit PinFile(const std::string& path)
       : fd_(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR)), isNew_(static_cast<bool>(fd_)) {
     if (isNew_) {
-      // Whatever the umask says.
+      // Independent of the umask.
       (void)::fchmod(fd_.get(), S_IRUSR);
     } else if (errno == EEXIST) {
       fd_ = openAsItIs(path);
@@ -68,7 +68,7 @@ class PinFile {
     }
     struct stat held {};
     struct stat there {};
-    // What is there once the lock is held counts: another may have pinned or removed it meanwhile.
+    // Checked again under the lock: another process may have pinned or removed the file meanwhile.
     const bool isClaimed = fd_ && ::fstat(fd_.get(), &held) == 0 && isBare(held) && lock(fd_) &&
                            ::lstat(path.c_str(), &there) == 0 && there.st_dev == held.st_dev &&
                            there.st_ino == held.st_ino;
@@ -78,13 +78,13 @@ class PinFile {
     }
   }
 
-  /// Pins the calling thread's namespace: on this very file, whatever has become of its path.
+  /// Bind-mounts the calling thread's namespace on this file, even if its path has changed.
   void pin(const std::string& path) const {
     const std::string target = "/proc/thread-self/fd/" + std::to_string(fd_.get());
     if (::mount("/proc/thread-self/ns/net", target.c_str(), "none", MS_BIND, nullptr) != 0) {
       fail("pin " + path);
     }
-    // Whoever watches the folder hears of a file that is made or changed, but of no mount.
+    // inotify reports created and changed files, but not mounts.
     (void)::fchmod(fd_.get(), S_IRUSR);
   }
 
@@ -97,12 +97,12 @@ class PinFile {
 
 }  // namespace
 
-void createNamespace(ThreadHome& home, const std::string& name) {
+void createNamespace(OriginalNamespace& original, const std::string& name) {
   preparePinFolder();
   const std::string path = pinPath(name);
   const PinFile file(path);
   try {
-    const NamespaceEntry entry = NamespaceEntry::fresh(home);
+    const NamespaceEntry entry = NamespaceEntry::fresh(original);
     file.pin(path);
   } catch (...) {
     if (file.isNew()) {
@@ -114,13 +114,13 @@ void createNamespace(ThreadHome& home, const std::string& name) {
 
 void deleteNamespace(const std::string& name) {
   const std::string path = pinPath(name);
-  // Detached at once, whoever still looks at it. EINVAL: a file that is no mount point, left by a crash.
+  // Detached lazily, although it may be in use. EINVAL: a file without a mount, left by a crash.
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) {
     fail(path);
   }
   const UniqueFd file = openAsItIs(path);
   if (file && !lock(file) && errno == EWOULDBLOCK) {
-    // Somebody is making it anew.
+    // Another process is creating the pin.
     return;
   }
   if (::unlink(path.c_str()) != 0) {
@@ -143,7 +143,7 @@ std::vector<std::string> listNamespaces() {
       (void)NamespaceReference::ofName(name).open();
       names.push_back(name);
     } catch (const std::system_error&) {
-      // Not a namespace, or gone meanwhile.
+      // Not a namespace, or deleted meanwhile.
     }
   }
   return names;

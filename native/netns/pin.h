@@ -7,14 +7,15 @@
 
 namespace vethwork {
 
-/// Creates a network namespace and pins it under /run/netns, as `ip netns add` does. EEXIST if the name is taken.
+/// Creates a network namespace and pins it under /run/netns. Like `ip netns add`. EEXIST if the name exists.
 /// @throws std::system_error
-void createNamespace(ThreadHome& home, const std::string& name);
+void createNamespace(OriginalNamespace& original, const std::string& name);
 
-/// Removes the pin. The namespace itself ends with its last process, socket and pin. @throws std::system_error
+/// Removes the pin. Like `ip netns delete`. The namespace ends with its last process, socket and pin. @throws
+/// std::system_error
 void deleteNamespace(const std::string& name);
 
-/// Names under /run/netns that hold a network namespace.
+/// Returns the names under /run/netns that are network namespaces.
 std::vector<std::string> listNamespaces();
 
 }  // namespace vethwork

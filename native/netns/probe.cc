@@ -102,7 +102,7 @@ void checkPing(const Map& arguments, Path& path) {
   }
 }
 
-/// The Internet checksum (RFC 1071).
+/// Computes the Internet checksum (RFC 1071).
 std::uint16_t checksum(std::span<const std::uint8_t> bytes) {
   std::uint32_t sum = 0;
   for (std::size_t index = 0; index < bytes.size(); index += 2) {
@@ -123,7 +123,7 @@ Value ping(const Map& arguments, Worker& worker) {
   }
   const sockaddr_in destination = endpoint(arguments, "destination", "");
   std::array<std::uint8_t, 64> request{};
-  // Random identifier and payload tell this probe's reply from anyone else's.
+  // The random identifier and payload identify the reply.
   if (::getrandom(request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) {
     fail("getrandom");
   }
@@ -158,7 +158,7 @@ Value ping(const Map& arguments, Worker& worker) {
     if (size <= 0) {
       continue;
     }
-    // A raw socket sees the IP header first.
+    // Raw sockets receive the IP header first.
     const std::size_t headerSize = static_cast<std::size_t>(packet[0] & 15) * 4;
     if (static_cast<std::size_t>(size) >= headerSize + request.size() && packet[headerSize] == ICMP_ECHOREPLY &&
         std::memcmp(packet.data() + headerSize + 4, request.data() + 4, request.size() - 4) == 0) {
@@ -175,7 +175,7 @@ OperationKinds probeOperations() {
        DirectOperation{.check = checkDatagram, .run = sendDatagram},
        {"netns", "sourceAddress", "sourcePort", "device", "destination", "port", "payload"}},
       {"icmp.echo",
-       DirectOperation{.check = checkPing, .run = ping, .waits = true},
+       DirectOperation{.check = checkPing, .run = ping, .blocks = true},
        {"netns", "destination", "timeout"}},
   }};
   return kinds;

@@ -69,7 +69,7 @@ struct SpawnAttributes {
   SpawnAttributes& operator=(const SpawnAttributes&) = delete;
 };
 
-/// The child is in the namespace that the calling thread is in, in a session of its own, with default signals.
+/// Spawns the child in the network namespace of the calling thread, in a new session, with default signal handlers.
 pid_t spawn(const Map& arguments, int errorFd) {
   std::vector<std::string> words{*arguments.find("file")->as<std::string>()};
   for (const Value& item : *arguments.find("arguments")->as<List>()) {
@@ -106,7 +106,7 @@ pid_t spawn(const Map& arguments, int errorFd) {
   return pid;
 }
 
-/// What is there to read now. A daemon may hold the pipe open, so its end is never waited for.
+/// Reads the available bytes. A daemon may keep the pipe open, so its end is not awaited.
 void drain(int fd, std::string& into) {
   std::array<char, 4096> buffer;
   ssize_t size = 0;
@@ -124,7 +124,7 @@ Value run(const Map& arguments, Worker& worker) {
   }
   UniqueFd output(ends[0]);
   UniqueFd input(ends[1]);
-  // Only ours: a program takes a full pipe that does not block for a broken one.
+  // Only this end is non-blocking: programs treat EAGAIN as an error.
   if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) {
     fail(errno, "pipe");
   }
@@ -153,7 +153,7 @@ Value run(const Map& arguments, Worker& worker) {
     cut = !ended && (left <= 0 || waiting[1].revents != 0);
   }
   if (cut) {
-    // With what it has started, unless that went to the background.
+    // Kills the process group. Processes in the background have left it.
     ::kill(-pid, SIGKILL);
   }
   int status = 0;
@@ -163,7 +163,7 @@ Value run(const Map& arguments, Worker& worker) {
     drain(output.get(), errors);
   }
   if (cut) {
-    fail(ETIMEDOUT, "the program did not end in time");
+    fail(ETIMEDOUT, "the program did not end before the time-out");
   }
   return Map{{"exitCode", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)}, {"stderr", errors}};
 }
@@ -172,7 +172,7 @@ Value run(const Map& arguments, Worker& worker) {
 
 OperationKinds processOperations() {
   static const std::array<OperationKind, 1> kinds{{{"process.run",
-                                                    DirectOperation{.check = check, .run = run, .waits = true},
+                                                    DirectOperation{.check = check, .run = run, .blocks = true},
                                                     {"netns", "file", "arguments", "timeout"}}}};
   return kinds;
 }

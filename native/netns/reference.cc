@@ -96,13 +96,13 @@ UniqueFd NamespaceReference::open() const {
 
 void NamespaceReference::verify(const UniqueFd& fd) const {
   if (!identity_.empty() && namespaceIdentity(fd.get()) != identity_) {
-    fail(ENOENT, path_ + " is another network namespace than before: that one is gone");
+    fail(ENOENT, path_ + " is a different network namespace: the expected one was deleted");
   }
 }
 
 UniqueFd NamespaceReference::openAny() const {
   const char* path = isOwn() ? "/proc/self/ns/net" : path_.c_str();
-  // O_NONBLOCK: a caller's path may be a FIFO, and opening it must not wait for a writer.
+  // O_NONBLOCK: the path may be a FIFO, and opening it must not wait for a writer.
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) {
     fail(errno, path);
@@ -110,7 +110,7 @@ UniqueFd NamespaceReference::openAny() const {
   struct statfs info {};
   if (::fstatfs(fd.get(), &info) != 0 || info.f_type != NSFS_MAGIC ||
       ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-    // Where a certain namespace is meant, whatever else is at its path shows that it is gone.
+    // If a certain namespace is expected, any other file at its path shows that it was deleted.
     fail(identity_.empty() ? EINVAL : ENOENT, std::string(path) + " is not a network namespace");
   }
   return fd;

@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
 
-const Words kinds{{"tcp", SOCK_STREAM}, {"udp", SOCK_DGRAM}};
+const EnumNames kinds{{"tcp", SOCK_STREAM}, {"udp", SOCK_DGRAM}};
 
 void checkPort(const Map& arguments, std::int64_t minimum, Path& path) {
   const auto scope = path.at("port");
@@ -131,7 +131,7 @@ Value connect(const Map& arguments, Worker& worker) {
   }
 }
 
-/// A TCP socket listens, a UDP socket is bound.
+/// Binds a socket. TCP sockets also listen.
 Value bind(const Map& arguments, Worker&) {
   constexpr std::int64_t defaultBacklog = 511;
   const Endpoint endpoint(arguments);
@@ -157,7 +157,7 @@ Value bind(const Map& arguments, Worker&) {
 OperationKinds socketOperations() {
   static const std::array<OperationKind, 2> operations{{
       {"socket.connect",
-       DirectOperation{.check = checkConnect, .run = connect, .waits = true},
+       DirectOperation{.check = checkConnect, .run = connect, .blocks = true},
        {"netns", "address", "port", "timeout"}},
       {"socket.bind",
        DirectOperation{.check = checkBind, .run = bind},

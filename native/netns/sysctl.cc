@@ -11,7 +11,8 @@
 namespace vethwork {
 namespace {
 
-/// A path below /proc/sys/net that cannot lead out of it. Segments may be device names, which hold almost anything.
+/// True for a path below /proc/sys/net without `.` and `..`. Segments may be device names, which may contain almost any
+/// byte.
 bool staysInside(const std::string& key) {
   if (key.empty() || key.size() > 255 || key.find('\0') != std::string::npos) {
     return false;
@@ -50,7 +51,7 @@ void checkSet(const Map& arguments, Path& path) {
 }
 
 UniqueFd openKey(const Map& arguments, int mode) {
-  // Resolves to the files of the namespace that the calling thread is in.
+  // Resolves to the files of the calling thread's namespace.
   const std::string path = "/proc/sys/net/" + *arguments.find("key")->as<std::string>();
   UniqueFd fd(::open(path.c_str(), mode | O_CLOEXEC));
   if (!fd) {
@@ -72,12 +73,12 @@ std::string read(const UniqueFd& fd) {
   return value;
 }
 
-bool remembers(const Map& arguments) {
-  const auto* remember = member(arguments, "remember").as<bool>();
-  return remember != nullptr && *remember;
+bool capturesUndo(const Map& arguments) {
+  const auto* captureUndo = member(arguments, "captureUndo").as<bool>();
+  return captureUndo != nullptr && *captureUndo;
 }
 
-/// Null where it can only be written.
+/// Null if it is write-only.
 Value former(const Map& arguments) {
   try {
     return read(openKey(arguments, O_RDONLY));
@@ -90,7 +91,7 @@ Value set(const Map& arguments, Worker&) {
   const Value& value = *arguments.find("value");
   const auto* number = value.as<std::int64_t>();
   const std::string text = number != nullptr ? std::to_string(*number) : *value.as<std::string>();
-  Value before = remembers(arguments) ? former(arguments) : Value();
+  Value before = capturesUndo(arguments) ? former(arguments) : Value();
   const UniqueFd fd = openKey(arguments, O_WRONLY);
   if (::write(fd.get(), text.data(), text.size()) < 0) {
     throw std::system_error(errno, std::generic_category(), "write");

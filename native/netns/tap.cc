@@ -16,9 +16,9 @@
 namespace vethwork {
 namespace {
 
-/// Only its checks are used: a tap is made by system calls, not by a message.
+/// Used for its checks only: taps are created by system calls.
 const Schema& properties() {
-  static const Words modes{{"tap", IFF_TAP}, {"tun", IFF_TUN}};
+  static const EnumNames modes{{"tap", IFF_TAP}, {"tun", IFF_TUN}};
   static const Schema schema{{
       {"name", 1, interfaceName(), Presence::required},
       {"index", 2, u32(1, maximumIndex)},
@@ -26,7 +26,7 @@ const Schema& properties() {
       {"group", 4, u32(0, INT_MAX)},
       {"multiQueue", 5, boolean8()},
       {"vnetHeader", 6, boolean8()},
-      {"mode", 7, words8(modes)},
+      {"mode", 7, enum8(modes)},
   }};
   return schema;
 }
@@ -59,7 +59,7 @@ Value add(const Map& arguments, Worker&) {
   ifreq request{};
   const std::string& name = *tap.find("name")->as<std::string>();
   std::memcpy(request.ifr_name, name.data(), name.size());
-  // Without TUN_EXCL an existing tap of this name would be opened instead.
+  // Without TUN_EXCL, an existing tap of this name would be opened.
   const auto* mode = member(tap, "mode").as<std::string>();
   int flags = (mode != nullptr && *mode == "tun" ? IFF_TUN : IFF_TAP) | IFF_NO_PI | IFF_TUN_EXCL;
   flags |= isTrue(tap, "multiQueue") ? IFF_MULTI_QUEUE : 0;
@@ -76,7 +76,7 @@ Value add(const Map& arguments, Worker&) {
   if (const auto* group = member(tap, "group").as<std::int64_t>()) {
     control(fd.get(), TUNSETGROUP, static_cast<unsigned long>(*group), "TUNSETGROUP");
   }
-  // Until here the device ends with the descriptor, so that a failure leaves nothing.
+  // Until TUNSETPERSIST, the device is deleted with the descriptor, so a failure leaves nothing behind.
   control(fd.get(), TUNSETPERSIST, 1UL, "TUNSETPERSIST");
   return {};
 }

@@ -31,11 +31,11 @@ void putMarker(std::uint16_t type, Batch::Answer answer, Encoder& to) {
   to.batch.header(nfgenmsg{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
 }
 
-void encodeCommand(const Map& command, bool remember, Encoder& to) {
+void encodeCommand(const Map& command, bool captureUndo, Encoder& to) {
   const CommandKind& kind = named(command, "command", findCommand, "a known command", to.path);
   const std::size_t first = to.batch.size();
   kind.encode(command, to);
-  if (remember && kind.makesHandle) {
+  if (captureUndo && kind.makesHandle) {
     to.batch.addFlags(first, NLM_F_ECHO);
   }
 }
@@ -57,14 +57,14 @@ std::string textOf(const Map& command, std::string_view key) {
 }  // namespace
 
 void encodeBatch(const Map& arguments, Encoder& to) {
-  const bool remember = isTrue(arguments, "remember", to.path);
+  const bool captureUndo = isTrue(arguments, "captureUndo", to.path);
   const auto scope = to.path.at("commands");
   const List& commands = commandsOf(arguments, to.path);
   putMarker(NFNL_MSG_BATCH_BEGIN, Batch::Answer::failure, to);
   for (std::size_t position = 0; position < commands.size(); ++position) {
     const std::string label = listLabel(position);
     const auto entry = to.path.at(label);
-    encodeCommand(object(commands[position], to.path), remember, to);
+    encodeCommand(object(commands[position], to.path), captureUndo, to);
   }
   putMarker(NFNL_MSG_BATCH_END, Batch::Answer::none, to);
 }

@@ -6,10 +6,10 @@
 
 namespace vethwork {
 
-/// The messages of `nftables.batch`: begin, those of each command, end. @throws ValidationError
+/// Encodes `nftables.batch`: the begin message, those of each command, the end message. @throws ValidationError
 void encodeBatch(const Map& arguments, Encoder& to);
 
-/// The command that a message of the batch belongs to, as `commands[2] chain.add inet filter forward`.
+/// Describes the command of a message, as `commands[2] chain.add inet filter forward`.
 std::string describeBatchMessage(const Map& arguments, std::size_t message);
 
 }  // namespace vethwork

@@ -20,21 +20,21 @@ const Schema attributes{{
                         {NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE, NFTA_CHAIN_USE, NFTA_CHAIN_FLAGS,
                          NFTA_CHAIN_COUNTERS, NFTA_CHAIN_ID, NFTA_CHAIN_USERDATA}};
 
-const Words types{{"filter", 0}, {"nat", 1}, {"route", 2}};
-const Words policies{{"accept", NF_ACCEPT}, {"drop", NF_DROP}};
+const EnumNames types{{"filter", 0}, {"nat", 1}, {"route", 2}};
+const EnumNames policies{{"accept", NF_ACCEPT}, {"drop", NF_DROP}};
 
-/// Hooks are numbered by family.
-const Words& hookNumbers(std::uint8_t family) {
-  static const Words inet{{"prerouting", NF_INET_PRE_ROUTING},   {"input", NF_INET_LOCAL_IN},
-                          {"forward", NF_INET_FORWARD},          {"output", NF_INET_LOCAL_OUT},
-                          {"postrouting", NF_INET_POST_ROUTING}, {"ingress", NF_INET_INGRESS}};
-  static const Words bridge{{"prerouting", NF_BR_PRE_ROUTING},
-                            {"input", NF_BR_LOCAL_IN},
-                            {"forward", NF_BR_FORWARD},
-                            {"output", NF_BR_LOCAL_OUT},
-                            {"postrouting", NF_BR_POST_ROUTING}};
-  static const Words arp{{"input", NF_ARP_IN}, {"output", NF_ARP_OUT}, {"forward", NF_ARP_FORWARD}};
-  static const Words netdev{{"ingress", NF_NETDEV_INGRESS}, {"egress", NF_NETDEV_EGRESS}};
+/// Hook numbers of a family.
+const EnumNames& hookNumbers(std::uint8_t family) {
+  static const EnumNames inet{{"prerouting", NF_INET_PRE_ROUTING},   {"input", NF_INET_LOCAL_IN},
+                              {"forward", NF_INET_FORWARD},          {"output", NF_INET_LOCAL_OUT},
+                              {"postrouting", NF_INET_POST_ROUTING}, {"ingress", NF_INET_INGRESS}};
+  static const EnumNames bridge{{"prerouting", NF_BR_PRE_ROUTING},
+                                {"input", NF_BR_LOCAL_IN},
+                                {"forward", NF_BR_FORWARD},
+                                {"output", NF_BR_LOCAL_OUT},
+                                {"postrouting", NF_BR_POST_ROUTING}};
+  static const EnumNames arp{{"input", NF_ARP_IN}, {"output", NF_ARP_OUT}, {"forward", NF_ARP_FORWARD}};
+  static const EnumNames netdev{{"ingress", NF_NETDEV_INGRESS}, {"egress", NF_NETDEV_EGRESS}};
   switch (family) {
     case NFPROTO_BRIDGE:
       return bridge;
@@ -47,7 +47,7 @@ const Words& hookNumbers(std::uint8_t family) {
   }
 }
 
-/// A big-endian integer with a sign.
+/// A big-endian signed integer.
 class PriorityCodec final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -67,8 +67,8 @@ const Schema placement{{
                        },
                        {NFTA_HOOK_HOOKNUM, NFTA_HOOK_DEVS}};
 
-/// A property that must be one of the words: no number stands in for it.
-std::uint32_t choice(const Map& map, std::string_view key, const Words& words, Path& path) {
+/// A property that must be one of the names. Numbers are not accepted.
+std::uint32_t choice(const Map& map, std::string_view key, const EnumNames& words, Path& path) {
   const auto scope = path.at(key);
   const Value& value = member(map, key);
   (void)string(value, path);
@@ -117,11 +117,11 @@ Map decodeHook(Span chain, std::uint8_t family) {
   const Span place = findAttribute(chain, NFTA_CHAIN_HOOK).value_or(Span());
   Map hook{{"type", text(16)->decode(findAttribute(chain, NFTA_CHAIN_TYPE).value_or(Span()))}};
   if (const auto number = readAs<std::uint32_t>(findAttribute(place, NFTA_HOOK_HOOKNUM).value_or(Span()))) {
-    hook.set("hook", wordOf(ntohl(*number), hookNumbers(family)));
+    hook.set("hook", enumName(ntohl(*number), hookNumbers(family)));
   }
   placement.decode(place, hook);
   if (const auto policy = readAs<std::uint32_t>(findAttribute(chain, NFTA_CHAIN_POLICY).value_or(Span()))) {
-    hook.set("policy", wordOf(ntohl(*policy), policies));
+    hook.set("policy", enumName(ntohl(*policy), policies));
   }
   return hook;
 }

@@ -9,13 +9,13 @@
 namespace vethwork {
 namespace {
 
-const Words simpleVerdicts{{"accept", NF_ACCEPT},
-                           {"drop", NF_DROP},
-                           {"continue", static_cast<std::uint32_t>(NFT_CONTINUE)},
-                           {"return", static_cast<std::uint32_t>(NFT_RETURN)}};
+const EnumNames simpleVerdicts{{"accept", NF_ACCEPT},
+                               {"drop", NF_DROP},
+                               {"continue", static_cast<std::uint32_t>(NFT_CONTINUE)},
+                               {"return", static_cast<std::uint32_t>(NFT_RETURN)}};
 
-const Words chainVerdicts{{"jump", static_cast<std::uint32_t>(NFT_JUMP)},
-                          {"goto", static_cast<std::uint32_t>(NFT_GOTO)}};
+const EnumNames chainVerdicts{{"jump", static_cast<std::uint32_t>(NFT_JUMP)},
+                              {"goto", static_cast<std::uint32_t>(NFT_GOTO)}};
 
 class Register final : public Codec {
  public:
@@ -81,11 +81,11 @@ class Verdict final : public Codec {
       return {};
     }
     if (const auto chain = findAttribute(verdict, NFTA_VERDICT_CHAIN)) {
-      const Value kind = wordOf(ntohl(*code), chainVerdicts);
+      const Value kind = enumName(ntohl(*code), chainVerdicts);
       const auto* name = kind.as<std::string>();
       return Map{{name == nullptr ? "chain" : *name, text(NFT_NAME_MAXLEN)->decode(*chain)}};
     }
-    return wordOf(ntohl(*code), simpleVerdicts);
+    return enumName(ntohl(*code), simpleVerdicts);
   }
 };
 

@@ -13,7 +13,7 @@
 namespace vethwork {
 namespace {
 
-/// The elements of a message are within one attribute, which is to stay below 64 KiB with the last element.
+/// Limit of the nested attribute with the elements, which must stay below 64 KiB.
 constexpr std::size_t maximumList = 48 << 10;
 
 const Schema list{{"table", NFTA_SET_ELEM_LIST_TABLE, nftName(), Presence::required},
@@ -22,7 +22,7 @@ const Schema list{{"table", NFTA_SET_ELEM_LIST_TABLE, nftName(), Presence::requi
 constexpr std::array<std::string_view, 7> listOthers{"command", "family",   "exclusive", "elements",
                                                      "keyType", "dataType", "interval"};
 
-/// What an element has beside its key and data.
+/// Attributes of an element besides key and data.
 const Schema attributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
                         oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS)};
 
@@ -55,7 +55,7 @@ void encodeData(const Map& element, const ElementTypes& types, Purpose purpose, 
   }
 }
 
-/// The number after this one, big endian; false if there is none.
+/// Increments a big-endian number; returns false on overflow.
 bool increment(Bytes& number) {
   for (auto byte = number.rbegin(); byte != number.rend(); ++byte) {
     if (++*byte != 0) {
@@ -65,7 +65,7 @@ bool increment(Bytes& number) {
   return false;
 }
 
-/// Part by part, no end lies before its start.
+/// True if no part of the end is less than that of the start.
 bool isInterval(const NftType& type, Span first, Span last) {
   for (const BasicType* part : type.parts()) {
     if (std::ranges::lexicographical_compare(last.first(part->size), first.first(part->size))) {
@@ -78,17 +78,18 @@ bool isInterval(const NftType& type, Span first, Span last) {
   return true;
 }
 
-/// An interval of a key that is not a concatenation is two elements: the first key, and the one after the last.
+/// An interval of a plain key is two elements: the first key, and the key after the last one with
+/// NFT_SET_ELEM_INTERVAL_END.
 void encodeEnd(Bytes last, Encoder& to) {
   if (!increment(last)) {
-    return;  // open: the interval reaches to the end of what there is
+    return;  // open-ended: the interval includes the largest key
   }
   const auto nest = to.batch.nest(NFTA_LIST_ELEM);
   putNftData(NFTA_SET_ELEM_KEY, last, to);
   to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
 }
 
-/// Whether it is the element for every key that no other has.
+/// True for the catch-all element.
 bool isCatchall(const Map& element) {
   const auto* key = member(element, "key").as<std::string>();
   return key != nullptr && *key == "*";
@@ -97,7 +98,7 @@ bool isCatchall(const Map& element) {
 void encodeCatchall(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
   if (const Value* end = given(element, "keyEnd")) {
     const auto scope = to.path.at("keyEnd");
-    to.path.reject(*end, "no end: the key is every other one");
+    to.path.reject(*end, "no end: the key is the catch-all element");
   }
   const auto nest = to.batch.nest(NFTA_LIST_ELEM);
   to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_CATCHALL));
@@ -124,7 +125,7 @@ void encodeElement(const Map& element, const ElementTypes& types, Purpose purpos
     }
     last = types.key.encode(*end, to.path, types.use());
     if (!isInterval(types.key, key, last)) {
-      to.path.reject(*end, "an end that is not below the key");
+      to.path.reject(*end, "an end that is not less than the key");
     }
   }
   {

@@ -7,36 +7,37 @@
 
 namespace vethwork {
 
-/// What must be known of a set to write or read its elements.
+/// Types of a set, which are needed to encode and decode its elements.
 struct ElementTypes {
   NftType key;
-  /// Of a map that holds neither verdicts nor objects.
+  /// Type of the data, for maps of values.
   std::optional<NftType> data = {};
   bool isVerdictMap = false;
   bool isObjectMap = false;
   bool isInterval = false;
 
-  /// From `keyType`, `dataType` and `interval`. @throws ValidationError
+  /// Reads `keyType`, `dataType` and `interval`. @throws ValidationError
   static ElementTypes parse(const Map& set, Path& path);
-  /// The same of a set as it was listed, whose types may not be known here.
+  /// The same for a listed set, whose types may be unknown.
   static ElementTypes ofListed(const Map& set);
 
-  /// From a set's `dataType`. @throws ValidationError
+  /// Reads the `dataType` of a set. @throws ValidationError
   void setData(const Value& dataType, const Path& path);
 
   [[nodiscard]] NftType::Use use() const { return isInterval ? NftType::Use::interval : NftType::Use::exact; }
 };
 
-/// Collects a set's elements from the messages of a dump. Keys and data of unknown types stay bytes.
+/// Collects the elements of a set from the messages of a dump. Keys and data of unknown types are returned as bytes.
 class ElementList {
  public:
   explicit ElementList(ElementTypes types) : types_(std::move(types)) {}
 
-  /// The elements of one message; others are ignored.
+  /// Adds the elements of a message. Other messages are ignored.
   void add(const Message& message);
   void clear() { elements_.clear(); }
 
-  /// With the two halves of intervals joined, in the order of their keys. Each starts with the properties of `common`.
+  /// Returns the elements in the order of their keys, with the two halves of intervals joined. Each starts with the
+  /// properties of `common`.
   [[nodiscard]] List finish(const Map& common);
 
  private:

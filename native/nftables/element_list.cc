@@ -23,7 +23,7 @@ Span value(Span element, std::uint16_t attribute) {
   return findAttribute(findAttribute(element, attribute).value_or(Span()), NFTA_DATA_VALUE).value_or(Span());
 }
 
-/// The number before this one, big endian.
+/// Decrements a big-endian number.
 void decrement(Bytes& number) {
   for (auto byte = number.rbegin(); byte != number.rend(); ++byte) {
     if ((*byte)-- != 0) {
@@ -91,14 +91,14 @@ void ElementList::joinIntervals() {
   }
   for (Raw& element : joined) {
     if (element.keyEnd.empty() && !element.isCatchall) {
-      element.keyEnd = Bytes(element.key.size(), 0xff);  // open
+      element.keyEnd = Bytes(element.key.size(), 0xff);  // open-ended
     }
   }
   elements_ = std::move(joined);
 }
 
 List ElementList::finish(const Map& common) {
-  // An end sorts before the start at the same key, which is the next interval's.
+  // At the same key, the end of an interval sorts before the start of the next one.
   std::ranges::sort(elements_, [](const Raw& one, const Raw& other) {
     return one.key == other.key ? one.isEnd && !other.isEnd : one.key < other.key;
   });

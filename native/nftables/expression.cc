@@ -31,7 +31,7 @@ void encodeData(const ExpressionKind& kind, const Map& expression, Encoder& to) 
   }
 }
 
-/// An expression as it was listed, of a kind that is not known here.
+/// Encodes an opaque expression, as it was listed.
 void encodeOpaque(const Map& expression, Encoder& to) {
   static const Schema attributes{{"name", NFTA_EXPR_NAME, text(31, 1), Presence::required},
                                  {"data", NFTA_EXPR_DATA | NLA_F_NESTED, bytes(), Presence::required}};
@@ -39,7 +39,7 @@ void encodeOpaque(const Map& expression, Encoder& to) {
   attributes.encode(expression, to, others);
 }
 
-/// Writes the attributes of an expression into the one that was begun for it.
+/// Writes the attributes of an expression into its nested attribute.
 void encodeExpression(const Map& expression, Encoder& to) {
   const Value& name = member(expression, "expression");
   const ExpressionKind* kind = nullptr;
@@ -59,7 +59,7 @@ void encodeExpression(const Map& expression, Encoder& to) {
   encodeData(*kind, expression, to);
 }
 
-/// Leaves out the upper ends that say nothing.
+/// Omits upper ends that equal the lower ones.
 Map withoutRepeats(const Map& expression, const std::vector<RegisterRange>& ranges) {
   Map kept;
   for (const Entry& entry : expression.entries()) {

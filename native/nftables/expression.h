@@ -8,43 +8,43 @@
 
 namespace vethwork {
 
-/// Booleans that share one attribute, a bit each.
+/// Booleans that are bits of one attribute.
 struct FlagBits {
   std::uint16_t attribute = 0;
-  Words bits = {};
-  /// Bits that follow from other properties.
+  EnumNames bits = {};
+  /// Bits that are implied by other properties.
   std::uint32_t (*implied)(const Map& expression) = nullptr;
 };
 
-/// Two properties of which the kernel reports the upper even where it was left out, then the same as the lower.
+/// A pair of registers. The kernel reports the upper one even if it was omitted; it then equals the lower one.
 struct RegisterRange {
   std::string_view lower;
   std::string_view upper;
 };
 
-/// A kind of rule expression, with the attributes of its NFTA_EXPR_DATA. To add one: a file in expression/ and a line
-/// in expression/kinds.cc.
+/// A kind of rule expression, with the attributes of its NFTA_EXPR_DATA. To add one, add a file in expression/ and a
+/// line in expression/kinds.cc.
 struct ExpressionKind {
-  /// In commands, and in the kernel.
+  /// Name in commands, and name in the kernel.
   std::string_view name;
   std::string_view kernelName;
   const Schema& attributes;
   FlagBits flags = {};
   std::vector<RegisterRange> ranges = {};
-  /// What no attribute can say alone. @throws ValidationError
+  /// Checks across several attributes. @throws ValidationError
   void (*check)(const Map& expression, const Path& path) = nullptr;
 };
 
-/// Writes a list of expressions. @throws ValidationError
+/// Encodes a list of expressions. @throws ValidationError
 void encodeExpressions(const Value& expressions, std::uint16_t attribute, Encoder& to);
 
-/// `expressions`, which the kernel keeps in one of two attributes: one on its own, several as a list.
+/// Field `expressions`, for which the kernel has two attributes: one for a single expression, one for a list.
 Field oneExpression(std::uint16_t one, std::uint16_t several);
 Field severalExpressions(std::uint16_t several, Presence presence = Presence::alias);
-/// Whether an object has more than one.
+/// True if an object has more than one expression.
 bool hasSeveralExpressions(const Map& object);
 
-/// Kinds that are not known come back as `{ expression: 'opaque', name, data }`.
+/// Decodes a list of expressions. Unknown kinds become `{ expression: 'opaque', name, data }`.
 List decodeExpressions(Span list);
 
 }  // namespace vethwork

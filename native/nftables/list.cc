@@ -15,7 +15,7 @@ namespace {
 
 constexpr int attempts = 8;
 
-/// What is asked for; all tables, where none is named.
+/// The requested tables; all if none is named.
 struct Filter {
   std::optional<std::uint8_t> family;
   std::optional<std::string> table;
@@ -50,7 +50,7 @@ void require(const Outcome& outcome, const char* what) {
   }
 }
 
-/// The number that every change of the ruleset counts up.
+/// Reads the generation id, which every committed transaction increments.
 std::uint32_t generation(Exchange& exchange) {
   Batch batch;
   beginNetfilter(batch, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN, 0, AF_UNSPEC);
@@ -134,7 +134,7 @@ List listRuleset(const Map& arguments, Exchange& exchange) {
     try {
       list = listOnce(filter, exchange);
     } catch (const std::system_error& error) {
-      // A table or set may go between two dumps; a change is then seen below.
+      // A table or set may be deleted between two dumps. The generation shows that below.
       if (error.code().value() != ENOENT) {
         throw;
       }
@@ -143,7 +143,7 @@ List listRuleset(const Map& arguments, Exchange& exchange) {
       return list;
     }
   }
-  throw std::system_error(EINTR, std::generic_category(), "list the ruleset, which changed again and again");
+  throw std::system_error(EINTR, std::generic_category(), "list the ruleset: it changed repeatedly");
 }
 
 }  // namespace vethwork

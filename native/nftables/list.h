@@ -8,7 +8,7 @@ namespace vethwork {
 /// Checks the arguments of `nftables.list`. @throws ValidationError
 void checkList(const Map& arguments, Path& path);
 
-/// Every table, chain, object, set, element and rule that the arguments ask for, of one state of the ruleset.
+/// Returns the requested tables, chains, objects, sets, elements and rules, all of one generation of the ruleset.
 /// @throws std::system_error
 List listRuleset(const Map& arguments, Exchange& exchange);
 

@@ -4,23 +4,23 @@
 
 namespace vethwork {
 
-const Words& nftFamilies() {
-  static const Words words{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6},      {"inet", NFPROTO_INET},
-                           {"arp", NFPROTO_ARP}, {"bridge", NFPROTO_BRIDGE}, {"netdev", NFPROTO_NETDEV}};
+const EnumNames& nftFamilies() {
+  static const EnumNames words{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6},      {"inet", NFPROTO_INET},
+                               {"arp", NFPROTO_ARP}, {"bridge", NFPROTO_BRIDGE}, {"netdev", NFPROTO_NETDEV}};
   return words;
 }
 
-const Words& nftObjectTypes() {
-  static const Words words{{"counter", NFT_OBJECT_COUNTER},     {"quota", NFT_OBJECT_QUOTA},
-                           {"ct helper", NFT_OBJECT_CT_HELPER}, {"limit", NFT_OBJECT_LIMIT},
-                           {"tunnel", NFT_OBJECT_TUNNEL},       {"ct timeout", NFT_OBJECT_CT_TIMEOUT},
-                           {"secmark", NFT_OBJECT_SECMARK},     {"ct expectation", NFT_OBJECT_CT_EXPECT},
-                           {"synproxy", NFT_OBJECT_SYNPROXY}};
+const EnumNames& nftObjectTypes() {
+  static const EnumNames words{{"counter", NFT_OBJECT_COUNTER},     {"quota", NFT_OBJECT_QUOTA},
+                               {"ct helper", NFT_OBJECT_CT_HELPER}, {"limit", NFT_OBJECT_LIMIT},
+                               {"tunnel", NFT_OBJECT_TUNNEL},       {"ct timeout", NFT_OBJECT_CT_TIMEOUT},
+                               {"secmark", NFT_OBJECT_SECMARK},     {"ct expectation", NFT_OBJECT_CT_EXPECT},
+                               {"synproxy", NFT_OBJECT_SYNPROXY}};
   return words;
 }
 
 bool isNftObjectType(std::string_view name) {
-  return std::ranges::find(nftObjectTypes(), name, &Words::value_type::first) != nftObjectTypes().end();
+  return std::ranges::find(nftObjectTypes(), name, &EnumNames::value_type::first) != nftObjectTypes().end();
 }
 
 CodecPointer nftName() { return text(NFT_NAME_MAXLEN - 1, 1); }
@@ -41,7 +41,7 @@ std::uint16_t exclusiveFlag(const Map& command, Path& path) {
 }
 
 Map nftObject(std::string_view object, const nfgenmsg& header) {
-  return {{"object", object}, {"family", wordOf(header.nfgen_family, nftFamilies())}};
+  return {{"object", object}, {"family", enumName(header.nfgen_family, nftFamilies())}};
 }
 
 }  // namespace vethwork

@@ -13,29 +13,29 @@
 
 namespace vethwork {
 
-/// The families of tables.
-const Words& nftFamilies();
+/// Families of tables.
+const EnumNames& nftFamilies();
 
-/// The types of named objects, as nft calls them.
-const Words& nftObjectTypes();
+/// Types of named objects, with their nft names.
+const EnumNames& nftObjectTypes();
 bool isNftObjectType(std::string_view name);
 
-/// The name of a table, chain, object or set (NFT_NAME_MAXLEN).
+/// Name of a table, chain, object or set (NFT_NAME_MAXLEN).
 CodecPointer nftName();
 
-/// The `family` of a command. @throws ValidationError
+/// Reads the `family` of a command. @throws ValidationError
 std::uint8_t nftFamily(const Map& command, Path& path);
 
-/// Starts the message of a command, in the command's family.
+/// Begins the message of a command in its family.
 void beginNft(const Map& command, std::uint8_t message, std::uint16_t flags, Encoder& to);
 
-/// NLM_F_EXCL for a command with `exclusive`: what exists is an error.
+/// Returns NLM_F_EXCL for commands with `exclusive`: an existing object is an error.
 std::uint16_t exclusiveFlag(const Map& command, Path& path);
 
-/// Starts an object as it is listed: what it is, and its family.
+/// Begins a listed object with its type and family.
 Map nftObject(std::string_view object, const nfgenmsg& header);
 
-/// Properties of commands that are dealt with outside their schemas.
+/// Properties of commands that the schemas do not contain.
 inline constexpr std::array<std::string_view, 3> commandOthers{"command", "family", "exclusive"};
 
 }  // namespace vethwork

@@ -18,7 +18,7 @@ const Schema attributes{{
                         },
                         {NFTA_OBJ_TYPE, NFTA_OBJ_DATA, NFTA_OBJ_USE}};
 
-/// What a counter starts with has the attributes of the expression that counts in a rule.
+/// Initial values of a counter. The attributes are those of the counter expression.
 const Schema& counterData() { return counterExpression.attributes; }
 
 constexpr std::array<std::string_view, 5> others{"command", "family", "exclusive", "packets", "bytes"};
@@ -64,7 +64,7 @@ Value decodeObject(const Message& message) {
   if (type == NFT_OBJECT_COUNTER) {
     counterData().decode(data, object);
   } else {
-    object.set("type", wordOf(type, nftObjectTypes()));
+    object.set("type", enumName(type, nftObjectTypes()));
     object.set("data", Bytes(data.begin(), data.end()));
   }
   return object;

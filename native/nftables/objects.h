@@ -9,12 +9,13 @@
 
 namespace vethwork {
 
-/// A command of a batch.
+/// A command of an nftables batch.
 struct CommandKind {
   std::string_view name;
-  /// Adds the command's messages. @throws ValidationError
+  /// Encodes the command. @throws ValidationError
   void (*encode)(const Map& command, Encoder& to);
-  /// Makes something that only its handle names, which the kernel tells where it is to be remembered.
+  /// True if the created object is identified by its handle only. The kernel then reports it (NLM_F_ECHO) if undo state
+  /// is captured.
   bool makesHandle = false;
 };
 
@@ -27,13 +28,13 @@ CommandKinds setCommands();
 CommandKinds elementCommands();
 CommandKinds objectCommands();
 
-// Objects as they are listed; null for messages of other kinds.
+// Decoders of listed objects; null for other messages.
 
 Value decodeTable(const Message& message);
 Value decodeChain(const Message& message);
 Value decodeRule(const Message& message);
 Value decodeSet(const Message& message);
-/// A named counter; objects of other types as `opaque`.
+/// A named counter; other objects are `opaque`.
 Value decodeObject(const Message& message);
 
 }  // namespace vethwork

@@ -12,7 +12,7 @@
 namespace vethwork {
 namespace {
 
-/// Several dumps that belong together, so it has a socket of its own.
+/// The listing is several dumps, so it uses a socket of its own.
 Value list(const Map& arguments, Worker&) {
   Socket socket(NETLINK_NETFILTER);
   Exchange exchange(socket);
@@ -27,7 +27,7 @@ OperationKinds nftablesOperations() {
        NetlinkOperation{.protocol = NETLINK_NETFILTER,
                         .encode = encodeBatch,
                         .decode = decodeRule,
-                        .mayBeSilent = true,
+                        .hasOptionalReply = true,
                         .sending = NetlinkOperation::Sending::atomic,
                         .describe = describeBatchMessage},
        {"netns", "commands"}},

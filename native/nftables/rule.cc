@@ -25,14 +25,14 @@ const Schema listed{{
                     },
                     {NFTA_RULE_COMPAT, NFTA_RULE_POSITION, NFTA_RULE_ID, NFTA_RULE_POSITION_ID}};
 
-/// The handle is required: without it the kernel would delete all rules of the chain.
+/// The handle is required: without it, the kernel deletes all rules of the chain.
 const Schema reference{{"table", NFTA_RULE_TABLE, nftName(), Presence::required},
                        {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
                        {"handle", NFTA_RULE_HANDLE, be64(), Presence::required}};
 
 constexpr std::array<std::string_view, 2> others{"command", "family"};
 
-/// A rule and the handle of another one, which says where it goes.
+/// Encodes a rule, and the handle of another one that determines its position.
 void encodeRule(const Map& command, std::uint16_t flags, std::string_view place, std::uint16_t attribute, Encoder& to) {
   const std::array<std::string_view, 3> names{"command", "family", place};
   beginNft(command, NFT_MSG_NEWRULE, flags, to);

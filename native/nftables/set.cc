@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-// Newer than the headers: the name of the implementation that was chosen, and how many elements there are.
+// Newer than the headers: the name of the set backend, and the number of elements.
 constexpr std::uint16_t implementation = 19;
 constexpr std::uint16_t elementCount = 20;
 
@@ -31,8 +31,8 @@ const Schema attributes{
 constexpr std::array<std::string_view, 9> others{"command",  "family",   "exclusive", "keyType", "dataType",
                                                  "interval", "constant", "dynamic",   "size"};
 
-/// NFTNL_UDATA_SET_KEYBYTEORDER and …_DATABYTEORDER, with nft's `enum byteorder`: without them it lists the numbers of
-/// host order turned round.
+/// NFTNL_UDATA_SET_KEYBYTEORDER and …_DATABYTEORDER, with nft's `enum byteorder`. Without them, nft shows host-order
+/// numbers with their bytes swapped.
 constexpr std::uint8_t keyOrderEntry = 0;
 constexpr std::uint8_t dataOrderEntry = 1;
 
@@ -51,7 +51,7 @@ void addOrder(UserData& userData, std::uint8_t entry, const NftType& type) {
 
 void put(Encoder& to, std::uint16_t attribute, std::uint32_t number) { to.batch.put(attribute, htonl(number)); }
 
-/// Writes what a map has for its keys; empty if that is verdicts or objects.
+/// Encodes the data type of a map and returns it; empty for maps of verdicts or objects.
 std::optional<NftType> encodeDataType(const Value& value, std::uint32_t& flags, Encoder& to) {
   const auto scope = to.path.at("dataType");
   const auto* text = value.as<std::string>();
@@ -71,7 +71,7 @@ std::optional<NftType> encodeDataType(const Value& value, std::uint32_t& flags, 
   return type;
 }
 
-/// The size, and the parts of keys whose intervals are compared part by part.
+/// Encodes the size, and the fields of concatenated keys with intervals.
 void encodeDescription(const Map& set, const NftType& key, bool partwise, Encoder& to) {
   const Value* size = given(set, "size");
   if (size == nullptr && !partwise) {
@@ -91,7 +91,7 @@ void encodeDescription(const Map& set, const NftType& key, bool partwise, Encode
   }
 }
 
-/// Required by the kernel, and of use only for sets without a name of their own; unique in its batch.
+/// Required by the kernel for anonymous sets; unique within a batch.
 std::uint32_t setId(const Encoder& to) { return static_cast<std::uint32_t>(to.batch.size()); }
 
 void encodeAdd(const Map& command, Encoder& to) {
@@ -138,7 +138,7 @@ std::optional<std::uint32_t> number(Span set, std::uint16_t attribute) {
   return value ? std::optional(ntohl(*value)) : std::nullopt;
 }
 
-/// A type that is not known here is told by its number.
+/// Unknown types are returned as numbers.
 Value typeName(std::uint32_t number) {
   const auto type = NftType::of(number);
   return type ? Value(type->name()) : Value(number);
@@ -163,7 +163,7 @@ Value decodeSet(const Message& message) {
   if (const auto data = number(rest, NFTA_SET_DATA_TYPE)) {
     set.set("dataType", *data == NFT_DATA_VERDICT ? Value("verdict") : typeName(*data));
   } else if (const auto type = number(rest, NFTA_SET_OBJ_TYPE)) {
-    set.set("dataType", wordOf(*type, nftObjectTypes()));
+    set.set("dataType", enumName(*type, nftObjectTypes()));
   }
   struct Flag {
     std::uint32_t bit;

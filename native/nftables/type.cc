@@ -35,11 +35,11 @@ constexpr std::array<BasicType, 21> basicTypes{{
     {"pkt_type", 31, 1, Form::number, true},
     {"devgroup", 35, 4, Form::number, true},
     {"fib_addrtype", 38, 4, Form::number, true},
-    // Text, which nft counts among the numbers of host order.
+    // A text, which nft treats as a host-order number.
     {"ifname", 41, IFNAMSIZ, Form::name, true},
 }};
 
-/// A concatenation's number has six bits for each part.
+/// Concatenated types are encoded with six bits for each part.
 constexpr unsigned partBits = 6;
 constexpr std::uint32_t partMask = (1 << partBits) - 1;
 constexpr std::size_t maximumParts = 32 / partBits;

@@ -7,7 +7,7 @@ namespace {
 
 /// NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_OBJ_COMMENT
 constexpr std::uint8_t commentEntry = 0;
-/// What nft itself accepts (NFTNL_UDATA_COMMENT_MAXLEN).
+/// Limit of nft (NFTNL_UDATA_COMMENT_MAXLEN).
 constexpr std::size_t maximumComment = 128;
 
 class Comment final : public Codec {

@@ -8,13 +8,13 @@
 
 namespace vethwork {
 
-/// What nft keeps beside objects for its own listing: entries of a type, a length and a value, a byte each for the
-/// first two (libnftnl's udata.h).
+/// User data of nft objects: entries of type, length and value; type and length have one byte each (udata.h of
+/// libnftnl).
 class UserData {
  public:
   static constexpr std::size_t maximumEntry = 0xff;
 
-  /// At most `maximumEntry` bytes.
+  /// Appends an entry of at most `maximumEntry` bytes.
   void add(std::uint8_t type, Span value);
   void addText(std::uint8_t type, std::string_view text);
 
@@ -26,7 +26,7 @@ class UserData {
   Bytes bytes_;
 };
 
-/// The comment of a rule or an object, as user data of one entry.
+/// Codec of the comment of a rule or object, which is user data with one entry.
 CodecPointer nftComment();
 
 }  // namespace vethwork

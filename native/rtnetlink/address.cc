@@ -44,7 +44,7 @@ constexpr std::array<Flags, 6> ownFlags{{{"nodad", IFA_F_NODAD},
                                          {"manageTemporary", IFA_F_MANAGETEMPADDR},
                                          {"joinMulticast", IFA_F_MCAUTOJOIN}}};
 
-/// Of IPv6, the bit of a secondary address means a temporary one.
+/// In IPv6, IFA_F_SECONDARY means a temporary address.
 constexpr std::array<Flags, 6> reportedFlags{{{"tentative", IFA_F_TENTATIVE},
                                               {"dadFailed", IFA_F_DADFAILED},
                                               {"permanent", IFA_F_PERMANENT},
@@ -66,7 +66,7 @@ const auto others = [] {
   return names;
 }();
 
-/// The header and the address itself, which is all that a deletion takes. Returns the family.
+/// Encodes the header and the address, which is all that a deletion needs. Returns the family.
 std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
   const IpPrefix own = [&] {
     const auto scope = to.path.at("address");
@@ -78,7 +78,7 @@ std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
   header.ifa_index = static_cast<std::uint32_t>(linkIndex(address, to.path));
   if (const Value* scopeName = given(address, "scope")) {
     const auto scope = to.path.at("scope");
-    header.ifa_scope = static_cast<std::uint8_t>(word(*scopeName, to.path, scopeWords()));
+    header.ifa_scope = static_cast<std::uint8_t>(word(*scopeName, to.path, scopeNames()));
   }
   to.batch.header(header);
   to.batch.put(IFA_LOCAL, own.address.bytes());
@@ -115,7 +115,7 @@ void encodeDelete(const Map& arguments, Encoder& to) {
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
   (void)encodeIdentity(address, to);
-  // Checked like the rest, though the kernel asks for no more.
+  // Checked completely, although the kernel requires no more.
   Batch discarded;
   Encoder checker{.batch = discarded, .path = to.path};
   attributes.encode(address, checker, others);
@@ -132,13 +132,13 @@ Value decode(const Message& message) {
     return {};
   }
   const Span rest = message.attributes<ifaddrmsg>();
-  // IFA_LOCAL is the own address where both are there; IPv6 without a peer has only IFA_ADDRESS.
+  // IFA_LOCAL is the local address if both are present. IPv6 addresses without a peer have IFA_ADDRESS only.
   const auto local = findAttribute(rest, IFA_LOCAL);
   const auto other = findAttribute(rest, IFA_ADDRESS);
   const auto own = IpAddress::read(local ? *local : other.value_or(Span()));
   Map address{{"index", header->ifa_index},
               {"address", formatPrefix(own ? own->text() : "", header->ifa_prefixlen)},
-              {"scope", wordOf(header->ifa_scope, scopeWords())}};
+              {"scope", enumName(header->ifa_scope, scopeNames())}};
   if (const auto peer = IpAddress::read(other.value_or(Span())); peer && local && peer->text() != own->text()) {
     address.set("peer", peer->text());
   }

@@ -16,17 +16,17 @@
 namespace vethwork {
 namespace {
 
-const Words parents{{"ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
-                    {"egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
-                    {"root", TC_H_ROOT}};
+const EnumNames parents{{"ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
+                        {"egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
+                        {"root", TC_H_ROOT}};
 
-const Words protocols{{"all", ETH_P_ALL}, {"ip", ETH_P_IP}, {"ipv6", ETH_P_IPV6}, {"arp", ETH_P_ARP}};
+const EnumNames protocols{{"all", ETH_P_ALL}, {"ip", ETH_P_IP}, {"ipv6", ETH_P_IPV6}, {"arp", ETH_P_ARP}};
 
 std::uint32_t parent(const Map& filter, Path& path) {
   return trafficHandle(filter, "parent", parents.front().second, path, parents);
 }
 
-/// What names a filter: where it is, its place among the others, what it looks at.
+/// Encodes the identity of a filter: link, parent, priority, protocol and handle.
 tcmsg header(const Map& filter, Path& path) {
   tcmsg message{};
   message.tcm_ifindex = linkIndex(filter, path);
@@ -52,8 +52,8 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   static constexpr std::array<std::string_view, 7> names{"index",    "parent", "handle", "protocol",
                                                          "priority", "kind",   "data"};
   const Map& filter = part(arguments, "filter", to.path);
-  // The kernel chooses the handle, and tells it to whoever asks for an echo.
-  const std::uint16_t echo = isTrue(arguments, "remember", to.path) ? NLM_F_ECHO : 0;
+  // The kernel chooses the handle and reports it if NLM_F_ECHO is set.
+  const std::uint16_t echo = isTrue(arguments, "captureUndo", to.path) ? NLM_F_ECHO : 0;
   to.batch.begin(RTM_NEWTFILTER, writeFlags(arguments, to.path) | echo);
   const auto scope = to.path.at("filter");
   known.encode(filter, to, names);
@@ -94,12 +94,12 @@ Value decode(const Message& message) {
   const Value name = text(64)->decode(findAttribute(rest, TCA_KIND).value_or(Span()));
   Map filter{{"index", header->tcm_ifindex},
              {"parent", formatTrafficHandle(header->tcm_parent, parents)},
-             {"protocol", wordOf(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), protocols)},
+             {"protocol", enumName(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), protocols)},
              {"priority", header->tcm_info >> 16},
              {"kind", name}};
   const auto options = findAttribute(rest, TCA_OPTIONS);
   if (!options) {
-    // The list that all filters of one priority are in: told when they go together.
+    // A notification about a complete priority (chain of filters), sent when all its filters are deleted.
     return deleted ? Value(std::move(filter)) : Value();
   }
   filter.set("handle", formatTrafficHandle(header->tcm_handle));
@@ -107,7 +107,7 @@ Value decode(const Message& message) {
     Map data;
     kind->decode(*options, data);
     if (data.entries().empty()) {
-      // A table that filters are looked up in.
+      // A hash table of u32.
       return {};
     }
     filter.set("data", std::move(data));

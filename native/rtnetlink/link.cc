@@ -13,8 +13,8 @@
 namespace vethwork {
 namespace {
 
-const Words operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2}, {"lower-layer-down", 3},
-                              {"testing", 4}, {"dormant", 5},     {"up", 6}};
+const EnumNames operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2}, {"lower-layer-down", 3},
+                                  {"testing", 4}, {"dormant", 5},     {"up", 6}};
 
 const Schema attributes{{
                             {"name", IFLA_IFNAME, interfaceName()},
@@ -30,14 +30,14 @@ const Schema attributes{{
                             {"alias", IFLA_IFALIAS, text(255)},
                             {"link", IFLA_LINK, u32(1, maximumIndex)},
                             {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
-                            {"operationalState", IFLA_OPERSTATE, words8(operationalStates), Presence::reported},
+                            {"operationalState", IFLA_OPERSTATE, enum8(operationalStates), Presence::reported},
                             {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
                             {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
                             {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
                             {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
                             {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
                         },
-                        // Read below, or counters and hardware details that no one here asks for.
+                        // Decoded separately, or counters and hardware details that are not reported.
                         {IFLA_LINKINFO,
                          IFLA_AF_SPEC,
                          IFLA_STATS,
@@ -82,7 +82,7 @@ void encodeHeader(const Map& link, Encoder& to) {
   to.batch.header(header);
 }
 
-/// Refuses what the kernel would ignore, so that nobody relies on it.
+/// Rejects properties that the kernel would silently ignore.
 void refuse(const Map& link, Path& path, std::string_view key, std::string_view expected) {
   if (const Value* value = given(link, key)) {
     const auto scope = path.at(key);
@@ -90,8 +90,7 @@ void refuse(const Map& link, Path& path, std::string_view key, std::string_view 
   }
 }
 
-constexpr std::string_view noLower =
-    "nothing: only a new link of a kind that is on top of another one has a lower link";
+constexpr std::string_view noLower = "nothing: only a new link of a stacked kind has a lower link";
 
 constexpr std::string_view noAlias = "nothing: a new link's alias is set by link.set";
 
@@ -101,7 +100,7 @@ void encodeKind(const Map& link, Encoder& to) {
   to.batch.putText(IFLA_INFO_KIND, kind.name);
   if (kind.overLower && given(link, "link") == nullptr) {
     const auto scope = to.path.at("link");
-    to.path.reject(Value(), "the index of the link below");
+    to.path.reject(Value(), "the index of the lower link");
   }
   if (!kind.overLower) {
     refuse(link, to.path, "link", noLower);
@@ -117,8 +116,8 @@ void encodeKind(const Map& link, Encoder& to) {
   kind.options.encode(values, to);
 }
 
-/// Options of the link within the bridge that it is a port of already: the kernel sets them before anything else of the
-/// message, so before the link comes up by it, but also before it becomes a port by it.
+/// Options of the link as a port of its current bridge. The kernel sets them before everything else in the message:
+/// before the link is brought up by it, but also before it becomes a port by it.
 void encodePortOptions(const Map& changes, Encoder& to) {
   const Value* port = given(changes, "port");
   if (port == nullptr) {
@@ -148,7 +147,7 @@ class LinkMessage final : public Codec {
   [[nodiscard]] Value decode(Span) const override { return {}; }
 };
 
-/// `{ index }` or `{ name }`.
+/// Reads `{ index }` or `{ name }`.
 void encodeReference(const Map& reference, Encoder& to, ifinfomsg header) {
   static const CodecPointer nameCodec = interfaceName();
   static constexpr std::string_view byIndex = "index";
@@ -171,7 +170,7 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("link");
   refuse(link, to.path, "alias", noAlias);
   if (given(link, "name") == nullptr) {
-    // The kernel would make one up, and nothing could tell it.
+    // The kernel would choose a name and not report it.
     const auto field = to.path.at("name");
     to.path.reject(Value(), "a value: it is required");
   }
@@ -181,20 +180,20 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   encodeKind(link, to);
 }
 
-/// The counters would be most of what the kernel writes about a link; RTM_GETSTATS tells them to whoever wants them.
+/// Skips the counters, which are most of a link message. RTM_GETSTATS reports them.
 void withoutCounters(Encoder& to) { to.batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS}); }
 
-/// Where it is to `remember`, asks in the same send how the link was before.
-void rememberLink(const Map& arguments, const Map& reference, Encoder& to) {
-  if (isTrue(arguments, "remember", to.path)) {
+/// Requests the state of the link before the change, in the same send, if undo state is captured.
+void captureLink(const Map& arguments, const Map& reference, Encoder& to) {
+  if (isTrue(arguments, "captureUndo", to.path)) {
     to.batch.begin(RTM_GETLINK, 0);
     encodeReference(reference, to, {});
     withoutCounters(to);
   }
 }
 
-/// One message that changes a link.
-/// @param key the argument that has the changes
+/// Encodes one message that changes a link.
+/// @param key the argument with the changes
 void encodeChanges(const Map& arguments, std::string_view key, Encoder& to) {
   static constexpr std::array<std::string_view, 7> others{"index", "up", "inet", "inet6", "kind", "data", "port"};
   const Map& reference = part(arguments, "link", to.path);
@@ -223,14 +222,14 @@ void encodeChanges(const Map& arguments, std::string_view key, Encoder& to) {
   }
   attributes.encode(changes, to, others);
   if (given(changes, "kind") != nullptr || given(changes, "data") != nullptr) {
-    refuse(changes, to.path, "port", "nothing: a link's options as a port are changed apart from its own");
+    refuse(changes, to.path, "port", "nothing: options of the port and of the kind cannot be changed together");
     encodeKind(changes, to);
   }
   encodePortOptions(changes, to);
   encodeProtocolSettings(changes, to);
 }
 
-/// What a roll-back would send is refused before anything is sent.
+/// Checks the undo changes before anything is sent.
 void checkUndo(const Map& arguments, Encoder& to) {
   if (given(arguments, "undo") == nullptr) {
     return;
@@ -249,7 +248,7 @@ void encodeSet(const Map& arguments, Encoder& to) {
   {
     const Map& reference = part(arguments, "link", to.path);
     const auto scope = to.path.at("link");
-    rememberLink(arguments, reference, to);
+    captureLink(arguments, reference, to);
   }
   encodeChanges(arguments, "changes", to);
 }
@@ -262,7 +261,7 @@ void encodeDelete(const Map& arguments, Encoder& to) {
     static constexpr std::string_view byGroup = "group";
     checkKeys(reference, {&byGroup, 1}, to.path);
     const auto field = to.path.at("group");
-    // Group 0 is where every link starts that nobody put elsewhere.
+    // All links are in group 0 by default.
     const auto number = static_cast<std::uint32_t>(integer(*group, to.path, 1, 0xffffffff));
     to.batch.header(ifinfomsg{});
     to.batch.put(IFLA_GROUP, number);
@@ -275,8 +274,8 @@ void encodePort(const Map& arguments, Encoder& to) {
   ifinfomsg header{};
   header.ifi_family = AF_BRIDGE;
   header.ifi_index = linkIndex(arguments, to.path);
-  rememberLink(arguments, {{"index", header.ifi_index}}, to);
-  // RTM_NEWLINK would be taken, and its IFLA_PROTINFO ignored.
+  captureLink(arguments, {{"index", header.ifi_index}}, to);
+  // RTM_NEWLINK would succeed, but ignore IFLA_PROTINFO.
   to.batch.begin(RTM_SETLINK, 0);
   to.batch.header(header);
   const Map& port = part(arguments, "port", to.path);
@@ -361,13 +360,13 @@ OperationKinds linkOperations() {
   static const std::array<OperationKind, 6> kinds{{
       {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "link"}},
       {"link.set",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet, .decode = decode, .mayBeSilent = true},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet, .decode = decode, .hasOptionalReply = true},
        {"netns", "link", "changes", "undo"}},
       {"link.delete",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
        {"netns", "link"}},
       {"link.port",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort, .decode = decode, .mayBeSilent = true},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort, .decode = decode, .hasOptionalReply = true},
        {"netns", "index", "port"}},
       {"link.get",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode},

@@ -17,13 +17,13 @@
 namespace vethwork {
 namespace {
 
-const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}, {"bridge", AF_BRIDGE}};
+const EnumNames families{{"inet", AF_INET}, {"inet6", AF_INET6}, {"bridge", AF_BRIDGE}};
 
-const Words states{{"none", NUD_NONE},     {"incomplete", NUD_INCOMPLETE}, {"reachable", NUD_REACHABLE},
-                   {"stale", NUD_STALE},   {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
-                   {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},           {"permanent", NUD_PERMANENT}};
+const EnumNames states{{"none", NUD_NONE},     {"incomplete", NUD_INCOMPLETE}, {"reachable", NUD_REACHABLE},
+                       {"stale", NUD_STALE},   {"delay", NUD_DELAY},           {"probe", NUD_PROBE},
+                       {"failed", NUD_FAILED}, {"noarp", NUD_NOARP},           {"permanent", NUD_PERMANENT}};
 
-/// Those beyond the first eight are in an attribute of their own (NDA_FLAGS_EXT).
+/// Flags beyond the first eight are in NDA_FLAGS_EXT.
 constexpr int extendedShift = 8;
 
 /// NTF_EXT_LOCKED, newer than the headers.
@@ -101,8 +101,8 @@ void encodeNeighbour(const Map& arguments, Encoder& to) {
 
 void encodeAdd(const Map& arguments, Encoder& to) {
   if (const Value* undo = given(arguments, "undo")) {
-    // Done by the roll-back; here only checked.
-    static const Words undos{{"delete", 0}};
+    // Used by the roll-back; only checked here.
+    static const EnumNames undos{{"delete", 0}};
     const auto scope = to.path.at("undo");
     (void)word(*undo, to.path, undos);
   }
@@ -129,9 +129,9 @@ void encodeList(const Map& arguments, Encoder& to) {
   to.batch.header(header);
 }
 
-/// The states are bits, and entries of other tools may have several: what is permanent is that above all.
+/// States are bits, and entries of other tools may have several. `permanent` has precedence.
 Value stateOf(std::uint16_t bits) {
-  return wordOf((bits & NUD_PERMANENT) != 0 ? std::uint32_t{NUD_PERMANENT} : bits, states);
+  return enumName((bits & NUD_PERMANENT) != 0 ? std::uint32_t{NUD_PERMANENT} : bits, states);
 }
 
 Value decode(const Message& message) {
@@ -139,7 +139,7 @@ Value decode(const Message& message) {
   if (message.header.nlmsg_type != RTM_NEWNEIGH || !header) {
     return {};
   }
-  Map neighbour{{"family", wordOf(header->ndm_family, families)},
+  Map neighbour{{"family", enumName(header->ndm_family, families)},
                 {"index", header->ndm_ifindex},
                 {"state", stateOf(header->ndm_state)}};
   const Span rest = message.attributes<ndmsg>();

@@ -15,7 +15,7 @@ std::vector<OperationKind> objectOperations(const RouteObject& object) {
        NetlinkOperation{.protocol = NETLINK_ROUTE,
                         .encode = object.add,
                         .decode = object.echoes ? object.decode : nullptr,
-                        .mayBeSilent = object.echoes},
+                        .hasOptionalReply = object.echoes},
        std::move(addTakes)},
       {name + ".delete",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = object.remove, .final = true},

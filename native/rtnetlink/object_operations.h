@@ -7,22 +7,22 @@
 
 namespace vethwork {
 
-/// An object of rtnetlink that is added, deleted and listed.
+/// An rtnetlink object type with the operations add, delete and list.
 struct RouteObject {
-  /// Begins the names of the operations, and names the argument that holds the object.
+  /// Prefix of the operation names, and name of the argument with the object.
   std::string_view name;
   void (*add)(const Map& arguments, Encoder& to);
   void (*remove)(const Map& arguments, Encoder& to);
   void (*list)(const Map& arguments, Encoder& to);
   Value (*decode)(const Message& message);
-  /// What `add` and `list` take besides.
+  /// Additional arguments of `add` and `list`.
   std::vector<std::string_view> addTakes = {"mode"};
   std::vector<std::string_view> listTakes = {};
-  /// Whether `add` tells, where it is to `remember`, what the kernel made of it.
+  /// True if `add` reports the created object when undo state is captured (NLM_F_ECHO).
   bool echoes = false;
 };
 
-/// `<name>.add`, `<name>.delete` and `<name>.list`.
+/// Returns `<name>.add`, `<name>.delete` and `<name>.list`.
 std::vector<OperationKind> objectOperations(const RouteObject& object);
 
 }  // namespace vethwork

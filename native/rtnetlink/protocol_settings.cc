@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-/// Attributes of IFLA_INET_CONF are numbered as the sysctls are.
+/// Attributes of IFLA_INET_CONF have the numbers of the sysctls.
 const Schema inetSettings{{
     {"forwarding", IPV4_DEVCONF_FORWARDING, u32()},
     {"proxyArp", IPV4_DEVCONF_PROXY_ARP, u32()},
@@ -27,16 +27,16 @@ const Schema inetSettings{{
     {"routeLocalnet", IPV4_DEVCONF_ROUTE_LOCALNET, u32()},
 }};
 
-const Words addressGeneration{{"eui64", IN6_ADDR_GEN_MODE_EUI64},
-                              {"none", IN6_ADDR_GEN_MODE_NONE},
-                              {"stable-privacy", IN6_ADDR_GEN_MODE_STABLE_PRIVACY},
-                              {"random", IN6_ADDR_GEN_MODE_RANDOM}};
+const EnumNames addressGeneration{{"eui64", IN6_ADDR_GEN_MODE_EUI64},
+                                  {"none", IN6_ADDR_GEN_MODE_NONE},
+                                  {"stable-privacy", IN6_ADDR_GEN_MODE_STABLE_PRIVACY},
+                                  {"random", IN6_ADDR_GEN_MODE_RANDOM}};
 
-const Schema inet6Settings{{{"addressGeneration", IFLA_INET6_ADDR_GEN_MODE, words8(addressGeneration)}},
+const Schema inet6Settings{{{"addressGeneration", IFLA_INET6_ADDR_GEN_MODE, enum8(addressGeneration)}},
                            {IFLA_INET6_FLAGS, IFLA_INET6_CONF, IFLA_INET6_STATS, IFLA_INET6_MCAST, IFLA_INET6_CACHEINFO,
                             IFLA_INET6_ICMP6STATS, IFLA_INET6_TOKEN, IFLA_INET6_RA_MTU}};
 
-/// The kernel tells the settings as an array of numbers, each in the place that its attribute's number says.
+/// The kernel reports the settings as an array, indexed by attribute number minus 1.
 Map decodeInetSettings(Span numbers) {
   Map settings;
   for (const Field& field : inetSettings.fields()) {
@@ -50,7 +50,7 @@ Map decodeInetSettings(Span numbers) {
   return settings;
 }
 
-/// Of the same kind of array, numbered from 0; it is written as a sysctl only.
+/// The same kind of array, indexed from 0. It can be set by sysctl only.
 void decodeInet6Disabled(Span numbers, Map& link) {
   constexpr std::size_t offset = DEVCONF_DISABLE_IPV6 * sizeof(std::int32_t);
   if (offset < numbers.size()) {

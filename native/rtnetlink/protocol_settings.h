@@ -5,10 +5,10 @@
 
 namespace vethwork {
 
-/// Writes what a link is to have for IPv4 and IPv6 (IFLA_AF_SPEC), from its `inet` and `inet6`. @throws ValidationError
+/// Encodes the `inet` and `inet6` settings of a link (IFLA_AF_SPEC). @throws ValidationError
 void encodeProtocolSettings(const Map& link, Encoder& to);
 
-/// Reads them into the link.
+/// Decodes the settings into the link.
 void decodeProtocolSettings(Span families, Map& link);
 
 }  // namespace vethwork

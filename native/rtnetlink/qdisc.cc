@@ -15,11 +15,11 @@
 namespace vethwork {
 namespace {
 
-const Words parents{{"root", TC_H_ROOT}, {"ingress", TC_H_INGRESS}};
+const EnumNames parents{{"root", TC_H_ROOT}, {"ingress", TC_H_INGRESS}};
 
 constexpr std::uint32_t ingressHandle = 0xffff0000;
 
-/// The header names the link and the place; an ingress discipline has only one of each.
+/// Encodes the header: link, parent and handle. An ingress qdisc has fixed ones.
 tcmsg header(const Map& qdisc, std::string_view kind, Path& path) {
   const bool ingress = kind == ingressQdisc.name;
   tcmsg message{};

@@ -15,19 +15,19 @@
 namespace vethwork {
 namespace {
 
-/// USER_HZ, in which the kernel tells times.
+/// USER_HZ, the unit of times in netlink messages.
 constexpr int ticksASecond = 100;
 
-const Words types{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
-                  {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
-                  {"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT},   {"throw", RTN_THROW}};
+const EnumNames types{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
+                      {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
+                      {"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT},   {"throw", RTN_THROW}};
 
-const Words protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, {"kernel", RTPROT_KERNEL},
-                      {"boot", RTPROT_BOOT},     {"static", RTPROT_STATIC},     {"ra", RTPROT_RA}};
+const EnumNames protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, {"kernel", RTPROT_KERNEL},
+                          {"boot", RTPROT_BOOT},     {"static", RTPROT_STATIC},     {"ra", RTPROT_RA}};
 
-const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+const EnumNames families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
-/// Kept by the kernel in fractions of a millisecond.
+/// The kernel stores fractions of a millisecond.
 class Milliseconds final : public Codec {
  public:
   explicit Milliseconds(std::uint32_t fractions) : fractions_(fractions) {}
@@ -55,7 +55,7 @@ class Milliseconds final : public Codec {
   std::uint32_t fractions_;
 };
 
-/// A bit each, numbered as the metrics are.
+/// Bits with the numbers of the metrics.
 class LockedMetrics final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -84,23 +84,23 @@ class LockedMetrics final : public Codec {
   }
 
  private:
-  static const Words& words() {
-    static const Words words{{"mtu", RTAX_MTU},
-                             {"window", RTAX_WINDOW},
-                             {"rtt", RTAX_RTT},
-                             {"rttVariance", RTAX_RTTVAR},
-                             {"slowStartThreshold", RTAX_SSTHRESH},
-                             {"congestionWindow", RTAX_CWND},
-                             {"advertisedMss", RTAX_ADVMSS},
-                             {"reordering", RTAX_REORDERING},
-                             {"hopLimit", RTAX_HOPLIMIT},
-                             {"minimumRetransmission", RTAX_RTO_MIN},
-                             {"congestionControl", RTAX_CC_ALGO}};
+  static const EnumNames& words() {
+    static const EnumNames words{{"mtu", RTAX_MTU},
+                                 {"window", RTAX_WINDOW},
+                                 {"rtt", RTAX_RTT},
+                                 {"rttVariance", RTAX_RTTVAR},
+                                 {"slowStartThreshold", RTAX_SSTHRESH},
+                                 {"congestionWindow", RTAX_CWND},
+                                 {"advertisedMss", RTAX_ADVMSS},
+                                 {"reordering", RTAX_REORDERING},
+                                 {"hopLimit", RTAX_HOPLIMIT},
+                                 {"minimumRetransmission", RTAX_RTO_MIN},
+                                 {"congestionControl", RTAX_CC_ALGO}};
     return words;
   }
 };
 
-const Words preferences{{"medium", 0}, {"high", 1}, {"low", 3}};
+const EnumNames preferences{{"medium", 0}, {"high", 1}, {"low", 3}};
 
 const Schema metrics{{
     {"mtu", RTAX_MTU, u32()},
@@ -139,12 +139,12 @@ const Schema attributes{{
                             {"metric", RTA_PRIORITY, u32()},
                             {"table", RTA_TABLE, u32(1)},
                             {"nextHopId", RTA_NH_ID, u32(1)},
-                            {"preference", RTA_PREF, words8(preferences)},
+                            {"preference", RTA_PREF, enum8(preferences)},
                             {"expires", RTA_EXPIRES, u32()},
                         },
                         {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO}};
 
-/// The destination's prefix; `default` takes its family from `family`, else from the gateway.
+/// Reads the destination prefix. `default` takes its family from `family`, or else from the gateway.
 IpPrefix destination(const Map& route, Path& path) {
   const Value& value = member(route, "destination");
   const auto* text = value.as<std::string>();
@@ -163,13 +163,14 @@ IpPrefix destination(const Map& route, Path& path) {
   return prefix(value, path);
 }
 
-std::uint8_t chosen(const Map& route, std::string_view key, const Words& words, std::uint32_t fallback, Path& path) {
+std::uint8_t chosen(const Map& route, std::string_view key, const EnumNames& words, std::uint32_t fallback,
+                    Path& path) {
   const Value* value = given(route, key);
   const auto scope = path.at(key);
   return static_cast<std::uint8_t>(value == nullptr ? fallback : word(*value, path, words));
 }
 
-/// A next hop has a header of its own in place of an attribute's.
+/// Encodes a next hop, which has a header of its own (rtnexthop).
 void encodeNextHop(const Map& hop, std::uint8_t family, Encoder& to, Bytes& into) {
   static constexpr std::array<std::string_view, 4> known{"index", "gateway", "weight", "onlink"};
   checkKeys(hop, known, to.path);
@@ -207,7 +208,7 @@ void encodeNextHops(const Value& hops, std::uint8_t family, Encoder& to) {
   to.batch.put(RTA_MULTIPATH, std::span<const std::uint8_t>(encoded));
 }
 
-/// `forDeletion`: what is not given matches anything.
+/// With `forDeletion`, absent properties match any route.
 void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   static const auto others = [] {
     std::vector<std::string_view> names{"destination", "family", "type",     "scope",
@@ -236,7 +237,7 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
       given(route, "gateway") == nullptr && given(route, "nextHops") == nullptr && given(route, "nextHopId") == nullptr;
   const bool toLink = header.rtm_family == AF_INET && header.rtm_type == RTN_UNICAST && direct;
   const std::uint32_t usualScope = forDeletion ? RT_SCOPE_NOWHERE : toLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  header.rtm_scope = chosen(route, "scope", scopeWords(), usualScope, to.path);
+  header.rtm_scope = chosen(route, "scope", scopeNames(), usualScope, to.path);
   header.rtm_flags = isTrue(route, "onlink", to.path) ? RTNH_F_ONLINK : 0;
   to.batch.header(header);
   if (target.length > 0) {
@@ -297,7 +298,7 @@ List decodeNextHops(Span bytes) {
 
 Value decode(const Message& message) {
   const auto header = readAs<rtmsg>(message.payload);
-  // Cloned entries are the IPv6 routing cache, not routes.
+  // Cloned entries are the IPv6 routing cache.
   if (message.header.nlmsg_type != RTM_NEWROUTE || !header || (header->rtm_flags & RTM_F_CLONED) != 0) {
     return {};
   }
@@ -305,10 +306,10 @@ Value decode(const Message& message) {
   const auto target = IpAddress::read(findAttribute(rest, RTA_DST).value_or(Span()));
   Map route{{"destination",
              header->rtm_dst_len == 0 ? "default" : formatPrefix(target ? target->text() : "", header->rtm_dst_len)},
-            {"family", wordOf(header->rtm_family, families)},
-            {"type", wordOf(header->rtm_type, types)},
-            {"scope", wordOf(header->rtm_scope, scopeWords())},
-            {"protocol", wordOf(header->rtm_protocol, protocols)},
+            {"family", enumName(header->rtm_family, families)},
+            {"type", enumName(header->rtm_type, types)},
+            {"scope", enumName(header->rtm_scope, scopeNames())},
+            {"protocol", enumName(header->rtm_protocol, protocols)},
             {"table", static_cast<std::uint32_t>(header->rtm_table)}};
   if ((header->rtm_flags & RTNH_F_ONLINK) != 0) {
     route.set("onlink", true);

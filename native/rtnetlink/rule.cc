@@ -15,16 +15,16 @@
 namespace vethwork {
 namespace {
 
-const Words actions{{"lookup", FR_ACT_TO_TBL},
-                    {"goto", FR_ACT_GOTO},
-                    {"nop", FR_ACT_NOP},
-                    {"blackhole", FR_ACT_BLACKHOLE},
-                    {"unreachable", FR_ACT_UNREACHABLE},
-                    {"prohibit", FR_ACT_PROHIBIT}};
+const EnumNames actions{{"lookup", FR_ACT_TO_TBL},
+                        {"goto", FR_ACT_GOTO},
+                        {"nop", FR_ACT_NOP},
+                        {"blackhole", FR_ACT_BLACKHOLE},
+                        {"unreachable", FR_ACT_UNREACHABLE},
+                        {"prohibit", FR_ACT_PROHIBIT}};
 
-const Words families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+const EnumNames families{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
-/// A range of host order, as `{ low, high }`; `Range` is the kernel's structure of the two.
+/// A host-order range as `{ low, high }`. `Range` is the structure of the kernel.
 template <typename Range, typename Number>
 class RangeCodec final : public Codec {
  public:
@@ -35,7 +35,7 @@ class RangeCodec final : public Codec {
     const Number low = end(range, "low", to.path);
     const Number high = end(range, "high", to.path);
     if (low > high) {
-      to.path.reject(value, "a range whose low end is not above its high end");
+      to.path.reject(value, "a range with low <= high");
     }
     to.batch.put(attribute, Range{low, high});
   }
@@ -46,7 +46,7 @@ class RangeCodec final : public Codec {
   }
 
  private:
-  /// The largest number means nothing to the kernel.
+  /// The kernel treats the largest number as absent.
   static Number end(const Map& range, std::string_view key, Path& path) {
     const auto scope = path.at(key);
     return static_cast<Number>(integer(member(range, key), path, 0, std::numeric_limits<Number>::max() - 1));
@@ -56,7 +56,7 @@ class RangeCodec final : public Codec {
 CodecPointer ports() { return std::make_shared<RangeCodec<fib_rule_port_range, std::uint16_t>>(); }
 CodecPointer userIds() { return std::make_shared<RangeCodec<fib_rule_uid_range, std::uint32_t>>(); }
 
-/// The kernel reports -1 where there is none.
+/// The kernel reports -1 for none.
 class PrefixLength final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -69,7 +69,7 @@ class PrefixLength final : public Codec {
   }
 };
 
-/// As above.
+/// Like above.
 class Group final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -172,8 +172,9 @@ Value decode(const Message& message) {
     return {};
   }
   const Span rest = message.attributes<fib_rule_hdr>();
-  // The kernel leaves the priority out where it is 0.
-  Map rule{{"family", wordOf(header->family, families)}, {"priority", 0}, {"action", wordOf(header->action, actions)}};
+  // The kernel omits the priority 0.
+  Map rule{
+      {"family", enumName(header->family, families)}, {"priority", 0}, {"action", enumName(header->action, actions)}};
   if ((header->flags & FIB_RULE_INVERT) != 0) {
     rule.set("invert", true);
   }

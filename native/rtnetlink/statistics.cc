@@ -8,7 +8,7 @@
 namespace vethwork {
 namespace {
 
-/// Only the counters, which RTM_GETLINK tells along with all the rest (linux/if_link.h, if_stats_msg).
+/// Requests the counters only, which RTM_GETLINK reports with everything else (linux/if_link.h, if_stats_msg).
 void encodeList(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETSTATS, NLM_F_DUMP);
   if_stats_msg header{};
@@ -23,7 +23,7 @@ Value decode(const Message& message) {
   }
   Map link{{"index", header->ifindex}};
   const auto counters = findAttribute(message.attributes<if_stats_msg>(), IFLA_STATS_LINK_64);
-  // Newer kernels append to the structure; what is read is its beginning, which all have.
+  // Newer kernels append fields to the structure.
   struct Counters {
     std::uint64_t receivedPackets, sentPackets, receivedBytes, sentBytes, receiveErrors, sendErrors, receiveDrops,
         sendDrops;

@@ -17,11 +17,11 @@ using MacAddress = std::array<std::uint8_t, 6>;
 std::optional<MacAddress> parseMac(std::string_view text);
 std::string formatMac(const MacAddress& address);
 
-/// An IPv4 or IPv6 address, with a prefix length where it is one of a network.
+/// An IPv4 or IPv6 address, with a prefix length if it is a network.
 class IpAddress {
  public:
   static std::optional<IpAddress> parse(const std::string& text);
-  /// 4 or 16 bytes, nothing else.
+  /// From 4 or 16 bytes; empty otherwise.
   static std::optional<IpAddress> read(std::span<const std::uint8_t> bytes);
 
   /// AF_INET or AF_INET6.
@@ -44,10 +44,10 @@ struct IpPrefix {
 
 /// @throws ValidationError
 IpAddress ip(const Value& value, const Path& path);
-/// As above, of this family only: the kernel reads as much of an address as its family has, and would cut a longer one.
-/// @throws ValidationError
+/// Like above, for one family: the kernel reads only as many bytes as an address of the family has. @throws
+/// ValidationError
 IpAddress ip(const Value& value, std::uint8_t family, const Path& path);
-/// `10.0.0.0/8`; without a length all bits count. @throws ValidationError
+/// Parses `10.0.0.0/8`; without a length, all bits are significant. @throws ValidationError
 IpPrefix prefix(const Value& value, const Path& path);
 
 std::string formatPrefix(std::string_view address, std::uint8_t length);

@@ -8,20 +8,20 @@
 
 namespace vethwork {
 
-/// The value of a property that is there and not null.
+/// Returns the value of a property that is present and not null; otherwise nullptr.
 inline const Value* given(const Map& map, std::string_view key) {
   const Value* value = map.find(key);
   return value == nullptr || value->isNull() ? nullptr : value;
 }
 
-/// A property's value, or null for the check that follows to refuse.
+/// Returns the value of a property, or null, which later checks reject.
 inline const Value& member(const Map& map, std::string_view key) {
   static const Value null;
   const Value* value = map.find(key);
   return value == nullptr ? null : *value;
 }
 
-/// Refuses every property that is given and not one of these. @throws ValidationError
+/// Rejects unknown properties. @throws ValidationError
 inline void checkKeys(const Map& map, std::span<const std::string_view> known, Path& path) {
   for (const Entry& entry : map.entries()) {
     if (!entry.value.isNull() && std::ranges::find(known, entry.key) == known.end()) {
@@ -31,13 +31,13 @@ inline void checkKeys(const Map& map, std::span<const std::string_view> known, P
   }
 }
 
-/// A property that is an object. @throws ValidationError
+/// Returns a property that is an object. @throws ValidationError
 inline const Map& part(const Map& map, std::string_view key, Path& path) {
   const auto scope = path.at(key);
   return object(member(map, key), path);
 }
 
-/// What a property names, by a function from names to pointers. @throws ValidationError
+/// Returns the object that a property names, with a look-up function. @throws ValidationError
 template <class Find>
 const auto& named(const Map& map, std::string_view key, Find find, std::string_view expected, Path& path) {
   const auto scope = path.at(key);
@@ -49,7 +49,7 @@ const auto& named(const Map& map, std::string_view key, Find find, std::string_v
   return *found;
 }
 
-/// A property that is a boolean, false where it is absent. @throws ValidationError
+/// Returns a boolean property; false if absent. @throws ValidationError
 inline bool isTrue(const Map& map, std::string_view key, Path& path) {
   const Value* value = given(map, key);
   const auto scope = path.at(key);
@@ -58,7 +58,7 @@ inline bool isTrue(const Map& map, std::string_view key, Path& path) {
 
 inline constexpr std::int64_t maximumIndex = 0x7fffffff;
 
-/// A property that is an interface index. @throws ValidationError
+/// Returns a property that is an interface index. @throws ValidationError
 inline int linkIndex(const Map& map, Path& path, std::string_view key = "index") {
   const auto scope = path.at(key);
   return static_cast<int>(integer(member(map, key), path, 1, maximumIndex));

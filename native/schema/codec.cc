@@ -86,14 +86,14 @@ class Flag final : public Codec {
     }
   }
 
-  /// Some are told with a byte beside them.
+  /// Some kernels report flags with a byte of payload.
   [[nodiscard]] Value decode(Span payload) const override { return payload.empty() || payload.front() != 0; }
 };
 
 bool validInterfaceName(std::string_view name) {
   return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
          std::ranges::none_of(name, [](unsigned char c) {
-           // The kernel takes a percent sign for a pattern that it completes: `veth%d` becomes `veth0`.
+           // The kernel expands a percent sign: `veth%d` becomes `veth0`.
            return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7f;
          });
 }
@@ -217,9 +217,9 @@ class Centiseconds final : public Codec {
 };
 
 template <std::integral T>
-class WordCodec final : public Codec {
+class EnumCodec final : public Codec {
  public:
-  WordCodec(Words words, Order order) : words_(std::move(words)), order_(order) {}
+  EnumCodec(EnumNames words, Order order) : words_(std::move(words)), order_(order) {}
 
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
     to.batch.put(attribute, swap(static_cast<T>(word(value, to.path, words_)), order_));
@@ -227,11 +227,11 @@ class WordCodec final : public Codec {
 
   [[nodiscard]] Value decode(Span payload) const override {
     const auto value = readAs<T>(payload);
-    return value ? wordOf(swap(*value, order_), words_) : opaque(payload);
+    return value ? enumName(swap(*value, order_), words_) : opaque(payload);
   }
 
  private:
-  Words words_;
+  EnumNames words_;
   Order order_;
 };
 
@@ -300,12 +300,12 @@ CodecPointer unicastMac() { return std::make_shared<Mac>(true); }
 CodecPointer ipAddress() { return std::make_shared<Ip>(); }
 CodecPointer centiseconds() { return std::make_shared<Centiseconds<std::uint32_t>>(); }
 CodecPointer centiseconds64() { return std::make_shared<Centiseconds<std::uint64_t>>(); }
-CodecPointer words8(Words words) { return std::make_shared<WordCodec<std::uint8_t>>(std::move(words), Order::host); }
-CodecPointer words16(Words words, Order order) {
-  return std::make_shared<WordCodec<std::uint16_t>>(std::move(words), order);
+CodecPointer enum8(EnumNames words) { return std::make_shared<EnumCodec<std::uint8_t>>(std::move(words), Order::host); }
+CodecPointer enum16(EnumNames words, Order order) {
+  return std::make_shared<EnumCodec<std::uint16_t>>(std::move(words), order);
 }
-CodecPointer words32(Words words, Order order) {
-  return std::make_shared<WordCodec<std::uint32_t>>(std::move(words), order);
+CodecPointer enum32(EnumNames words, Order order) {
+  return std::make_shared<EnumCodec<std::uint32_t>>(std::move(words), order);
 }
 CodecPointer nested(const Schema& schema) { return std::make_shared<Nested>(schema); }
 CodecPointer namespaceDescriptor() { return std::make_shared<NamespaceDescriptor>(); }
@@ -342,9 +342,9 @@ const Map& object(const Value& value, const Path& path) {
   return *map;
 }
 
-std::uint32_t word(const Value& value, const Path& path, const Words& words) {
+std::uint32_t word(const Value& value, const Path& path, const EnumNames& words) {
   if (const auto* text = value.as<std::string>()) {
-    const auto found = std::ranges::find(words, *text, &Words::value_type::first);
+    const auto found = std::ranges::find(words, *text, &EnumNames::value_type::first);
     if (found != words.end()) {
       return found->second;
     }
@@ -359,8 +359,8 @@ std::uint32_t word(const Value& value, const Path& path, const Words& words) {
   path.reject(value, expected);
 }
 
-Value wordOf(std::uint32_t number, const Words& words) {
-  const auto found = std::ranges::find(words, number, &Words::value_type::second);
+Value enumName(std::uint32_t number, const EnumNames& words) {
+  const auto found = std::ranges::find(words, number, &EnumNames::value_type::second);
   return found == words.end() ? Value(number) : Value(found->first);
 }
 

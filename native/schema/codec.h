@@ -11,7 +11,7 @@
 
 namespace vethwork {
 
-/// One attribute's form, in both directions. Encoding checks; decoding keeps as bytes what it cannot read.
+/// Encoder and decoder of one attribute. Encoding validates; decoding returns bytes that it cannot interpret.
 class Codec {
  public:
   virtual ~Codec() = default;
@@ -23,7 +23,7 @@ using CodecPointer = std::shared_ptr<const Codec>;
 
 class Schema;
 
-/// Byte orders an integer may have in a message.
+/// Byte order of an integer in a message.
 enum class Order { host, network };
 
 CodecPointer u8(std::uint64_t minimum = 0, std::uint64_t maximum = 0xff);
@@ -34,49 +34,49 @@ CodecPointer i32(std::int64_t minimum, std::int64_t maximum);
 CodecPointer be16(std::uint64_t minimum = 0, std::uint64_t maximum = 0xffff);
 CodecPointer be32(std::uint64_t minimum = 0, std::uint64_t maximum = 0xffffffff);
 
-/// A boolean held in a byte or in 32 bits, or as an attribute that is there or not.
+/// A boolean as 8 or 32 bits, or as an attribute without payload.
 CodecPointer boolean8();
 CodecPointer boolean32();
 CodecPointer flag();
 
 /// A NUL-terminated text of `minimum` to `maximum` bytes.
 CodecPointer text(std::size_t maximum, std::size_t minimum = 0);
-/// A name of a device, as the kernel accepts it (dev_valid_name).
+/// An interface name that the kernel accepts (dev_valid_name).
 CodecPointer interfaceName();
 CodecPointer bytes(std::size_t maximum = 65531);
 
-/// Six bytes as `02:00:00:bd:cd:9b`.
+/// A MAC address such as `02:00:00:bd:cd:9b`.
 CodecPointer mac();
-/// As `mac`, but neither a multicast address nor all zeros, as a link's own address has to be.
+/// Like `mac`, but neither multicast nor all zeros, as required for the address of a link.
 CodecPointer unicastMac();
 
 /// An IP address of either family as text.
 CodecPointer ipAddress();
 
-/// Seconds, kept by the kernel in hundredths (USER_HZ), in 32 or 64 bits.
+/// Seconds, encoded as hundredths (USER_HZ) in 32 or 64 bits.
 CodecPointer centiseconds();
 CodecPointer centiseconds64();
 
-/// Words for numbers. Numbers without a word are decoded as numbers, and accepted as such.
-using Words = std::vector<std::pair<std::string_view, std::uint32_t>>;
-CodecPointer words8(Words words);
-CodecPointer words16(Words words, Order order = Order::host);
-CodecPointer words32(Words words, Order order = Order::host);
+/// Names of numbers. Numbers without a name are decoded as numbers, and accepted as such.
+using EnumNames = std::vector<std::pair<std::string_view, std::uint32_t>>;
+CodecPointer enum8(EnumNames words);
+CodecPointer enum16(EnumNames words, Order order = Order::host);
+CodecPointer enum32(EnumNames words, Order order = Order::host);
 
-/// Attributes within an attribute, as an object.
+/// Nested attributes, as an object.
 CodecPointer nested(const Schema& schema);
 
-/// A namespace, given to the kernel as a descriptor. Not reported.
+/// A namespace, encoded as a descriptor. Not decoded.
 CodecPointer namespaceDescriptor();
 
-// Pieces that headers are filled with.
+// Values of fixed headers.
 
 /// @throws ValidationError unless the value is an integer within the bounds.
 std::int64_t integer(const Value& value, const Path& path, std::int64_t minimum, std::int64_t maximum);
 bool boolean(const Value& value, const Path& path);
 const std::string& string(const Value& value, const Path& path);
 const Map& object(const Value& value, const Path& path);
-std::uint32_t word(const Value& value, const Path& path, const Words& words);
-Value wordOf(std::uint32_t number, const Words& words);
+std::uint32_t word(const Value& value, const Path& path, const EnumNames& words);
+Value enumName(std::uint32_t number, const EnumNames& words);
 
 }  // namespace vethwork

@@ -10,7 +10,7 @@
 
 namespace vethwork {
 
-/// A value does not fit. Becomes the `ValidationError` of the JavaScript side, field for field.
+/// An invalid value. It becomes the `ValidationError` of JavaScript, with the same fields.
 class ValidationError : public std::exception {
  public:
   ValidationError(std::string field, Value value, std::string expected)
@@ -27,7 +27,7 @@ class ValidationError : public std::exception {
   std::string expected_;
 };
 
-/// Where in the arguments we are, for errors. Segments are not copied: names are static or live in the arguments.
+/// Path of the current argument, for errors. Segments are not copied: names are static or owned by the arguments.
 class Path {
  public:
   class Scope {
@@ -50,10 +50,10 @@ class Path {
   std::vector<std::string_view> segments_;
 };
 
-/// `[3]`, for the path to a list's entry; keep it as long as the scope.
+/// Formats `[3]`, the path segment of a list entry. The text must outlive the scope.
 inline std::string listLabel(std::size_t position) { return '[' + std::to_string(position) + ']'; }
 
-/// What an encoder needs: the messages it adds to, and where it is.
+/// State of an encoder: the batch that it appends to, and the path of the current argument.
 struct Encoder {
   Batch& batch;
   Path path = {};

@@ -13,8 +13,7 @@ void Schema::encode(const Map& values, Encoder& to, std::span<const std::string_
     const auto scope = to.path.at(entry.key);
     if (field != fields_.end() ? field->presence == Presence::reported
                                : std::ranges::find(others, entry.key) == others.end()) {
-      to.path.reject(entry.value,
-                     field != fields_.end() ? "nothing: this is only reported" : "no property of this name");
+      to.path.reject(entry.value, field != fields_.end() ? "nothing: it is read-only" : "no property of this name");
     }
   }
   for (const Field& field : fields_) {

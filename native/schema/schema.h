@@ -13,13 +13,13 @@ namespace vethwork {
 enum class Presence {
   optional,
   required,
-  /// Told by the kernel, not taken.
+  /// Reported by the kernel, rejected as an argument.
   reported,
-  /// Another attribute that an optional field of the same name may be told in.
+  /// An alternative attribute of the optional field with the same name.
   alias,
 };
 
-/// A property of an object and the attribute that holds it.
+/// A property of an object and its attribute.
 struct Field {
   std::string_view name;
   std::uint16_t attribute;
@@ -27,19 +27,19 @@ struct Field {
   Presence presence = Presence::optional;
 };
 
-/// The one description of an object's attributes: it validates, encodes and decodes.
+/// Describes the attributes of an object: validates, encodes and decodes them.
 class Schema {
  public:
-  /// `skipped` are attributes that repeat what fields say, or are of no use; all others that are unknown are kept.
+  /// `skipped` are attributes that are redundant or unused. Other unknown attributes are decoded as bytes.
   Schema(std::initializer_list<Field> fields, std::initializer_list<std::uint16_t> skipped = {})
       : fields_(fields), skipped_(skipped) {}
 
-  /// Writes the attributes in the order of the fields. A property that is neither a field nor one of `others`, which
-  /// the caller deals with, is refused.
+  /// Encodes the attributes in the order of the fields. Rejects properties that are neither fields nor among `others`,
+  /// which the caller handles.
   void encode(const Map& values, Encoder& to, std::span<const std::string_view> others = {}) const;
 
-  /// Of fields that share an attribute, the first that can read it takes it. Unknown attributes are kept, as bytes,
-  /// under `attribute<number>`.
+  /// Decodes attributes. If fields share an attribute, the first one that can decode it is used. Unknown attributes are
+  /// added as bytes under `attribute<number>`.
   void decode(Span attributes, Map& into) const;
 
   [[nodiscard]] std::span<const Field> fields() const { return fields_; }

@@ -9,7 +9,7 @@ namespace {
 
 using test::FakeTransport;
 
-/// Begin, two commands, end.
+/// A batch of begin, two commands and end.
 Batch atomicBatch() {
   Batch batch;
   batch.begin(NFNL_MSG_BATCH_BEGIN, 0, Batch::Answer::failure);
@@ -23,7 +23,7 @@ bool wantsAnswer(const Message& message) { return (message.header.nlmsg_flags & 
 
 }  // namespace
 
-TEST_CASE("an atomic batch is over when its last command is acknowledged") {
+TEST_CASE("an atomic batch ends with the acknowledgement of its last command") {
   FakeTransport kernel;
   kernel.onMessage = [](const Message& message, FakeTransport& to) {
     CHECK(wantsAnswer(message) == (message.header.nlmsg_type == 101));
@@ -39,7 +39,7 @@ TEST_CASE("an atomic batch is over when its last command is acknowledged") {
   }
 }
 
-TEST_CASE("a command's failure is its own") {
+TEST_CASE("a failure is assigned to its command") {
   FakeTransport kernel;
   kernel.onMessage = [](const Message& message, FakeTransport& to) {
     if (message.header.nlmsg_type == 100) {
@@ -55,7 +55,7 @@ TEST_CASE("a command's failure is its own") {
   CHECK(outcomes[2].error == 0);
 }
 
-TEST_CASE("a batch that is refused as a whole is over at once") {
+TEST_CASE("a batch that is rejected as a whole ends at once") {
   FakeTransport kernel;
   kernel.onMessage = [](const Message& message, FakeTransport& to) {
     if (message.header.nlmsg_type == NFNL_MSG_BATCH_BEGIN) {
@@ -63,11 +63,11 @@ TEST_CASE("a batch that is refused as a whole is over at once") {
     }
   };
   Batch batch = atomicBatch();
-  // Waiting for more would end as ETIMEDOUT.
+  // Waiting for further answers would end with ETIMEDOUT.
   CHECK(Exchange(kernel).request(batch)[0].error == EPERM);
 }
 
-TEST_CASE("an answer to an earlier batch is not taken for one to this") {
+TEST_CASE("answers to earlier batches are ignored") {
   FakeTransport kernel;
   kernel.onMessage = [](const Message& message, FakeTransport& to) {
     if (message.header.nlmsg_type == NFNL_MSG_BATCH_BEGIN) {

@@ -47,7 +47,7 @@ TEST_CASE("messages are numbered, and only the last is acknowledged") {
   CHECK(all[2].header.nlmsg_len == 24);
 }
 
-TEST_CASE("the last message that is answered by itself is acknowledged") {
+TEST_CASE("the last message with an outcome of its own is acknowledged") {
   Batch batch;
   batch.begin(1, 0, Batch::Answer::failure);
   batch.begin(2, 0);
@@ -60,7 +60,7 @@ TEST_CASE("the last message that is answered by itself is acknowledged") {
   CHECK((all[3].header.nlmsg_flags & NLM_F_ACK) == 0);
 }
 
-TEST_CASE("nests hold what is written until their scope ends, one within the other") {
+TEST_CASE("nested attributes end with their scopes") {
   Batch batch;
   batch.begin(16, 0);
   {
@@ -77,7 +77,7 @@ TEST_CASE("nests hold what is written until their scope ends, one within the oth
         "05000400 01000000");
 }
 
-TEST_CASE("an attribute of 65535 bytes fits, one more sticks as an error") {
+TEST_CASE("an attribute of 65535 bytes fits, a longer one is a sticky error") {
   Batch batch;
   batch.begin(16, 0);
   const Bytes most(65531, 1);
@@ -94,7 +94,7 @@ TEST_CASE("an attribute of 65535 bytes fits, one more sticks as an error") {
   CHECK(*batch.error() == "an attribute of at most 65531 bytes");
 }
 
-TEST_CASE("a text that is too long, and nested attributes that are together") {
+TEST_CASE("a text, or nested attributes, that are too long") {
   Batch text;
   text.begin(16, 0);
   text.putText(1, std::string(65530, 'x'));
@@ -114,7 +114,7 @@ TEST_CASE("a text that is too long, and nested attributes that are together") {
   CHECK(*nested.error() == "nested attributes of at most 65531 bytes together");
 }
 
-TEST_CASE("a batch takes over the messages of others") {
+TEST_CASE("a batch appends the messages of others") {
   const auto write = [](Batch& to, std::uint16_t type) {
     to.begin(type, 0, type == 17 ? Batch::Answer::none : Batch::Answer::own);
     to.put(1, std::uint8_t{1});
@@ -131,15 +131,15 @@ TEST_CASE("a batch takes over the messages of others") {
   CHECK(joined.size() == 2);
   CHECK(joined.lastAnswered() == 0);
   CHECK(!joined.error());
-  REQUIRE(joined.gaps().size() == 2);
-  CHECK(joined.gaps()[1].netns == "/run/netns/17");
-  CHECK(joined.gaps()[1].offset == whole.gaps()[1].offset);
+  REQUIRE(joined.slots().size() == 2);
+  CHECK(joined.slots()[1].netns == "/run/netns/17");
+  CHECK(joined.slots()[1].offset == whole.slots()[1].offset);
   whole.seal(5);
   joined.seal(5);
   CHECK(hex(joined.bytes()) == hex(whole.bytes()));
 }
 
-TEST_CASE("an error is taken over too, and the first one stays") {
+TEST_CASE("errors are appended too, and the first one is kept") {
   Batch wrong;
   wrong.begin(16, 0);
   wrong.putText(1, std::string(70'000, 'x'));
@@ -155,7 +155,7 @@ TEST_CASE("an error is taken over too, and the first one stays") {
   CHECK(*batch.error() == *wrong.error());
 }
 
-TEST_CASE("a namespace's descriptor is put in where its gap is") {
+TEST_CASE("a namespace descriptor is written into its slot") {
   Batch batch;
   batch.begin(16, 0);
   batch.putNamespace(19, "/run/netns/a");

@@ -2,8 +2,7 @@
 
 #include <string_view>
 
-/// Answers of a Linux 6.18 kernel to dump requests, as they came; of links the counters and hardware details are left
-/// out.
+/// Captured answers of Linux 6.18 to dump requests. Counters and hardware details of links are omitted.
 namespace vethwork::test::captured {
 
 inline constexpr std::string_view bridgeLink =

@@ -6,8 +6,8 @@
 
 #include "conntrack/connection.h"
 #include "conntrack/count.h"
+#include "conntrack/delete.h"
 #include "conntrack/filter.h"
-#include "conntrack/forget.h"
 #include "netfilter/message.h"
 #include "test/fake_transport.h"
 
@@ -22,7 +22,7 @@ constexpr std::uint16_t reportType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_
 constexpr std::uint16_t deleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 constexpr std::uint16_t getType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 
-// The UDP connection 10.0.0.1:1000 to 192.168.15.29:53, of which answers come from 172.16.0.37; mark 7, id 1.
+// UDP connection from 10.0.0.1:1000 to 192.168.15.29:53, translated to 172.16.0.37; mark 7, id 1.
 const char* const header = "02000000 ";
 const char* const original =
     "34000180 14000180 08000100 0a000001 08000200 c0a80f1d 1c000280 05000100 11000000 06000200 03e80000 06000300 "
@@ -74,7 +74,7 @@ TEST_CASE("an address matches at either end of either direction") {
   CHECK_FALSE(matches({{"address", "10.0.0.1"}, {"mark", 8}}));
 }
 
-TEST_CASE("a filter that chooses nothing is refused, for it would forget everything") {
+TEST_CASE("an empty filter is rejected, because it would delete all connections") {
   Path path;
   CHECK_THROWS_AS((void)ConnectionFilter::parse(Map{}, path), ValidationError);
   CHECK_THROWS_AS((void)ConnectionFilter::parse(Map{{"address", Value()}}, path), ValidationError);
@@ -82,26 +82,26 @@ TEST_CASE("a filter that chooses nothing is refused, for it would forget everyth
   CHECK_THROWS_AS((void)ConnectionFilter::parse(Value(), path), ValidationError);
 }
 
-TEST_CASE("the message that forgets names the connection") {
+TEST_CASE("a deletion identifies the connection") {
   const Bytes payload = whole();
   Batch batch;
-  REQUIRE(encodeForget(report(payload), batch));
+  REQUIRE(encodeDelete(report(payload), batch));
   const auto message = test::messages((batch.seal(1), batch)).front();
   CHECK(message.header.nlmsg_type == deleteType);
   CHECK(hex(message.payload) + ' ' == std::string(header) + original + "08000c00 00000001 ");
 }
 
-TEST_CASE("a report without a tuple makes no message: that would forget every connection") {
+TEST_CASE("a report without a tuple causes no deletion, which would delete all connections") {
   Batch batch;
   for (const std::string& payload : {std::string(header) + reply + rest, std::string(header) + "04000180",
                                      std::string(), std::string(header) + "34000180 14000180"}) {
     const Bytes bytes = unhex(payload);
-    CHECK_FALSE(encodeForget(report(bytes), batch));
+    CHECK_FALSE(encodeDelete(report(bytes), batch));
   }
   CHECK(batch.size() == 0);
 }
 
-TEST_CASE("connections are forgotten in sends of bounded size; one that ended meanwhile counts as forgotten") {
+TEST_CASE("deletions are sent in batches of bounded size; a connection that has ended is no error") {
   FakeTransport kernel;
   std::size_t deletions = 0;
   kernel.onMessage = [&](const Message& message, FakeTransport& to) {
@@ -124,12 +124,12 @@ TEST_CASE("connections are forgotten in sends of bounded size; one that ended me
   };
   Exchange exchange(kernel);
   Path path;
-  forgetConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange);
+  deleteConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange);
   CHECK(deletions == 600);
   CHECK(kernel.sent.size() == 4);
 }
 
-TEST_CASE("another failure to forget is reported") {
+TEST_CASE("other failures of a deletion are reported") {
   FakeTransport kernel;
   kernel.onMessage = [&](const Message& message, FakeTransport& to) {
     if (message.header.nlmsg_type == getType) {
@@ -143,7 +143,7 @@ TEST_CASE("another failure to forget is reported") {
   };
   Exchange exchange(kernel);
   Path path;
-  CHECK_THROWS_AS(forgetConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange), std::system_error);
+  CHECK_THROWS_AS(deleteConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange), std::system_error);
 }
 
 TEST_CASE("connections are counted without being listed") {
@@ -159,7 +159,7 @@ TEST_CASE("connections are counted without being listed") {
   CHECK(kernel.sent.size() == 1);
 }
 
-TEST_CASE("connections that cannot be counted are not taken for none") {
+TEST_CASE("a failure to count connections is not reported as 0") {
   FakeTransport kernel;
   int error = EPERM;
   kernel.onMessage = [&](const Message& message, FakeTransport& to) { to.acknowledge(message, error); };

@@ -40,7 +40,7 @@ struct Acknowledgement {
   int error = 0;
   std::string text = {};
   std::uint32_t offset = 0;
-  /// Bytes of the request that are repeated, with its header; 0 for NLM_F_CAPPED.
+  /// Bytes of the request that the acknowledgement repeats, header included; 0 for NLM_F_CAPPED.
   std::uint32_t repeated = 0;
 };
 
@@ -51,7 +51,7 @@ Datagram acknowledge(std::uint32_t sequence, const Acknowledgement& what = {}) {
   Datagram payload;
   append(payload, &head, sizeof head);
   if (what.repeated > 0) {
-    // Reads as an attribute with a text of its own, if it is taken for one.
+    // Looks like a text attribute if it is misinterpreted.
     Datagram request(what.repeated - NLMSG_HDRLEN, 0);
     const nlattr trap{.nla_len = static_cast<std::uint16_t>(request.size()), .nla_type = NLMSGERR_ATTR_MSG};
     std::memcpy(request.data(), &trap, sizeof trap);
@@ -77,10 +77,10 @@ Datagram done(std::uint32_t sequence, int error = 0, std::uint16_t flags = 0) {
   return message(NLMSG_DONE, sequence, payload, NLM_F_MULTI | flags);
 }
 
-/// Answers each send with what was prepared for it; without more, a reply is lost.
+/// Answers each send with prepared datagrams. Without any, a reply is lost.
 class FakeTransport final : public Transport {
  public:
-  /// What is received after the sends to come, one entry a send.
+  /// Datagrams to receive, one entry for each send.
   std::deque<std::vector<Datagram>> replies;
   int sendError = 0;
   int receiveError = EAGAIN;
@@ -152,7 +152,7 @@ Dumped dump(Exchange& exchange) {
 
 }  // namespace
 
-TEST_CASE("silence about a message means success once the last one is acknowledged") {
+TEST_CASE("a message without an answer has succeeded once the last one is acknowledged") {
   FakeTransport transport;
   transport.replies = {{acknowledge(3)}};
   Exchange exchange(transport);
@@ -161,7 +161,7 @@ TEST_CASE("silence about a message means success once the last one is acknowledg
   REQUIRE(transport.sent.size() == 1);
 }
 
-TEST_CASE("each failure is that of its own message") {
+TEST_CASE("each failure is assigned to its message") {
   FakeTransport transport;
   transport.replies = {{acknowledge(1, {.error = EEXIST}) + acknowledge(3, {.error = ENODEV}), acknowledge(4)}};
   Exchange exchange(transport);
@@ -186,7 +186,7 @@ TEST_CASE("the kernel's sentence and offset, with and without the request repeat
   }
 }
 
-TEST_CASE("an acknowledgement that lies about its size is read within its bounds") {
+TEST_CASE("an acknowledgement with a wrong size is read within its bounds") {
   FakeTransport transport;
   nlmsgerr head{};
   head.error = -EPERM;
@@ -205,7 +205,7 @@ TEST_CASE("an acknowledgement that lies about its size is read within its bounds
   CHECK(errors(exchange.request(another)) == std::vector<int>{EBADMSG});
 }
 
-TEST_CASE("an error that is not negative counts as one still") {
+TEST_CASE("a positive error number is an error") {
   FakeTransport transport;
   nlmsgerr head{};
   head.error = std::numeric_limits<int>::min();
@@ -217,7 +217,7 @@ TEST_CASE("an error that is not negative counts as one still") {
   CHECK(exchange.request(batch)[0].error != 0);
 }
 
-TEST_CASE("replies are told with the position of what they answer") {
+TEST_CASE("replies are passed on with the index of their request") {
   FakeTransport transport;
   transport.replies = {{message(16, 2, Datagram(16)), message(16, 1, Datagram(16)) + acknowledge(3)}};
   Exchange exchange(transport);
@@ -229,7 +229,7 @@ TEST_CASE("replies are told with the position of what they answer") {
   CHECK(positions == std::vector<std::size_t>{1, 0});
 }
 
-TEST_CASE("a lost reply is a time-out of all that no answer is known of") {
+TEST_CASE("a lost reply is a time-out of all messages without an answer") {
   FakeTransport transport;
   transport.replies = {{acknowledge(2, {.error = EEXIST})}};
   Exchange exchange(transport);
@@ -241,7 +241,7 @@ TEST_CASE("a lost reply is a time-out of all that no answer is known of") {
   CHECK(errors(exchange.request(another)) == std::vector<int>{ENOBUFS, ENOBUFS});
 }
 
-TEST_CASE("answers that come too late are not taken for those of the next request") {
+TEST_CASE("late answers are not assigned to the next request") {
   FakeTransport transport;
   Exchange exchange(transport);
   Batch first = requests(2);
@@ -256,7 +256,7 @@ TEST_CASE("answers that come too late are not taken for those of the next reques
   CHECK(!told);
 }
 
-TEST_CASE("what cannot be sent has failed as a whole") {
+TEST_CASE("a batch that cannot be sent fails as a whole") {
   FakeTransport transport;
   transport.sendError = EMSGSIZE;
   Exchange exchange(transport);
@@ -265,7 +265,7 @@ TEST_CASE("what cannot be sent has failed as a whole") {
   CHECK(dump(exchange).outcome.error == EMSGSIZE);
 }
 
-TEST_CASE("nothing is sent of an empty batch") {
+TEST_CASE("an empty batch is not sent") {
   FakeTransport transport;
   Exchange exchange(transport);
   Batch batch;
@@ -284,7 +284,7 @@ TEST_CASE("a dump passes on every answer until it is done") {
   CHECK(result.types == std::vector<std::uint16_t>{16, 17, 18});
 }
 
-TEST_CASE("an interrupted dump is started again, and what it had told forgotten") {
+TEST_CASE("an interrupted dump is repeated, and its answers are discarded") {
   FakeTransport transport;
   transport.replies = {{message(16, 1, Datagram(16), NLM_F_MULTI | NLM_F_DUMP_INTR), done(1)},
                        {message(17, 2, Datagram(16), NLM_F_MULTI), done(2, 0, NLM_F_DUMP_INTR)},
@@ -297,7 +297,7 @@ TEST_CASE("an interrupted dump is started again, and what it had told forgotten"
   CHECK(transport.sent.size() == 3);
 }
 
-TEST_CASE("a dump that is interrupted for ever ends in an error") {
+TEST_CASE("a dump that is interrupted repeatedly fails") {
   FakeTransport transport;
   for (std::uint32_t sequence = 1; sequence <= 1000; ++sequence) {
     transport.replies.push_back({done(sequence, 0, NLM_F_DUMP_INTR)});
@@ -310,7 +310,7 @@ TEST_CASE("a dump that is interrupted for ever ends in an error") {
   CHECK(transport.sent.size() < 100);
 }
 
-TEST_CASE("a dump ends with the error in its last message, in an acknowledgement, or for want of an answer") {
+TEST_CASE("a dump ends with the error of its last message or acknowledgement, or without an answer") {
   FakeTransport transport;
   Exchange exchange(transport);
   transport.replies = {{message(16, 1, Datagram(16), NLM_F_MULTI), done(1, -ENOENT)}};

@@ -12,10 +12,10 @@
 
 namespace vethwork::test {
 
-/// A kernel whose answers the test says. Keeps what was sent.
+/// A transport whose answers the test defines. It records sent messages.
 class FakeTransport final : public Transport {
  public:
-  /// Given each message that is sent, adds to the answers.
+  /// Called for each sent message; appends answers.
   std::function<void(const Message& message, FakeTransport& kernel)> onMessage;
   std::vector<Bytes> sent;
   std::deque<Bytes> answers;
@@ -31,7 +31,7 @@ class FakeTransport final : public Transport {
     return 0;
   }
 
-  /// -EAGAIN where the kernel says nothing.
+  /// -EAGAIN without an answer.
   std::int64_t receive(std::span<std::uint8_t> buffer) override {
     if (answers.empty()) {
       return -EAGAIN;
@@ -42,7 +42,7 @@ class FakeTransport final : public Transport {
     return static_cast<std::int64_t>(answer.size());
   }
 
-  /// An acknowledgement, or the failure `error`.
+  /// Creates an acknowledgement, or the failure `error`.
   void acknowledge(const Message& message, int error = 0) {
     nlmsgerr body{.error = -error, .msg = message.header};
     answer(NLMSG_ERROR, NLM_F_CAPPED, message, &body, sizeof body);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int inherited = 200;
 
-/// Whether a program that is started with these actions has the descriptor.
+/// True if a program that is spawned with these actions has the descriptor.
 bool childHasIt(const posix_spawn_file_actions_t& actions) {
   std::array<std::string, 3> words{"/bin/sh", "-c", "test -e /proc/self/fd/" + std::to_string(inherited)};
   std::array<char*, 4> argv{words[0].data(), words[1].data(), words[2].data(), nullptr};

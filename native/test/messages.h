@@ -9,7 +9,7 @@
 
 namespace vethwork::test {
 
-/// Bytes as hexadecimal digits, four bytes to a word.
+/// Formats bytes as hexadecimal digits in groups of four bytes.
 inline std::string hex(Span bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -37,7 +37,7 @@ inline Bytes unhex(std::string_view text) {
   return bytes;
 }
 
-/// The batch that an operation makes of its arguments, sealed from sequence number 1 on. @throws ValidationError
+/// Encodes the arguments of an operation as a batch that starts with sequence number 1. @throws ValidationError
 inline Batch encoded(const NetlinkOperation& operation, const Map& arguments) {
   Batch batch;
   Encoder encoder{.batch = batch};
@@ -46,7 +46,7 @@ inline Batch encoded(const NetlinkOperation& operation, const Map& arguments) {
   return batch;
 }
 
-/// The messages of a batch. They point into it.
+/// Returns the messages of a batch. They refer to its memory.
 inline std::vector<Message> messages(const Batch& batch) {
   std::vector<Message> list;
   MessageReader reader(batch.bytes());

@@ -27,7 +27,7 @@ const NetlinkOperation& batchOperation() {
 
 Batch batchOf(List commands) { return test::encoded(batchOperation(), {{"commands", std::move(commands)}}); }
 
-/// What one command's message says after its header.
+/// Payload of the message of one command.
 std::string payloadOf(const Map& command) {
   const Batch batch = batchOf({command});
   const auto all = messages(batch);
@@ -92,7 +92,7 @@ TEST_CASE("a rule with its comment, as nft keeps it") {
         "1c000280 08000100 00000000 10000280 0c000280 08000100 00000000");
 }
 
-TEST_CASE("expressions of every kind survive being written and read") {
+TEST_CASE("expressions of every kind are unchanged after encoding and decoding") {
   const Bytes four{1, 2, 3, 4};
   const List all{
       Map{{"expression", "payload"}, {"register", 1}, {"base", "network"}, {"offset", 16}, {"length", 4}},
@@ -133,14 +133,14 @@ TEST_CASE("expressions of every kind survive being written and read") {
   const List read = decodeExpressions(*list);
   REQUIRE(read.size() == all.size());
   for (std::size_t index = 0; index < all.size(); ++index) {
-    // Written again, what was read is the same bytes.
+    // Encoding the decoded expressions gives the same bytes.
     CAPTURE(index);
     CHECK(payloadOf(ruleOf(*read[index].as<Map>())) == payloadOf(ruleOf(*all[index].as<Map>())));
     CHECK(read[index].as<Map>()->entries().size() == all[index].as<Map>()->entries().size());
   }
 }
 
-TEST_CASE("a map carries its types as nft numbers them") {
+TEST_CASE("a map has the type numbers of nft") {
   CHECK(payloadOf(in("set.add", {{"name", "m"}, {"keyType", "mark"}, {"dataType", "ipv4_addr . inet_service"}})) ==
         "02000000 06000100 74000000 06000200 6d000000 "
         "08000600 000001cd 08000700 00000008 "   // 7 << 6 | 13, 8 bytes
@@ -162,7 +162,7 @@ TEST_CASE("an interval is two elements, an open one is one") {
         "10000180 0c000180 08000100 ff000000");
 }
 
-TEST_CASE("parts of a concatenation start on multiples of four") {
+TEST_CASE("parts of a concatenation are aligned to four bytes") {
   Path path;
   const NftType type = NftType::parse("inet_service . ether_addr . mark", path);
   CHECK(type.number() == ((13u << 6 | 9u) << 6 | 19u));
@@ -175,7 +175,7 @@ TEST_CASE("parts of a concatenation start on multiples of four") {
   CHECK(*read.as<List>()->at(1).as<std::string>() == "02:00:00:bd:cd:9b");
   CHECK(NftType::of(type.number())->name() == "inet_service . ether_addr . mark");
   CHECK_FALSE(NftType::of(63));
-  // Five parts take 30 bits: what is left is no sixth.
+  // Five parts use 30 bits. The rest is not a sixth part.
   CHECK_FALSE(NftType::of(0x871c71c7));
 }
 
@@ -223,7 +223,7 @@ TEST_CASE("listed halves of intervals are joined, whatever their order") {
   CHECK(*joined[2].as<Map>()->find("key")->as<std::int64_t>() == 65535);
 }
 
-TEST_CASE("a deletion of a rule must say which: without a handle all would go") {
+TEST_CASE("deleting a rule requires its handle: the kernel would delete all rules") {
   CHECK(refusedField(in("rule.delete", {{"chain", "c"}})) == "commands[0].handle");
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("a message names its command") {
   CHECK(describe(arguments, 2) == "commands[1] chain.add ip t c");
 }
 
-TEST_CASE("user data that is cut short is not read beyond its end") {
+TEST_CASE("truncated user data is read within its bounds") {
   CHECK_FALSE(UserData::find(Bytes{0, 4, 'a', 'b'}, 0));
   CHECK_FALSE(UserData::find(Bytes{0}, 0));
   CHECK(UserData::find(Bytes{1, 1, 'a', 0, 2, 'b', 0}, 0)->size() == 2);

@@ -14,12 +14,12 @@ namespace {
 
 std::string packed(const Value& value) { return hex(pack(value)); }
 
-/// Without the blanks that make it readable.
+/// Removes the blanks.
 std::string same(std::string_view digits) { return hex(unhex(digits)); }
 
 }  // namespace
 
-// test/unit/unpack.test.ts reads the same bytes.
+// test/unit/kernel/unpack.test.ts reads the same bytes.
 TEST_CASE("single values are packed") {
   CHECK(packed({}) == "00");
   CHECK(packed(false) == "01");

@@ -9,7 +9,7 @@ using namespace vethwork;
 
 namespace {
 
-/// One attribute as it lies in a message: length and type in the host's order, value, padding.
+/// Encodes one attribute: length and type in host byte order, value, padding.
 std::vector<std::uint8_t> attribute(std::uint16_t length, std::uint16_t type, std::vector<std::uint8_t> value) {
   std::vector<std::uint8_t> bytes(4 + (value.size() + 3) / 4 * 4);
   std::memcpy(bytes.data(), &length, sizeof length);
@@ -57,7 +57,7 @@ TEST_CASE("the last attribute may lack its padding") {
   CHECK_FALSE(reader.next());
 }
 
-TEST_CASE("attributes that do not fit end the walk") {
+TEST_CASE("attributes that do not fit end the iteration") {
   for (const std::uint16_t length : std::vector<std::uint16_t>{0, 3, 9, 0xffff}) {
     CAPTURE(length);
     const auto bytes = attribute(length, 1, {1, 2, 3, 4});

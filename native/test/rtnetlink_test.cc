@@ -108,7 +108,7 @@ TEST_CASE("a bridge's times are in hundredths of a second") {
   CHECK(bytes.ends_with("1c000280 08000100 32000000 08000400 30750000 05001700 00000000"));
 }
 
-TEST_CASE("links are changed, deleted and asked for") {
+TEST_CASE("links are changed, deleted and queried") {
   CHECK(encoded("link.set", Map{{"link", Map{{"index", 5}}}, {"changes", Map{{"up", false}, {"master", 0}}}}) ==
         "28000000 10000500 01000000 00000000 00000000 05000000 00000000 01000000 08000a00 00000000");
   CHECK(encoded("link.set", Map{{"link", Map{{"name", "a"}}}, {"changes", Map{{"inet", Map{{"rpFilter", 2}}}}}}) ==
@@ -116,7 +116,7 @@ TEST_CASE("links are changed, deleted and asked for") {
         "14001a80 10000280 0c000180 08000800 02000000");
   CHECK(encoded("link.delete", Map{{"link", Map{{"group", 0x76657468}}}}) ==
         "28000000 11000500 01000000 00000000 00000000 00000000 00000000 00000000 08001b00 68746576");
-  // RTM_SETLINK: of RTM_NEWLINK the kernel ignores the port's options.
+  // RTM_SETLINK: the kernel ignores port options in RTM_NEWLINK.
   CHECK(encoded("link.port", Map{{"index", 5}, {"port", Map{{"isolated", true}}}}) ==
         "2c000000 13000500 01000000 00000000 07000000 05000000 00000000 00000000 0c000c80 05002100 01000000");
   CHECK(encoded("link.get", Map{{"link", Map{{"name", "a"}}}}) ==
@@ -270,7 +270,7 @@ TEST_CASE("captured addresses, routes, rules and neighbours are read") {
   CHECK(text(neighbour, "address") == "02:00:00:00:00:09");
 }
 
-TEST_CASE("what is cut short anywhere is read within its bounds") {
+TEST_CASE("truncated messages are read within their bounds") {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 8> all{
       {{"link.list", captured::bridgeLink},
        {"link.list", captured::vxlanLink},

@@ -30,7 +30,7 @@ const Schema schema{{
                         {"mac", 8, mac()},
                         {"ip", 9, ipAddress()},
                         {"time", 10, centiseconds()},
-                        {"mode", 11, words8({{"one", 1}, {"two", 2}})},
+                        {"mode", 11, enum8({{"one", 1}, {"two", 2}})},
                         {"within", 12, nested(inner)},
                         {"state", 13, u8(), Presence::reported},
                         {"wide", 14, u64()},
@@ -154,7 +154,7 @@ TEST_CASE("values out of bounds or of another type are refused with their path")
 TEST_CASE("unknown and reported properties are refused, whatever their value") {
   refuses("colour", 1);
   refuses("state", 1);
-  CHECK(property("state", 1).error->expected() == "nothing: this is only reported");
+  CHECK(property("state", 1).error->expected() == "nothing: it is read-only");
   CHECK(property("colour", 1).error->expected() == "no property of this name");
 }
 
@@ -165,7 +165,7 @@ TEST_CASE("an error holds the value that was refused") {
   CHECK(*written.error->value().as<std::string>() == "many");
 }
 
-TEST_CASE("interface names are what the kernel takes for one") {
+TEST_CASE("interface names are those that the kernel accepts") {
   for (const std::string name : {"a", "veth-e2300f-o", "123456789012345", "größe", "a.b", "..."}) {
     CAPTURE(name);
     CHECK(!write(Map{{"name", name}}).error);
@@ -178,7 +178,7 @@ TEST_CASE("interface names are what the kernel takes for one") {
   CHECK(write(Map{{"name", std::string("a\0b", 3)}}).error);
 }
 
-TEST_CASE("what is read is what was written; what cannot be read is kept") {
+TEST_CASE("decoded values equal the encoded ones; undecodable payloads are kept") {
   const Map values{{"name", "a"},     {"mtu", 100},     {"port", 4789},  {"signed", -5},
                    {"up", true},      {"marked", true}, {"note", "abc"}, {"mac", "02:00:00:bd:cd:9b"},
                    {"ip", "fd00::1"}, {"time", 4.56},   {"mode", "two"}, {"within", Map{{"depth", 3}}}};

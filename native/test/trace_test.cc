@@ -23,7 +23,7 @@ std::string of(std::string_view operation, const Map& arguments) {
 
 }  // namespace
 
-TEST_CASE("requests are told with their attributes, text as text and nests as nests") {
+TEST_CASE("requests are formatted with their attributes, text and nested ones included") {
   const Map link{{"kind", "veth"}, {"name", "outer"}, {"mtu", 1500}, {"data", Map{{"peer", Map{{"name", "inner"}}}}}};
   CHECK(of("link.add", Map{{"link", link}}) ==
         "RTM_NEWLINK seq 1 flags 0x605 header 00000000000000000000000000000000 3=\"outer\" 4=dc050000 "
@@ -33,7 +33,7 @@ TEST_CASE("requests are told with their attributes, text as text and nests as ne
         "RTM_SETLINK seq 1 flags 0x005 header 07000000050000000000000000000000 12{33=01}");
 }
 
-TEST_CASE("answers are told") {
+TEST_CASE("answers are formatted") {
   CHECK(described(NETLINK_ROUTE, test::unhex(test::captured::markRule))
             .starts_with("RTM_NEWRULE seq 1 flags 0x002 header "));
   CHECK(described(NETLINK_ROUTE,

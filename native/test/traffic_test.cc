@@ -70,7 +70,7 @@ TEST_CASE("rates beyond 32 bits have an attribute of their own") {
   CHECK_FALSE(narrow.isWide());
 }
 
-TEST_CASE("what an action reports is what was asked for") {
+TEST_CASE("an action reports its options") {
   const Batch batch = encodedOf("filter.add", filterWith(police()));
   Message message = test::messages(batch).front();
   message.header.nlmsg_type = RTM_NEWTFILTER;

@@ -23,7 +23,7 @@ T readAs(std::string_view digits) {
 
 }  // namespace
 
-// test/unit/pack.test.ts writes the same bytes.
+// test/unit/kernel/pack.test.ts writes the same bytes.
 TEST_CASE("single values") {
   CHECK(read("00").isNull());
   CHECK_FALSE(readAs<bool>("01"));
@@ -39,13 +39,13 @@ TEST_CASE("single values") {
   CHECK(readAs<Unsupported>("0b0a000000612066756e6374696f6e").description == "a function");
 }
 
-TEST_CASE("numbers that no integer holds stay what they are") {
+TEST_CASE("numbers that are no integers are unchanged") {
   CHECK(readAs<double>("040000000000000044") == 0x1p65);
   CHECK(readAs<double>("04000000000000f07f") > 1e308);
   CHECK(readAs<std::int64_t>("040000000000000080") == 0);
 }
 
-TEST_CASE("lists and maps; what is null in a map was not given") {
+TEST_CASE("lists and maps; null in a map is an absent property") {
   const Value list = read("090200000003010000000701000000 61");
   REQUIRE(list.as<List>() != nullptr);
   REQUIRE(list.as<List>()->size() == 2);
@@ -58,7 +58,7 @@ TEST_CASE("lists and maps; what is null in a map was not given") {
   CHECK(*map.as<Map>()->find("up")->as<bool>());
 }
 
-TEST_CASE("bytes that nobody packed are refused") {
+TEST_CASE("malformed bytes are rejected") {
   const char* const broken[] = {"",       "0c",           "ff",         "03feff", "07040000006574",    "0705000000",
                                 "090100", "09ffffffff00", "0a01000000", "0000",   "0a0100000001000000"};
   for (const char* digits : broken) {

@@ -4,8 +4,8 @@
 
 namespace vethwork {
 
-/// Writes a value for src/kernel/unpack.ts to read: tags and numbers as `unpack` reads them. Most texts are there many
-/// times, as the names of properties are: each is written once, and is a number from then on.
+/// Packs a value for src/kernel/unpack.ts. Tags and numbers are encoded as in `unpack`. Most texts, such as property
+/// names, occur often: each is written once and then referred to by number.
 Bytes pack(const Value& value);
 
 }  // namespace vethwork

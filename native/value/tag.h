@@ -5,10 +5,10 @@
 
 namespace vethwork {
 
-/// What a packed value begins with; what follows each is told in src/kernel/tag.ts.
+/// Tag of a packed value. src/kernel/tag.ts describes the encodings.
 enum class Tag : std::uint8_t { null, no, yes, int32, real, int64, uint64, text, bytes, list, map, unsupported };
 
-// Numbers are packed little-endian, as every machine that this runs on has them.
+// Numbers are packed little-endian, the byte order of all supported machines.
 static_assert(std::endian::native == std::endian::little);
 
 }  // namespace vethwork

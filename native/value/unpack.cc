@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-/// Deeper than what is packed; keeps bytes that nobody packed from using up the stack.
+/// Maximum nesting depth, larger than that of packed values. It limits recursion for malformed bytes.
 constexpr int maximumDepth = 32;
 
 /// Whole numbers are whole, however JavaScript holds them.
@@ -29,7 +29,7 @@ class Unpacker {
 
   Value read(int depth = 0) {
     if (depth > maximumDepth) {
-      throw std::invalid_argument("packed too deeply");
+      throw std::invalid_argument("nested too deeply");
     }
     switch (static_cast<Tag>(number<std::uint8_t>())) {
       case Tag::null:
@@ -59,7 +59,7 @@ class Unpacker {
       case Tag::unsupported:
         return Unsupported{text()};
     }
-    throw std::invalid_argument("no packed value");
+    throw std::invalid_argument("an invalid tag");
   }
 
   [[nodiscard]] bool atEnd() const { return rest_.empty(); }
@@ -67,7 +67,7 @@ class Unpacker {
  private:
   std::span<const std::uint8_t> take(std::size_t count) {
     if (count > rest_.size()) {
-      throw std::invalid_argument("a packed value is cut off");
+      throw std::invalid_argument("a packed value is truncated");
     }
     const auto taken = rest_.first(count);
     rest_ = rest_.subspan(count);
@@ -85,7 +85,7 @@ class Unpacker {
   std::size_t count() {
     const std::size_t count = number<std::uint32_t>();
     if (count > rest_.size()) {
-      throw std::invalid_argument("more packed values are announced than there are");
+      throw std::invalid_argument("a packed count exceeds the data");
     }
     return count;
   }
@@ -128,7 +128,7 @@ Value unpack(std::span<const std::uint8_t> bytes) {
   Unpacker unpacker(bytes);
   Value value = unpacker.read();
   if (!unpacker.atEnd()) {
-    throw std::invalid_argument("something follows a packed value");
+    throw std::invalid_argument("trailing bytes after a packed value");
   }
   return value;
 }

@@ -7,8 +7,8 @@
 
 namespace vethwork {
 
-/// Reads a value that src/kernel/pack.ts has written; the format is described there.
-/// @throws std::invalid_argument if the bytes are none
+/// Reads a value that src/kernel/pack.ts has packed; the format is described there.
+/// @throws std::invalid_argument if the bytes are malformed
 Value unpack(std::span<const std::uint8_t> bytes);
 
 }  // namespace vethwork

@@ -18,7 +18,7 @@ struct Entry;
 using Bytes = std::vector<std::uint8_t>;
 using List = std::vector<Value>;
 
-/// A small map that keeps the order of insertion; look-up is linear, which is fastest at the sizes met here.
+/// A small map that keeps insertion order. Linear search is the fastest at these sizes.
 class Map {
  public:
   Map();
@@ -31,7 +31,7 @@ class Map {
 
   [[nodiscard]] const Value* find(std::string_view key) const;
   void set(std::string_view key, Value value);
-  /// As `set`, for a key that is not there yet.
+  /// Like `set`, for a key that is not present.
   void append(std::string key, Value value);
   void reserve(std::size_t count);
 
@@ -41,12 +41,12 @@ class Map {
   std::vector<Entry> entries_;
 };
 
-/// What no message can hold, such as a function or a symbol: kept only to say so in an error.
+/// A value that no message can represent, such as a function or a symbol. It is kept for the error message.
 struct Unsupported {
   std::string description;
 };
 
-/// Plain data on its way between JavaScript and a message. Knows neither.
+/// A plain value that is exchanged between JavaScript and messages. It is independent of both.
 class Value {
  public:
   Value() = default;

@@ -1,22 +1,25 @@
-// The report of the benchmark as tables in Markdown.
+// The report of the benchmark as tables: Markdown for the pages, CSV for the files beside the report.
 
 /** @typedef {import('../../src/bench/index.js').BenchReport} Report */
 
-/** What README.md shows, of everything that was measured: case, figure, and what to call it. */
+/** What docs/performance.md shows, of everything that was measured: case, figure, and its title. */
 const SHOWN = [
-  ['veth-1', 'attach', 'attach one container'],
-  ['veth-100', 'attach', 'attach 100 at once'],
-  ['tap-1', 'attach', 'attach one tap'],
-  ['veth-1', 'detach', 'detach one: out of service'],
-  ['veth-1', 'gone', 'detach one: gone'],
-  ['veth-64', 'gone', 'detach 64 at once: gone'],
+  ['veth-1', 'attach', 'attach 1 container'],
+  ['veth-100', 'attach', 'attach 100 containers at once'],
+  ['tap-1', 'attach', 'attach 1 tap'],
+  ['veth-1', 'detach', 'detach 1, until out of service'],
+  ['veth-1', 'gone', 'detach 1, until the link is deleted'],
+  ['veth-64', 'gone', 'detach 64 at once, until deleted'],
   ['network', 'create', 'create a network with NAT'],
-  ['network', 'delete', 'delete it: gone'],
+  ['network', 'delete', 'delete it'],
   ['network-dhcp', 'create', 'create a network with NAT and DHCP'],
-  ['float-200', 'float', 'the 200th floating IP'],
-  ['churn', 'attach', 'attach under churn'],
-  ['scale-5000', 'attach', 'attach one beside 5,000'],
+  ['float-200', 'float', 'assign the 200th floating IP'],
+  ['churn', 'attach', 'attach, 8 workers without pause'],
+  ['scale-5000', 'attach', 'attach 1 where 5,000 exist'],
 ];
+
+/** The rows of these that README.md shows. */
+const HEADLINES = ['veth-1 attach', 'veth-100 attach', 'veth-64 gone', 'network create', 'scale-5000 attach'];
 
 /** @param {number} value */
 const ms = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
@@ -33,27 +36,37 @@ function markdown(rows) {
   );
 }
 
+/** @param {readonly (readonly (string | number)[])[]} rows the first are the headers */
+function csv(rows) {
+  const cell = (/** @type {string | number} */ value) =>
+    /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  return `${rows.map((row) => row.map(cell).join(',')).join('\n')}\n`;
+}
+
 /** @param {Report} report */
 function machineOf({ date, vethwork, quick, machine: { cpu, cpus, memory, kernel, node, disk, load, idleLoop } }) {
   const doubts = [
-    ...(load > cpus ? ['The machine was busy with other work, which costs most whoever has several threads.'] : []),
-    ...(quick ? ['A quick look, without warm-up.'] : []),
+    ...(load > cpus ? ['The machine was busy with other work.'] : []),
+    ...(quick ? ['The run was a quick one, without warm-up.'] : []),
   ];
-  const toBeRepeated = doubts.length === 0 ? [] : [`**To be measured anew: ${doubts.join(' ')}**`];
   const text =
-    `vethwork ${vethwork}, ${date.slice(0, 10)}: ${cpus} x ${cpu}, ${memory} GiB, Linux ${kernel}, Node.js ${node}, state on ${disk}. ` +
-    `When it began, the load average was ${load.toFixed(1)} and an idle event loop ${ms(idleLoop)} ms late (p99).`;
-  return [text, ...toBeRepeated].join(' ');
+    `Measured on ${date.slice(0, 10)} with vethwork ${vethwork}: ${cpus} x ${cpu}, ${memory} GiB, Linux ${kernel}, ` +
+    `Node.js ${node}, state folder on ${disk}. At the start, the load average was ${load.toFixed(1)} and the p99 delay ` +
+    `of an idle event loop was ${ms(idleLoop)} ms.`;
+  return [text, ...(doubts.length === 0 ? [] : [`**Measure again: ${doubts.join(' ')}**`])].join(' ');
 }
 
 /**
- * The headline figures: medians in milliseconds, and in brackets how many times as long as vethwork.
+ * Medians in milliseconds, and in brackets the ratio to vethwork: all of SHOWN for docs/performance.md, or the headlines for
+ * README.md.
  * @param {Report} report
+ * @param {{ headlines?: boolean }} [options]
  */
-export function summary(report) {
+export function summary(report, { headlines = false } = {}) {
   const present = report.peers.filter(({ missing, name }) => missing === undefined && name !== 'model-dhcp');
   const cases = report.scenarios.flatMap((scenario) => scenario.cases);
-  const rows = SHOWN.flatMap(([name, figure, title]) => {
+  const shown = SHOWN.filter(([name, figure]) => !headlines || HEADLINES.includes(`${name} ${figure}`));
+  const rows = shown.flatMap(([name, figure, title]) => {
     const contenders = cases.find((each) => each.name === name)?.contenders ?? [];
     const median = (/** @type {string} */ peer) =>
       contenders.find((each) => each.peer === peer)?.figures[/** @type {string} */ (figure)]?.median;
@@ -68,7 +81,7 @@ export function summary(report) {
   });
   const missing = report.peers.flatMap(({ title, missing }) => (missing === undefined ? [] : [`${title}: ${missing}`]));
   return [
-    'Milliseconds, median; in brackets how many times as long as vethwork takes.',
+    'Median in milliseconds. The ratio to vethwork is in brackets.',
     '',
     markdown([['', ...present.map(({ title }) => title)], ...rows]),
     '',
@@ -78,11 +91,11 @@ export function summary(report) {
 }
 
 /**
- * What was aimed at, and what was found: by the model, which remembers everything, and by its kernel layer, which does
- * the same work as the others.
+ * The targets of the project and whether they are met, for vethwork and for vethwork/kernel.
  * @param {Report} report
+ * @returns {string[][]} the first row has the headers
  */
-export function aims(report) {
+function targets(report) {
   const cases = report.scenarios.flatMap((scenario) => scenario.cases);
   const result = (/** @type {string} */ name, /** @type {string} */ peer) =>
     cases.find((each) => each.name === name)?.contenders.find((each) => each.peer === peer);
@@ -118,23 +131,23 @@ export function aims(report) {
     ...others.map(
       ({ name, title }) =>
         /** @type {[string, (found: number) => boolean, Finding]} */ ([
-          `64 detached at once and gone: 15x as fast as ${title}`,
+          `detach 64 at once, until deleted: 15x as fast as ${title}`,
           (found) => found >= 15,
           faster('veth-64', 'gone', name),
         ]),
     ),
     [
-      "network created: 20x as fast as the walk-through's commands",
+      "create a network: 20x as fast as the walk-through's commands",
       (found) => found >= 20,
       faster('network', 'create', 'walkthrough'),
     ],
     [
-      'network created: at most 1.3 of the floor',
+      'create a network: at most 1.3 of the floor',
       (found) => found <= 1.3,
       (own) => 1 / faster('network', 'create', 'floor')(own),
     ],
     [
-      'attach beside 5,000: at most 1.5 of that beside 10, where the floor grows as well: of its growth',
+      'attach where 5,000 exist against 10: growth at most 1.5 of the floor’s growth',
       (found) => found <= 1.5,
       (own) => growth(own) / growth('floor'),
     ],
@@ -151,74 +164,67 @@ export function aims(report) {
     return delays.length === 0 ? '' : `${ms(worst)} ms ${worst < 5 ? 'met' : 'missed'}`;
   };
   const storm = cases.filter(({ name }) => name === 'veth-1000');
+  // The floor is a process of its own: this is the delay of a process that only waits.
   const idle = Math.max(...cases.flatMap((each) => result(each.name, 'floor')?.eventLoop?.p99 ?? []));
+  const floorLoop = Number.isFinite(idle) ? `${ms(idle)} ms` : '';
   const look = median('reconcile-500', 'reconcile', 'model');
   const looked = Number.isNaN(look) ? '' : `${ms(look)} ms ${look < 1000 ? 'met' : 'missed'}`;
+  /** @type {(own: string) => string} */
+  const grown = (own) => (Number.isNaN(growth(own)) ? '' : times(growth(own)));
   return [
-    markdown([
-      ['aim', 'vethwork', 'vethwork/kernel'],
-      ...rows,
-      ['500 unchanged networks reconciled: under 1 s, no write', looked, ''],
-      ['event loop, worst p99 of any case: under 5 ms', loop('model'), loop('kernel')],
-      [
-        'event loop, p99 with 1,000 attached or detached at once: under 5 ms',
-        loop('model', storm),
-        loop('kernel', storm),
-      ],
-    ]),
-    ...(Number.isFinite(idle)
-      ? [`The event loop of an idle process, while the floor does the same: ${ms(idle)} ms (worst p99).`]
-      : []),
-    ...(Number.isNaN(growth('floor'))
-      ? []
-      : [
-          `Attach beside 5,000, of what it takes beside 10: ${times(growth('floor'))} the floor, so the kernel grows; ` +
-            `${times(growth('model'))} vethwork, ${times(growth('kernel'))} vethwork/kernel.`,
-        ]),
-  ].join('\n\n');
+    ['target', 'vethwork', 'vethwork/kernel', 'floor'],
+    ...rows.map((row) => [...row, '']),
+    ['reconcile 500 unchanged networks: under 1 s, no write', looked, '', ''],
+    ['event loop delay, worst p99 of any case: under 5 ms', loop('model'), loop('kernel'), floorLoop],
+    [
+      'event loop delay, p99 with 1,000 attached or detached at once: under 5 ms',
+      loop('model', storm),
+      loop('kernel', storm),
+      '',
+    ],
+    ['attach where 5,000 exist against 10: growth (no target)', ...['model', 'kernel', 'floor'].map(grown)],
+  ];
 }
 
 /**
- * Everything that was measured.
+ * Everything that was measured, by file name: `figures.csv` has a line for each figure of each contender (milliseconds; the
+ * ratio is to the first contender of the case), `totals.csv` what is told of a scenario as a whole, `targets.csv` the
+ * targets.
  * @param {Report} report
+ * @returns {Map<string, string>}
  */
-export function allTables(report) {
+export function dataFiles(report) {
   const titles = new Map(report.peers.map(({ name, title }) => [name, title]));
-  const blocks = report.scenarios.flatMap(({ title, cases, facts }) => {
-    const rows = cases.flatMap((each) => {
-      const figures = [...new Set(each.contenders.flatMap((one) => Object.keys(one.figures)))];
-      return figures.flatMap((figure) => {
+  const figures = report.scenarios.flatMap((scenario) =>
+    scenario.cases.flatMap((each) =>
+      [...new Set(each.contenders.flatMap((one) => Object.keys(one.figures)))].flatMap((figure) => {
         const base = each.contenders.find((one) => one.figures[figure] !== undefined)?.figures[figure];
         return each.contenders.flatMap(({ peer, figures: own, eventLoop }) => {
           const value = own[figure];
           if (value === undefined || base === undefined) return [];
-          const optional = [value.p99, value.cpu, eventLoop?.p99].map((one) => (one === undefined ? '' : ms(one)));
-          return [
-            [
-              `${each.title}: ${figure}`,
-              titles.get(peer) ?? peer,
-              ...[value.median, value.min, value.max].map(ms),
-              times(value.median / base.median),
-              ...optional,
-              String(value.runs),
-            ],
-          ];
+          const { median, min, max, p99, cpu, runs } = value;
+          const optional = [p99, cpu, eventLoop?.p99].map((one) => (one === undefined ? '' : ms(one)));
+          const ratio = times(median / base.median).slice(0, -1);
+          const title = titles.get(peer) ?? peer;
+          return [[scenario.name, each.title, figure, title, ...[median, min, max].map(ms), ratio, ...optional, runs]];
         });
-      });
-    });
-    const failed = cases.flatMap((each) =>
+      }),
+    ),
+  );
+  const failed = report.scenarios.flatMap(({ name, cases }) =>
+    cases.flatMap((each) =>
       each.contenders.flatMap((one) =>
-        one.failed === undefined ? [] : [`- ${each.title}, ${titles.get(one.peer) ?? one.peer}: ${one.failed}`],
+        one.failed === undefined ? [] : [[name, `${each.title}, ${titles.get(one.peer) ?? one.peer}`, one.failed, '']],
       ),
-    );
-    const headers = ['', 'by', 'median', 'min', 'max', 'ratio', 'p99', 'CPU', 'loop p99', 'runs'];
-    const noted = facts.map(({ name, value, unit }) => [name, `${Number(value.toPrecision(3))} ${unit}`.trim()]);
-    return [
-      `### ${title}`,
-      ...(rows.length === 0 ? [] : [markdown([headers, ...rows])]),
-      ...(noted.length === 0 ? [] : [markdown([['', 'value'], ...noted])]),
-      ...(failed.length === 0 ? [] : [failed.join('\n')]),
-    ];
-  });
-  return [machineOf(report), '### Aims', aims(report), ...blocks].join('\n\n');
+    ),
+  );
+  const facts = report.scenarios.flatMap((scenario) =>
+    scenario.facts.map(({ name, value, unit }) => [scenario.name, name, Number(value.toPrecision(3)), unit]),
+  );
+  const measures = ['median_ms', 'min_ms', 'max_ms', 'ratio', 'p99_ms', 'cpu_ms', 'event_loop_p99_ms', 'runs'];
+  return new Map([
+    ['figures.csv', csv([['scenario', 'case', 'figure', 'contender', ...measures], ...figures])],
+    ['totals.csv', csv([['scenario', 'name', 'value', 'unit'], ...facts, ...failed])],
+    ['targets.csv', csv(targets(report))],
+  ]);
 }

@@ -1,5 +1,5 @@
 /**
- * The systems for which the addon is built beforehand. README.md names the bounds, and test/unit/platforms.test.ts
+ * The systems for which the addon is built beforehand. README.md names the bounds, and test/integration/project/platforms.test.ts
  * compares.
  */
 

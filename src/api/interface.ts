@@ -1,4 +1,3 @@
-import { orAborted } from '../abort.js';
 import { asOf, type Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { interfaceCounters } from '../operations/counters.js';
@@ -8,6 +7,7 @@ import { float } from '../operations/float.js';
 import { changeInterface, readInterface } from '../records/queries.js';
 import { type InterfaceRecord, interfaceInfo } from '../records/records.js';
 import type { Json } from '../store/store.js';
+import { rejectOnAbort } from '../util/abort.js';
 import type { InterfaceCounters } from './observation.js';
 import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
 import type { Interface, InterfaceInfo, RemoveOptions } from './types.js';
@@ -54,14 +54,14 @@ export class InterfaceHandle implements Interface {
   async defloat(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => defloat(this.#context, this.#record, signal);
-    await orAborted(this.#context.events.note(this.#subject('interface.defloat'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('interface.defloat'), remove), signal);
     await this.refresh();
   }
 
   async detach(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => detach(this.#context, this.#record, signal);
-    await orAborted(this.#context.events.note(this.#subject('interface.detach'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('interface.detach'), remove), signal);
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {

@@ -1,4 +1,3 @@
-import { orAborted } from '../abort.js';
 import { asOf, type Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { requirePrivileges } from '../host/privileges.js';
@@ -18,6 +17,7 @@ import {
 } from '../records/records.js';
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
+import { rejectOnAbort } from '../util/abort.js';
 import { ensureInterface } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import type { NetworkCounters } from './observation.js';
@@ -115,7 +115,7 @@ export class NetworkHandle implements Network {
     const checked = parseAddressArgument(address);
     const signal = parseSignal(options);
     const remove = () => unroute(this.#context, this.uuid, checked, signal);
-    await orAborted(
+    await rejectOnAbort(
       this.#context.events.note({ ...this.#subject('network.unroute'), address: checked }, remove),
       signal,
     );
@@ -139,7 +139,7 @@ export class NetworkHandle implements Network {
   async delete(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => deleteNetwork(this.#context, this.uuid, signal);
-    await orAborted(this.#context.events.note(this.#subject('network.delete'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('network.delete'), remove), signal);
   }
 
   #subject(event: Subject['event']): Subject {

@@ -18,8 +18,8 @@ import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { refuseIfMigrated } from '../records/migration.js';
-import { indexState } from '../records/names.js';
 import { type HostRecord, keys } from '../records/records.js';
+import { migrateRecords } from '../records/schema-version.js';
 import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { openLmdbStore } from '../store/lmdb.js';
@@ -62,6 +62,7 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
     let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
     if (store !== undefined) undo.push(() => (store as Store).close());
+    if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.state));
     const known = (await store?.get<HostRecord>(keys.host))?.value;
     refuseIfMigrated(known);
     const { settings } = await effectiveSettings(request, known, where(request));
@@ -92,7 +93,7 @@ async function openWith(
 ): Promise<Host> {
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
-    await indexState(transaction);
+    await migrateRecords(transaction, request.state);
     return recordHost(transaction, request, { where: where(request), isShared: false });
   });
   const context = assembleContext({

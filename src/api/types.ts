@@ -394,7 +394,7 @@ export interface Host extends AsyncDisposable {
   events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
   /**
    * Resolves when all links that are marked for deletion are deleted.
-   * @throws AggregateError if one could not be deleted
+   * @throws RemovalError if one could not be deleted
    */
   drained(): Promise<void>;
   /**

@@ -7,7 +7,7 @@ import type { BenchReport } from './types.js';
 
 /** The benchmark itself could not be carried out. */
 export class BenchError extends VethworkError {
-  readonly code = 'BENCH';
+  readonly code = 'ERR_VETHWORK_BENCH';
 }
 
 /**

@@ -1,5 +1,5 @@
-import pLimit from 'p-limit';
 import { parsePrinted } from '../demo/tools.js';
+import { Semaphore } from '../util/semaphore.js';
 import { Coprocess, DONE } from './coprocess.js';
 
 /*
@@ -10,13 +10,13 @@ import { Coprocess, DONE } from './coprocess.js';
 const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
 
 let shell: Coprocess | undefined;
-const one = pLimit(1);
+const one = new Semaphore(1);
 
 /** Runs a tool that must succeed. @throws CoprocessError with what the tool said */
 export function run(command: readonly string[]): Promise<string> {
   shell ??= new Coprocess('sh', []);
   const looker = shell;
-  return one(() => looker.read(`${command.map(quote).join(' ')} </dev/null; s=$?; echo; echo ${DONE} $s`));
+  return one.run(() => looker.read(`${command.map(quote).join(' ')} </dev/null; s=$?; echo; echo ${DONE} $s`));
 }
 
 /** Runs a tool that prints JSON. */

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { KernelError, ValidationError, VethworkError } from '../errors.js';
+import { CombinedError, KernelError, ValidationError, VethworkError } from '../errors.js';
 import type { App } from './app.js';
 
 export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
@@ -17,7 +17,7 @@ and an error is one line {"error": {"name", "code", "message", …}} on stderr.`
 
 /** Ends a command that a signal interrupted. */
 export class InterruptedError extends VethworkError {
-  readonly code = 'INTERRUPTED';
+  readonly code = 'ERR_VETHWORK_INTERRUPTED';
 
   constructor(readonly exitCode: number) {
     super('interrupted');
@@ -43,11 +43,11 @@ export function reportError(app: App, error: unknown, json: boolean): void {
       return;
     }
     const message = oneLine(withoutValues(error.message.replace(/^error: /, '')));
-    write(app, json, { name: 'UsageError', code: 'USAGE', message }, message);
+    write(app, json, { name: 'UsageError', code: 'ERR_VETHWORK_USAGE', message }, message);
     return;
   }
   const shown = error instanceof Error ? error : new Error(String(error));
-  const code = shown instanceof VethworkError ? shown.code : 'INTERNAL';
+  const code = shown instanceof VethworkError ? shown.code : 'ERR_VETHWORK_INTERNAL';
   const value = shown instanceof VethworkError ? shown.toJSON() : { name: shown.name, message: shown.message };
   write(app, json, { code, ...value }, describe(shown));
   if (process.env.VETHWORK_DEBUG && shown.stack !== undefined && !json) {
@@ -57,7 +57,7 @@ export function reportError(app: App, error: unknown, json: boolean): void {
 
 function describe(error: Error): string {
   const message = oneLine(error.message);
-  if (error instanceof AggregateError) {
+  if (error instanceof CombinedError) {
     return [message, ...error.errors.map(String)].join('; ');
   }
   if (error instanceof KernelError && error.rollbackErrors.length > 0) {

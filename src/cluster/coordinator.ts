@@ -77,7 +77,7 @@ export class ClusterCoordinator implements Coordinator {
         essential: [networkNode, ...(needsThisNode ? [node] : [])],
         others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
       });
-    await (nic === undefined ? wait() : attachLimit.aside(wait));
+    await (nic === undefined ? wait() : attachLimit.runReleased(wait));
   }
 
   async remove(removal: Removal): Promise<Error[]> {

@@ -85,7 +85,14 @@ export function lossIn(changes: readonly Change[], { store, node, removalLimit }
       .map(({ before }) => before?.value as unknown as Value)
       .filter(({ state }) => state !== 'deleting');
   const networks = lostRecords<NetworkRecord>(keys.networks);
-  const isDeleting = (network: string) => store.peek<NetworkRecord>(keys.network(network))?.value.state === 'deleting';
+  // The last interfaces of a network are deleted in the same commit as the network.
+  const deleted = new Set(
+    changes.flatMap(({ key, before }) =>
+      key.startsWith(keys.networks) && (before?.value as NetworkRecord | undefined)?.state === 'deleting' ? [key] : [],
+    ),
+  );
+  const isDeleting = (network: string) =>
+    deleted.has(keys.network(network)) || store.peek<NetworkRecord>(keys.network(network))?.value.state === 'deleting';
   const interfaces = lostRecords<InterfaceRecord>(keys.interfaces).filter(({ network }) => !isDeleting(network));
   if (networks.length + interfaces.length === 0) return undefined;
   const remaining = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value);

@@ -5,6 +5,7 @@ import { deviceName } from '../plan/interface.js';
 import { type Claim, claim, isOwn, isOwnerAlive } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
+import { migrateRecords } from '../records/schema-version.js';
 import { type ClusterStore, openEtcdStore } from '../store/etcd.js';
 import type { EtcdOptions } from '../store/etcd-client.js';
 import { parseEtcdOptions } from '../store/etcd-options.js';
@@ -52,6 +53,7 @@ export async function migrate({ state, store: target, node }: Migration): Promis
   const place = parseEtcdOptions(target);
   const source = await openLmdbStore(state);
   try {
+    await transact(source, (transaction) => migrateRecords(transaction, state));
     const host = (await source.get<HostRecord>(keys.host))?.value;
     if (host === undefined) throw new NotFoundError('host in the state folder', state);
     const cluster = await openEtcdStore(place);
@@ -82,7 +84,9 @@ async function move(source: Store, cluster: ClusterStore, origin: Origin): Promi
     const known = await transaction.get<Origin>(clusterKeys.migration);
     if (known === undefined || !isOwn(known.claim))
       throw new ConflictError('another migration into the cluster has begun');
-    transaction.create(keys.host, { ...host, networkNode: origin.node });
+    // The settings of a lone host are not settings of the cluster.
+    const { settings: _, ...common } = host;
+    transaction.create(keys.host, { ...common, networkNode: origin.node });
     transaction.delete(clusterKeys.migration);
   });
   const count = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix)).length;

@@ -11,8 +11,8 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { indexState } from '../records/names.js';
 import { type HostRecord, keys } from '../records/records.js';
+import { migrateRecords } from '../records/schema-version.js';
 import type { ClusterStore } from '../store/etcd.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
@@ -76,7 +76,10 @@ async function openWith(
   const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
-  const { record, settings } = await transact(store, (transaction) => recordCluster(transaction, request));
+  const { record, settings } = await transact(store, async (transaction) => {
+    await migrateRecords(transaction, store.location);
+    return recordCluster(transaction, request);
+  });
   const { networkNode } = record;
   const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
   const environment = new HostEnvironment(kernel, store, {
@@ -134,7 +137,6 @@ async function recordCluster(
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
   const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
-  await indexState(transaction);
   const isRouter = role === 'network';
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);

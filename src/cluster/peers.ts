@@ -1,6 +1,6 @@
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
-import { meshFilter, surplusPeers } from '../plan/mesh-filter.js';
+import { extraneousPeers, meshFilter } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
 import type { ClusterContext } from './types.js';
 
@@ -8,8 +8,8 @@ import type { ClusterContext } from './types.js';
 export async function allowPeers({ kernel, host, peers }: ClusterContext): Promise<void> {
   const wanted = peers();
   const plan = [meshFilter(host, wanted)];
-  const actual = await new Observer(kernel).look(plan);
-  const missing = outstanding(plan, actual);
+  const actual = await new Observer(kernel).observe(plan);
+  const missing = missingOperations(plan, actual);
   if (missing.length > 0) await kernel.transaction(missing);
-  throwFirst(await kernel.teardown(surplusPeers(host, wanted, actual.get(host.netns)?.nft ?? [])));
+  throwFirst(await kernel.teardown(extraneousPeers(host, wanted, actual.get(host.netns)?.nft ?? [])));
 }

@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
 import { NodeError, NodeTimeoutError } from '../errors.js';
+import { onAbort } from '../util/abort.js';
 import { membersIn } from './membership.js';
 import { appliedOf } from './records.js';
 import type { ClusterContext } from './types.js';

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lackedCapabilities } from '../capability.js';
 import { MissingProgramError, PrivilegeError } from '../errors.js';
+import { missingCapabilities } from '../util/capability.js';
 import { searchPath } from './tools.js';
 
 /** Programs the demo shows or checks with, and the Debian package of each. */
@@ -20,7 +20,7 @@ export const programs: Readonly<Record<string, string>> = {
  * @throws PrivilegeError, MissingProgramError: the first thing this process or machine lacks
  */
 export async function checkRequirements(path = searchPath): Promise<void> {
-  const [lacked] = await lackedCapabilities(['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_ADMIN']);
+  const [lacked] = await missingCapabilities(['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_ADMIN']);
   if (lacked !== undefined) throw new PrivilegeError(lacked, 'the demo (run it as root)');
   for (const [program, debianPackage] of Object.entries(programs)) {
     if (!(await isInstalled(program, path))) {

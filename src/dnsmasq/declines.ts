@@ -1,6 +1,7 @@
-/** Milliseconds after which an address is seen to again, if it is declined again; twice as many each time. */
-const FIRST_PAUSE = 10_000;
-const LONGEST_PAUSE = 300_000;
+import { backoffDelay } from '../util/backoff.js';
+
+/** Milliseconds until an address that is declined again and again is restored the next time. */
+const BACKOFF = { initial: 10_000, maximum: 300_000, jitter: 0 };
 
 /**
  * When to see to declined addresses: an instance that declines its own again and again must cause little work, and its
@@ -28,11 +29,10 @@ export class Declines {
   restored(addresses: readonly string[]): void {
     if (addresses.length === 0) return;
     const now = this.now();
-    for (const [address, { until }] of this.#known) if (now > until + LONGEST_PAUSE) this.#known.delete(address);
+    for (const [address, { until }] of this.#known) if (now > until + BACKOFF.maximum) this.#known.delete(address);
     for (const address of addresses) {
       const count = (this.#known.get(address)?.count ?? 0) + 1;
-      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (count - 1));
-      this.#known.set(address, { count, until: now + pause });
+      this.#known.set(address, { count, until: now + backoffDelay(BACKOFF, count) });
     }
     this.#waiting = [];
   }

@@ -1,5 +1,4 @@
 export { checkConfig, type RenderedConfig, renderConfig } from './config.js';
-export { DnsmasqError } from './error.js';
 export type { DnsmasqKernel } from './instance.js';
 export { type Lease, parseLeases } from './lease.js';
 export { type RuntimePaths, runtimePaths, runtimeRoot, runtimeRootOf } from './paths.js';

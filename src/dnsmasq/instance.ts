@@ -1,9 +1,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DeclinedAddresses } from './declined.js';
-import { DnsmasqError } from './error.js';
 import { exclusively } from './exclusion.js';
 import { abandonedFiles, isGone, readIfThere, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';

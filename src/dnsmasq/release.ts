@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
+import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { DnsmasqError } from './error.js';
 import { readIfThere } from './files.js';
 import { type Lease, parseLeases } from './lease.js';
 

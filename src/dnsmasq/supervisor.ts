@@ -1,5 +1,7 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { backoffDelay } from '../util/backoff.js';
+import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { Declines } from './declines.js';
 import { removeAbandonedLocks } from './exclusion.js';
@@ -35,8 +37,8 @@ export type CurrentConfig = () => Promise<DnsmasqConfig | undefined>;
 
 interface Watched {
   instance: DnsmasqInstance;
-  /** The end of the queue of this network's work. */
-  tail: Promise<unknown>;
+  /** This network's work runs one after the other. */
+  queue: Semaphore;
   wish: DnsmasqConfig | undefined;
   current: CurrentConfig | undefined;
   /** Counts the wishes, and the wishes carried out. */
@@ -51,7 +53,8 @@ interface Watched {
   declines: Declines;
 }
 
-const LONGEST_DELAY = 60_000;
+/** Milliseconds until the next restart of a dnsmasq that keeps dying. */
+const BACKOFF = { initial: 1000, maximum: 60_000 };
 /** A dnsmasq that has run this long, in milliseconds, did not crash at its start. */
 const SETTLED = 30_000;
 /** Bound of the rounds in which a wish may change while it is carried out. */
@@ -138,7 +141,7 @@ export class DnsmasqSupervisor {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    await Promise.allSettled([...this.#networks.values()].map((watched) => watched.tail));
+    await Promise.all([...this.#networks.values()].map((watched) => this.#enqueue(watched, async () => undefined)));
   }
 
   #network(network: string): Watched {
@@ -151,7 +154,7 @@ export class DnsmasqSupervisor {
         this.options.patience,
       );
       watched = {
-        ...{ instance, tail: Promise.resolve(), wish: undefined, current: undefined, wished: 0, done: 0 },
+        ...{ instance, queue: new Semaphore(1), wish: undefined, current: undefined, wished: 0, done: 0 },
         ...{ process: undefined, mourned: undefined, failures: 0, retryAt: 0, declines: new Declines() },
       };
       this.#networks.set(network, watched);
@@ -160,9 +163,7 @@ export class DnsmasqSupervisor {
   }
 
   #enqueue<Result>(watched: Watched, work: (watched: Watched) => Promise<Result>): Promise<Result> {
-    const result = watched.tail.then(() => work(watched));
-    watched.tail = result.catch(() => undefined);
-    return result;
+    return watched.queue.run(() => work(watched));
   }
 
   async #carryOut(config: DnsmasqConfig, current: CurrentConfig | undefined, restart: boolean): Promise<void> {
@@ -221,15 +222,15 @@ export class DnsmasqSupervisor {
   /** Restarts a dnsmasq that has died, later and later if it keeps dying. */
   async #look(watched: Watched): Promise<void> {
     const { process, wish } = watched;
-    if (wish === undefined || process === undefined || Date.now() < watched.retryAt) return;
+    if (wish === undefined || process === undefined || performance.now() < watched.retryAt) return;
     if (isRunning(process)) {
-      if (Date.now() > watched.retryAt + SETTLED) watched.failures = 0;
+      if (performance.now() > watched.retryAt + SETTLED) watched.failures = 0;
       await this.#seeToDeclined(watched, process);
       return;
     }
     await this.#enqueue(watched, async () => {
       // While this waited for its turn, somebody else may have seen to it.
-      if (this.#closed || watched.process !== process || Date.now() < watched.retryAt) return;
+      if (this.#closed || watched.process !== process || performance.now() < watched.retryAt) return;
       await this.#revive(watched, process);
     });
   }
@@ -267,7 +268,7 @@ export class DnsmasqSupervisor {
       if (watched.mourned !== dead) this.#tell({ event: 'died', network, pid: dead.pid });
       watched.mourned = dead;
       watched.failures++;
-      watched.retryAt = Date.now() + Math.min(LONGEST_DELAY, 500 * 2 ** watched.failures);
+      watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
       watched.wish = wish;
       await this.#apply(watched, true);
       if (watched.process !== undefined) this.#tell({ event: 'restarted', network, pid: watched.process.pid });

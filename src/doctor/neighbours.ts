@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { isNamespaceMissing } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
@@ -91,7 +91,7 @@ async function countPermanent(
       count += neighbours.filter(({ state }) => state === 'permanent').length;
     } catch (error) {
       // A hypervisor node has none of its networks' namespaces.
-      if (!isNoNamespace(error)) throw error;
+      if (!isNamespaceMissing(error)) throw error;
     }
   }
   return count;

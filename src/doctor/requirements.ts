@@ -3,10 +3,10 @@ import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Capability, lackedCapabilities } from '../capability.js';
 import { accountWarnings } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
+import { type Capability, missingCapabilities } from '../util/capability.js';
 import type { Check, Finding } from './finding.js';
 
 const NEEDED: Record<string, readonly [Capability, string][]> = {
@@ -29,7 +29,7 @@ const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CH
 export const capabilities: Check = async () => {
   const isRoot = process.geteuid?.() === 0;
   const found = Object.entries(NEEDED).map(async ([severity, needed]) => {
-    const lacked = await lackedCapabilities(needed.map(([name]) => name));
+    const lacked = await missingCapabilities(needed.map(([name]) => name));
     return needed
       .filter(([name]) => lacked.includes(name) && (isRoot || !TO_STEP_DOWN.includes(name)))
       .map(([name, use]) => ({

@@ -1,6 +1,6 @@
 import { isInside, type Resource } from '../desired/resources.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import { condemn } from '../plan/retire.js';
@@ -10,7 +10,7 @@ import { type Context, teardown } from './context.js';
 
 /** Creates the missing objects of a plan. Compares with the kernel first, so repeated calls have no effect. */
 export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): Promise<void> {
-  const missing = outstanding(plan, await new Observer(kernel).look(plan));
+  const missing = missingOperations(plan, await new Observer(kernel).observe(plan));
   if (missing.length > 0) await kernel.transaction(missing);
 }
 

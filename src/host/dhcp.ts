@@ -1,5 +1,4 @@
 import type { Settings } from '../api/options.js';
-import type { Capability } from '../capability.js';
 import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
@@ -9,6 +8,7 @@ import { membersOf } from '../records/members.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
+import type { Capability } from '../util/capability.js';
 import { SharedRuns } from '../util/coalesce.js';
 import { requirePrivileges } from './privileges.js';
 

@@ -96,5 +96,5 @@ export class Events {
 /** Returns code and message of an error. Errors of other libraries have the code `INTERNAL`. */
 function errorInfo(error: unknown): { code: string; message: string } {
   const { message } = error instanceof Error ? error : new Error(String(error));
-  return { code: error instanceof VethworkError ? error.code : 'INTERNAL', message };
+  return { code: error instanceof VethworkError ? error.code : 'ERR_VETHWORK_INTERNAL', message };
 }

@@ -1,5 +1,5 @@
 import { ValidationError } from '../errors.js';
-import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { isNamespaceMissing } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
@@ -11,7 +11,7 @@ export async function openKernelIn(netns: NamespaceRef | undefined): Promise<Ker
     if (netns !== undefined) await kernel.query('namespace.get', { netns });
     return kernel;
   } catch (error) {
-    if (!isNoNamespace(error)) throw error;
+    if (!isNamespaceMissing(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
 }

@@ -1,5 +1,5 @@
-import { type Capability, lackedCapabilities } from '../capability.js';
 import { PrivilegeError } from '../errors.js';
+import { type Capability, missingCapabilities } from '../util/capability.js';
 
 /**
  * For links, addresses and rules (CAP_NET_ADMIN); to create and enter namespaces (CAP_SYS_ADMIN). See capabilities(7).
@@ -11,6 +11,6 @@ export async function requirePrivileges(
   operation: string,
   wanted: readonly Capability[] = HOST_CAPABILITIES,
 ): Promise<void> {
-  const [lacked] = await lackedCapabilities(wanted);
+  const [lacked] = await missingCapabilities(wanted);
   if (lacked !== undefined) throw new PrivilegeError(lacked, operation);
 }

@@ -1,3 +1,4 @@
+import { RemovalError } from '../errors.js';
 import { SharedRuns } from '../util/coalesce.js';
 
 /** All deletions share one key: they run one after the other. */
@@ -38,13 +39,13 @@ export class Reaper {
 
   /**
    * Resolves when the last requested deletion has ended.
-   * @throws AggregateError if a link could not be deleted. The next deletion retries it
+   * @throws RemovalError if a link could not be deleted. The next deletion retries it
    */
   async drained(): Promise<void> {
     await this.#last;
     const errors = this.#errors;
     this.#errors = [];
-    if (errors.length > 0) throw new AggregateError(errors, 'links could not be deleted');
+    if (errors.length > 0) throw new RemovalError('the links that are marked for deletion', errors);
   }
 
   /** As `drained`, but never rejects. */

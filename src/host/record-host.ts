@@ -30,7 +30,9 @@ export async function recordHost(
   { where, isShared, more }: { where: string; isShared: boolean; more?: Partial<HostRecord> },
 ): Promise<RecordedHost> {
   const known = await transaction.get<HostRecord>(keys.host);
-  const { settings, changed } = await effectiveSettings(request, known, where);
+  const { settings: _, ...shared } = known ?? {};
+  const compared = known && isShared ? (shared as HostRecord) : known;
+  const { settings, changed } = await effectiveSettings(request, compared, where);
   const { settings: own, ...common } = settingsRecord(settings);
   const record: HostRecord = {
     ...(known ?? (await newHost(transaction, settings))),

@@ -1,43 +1,46 @@
-/** An address of a link (rtnetlink(7), RTM_NEWADDR). */
+/** An IP address of a link (rtnetlink(7), RTM_NEWADDR). Like `ip address`. */
 export interface Address {
-  /** Index of the link. */
+  /** Interface index of the link. */
   index: number;
-  /** With prefix length, for example `172.16.0.1/24` or `fd00::1/64`. */
+  /** Address with prefix length, for example `172.16.0.1/24` or `fd00::1/64`. */
   address: string;
-  /** The other end of a point-to-point link. */
+  /** Peer address of a point-to-point link. */
   peer?: string;
-  /** Of IPv4 (IFA_BROADCAST); none if absent. */
+  /** Broadcast address (IFA_BROADCAST), IPv4 only. None by default. */
   broadcast?: string;
-  /** Of IPv4: the link's name, or that with `:` and more (IFA_LABEL); the link's name if absent. */
+  /**
+   * Label (IFA_LABEL), IPv4 only: the name of the link, optionally followed by `:` and more. Default: the name of the
+   * link.
+   */
   label?: string;
-  /** Where it is valid; `global` if absent. */
+  /** Scope. Default `global`. */
   scope?: 'global' | 'site' | 'link' | 'host' | 'nowhere';
-  /** Skip duplicate address detection (IPv6): the address is usable at once. */
+  /** Skips duplicate address detection, IPv6 only: the address is usable at once. */
   nodad?: boolean;
-  /** Do not add the on-link route of the prefix. */
+  /** Does not add the on-link route of the prefix. */
   noPrefixRoute?: boolean;
-  /** Metric of that route. */
+  /** Metric of the on-link route. */
   priority?: number;
-  /** Lifetimes in seconds; absent: for ever. */
+  /** Lifetimes in seconds. Default: unlimited. */
   validLifetime?: number;
   preferredLifetime?: number;
-  /** Who made it, a number of one's own (IFA_PROTO, Linux 5.18). */
+  /** Origin of the address, a number chosen by the user (IFA_PROTO, Linux 5.18). */
   protocol?: number;
-  /** Of IPv6: usable while duplicate address detection is still running. */
+  /** Usable during duplicate address detection, IPv6 only. */
   optimistic?: boolean;
-  /** Of IPv6: that of a mobile node at home (RFC 6275). */
+  /** Home address of a mobile node (RFC 6275), IPv6 only. */
   homeAddress?: boolean;
-  /** The kernel makes temporary addresses of it. */
+  /** The kernel derives temporary addresses from it (RFC 8981). */
   manageTemporary?: boolean;
-  /** Of a multicast address: joins it. */
+  /** Joins the group of a multicast address. */
   joinMulticast?: boolean;
-  /** As reported: duplicate address detection is still running, or failed. */
+  /** Read-only: duplicate address detection is in progress (`tentative`), or has failed (`dadFailed`). */
   tentative?: boolean;
   dadFailed?: boolean;
   permanent?: boolean;
-  /** Out of its preferred lifetime: for connections that there are, not for new ones. */
+  /** Read-only: the preferred lifetime has expired. New connections do not use it. */
   deprecated?: boolean;
-  /** Another address of the prefix is the first; of IPv6: temporary. */
+  /** Read-only: not the primary address of its prefix; in IPv6, a temporary address. */
   secondary?: boolean;
   stablePrivacy?: boolean;
 }

@@ -7,7 +7,7 @@ import { describeOperation } from './describe.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
-import type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
+import type { NamespaceWatch, NamespaceWatchOptions } from './namespace-watch.js';
 import type { Operation, OperationName } from './operation.js';
 import type { Queries, QueryName } from './query.js';
 import type { Snapshot } from './snapshot.js';
@@ -16,8 +16,8 @@ import type { SpawnInOptions } from './spawn.js';
 import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
 
 /*
- * The kernel as users of the package have it: every argument is read once and checked here, and what is behind this sees
- * plain data only. What operations and queries consist of is checked by the addon, before anything is sent.
+ * The kernel interface for users of the package. It reads and checks every argument once and passes plain data on. The
+ * addon checks the content of operations and queries before anything is sent.
  */
 
 const OPERATIONS: Record<OperationName, true> = {
@@ -66,13 +66,13 @@ const QUERIES: Record<QueryName, true> = {
   'conntrack.list': true,
 };
 
-/** Words of a command line: the kernel takes no more than a few megabytes in all. */
-const MOST_WORDS = 1 << 16;
-const MOST_TOPICS = 16;
-/** Standard streams of a program, and others after these. */
-const MOST_STREAMS = 64;
+/** Maximum of arguments of a program. The kernel accepts a few megabytes in all. */
+const MAXIMUM_ARGUMENTS = 1 << 16;
+const MAXIMUM_TOPICS = 16;
+/** Maximum of streams of a program. */
+const MAXIMUM_STREAMS = 64;
 
-/** The addon knows more operations than transactions may have. @throws ValidationError */
+/** Copies a list of operations. The addon has more operations than users may submit. @throws ValidationError */
 export function readOperations(operations: readonly Operation[]): Operation[] {
   const copy = readData('operations', operations) as Operation[];
   if (!Array.isArray(copy)) throw new ValidationError('operations', operations, 'a list of operations');
@@ -88,7 +88,7 @@ export function readOperations(operations: readonly Operation[]): Operation[] {
 
 function readTransactionOptions(options: TransactionOptions | undefined): TransactionOptions {
   const { lane, rollback, signal, ...others } = readOptions(options);
-  refuseOthers(others, 'lane, rollback, signal');
+  rejectUnknownOptions(others, 'lane, rollback, signal');
   requireLane(lane);
   requireFlag('rollback', rollback);
   requireAbortSignal('signal', signal);
@@ -97,7 +97,7 @@ function readTransactionOptions(options: TransactionOptions | undefined): Transa
 
 function readTeardownOptions(options: TeardownOptions | undefined): TeardownOptions {
   const { lane, ...others } = readOptions(options);
-  refuseOthers(others, 'lane');
+  rejectUnknownOptions(others, 'lane');
   requireLane(lane);
   return lane === undefined ? {} : { lane };
 }
@@ -112,13 +112,13 @@ function requireFlag(field: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') throw new ValidationError(field, value, 'true or false');
 }
 
-function refuseOthers(others: object, known: string): void {
+function rejectUnknownOptions(others: object, known: string): void {
   for (const [name, value] of Object.entries(others)) {
     if (value !== undefined) throw new ValidationError(fieldName('', [name]), value, `one of the options ${known}`);
   }
 }
 
-/** Where absent, the namespace of the process. @throws ValidationError unless it can name a namespace */
+/** Checks a reference to a namespace. @throws ValidationError */
 function requireNamespace(field: string, netns: unknown): asserts netns is NamespaceRef | undefined {
   if (netns === undefined) return;
   const expected = 'a network namespace: a name under /run/netns, an absolute path, or a pid';
@@ -156,13 +156,15 @@ class CheckedKernel implements Kernel {
     return this.#kernel.snapshot(netns);
   }
 
-  async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
+  async query<Q extends QueryName>(query: Q, parameters?: Queries[Q]['parameters']): Promise<Queries[Q]['result']> {
     if (typeof query !== 'string' || !Object.hasOwn(QUERIES, query)) {
       throw new ValidationError('query', query, 'the name of a query');
     }
-    const { op, ...request } = readData('takes', readOptions(takes as object | undefined, 'takes')) as { op?: unknown };
+    const { op, ...request } = readData('parameters', readOptions(parameters as object | undefined, 'parameters')) as {
+      op?: unknown;
+    };
     if (op !== undefined) throw new ValidationError('op', op, 'no property of this name');
-    return this.#kernel.query<QueryName>(query, request as never) as Promise<Queries[Q]['gives']>;
+    return this.#kernel.query<QueryName>(query, request as never) as Promise<Queries[Q]['result']>;
   }
 
   async run(
@@ -171,29 +173,29 @@ class CheckedKernel implements Kernel {
     options?: { netns?: NamespaceRef; timeout?: number },
   ): Promise<RunResult> {
     requireText('file', file, 'the absolute path of a program');
-    const words = readData('args', readList('args', args, MOST_WORDS, 'a list of texts')) as string[];
+    const words = readData('args', readList('args', args, MAXIMUM_ARGUMENTS, 'a list of texts')) as string[];
     const { netns, timeout, ...others } = readOptions(options);
-    refuseOthers(others, 'netns, timeout');
+    rejectUnknownOptions(others, 'netns, timeout');
     requireNamespace('netns', netns);
-    return this.#kernel.run(file, words, { ...(netns !== undefined && { netns }), ...timed(timeout) });
+    return this.#kernel.run(file, words, { ...(netns !== undefined && { netns }), ...timeoutOption(timeout) });
   }
 
   async sendDatagram(datagram: Datagram): Promise<void> {
-    requireGiven('datagram', datagram);
+    requireObjectArgument('datagram', datagram);
     return this.#kernel.sendDatagram(readData('datagram', readOptions(datagram, 'datagram')) as Datagram);
   }
 
   async ping(destination: string, options?: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined> {
     requireText('destination', destination, 'an IPv4 address');
     const { netns, timeout, ...others } = readOptions(options);
-    refuseOthers(others, 'netns, timeout');
+    rejectUnknownOptions(others, 'netns, timeout');
     requireNamespace('netns', netns);
-    return this.#kernel.ping(destination, { ...(netns !== undefined && { netns }), ...timed(timeout) });
+    return this.#kernel.ping(destination, { ...(netns !== undefined && { netns }), ...timeoutOption(timeout) });
   }
 
   spawn(command: string, args?: readonly string[], options?: SpawnInOptions): ChildProcess {
     requireText('command', command, 'the name or path of a program');
-    const words = args === undefined ? [] : readList('args', args, MOST_WORDS, 'a list of texts without NUL');
+    const words = args === undefined ? [] : readList('args', args, MAXIMUM_ARGUMENTS, 'a list of texts without NUL');
     for (const [index, word] of words.entries()) {
       if (typeof word !== 'string' || word.includes('\0')) {
         throw new ValidationError(`args[${index}]`, word, 'a text without NUL');
@@ -206,7 +208,7 @@ class CheckedKernel implements Kernel {
     const streams =
       stdio === undefined || typeof stdio === 'string'
         ? {}
-        : { stdio: readList('stdio', stdio, MOST_STREAMS, 'a word or a list of streams') as StdioOptions };
+        : { stdio: readList('stdio', stdio, MAXIMUM_STREAMS, 'a keyword or a list of streams') as StdioOptions };
     return this.#kernel.spawn(command, words as string[], { ...given, ...streams });
   }
 
@@ -227,12 +229,12 @@ class CheckedKernel implements Kernel {
   watch(netns?: NamespaceRef, options?: WatchOptions): KernelWatch {
     requireNamespace('netns', netns);
     const { signal, topics, snapshot, bufferBytes, ...others } = readOptions(options);
-    refuseOthers(others, 'signal, topics, snapshot, bufferBytes');
+    rejectUnknownOptions(others, 'signal, topics, snapshot, bufferBytes');
     requireAbortSignal('signal', signal);
     requireFlag('snapshot', snapshot);
     return this.#kernel.watch(netns, {
       ...(topics !== undefined && {
-        topics: readData('topics', readList('topics', topics, MOST_TOPICS, 'a list of topics')) as never[],
+        topics: readData('topics', readList('topics', topics, MAXIMUM_TOPICS, 'a list of topics')) as never[],
       }),
       ...(snapshot !== undefined && { snapshot }),
       ...(bufferBytes !== undefined && { bufferBytes: readData('bufferBytes', bufferBytes) }),
@@ -240,9 +242,9 @@ class CheckedKernel implements Kernel {
     });
   }
 
-  watchNamespaces(options?: NamespaceWatchOptions): AsyncGenerator<NamespaceEvent, undefined> {
+  watchNamespaces(options?: NamespaceWatchOptions): NamespaceWatch {
     const { signal, snapshot, ...others } = readOptions(options);
-    refuseOthers(others, 'signal, snapshot');
+    rejectUnknownOptions(others, 'signal, snapshot');
     requireAbortSignal('signal', signal);
     requireFlag('snapshot', snapshot);
     return this.#kernel.watchNamespaces({ ...(snapshot !== undefined && { snapshot }), signal });
@@ -251,33 +253,41 @@ class CheckedKernel implements Kernel {
   close(): Promise<void> {
     return this.#kernel.close();
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
-const timed = (timeout: number | undefined) => (timeout === undefined ? {} : { timeout: readData('timeout', timeout) });
+const timeoutOption = (timeout: number | undefined) =>
+  timeout === undefined ? {} : { timeout: readData('timeout', timeout) };
 
-function requireGiven(field: string, value: unknown): void {
+function requireObjectArgument(field: string, value: unknown): void {
   if (value === undefined) throw new ValidationError(field, value, 'an object');
 }
 
 function readEndpoint<Options extends Endpoint>(options: Options, more: readonly string[]): Options {
-  requireGiven('options', options);
+  requireObjectArgument('options', options);
   const given = readOptions(options);
   const known = ['netns', 'address', 'port', ...more];
-  refuseOthers(Object.fromEntries(Object.entries(given).filter(([name]) => !known.includes(name))), known.join(', '));
+  rejectUnknownOptions(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !known.includes(name))),
+    known.join(', '),
+  );
   requireNamespace('netns', given.netns);
   const plain = Object.entries(given).map(([name, value]) => [name, name === 'server' ? value : readData(name, value)]);
   return Object.fromEntries(plain) as Options;
 }
 
-/** As `describeOperation`, of anything. @throws ValidationError */
-export function describeAnyOperation(operation: Operation): string {
+/** Like `describeOperation`, for any argument. @throws ValidationError */
+export function describeUnknownOperation(operation: Operation): string {
   const copy = readData('operation', operation);
   const text = reading('operation', operation, () => describeOperation(copy)) as string | undefined;
   if (text === undefined) throw new ValidationError('operation', operation, 'an operation');
   return text;
 }
 
-/** The same kernel for callers that may pass anything. */
+/** Wraps a kernel for callers that may pass any value. */
 export const checkedKernel = (kernel: Kernel): Kernel => new CheckedKernel(kernel);
 
 /** @throws ValidationError */
@@ -285,7 +295,7 @@ export function readKernelOptions(options: { home?: NamespaceRef | undefined } |
   home: NamespaceRef | undefined;
 } {
   const { home, ...others } = readOptions(options);
-  refuseOthers(others, 'home');
+  rejectUnknownOptions(others, 'home');
   requireNamespace('home', home);
   return { home };
 }

@@ -1,38 +1,38 @@
-/** A connection that the kernel tracks. */
+/** A connection tracked by the kernel. Like an entry of `conntrack -L`. */
 export interface Connection {
   family: 'ip' | 'ip6';
-  /** As its first packet had it. */
+  /** Original direction: addresses and ports of the first packet. */
   original: ConnectionTuple;
-  /** As answers have it: with the addresses and ports that a translation gave it. */
+  /** Reply direction: addresses and ports of replies, after translation (NAT). */
   reply: ConnectionTuple;
   status: ConnectionStatus[];
-  /** Set by rules (`ct mark`). */
+  /** Mark (`ct mark`). */
   mark?: number;
-  /** Connections of different zones are tracked apart; 0 if absent. */
+  /** Conntrack zone. Default 0. Zones are tracked independently. */
   zone?: number;
-  /** Seconds until it is forgotten, if no packet comes. */
+  /** Seconds until the entry expires without further packets. */
   timeout?: number;
-  /** The kernel's own number for it. */
+  /** Identifier of the entry (CTA_ID). */
   id?: number;
 }
 
-/** One direction of a connection. */
+/** One direction of a connection (a tuple). */
 export interface ConnectionTuple {
   source: string;
   destination: string;
-  /** A number where it has no word. */
+  /** Transport protocol; a number if it has no name here. */
   protocol: 'icmp' | 'tcp' | 'udp' | 'gre' | 'icmpv6' | 'sctp' | number;
-  /** Of protocols that have ports. */
+  /** Ports, for protocols that have them. */
   sourcePort?: number;
   destinationPort?: number;
-  /** Of ICMP, as are type and code. */
+  /** ICMP identifier, type and code. */
   icmpId?: number;
   icmpType?: number;
   icmpCode?: number;
   zone?: number;
 }
 
-/** What the kernel knows of a connection (IPS_…, linux/netfilter/nf_conntrack_common.h). */
+/** Status bits (IPS_…, linux/netfilter/nf_conntrack_common.h). */
 export type ConnectionStatus =
   | 'expected'
   | 'replied'

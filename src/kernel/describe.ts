@@ -13,7 +13,7 @@ function filterText(filter: ConntrackFilter): string {
   return given.map(([key, value]) => (key === 'address' ? value : `${key} ${value}`)).join(', ');
 }
 
-/** An operation in words, for errors and logs: `create veth veth-e2300f-o`. */
+/** Describes an operation for errors and logs: `create veth veth-e2300f-o`. */
 export function describeOperation(operation: Operation): string {
   switch (operation.op) {
     case 'link.add':
@@ -45,9 +45,9 @@ export function describeOperation(operation: Operation): string {
     case 'neighbour.delete':
       return `delete neighbour ${operation.neighbour.destination ?? operation.neighbour.address} of link ${operation.neighbour.index}`;
     case 'qdisc.add':
-      return `add ${operation.qdisc.kind} queueing to link ${operation.qdisc.index}`;
+      return `add ${operation.qdisc.kind} qdisc to link ${operation.qdisc.index}`;
     case 'qdisc.delete':
-      return `delete ${operation.qdisc.kind ?? operation.qdisc.parent ?? 'root'} queueing of link ${operation.qdisc.index}`;
+      return `delete ${operation.qdisc.kind ?? operation.qdisc.parent ?? 'root'} qdisc of link ${operation.qdisc.index}`;
     case 'filter.add':
       return `add ${operation.filter.kind} filter ${operation.filter.priority} to link ${operation.filter.index}`;
     case 'filter.delete':
@@ -63,11 +63,11 @@ export function describeOperation(operation: Operation): string {
     case 'nftables.batch':
       return 'change the nftables ruleset';
     case 'conntrack.delete':
-      return `forget connections of ${filterText(operation.filter)}`;
+      return `delete connections matching ${filterText(operation.filter)}`;
   }
 }
 
-/** The namespace an operation is done in, as errors name it. */
+/** The namespace of an operation, as shown in errors. */
 export function namespaceText(operation: { netns?: NamespaceRef | undefined }): string | undefined {
   return operation.netns === undefined ? undefined : String(operation.netns);
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-/** Numbers that Node has no name for (Linux, include/uapi/asm-generic/errno.h; 512 and above: include/linux/errno.h). */
+/** Errnos without a name in Node.js (Linux, include/uapi/asm-generic/errno.h; 512 and above: include/linux/errno.h). */
 const others: Record<number, string> = {
   15: 'ENOTBLK',
   54: 'EXFULL',
@@ -23,7 +23,7 @@ const others: Record<number, string> = {
   123: 'ENOMEDIUM',
   132: 'ERFKILL',
   133: 'EHWPOISON',
-  // The kernel's own, which some of its parts let out.
+  // Internal errnos that some subsystems return to user space.
   517: 'EPROBE_DEFER',
   522: 'ENOTSYNC',
   524: 'ENOTSUPP',
@@ -34,7 +34,7 @@ for (const [name, errno] of Object.entries(constants.errno)) {
   if (!names.has(errno)) names.set(errno, name);
 }
 
-/** The name of an errno: `EEXIST` for 17; `ERRNO_999` for one that has none. */
+/** Returns the name of an errno: `EEXIST` for 17; `ERRNO_999` if it has none. */
 export function errnoName(errno: number): string {
   return names.get(errno) ?? `ERRNO_${errno}`;
 }

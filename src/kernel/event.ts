@@ -6,19 +6,19 @@ import type { Rule } from './rule.js';
 import type { Snapshot } from './snapshot.js';
 import type { Filter, Qdisc } from './traffic.js';
 
-/** What can be watched. `neighbour` includes forwarding database entries (`family: 'bridge'`). */
+/** Topics of a watch. `neighbour` includes forwarding database entries (`family: 'bridge'`). */
 export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'traffic' | 'nftables';
 
-/** What there is in a namespace, of each topic that is watched. */
+/** Objects of a namespace for each watched topic. */
 export type WatchSnapshot = Partial<Omit<Snapshot, 'connections'>>;
 
 /**
- * Something that happened in a namespace. `changed`: it is new, or differs, or was written again as it was; `deleted`
- * shows it as it was last.
+ * An event in a namespace. `changed`: the object is new, has changed, or was written without a change. `deleted`
+ * contains its last state.
  */
 export type KernelEvent =
   | { event: 'link.changed' | 'link.deleted'; link: Link }
-  /** A link's place in a bridge: it became a port or its options there changed; it is a port no more. */
+  /** A link became a bridge port or its port options changed; or it is no longer a port. */
   | { event: 'port.changed' | 'port.deleted'; index: number; master?: number; port?: BridgePortOptions }
   | { event: 'address.changed' | 'address.deleted'; address: Address }
   | { event: 'route.changed' | 'route.deleted'; route: Route }
@@ -26,33 +26,35 @@ export type KernelEvent =
   | { event: 'rule.changed' | 'rule.deleted'; rule: Rule }
   | { event: 'qdisc.changed' | 'qdisc.deleted'; qdisc: Qdisc }
   | { event: 'filter.changed'; filter: Filter }
-  /** Without `handle` and `data`: all filters of that place, priority and protocol. */
+  /** Without `handle` and `data`: all filters of this parent, priority and protocol. */
   | { event: 'filter.deleted'; filter: Omit<Filter, 'handle' | 'data'> & Partial<Filter> }
-  /** A transaction was committed by this process; what it changed is not told. */
+  /** A transaction was committed by this process id. The event does not contain the changes. */
   | { event: 'nftables.changed'; generation: number; pid?: number; program?: string }
-  /** The kernel dropped events, because nobody read them in time. A snapshot follows. */
+  /** The receive buffer overflowed and events were lost. A snapshot follows. */
   | { event: 'overflow' }
-  /** All that there is. Events that follow may tell again of what it holds already, never of less. */
+  /** All objects. Later events may repeat states that the snapshot already contains, but none is missing. */
   | { event: 'snapshot'; snapshot: WatchSnapshot };
 
 export interface WatchOptions {
-  /** Ends the watch: what waits for an event is rejected with the signal's reason. */
+  /** Ends the watch: a pending `next()` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** All if absent. */
+  /** Watched topics. Default: all. */
   topics?: readonly WatchTopic[];
-  /** Begin with a snapshot. Default false. */
+  /** Starts with a snapshot. Default false. */
   snapshot?: boolean;
-  /** What the kernel keeps of events that are not read yet, in bytes, 1 to 2^29. Default 4 MiB. */
+  /** Receive buffer in bytes, 1 to 2^29. Default 4 MiB. */
   bufferBytes?: number;
 }
 
 /**
- * The events of one namespace, in the order in which they happened (nftables' among themselves). It ends when the
- * namespace is deleted (or the process that names it ends); closing it early is up to its user: leave the loop, call
- * `return()`, abort the signal, or `await using`. It keeps the process alive only while an event is waited for.
+ * Events of one namespace, in order (nftables events are ordered among themselves). The watch ends when the namespace
+ * is deleted, or the process that refers to it ends. Close it earlier by leaving the loop, `return()`, the signal, or
+ * `await using`. It keeps the event loop alive only while a `next()` is pending.
  */
 export interface KernelWatch extends AsyncIterableIterator<KernelEvent, undefined, undefined>, AsyncDisposable {
-  /** Resolves once nothing is missed any more. Rejects, as the first `next()` does, if the namespace can't be watched. */
+  /**
+   * Resolves as soon as no event can be missed. Rejects, like the first `next()`, if the namespace cannot be watched.
+   */
   readonly ready: Promise<void>;
   return(): Promise<IteratorResult<KernelEvent, undefined>>;
 }

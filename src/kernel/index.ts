@@ -1,12 +1,13 @@
+export * from '../errors.js';
 export type { Address } from './address.js';
 export type { KernelTrace, ProcessTrace } from './channels.js';
-export { describeAnyOperation as describeOperation } from './checked-kernel.js';
+export { describeUnknownOperation as describeOperation } from './checked-kernel.js';
 export type * from './connection.js';
 export type * from './event.js';
 export type { Datagram, Kernel, RunResult } from './kernel.js';
 export type * from './link/index.js';
 export type { NamespaceRef } from './namespace.js';
-export type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
+export type { NamespaceEvent, NamespaceWatch, NamespaceWatchOptions } from './namespace-watch.js';
 export type { Neighbour } from './neighbour.js';
 export * from './nftables/index.js';
 export { openKernel } from './open-kernel.js';

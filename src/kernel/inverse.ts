@@ -13,7 +13,7 @@ function inverseCommand(command: NftCommand, madeRules: NftObject[]): NftCommand
       ? undefined
       : { command: 'rule.delete', family, table, chain, handle: handle as number };
   }
-  // Only what must have been new is ours to take away.
+  // Only exclusively created objects are known to belong to this transaction.
   if (!('exclusive' in command) || command.exclusive !== true) {
     return undefined;
   }
@@ -46,42 +46,44 @@ function withoutData<Spec extends object>(spec: Spec): Spec {
   return { ...spec, data: undefined };
 }
 
-/** What a link has that was never given it. */
+/** Values of attributes that were never set. */
 const UNSET = { master: 0, group: 0, alias: '' } as const;
 
-/** What the link was before, of what was changed. */
-function former(link: Link, changes: LinkAttributes): LinkAttributes {
+/** Previous values of the changed attributes. */
+function previousValues(link: Link, changes: LinkAttributes): LinkAttributes {
   const were = Object.entries(changes).map(([key, change]) => {
     const was = (link as Record<string, unknown>)[key] ?? (UNSET as Record<string, unknown>)[key];
     if (typeof change !== 'object' || change === null) return [key, was];
-    return [key, was === undefined ? undefined : former(was as Link, change as LinkAttributes)];
+    return [key, was === undefined ? undefined : previousValues(was as Link, change as LinkAttributes)];
   });
   return Object.fromEntries(were.filter(([, was]) => was !== undefined));
 }
 
 function inverseOfSet(operation: Extract<Operation, { op: 'link.set' }>, link: Link | undefined): Operation[] {
   const { netns: _, ...changes } = operation.changes;
-  if (operation.changes.netns !== undefined) return link === undefined ? [] : moveBack(operation, changes, link);
+  if (operation.changes.netns !== undefined) return link === undefined ? [] : inverseOfMove(operation, changes, link);
   if (operation.undo !== undefined) return [{ ...operation, changes: operation.undo }];
   if (link === undefined) return [];
-  return [{ op: 'link.set', netns: operation.netns, link: { index: link.index }, changes: former(link, changes) }];
+  return [
+    { op: 'link.set', netns: operation.netns, link: { index: link.index }, changes: previousValues(link, changes) },
+  ];
 }
 
 /**
- * Moves a link back into its namespace, and gives it what it lost on the way: its place in a bridge, its settings, and that
- * it was up. In the other namespace it is known by its name alone, because its index may have been taken there.
+ * Moves a link back into its namespace and restores what the move removed: master, settings and the up state. In the
+ * other namespace the link is identified by its name only, because its index may have been changed there.
  */
-function moveBack(
+function inverseOfMove(
   { netns, changes, undo }: Extract<Operation, { op: 'link.set' }>,
   others: LinkChanges,
   link: Link,
 ): Operation[] {
-  const { netns: _, index: __, ...undone } = undo ?? former(link, others);
+  const { netns: _, index: __, ...undone } = undo ?? previousValues(link, others);
   const back: Operation = {
     op: 'link.set',
     netns: changes.netns,
     link: { name: changes.name ?? link.name },
-    changes: { netns: netns ?? OWN, index: link.index },
+    changes: { netns: netns ?? CURRENT_NAMESPACE, index: link.index },
   };
   const set = (changes: LinkChanges): Operation => ({ op: 'link.set', netns, link: { index: link.index }, changes });
   const { inet, inet6 } = link;
@@ -96,54 +98,55 @@ function moveBack(
   return [
     back,
     set(beforeUp),
-    ...(link.portKind === 'bridge' && link.port !== undefined ? [portBack(netns, link.index, link.port)] : []),
+    ...(link.portKind === 'bridge' && link.port !== undefined ? [restorePort(netns, link.index, link.port)] : []),
     ...(up ? [set({ up })] : []),
   ];
 }
 
-/** The spanning tree's state is the kernel's, which refuses it where the port is not in service. */
-function portBack(netns: NamespaceRef | undefined, index: number, port: BridgePortOptions): Operation {
+/** Restores port options. The spanning tree state is excluded: the kernel rejects it while the port is down. */
+function restorePort(netns: NamespaceRef | undefined, index: number, port: BridgePortOptions): Operation {
   const { state: _, ...options } = port;
   return { op: 'link.port', netns, index, port: options };
 }
 
-/** Names the namespace of this process where a name is needed. */
-const OWN = '/proc/self/ns/net';
+/** Refers to the namespace of this process where a reference is required. */
+const CURRENT_NAMESPACE = '/proc/self/ns/net';
 
 /**
- * What takes back an operation that succeeded; nothing where nothing was made that was not there before.
- * @param told what the kernel said of it: how a link was before, the filter or the rules that were made
+ * Returns the operations that undo a successful operation; none if it created nothing new.
+ * @param captured state that the kernel reported with the operation: the previous state of a link, or the created
+ * filter or rules
  */
-export function inverseOf(operation: Operation, told?: unknown): Operation[] {
-  if (operation.op === 'nftables.batch') return inverseOfBatch(operation, told as NftObject[] | undefined);
-  if (operation.op === 'link.set') return inverseOfSet(operation, told as Link | undefined);
-  const inverse = inverseOfOne(operation, told);
+export function inverseOf(operation: Operation, captured?: unknown): Operation[] {
+  if (operation.op === 'nftables.batch') return inverseOfBatch(operation, captured as NftObject[] | undefined);
+  if (operation.op === 'link.set') return inverseOfSet(operation, captured as Link | undefined);
+  const inverse = inverseOfOne(operation, captured);
   return inverse === undefined ? [] : [inverse];
 }
 
-/** Each command by itself: what somebody else has taken away already must not keep the others from being taken back. */
+/** Each command gets a batch of its own: objects that others have deleted must not prevent the undoing of the rest. */
 function inverseOfBatch(
   { commands, ...batch }: Extract<Operation, { op: 'nftables.batch' }>,
-  told: readonly NftObject[] = [],
+  captured: readonly NftObject[] = [],
 ): Operation[] {
-  const madeRules = [...told];
+  const madeRules = [...captured];
   return commands
     .map((command) => inverseCommand(command, madeRules))
     .filter((command) => command !== undefined)
-    .flatMap(bySelf)
+    .flatMap(splitElements)
     .reverse()
     .map((command) => ({ ...batch, commands: [command] }));
 }
 
-/** More elements than this go together. */
-const FEW = 64;
+/** Maximum of elements that are deleted one by one. */
+const MAXIMUM_SINGLE_DELETIONS = 64;
 
-function bySelf(command: NftCommand): NftCommand[] {
-  if (command.command !== 'element.delete' || command.elements.length > FEW) return [command];
+function splitElements(command: NftCommand): NftCommand[] {
+  if (command.command !== 'element.delete' || command.elements.length > MAXIMUM_SINGLE_DELETIONS) return [command];
   return command.elements.map((element) => ({ ...command, elements: [element] }));
 }
 
-function inverseOfOne(operation: Operation, told?: unknown): Operation | undefined {
+function inverseOfOne(operation: Operation, captured?: unknown): Operation | undefined {
   const { netns } = operation as { netns?: Operation extends { netns?: infer N } ? N : never };
   const where = netns === undefined ? {} : { netns };
   const created = !('mode' in operation) || operation.mode === undefined || operation.mode === 'create';
@@ -152,20 +155,20 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
     case 'tap.add': {
       const made = operation.op === 'tap.add' ? operation.tap : operation.link;
       const link = made.index === undefined ? { name: made.name } : { index: made.index };
-      // A link may have been made in another namespace than the one that was asked for it.
+      // A link may be created in another namespace than the one of the request.
       const place = 'netns' in made && made.netns !== undefined ? { netns: made.netns } : where;
       return { op: 'link.delete', ...place, link };
     }
     case 'link.port': {
-      const port = (told as Link | undefined)?.port;
+      const port = (captured as Link | undefined)?.port;
       return port === undefined
         ? undefined
-        : { ...operation, port: former(port as Link, operation.port as LinkAttributes) as BridgePortOptions };
+        : { ...operation, port: previousValues(port as Link, operation.port as LinkAttributes) as BridgePortOptions };
     }
     case 'link.ipv6':
-      return told === undefined ? undefined : { ...operation, disabled: told as boolean };
+      return captured === undefined ? undefined : { ...operation, disabled: captured as boolean };
     case 'sysctl.set':
-      return told === undefined ? undefined : { ...operation, value: told as string };
+      return captured === undefined ? undefined : { ...operation, value: captured as string };
     case 'address.add':
       return created ? { op: 'address.delete', ...where, address: operation.address } : undefined;
     case 'route.add':
@@ -179,8 +182,8 @@ function inverseOfOne(operation: Operation, told?: unknown): Operation | undefin
     case 'qdisc.add':
       return created ? { op: 'qdisc.delete', ...where, qdisc: withoutData(operation.qdisc) } : undefined;
     case 'filter.add': {
-      // Another one of the same priority is not ours: without its handle a filter stays.
-      const handle = (told as Filter | undefined)?.handle ?? operation.filter.handle;
+      // Without a handle, a filter of another origin with the same priority could be deleted.
+      const handle = (captured as Filter | undefined)?.handle ?? operation.filter.handle;
       if (!created || handle === undefined) return undefined;
       return { op: 'filter.delete', ...where, filter: withoutData({ ...operation.filter, handle }) };
     }

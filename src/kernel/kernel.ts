@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import type { KernelError } from '../errors.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import type { NamespaceRef } from './namespace.js';
-import type { NamespaceEvent, NamespaceWatchOptions } from './namespace-watch.js';
+import type { NamespaceWatch, NamespaceWatchOptions } from './namespace-watch.js';
 import type { Operation } from './operation.js';
 import type { Reader } from './query.js';
 import type { Snapshot } from './snapshot.js';
@@ -12,71 +12,88 @@ import type { DialOptions, Endpoint, ListenOptions } from './sockets.js';
 import type { SpawnInOptions } from './spawn.js';
 import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
 
-/** The result of a program run to its end. */
+/** Result of a program that has ended. */
 export interface RunResult {
-  /** What the program returned; 128 and the number of the signal that ended it. */
+  /** Exit status; 128 plus the signal number if a signal ended it. */
   exitCode: number;
-  /** The first 16 KiB of what it wrote there. */
+  /** First 16 KiB of its standard error. */
   stderr: string;
 }
 
 /**
- * The kernel, as the layers above see it. Nothing above this interface touches the kernel in any other way.
+ * The interface to the kernel. Layers above it access the kernel in no other way. `await using` closes it at the end of a
+ * scope.
  */
-export interface Kernel extends Reader {
-  /** Does all operations in order, or none (with `rollback`). @throws KernelError, ValidationError */
+export interface Kernel extends Reader, AsyncDisposable {
+  /**
+   * Executes operations in order, all or (with `rollback`) none.
+   * @throws KernelError if an operation fails, ValidationError before anything is sent
+   */
   transaction(operations: readonly Operation[], options?: TransactionOptions): Promise<void>;
   /**
-   * Makes what the operations make, unless it is there: compares with the kernel first and does only what differs, in one
-   * transaction. What operations forget or take away is left out. Links are changed, filters and nftables tables (where a
-   * plan has all of a table) made anew; what else is in the way is an error, unless the operation replaces it.
-   * @returns what was done; empty, with nothing sent, where everything was as it should be
+   * Compares operations with the state of the kernel and executes those that are missing, in one transaction. It is
+   * idempotent. Deletions are ignored. Existing links are changed; filters, and nftables tables that the operations describe
+   * completely, are replaced. Another object in the place of a wanted one is an error unless `mode` is `replace`.
+   * @returns the operations that were executed; if empty, nothing was sent
    */
   ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]>;
-  /** Everything a namespace holds, each kind read in one dump. */
+  /** Reads all objects of a namespace, each kind with one dump. */
   snapshot(netns?: NamespaceRef): Promise<Snapshot>;
-  /** Does every operation whatever fails; what is already gone is success. Resolves to the errors met. */
+  /**
+   * Executes all operations and continues after errors. An object that does not exist counts as deleted.
+   * @returns the errors
+   */
   teardown(operations: readonly Operation[], options?: TeardownOptions): Promise<KernelError[]>;
-  /** Starts a program inside a namespace and waits until it has ended (a daemon: until it has gone to the background). */
+  /**
+   * Runs a program in a namespace and waits for its end; for a daemon, until its parent process has ended. Like
+   * `ip netns exec`, but mounts nothing.
+   * @param options.timeout in milliseconds; then the program is killed and the error is ETIMEDOUT
+   */
   run(file: string, args: readonly string[], options: { netns?: NamespaceRef; timeout?: number }): Promise<RunResult>;
-  /** Sends one UDP datagram from inside a namespace. */
+  /** Sends one UDP datagram from a namespace. */
   sendDatagram(datagram: Datagram): Promise<void>;
-  /** Sends one ICMP echo request from inside a namespace; resolves to the round-trip time in milliseconds, or undefined. */
+  /**
+   * Sends one ICMP echo request from a namespace. Like `ping -c 1`.
+   * @param options.timeout in milliseconds
+   * @returns the round-trip time in milliseconds, or undefined without a reply
+   */
   ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined>;
   /**
-   * Starts a program inside a namespace and returns an ordinary child process. `options` are node's own and `netns`.
-   * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not
+   * Starts a program in a namespace. Options and result are those of `child_process.spawn`, with the option `netns`. Like
+   * `ip netns exec`, but mounts nothing.
+   * @throws ValidationError if the namespace does not exist, NotFoundError if the program does not exist
    */
   spawn(command: string, args?: readonly string[], options?: SpawnInOptions): ChildProcess;
-  /** Opens a TCP connection from inside a namespace, for example to ask an instance how it is. @throws KernelError */
+  /** Opens a TCP connection from a namespace. @throws KernelError */
   dial(options: DialOptions): Promise<Socket>;
-  /** Starts a TCP server that listens inside a namespace. @throws KernelError */
+  /** Starts a TCP server that listens in a namespace. @throws KernelError */
   listen(options: ListenOptions): Promise<Server>;
-  /** Opens a UDP socket that is bound inside a namespace; port 0 lets the kernel choose. @throws KernelError */
+  /** Opens a UDP socket that is bound in a namespace; with port 0 the kernel chooses one. @throws KernelError */
   bind(options: Endpoint): Promise<DatagramSocket>;
   /**
-   * Tells what happens in a namespace, from the moment on when the watch is `ready`. Nothing is lost in silence: where
-   * events are not read in time, an `overflow` says so and a `snapshot` follows. @throws ValidationError
+   * Watches the objects of a namespace. Like `ip monitor`. It reports every event after `ready`. If the receive buffer
+   * overflows, an `overflow` event and a `snapshot` follow. @throws ValidationError
    */
   watch(netns?: NamespaceRef, options?: WatchOptions): KernelWatch;
-  /** Tells which namespaces are pinned under /run/netns and which no more, whoever does it, from the first `next` on. */
-  watchNamespaces(options?: NamespaceWatchOptions): AsyncGenerator<NamespaceEvent, undefined>;
-  /** Ends all watches of a namespace, waits for what is under way, then frees threads and sockets. */
+  /** Watches which namespaces are pinned under /run/netns. Like `ip netns monitor`. It starts with the first `next()`. */
+  watchNamespaces(options?: NamespaceWatchOptions): NamespaceWatch;
+  /** Ends all watches, waits for pending calls, and closes the sockets of the namespace `home`. It is idempotent. */
   close(): Promise<void>;
 }
 
-/** A UDP datagram and where it goes. */
+/** A UDP datagram with its endpoints. */
 export interface Datagram {
-  /** Namespace that it is sent from; the process's own if absent. */
+  /** Namespace of the sender; that of this process by default. */
   netns?: NamespaceRef;
-  /** The kernel chooses where absent, as with the port. */
+  /** Source address and port; chosen by the kernel by default. */
   sourceAddress?: string;
   sourcePort?: number;
-  /** Device to bind to. */
+  /** Interface to bind to (SO_BINDTODEVICE). */
   device?: string;
-  /** An address, not a name. */
+  /** Destination address. Names are not resolved. */
   destination: string;
-  /** Of the destination, 1 to 65535. */
+  /** Destination port, 1 to 65535. */
   port: number;
+  /** At most 65507 bytes. */
   payload: Uint8Array;
 }

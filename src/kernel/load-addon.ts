@@ -12,8 +12,8 @@ const load = createRequire(import.meta.url)('node-gyp-build') as Load;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Loads the addon: what was built in this package's folder, or else what came with it.
- * @throws PlatformError if there is none for this system, or it does not load
+ * Loads the addon: the one built in this package's folder, or else the prebuilt one.
+ * @throws PlatformError if there is none for this system, or it cannot be loaded
  */
 export function loadAddon(): unknown {
   try {
@@ -23,7 +23,7 @@ export function loadAddon(): unknown {
   }
 }
 
-/** Where the addon is that `loadAddon` loads, and programs beside it that were built with it. */
+/** Folder of the addon that `loadAddon` loads. Programs that were built with it are in the same folder. */
 export function addonFolder(): string {
   return dirname(load.path(root));
 }

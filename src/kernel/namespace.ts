@@ -1,24 +1,24 @@
 import { join } from 'node:path';
 
 /**
- * A network namespace: a name under /run/netns, an absolute path, or the pid of a process in it. With an identity in front
- * (`withIdentity`), it is only the namespace of that identity: whatever else is found there later counts as no namespace.
- * `undefined` wherever one is optional: the namespace of this process.
+ * Refers to a network namespace: a name under /run/netns, an absolute path, or the pid of a process in it. With an
+ * identity (`withIdentity`), it refers only to the namespace of that identity: any other namespace at the path counts
+ * as missing. Where it is optional, `undefined` is the namespace of this process.
  * @see https://man7.org/linux/man-pages/man7/network_namespaces.7.html
  */
 export type NamespaceRef = string | number;
 
-/** Where namespaces are pinned, as iproute2 does. */
+/** Folder of pinned namespaces, as in iproute2. */
 export const PIN_FOLDER = '/run/netns';
 
-/** The path of a namespace's file. */
+/** Returns the path of a namespace's file. */
 export function namespacePath(netns: NamespaceRef): string {
   if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
   return netns.startsWith('/') ? netns : join(PIN_FOLDER, netns);
 }
 
 /**
- * The reference `id:<identity>:<path>`, which leads to a namespace only while that has the identity.
+ * Returns the reference `id:<identity>:<path>`, which is valid only while the namespace at the path has the identity.
  * @param identity `NamespaceInfo.identity`
  */
 export const withIdentity = (netns: NamespaceRef, identity: string): NamespaceRef =>

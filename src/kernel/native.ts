@@ -1,14 +1,14 @@
-import { onAbort } from '../abort.js';
 import { ValidationError } from '../errors.js';
+import { onAbort } from '../util/abort.js';
 import { loadAddon } from './load-addon.js';
 import type { NamespaceRef } from './namespace.js';
 import { packed } from './pack.js';
-import { unpacked, unpackedGently } from './unpack.js';
+import { unpacked, unpackedInSteps } from './unpack.js';
 
-/** How the addon says that one operation ended. */
+/** Result of one operation. */
 export interface NativeResult {
   done: boolean;
-  /** Positive; absent if the operation succeeded or was never sent. */
+  /** Positive errno; absent if the operation succeeded or was not sent. */
   errno?: number;
   text?: string;
   offset?: number;
@@ -16,30 +16,29 @@ export interface NativeResult {
 }
 
 /**
- * The addon. What it is to do is packed, and so is what it has to tell; its checks throw errors that carry the fields of a
- * `ValidationError`.
+ * Interface of the addon. Arguments and results are packed; validation errors carry the fields of a `ValidationError`.
  */
 interface Addon {
-  /** Resolves to undefined if every operation succeeded and none asked for anything. */
+  /** Resolves to undefined if every operation succeeded and none returns a value. */
   submit(
     id: number,
     operations: Uint8Array,
     stopOnError: boolean,
     lane: string,
-    remember: boolean,
+    captureUndo: boolean,
   ): Promise<Buffer | undefined>;
   check(operations: Uint8Array): void;
   cancel(id: number): void;
   retain(netns: Uint8Array): void;
   release(netns: Uint8Array): void;
-  /** Cancels what was not sent and waits for the rest. Nothing can be submitted afterwards. */
+  /** Cancels operations that were not sent and waits for the others. Nothing can be submitted afterwards. */
   end(): void;
-  /** The process is gone when this is called: without what else is done at an exit. */
+  /** Exits at once, without further exit handlers. */
   exit(code: number): never;
   watchOpen(id: number, options: Uint8Array): Promise<Buffer | undefined>;
   watchNext(id: number): Promise<Buffer | undefined>;
   watchClose(id: number): void;
-  /** Gives an errno, 0 for success; neither of the two waits. */
+  /** Return an errno, 0 for success. Neither blocks. */
   lockFile(fd: number): number;
   shareFile(path: string, owner: number, uid: number, user: number): number;
 }
@@ -50,19 +49,19 @@ export interface NativeWatchOptions {
   bufferBytes: number | undefined;
 }
 
-/** What a watch has to say. */
+/** A delivery of a watch. */
 export interface NativeDelivery {
   events: unknown[];
   /** Events were lost after these. */
   overflow: boolean;
-  /** Nothing follows. */
+  /** This is the last delivery. */
   ended: boolean;
   errno?: number;
   text?: string;
 }
 
 interface NativeValidationError extends Error {
-  code: 'VALIDATION';
+  code: 'ERR_VETHWORK_VALIDATION';
   field: string;
   value: Buffer;
   expected: string;
@@ -70,19 +69,19 @@ interface NativeValidationError extends Error {
 
 const addon = loadAddon() as Addon;
 
-// `process.exit` skips the clean-up of native code: the engine's threads would run on while the process is taken apart,
-// and a program that is being waited for would stay.
+// `process.exit` skips the clean-up hooks of native code. Without this, threads of the engine would run during the
+// shutdown, and awaited programs would stay.
 process.once('exit', () => addon.end());
 
-/** Ends the process without waiting for any of its threads. For the last listener of `exit`. */
+/** Ends the process without joining its threads. For the last `exit` listener. */
 export const exitNow = (code: number): never => addon.exit(code);
 
-/** Takes the lock of an open file (flock(2)), unless another opening of the file has it. @returns an errno, or 0 */
+/** Acquires the lock of an open file (flock(2)), without blocking. @returns an errno, or 0 */
 export const lockFile = (fd: number): number => addon.lockFile(fd);
 
 /**
- * Gives one user besides the owner access to a file or folder, by an access control list (acl(5)); its group and all others
- * have none then.
+ * Gives one user besides the owner access to a file or folder with an access control list (acl(5)). The group and all
+ * others lose access.
  * @param owner, user permissions of the two, as the three bits of a mode
  * @returns an errno, or 0
  */
@@ -92,10 +91,10 @@ export const shareFile = (path: string, owner: number, uid: number, user: number
 let lastId = 0;
 
 function isValidationError(error: unknown): error is NativeValidationError {
-  return error instanceof Error && (error as Partial<NativeValidationError>).code === 'VALIDATION';
+  return error instanceof Error && (error as Partial<NativeValidationError>).code === 'ERR_VETHWORK_VALIDATION';
 }
 
-/** Hands a value to the addon, packed. @throws ValidationError */
+/** Passes a packed value to the addon. @throws ValidationError */
 function checked<Result>(value: unknown, call: (bytes: Uint8Array) => Result): Result {
   try {
     return packed(value, call);
@@ -106,37 +105,37 @@ function checked<Result>(value: unknown, call: (bytes: Uint8Array) => Result): R
 
 export interface SubmitOptions {
   stopOnError: boolean;
-  /** Where not all is done, the results have what `inverseOf` needs. */
-  remember?: boolean | undefined;
+  /** If not all operations succeed, results contain the state that `inverseOf` needs. */
+  captureUndo?: boolean | undefined;
   lane?: string | undefined;
-  /** What has not been sent when it aborts is never sent. */
+  /** Cancels operations that are not sent yet. */
   signal?: AbortSignal | undefined;
 }
 
-/** Hands operations to the engine. @throws ValidationError before anything is sent */
+/** Submits operations to the engine. @throws ValidationError before anything is sent */
 export async function submit(
   operations: readonly object[],
-  { stopOnError, remember = false, lane = '', signal }: SubmitOptions,
+  { stopOnError, captureUndo = false, lane = '', signal }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, remember));
-  const keep = onAbort(signal, () => addon.cancel(id));
+  const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, captureUndo));
+  const removeCallback = onAbort(signal, () => addon.cancel(id));
   try {
     const results = await answer;
-    return results && ((await unpackedGently(results)) as NativeResult[]);
+    return results && ((await unpackedInSteps(results)) as NativeResult[]);
   } finally {
-    keep();
+    removeCallback();
   }
 }
 
-/** What `submit` checks, without sending anything. @throws ValidationError */
+/** Checks operations like `submit`, without sending anything. @throws ValidationError */
 export function check(operations: readonly object[]): void {
   checked(operations, (bytes) => addon.check(bytes));
 }
 
-/** Keeps a namespace's sockets open between operations. Every call wants one of `release`. */
+/** Keeps the sockets of a namespace open. Calls are counted: each needs one `release`. */
 export function retain(netns: NamespaceRef | undefined): void {
   checked(netns, (bytes) => addon.retain(bytes));
 }
@@ -145,11 +144,11 @@ export function release(netns: NamespaceRef | undefined): void {
   checked(netns, (bytes) => addon.release(bytes));
 }
 
-const toDelivery = async (bytes: Buffer | undefined) => bytes && ((await unpackedGently(bytes)) as NativeDelivery);
+const toDelivery = async (bytes: Buffer | undefined) => bytes && ((await unpackedInSteps(bytes)) as NativeDelivery);
 
 let lastWatch = 0;
 
-/** A watch of the addon. What it is asked for resolves to undefined if it is closed meanwhile. */
+/** A watch of the addon. Pending calls resolve to undefined when it is closed. */
 export class NativeWatch {
   readonly opened: Promise<NativeDelivery | undefined>;
   readonly #id: number;
@@ -161,7 +160,7 @@ export class NativeWatch {
     this.opened = checked(options, (bytes) => addon.watchOpen(this.#id, bytes)).then(toDelivery);
   }
 
-  /** Not again before it has settled. */
+  /** One call at a time. */
   next(): Promise<NativeDelivery | undefined> {
     return addon.watchNext(this.#id).then(toDelivery);
   }

@@ -1,51 +1,54 @@
-/** A neighbour (ARP, NDP), proxy or bridge/VXLAN forwarding database entry (rtnetlink(7), RTM_NEWNEIGH). */
+/**
+ * A neighbour (ARP, NDP), proxy, or forwarding database entry (rtnetlink(7), RTM_NEWNEIGH). Like `ip neighbour` and
+ * `bridge fdb`.
+ */
 export interface Neighbour {
-  /** `bridge` is a forwarding database entry; `inet` and `inet6` follow from `destination`. */
+  /** `bridge` is a forwarding database entry. Default: the family of `destination`. */
   family?: 'inet' | 'inet6' | 'bridge';
-  /** Index of the link. */
+  /** Interface index of the link. */
   index: number;
-  /** The neighbour's address; for `bridge` on a VXLAN link the remote VTEP. */
+  /** IP address of the neighbour; for `bridge` on a VXLAN link, the remote VTEP. */
   destination?: string;
   /** MAC address. */
   address?: string;
-  /** `permanent` if absent (NUD_…). */
+  /** State (NUD_…). Default `permanent`. */
   state?: 'permanent' | 'noarp' | 'reachable' | 'stale' | 'incomplete' | 'delay' | 'probe' | 'failed' | 'none';
-  /** Of the link itself (VXLAN), not of its bridge. */
+  /** Entry of the link itself (`self`), as for VXLAN. */
   self?: boolean;
-  /** Of the bridge the link is a port of. */
+  /** Entry of the bridge that the link is a port of (`master`). */
   master?: boolean;
-  /** Answer ARP or NDP for this address on behalf of its owner. */
+  /** Proxy entry: answers ARP or NDP on behalf of this address. */
   proxy?: boolean;
-  /** Marked as learnt elsewhere: not aged out by the bridge. */
+  /** Learnt by a control plane (NTF_EXT_LEARNED): the bridge does not age it out. */
   externallyLearned?: boolean;
-  /** Of a bridge: learning does not move it to another port. */
+  /** Learning does not move the bridge entry to another port. */
   sticky?: boolean;
   /**
-   * Have the kernel find it at once; `managed`: and again whenever it would go stale. In a bridge's database, as if a
-   * frame had come from there. Never reported.
+   * Resolves the entry at once; `managed`: and again before it becomes stale. For bridge entries: as if a frame had
+   * been received. Write-only.
    */
   use?: boolean;
   managed?: boolean;
   /**
-   * As reported: seen at a port that is locked, and not allowed to send before somebody replaces the entry (802.1X). The
-   * kernel refuses to have one added.
+   * Read-only: the MAC address was seen at a locked port and is not authorised (802.1X). The kernel rejects adding such
+   * entries.
    */
   locked?: boolean;
-  /** An IPv6 neighbour that is a router. */
+  /** The IPv6 neighbour is a router. */
   router?: boolean;
   /** VLAN of a forwarding database entry, 1 to 4094. */
   vlan?: number;
-  /** VNI and UDP port of a VXLAN destination, where they differ from the link's. */
+  /** VNI and UDP port of a VXLAN destination if they differ from those of the link. */
   vni?: number;
   port?: number;
-  /** Index of the link that a VXLAN destination is reached by, where it is not the VXLAN link's own. */
+  /** Index of the underlay link of a VXLAN destination if it differs from that of the VXLAN link. */
   via?: number;
-  /** VNI that a VXLAN link for all networks (`collectMetadata`) takes the entry for. */
+  /** VNI to which the entry applies, on a VXLAN link with `collectMetadata`. */
   sourceVni?: number;
-  /** A group of next hops that are objects of their own (ip-nexthop(8), `fdb`), in place of `destination`. */
+  /** Id of a nexthop group (ip-nexthop(8), `fdb`), instead of `destination`. */
   nextHopId?: number;
-  /** Who made it, a number as routes have it. */
+  /** Origin of the entry, a number as for routes (RTPROT_…). */
   protocol?: number;
-  /** Index of the bridge, as reported. */
+  /** Read-only: index of the bridge. */
   masterIndex?: number;
 }

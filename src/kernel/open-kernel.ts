@@ -6,22 +6,23 @@ import {
   KernelError,
   type KernelErrorDetails,
   LinkIndexTakenError,
+  RollbackError,
   ValidationError,
 } from '../errors.js';
-import { Gate } from '../gate.js';
-import { giveWay } from '../pace.js';
-import { traced } from '../trace.js';
+import { Semaphore } from '../util/semaphore.js';
+import { traced } from '../util/trace.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { kernelChannel, processChannel } from './channels.js';
 import { checkedKernel, readKernelOptions } from './checked-kernel.js';
 import { describeOperation, namespaceText } from './describe.js';
+import { missingOperations } from './ensure/missing.js';
 import { Observer } from './ensure/observer.js';
-import { outstanding } from './ensure/outstanding.js';
 import { errnoName } from './errno.js';
 import type { KernelWatch, WatchOptions } from './event.js';
 import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
-import { type NamespaceEvent, type NamespaceWatchOptions, watchNamespaces } from './namespace-watch.js';
+import { type NamespaceWatch, type NamespaceWatchOptions, PinWatch } from './namespace-watch.js';
 import { check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
@@ -40,10 +41,10 @@ import { takenIndexes } from './taken-indexes.js';
 import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
 import { NetlinkWatch } from './watch.js';
 
-/** Errno names that a deletion of what is already gone ends with. */
-const goneCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
+/** Errnos of the deletion of an object that does not exist. */
+const missingCodes = new Set(['ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL']);
 
-/** How an operation ends whose answer was lost or could not be read: it may have been done all the same. */
+/** Errnos after which the operation may have been executed: the answer was lost or malformed. */
 const uncertainCodes = new Set(['ENOBUFS', 'ETIMEDOUT', 'EBADMSG']);
 
 function isUncertain(result: NativeResult | undefined): boolean {
@@ -79,22 +80,23 @@ const failureOf = (operation: Operation, index: number): Failure => ({
 
 const toError = (result: NativeResult, failure: Failure): KernelError => new KernelError(detailsOf(result, failure));
 
-/** What the addon takes besides the operations of transactions. */
+/** A request to the addon besides the operations of transactions. */
 interface Request {
   op: string;
   netns?: NamespaceRef | undefined;
   [argument: string]: unknown;
 }
 
-/** What a transaction ended with, and what could not be undone after that. */
+/** The reason of a cancellation, or a RollbackError if the roll-back is incomplete. */
 function withRollbackErrors(reason: unknown, errors: readonly KernelError[]): unknown {
   if (errors.length === 0) return reason;
   const message = reason instanceof Error ? reason.message : String(reason);
-  return new AggregateError([reason, ...errors], `${message}, and not all could be undone`, { cause: reason });
+  const causes = errors.map((error) => error.message).join('; ');
+  return new RollbackError(errors, `${message}; the roll-back is incomplete: ${causes}`, { cause: reason });
 }
 
-/** The caller of a single operation knows nothing of the list that it is sent in. */
-function asArgument(error: unknown): unknown {
+/** Removes the list that a single operation is submitted in from the field of an error. */
+function withoutListField(error: unknown): unknown {
   const prefix = 'operations[0].';
   return error instanceof ValidationError && error.field.startsWith(prefix)
     ? new ValidationError(error.field.slice(prefix.length), error.value, error.expected)
@@ -102,16 +104,16 @@ function asArgument(error: unknown): unknown {
 }
 
 /**
- * Transactions and queries handed to the engine at once; others wait for their turn here. Enough for sends to be shared, and few
- * enough that checking and settling them does not hold up the event loop.
+ * Maximum of transactions and queries that are submitted concurrently. It is large enough for them to share sends, and
+ * small enough that checking and settling them does not block the event loop.
  */
-const UNDER_WAY = 128;
+const MAXIMUM_CONCURRENT = 128;
 
 class NetlinkKernel implements Kernel {
   readonly #home: NamespaceRef | undefined;
-  readonly #underWay = new Set<Promise<unknown>>();
-  readonly #watches = new Set<NetlinkWatch>();
-  readonly #gate = new Gate(UNDER_WAY);
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #watches = new Set<NetlinkWatch | PinWatch>();
+  readonly #limit = new Semaphore(MAXIMUM_CONCURRENT);
   #closed: Promise<void> | undefined;
 
   constructor(home: NamespaceRef | undefined) {
@@ -121,27 +123,24 @@ class NetlinkKernel implements Kernel {
 
   transaction(operations: readonly Operation[], options: TransactionOptions = {}): Promise<void> {
     const trace = { action: 'transaction', operations } as const;
-    return this.#track(() => traced(kernelChannel, trace, () => this.#transact(operations, options)));
+    return this.#track(() => traced(kernelChannel, trace, () => this.#execute(operations, options)));
   }
 
-  async #transact(operations: readonly Operation[], options: TransactionOptions): Promise<void> {
+  async #execute(operations: readonly Operation[], options: TransactionOptions): Promise<void> {
     const { rollback = true, signal, lane } = options;
     signal?.throwIfAborted();
-    const results = await this.#submit(operations, { stopOnError: true, remember: rollback, lane, signal });
+    const results = await this.#submit(operations, { stopOnError: true, captureUndo: rollback, lane, signal });
     const position = results?.findIndex(({ errno }) => errno !== undefined) ?? -1;
     if (results === undefined || (position < 0 && results.every(({ done }) => done))) {
       return;
     }
-    const rollbackErrors = rollback ? await this.#undo(operations, results, lane) : [];
+    const rollbackErrors = rollback ? await this.#rollBack(operations, results, lane) : [];
     const failed = operations[position];
     const result = results[position];
     if (failed === undefined || result === undefined) {
-      // Nothing failed, so it was cancelled midway.
+      // No operation failed, so the transaction was cancelled.
       if (signal?.aborted === true) throw withRollbackErrors(signal.reason, rollbackErrors);
-      throw withRollbackErrors(
-        new ConflictError('the kernel was closed while a transaction was under way'),
-        rollbackErrors,
-      );
+      throw withRollbackErrors(new ConflictError('the kernel was closed during the transaction'), rollbackErrors);
     }
     const details = detailsOf(result, { ...failureOf(failed, position), rollbackErrors });
     const taken = await takenIndexes(this, failed, details.code);
@@ -149,9 +148,9 @@ class NetlinkKernel implements Kernel {
   }
 
   async ensure(operations: readonly Operation[], options?: TransactionOptions): Promise<Operation[]> {
-    // What is looked at is already known to be operations.
+    // Queries are built from checked operations only.
     check(operations);
-    const missing = outstanding(operations, await new Observer(this).look(operations));
+    const missing = missingOperations(operations, await new Observer(this).observe(operations));
     if (missing.length > 0) await this.transaction(missing, options);
     return missing;
   }
@@ -162,23 +161,27 @@ class NetlinkKernel implements Kernel {
 
   teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
     const trace = { action: 'teardown', operations } as const;
-    return this.#track(() => traced(kernelChannel, trace, () => this.#takeDown(operations, options)));
+    return this.#track(() => traced(kernelChannel, trace, () => this.#executeAll(operations, options)));
   }
 
-  async #takeDown(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
+  async #executeAll(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
     const { lane } = options;
     const results = await this.#submit(operations, { stopOnError: false, lane });
     const errors: KernelError[] = [];
     for (const [index, operation] of operations.entries()) {
       const result = results?.[index];
-      if (result?.errno === undefined || goneCodes.has(errnoName(result.errno))) continue;
+      if (result?.errno === undefined || missingCodes.has(errnoName(result.errno))) continue;
       errors.push(toError(result, failureOf(operation, index)));
     }
     return errors;
   }
 
-  async query<Q extends QueryName>(query: Q, takes?: Queries[Q]['takes']): Promise<Queries[Q]['gives']> {
-    return (await this.#one({ ...takes, op: query }, () => `read ${query}`, this.#gate)) as Queries[Q]['gives'];
+  async query<Q extends QueryName>(query: Q, parameters?: Queries[Q]['parameters']): Promise<Queries[Q]['result']> {
+    return (await this.#submitOne(
+      { ...parameters, op: query },
+      () => `read ${query}`,
+      this.#limit,
+    )) as Queries[Q]['result'];
   }
 
   async run(
@@ -188,11 +191,15 @@ class NetlinkKernel implements Kernel {
   ): Promise<RunResult> {
     const request = { ...options, op: 'process.run', file, arguments: args };
     const trace = { file, arguments: args, netns: options.netns };
-    return traced(processChannel, trace, async () => (await this.#one(request, () => `run ${file}`)) as RunResult);
+    return traced(
+      processChannel,
+      trace,
+      async () => (await this.#submitOne(request, () => `run ${file}`)) as RunResult,
+    );
   }
 
   async sendDatagram(datagram: Datagram): Promise<void> {
-    await this.#one(
+    await this.#submitOne(
       { ...datagram, op: 'datagram.send' },
       () => `send a datagram to ${datagram.destination}:${datagram.port}`,
     );
@@ -200,7 +207,7 @@ class NetlinkKernel implements Kernel {
 
   async ping(destination: string, options: { netns?: NamespaceRef; timeout?: number }): Promise<number | undefined> {
     const request = { ...options, op: 'icmp.echo', destination };
-    return (await this.#one(request, () => `ping ${destination}`)) as number | undefined;
+    return (await this.#submitOne(request, () => `ping ${destination}`)) as number | undefined;
   }
 
   spawn(command: string, args?: readonly string[], options?: SpawnInOptions): ChildProcess {
@@ -225,35 +232,39 @@ class NetlinkKernel implements Kernel {
     return watch;
   }
 
-  watchNamespaces(options: NamespaceWatchOptions = {}): AsyncGenerator<NamespaceEvent, undefined> {
-    return watchNamespaces(this, options);
+  watchNamespaces(options: NamespaceWatchOptions = {}): NamespaceWatch {
+    const watch = new PinWatch(this, options, (closed) => this.#watches.delete(closed));
+    this.#watches.add(watch);
+    return watch;
   }
 
   close(): Promise<void> {
-    for (const watch of this.#watches) {
-      void watch.return();
-    }
-    this.#closed ??= Promise.allSettled(this.#underWay).then(() => release(this.#home));
+    for (const watch of [...this.#watches]) void watch.return();
+    this.#closed ??= Promise.allSettled(this.#pending).then(() => release(this.#home));
     return this.#closed;
   }
 
-  /** Opens a socket inside a namespace. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Opens a socket in a namespace. */
   readonly #open: OpenDescriptor = async (request) => {
     const what = request.op === 'socket.connect' ? 'connect to' : 'bind to';
-    return (await this.#one(request, () => `${what} ${request.address}:${request.port}`)) as number;
+    return (await this.#submitOne(request, () => `${what} ${request.address}:${request.port}`)) as number;
   };
 
   /**
-   * `describe` is asked only about what has passed the addon's checks. What may wait for long, for something besides the
-   * kernel, passes no gate.
+   * Submits one request. `describe` is called only for requests that the addon has accepted. Requests that may block
+   * for long have no limit.
    */
-  async #one(request: Request, describe: () => string, gate?: Gate): Promise<unknown> {
+  async #submitOne(request: Request, describe: () => string, limit?: Semaphore): Promise<unknown> {
     const work = () => submit([request], { stopOnError: true });
     let results: NativeResult[] | undefined;
     try {
-      results = await this.#track(() => (gate === undefined ? giveWay().then(work) : gate.pass(work)));
+      results = await this.#track(() => (limit === undefined ? yieldIfNeeded().then(work) : limit.run(work)));
     } catch (error) {
-      throw asArgument(error);
+      throw withoutListField(error);
     }
     const result = results?.[0];
     if (result?.errno !== undefined) {
@@ -262,8 +273,8 @@ class NetlinkKernel implements Kernel {
     return result?.value;
   }
 
-  /** Takes back, last first, what a transaction had done. */
-  async #undo(
+  /** Undoes the executed operations of a transaction in reverse order. */
+  async #rollBack(
     operations: readonly Operation[],
     results: readonly NativeResult[],
     lane: string | undefined,
@@ -274,40 +285,40 @@ class NetlinkKernel implements Kernel {
         return result?.done || isUncertain(result) ? inverseOf(operation, result?.value) : [];
       });
       const inverse = inverses.reverse().flat();
-      return inverse.length === 0 ? [] : await this.#takeDown(inverse, lane === undefined ? {} : { lane });
+      return inverse.length === 0 ? [] : await this.#executeAll(inverse, lane === undefined ? {} : { lane });
     } catch (cause) {
-      // What failed first is what its caller has to know; this comes with it.
+      // The original error is reported; this one accompanies it.
       const extack = cause instanceof Error ? cause.message : String(cause);
       return [new KernelError({ code: 'EINVAL', errno: 22, operation: 'undo a transaction', extack }, { cause })];
     }
   }
 
   #submit(operations: readonly Operation[], options: SubmitOptions): Promise<NativeResult[] | undefined> {
-    return this.#gate.pass(() => submit(operations, options), options.signal);
+    return this.#limit.run(() => submit(operations, options), options.signal);
   }
 
-  /** What `close` waits for, with its roll-back. */
+  /** Registers a call, with its roll-back, for `close` to wait for. */
   #track<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#closed !== undefined) return Promise.reject(new ConflictError('the kernel is closed'));
     const promise = task();
-    this.#underWay.add(promise);
-    const forget = () => this.#underWay.delete(promise);
+    this.#pending.add(promise);
+    const forget = () => this.#pending.delete(promise);
     promise.then(forget, forget);
     return promise;
   }
 }
 
 /**
- * Opens the kernel for this package, which passes plain data that it has made itself.
- * @param home namespace whose sockets stay open between operations: the one most of them happen in
+ * Opens the kernel for this package, which passes only plain data of its own.
+ * @param home namespace whose sockets stay open while idle: the one that most operations target
  */
 export function openOwnKernel(home: NamespaceRef | undefined): Kernel {
   return new NetlinkKernel(home);
 }
 
 /**
- * Opens the kernel.
- * @param options.home namespace whose sockets stay open between operations: the one most of them happen in
+ * Opens the kernel interface.
+ * @param options.home namespace whose sockets stay open while idle: the one that most operations target
  * @throws ValidationError
  */
 export function openKernel(options?: { home?: NamespaceRef | undefined }): Kernel {

@@ -8,112 +8,139 @@ import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 import type { FilterRef, FilterSpec, QdiscRef, QdiscSpec } from './traffic.js';
 
-/** Names a link by index (preferred: costs no look-up) or by name. */
+/** Refers to a link by index or by name. The index needs no look-up. */
 export type LinkRef = { index: number } | { name: string };
 
-/** How an object is written: fail if it exists, make it so whatever exists, or add beside what exists. */
+/** `create` fails with EEXIST if the object exists, `replace` creates or replaces it, `append` adds another one. */
 export type WriteMode = 'create' | 'replace' | 'append';
 
 interface In {
-  /** Where it happens; the process's own namespace if absent. */
+  /** Namespace of the operation. Default: that of this process. */
   netns?: NamespaceRef | undefined;
 }
 
-/** One thing to be done in the kernel. Plain data, so that plans can be compared, printed and stored. */
+/** An operation on the kernel. It is plain data that can be compared, printed and stored. */
 export type Operation =
-  /** EEXIST if the name or the index is taken; EOPNOTSUPP if the kernel lacks the kind. */
+  /**
+   * link.add: creates a link. Like `ip link add`. EEXIST if the name or the index is in use, EOPNOTSUPP if the kernel
+   * lacks the kind.
+   */
   | (In & { op: 'link.add'; link: LinkSpec })
   /**
-   * A roll-back restores what the link was before: `undo` or, if absent, what the kernel says in the same send. A link that
-   * was moved to another namespace is moved back, with its index, master, settings and state; addresses and routes, which it
-   * lost on the way, are not restored. With `netns`, `index` is the link's index there (Linux 5.13).
+   * link.set: changes attributes of a link. Like `ip link set`.
+   *
+   * A roll-back restores the previous values: those of `undo`, or, without it, those that the kernel reports in the
+   * same send. A link that was moved to another namespace is moved back with its index, master, settings and state; its
+   * addresses and routes, which the move removed, are not restored. With `changes.netns`, `changes.index` is the index
+   * in the new namespace (Linux 5.13).
    */
   | (In & { op: 'link.set'; link: LinkRef; changes: LinkChanges; undo?: LinkChanges })
-  /** By group: every link of the group in one message, which waits for the kernel only once. */
+  /**
+   * link.delete: deletes a link. Like `ip link delete`. With `group`, it deletes all links of a device group in one
+   * message, which waits for the kernel (RCU) only once.
+   */
   | (In & { op: 'link.delete'; link: LinkRef | { group: number } })
-  /** Options of a link within the bridge whose port it is. */
+  /** link.port: changes options of a bridge port. Like `bridge link set`. */
   | (In & { op: 'link.port'; index: number; port: BridgePortOptions })
-  /** Whether the link's driver computes checksums of what is sent (ethtool(8), `-K … tx`). */
+  /** link.offload: enables or disables the transmit checksum offload. Like `ethtool -K … tx on|off`. */
   | (In & { op: 'link.offload'; index: number; txChecksum: boolean })
   /**
-   * Whether the link has nothing of IPv6: no address, and what comes in is dropped. A link for which the kernel has no such
-   * setting, as it was started without IPv6, is left as it is.
+   * link.ipv6: enables or disables IPv6 of a link: disabled, it has no address and drops IPv6 packets. Like `sysctl
+   * net.ipv6.conf.<device>.disable_ipv6`. A link without this setting is left unchanged, because the kernel was started
+   * without IPv6.
    */
   | (In & { op: 'link.ipv6'; index: number; disabled: boolean })
-  /** `replace` changes lifetimes and metric of one that exists; addresses are told apart with their prefix length. */
+  /**
+   * address.add: adds an address. Like `ip address add`. `replace` changes lifetimes and metric of an existing address
+   * (`ip address replace`). The prefix length is part of the key.
+   */
   | (In & { op: 'address.add'; address: Address; mode?: 'create' | 'replace' })
+  /** address.delete: deletes an address. Like `ip address delete`. */
   | (In & { op: 'address.delete'; address: Pick<Address, 'index' | 'address'> })
-  /** `append` puts it behind others of the same destination, `replace` in the place of the first. */
+  /**
+   * route.add: adds a route. Like `ip route add`. `append` adds it after others with the same destination, `replace`
+   * replaces the first of them.
+   */
   | (In & { op: 'route.add'; route: Route; mode?: WriteMode })
-  /** The first that has everything given. */
+  /** route.delete: deletes the first route that matches all given properties. Like `ip route delete`. */
   | (In & { op: 'route.delete'; route: Route })
+  /** rule.add: adds a policy routing rule. Like `ip rule add`. */
   | (In & { op: 'rule.add'; rule: Rule })
-  /** The first that has everything given. */
+  /** rule.delete: deletes the first rule that matches all given properties. Like `ip rule delete`. */
   | (In & { op: 'rule.delete'; rule: Rule })
   /**
-   * `append`: one more VTEP of the same MAC address. A roll-back deletes what was created; with `undo` also what took another's
-   * place: for entries that the kernel may have learned before.
+   * neighbour.add: adds a neighbour or forwarding database entry. Like `ip neighbour add` and `bridge fdb add`.
+   * `append` adds another VTEP to a MAC address (`bridge fdb append`). A roll-back deletes a created entry; with
+   * `undo`, also one that replaced another, for entries that the kernel may have learnt before.
    */
   | (In & { op: 'neighbour.add'; neighbour: Neighbour; mode?: WriteMode; undo?: 'delete' })
+  /** neighbour.delete: deletes a neighbour or forwarding database entry. Like `ip neighbour delete` and `bridge fdb delete`. */
   | (In & { op: 'neighbour.delete'; neighbour: Neighbour })
-  /** Traffic control: a queueing discipline takes the place of the kernel's own, which is back when it is deleted. */
+  /** qdisc.add: replaces the default queueing discipline, which deletion restores. Like `tc qdisc add`. */
   | (In & { op: 'qdisc.add'; qdisc: QdiscSpec; mode?: 'create' | 'replace' })
+  /** qdisc.delete: deletes a queueing discipline. Like `tc qdisc delete`. */
   | (In & { op: 'qdisc.delete'; qdisc: QdiscRef })
+  /** filter.add: adds a filter with its actions. Like `tc filter add`. */
   | (In & { op: 'filter.add'; filter: FilterSpec; mode?: 'create' | 'replace' })
-  /** One, or all of a place, priority and protocol. */
+  /** filter.delete: deletes one filter, or all filters of a parent, priority and protocol. Like `tc filter delete`. */
   | (In & { op: 'filter.delete'; filter: FilterRef })
-  /** `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`. */
+  /**
+   * sysctl.set: writes a sysctl. Like `sysctl -w`. `key` is a path below /proc/sys/net, for example `ipv4/ip_forward`.
+   */
   | (In & { op: 'sysctl.set'; key: string; value: string | number })
-  /** EBUSY if the name is taken. The device stays until it is deleted. */
+  /** tap.add: creates a persistent tap or tun device. Like `ip tuntap add`. EBUSY if the name is in use. */
   | (In & { op: 'tap.add'; tap: TapSpec })
-  /** Creates a namespace and pins it as /run/netns/`name`, as `ip netns add` does. */
+  /** namespace.add: creates a network namespace and pins it as /run/netns/`name`. Like `ip netns add`. */
   | { op: 'namespace.add'; name: string }
-  /** Takes the pin away. What is in the namespace goes when nobody is left inside, which the kernel does later. */
+  /**
+   * namespace.delete: removes the pin. Like `ip netns delete`. The kernel deletes the namespace later, when nothing
+   * uses it.
+   */
   | { op: 'namespace.delete'; name: string }
   /**
-   * One atomic batch. A roll-back takes back rules that were added or inserted, and what had to be new (`exclusive`); it
-   * can't bring back what the batch deleted or replaced.
+   * nftables.batch: commits commands atomically. Like `nft -f`. A roll-back deletes added and inserted rules and
+   * `exclusive` objects; it cannot restore what the batch deleted or replaced.
    */
   | (In & { op: 'nftables.batch'; commands: NftCommand[] })
-  /** Forgets the connections that match every given field, in either direction. */
+  /** conntrack.delete: deletes tracked connections that match all given properties. Like `conntrack -D`. */
   | (In & { op: 'conntrack.delete'; filter: ConntrackFilter });
 
-/** A persistent tap device, as a virtual machine monitor opens it (kernel Documentation/networking/tuntap.rst). */
+/** A persistent tap or tun device (kernel Documentation/networking/tuntap.rst). */
 export interface TapSpec {
-  /** 1 to 15 bytes, as other links'. */
+  /** Interface name, 1 to 15 bytes. */
   name: string;
   /** `tap` carries Ethernet frames, `tun` IP packets. Default `tap`. */
   mode?: 'tap' | 'tun';
-  /** Chosen by the kernel if absent. */
+  /** Interface index. Chosen by the kernel by default. */
   index?: number;
-  /** User and group id that may open it. */
+  /** User and group id that may open the device. */
   owner?: number;
   group?: number;
-  /** It can be opened several times, once a queue. */
+  /** Allows several queues, one per open file (IFF_MULTI_QUEUE). */
   multiQueue?: boolean;
-  /** Packets start with a virtio-net header. */
+  /** Packets have a virtio-net header (IFF_VNET_HDR). */
   vnetHeader?: boolean;
 }
 
-/** Connections that fit in everything given; at least one of it must be. */
+/** Selects connections that match all given properties. At least one is required. */
 export interface ConntrackFilter {
-  /** The source or destination of either direction. */
+  /** Source or destination address of either direction. */
   address?: string;
-  /** Set by rules (`ct mark`). */
+  /** Mark (`ct mark`). */
   mark?: number;
   protocol?: ConnectionTuple['protocol'];
-  /** The source or destination port of either direction. */
+  /** Source or destination port of either direction. */
   port?: number;
-  /** Of these, all have to fit the same direction. */
+  /** These must all match the same direction. */
   source?: string;
   destination?: string;
   sourcePort?: number;
   destinationPort?: number;
-  /** The only direction in which addresses and ports are looked for. */
+  /** The only direction to match. Default: either. */
   direction?: 'original' | 'reply';
-  /** Zone of both directions or of one; 0 for connections that are in none. */
+  /** Zone of both directions or of one; 0 for connections without a zone. */
   zone?: number;
 }
 
-/** Everything that can be done. */
+/** Names of operations. */
 export type OperationName = Operation['op'];

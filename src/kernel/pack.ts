@@ -2,27 +2,29 @@ import { types } from 'node:util';
 import { Tag } from './tag.js';
 
 /*
- * Plain data on its way to the addon: written into one buffer, which the addon reads at once. Asked for one by one through
- * Node-API, each value would take some ten times as long, and JavaScript stands still meanwhile. The other side is
- * native/value/unpack.cc; numbers are little-endian.
+ * Packs plain data for the addon into one buffer. Reading values one by one through Node-API takes about ten times as
+ * long and blocks JavaScript. The reader is native/value/unpack.cc. Numbers are little-endian.
  */
 
-/** No message nests this deep; an object that contains itself does. */
+/** Maximum nesting depth. No message is nested as deep; cyclic objects are. */
 const MAXIMUM_DEPTH = 16;
-/** JavaScript stands still while an argument is read and checked. This is some 170,000 elements of a map. */
+/**
+ * Maximum of values in one call: about 170,000 elements of a map. Reading and checking an argument blocks the event
+ * loop.
+ */
 const MAXIMUM_VALUES = 1 << 19;
 const MAXIMUM_BYTES = 256 * 2 ** 20;
-const TOO_MUCH = `more than ${MAXIMUM_VALUES} values or 256 MiB, too much for one call`;
+const TOO_LARGE = `more than ${MAXIMUM_VALUES} values or 256 MiB, too much for one call`;
 
 const USUAL_SIZE = 1 << 16;
-/** A buffer that has grown beyond this is not kept. */
+/** Larger buffers are not kept. */
 const KEPT_SIZE = 1 << 20;
-/** Most texts are names and addresses, all ASCII: those are written faster here than by a call. */
+/** Short ASCII texts, such as names and addresses, are copied faster in JavaScript than by a native call. */
 const SHORT_TEXT = 64;
-/** A tag, and a length or a number. */
+/** Size of a tag with a length or number. */
 const HEAD = 9;
 
-class TooMuch extends Error {}
+class TooLargeError extends Error {}
 
 class Packer {
   #bytes = Buffer.allocUnsafeSlow(USUAL_SIZE);
@@ -31,15 +33,15 @@ class Packer {
   #values = 0;
   #volume = 0;
 
-  /** What is shared within the value is written as often as it is met, so its size is bounded as a whole. */
+  /** Shared objects are written at each occurrence, so the total size is limited. */
   pack(value: unknown): Uint8Array {
     this.#begin();
     try {
       this.#write(value, 0);
     } catch (error) {
-      if (!(error instanceof TooMuch)) throw error;
+      if (!(error instanceof TooLargeError)) throw error;
       this.#begin();
-      this.#unsupported(TOO_MUCH);
+      this.#unsupported(TOO_LARGE);
     }
     const packed = this.#bytes.subarray(0, this.#at);
     if (this.#bytes.length > KEPT_SIZE) this.#renew(USUAL_SIZE);
@@ -53,7 +55,7 @@ class Packer {
   }
 
   #write(value: unknown, depth: number): void {
-    if (--this.#values < 0) throw new TooMuch();
+    if (--this.#values < 0) throw new TooLargeError();
     this.#room(HEAD);
     switch (typeof value) {
       case 'undefined':
@@ -87,22 +89,22 @@ class Packer {
     else if (isPlain(value)) this.#map(value, depth);
     else if (types.isUint8Array(value)) this.#blob(value);
     else if (types.isTypedArray(value)) this.#unsupported('a typed array other than Uint8Array');
-    else if (isOfItsOwnKind(value)) this.#unsupported('an object that is not plain data');
+    else if (isExotic(value)) this.#unsupported('an object that is not plain data');
     else this.#map(value, depth);
   }
 
   #list(values: readonly unknown[], depth: number): void {
-    // A proxy may say anything.
+    // A proxy may return any length.
     const length = values.length >>> 0;
-    // An array full of holes would be looked through otherwise.
-    if (length > this.#values) throw new TooMuch();
+    // A sparse array would otherwise be iterated completely.
+    if (length > this.#values) throw new TooLargeError();
     this.#count(Tag.list, length);
     for (let index = 0; index < length; index++) this.#write(values[index], depth + 1);
   }
 
   #map(value: object, depth: number): void {
     const names = Object.keys(value);
-    if (names.length > this.#values) throw new TooMuch();
+    if (names.length > this.#values) throw new TooLargeError();
     this.#count(Tag.map, names.length);
     for (const name of names) {
       this.#text(name);
@@ -115,7 +117,7 @@ class Packer {
     this.#take(length);
     this.#count(Tag.bytes, length);
     this.#room(length);
-    // Those whose memory was handed to another thread have none, and can't be read either.
+    // Detached arrays have length 0 and cannot be read.
     if (length > 0) this.#bytes.set(bytes, this.#at);
     this.#at += length;
   }
@@ -162,7 +164,7 @@ class Packer {
     this.#at += 4 + length;
   }
 
-  /** False, with nothing written, if the text is not all ASCII. */
+  /** Returns false and writes nothing if the text is not ASCII. */
   #ascii(text: string): boolean {
     const { length } = text;
     this.#room(4 + length);
@@ -190,11 +192,11 @@ class Packer {
 
   #take(bytes: number): void {
     this.#volume -= bytes;
-    if (this.#volume < 0) throw new TooMuch();
+    if (this.#volume < 0) throw new TooLargeError();
   }
 
   #room(bytes: number): void {
-    // What follows a text or bytes is a value's head at most.
+    // A text or bytes are followed by at most the head of a value.
     const wanted = this.#at + bytes + HEAD;
     if (wanted > this.#bytes.length) this.#renew(Math.max(wanted, 2 * this.#bytes.length));
   }
@@ -212,7 +214,7 @@ const { get: byteLength } = Object.getOwnPropertyDescriptor(
   'byteLength',
 ) as { get(): number };
 
-/** Whatever a class derived from it says. */
+/** Bypasses overrides in derived classes. */
 const lengthOf = (bytes: Uint8Array): number => byteLength.call(bytes);
 
 const viewOf = ({ buffer, byteOffset, length }: Buffer) => new DataView(buffer, byteOffset, length);
@@ -223,17 +225,17 @@ function isPlain(value: object): boolean {
 }
 
 /** Objects whose content is not in their properties. */
-function isOfItsOwnKind(value: object): boolean {
+function isExotic(value: object): boolean {
   return types.isAnyArrayBuffer(value) || types.isDataView(value) || types.isDate(value) || types.isPromise(value);
 }
 
-/** One is enough unless a getter within a value packs another. */
+/** One packer suffices, unless a getter packs another value. */
 const idle: Packer[] = [];
 
 /**
- * Packs a value and hands it on: own enumerable properties, arrays, bytes. What no message can hold, and what is larger than
- * any transaction, is packed as such, for the addon to refuse. Getters may throw: the error passes through.
- * @param use gets bytes that are others' as soon as it returns
+ * Packs a value and passes the bytes on: own enumerable properties, arrays, bytes. Values that no message can
+ * represent, and values that are too large, are marked for the addon to reject. Errors of getters are rethrown.
+ * @param use receives bytes that are only valid until it returns
  */
 export function packed<Result>(value: unknown, use: (bytes: Uint8Array) => Result): Result {
   const packer = idle.pop() ?? new Packer();

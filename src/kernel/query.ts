@@ -14,73 +14,89 @@ interface In {
   netns?: NamespaceRef | undefined;
 }
 
-/** Every read, with what it takes and what it gives. */
+/** Queries, with their parameters and results. */
 export interface Queries {
-  /** All links of the namespace, in the order of their indexes. */
-  'link.list': { takes: In; gives: Link[] };
-  /** The link of this index or name; ENODEV if there is none. */
-  'link.get': { takes: In & { link: LinkRef }; gives: Link };
-  /** ENODEV if there is no such link, EOPNOTSUPP if its driver does not say. */
-  'link.offloads': { takes: In & { index: number }; gives: { txChecksum: boolean } };
-  /** Of all links and both families, as are routes and rules. */
-  'address.list': { takes: In; gives: Address[] };
-  'route.list': { takes: In; gives: Route[] };
-  'rule.list': { takes: In; gives: Rule[] };
-  /** With `proxy` the entries that are answered for, instead of the neighbours themselves. */
-  'neighbour.list': { takes: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; gives: Neighbour[] };
-  /** Of all links; those that the kernel puts in place by itself are among them. */
-  'qdisc.list': { takes: In; gives: Qdisc[] };
-  /** Of one place of a link: what comes in if `parent` is absent. */
-  'filter.list': { takes: In & Pick<FilterRef, 'index' | 'parent'>; gives: Filter[] };
-  /** What passed each link since it was made. */
-  'statistics.list': { takes: In; gives: LinkStatistics[] };
-  /** What /proc/sys/net/<key> holds, without the line's end; ENOENT if there is no such key. */
-  'sysctl.get': { takes: In & { key: string }; gives: string };
-  /** The number by which the kernel names `target` to links of `netns` (`Link.linkNamespaceId`); -1 if it has none. */
-  'namespace.id': { takes: In & { target: NamespaceRef }; gives: number };
-  /** What is pinned under /run/netns. */
-  'namespace.list': { takes: Record<never, never>; gives: NamespaceInfo[] };
-  /** Identifies the namespace a reference points to; ENOENT or EINVAL if it is none. */
-  'namespace.get': { takes: { netns?: NamespaceRef }; gives: NamespaceInfo };
-  /** The whole ruleset, of one moment; or what is in the tables of a family or name. Elements unless `elements` is false. */
-  'nftables.list': { takes: In & { family?: NftFamily; table?: string; elements?: boolean }; gives: NftObject[] };
-  /** Connections that the namespace tracks. */
-  'conntrack.list': { takes: In; gives: Connection[] };
+  /** Lists all links in the order of their indexes. Like `ip link show`. */
+  'link.list': { parameters: In; result: Link[] };
+  /** Returns a link by index or name. Like `ip link show dev …`. ENODEV if it does not exist. */
+  'link.get': { parameters: In & { link: LinkRef }; result: Link };
+  /**
+   * Returns the offloads of a link. Like `ethtool -k`. ENODEV if the link does not exist, EOPNOTSUPP if its driver does
+   * not report them.
+   */
+  'link.offloads': { parameters: In & { index: number }; result: { txChecksum: boolean } };
+  /** Lists the addresses of all links and both families. Like `ip address`. */
+  'address.list': { parameters: In; result: Address[] };
+  /** Lists the routes of all tables and both families. Like `ip route show table all`. */
+  'route.list': { parameters: In; result: Route[] };
+  /** Lists the policy routing rules of both families. Like `ip rule`. */
+  'rule.list': { parameters: In; result: Rule[] };
+  /**
+   * Lists neighbours, or with `proxy` the proxy entries. Like `ip neighbour`, `ip neighbour show proxy` and `bridge
+   * fdb`.
+   */
+  'neighbour.list': { parameters: In & { family?: 'inet' | 'inet6' | 'bridge'; proxy?: boolean }; result: Neighbour[] };
+  /** Lists the queueing disciplines of all links, default ones included. Like `tc qdisc`. */
+  'qdisc.list': { parameters: In; result: Qdisc[] };
+  /** Lists the filters of a parent of a link; those of `ingress` by default. Like `tc filter show dev …`. */
+  'filter.list': { parameters: In & Pick<FilterRef, 'index' | 'parent'>; result: Filter[] };
+  /** Returns the counters of all links. Like `ip -s link`. */
+  'statistics.list': { parameters: In; result: LinkStatistics[] };
+  /** Reads /proc/sys/net/<key>, without the trailing newline. Like `sysctl -n`. ENOENT if the key does not exist. */
+  'sysctl.get': { parameters: In & { key: string }; result: string };
+  /**
+   * Returns the id of `target` in `netns`, which links refer to (`Link.linkNamespaceId`); -1 if it has none. Like `ip
+   * netns list-id`.
+   */
+  'namespace.id': { parameters: In & { target: NamespaceRef }; result: number };
+  /** Lists the namespaces pinned under /run/netns. Like `ip netns list`. */
+  'namespace.list': { parameters: Record<never, never>; result: NamespaceInfo[] };
+  /** Identifies a namespace. Like `ip netns identify`. ENOENT if it does not exist, EINVAL if the file is no namespace. */
+  'namespace.get': { parameters: { netns?: NamespaceRef }; result: NamespaceInfo };
+  /**
+   * Lists the ruleset of one generation; optionally of one family or table. Like `nft list ruleset`. `elements: false`
+   * omits the elements of sets.
+   */
+  'nftables.list': { parameters: In & { family?: NftFamily; table?: string; elements?: boolean }; result: NftObject[] };
+  /** Lists tracked connections. Like `conntrack -L`. */
+  'conntrack.list': { parameters: In; result: Connection[] };
 }
 
 /** A network namespace. */
 export interface NamespaceInfo {
-  /** Its name under /run/netns, where it has one. */
+  /** Name under /run/netns, if it has one. */
   name?: string;
-  /** Inode number: the same for two references to the same namespace. The kernel reuses it as soon as that is gone. */
+  /**
+   * Inode number of the namespace: equal for two references to the same namespace. The kernel reuses it after deletion.
+   */
   inode: number;
   /**
-   * `<cookie>@<boot id>`, which is never used again (SO_NETNS_COOKIE, Linux 5.14; /proc/sys/kernel/random/boot_id). Absent
+   * `<cookie>@<boot id>`, which is never reused (SO_NETNS_COOKIE, Linux 5.14; /proc/sys/kernel/random/boot_id). Absent
    * on older kernels.
    */
   identity?: string;
 }
 
 /**
- * A table, chain, rule, set, element or counter as the kernel reports it: the properties of the command that adds it, with `handle`
- * and `family`. Elements are one by one, with the `set` they are in. Named objects of other types are `opaque`, with their
- * `type` and their data as bytes.
+ * A table, chain, rule, set, element or counter, as reported by the kernel: the properties of the command that adds it,
+ * with `handle` and `family`. Elements are listed one by one with their `set`. Other named objects are `opaque`, with
+ * their `type` and their data as bytes.
  */
 export type NftObject = { object: 'table' | 'chain' | 'rule' | 'set' | 'element' | 'counter' | 'opaque' } & Record<
   string,
   unknown
 >;
 
-/** Everything that can be asked. */
+/** Names of queries. */
 export type QueryName = keyof Queries;
 
-/** What answers queries. */
+/** The part of the kernel interface that answers queries. */
 export interface Reader {
-  /** Asks one thing. @throws KernelError, ValidationError before anything is sent */
+  /** Sends a query. @throws KernelError; ValidationError before anything is sent */
   query<Q extends QueryName>(
     query: Q,
-    ...args: Record<never, never> extends Queries[Q]['takes']
-      ? [takes?: Queries[Q]['takes']]
-      : [takes: Queries[Q]['takes']]
-  ): Promise<Queries[Q]['gives']>;
+    ...args: Record<never, never> extends Queries[Q]['parameters']
+      ? [parameters?: Queries[Q]['parameters']]
+      : [parameters: Queries[Q]['parameters']]
+  ): Promise<Queries[Q]['result']>;
 }

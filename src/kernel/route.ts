@@ -1,53 +1,56 @@
-/** A route (rtnetlink(7), RTM_NEWROUTE; ip-route(8)). */
+/** A route (rtnetlink(7), RTM_NEWROUTE; ip-route(8)). Like `ip route`. */
 export interface Route {
-  /** With prefix length; `default` is 0.0.0.0/0, or ::/0 with `family: 'inet6'`. */
+  /** Destination with prefix length; `default` is 0.0.0.0/0, or ::/0 with `family: 'inet6'`. */
   destination: string;
-  /** Follows from `destination`, unless that is `default`: then `inet` if absent. */
+  /** Default: the family of `destination`; `inet` for `default`. */
   family?: 'inet' | 'inet6';
-  /** Index of the outgoing link. */
+  /** Index of the output link. */
   index?: number;
-  /** Address of the next router; absent: the destination is on the link itself. */
+  /** Address of the next hop. Absent: the destination is on-link. */
   gateway?: string;
-  /** Address that packets of the machine itself take as theirs. */
+  /** Preferred source address of local packets. */
   source?: string;
-  /** Table id; 254 (main) if absent. */
+  /** Routing table id. Default 254 (main). */
   table?: number;
-  /** The lowest of several routes to one destination is taken; 0 for IPv4 and 1024 for IPv6 if absent. */
+  /** Metric (priority): the lowest of several routes to one destination is used. Default 0 for IPv4, 1024 for IPv6. */
   metric?: number;
-  /** What connections that take the route start from (ip-route(8)): in bytes `mtu`, `window` and `advertisedMss`. */
+  /** Initial values of connections (ip-route(8)). `mtu`, `window` and `advertisedMss` are in bytes. */
   mtu?: number;
   window?: number;
   advertisedMss?: number;
-  /** 1 to 255. */
+  /** Hop limit, 1 to 255. */
   hopLimit?: number;
-  /** In segments, as is `reordering`. */
+  /** In segments, as `reordering`. */
   initialWindow?: number;
   initialReceiveWindow?: number;
   reordering?: number;
-  /** Acknowledges at once instead of waiting for data to go with it. */
+  /** Disables delayed acknowledgements. */
   quickAck?: boolean;
-  /** Name of an algorithm that the kernel has, for example `cubic`. */
+  /** TCP congestion control algorithm, for example `cubic`. */
   congestionControl?: string;
-  /** Milliseconds, in steps of 1/8, of 1/4 and of 1; packets are not sent again before `minimumRetransmission`. */
+  /**
+   * In milliseconds, with resolutions of 1/8, 1/4 and 1. `minimumRetransmission` is the lower bound of the
+   * retransmission time-out.
+   */
   rtt?: number;
   rttVariance?: number;
   minimumRetransmission?: number;
   /** In segments. */
   slowStartThreshold?: number;
   congestionWindow?: number;
-  /** Bits (RTAX_FEATURE_…): 1 explicit congestion notification. */
+  /** Feature bits (RTAX_FEATURE_…): 1 is explicit congestion notification. */
   features?: number;
-  /** Metrics that no discovery changes; a `mtu` that is locked is not lowered. */
+  /** Locked metrics. Path MTU discovery does not lower a locked `mtu`. */
   locked?: LockableMetric[];
-  /** Only packets of this type of service (IPv4). */
+  /** Type of service of matching packets, IPv4 only. */
   tos?: number;
-  /** A next hop that is an object of its own (ip-nexthop(8)), in place of `gateway` and `index`, which are then reported. */
+  /** Id of a nexthop object (ip-nexthop(8)), instead of `gateway` and `index`, which are reported then. */
   nextHopId?: number;
-  /** Of routers of IPv6 (RFC 4191); reported as `medium` unless said otherwise. */
+  /** Router preference (RFC 4191), IPv6 only. Reported as `medium` by default. */
   preference?: 'low' | 'medium' | 'high';
-  /** Seconds until it is deleted (IPv6). */
+  /** Seconds until the route expires, IPv6 only. */
   expires?: number;
-  /** `unicast` if absent. */
+  /** Route type. Default `unicast`. */
   type?:
     | 'unicast'
     | 'local'
@@ -58,17 +61,17 @@ export interface Route {
     | 'unreachable'
     | 'prohibit'
     | 'throw';
-  /** How far the destination is (IPv4): follows from `gateway` and `type` if absent. */
+  /** Scope of the destination, IPv4 only. Default: derived from `gateway` and `type`. */
   scope?: 'global' | 'site' | 'link' | 'host' | 'nowhere';
-  /** Who made it: `static` unless said otherwise; reported as a number where it has no name. */
+  /** Origin of the route (RTPROT_…). Default `static`. Reported as a number if it has no name. */
   protocol?: 'unspec' | 'redirect' | 'kernel' | 'boot' | 'static' | 'ra' | number;
-  /** The gateway is reachable over the link even if no prefix covers it. */
+  /** The gateway is on-link even if no prefix covers it. */
   onlink?: boolean;
-  /** Several ways to one destination (multipath), in place of `gateway` and `index`. */
+  /** Next hops of a multipath route, instead of `gateway` and `index`. */
   nextHops?: NextHop[];
 }
 
-/** A metric of a route that can be kept from changing. */
+/** Metrics that can be locked. */
 export type LockableMetric =
   | 'mtu'
   | 'window'
@@ -82,13 +85,13 @@ export type LockableMetric =
   | 'minimumRetransmission'
   | 'congestionControl';
 
-/** One of several ways of a route. */
+/** A next hop of a multipath route. */
 export interface NextHop {
-  /** Index of the outgoing link. */
+  /** Index of the output link. */
   index: number;
   gateway?: string;
-  /** Share of the connections, 1 to 256; 1 if absent. */
+  /** Weight, 1 to 256. Default 1. */
   weight?: number;
-  /** As that of the route. */
+  /** Like `Route.onlink`. */
   onlink?: boolean;
 }

@@ -1,49 +1,49 @@
-/** A policy routing rule (ip-rule(8)). */
+/** A policy routing rule. Like `ip rule` (ip-rule(8)). */
 export interface Rule {
-  /** Follows from `source` or `destination`; `inet` if neither is given. */
+  /** Default: the family of `source` or `destination`, otherwise `inet`. */
   family?: 'inet' | 'inet6';
-  /** Rules are tried in rising order of priority. */
+  /** Priority. Rules are evaluated in increasing order. */
   priority: number;
-  /** Id of the routing table that `lookup` looks into: 254 is `main`. If absent, IPv4 takes an empty one, IPv6 refuses. */
+  /** Routing table of `lookup`; 254 is `main`. Default: for IPv4 an unused one; IPv6 requires it. */
   table?: number;
-  /** What is done with packets that fit; `lookup` if absent. */
+  /** Action for matching packets. Default `lookup`. */
   action?: 'lookup' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
-  /** Priority of the rule that `goto` goes on with. */
+  /** Priority of the target rule of `goto`. */
   goto?: number;
-  /** Only packets from these addresses, for example `172.16.0.0/24`; any if absent. */
+  /** Source prefix, for example `172.16.0.0/24`. Default: any. */
   source?: string;
-  /** Only packets to these addresses. */
+  /** Destination prefix. Default: any. */
   destination?: string;
-  /** Only packets whose mark is this in the bits of `mask`. */
+  /** Firewall mark (`fwmark`), compared in the bits of `mask`. */
   mark?: number;
-  /** All 32 bits if absent. */
+  /** Mask of `mark`. Default: all 32 bits. */
   mask?: number;
-  /** Only packets that came in through the link of this name; `lo`: those of the machine itself. */
+  /** Name of the input interface; `lo` for local packets. */
   inputInterface?: string;
-  /** Only packets of sockets that are bound to the link of this name. */
+  /** Name of the output interface, for packets of sockets bound to it. */
   outputInterface?: string;
-  /** Number of the protocol, for example 6 for TCP. */
+  /** IP protocol number, for example 6 for TCP. */
   ipProtocol?: number;
-  /** Inclusive, 1 to 65534. */
+  /** Source ports, inclusive, 1 to 65534. */
   sourcePorts?: { low: number; high: number };
-  /** As `sourcePorts`. */
+  /** Destination ports, like `sourcePorts`. */
   destinationPorts?: { low: number; high: number };
-  /** Owners of the sockets, inclusive. */
+  /** User ids of the owners of sockets, inclusive. */
   userIds?: { low: number; high: number };
-  /** Passes over routes of the table whose prefix is this long or shorter: with 0, over the default route. */
+  /** Ignores routes of the table with at most this prefix length; 0 ignores the default route. */
   suppressPrefixLength?: number;
-  /** The table is that of the link's VRF; without `table`. */
+  /** Uses the table of the VRF of the link, instead of `table`. */
   l3mdev?: boolean;
-  /** Packets that do not fit, rather than those that do. */
+  /** Inverts the match. */
   invert?: boolean;
-  /** Only packets of this type of service. */
+  /** Type of service. */
   tos?: number;
-  /** Passes over routes out of links of this group. */
+  /** Ignores routes whose output link is in this device group. */
   suppressGroup?: number;
-  /** Only packets that came out of a tunnel with this id. Told as bigint where a number could not hold it. */
+  /** Tunnel id of decapsulated packets. Reported as bigint if it exceeds the range of number. */
   tunnelId?: number | bigint;
-  /** Realms for statistics: the source's in the upper 16 bits, the destination's in the lower. */
+  /** Realms for statistics: source in the upper 16 bits, destination in the lower. */
   realms?: number;
-  /** Who made it, a number as routes have it: 2 is the kernel, 4 is `static`. */
+  /** Origin of the rule, a number as for routes: 2 is the kernel, 4 is `static`. */
   protocol?: number;
 }

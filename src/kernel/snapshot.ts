@@ -9,28 +9,28 @@ import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 import type { Filter, Qdisc } from './traffic.js';
 
-/** What a namespace holds, as the kernel reports it. */
+/** All objects of a namespace, as reported by the kernel. */
 export interface Snapshot {
   links: Link[];
   addresses: Address[];
-  /** Of all tables and both families. */
+  /** Routes of all tables and both families. */
   routes: Route[];
   rules: Rule[];
-  /** ARP and NDP entries, and the addresses that are answered for on behalf of others. */
+  /** ARP and NDP entries, and proxy entries. */
   neighbours: Neighbour[];
-  /** Forwarding database of bridges and VXLAN links. */
+  /** Forwarding database entries of bridges and VXLAN links. */
   forwarding: Neighbour[];
-  /** Those of all links, which have one each that the kernel made. */
+  /** Queueing disciplines of all links, default ones included. */
   qdiscs: Qdisc[];
-  /** Of what comes in. */
+  /** Ingress filters. */
   filters: Filter[];
-  /** The whole ruleset, with its elements. */
+  /** The complete ruleset with elements. */
   nftables: NftObject[];
   /** Tracked connections. */
   connections: Connection[];
 }
 
-/** Reads everything at about the same time; each kind is consistent in itself, and read again if it was interrupted. */
+/** Reads all objects concurrently. Each kind is consistent in itself: interrupted dumps are repeated. */
 export async function snapshot(kernel: Reader, netns: NamespaceRef | undefined): Promise<Snapshot> {
   const [links, addresses, routes, rules, learnt, proxied, forwarding, traffic, nftables, connections] =
     await Promise.all([
@@ -58,7 +58,7 @@ export async function snapshot(kernel: Reader, netns: NamespaceRef | undefined):
   };
 }
 
-/** Queueing disciplines and the filters of what comes in, which are read link by link. */
+/** Reads queueing disciplines and ingress filters. The kernel lists filters per link. */
 export async function readTraffic(
   kernel: Reader,
   netns: NamespaceRef | undefined,
@@ -69,7 +69,7 @@ export async function readTraffic(
   return { qdiscs, filters: filters.flat() };
 }
 
-/** None of a link that has gone since. */
+/** Empty if the link was deleted meanwhile. */
 async function filtersOf(kernel: Reader, netns: NamespaceRef | undefined, index: number): Promise<Filter[]> {
   try {
     return await kernel.query('filter.list', { netns, index });

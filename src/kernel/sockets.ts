@@ -4,34 +4,34 @@ import { createServer, isIPv6, type Server, type ServerOpts, Socket } from 'node
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from './namespace.js';
 
-/** One end of a connection, in a namespace. */
+/** A local or remote socket address in a namespace. */
 export interface Endpoint {
-  /** The process's own if absent. */
+  /** Network namespace. Default: that of this process. */
   netns?: NamespaceRef | undefined;
   /** IPv4 or IPv6 address. */
   address: string;
-  /** 1 to 65535; 0 to listen or bind where the kernel chooses. */
+  /** 1 to 65535; 0 for `listen` and `bind` lets the kernel choose. */
   port: number;
 }
 
 export interface DialOptions extends Endpoint {
-  /** In milliseconds, 1 to 600,000; then ETIMEDOUT. Default 10,000. */
+  /** Time-out in milliseconds, 1 to 600,000, with the error ETIMEDOUT. Default 10,000. */
   timeout?: number;
 }
 
 export interface ListenOptions extends Endpoint {
-  /** Connections that wait to be accepted. Default 511. */
+  /** Maximum of connections that wait to be accepted. Default 511. */
   backlog?: number;
-  /** Options of node's `net.createServer`. */
+  /** Options of `net.createServer`. */
   server?: ServerOpts;
 }
 
-/** Opens a descriptor inside a namespace; the caller owns it. */
+/** Opens a socket in a namespace. The caller owns the descriptor. */
 export type OpenDescriptor = (
   request: { op: 'socket.connect' | 'socket.bind' } & Record<string, unknown>,
 ) => Promise<number>;
 
-/** A TCP connection made from inside a namespace, for example to ask an instance how it is. */
+/** Opens a TCP connection from a namespace. */
 export async function dial(open: OpenDescriptor, options: DialOptions): Promise<Socket> {
   const { netns, address, port, timeout } = options;
   const fd = await open({ op: 'socket.connect', netns, address, port, timeout });
@@ -43,10 +43,10 @@ export async function dial(open: OpenDescriptor, options: DialOptions): Promise<
   }
 }
 
-/** A TCP server that listens inside a namespace. */
+/** Starts a TCP server in a namespace. */
 export async function listen(open: OpenDescriptor, options: ListenOptions): Promise<Server> {
   const { netns, address, port, backlog } = options;
-  // Before there is a descriptor that would have to be closed.
+  // Validates the options before the descriptor is opened.
   const server = makeServer(options.server);
   const fd = await open({ op: 'socket.bind', kind: 'tcp', netns, address, port, backlog });
   try {
@@ -72,7 +72,7 @@ function makeServer(options: ServerOpts = {}): Server {
   }
 }
 
-/** A UDP socket bound inside a namespace; port 0 lets the kernel choose. */
+/** Opens a UDP socket bound in a namespace. */
 export async function bind(open: OpenDescriptor, options: Endpoint): Promise<DatagramSocket> {
   const { netns, address, port } = options;
   const fd = await open({ op: 'socket.bind', kind: 'udp', netns, address, port });

@@ -8,14 +8,14 @@ import { addonFolder } from './load-addon.js';
 import { type NamespaceRef, namespacePath } from './namespace.js';
 
 export interface SpawnInOptions extends Omit<SpawnOptions, 'shell'> {
-  /** The namespace in which the program runs; this process's own if absent. */
+  /** Network namespace of the program. Default: that of this process. */
   netns?: NamespaceRef | undefined;
 }
 
-/** An environment may be large. */
-const MOST_VARIABLES = 10_000;
+/** Maximum of environment variables. */
+const MAXIMUM_VARIABLES = 10_000;
 
-/** The program that enters a namespace and becomes another. */
+/** Path of the program that enters a namespace and executes another program. */
 function enterProgram(): string {
   const place = join(addonFolder(), 'vethwork-enter');
   if (!existsSync(place)) throw new NotFoundError('program', place);
@@ -31,19 +31,19 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** The folder in which the program starts. @throws ValidationError */
+/** Working directory of the program. @throws ValidationError */
 function folderOf({ cwd }: SpawnInOptions): string {
   if (cwd === undefined) return process.cwd();
   try {
     const folder = cwd instanceof URL ? fileURLToPath(cwd) : cwd;
     if (statSync(folder).isDirectory()) return folder;
   } catch {
-    // It is none, or says so only when it is looked at.
+    // The error is reported below.
   }
   throw new ValidationError('cwd', cwd, 'the path of a folder');
 }
 
-/** As execvp(3) looks for it, in the environment that the program is to have. */
+/** Searches the program like execvp(3), in the PATH of its environment. */
 function findProgram(command: string, options: SpawnInOptions): boolean {
   const folder = folderOf(options);
   if (command.includes('/')) return isProgram(resolve(folder, command));
@@ -52,10 +52,10 @@ function findProgram(command: string, options: SpawnInOptions): boolean {
 }
 
 /**
- * Starts a program with its network namespace entered; everything else is `child_process.spawn`, and so is the child:
- * its pid is the program's own. No thread of this process enters the namespace.
- * @throws ValidationError if the namespace does not exist or Node refuses an option, NotFoundError if the program does not
- *   exist, KernelError if the kernel can't start it
+ * Starts a program in a network namespace. Arguments and result are those of `child_process.spawn`; the pid is that of
+ * the program. No thread of this process enters the namespace.
+ * @throws ValidationError if the namespace does not exist or Node.js rejects an option, NotFoundError if the program
+ * does not exist, KernelError if the kernel cannot start it
  */
 export function spawnIn(command: string, args: readonly string[] = [], options: SpawnInOptions = {}): ChildProcess {
   const { netns, ...rest } = options;
@@ -77,7 +77,7 @@ export function spawnIn(command: string, args: readonly string[] = [], options: 
 }
 
 function readEnvironment(env: unknown): NodeJS.ProcessEnv {
-  const variables = readOptions(env as NodeJS.ProcessEnv, 'env', MOST_VARIABLES);
+  const variables = readOptions(env as NodeJS.ProcessEnv, 'env', MAXIMUM_VARIABLES);
   for (const [name, value] of Object.entries(variables)) {
     if (value !== undefined && (typeof value !== 'string' || value.includes('\0'))) {
       throw new ValidationError(`env.${name}`, value, 'a text without NUL');
@@ -86,7 +86,7 @@ function readEnvironment(env: unknown): NodeJS.ProcessEnv {
   return variables;
 }
 
-/** Node checks its own options, and names them in its own words. */
+/** Converts errors of Node.js. */
 function asTyped(cause: unknown, command: string, options: object): Error {
   const { code = '', errno, message } = cause as NodeJS.ErrnoException;
   if (typeof errno !== 'number') {

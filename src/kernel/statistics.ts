@@ -1,18 +1,18 @@
-/** What passed a link since it was made (linux/if_link.h, rtnl_link_stats64), from the link's point of view. */
+/** Counters of a link since its creation (linux/if_link.h, rtnl_link_stats64). Like `ip -s link`. */
 export interface LinkStatistics {
-  /** Index of the link. */
+  /** Interface index of the link. */
   index: number;
-  /** Of packets that were received without an error, as are the bytes. */
+  /** Packets received without error, and their bytes. */
   receivedPackets: number;
   receivedBytes: number;
-  /** Received, and unusable. */
+  /** Received packets with errors. */
   receiveErrors: number;
-  /** Received, and given up for want of room, or because nobody takes such packets. */
+  /** Received packets that were dropped, for lack of buffers or of a receiver. */
   receiveDrops: number;
-  /** Of packets that were handed over without an error, as are the bytes. */
+  /** Packets sent without error, and their bytes. */
   sentPackets: number;
   sentBytes: number;
   sendErrors: number;
-  /** To be sent, and given up, for example because the other end of a veth is down. */
+  /** Packets that were dropped before sending, for example because the veth peer is down. */
   sendDrops: number;
 }

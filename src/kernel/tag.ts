@@ -1,9 +1,9 @@
 /**
- * What a packed value begins with, on its way to the addon and back. Counts and lengths are of 32 bits; names in maps are texts
- * without the tag; numbers are little-endian. On the way back, texts are numbered: see src/kernel/unpack.ts.
+ * Tags of packed values, in both directions. Counts and lengths have 32 bits. Names in maps are texts without a tag.
+ * Numbers are little-endian. From the addon, texts are numbered: see src/kernel/unpack.ts.
  */
 export enum Tag {
-  /** Also what is undefined: it counts as not given. */
+  /** Also undefined, which counts as absent. */
   null = 0,
   false = 1,
   true = 2,
@@ -17,8 +17,8 @@ export enum Tag {
   bytes = 8,
   /** Count, values. */
   list = 9,
-  /** Count, and a name and a value each. */
+  /** Count; a name and a value for each property. */
   map = 10,
-  /** Length, and a description in words of what no message can hold. */
+  /** Length; description of a value that no message can represent. */
   unsupported = 11,
 }

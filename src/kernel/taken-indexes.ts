@@ -2,17 +2,17 @@ import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Reader } from './query.js';
 
-/** How the kernel refuses a link whose index, or that of its peer, another one has; EEXIST may as well be about its name. */
+/** Errnos of a link whose index, or that of its peer, is in use. EEXIST may also refer to its name. */
 const CODES = new Set(['EEXIST', 'EBUSY']);
 
-/** A link as an operation makes it, with the index that was chosen for it. */
+/** A link of an operation, with its chosen index. */
 interface Chosen {
   netns: NamespaceRef | undefined;
   index: number;
   name: string | undefined;
 }
 
-/** The indexes that an operation which was refused has chosen, and that other links have. */
+/** Returns the chosen indexes of a failed operation that other links have. */
 export async function takenIndexes(kernel: Reader, operation: Operation, code: string): Promise<number[]> {
   if (!CODES.has(code)) return [];
   const links = chosenLinks(operation);
@@ -20,7 +20,7 @@ export async function takenIndexes(kernel: Reader, operation: Operation, code: s
   return links.filter((_, position) => taken[position]).map(({ index }) => index);
 }
 
-/** The links, peers included, that an operation makes with indexes that were chosen. */
+/** Returns the links with chosen indexes that an operation creates, peers included. */
 export function chosenLinks(operation: Operation): Chosen[] {
   const { netns } = operation as { netns?: NamespaceRef };
   if (operation.op === 'tap.add') return chosen(netns, operation.tap);

@@ -1,69 +1,69 @@
 /**
- * A place of traffic control: `1:` is a queueing discipline, `1:a` a class of it; both numbers are hexadecimal.
+ * A handle of traffic control: `1:` is a queueing discipline, `1:a` one of its classes. Both numbers are hexadecimal.
  * @see https://man7.org/linux/man-pages/man8/tc.8.html
  */
 export type TrafficHandle = `${string}:${string}`;
 
-/** What has been counted since the object was made. */
+/** Counters since the creation of the object. */
 export interface TrafficStatistics {
-  /** That passed. */
+  /** Bytes sent. */
   bytes?: number;
-  /** As `bytes`. */
+  /** Packets sent. */
   packets?: number;
-  /** Packets and bytes that wait. */
+  /** Queued packets, and queued bytes. */
   queued?: number;
   backlog?: number;
-  /** Packets given up for want of room. */
+  /** Dropped packets. */
   drops?: number;
-  /** Packets that the link did not take and that went back. */
+  /** Requeued packets. */
   requeues?: number;
-  /** How often packets had to wait or were too many. */
+  /** Number of times the limit was exceeded. */
   overlimits?: number;
 }
 
-/** A token bucket: limits what leaves through the link (tc-tbf(8)). */
+/** Token bucket filter: limits the rate of sent packets. Like `tc qdisc add … tbf` (tc-tbf(8)). */
 export interface TbfOptions {
   /** Bytes a second. */
   rate: number;
-  /** Bytes that may pass at once; at least the link's MTU, and what arrives within a timer tick at high rates. */
+  /** Burst in bytes: at least the MTU of the link, and what arrives within a timer tick at high rates. */
   burst: number;
-  /** Bytes that may wait, all others are dropped; given either so or as `latency`. */
+  /** Queue limit in bytes; alternatively `latency`. */
   limit?: number;
-  /** Seconds that a packet waits at most. Reported as `limit`. */
+  /** Maximum queueing time in seconds. Reported as `limit`. */
   latency?: number;
-  /** Bytes a second within the burst, and the bytes that may pass beyond it, at least the MTU. Both or none. */
+  /** Peak rate in bytes per second, and its burst (`mtu`), at least the MTU. Both or none. */
   peakRate?: number;
   mtu?: number;
 }
 
-/** Every kind of queueing discipline that can be made, with the options of each. `ingress` is where filters look at what comes in. */
+/** Kinds of queueing disciplines, with their options. `ingress` holds the filters for received packets. */
 export interface QdiscKinds {
   tbf: TbfOptions;
   ingress: Record<string, never>;
 }
 
-/** Kinds of queueing disciplines that can be made. */
+/** Names of the kinds of queueing disciplines. */
 export type QdiscKind = keyof QdiscKinds;
 
-/** Where a queueing discipline is. A link has one `root` and one `ingress`. */
+/** Refers to a queueing discipline. A link has one `root` and one `ingress`. */
 export interface QdiscRef {
   /** Index of the link. */
   index: number;
   kind?: QdiscKind;
-  /** `ingress` for that kind, `root` for others if absent. */
+  /** Default `ingress` for that kind, otherwise `root`. */
   parent?: 'root' | 'ingress' | TrafficHandle;
   /** Chosen by the kernel if absent. */
   handle?: TrafficHandle;
 }
 
-/** A queueing discipline to be made: its place, and the options of its kind. */
+/** A queueing discipline to create. Like `tc qdisc add`. */
 export type QdiscSpec = {
   [Kind in QdiscKind]: QdiscRef & { kind: Kind } & (Record<string, never> extends QdiscKinds[Kind]
       ? { data?: QdiscKinds[Kind] }
       : { data: QdiscKinds[Kind] });
 }[QdiscKind];
 
-/** A queueing discipline as the kernel reports it. */
+/** A queueing discipline, as reported by the kernel. Like an entry of `tc -s qdisc`. */
 export interface Qdisc {
   /** Index of the link. */
   index: number;
@@ -74,76 +74,76 @@ export interface Qdisc {
   statistics?: TrafficStatistics;
 }
 
-/** Lets a rate pass and drops the rest (tc-police(8)). */
+/** Limits a rate. Like `action police` (tc-police(8)). */
 export interface PoliceAction {
   kind: 'police';
   /** Bytes a second. */
   rate: number;
-  /** Bytes that may pass at once. */
+  /** Burst in bytes. */
   burst: number;
-  /** Larger packets exceed the rate; 0, as reported, or absent: none. */
+  /** Packets larger than this exceed the rate; 0 or absent: no limit. */
   mtu?: number;
-  /** What happens to what exceeds the rate (default `drop`) and to the rest (default `pass`). */
+  /** Action for packets that exceed the rate (default `drop`) and for the others (default `pass`). */
   exceeding?: 'drop' | 'pass' | 'continue';
   conforming?: 'drop' | 'pass' | 'continue';
 }
 
-/** Sends packets, or copies of them, through another link (tc-mirred(8)). */
+/** Redirects or mirrors packets to another link. Like `action mirred` (tc-mirred(8)). */
 export interface MirredAction {
   kind: 'mirred';
-  /** Index of the other link. */
+  /** Index of the target link. */
   index: number;
-  /** As if they left through it, or had come in there. Default `redirect egress`. */
-  way?: 'redirect egress' | 'mirror egress' | 'redirect ingress' | 'mirror ingress';
+  /** Redirect or mirror, to the transmit or receive path of the target. Default `redirect egress`. */
+  mode?: 'redirect egress' | 'mirror egress' | 'redirect ingress' | 'mirror ingress';
 }
 
-/** What a filter does with packets that fit. */
+/** Actions of filters. */
 export type TrafficAction = PoliceAction | MirredAction;
 
-/** Looks at every packet (tc-matchall(8)). */
+/** Matches every packet. Like `tc filter add … matchall` (tc-matchall(8)). */
 export interface MatchallOptions {
-  /** Done one after the other. */
+  /** Executed in order. */
   actions: TrafficAction[];
 }
 
-/** Looks at 32 bits at offsets from the network header (tc-u32(8)). */
+/** Matches 32-bit words at offsets from the network header. Like `tc filter add … u32` (tc-u32(8)). */
 export interface U32Options {
-  /** All have to fit; absent: any packet. */
+  /** All must match. Default: any packet. */
   matches?: { offset: number; mask: number; value: number }[];
-  /** Done one after the other. */
+  /** Executed in order. */
   actions: TrafficAction[];
 }
 
-/** Every kind of filter that can be made, with the options of each. */
+/** Kinds of filters, with their options. */
 export interface FilterKinds {
   matchall: MatchallOptions;
   u32: U32Options;
 }
 
-/** Kinds of filters that can be made. */
+/** Names of the kinds of filters. */
 export type FilterKind = keyof FilterKinds;
 
-/** Names a filter, or without `handle` all filters of one place, priority and protocol. */
+/** Refers to a filter; without `handle`, to all filters of a parent, priority and protocol. */
 export interface FilterRef {
   /** Index of the link. */
   index: number;
-  /** Absent: `ingress`, for what comes in, which wants the queueing discipline of that name. */
+  /** Default `ingress`, which requires that queueing discipline. */
   parent?: 'ingress' | 'egress' | 'root' | TrafficHandle;
-  /** Filters are tried in rising order, 1 to 65535. */
+  /** Priority, 1 to 65535. Filters are evaluated in increasing order. */
   priority: number;
-  /** Only frames of this protocol; `all` if absent. */
+  /** Protocol of matching frames. Default `all`. */
   protocol?: 'all' | 'ip' | 'ipv6' | 'arp';
-  /** Chosen by the kernel if absent. To delete one filter, `kind` has to be said as well. */
+  /** Chosen by the kernel by default. Deleting one filter requires `kind` as well. */
   handle?: TrafficHandle;
   kind?: FilterKind;
 }
 
-/** A filter to be made: its place, and the options of its kind. */
+/** A filter to create. Like `tc filter add`. */
 export type FilterSpec = {
   [Kind in FilterKind]: FilterRef & { kind: Kind; data: FilterKinds[Kind] };
 }[FilterKind];
 
-/** A filter as the kernel reports it. */
+/** A filter, as reported by the kernel. Like an entry of `tc -s filter`. */
 export interface Filter {
   index: number;
   kind: string;

@@ -1,15 +1,15 @@
-/** How the operations of a transaction are done. */
+/** Options of a transaction. */
 export interface TransactionOptions {
-  /** Undo what was done if an operation fails. Default true. */
+  /** Undoes the executed operations if one fails. Default true. */
   rollback?: boolean;
-  /** Cancels what has not been sent; what has been sent is undone if `rollback`. */
+  /** Cancels operations that are not sent yet; with `rollback`, executed ones are undone. */
   signal?: AbortSignal | undefined;
-  /** Operations of one namespace stay in order within a lane; lanes do not wait for each other. */
+  /** Operations of one namespace run in order within a lane. Lanes are independent. */
   lane?: string;
 }
 
-/** How the operations of a tear-down are done. */
+/** Options of a teardown. */
 export interface TeardownOptions {
-  /** As that of a transaction. */
+  /** Like `TransactionOptions.lane`. */
   lane?: string;
 }

@@ -1,18 +1,18 @@
-import { giveWay } from '../pace.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { Tag } from './tag.js';
 
 /*
- * Plain data on its way from the addon, as native/value/pack.cc has written it: asked for one by one through Node-API, each
- * property would take several times as long. Texts are numbered as they come: a number that is not known yet is followed
- * by its text, with its length.
+ * Unpacks plain data that native/value/pack.cc has packed. Reading each property through Node-API would take several
+ * times as long. Texts are numbered in the order of their first occurrence, where the number is followed by length and
+ * text.
  */
 
-/** More is read in turns with what else the process has to do. */
-const AT_ONCE = 1 << 15;
-/** Values of a list between two looks at the time. */
+/** Larger values are read in steps that yield to the event loop. */
+const SYNCHRONOUS_BYTES = 1 << 15;
+/** List entries between two checks of the time slice. */
 const STRIDE = 16;
-/** Where in results the list is that a query has found: in an object of the list of results. */
-const GENTLE_DEPTH = 2;
+/** Depth of the list of a query's result. */
+const STEPWISE_DEPTH = 2;
 
 class Unpacker {
   readonly #bytes: Buffer;
@@ -40,21 +40,21 @@ class Unpacker {
     return this.#single(tag);
   }
 
-  /** As `read`, in steps. */
-  async readGently(depth = 0): Promise<unknown> {
-    if (depth > GENTLE_DEPTH) return this.read();
+  /** Like `read`, in steps. */
+  async readInSteps(depth = 0): Promise<unknown> {
+    if (depth > STEPWISE_DEPTH) return this.read();
     const tag = this.#tag();
     if (tag === Tag.list) {
       const list: unknown[] = [];
       for (let left = this.#uint32(); left > 0; left--) {
-        list.push(depth < GENTLE_DEPTH ? await this.readGently(depth + 1) : this.read());
-        if (left % STRIDE === 0) await giveWay();
+        list.push(depth < STEPWISE_DEPTH ? await this.readInSteps(depth + 1) : this.read());
+        if (left % STRIDE === 0) await yieldIfNeeded();
       }
       return list;
     }
     if (tag === Tag.map) {
       const map: Record<string, unknown> = {};
-      for (let left = this.#uint32(); left > 0; left--) map[this.#text()] = await this.readGently(depth + 1);
+      for (let left = this.#uint32(); left > 0; left--) map[this.#text()] = await this.readInSteps(depth + 1);
       return map;
     }
     return this.#single(tag);
@@ -115,10 +115,10 @@ class Unpacker {
   }
 }
 
-/** Reads what the addon has packed. */
+/** Unpacks a value. */
 export const unpacked = (bytes: Buffer): unknown => new Unpacker(bytes).read();
 
-/** As `unpacked`; what is large does not hold up the event loop. */
-export async function unpackedGently(bytes: Buffer): Promise<unknown> {
-  return bytes.length <= AT_ONCE ? unpacked(bytes) : new Unpacker(bytes).readGently();
+/** Like `unpacked`, but large values do not block the event loop. */
+export async function unpackedInSteps(bytes: Buffer): Promise<unknown> {
+  return bytes.length <= SYNCHRONOUS_BYTES ? unpacked(bytes) : new Unpacker(bytes).readInSteps();
 }

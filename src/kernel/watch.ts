@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
 import { KernelError } from '../errors.js';
+import { onAbort } from '../util/abort.js';
 import { errnoName } from './errno.js';
 import type { KernelEvent, KernelWatch, WatchOptions, WatchSnapshot, WatchTopic } from './event.js';
 import type { Kernel } from './kernel.js';
@@ -36,16 +36,16 @@ export class NetlinkWatch implements KernelWatch {
   readonly #topics: readonly WatchTopic[];
   readonly #onEnd: (watch: NetlinkWatch) => void;
   readonly #native: NativeWatch;
-  /** Is not ended any more by the signal. */
-  readonly #stay: () => void;
+  /** Removes the callback of the signal. */
+  readonly #removeAbortCallback: () => void;
   #events: KernelEvent[] = [];
   #position = 0;
   #snapshotDue: boolean;
-  /** The namespace is gone: the watch ends with the events at hand. */
+  /** The namespace was deleted: the watch ends after the pending events. */
   #gone = false;
   #closed = false;
   #failure: { reason: unknown } | undefined;
-  /** Settles when the last `next()` has, so that each gets its own event. */
+  /** Settles when the last `next()` has settled, so that each call gets its own event. */
   #turn: Promise<unknown>;
 
   /** @throws ValidationError */
@@ -65,7 +65,7 @@ export class NetlinkWatch implements KernelWatch {
     this.#native = new NativeWatch({ netns, topics, bufferBytes });
     this.ready = this.#native.opened.then((delivery) => this.#opened(delivery));
     this.#turn = this.ready.catch(() => undefined);
-    this.#stay = onAbort(signal, () => this.#close({ reason: signal?.reason }));
+    this.#removeAbortCallback = onAbort(signal, () => this.#close({ reason: signal?.reason }));
   }
 
   next(): Promise<IteratorResult<KernelEvent, undefined>> {
@@ -109,7 +109,7 @@ export class NetlinkWatch implements KernelWatch {
     }
   }
 
-  /** Leaves events, or a watch that is gone or closed. */
+  /** On return, events are available or the watch has ended. */
   async #refill(): Promise<void> {
     if (this.#snapshotDue) {
       this.#snapshotDue = false;
@@ -141,7 +141,7 @@ export class NetlinkWatch implements KernelWatch {
       const parts = await Promise.all(this.#topics.map((topic) => readers[topic](this.#kernel, this.#where)));
       return Object.assign({}, ...parts);
     } catch (reason) {
-      // Without it the events that follow would be misleading.
+      // Later events would be misleading without the snapshot.
       this.#close({ reason });
       return undefined;
     }
@@ -174,7 +174,7 @@ export class NetlinkWatch implements KernelWatch {
     this.#failure ??= failure;
     this.#events = [];
     this.#position = 0;
-    this.#stay();
+    this.#removeAbortCallback();
     this.#native.close();
     this.#onEnd(this);
   }

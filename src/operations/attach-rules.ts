@@ -3,7 +3,7 @@ import { ValidationError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { findLink } from '../host/detect.js';
 import { networkOfVni } from '../ipam/vni.js';
-import { isNoNamespace } from '../kernel/ensure/observer.js';
+import { isNamespaceMissing } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
@@ -114,7 +114,7 @@ async function identify(
     ]);
     return { ...info, id };
   } catch (error) {
-    if (!isNoNamespace(error)) throw error;
+    if (!isNamespaceMissing(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');
   }
 }
@@ -131,7 +131,7 @@ async function inodeOf(kernel: Kernel, netns: NamespaceRef): Promise<number | un
   try {
     return (await kernel.query('namespace.get', { netns })).inode;
   } catch (error) {
-    if (isNoNamespace(error)) return undefined;
+    if (isNamespaceMissing(error)) return undefined;
     throw error;
   }
 }

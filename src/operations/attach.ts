@@ -52,7 +52,7 @@ export function attach(
       const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
       const { signal } = request;
       signal?.throwIfAborted();
-      const work = () => attachLimit.pass(() => attachOnce(context, network, request), signal);
+      const work = () => attachLimit.run(() => attachOnce(context, network, request), signal);
       return locks.shared(network, work, signal);
     }),
   );

@@ -1,7 +1,7 @@
-import { orAborted } from '../abort.js';
 import { isRouter } from '../desired/local-node.js';
 import { ConflictError } from '../errors.js';
 import type { Context } from '../host/context.js';
+import { rejectOnAbort } from '../util/abort.js';
 
 /**
  * Sends one ICMP echo request from the namespace of the network, as `ip netns exec <UUID> ping -c 1`. Resolves to the
@@ -17,5 +17,5 @@ export function ping(
   if (!isRouter(localNode)) {
     throw new ConflictError(`the namespace of the network is on node ${localNode.router}: ping from there`);
   }
-  return orAborted(kernel.ping(address, { netns: network, timeout }), signal);
+  return rejectOnAbort(kernel.ping(address, { netns: network, timeout }), signal);
 }

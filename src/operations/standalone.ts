@@ -43,7 +43,7 @@ export class Standalone implements Coordinator {
   async apply({ network, resources, nic, signal }: Creation): Promise<void> {
     const { dhcp, kernel } = this.#context();
     // Before the link is up: the instance may send a DHCP request at once.
-    if (nic !== undefined) await attachLimit.aside(() => dhcp.update(network));
+    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.update(network));
     await kernel.transaction(
       resources.flatMap((resource) => resource.plan()),
       { signal },
@@ -59,7 +59,7 @@ export class Standalone implements Coordinator {
 
   async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
     const remove = () => removeResources(this.#context(), network, { resources: isCreated ? resources : [], members });
-    return [...(await attachLimit.aside(remove))];
+    return [...(await attachLimit.runReleased(remove))];
   }
 
   exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result> {

@@ -2,7 +2,7 @@ import { nftKey as key, match, type NftCommand, nftTable, type SetTypes, stateme
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
-import { surplusElements } from './surplus.js';
+import { extraneousElements } from './extraneous.js';
 
 /*
  * VXLAN has no proof of origin, and Linux decapsulates whatever any interface receives on the UDP port. So packets with a
@@ -67,8 +67,8 @@ export const unfilterNetwork = (host: DesiredHost, { vni }: DesiredNetwork): Ope
   batch(host, [table.deleteElements('vnis', VNIS, [{ key: vni }])]);
 
 /** Peers that the kernel has and that are not desired (any more). */
-export function surplusPeers(host: DesiredHost, peers: MeshPeers, there: readonly NftObject[]): Operation[] {
-  return surplusElements([batch(host, peerSets(peers))], host.netns, there);
+export function extraneousPeers(host: DesiredHost, peers: MeshPeers, there: readonly NftObject[]): Operation[] {
+  return extraneousElements([batch(host, peerSets(peers))], host.netns, there);
 }
 
 function peerSets({ nics, vteps }: MeshPeers): NftCommand[] {

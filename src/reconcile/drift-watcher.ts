@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onAbort } from '../abort.js';
 import type { DriftWatch, RepairResult } from '../api/observation.js';
 import type { DriftWatchRequest } from '../api/options.js';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { onAbort } from '../util/abort.js';
 
 /** Topics whose events may be drift. Neighbour entries are excluded: the kernel adds and removes them itself. */
 const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];

@@ -3,12 +3,12 @@ import { isRouter } from '../desired/local-node.js';
 import { isChanging, type NetworkState, networkTitle } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { placeOf } from '../kernel/ensure/actual.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import type { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
-import { giveWay } from '../pace.js';
+import { extraneousOperations } from '../plan/extraneous.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
-import { surplus } from '../plan/surplus.js';
 import { throwFirst } from '../util/errors.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { checkPresence } from './presence.js';
 import { describeOperations, type Repair } from './repair.js';
 
@@ -29,10 +29,10 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     .map((resource) => ({ ...resource, operations: resource.plan() }));
   const plan = resources.flatMap(({ operations }) => operations);
   const port = desired.mesh === undefined ? [] : planMeshPort(host.netns, desired.mesh);
-  const actual = await observer.look([...plan, ...port]);
-  await giveWay();
+  const actual = await observer.observe([...plan, ...port]);
+  await yieldIfNeeded();
   for (const { title, interface: nic, operations } of resources) {
-    const missing = outstanding(operations, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    const missing = missingOperations(operations, actual).filter((operation) => !unreachable.has(placeOf(operation)));
     if (missing.length === 0) continue;
     repairs.push({
       action: 'create',
@@ -42,13 +42,13 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     });
   }
   if (desired.mesh !== undefined) {
-    const missing = outstanding(port, actual);
+    const missing = missingOperations(port, actual);
     repairs.push(...(await meshDrift(context, { state, mesh: desired.mesh, missing, plan, observer })));
   }
   const title = networkTitle(state.network);
   // Objects of a resource that is being created or removed are not in the plan.
   if (!isChanging(state)) {
-    const extraneous = surplus(plan, state.network.uuid, host.netns, actual);
+    const extraneous = extraneousOperations(plan, state.network.uuid, host.netns, actual);
     if (extraneous.length > 0) {
       repairs.push({
         action: 'remove',
@@ -64,7 +64,7 @@ interface MeshInput {
   state: NetworkState;
   mesh: NonNullable<DesiredState['mesh']>;
   /** Missing settings of the VXLAN port. */
-  missing: readonly ReturnType<typeof outstanding>[number][];
+  missing: readonly ReturnType<typeof missingOperations>[number][];
   plan: Parameters<typeof describeOperations>[1];
   observer: Observer;
 }

@@ -1,11 +1,11 @@
 import type { RepairResult } from '../api/observation.js';
 import type { Context } from '../host/context.js';
 import { raiseNeighbourTable } from '../host/neighbour-table.js';
+import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { outstanding } from '../kernel/ensure/outstanding.js';
 import { GRAVEYARD } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
-import { NO_PEERS, surplusPeers } from '../plan/mesh-filter.js';
+import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
 import { describeOperations, type Repair } from './repair.js';
 
@@ -14,12 +14,12 @@ export async function hostDrift(context: Context): Promise<Repair | undefined> {
   const { kernel, host, settings } = context;
   const peers = context.peers?.() ?? NO_PEERS;
   const plan = planHost(host, peers);
-  const actual = await new Observer(kernel).look(plan);
+  const actual = await new Observer(kernel).observe(plan);
   const missing = [
     ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...outstanding(plan, actual),
+    ...missingOperations(plan, actual),
   ];
-  const extraneous = surplusPeers(host, peers, actual.get(host.netns)?.nft ?? []);
+  const extraneous = extraneousPeers(host, peers, actual.get(host.netns)?.nft ?? []);
   if (missing.length + extraneous.length === 0) return undefined;
   return {
     action: 'create',

@@ -9,14 +9,14 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
-import { giveWay } from '../pace.js';
+import { extraneousElements } from '../plan/extraneous.js';
 import { GRAVEYARD, vniOf } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isOurAlias, looksLikeOurs, networkNames } from '../plan/names.js';
 import { retire } from '../plan/retire.js';
-import { surplusElements } from '../plan/surplus.js';
 import { throwFirst } from '../util/errors.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import type { Repair } from './repair.js';
 
 /*
@@ -106,19 +106,19 @@ async function findOrphanedElements(
   // All sets of the namespace of the host. Those of floating addresses are in the namespace of the network.
   add(planHost(host, peers?.() ?? NO_PEERS));
   for (const state of steady) {
-    await giveWay();
+    await yieldIfNeeded();
     for (const resource of desiredState(localNode, state)?.resources ?? []) {
       if (resource.kind !== 'floating') add(resource.plan());
     }
   }
-  const nft = (await observer.look(plan)).get(host.netns)?.nft ?? [];
+  const nft = (await observer.observe(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);
   const after = await localStates(context);
   const now = new Map(after.map((state) => [state.network.uuid, state]));
   const unchanged = steady.filter((state) => isSameState(state, now.get(state.network.uuid)));
   const claimed = new Set([...links.map(({ name }) => name), ...[...before, ...after].flatMap(portsOf)]);
   for (const port of unchanged.flatMap(portsOf)) claimed.delete(port);
-  return surplusElements(
+  return extraneousElements(
     plan,
     host.netns,
     nft,

@@ -5,7 +5,7 @@ import { isRouter } from '../desired/local-node.js';
 import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { Observer } from '../kernel/ensure/observer.js';
-import { giveWay } from '../pace.js';
+import { yieldIfNeeded } from '../util/yield.js';
 import { driftOf } from './drift.js';
 import { reconcileHost } from './host.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
@@ -54,11 +54,11 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   results.push(...repaired.flat());
   if (!coordinator.mayRemoveOrphans) return results;
   const namespaces = [context.host.netns, ...(isRouter(localNode) ? before.states.keys() : [])];
-  const orphans = [
-    ...(await orphanedLinks(context, observer, namespaces, recorded)),
-    ...(await orphanedElements(context, observer)),
-  ];
-  results.push(...(await repairs.run(orphans)));
+  const links = await orphanedLinks(context, observer, namespaces, recorded);
+  results.push(...(await repairs.run(links)));
+  // Elements about a link are orphans only once the link is removed.
+  const elements = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel));
+  results.push(...(await repairs.run(elements)));
   return results;
 }
 
@@ -84,12 +84,12 @@ function repairNetwork(
 ): Promise<RepairResult[]> {
   const { coordinator, kernel } = context;
   return coordinator.exclusive(uuid, async () => {
-    await giveWay();
+    await yieldIfNeeded();
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
     const drift = await driftOf(context, state, fitting);
-    fitting.keepLinks(uuid);
+    fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
     if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
     return repairs.run(drift, uuid);

@@ -55,7 +55,7 @@ export class Repairs {
       await this.#events.note({ event, cause: this.#request.cause, ...about, detail: description }, run);
       return result;
     } catch (error) {
-      const code = error instanceof VethworkError ? error.code : 'INTERNAL';
+      const code = error instanceof VethworkError ? error.code : 'ERR_VETHWORK_INTERNAL';
       return { ...result, error: { code, message: (error as Error).message } };
     }
   }

@@ -55,10 +55,9 @@ export async function releasePlace(transaction: Transaction, nic: InterfaceRecor
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
 }
 
-/** Writes the indexes of names and places for state of earlier versions. Runs once, when the state is opened. */
+/** Writes the indexes of names and places for records of version 1, which may lack them. */
 export async function indexState(transaction: Transaction): Promise<void> {
-  if ((await transaction.get(keys.indexed)) !== undefined) return;
-  transaction.put(keys.indexed, true);
+  if ((await transaction.get(keys.indexed)) !== undefined) return transaction.delete(keys.indexed);
   const byName = new Map<string, string[]>();
   for (const { value } of await transaction.list<NetworkRecord>(keys.networks)) {
     const key = keys.name(value.tenant, value.name);

@@ -92,7 +92,9 @@ export const keys = {
   /** UUID of the interface with this name in the namespace of a container. */
   place: (netns: NamespaceRef, name: string, node?: string) =>
     `place/${node === undefined ? '' : `${node}/`}${digest(namespacePath(netns), name)}`,
-  /** Present if the indexes of names and places have been written (see `indexState`). */
+  /** Version of all records: `SCHEMA_VERSION`. */
+  schema: 'schema',
+  /** Only in records of version 1: present if names and places are indexed. */
   indexed: 'indexed',
   /** UUID of the interface that uses a MAC within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,

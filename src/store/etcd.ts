@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Etcd3, Lease, Namespace } from 'etcd3';
 import { StoreError } from '../errors.js';
+import { Backoff } from '../util/backoff.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { asStoreError, type EtcdOptions, isTransient, openEtcdClient } from './etcd-client.js';
 import { EtcdFeed, type Position, REVISION_KEY } from './etcd-feed.js';
@@ -60,8 +61,8 @@ export interface Held {
 
 /** etcd takes 128 operations in a transaction, those of nested ones included level by level. */
 const MAX_OPERATIONS = 60;
-const FIRST_PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 500;
+/** Between attempts while the server can't be reached. */
+const BACKOFF = { initial: 25, maximum: 500 };
 const DEFAULT_TIMEOUT = 5;
 /** Whoever only listens asks this often whether there was something to be heard. */
 const WATCHDOG_MS = 10_000;
@@ -331,27 +332,28 @@ class EtcdStore implements ClusterStore {
 
   /** Tries until the time is up; what fails then is an outage, and is watched for its end. */
   async #persist<Result>(work: () => Promise<Result>): Promise<Result> {
-    const end = Date.now() + this.#timeout;
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const end = performance.now() + this.#timeout;
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
       try {
         const result = await work();
         this.#touch();
         return result;
       } catch (error) {
         if (!isTransient(error)) throw error;
-        if (Date.now() >= end || this.#closed) {
+        if (performance.now() >= end || this.#closed) {
           this.#setOutdated(true);
           this.#probing ??= this.#probe();
           throw asStoreError(this.location, error);
         }
-        await delay(pause);
+        await backoff.wait();
       }
     }
   }
 
   async #probe(): Promise<void> {
     while (this.#isOutdated && !this.#closed) {
-      await delay(LONGEST_PAUSE_MS);
+      await delay(BACKOFF.maximum);
       await this.#ask().catch(() => undefined);
     }
     this.#probing = undefined;

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
-import { takeTurn } from '../pace.js';
-import { traced } from '../trace.js';
+import { Backoff } from '../util/backoff.js';
+import { traced } from '../util/trace.js';
+import { yieldToEventLoop } from '../util/yield.js';
 import { storeChannel } from './channels.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
@@ -28,7 +28,8 @@ export interface Transaction {
 }
 
 const MAX_ATTEMPTS = 100;
-const MAX_BACKOFF_MS = 64;
+/** In milliseconds, all of it random: those that have met once must not meet again. */
+const BACKOFF = { initial: 2, maximum: 64, jitter: 1 };
 
 /**
  * Runs the body and commits what it wrote; again, after a short random pause, if something it read has changed.
@@ -39,9 +40,10 @@ export async function transact<Result>(
   store: Store,
   body: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
+  const backoff = new Backoff(BACKOFF);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, MAX_BACKOFF_MS));
-    await takeTurn();
+    if (attempt > 0) await backoff.wait();
+    await yieldToEventLoop();
     const recorder = new Recorder(store);
     let result: Result;
     try {
@@ -53,7 +55,7 @@ export async function transact<Result>(
     const commit = recorder.commit();
     if (await traced(storeChannel, { commit }, () => store.commit(commit))) {
       // Many are committed together, and go on together.
-      await takeTurn();
+      await yieldToEventLoop();
       return result;
     }
   }

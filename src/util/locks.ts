@@ -1,4 +1,4 @@
-import { orAborted } from '../abort.js';
+import { rejectOnAbort } from '../util/abort.js';
 
 /** What runs or waits for one key. */
 interface Queue {
@@ -21,7 +21,7 @@ export class Locks {
    */
   shared<Result>(key: string, work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const queue = this.#queue(key);
-    const result = orAborted(queue.exclusive, signal).then(work);
+    const result = rejectOnAbort(queue.exclusive, signal).then(work);
     queue.shared.push(this.#settle(key, queue, result));
     return result;
   }
@@ -33,7 +33,7 @@ export class Locks {
   exclusive<Result>(key: string, work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const queue = this.#queue(key);
     const before = Promise.all([queue.exclusive, ...queue.shared]);
-    const result = orAborted(before, signal).then(work);
+    const result = rejectOnAbort(before, signal).then(work);
     queue.exclusive = this.#settle(key, queue, result);
     queue.shared = [];
     return result;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { KernelError } from '../../src/errors.js';
+import { CombinedError, KernelError } from '../../src/errors.js';
 import type { Host } from '../../src/index.js';
 import type { Random } from './random.js';
 
@@ -86,7 +86,12 @@ const acts: readonly (readonly [weight: number, act: Act])[] = [
 const deck = acts.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
 
 /** Errors that belong to the life of one who is not alone: what one wants to change may be gone, or taken. */
-const ORDINARY = new Set(['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'CAPACITY']);
+const ORDINARY = new Set([
+  'ERR_VETHWORK_CONFLICT',
+  'ERR_VETHWORK_NOT_FOUND',
+  'ERR_VETHWORK_CONGESTED',
+  'ERR_VETHWORK_CAPACITY',
+]);
 
 /** Acts at random, several at a time, until told to stop; resolves when all that was begun has ended. */
 export async function actAtRandom(host: Host, options: ActorOptions, isOver: () => boolean): Promise<number> {
@@ -112,7 +117,7 @@ export function isOrdinary(error: unknown): boolean {
 }
 
 export function describeError(error: unknown): string {
-  if (error instanceof AggregateError) return `${error.message} [${error.errors.map(describeError).join(' | ')}]`;
+  if (error instanceof CombinedError) return `${error.message} [${error.errors.map(describeError).join(' | ')}]`;
   if (error instanceof KernelError) return error.message;
   return (error as Error).stack ?? String(error);
 }

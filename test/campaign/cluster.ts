@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { CombinedError } from '../../src/errors.js';
 import type { Host } from '../../src/index.js';
 import { repairText } from '../../src/text/repair.js';
 import { TestCluster } from '../support/cluster.js';
@@ -24,7 +25,12 @@ const LOOK_EVERY = 25;
 const LONGEST_ABSENCE = 4000;
 const SETTLED = 90_000;
 /** What a call may meet: others change the same, and a node that it needs may be away for too long. */
-const ORDINARY = ['CONFLICT', 'NOT_FOUND', 'CONGESTED', 'NODE_TIMEOUT'];
+const ORDINARY = [
+  'ERR_VETHWORK_CONFLICT',
+  'ERR_VETHWORK_NOT_FOUND',
+  'ERR_VETHWORK_CONGESTED',
+  'ERR_VETHWORK_NODE_TIMEOUT',
+];
 
 await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
@@ -41,7 +47,7 @@ await runCampaign('cluster', 60, async (campaign) => {
   let count = 0;
 
   const isOrdinary = (error: unknown): boolean =>
-    error instanceof AggregateError
+    error instanceof CombinedError
       ? error.errors.every(isOrdinary)
       : ORDINARY.includes((error as { code?: string }).code ?? '');
   const attempt = async (what: 'attach' | 'detach' | 'create' | 'delete', work: () => Promise<unknown>) => {

@@ -48,7 +48,7 @@ export async function killMigrations(
       }
       const told = await finish(program, migration);
       // The one that was killed may have been done.
-      if (told.event === 'failed' && !(told.code === 'CONFLICT' && told.text.includes('has moved to'))) {
+      if (told.event === 'failed' && !(told.code === 'ERR_VETHWORK_CONFLICT' && told.text.includes('has moved to'))) {
         campaign.finding(`a migration can't be gone on with: ${told.text}`);
       }
       for (const text of await differences(before, migration)) campaign.finding(`after ${kills} migrations: ${text}`);

@@ -4,7 +4,7 @@
  * half-way, and reconciliation finishes it.
  */
 
-import { KernelError } from '../../src/errors.js';
+import { CombinedError, KernelError } from '../../src/errors.js';
 import type { Host, Network } from '../../src/index.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { repairText } from '../../src/text/repair.js';
@@ -172,7 +172,7 @@ class Trials {
 
   /** The error must say what failed. */
   #judge(title: string, failure: unknown, errno: Errno | undefined): void {
-    const errors = failure instanceof AggregateError ? failure.errors : [failure];
+    const errors = failure instanceof CombinedError ? failure.errors : [failure];
     for (const error of errors) {
       const named =
         error instanceof KernelError && error.operation !== '' && (errno === undefined || error.code === errno);

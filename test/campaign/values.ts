@@ -7,6 +7,7 @@ import { spawn as spawnProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { CombinedError } from '../../src/errors.js';
 import {
   diagnose,
   type Host,
@@ -136,7 +137,7 @@ function kernelTargets(kernel: Kernel, inside: string): Target[] {
       name: 'kernel.watchNamespaces',
       good: [{ signal, snapshot: true }],
       call: kernel.watchNamespaces.bind(kernel),
-      undo: (watch: ReturnType<Kernel['watchNamespaces']>) => watch.return(undefined),
+      undo: (watch: ReturnType<Kernel['watchNamespaces']>) => watch.return(),
     },
   ];
 }
@@ -258,7 +259,7 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
 
 /** What is wrong with how a call was refused; undefined if nothing is. */
 function fault(error: unknown): string | undefined {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(fault).find(Boolean);
+  if (error instanceof CombinedError && error.errors.length > 0) return error.errors.map(fault).find(Boolean);
   if (!(error instanceof VethworkError))
     return `an error without type: ${String((error as Error)?.stack ?? error).slice(0, 600)}`;
   if (error.message.length > LONGEST_MESSAGE)

@@ -74,6 +74,11 @@ export class TestEtcd implements AsyncDisposable {
     return sh(...this.#ctl(...args));
   }
 
+  /** Names of all keys that start with the prefix. */
+  async keys(prefix = 'vethwork/'): Promise<string[]> {
+    return (await this.ctl('get', '--prefix', '--keys-only', prefix)).split('\n').filter(Boolean);
+  }
+
   #ctl(...args: string[]): [string, ...string[]] {
     const { tls, netns } = this.setting;
     const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];

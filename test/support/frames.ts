@@ -1,15 +1,13 @@
 import type { TestNamespace } from './namespaces.js';
+import { PYTHON, SCAPY } from './scapy.js';
 
 /** Where frames come from: an interface inside a namespace, or the program that has a tap of a namespace open. */
 export type Origin = { namespace: TestNamespace; nic: string } | { namespace: TestNamespace; tap: string };
 
-const PYTHON = '/usr/bin/python3';
-
 /** Sends what scapy makes of each expression; frames are sent by raw sockets, or written into the tap. */
 const PROGRAM = `
 import fcntl, json, os, socket, struct, sys, time
-from scapy.all import *
-from scapy.contrib.lldp import *
+${SCAPY}from scapy.contrib.lldp import *
 from scapy.layers.vxlan import VXLAN
 kind, name = sys.argv[1], sys.argv[2]
 frames = []

@@ -1,6 +1,8 @@
 import { openKernel } from '../../src/kernel/index.js';
 import { json, TestNamespace } from './namespaces.js';
 
+export { rejection } from './rejection.js';
+
 /** What `ip -d -j link` says of a link; only what the tests look at. */
 export interface IpLink {
   ifindex: number;
@@ -79,12 +81,4 @@ export async function openStage(count = 1) {
       await Promise.all(namespaces.map((namespace) => namespace.remove()));
     },
   };
-}
-
-/** What a promise rejects with; undefined if it does not. */
-export function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 }

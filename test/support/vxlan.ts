@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { eventually, type TestNamespace } from './namespaces.js';
+import { PYTHON, SCAPY } from './scapy.js';
 
 /** Python that scapy runs: VXLAN packets, each with an inner datagram that says which it is. */
 const SCRIPT = `
 import json, random, sys
-from scapy.all import *
-from scapy.layers.vxlan import VXLAN
+${SCAPY}from scapy.layers.vxlan import VXLAN
 conf.verb = 0
 task = json.loads(sys.argv[1])
 
@@ -99,7 +99,7 @@ export class Target implements AsyncDisposable {
     const { address, mac } = this.instance;
     const from = address.replace(/\d+$/, '77');
     const task = { mac, to: address, from, forged: '02:de:ad:be:ef:77', port: PORT, vxlan: 4789, vni: this.vni };
-    await sender.run('/usr/bin/python3', '-c', SCRIPT, JSON.stringify({ ...task, via, packets }));
+    await sender.run(PYTHON, '-c', SCRIPT, JSON.stringify({ ...task, via, packets }));
   }
 
   /**

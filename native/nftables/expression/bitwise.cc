@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// `(register & mask) ^ xor`; shifts, which nothing here writes, are listed with their operation's number.
+/// `(register & mask) ^ xor`. Shifts are never written; listed ones have the number of their operation.
 const Schema attributes{
     {
         {"sourceRegister", NFTA_BITWISE_SREG, nftRegister(), Presence::required},
@@ -22,7 +22,7 @@ void check(const Map& expression, const Path& path) {
   for (const std::string_view operand : {"mask", "xor"}) {
     const Value& bytes = *expression.find(operand);
     if (bytes.as<Bytes>()->size() != length) {
-      path.reject(bytes, "a mask and a xor of as many bytes as length says");
+      path.reject(bytes, "a mask and a xor of `length` bytes each");
     }
   }
 }

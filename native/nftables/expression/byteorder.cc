@@ -5,13 +5,14 @@
 namespace vethwork {
 namespace {
 
-const Words operations{{"ntoh", NFT_BYTEORDER_NTOH}, {"hton", NFT_BYTEORDER_HTON}};
+const EnumNames operations{{"ntoh", NFT_BYTEORDER_NTOH}, {"hton", NFT_BYTEORDER_HTON}};
 
-/// Intervals are compared in network order: what the host keeps otherwise, such as a mark, is turned round before.
+/// Converts byte order. Intervals are compared in network byte order, so host-order values such as marks are converted
+/// first.
 const Schema attributes{{
     {"sourceRegister", NFTA_BYTEORDER_SREG, nftRegister(), Presence::required},
     {"register", NFTA_BYTEORDER_DREG, nftRegister(), Presence::required},
-    {"operation", NFTA_BYTEORDER_OP, words32(operations, Order::network), Presence::required},
+    {"operation", NFTA_BYTEORDER_OP, enum32(operations, Order::network), Presence::required},
     {"length", NFTA_BYTEORDER_LEN, be32(1, maximumRegisterBytes), Presence::required},
     {"size", NFTA_BYTEORDER_SIZE, be32(2, 8), Presence::required},
 }};

@@ -5,12 +5,12 @@
 namespace vethwork {
 namespace {
 
-const Words operators{{"eq", NFT_CMP_EQ},   {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
-                      {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT},   {"gte", NFT_CMP_GTE}};
+const EnumNames operators{{"eq", NFT_CMP_EQ},   {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
+                          {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT},   {"gte", NFT_CMP_GTE}};
 
 const Schema attributes{{
     {"register", NFTA_CMP_SREG, nftRegister(), Presence::required},
-    {"operator", NFTA_CMP_OP, words32(operators, Order::network), Presence::required},
+    {"operator", NFTA_CMP_OP, enum32(operators, Order::network), Presence::required},
     {"data", NFTA_CMP_DATA, nftData(), Presence::required},
 }};
 

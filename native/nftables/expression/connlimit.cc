@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// The rule goes on while no more connections than `count` are known or, with `invert`, once there are more.
+/// Continues the rule while at most `count` connections are tracked; with `invert`, if there are more.
 const Schema attributes{{
                             {"count", NFTA_CONNLIMIT_COUNT, be32(), Presence::required},
                         },

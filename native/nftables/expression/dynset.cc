@@ -5,12 +5,13 @@
 namespace vethwork {
 namespace {
 
-const Words operations{{"add", NFT_DYNSET_OP_ADD}, {"update", NFT_DYNSET_OP_UPDATE}, {"delete", NFT_DYNSET_OP_DELETE}};
+const EnumNames operations{
+    {"add", NFT_DYNSET_OP_ADD}, {"update", NFT_DYNSET_OP_UPDATE}, {"delete", NFT_DYNSET_OP_DELETE}};
 
-/// Writes an element of a set from registers, as packets pass; `expressions` become the element's own.
+/// Writes an element of a set from registers. `expressions` become stateful expressions of the element.
 const Schema attributes{{
                             {"set", NFTA_DYNSET_SET_NAME, nftName(), Presence::required},
-                            {"operation", NFTA_DYNSET_OP, words32(operations, Order::network), Presence::required},
+                            {"operation", NFTA_DYNSET_OP, enum32(operations, Order::network), Presence::required},
                             {"sourceRegister", NFTA_DYNSET_SREG_KEY, nftRegister(), Presence::required},
                             {"dataRegister", NFTA_DYNSET_SREG_DATA, nftRegister()},
                             {"timeout", NFTA_DYNSET_TIMEOUT, unlessZero(be64())},

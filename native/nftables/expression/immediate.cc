@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// The one attribute holds either a value, as `data`, or a verdict, which goes into register 0.
+/// NFTA_IMMEDIATE_DATA holds either a value (`data`) or a verdict, which is written to register 0.
 class ImmediateVerdict final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {

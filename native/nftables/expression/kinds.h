@@ -27,10 +27,10 @@ extern const ExpressionKind rangeExpression;
 extern const ExpressionKind redirectExpression;
 extern const ExpressionKind rejectExpression;
 
-/// For kinds that load into `register` or set from `sourceRegister`: either must be given. @throws ValidationError
+/// Check for kinds that either load into `register` or set from `sourceRegister`. @throws ValidationError
 void checkLoadOrSet(const Map& expression, const Path& path);
 
-/// Null if the kind is not known.
+/// Returns nullptr if the kind is unknown.
 const ExpressionKind* findExpressionKind(std::string_view name);
 const ExpressionKind* findKernelExpressionKind(std::string_view name);
 

@@ -5,8 +5,8 @@
 namespace vethwork {
 namespace {
 
-/// A unit is its seconds.
-const Words units{{"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"week", 604800}};
+/// Units in seconds.
+const EnumNames units{{"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"week", 604800}};
 
 class Unit final : public Codec {
  public:
@@ -17,18 +17,18 @@ class Unit final : public Codec {
   [[nodiscard]] Value decode(Span payload) const override {
     const Value seconds = be64()->decode(payload);
     const auto* number = seconds.as<std::int64_t>();
-    return number != nullptr && *number <= 604800 ? wordOf(static_cast<std::uint32_t>(*number), units) : seconds;
+    return number != nullptr && *number <= 604800 ? enumName(static_cast<std::uint32_t>(*number), units) : seconds;
   }
 };
 
-const Words types{{"packets", NFT_LIMIT_PKTS}, {"bytes", NFT_LIMIT_PKT_BYTES}};
+const EnumNames types{{"packets", NFT_LIMIT_PKTS}, {"bytes", NFT_LIMIT_PKT_BYTES}};
 
-/// `rate` in packets or bytes a `unit`; the rule goes on while it is kept or, with `invert`, once it is exceeded.
+/// `rate` in packets or bytes per `unit`. The rule continues while it is not exceeded; with `invert`, while it is.
 const Schema attributes{{
                             {"rate", NFTA_LIMIT_RATE, be64(), Presence::required},
                             {"unit", NFTA_LIMIT_UNIT, std::make_shared<Unit>(), Presence::required},
                             {"burst", NFTA_LIMIT_BURST, be32()},
-                            {"type", NFTA_LIMIT_TYPE, words32(types, Order::network)},
+                            {"type", NFTA_LIMIT_TYPE, enum32(types, Order::network)},
                         },
                         {NFTA_LIMIT_FLAGS}};
 

@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// To the kernel's log at a `level` as syslog numbers them, or to the listeners of a `group`.
+/// Logs to the kernel log at a syslog `level`, or to a `group` of nfnetlink_log.
 const Schema attributes{{
     {"group", NFTA_LOG_GROUP, be16()},
     {"prefix", NFTA_LOG_PREFIX, text(127, 1)},

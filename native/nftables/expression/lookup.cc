@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// Is in the set, or, with `register`, loads the map's data: for a verdict map, register 0.
+/// Matches if the key is in the set; with `register`, loads the data of the map. Register 0 is for verdict maps.
 const Schema attributes{{
                             {"set", NFTA_LOOKUP_SET, nftName(), Presence::required},
                             {"sourceRegister", NFTA_LOOKUP_SREG, nftRegister(), Presence::required},

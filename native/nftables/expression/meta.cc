@@ -5,25 +5,25 @@
 namespace vethwork {
 namespace {
 
-const Words keys{{"len", NFT_META_LEN},
-                 {"protocol", NFT_META_PROTOCOL},
-                 {"priority", NFT_META_PRIORITY},
-                 {"mark", NFT_META_MARK},
-                 {"iif", NFT_META_IIF},
-                 {"oif", NFT_META_OIF},
-                 {"iifname", NFT_META_IIFNAME},
-                 {"oifname", NFT_META_OIFNAME},
-                 {"nfproto", NFT_META_NFPROTO},
-                 {"l4proto", NFT_META_L4PROTO},
-                 {"ibrname", NFT_META_BRI_IIFNAME},
-                 {"obrname", NFT_META_BRI_OIFNAME},
-                 {"pkttype", NFT_META_PKTTYPE},
-                 {"iifgroup", NFT_META_IIFGROUP},
-                 {"oifgroup", NFT_META_OIFGROUP}};
+const EnumNames keys{{"len", NFT_META_LEN},
+                     {"protocol", NFT_META_PROTOCOL},
+                     {"priority", NFT_META_PRIORITY},
+                     {"mark", NFT_META_MARK},
+                     {"iif", NFT_META_IIF},
+                     {"oif", NFT_META_OIF},
+                     {"iifname", NFT_META_IIFNAME},
+                     {"oifname", NFT_META_OIFNAME},
+                     {"nfproto", NFT_META_NFPROTO},
+                     {"l4proto", NFT_META_L4PROTO},
+                     {"ibrname", NFT_META_BRI_IIFNAME},
+                     {"obrname", NFT_META_BRI_OIFNAME},
+                     {"pkttype", NFT_META_PKTTYPE},
+                     {"iifgroup", NFT_META_IIFGROUP},
+                     {"oifgroup", NFT_META_OIFGROUP}};
 
 /// Loads into `register`, or sets from `sourceRegister`.
 const Schema attributes{{
-    {"key", NFTA_META_KEY, words32(keys, Order::network), Presence::required},
+    {"key", NFTA_META_KEY, enum32(keys, Order::network), Presence::required},
     {"register", NFTA_META_DREG, nftRegister()},
     {"sourceRegister", NFTA_META_SREG, nftRegister()},
 }};

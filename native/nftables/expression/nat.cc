@@ -7,12 +7,12 @@
 namespace vethwork {
 namespace {
 
-const Words types{{"snat", NFT_NAT_SNAT}, {"dnat", NFT_NAT_DNAT}};
-const Words families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+const EnumNames types{{"snat", NFT_NAT_SNAT}, {"dnat", NFT_NAT_DNAT}};
+const EnumNames families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
 
 const Schema attributes{{
-                            {"type", NFTA_NAT_TYPE, words32(types, Order::network), Presence::required},
-                            {"family", NFTA_NAT_FAMILY, words32(families, Order::network), Presence::required},
+                            {"type", NFTA_NAT_TYPE, enum32(types, Order::network), Presence::required},
+                            {"family", NFTA_NAT_FAMILY, enum32(families, Order::network), Presence::required},
                             {"addressRegister", NFTA_NAT_REG_ADDR_MIN, nftRegister()},
                             {"addressMaxRegister", NFTA_NAT_REG_ADDR_MAX, nftRegister()},
                             {"portRegister", NFTA_NAT_REG_PROTO_MIN, nftRegister()},

@@ -7,7 +7,7 @@ const Schema attributes{};
 
 }  // namespace
 
-/// The packet's connection is not tracked; before the kernel looks for one, in a chain of priority raw.
+/// Disables connection tracking of the packet. For chains before conntrack, with the priority raw.
 const ExpressionKind notrackExpression{.name = "notrack", .kernelName = "notrack", .attributes = attributes};
 
 }  // namespace vethwork

@@ -5,9 +5,9 @@
 namespace vethwork {
 namespace {
 
-/// Passes the packet to the object of a name, or to the one that a map has for the key in a register.
+/// Refers to a named object, or to the object that a map has for the key in a register.
 const Schema attributes{{
-                            {"type", NFTA_OBJREF_IMM_TYPE, words32(nftObjectTypes(), Order::network)},
+                            {"type", NFTA_OBJREF_IMM_TYPE, enum32(nftObjectTypes(), Order::network)},
                             {"name", NFTA_OBJREF_IMM_NAME, nftName()},
                             {"sourceRegister", NFTA_OBJREF_SET_SREG, nftRegister()},
                             {"map", NFTA_OBJREF_SET_NAME, nftName()},

@@ -5,7 +5,7 @@
 namespace vethwork {
 namespace {
 
-/// The rule goes on until so many bytes have passed or, with `invert`, once they have.
+/// Continues the rule until this number of bytes has passed; with `invert`, afterwards.
 const Schema attributes{{
                             {"bytes", NFTA_QUOTA_BYTES, be64(), Presence::required},
                             {"consumed", NFTA_QUOTA_CONSUMED, be64()},

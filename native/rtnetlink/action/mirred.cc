@@ -9,20 +9,20 @@
 namespace vethwork {
 namespace {
 
-const Words ways{{"redirect egress", TCA_EGRESS_REDIR},
-                 {"mirror egress", TCA_EGRESS_MIRROR},
-                 {"redirect ingress", TCA_INGRESS_REDIR},
-                 {"mirror ingress", TCA_INGRESS_MIRROR}};
+const EnumNames modes{{"redirect egress", TCA_EGRESS_REDIR},
+                      {"mirror egress", TCA_EGRESS_MIRROR},
+                      {"redirect ingress", TCA_INGRESS_REDIR},
+                      {"mirror ingress", TCA_INGRESS_MIRROR}};
 
 void encode(const Map& options, Encoder& to) {
   static const Schema known{};
-  static constexpr std::array<std::string_view, 3> names{"kind", "way", "index"};
+  static constexpr std::array<std::string_view, 3> names{"kind", "mode", "index"};
   known.encode(options, to, names);
   tc_mirred parameters{};
   {
-    const auto scope = to.path.at("way");
-    const Value* way = given(options, "way");
-    parameters.eaction = way == nullptr ? TCA_EGRESS_REDIR : static_cast<int>(word(*way, to.path, ways));
+    const auto scope = to.path.at("mode");
+    const Value* mode = given(options, "mode");
+    parameters.eaction = mode == nullptr ? TCA_EGRESS_REDIR : static_cast<int>(word(*mode, to.path, modes));
   }
   const bool redirects = parameters.eaction == TCA_EGRESS_REDIR || parameters.eaction == TCA_INGRESS_REDIR;
   parameters.action = redirects ? TC_ACT_STOLEN : TC_ACT_PIPE;
@@ -32,7 +32,7 @@ void encode(const Map& options, Encoder& to) {
 
 void decode(Span options, Map& into) {
   if (const auto parameters = readAs<tc_mirred>(findAttribute(options, TCA_MIRRED_PARMS).value_or(Span()))) {
-    into.set("way", wordOf(static_cast<std::uint32_t>(parameters->eaction), ways));
+    into.set("mode", enumName(static_cast<std::uint32_t>(parameters->eaction), modes));
     into.set("index", parameters->ifindex);
   }
 }

@@ -10,7 +10,7 @@
 namespace vethwork {
 namespace {
 
-const Words outcomes{{"drop", TC_POLICE_SHOT}, {"pass", TC_POLICE_OK}, {"continue", TC_POLICE_PIPE}};
+const EnumNames outcomes{{"drop", TC_POLICE_SHOT}, {"pass", TC_POLICE_OK}, {"continue", TC_POLICE_PIPE}};
 
 std::uint32_t outcome(const Map& options, std::string_view key, std::uint32_t usual, Path& path) {
   const Value* value = given(options, key);
@@ -51,9 +51,9 @@ void decode(Span options, Map& into) {
   into.set("rate", rate);
   into.set("burst", bytesWithin(parameters->burst, rate));
   into.set("mtu", parameters->mtu);
-  into.set("exceeding", wordOf(static_cast<std::uint32_t>(parameters->action), outcomes));
+  into.set("exceeding", enumName(static_cast<std::uint32_t>(parameters->action), outcomes));
   if (const auto result = readAs<std::uint32_t>(findAttribute(options, TCA_POLICE_RESULT).value_or(Span()))) {
-    into.set("conforming", wordOf(*result, outcomes));
+    into.set("conforming", enumName(*result, outcomes));
   }
 }
 

@@ -26,12 +26,12 @@ tc_u32_key parseMatch(const Value& value, Path& path) {
   tc_u32_key key{};
   key.off = static_cast<int>(number("offset", std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
   key.mask = htonl(static_cast<std::uint32_t>(number("mask", 0, 0xffffffff)));
-  // The kernel compares with the value as it is.
+  // The kernel compares with the unmasked value.
   key.val = htonl(static_cast<std::uint32_t>(number("value", 0, 0xffffffff))) & key.mask;
   return key;
 }
 
-/// 32 bits at offsets into the packet, all of which have to fit; none given: any packet.
+/// Matches 32-bit words at offsets of the packet. All must match; without any, every packet matches.
 std::vector<tc_u32_key> parseMatches(const Map& options, Path& path) {
   const Value* value = given(options, "matches");
   if (value == nullptr) {

@@ -7,12 +7,12 @@
 namespace vethwork {
 namespace {
 
-const Words vlanProtocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
+const EnumNames vlanProtocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
 
 /// IFLA_BR_FDB_MAX_LEARNED, newer than the headers.
 constexpr std::uint16_t maximumLearned = 49;
 
-/// Whether MACs are learned from frames to 01:80:c2:00:00:0X. The kernel has the opposite, as one bit of several.
+/// Learning from frames to 01:80:c2:00:00:0X. The kernel has the inverse as a bit (BR_BOOLOPT_NO_LL_LEARN).
 class LinkLocalLearning final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -40,7 +40,7 @@ const Schema options{
         {"groupAddress", IFLA_BR_GROUP_ADDR, mac()},
         {"groupForwardMask", IFLA_BR_GROUP_FWD_MASK, u16()},
         {"vlanFiltering", IFLA_BR_VLAN_FILTERING, boolean8()},
-        {"vlanProtocol", IFLA_BR_VLAN_PROTOCOL, words16(vlanProtocols, Order::network)},
+        {"vlanProtocol", IFLA_BR_VLAN_PROTOCOL, enum16(vlanProtocols, Order::network)},
         {"vlanDefaultPvid", IFLA_BR_VLAN_DEFAULT_PVID, u16(0, 4094)},
         {"vlanStatistics", IFLA_BR_VLAN_STATS_ENABLED, boolean8()},
         {"vlanStatisticsPerPort", IFLA_BR_VLAN_STATS_PER_PORT, boolean8()},
@@ -66,22 +66,22 @@ const Schema options{
         {"linkLocalLearning", IFLA_BR_MULTI_BOOLOPT, std::make_shared<LinkLocalLearning>()},
         {"maximumLearned", maximumLearned, u32()},
     },
-    // The spanning tree's momentary state, a setting that has no effect any more, and what has no use here.
+    // Run-time state of the spanning tree, an option without effect, and unused ones.
     {IFLA_BR_ROOT_ID, IFLA_BR_BRIDGE_ID, IFLA_BR_ROOT_PORT, IFLA_BR_ROOT_PATH_COST, IFLA_BR_TOPOLOGY_CHANGE,
      IFLA_BR_TOPOLOGY_CHANGE_DETECTED, IFLA_BR_HELLO_TIMER, IFLA_BR_TCN_TIMER, IFLA_BR_TOPOLOGY_CHANGE_TIMER,
      IFLA_BR_GC_TIMER, IFLA_BR_MCAST_HASH_ELASTICITY, IFLA_BR_MCAST_QUERIER_STATE, 48 /* FDB_N_LEARNED */}};
 
-const Words states{{"disabled", BR_STATE_DISABLED},
-                   {"listening", BR_STATE_LISTENING},
-                   {"learning", BR_STATE_LEARNING},
-                   {"forwarding", BR_STATE_FORWARDING},
-                   {"blocking", BR_STATE_BLOCKING}};
+const EnumNames states{{"disabled", BR_STATE_DISABLED},
+                       {"listening", BR_STATE_LISTENING},
+                       {"learning", BR_STATE_LEARNING},
+                       {"forwarding", BR_STATE_FORWARDING},
+                       {"blocking", BR_STATE_BLOCKING}};
 
 /// IFLA_BRPORT_MAB, newer than the headers.
 constexpr std::uint16_t portBypass = 40;
 
 const Schema portOptions{{
-                             {"state", IFLA_BRPORT_STATE, words8(states)},
+                             {"state", IFLA_BRPORT_STATE, enum8(states)},
                              {"priority", IFLA_BRPORT_PRIORITY, u16()},
                              {"cost", IFLA_BRPORT_COST, u32()},
                              {"hairpin", IFLA_BRPORT_MODE, boolean8()},
@@ -104,7 +104,7 @@ const Schema portOptions{{
                              {"groupForwardMask", IFLA_BRPORT_GROUP_FWD_MASK, u16()},
                              {"backupPort", IFLA_BRPORT_BACKUP_PORT, u32(0, 0x7fffffff)},
                          },
-                         // The spanning tree's momentary state, and what has no use here.
+                         // Run-time state of the spanning tree, and unused options.
                          {IFLA_BRPORT_ROOT_ID,
                           IFLA_BRPORT_BRIDGE_ID,
                           IFLA_BRPORT_DESIGNATED_PORT,

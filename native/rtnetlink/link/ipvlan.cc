@@ -5,13 +5,13 @@
 namespace vethwork {
 namespace {
 
-const Words modes{{"l2", IPVLAN_MODE_L2}, {"l3", IPVLAN_MODE_L3}, {"l3s", IPVLAN_MODE_L3S}};
+const EnumNames modes{{"l2", IPVLAN_MODE_L2}, {"l3", IPVLAN_MODE_L3}, {"l3s", IPVLAN_MODE_L3S}};
 
-const Words isolations{{"bridge", 0}, {"private", IPVLAN_F_PRIVATE}, {"vepa", IPVLAN_F_VEPA}};
+const EnumNames isolations{{"bridge", 0}, {"private", IPVLAN_F_PRIVATE}, {"vepa", IPVLAN_F_VEPA}};
 
 const Schema options{{
-    {"mode", IFLA_IPVLAN_MODE, words16(modes)},
-    {"isolation", IFLA_IPVLAN_FLAGS, words16(isolations)},
+    {"mode", IFLA_IPVLAN_MODE, enum16(modes)},
+    {"isolation", IFLA_IPVLAN_FLAGS, enum16(isolations)},
 }};
 
 }  // namespace

@@ -5,17 +5,17 @@
 namespace vethwork {
 namespace {
 
-const Words modes{{"private", MACVLAN_MODE_PRIVATE},
-                  {"vepa", MACVLAN_MODE_VEPA},
-                  {"bridge", MACVLAN_MODE_BRIDGE},
-                  {"passthru", MACVLAN_MODE_PASSTHRU},
-                  {"source", MACVLAN_MODE_SOURCE}};
+const EnumNames modes{{"private", MACVLAN_MODE_PRIVATE},
+                      {"vepa", MACVLAN_MODE_VEPA},
+                      {"bridge", MACVLAN_MODE_BRIDGE},
+                      {"passthru", MACVLAN_MODE_PASSTHRU},
+                      {"source", MACVLAN_MODE_SOURCE}};
 
 // Newer than the headers.
 constexpr std::uint16_t broadcastCutoff = 9;
 
 const Schema options{{
-                         {"mode", IFLA_MACVLAN_MODE, words32(modes)},
+                         {"mode", IFLA_MACVLAN_MODE, enum32(modes)},
                          {"flags", IFLA_MACVLAN_FLAGS, u16()},
                          {"broadcastQueueLength", IFLA_MACVLAN_BC_QUEUE_LEN, u32()},
                          {"broadcastCutoff", broadcastCutoff, i32(-1, 0x7fffffff)},

@@ -6,11 +6,11 @@
 namespace vethwork {
 namespace {
 
-const Words modes{{"tun", IFF_TUN}, {"tap", IFF_TAP}};
+const EnumNames modes{{"tun", IFF_TUN}, {"tap", IFF_TAP}};
 
-/// Only read: the kernel makes such devices for whoever opens /dev/net/tun, not for messages.
+/// Decoded only: tap and tun devices are created through /dev/net/tun.
 const Schema options{{
-    {"mode", IFLA_TUN_TYPE, words8(modes), Presence::reported},
+    {"mode", IFLA_TUN_TYPE, enum8(modes), Presence::reported},
     {"owner", IFLA_TUN_OWNER, u32(), Presence::reported},
     {"group", IFLA_TUN_GROUP, u32(), Presence::reported},
     {"packetInformation", IFLA_TUN_PI, boolean8(), Presence::reported},

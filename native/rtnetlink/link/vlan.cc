@@ -12,9 +12,9 @@
 namespace vethwork {
 namespace {
 
-const Words protocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
+const EnumNames protocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
 
-/// Switches by name: those that are given are changed, the others stay.
+/// Flags by name. Only those that are given are changed.
 class Switches final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t attribute, Encoder& to) const override {
@@ -51,7 +51,7 @@ class Switches final : public Codec {
 
 const Schema options{{
                          {"id", IFLA_VLAN_ID, u16(0, 4094), Presence::required},
-                         {"protocol", IFLA_VLAN_PROTOCOL, words16(protocols, Order::network)},
+                         {"protocol", IFLA_VLAN_PROTOCOL, enum16(protocols, Order::network)},
                          {"flags", IFLA_VLAN_FLAGS, std::make_shared<Switches>()},
                      },
                      {IFLA_VLAN_EGRESS_QOS, IFLA_VLAN_INGRESS_QOS}};

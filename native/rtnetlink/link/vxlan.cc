@@ -10,7 +10,7 @@
 namespace vethwork {
 namespace {
 
-/// An underlay address: IPv4 and IPv6 have attributes of their own.
+/// An underlay address. IPv4 and IPv6 have separate attributes.
 class UnderlayAddress final : public Codec {
  public:
   explicit UnderlayAddress(std::uint16_t attribute6) : attribute6_(attribute6) {}
@@ -37,7 +37,7 @@ class PortRange final : public Codec {
     checkKeys(range, known, to.path);
     ifla_vxlan_port_range ports{.low = port(range, "low", to.path), .high = port(range, "high", to.path)};
     if (ntohs(ports.low) > ntohs(ports.high)) {
-      to.path.reject(value, "a range whose low end is not above its high end");
+      to.path.reject(value, "a range with low <= high");
     }
     to.batch.put(attribute, ports);
   }
@@ -60,13 +60,13 @@ class PortRange final : public Codec {
 
 CodecPointer underlayAddress(std::uint16_t attribute6) { return std::make_shared<UnderlayAddress>(attribute6); }
 
-const Words dfWords{{"unset", VXLAN_DF_UNSET}, {"set", VXLAN_DF_SET}, {"inherit", VXLAN_DF_INHERIT}};
+const EnumNames dfNames{{"unset", VXLAN_DF_UNSET}, {"set", VXLAN_DF_SET}, {"inherit", VXLAN_DF_INHERIT}};
 
 // Newer than the headers.
 constexpr std::uint16_t localBypass = 31;
 constexpr std::uint16_t labelPolicy = 32;
 
-const Words labelPolicies{{"fixed", 0}, {"inherit", 1}};
+const EnumNames labelPolicies{{"fixed", 0}, {"inherit", 1}};
 
 const Schema options{{
                          {"id", IFLA_VXLAN_ID, u32(1, 0xffffff)},
@@ -84,10 +84,10 @@ const Schema options{{
                          {"ttlInherit", IFLA_VXLAN_TTL_INHERIT, flag()},
                          {"tos", IFLA_VXLAN_TOS, u8()},
                          {"label", IFLA_VXLAN_LABEL, be32(0, 0xfffff)},
-                         {"labelPolicy", labelPolicy, words32(labelPolicies)},
+                         {"labelPolicy", labelPolicy, enum32(labelPolicies)},
                          {"ageing", IFLA_VXLAN_AGEING, u32()},
                          {"limit", IFLA_VXLAN_LIMIT, u32()},
-                         {"df", IFLA_VXLAN_DF, words8(dfWords)},
+                         {"df", IFLA_VXLAN_DF, enum8(dfNames)},
                          {"udpChecksum", IFLA_VXLAN_UDP_CSUM, boolean8()},
                          {"udp6ZeroChecksumTx", IFLA_VXLAN_UDP_ZERO_CSUM6_TX, boolean8()},
                          {"udp6ZeroChecksumRx", IFLA_VXLAN_UDP_ZERO_CSUM6_RX, boolean8()},
@@ -95,8 +95,8 @@ const Schema options{{
                          {"remoteChecksumRx", IFLA_VXLAN_REMCSUM_RX, boolean8()},
                          {"proxy", IFLA_VXLAN_PROXY, boolean8()},
                          {"routeShortCircuit", IFLA_VXLAN_RSC, boolean8()},
-                         {"tellUnknownMac", IFLA_VXLAN_L2MISS, boolean8()},
-                         {"tellUnknownIp", IFLA_VXLAN_L3MISS, boolean8()},
+                         {"l2Miss", IFLA_VXLAN_L2MISS, boolean8()},
+                         {"l3Miss", IFLA_VXLAN_L3MISS, boolean8()},
                          {"localBypass", localBypass, boolean8()},
                          {"groupPolicy", IFLA_VXLAN_GBP, flag()},
                          {"genericProtocol", IFLA_VXLAN_GPE, flag()},

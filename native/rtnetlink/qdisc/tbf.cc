@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-/// Seconds, whole or not.
+/// Reads seconds, possibly fractional.
 double latency(const Value& value, const Path& path) {
   double seconds = -1;
   if (const auto* whole = value.as<std::int64_t>()) {
@@ -25,14 +25,14 @@ double latency(const Value& value, const Path& path) {
   return seconds;
 }
 
-/// The bytes that may wait: given as such, or as the time that the last of them waits.
+/// Returns the queue limit in bytes: `limit`, or derived from `latency`.
 std::uint32_t limit(const Map& options, const Rate& rate, Path& path) {
   constexpr double most = std::numeric_limits<std::uint32_t>::max();
   if (const Value* time = given(options, "latency")) {
     const auto scope = path.at("latency");
     const double bytes = static_cast<double>(rate.bytesPerSecond) * latency(*time, path) + rate.burst;
     if (given(options, "limit") != nullptr || bytes > most) {
-      path.reject(*time, "either this or a limit, and no more than 4 GiB at the rate");
+      path.reject(*time, "either latency or limit, and at most 4 GiB at the rate");
     }
     return static_cast<std::uint32_t>(bytes);
   }

@@ -6,7 +6,7 @@
 
 namespace vethwork {
 
-/// Writes the `actions` of a filter, which are done one after the other. @throws ValidationError
+/// Encodes the `actions` of a filter, which are executed in order. @throws ValidationError
 void encodeActions(const Map& options, std::uint16_t attribute, Encoder& to);
 
 List decodeActions(Span actions);

@@ -36,9 +36,9 @@ std::string hexadecimal(std::uint32_t number) {
 
 }  // namespace
 
-std::uint32_t trafficHandle(const Value& value, const Path& path, const Words& words) {
+std::uint32_t trafficHandle(const Value& value, const Path& path, const EnumNames& words) {
   if (const auto* text = value.as<std::string>()) {
-    const auto known = std::ranges::find(words, *text, &Words::value_type::first);
+    const auto known = std::ranges::find(words, *text, &EnumNames::value_type::first);
     if (known != words.end()) {
       return known->second;
     }
@@ -53,8 +53,8 @@ std::uint32_t trafficHandle(const Value& value, const Path& path, const Words& w
   path.reject(value, expected);
 }
 
-Value formatTrafficHandle(std::uint32_t handle, const Words& words) {
-  const auto known = std::ranges::find(words, handle, &Words::value_type::second);
+Value formatTrafficHandle(std::uint32_t handle, const EnumNames& words) {
+  const auto known = std::ranges::find(words, handle, &EnumNames::value_type::second);
   if (known != words.end()) {
     return known->first;
   }
@@ -62,7 +62,8 @@ Value formatTrafficHandle(std::uint32_t handle, const Words& words) {
   return hexadecimal(handle >> 16) + ':' + (minor == 0 ? "" : hexadecimal(minor));
 }
 
-std::uint32_t trafficHandle(const Map& map, std::string_view key, std::uint32_t usual, Path& path, const Words& words) {
+std::uint32_t trafficHandle(const Map& map, std::string_view key, std::uint32_t usual, Path& path,
+                            const EnumNames& words) {
   const Value* value = given(map, key);
   const auto scope = path.at(key);
   return value == nullptr ? usual : trafficHandle(*value, path, words);

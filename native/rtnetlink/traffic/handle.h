@@ -7,13 +7,13 @@
 
 namespace vethwork {
 
-/// The name of a place of traffic control: `1:`, `1:a`, or one of the words. @throws ValidationError
-std::uint32_t trafficHandle(const Value& value, const Path& path, const Words& words = {});
+/// Reads a handle or parent: `1:`, `1:a`, or one of the names. @throws ValidationError
+std::uint32_t trafficHandle(const Value& value, const Path& path, const EnumNames& words = {});
 
-Value formatTrafficHandle(std::uint32_t handle, const Words& words = {});
+Value formatTrafficHandle(std::uint32_t handle, const EnumNames& words = {});
 
-/// As above, for a property that may be absent.
+/// Like above, for an optional property.
 std::uint32_t trafficHandle(const Map& map, std::string_view key, std::uint32_t usual, Path& path,
-                            const Words& words = {});
+                            const EnumNames& words = {});
 
 }  // namespace vethwork

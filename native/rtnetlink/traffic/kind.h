@@ -10,11 +10,11 @@
 
 namespace vethwork {
 
-/// A kind of queueing discipline, filter or action, with what is in its options. To add one: a file in qdisc/, filter/
-/// or action/ and a line in that folder's kinds.cc.
+/// A kind of qdisc, filter or action with its options. To add one, add a file in qdisc/, filter/ or action/ and a line
+/// in kinds.cc there.
 struct TrafficKind {
   std::string_view name;
-  /// Writes the attributes within the options; null where there are none. @throws ValidationError
+  /// Encodes the options; nullptr if there are none. @throws ValidationError
   void (*encode)(const Map& options, Encoder& to);
   void (*decode)(Span options, Map& into);
 };

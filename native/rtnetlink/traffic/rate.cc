@@ -9,14 +9,14 @@
 namespace vethwork {
 namespace {
 
-/// PSCHED_SHIFT of the kernel (include/net/pkt_sched.h): a tick is 64 ns. /proc/net/psched says the same.
+/// PSCHED_SHIFT of the kernel (include/net/pkt_sched.h): a tick is 64 ns, as /proc/net/psched shows.
 constexpr double ticksPerSecond = 1e9 / 64;
 
-/// Packets of up to 2047 bytes in 256 cells of 8.
+/// Rate table: 256 cells of 8 bytes, for packets of up to 2047 bytes.
 constexpr std::uint8_t cellLog = 3;
 
 double ticksFor(double bytes, std::uint64_t bytesPerSecond) {
-  // In this order whole results are exact.
+  // The order of the operations keeps integral results exact.
   return std::ceil(bytes * ticksPerSecond / static_cast<double>(bytesPerSecond));
 }
 
@@ -37,7 +37,7 @@ Rate Rate::parse(const Map& map, std::string_view rateKey, std::string_view burs
   const Value& burst = member(map, burstKey);
   rate.burst = static_cast<std::uint32_t>(integer(burst, path, 1, std::numeric_limits<std::uint32_t>::max()));
   if (ticksFor(rate.burst, rate.bytesPerSecond) > std::numeric_limits<std::uint32_t>::max()) {
-    path.reject(burst, "no more bytes than pass at the rate within 274 seconds");
+    path.reject(burst, "at most the bytes that pass at the rate in 274 seconds");
   }
   return rate;
 }

@@ -12,7 +12,7 @@
 
 namespace vethwork {
 
-/// How much may pass: `{ rate, burst }` in bytes a second and bytes.
+/// A rate and burst: `{ rate, burst }` in bytes per second and bytes.
 struct Rate {
   std::uint64_t bytesPerSecond;
   std::uint32_t burst;
@@ -20,20 +20,20 @@ struct Rate {
   /// @throws ValidationError
   static Rate parse(const Map& map, std::string_view rateKey, std::string_view burstKey, Path& path);
 
-  /// As the kernel takes it; a rate beyond 32 bits needs an attribute of 64 bits beside it.
+  /// The structure of the kernel. A rate beyond 32 bits needs an additional 64-bit attribute.
   [[nodiscard]] tc_ratespec specification() const;
   [[nodiscard]] bool isWide() const { return bytesPerSecond > 0xffffffff; }
-  /// The time that the burst takes, in ticks.
+  /// The burst as transmission time, in ticks.
   [[nodiscard]] std::uint32_t ticks() const;
 };
 
-/// How many bytes pass at a rate within a number of ticks.
+/// Returns the bytes that are transmitted at a rate within a number of ticks.
 std::uint32_t bytesWithin(std::uint32_t ticks, std::uint64_t bytesPerSecond);
 
-/// The ticks that packets of rising size take: what actions still want, though the kernel computes it by itself.
+/// Returns the rate table: ticks by packet size. Actions require it, although the kernel computes it itself.
 std::array<std::uint32_t, TC_RTAB_SIZE / sizeof(std::uint32_t)> rateTable(const Rate& rate);
 
-/// The rate that a specification and the attribute beside it tell.
+/// Returns the rate of a specification, or of the additional 64-bit attribute.
 std::uint64_t reportedRate(const tc_ratespec& specification, std::optional<std::uint64_t> wide);
 
 }  // namespace vethwork

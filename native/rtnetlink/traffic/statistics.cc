@@ -7,7 +7,7 @@ namespace vethwork {
 void decodeTrafficStatistics(Span statistics, Map& into) {
   Map counted;
   if (const auto basic = findAttribute(statistics, TCA_STATS_BASIC)) {
-    // Not gnet_stats_basic as a whole: the kernel leaves out its padding.
+    // Not the complete gnet_stats_basic: the kernel omits its padding.
     counted.set("bytes", readAs<std::uint64_t>(*basic).value_or(0));
     counted.set("packets", readAs<std::uint32_t>(basic->size() < 8 ? Span() : basic->subspan(8)).value_or(0));
   }

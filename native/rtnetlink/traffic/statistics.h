@@ -5,7 +5,7 @@
 
 namespace vethwork {
 
-/// What is counted (TCA_STATS2), as `statistics`.
+/// Decodes the counters (TCA_STATS2) as `statistics`.
 void decodeTrafficStatistics(Span statistics, Map& into);
 
 }  // namespace vethwork

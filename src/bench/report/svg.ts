@@ -5,9 +5,9 @@ import type { ScenarioResult } from '../scenario.js';
 import type { BenchReport } from '../types.js';
 import { figureNames, milliseconds } from './table.js';
 
-/** The library that draws is not installed: it is many times as large as this package and nothing else needs it. */
+/** The optional packages vega and vega-lite are not installed. */
 export class MissingPlotterError extends VethworkError {
-  readonly code = 'MISSING_PLOTTER';
+  readonly code = 'ERR_VETHWORK_MISSING_PLOTTER';
 }
 
 interface Plotter {
@@ -15,7 +15,7 @@ interface Plotter {
   lite: typeof import('vega-lite');
 }
 
-/** @throws MissingPlotterError, which says how to get it */
+/** @throws MissingPlotterError, which says how to install them */
 export async function requirePlotter(): Promise<Plotter> {
   try {
     return { vega: await import('vega'), lite: await import('vega-lite') };
@@ -24,7 +24,7 @@ export async function requirePlotter(): Promise<Plotter> {
   }
 }
 
-/** Ours in blues; the same colour everywhere for the same contender. */
+/** One colour for each contender in all plots; vethwork's are blue. */
 const COLOURS: Readonly<Record<string, string>> = {
   model: '#1f5fa8',
   'model-dhcp': '#5b93cf',
@@ -43,11 +43,11 @@ interface Point {
   min: number;
   max: number;
   label: string;
-  /** Of a curve. */
+  /** Position on the x axis of a curve, such as the number of interfaces. */
   at?: number;
 }
 
-/** Draws a report: SVG texts by file name. @throws MissingPlotterError */
+/** Plots of a report: SVG text by file name. @throws MissingPlotterError */
 export async function drawBench(report: BenchReport): Promise<Map<string, string>> {
   const plotter = await requirePlotter();
   const titles = new Map(report.peers.map(({ name, title }) => [name, title]));
@@ -67,7 +67,7 @@ async function render({ vega, lite }: Plotter, spec: TopLevelSpec): Promise<stri
   }
 }
 
-/** Bars for every figure of a case; a curve for every figure that several cases of a kind share. */
+/** One bar chart for each figure of a case, and one curve for each figure that several cases of a scenario share. */
 export function specsOf(scenario: ScenarioResult, titles: ReadonlyMap<string, string>): [string, TopLevelSpec][] {
   const specs: [string, TopLevelSpec][] = [];
   for (const each of scenario.cases) {
@@ -102,7 +102,7 @@ function points(each: CaseResult, name: string, titles: ReadonlyMap<string, stri
 const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
 const config = { background: 'white', font: 'sans-serif', view: { stroke: null } } as const;
 
-/** Every contender has its colour; those that have points are in the order of the tables. */
+/** The colour scale of the contenders that have points, in the order of the tables. */
 function colour(titles: ReadonlyMap<string, string>, values: readonly Point[]) {
   const names = [...titles].filter(([, title]) => values.some(({ contender }) => contender === title));
   return {
@@ -111,12 +111,12 @@ function colour(titles: ReadonlyMap<string, string>, values: readonly Point[]) {
   };
 }
 
-/** Median, with a line from the least to the most. */
+/** A bar for the median, with a line from minimum to maximum. */
 function bars(title: string, values: Point[], titles: ReadonlyMap<string, string>): TopLevelSpec {
   const least = Math.min(...values.map(({ min }) => min));
   const most = Math.max(...values.map(({ max }) => max));
   const y = { field: 'contender', type: 'nominal', sort: null, title: null, axis: { labelLimit: 0 } } as const;
-  // Room for the labels beyond the longest bar.
+  // Space for the labels to the right of the longest bar.
   const scale = { type: 'log' as const, domain: [least / 2, most * 3] };
   return {
     $schema: SCHEMA,

@@ -4,22 +4,22 @@ import type { CaseResult, ContenderResult, Figure } from '../measure.js';
 import type { ScenarioResult } from '../scenario.js';
 import type { BenchReport } from '../types.js';
 
-/** Milliseconds with three figures that mean something. */
+/** Milliseconds with three significant digits. */
 export function milliseconds(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** How many times as long: `12x`. */
+/** A ratio, for example `12.0x`. */
 export function times(ratio: number): string {
   return `${ratio >= 20 ? ratio.toFixed(0) : ratio >= 3 ? ratio.toFixed(1) : ratio.toFixed(2)}x`;
 }
 
-/** Every figure that any contender of the case has, in the order of its steps. */
+/** The names of all figures of a case, in the order of its steps. */
 export function figureNames({ contenders }: CaseResult): string[] {
   return [...new Set(contenders.flatMap(({ figures }) => Object.keys(figures)))];
 }
 
-/** Whom the others are compared with: the first of the table that has the figure, which is vethwork wherever it was measured. */
+/** The reference of the ratios: the first contender that has the figure. That is vethwork wherever it was measured. */
 export function reference({ contenders }: CaseResult, figure: string): ContenderResult | undefined {
   return contenders.find(({ figures }) => figures[figure] !== undefined);
 }
@@ -63,7 +63,7 @@ function formatScenario(scenario: ScenarioResult, titles: ReadonlyMap<string, st
   ];
 }
 
-/** In one sentence. */
+/** The machine in one sentence. */
 export function machineText({ cpu, cpus, memory, kernel, node, disk, load, idleLoop }: Machine): string {
   return (
     `Linux ${kernel}, Node.js ${node}, ${cpus} x ${cpu}, ${memory} GiB, state on ${disk}; at the start the load was ` +
@@ -71,7 +71,7 @@ export function machineText({ cpu, cpus, memory, kernel, node, disk, load, idleL
   );
 }
 
-/** The report as tables. Ratios are to the first line of each. */
+/** The report as text tables. Ratios are to the first line of each table. */
 export function formatBench(report: BenchReport): string {
   const { machine, peers } = report;
   const titles = new Map(peers.map(({ name, title }) => [name, title]));

@@ -35,7 +35,7 @@ export const churn: Scenario = {
       for (const tally of tallies.filter(({ failed }) => failed === undefined)) {
         setting.signal.throwIfAborted();
         setting.progress(`churn: turn ${turn + 1} of ${TURNS}, ${tally.entrant.peer.title}`);
-        await takeTurn(setting, tally, slots);
+        await yieldToEventLoop(setting, tally, slots);
       }
     }
     const result: CaseResult = { name: 'churn', title: `${WORKERS} at work`, contenders: tallies.map(toResult) };
@@ -43,7 +43,7 @@ export const churn: Scenario = {
   },
 };
 
-async function takeTurn({ stage, quick }: Setting, tally: Tally, slots: readonly Slot[]): Promise<void> {
+async function yieldToEventLoop({ stage, quick }: Setting, tally: Tally, slots: readonly Slot[]): Promise<void> {
   const { peer, contender } = tally.entrant;
   // A process that does one thing at a time has company.
   const others: Contender[] = [];

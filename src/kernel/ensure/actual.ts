@@ -8,7 +8,7 @@ import type { Route } from '../route.js';
 import type { Rule } from '../rule.js';
 import type { Filter, Qdisc } from '../traffic.js';
 
-/** What a namespace holds, as the kernel reports it. */
+/** Objects of a namespace, as reported by the kernel. */
 export interface ActualNamespace {
   links: Map<number, Link>;
   addresses: Address[];
@@ -16,20 +16,20 @@ export interface ActualNamespace {
   rules: Rule[];
   neighbours: Neighbour[];
   nft: NftObject[];
-  /** Absent where a plan has none; filters of the places it is about. */
+  /** Absent unless the plan contains some; filters only of the parents in the plan. */
   qdiscs?: Qdisc[];
   filters?: Filter[];
-  /** Whether links have their checksums computed by the driver; those that were asked about. */
+  /** Whether the driver computes checksums, by interface index, for the links in the plan. */
   offloads?: Map<number, boolean>;
-  /** Those that were asked about and could be read. */
+  /** Readable sysctls of the plan. */
   sysctls: Map<string, string>;
 }
 
-/** The namespace in which what an operation makes is found. */
+/** Returns the namespace in which the object of an operation is located. */
 export function placeOf(operation: Operation): NamespaceRef | undefined {
   if (operation.op === 'namespace.add' || operation.op === 'namespace.delete') return undefined;
   return operation.op === 'link.add' ? (operation.link.netns ?? operation.netns) : operation.netns;
 }
 
-/** What there is, of everything a plan touches. A namespace that does not exist is absent. */
+/** Objects of each namespace of a plan. A namespace that does not exist is absent. */
 export type Actual = Map<NamespaceRef | undefined, ActualNamespace>;

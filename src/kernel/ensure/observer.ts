@@ -9,7 +9,7 @@ import type { Filter, FilterRef } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
 import { neighbourFamily } from './same.js';
 
-/** What has to be read to tell whether an operation holds. */
+/** The query whose result shows whether an operation is satisfied. */
 const READS = {
   'link.add': 'link.list',
   'link.set': 'link.list',
@@ -25,16 +25,16 @@ const READS = {
 
 type Read = (typeof READS)[keyof typeof READS];
 
-/** What `links` asks for. */
-const LASTING: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
+/** Results that `links` uses. */
+const RETAINED: ReadonlySet<string> = new Set(['exists', READS['link.add']]);
 
-/** How the kernel says that a namespace is not there, or is none. */
+/** Errnos of a namespace that does not exist, or of a file that is none. */
 const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'ENXIO']);
 
-/** True for the error of a look at a namespace that does not exist, or is something else. */
-export const isNoNamespace = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
+/** True if the error means that a namespace does not exist or is not a namespace. */
+export const isNamespaceMissing = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
 
-/** Looks at the kernel, reading each thing once. */
+/** Reads objects from the kernel and caches them: each query is sent at most once. */
 export class Observer {
   readonly #kernel: Kernel;
   readonly #seen = new Map<NamespaceRef | undefined, Map<string, Promise<unknown>>>();
@@ -43,24 +43,24 @@ export class Observer {
     this.#kernel = kernel;
   }
 
-  /** Everything that a plan touches. */
-  async look(plan: readonly Operation[]): Promise<Actual> {
+  /** Reads all objects that a plan refers to. */
+  async observe(plan: readonly Operation[]): Promise<Actual> {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
       const netns = placeOf(operation);
       byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
-      // One that nothing else is in has to be looked for as well.
+      // A namespace without other operations is needed for `namespace.add`.
       if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
     const actual: Actual = new Map();
     for (const [netns, operations] of byNamespace) {
       if (!(await this.exists(netns))) continue;
-      actual.set(netns, await this.#lookInto(netns, operations));
+      actual.set(netns, await this.#readNamespace(netns, operations));
     }
     return actual;
   }
 
-  /** The links of a namespace; none if it does not exist. */
+  /** Reads the links of a namespace; empty if it does not exist. */
   async links(netns: NamespaceRef | undefined): Promise<readonly Link[]> {
     if (!(await this.exists(netns))) return [];
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
@@ -73,15 +73,15 @@ export class Observer {
     return (await Promise.all(tables)).flat();
   }
 
-  /** Forgets the rest of a namespace that is looked at no more: rulesets are large. */
-  keepLinks(netns: NamespaceRef | undefined): void {
+  /** Drops everything but the links of a namespace from the cache. Rulesets are large. */
+  forgetAllButLinks(netns: NamespaceRef | undefined): void {
     const seen = this.#seen.get(netns);
-    for (const what of seen?.keys() ?? []) if (!LASTING.has(what)) seen?.delete(what);
+    for (const what of seen?.keys() ?? []) if (!RETAINED.has(what)) seen?.delete(what);
   }
 
-  async #lookInto(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
+  async #readNamespace(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<ActualNamespace> {
     const reads = new Set(operations.map(({ op }) => (READS as Partial<Record<OperationName, Read>>)[op]));
-    const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['gives'] | []> =>
+    const list = async <Q extends Read>(read: Q): Promise<Queries[Q]['result'] | []> =>
       reads.has(read) ? this.#once(netns, read, () => this.#kernel.query<Read>(read, { netns })) : [];
     const tables = new Map(
       operations.flatMap((operation) => {
@@ -120,7 +120,7 @@ export class Observer {
     };
   }
 
-  /** Whether there is such a namespace. */
+  /** True if the namespace exists. */
   async exists(netns: NamespaceRef | undefined): Promise<boolean> {
     if (netns === undefined) return true;
     return this.#once(netns, 'exists', async () => {
@@ -128,7 +128,7 @@ export class Observer {
         await this.#kernel.query('namespace.get', { netns });
         return true;
       } catch (error) {
-        if (isNoNamespace(error)) return false;
+        if (isNamespaceMissing(error)) return false;
         throw error;
       }
     });
@@ -142,7 +142,7 @@ export class Observer {
     return this.#once(netns, `neighbours ${table.family} ${table.proxy}`, read);
   }
 
-  /** None where the link or the place is missing. */
+  /** Empty if the link or the parent does not exist. */
   #filters(
     netns: NamespaceRef | undefined,
     index: number,
@@ -158,7 +158,7 @@ export class Observer {
     });
   }
 
-  /** Undefined where there is none, as for the settings of a link that is gone. */
+  /** Undefined if the key does not exist, for example after the link was deleted. */
   #sysctl(netns: NamespaceRef | undefined, key: string): Promise<string | undefined> {
     return this.#once(netns, key, async () => {
       try {
@@ -170,7 +170,7 @@ export class Observer {
     });
   }
 
-  /** Undefined where there is no such link. */
+  /** Undefined if the link does not exist. */
   #offload(netns: NamespaceRef | undefined, index: number): Promise<boolean | undefined> {
     return this.#once(netns, `offload of ${index}`, async () => {
       try {

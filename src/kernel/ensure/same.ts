@@ -5,8 +5,8 @@ import type { Route } from '../route.js';
 import type { Rule } from '../rule.js';
 
 /**
- * Whether an object that the kernel reports is the one that is wanted: what the kernel tells objects of its kind apart by,
- * with its defaults, and what is said of it beside.
+ * Comparison of a reported object with a wanted one: the key of the object in the kernel, with the kernel's defaults,
+ * and the attributes that the caller has set.
  */
 
 export const sameAddress = (there: Address, wanted: Address): boolean =>
@@ -15,7 +15,7 @@ export const sameAddress = (there: Address, wanted: Address): boolean =>
 const MAIN_TABLE = 254;
 const IPV6_METRIC = 1024;
 
-/** Of routes: told apart, or where they lead; `protocol` and what runs out are not compared. */
+/** Compared attributes of routes. `protocol` and expiring attributes are ignored. */
 const ROUTE_FIELDS = [
   'nextHopId', 'mtu', 'window', 'advertisedMss', 'hopLimit', 'initialWindow', 'initialReceiveWindow', 'reordering',
   'quickAck', 'congestionControl',
@@ -31,24 +31,25 @@ export function sameRoute(there: Route, wanted: Route): boolean {
     (there.metric ?? metric) === (wanted.metric ?? metric) &&
     (there.tos ?? 0) === (wanted.tos ?? 0) &&
     (there.type ?? 'unicast') === (wanted.type ?? 'unicast') &&
-    (wanted.nextHopId !== undefined || optional(there.gateway) === optional(wanted.gateway)) &&
+    (wanted.nextHopId !== undefined || canonicalOrAbsent(there.gateway) === canonicalOrAbsent(wanted.gateway)) &&
     (wanted.index === undefined || there.index === wanted.index) &&
-    (wanted.source === undefined || optional(there.source) === optional(wanted.source)) &&
+    (wanted.source === undefined || canonicalOrAbsent(there.source) === canonicalOrAbsent(wanted.source)) &&
     (wanted.scope === undefined || family === 'inet6' || (there.scope ?? wanted.scope) === wanted.scope) &&
     sameHops(there.nextHops, wanted.nextHops) &&
-    given(wanted, ROUTE_FIELDS).every((key) => there[key] === wanted[key])
+    presentKeys(wanted, ROUTE_FIELDS).every((key) => there[key] === wanted[key])
   );
 }
 
 function sameHops(there: Route['nextHops'], wanted: Route['nextHops']): boolean {
   if (there === undefined || wanted === undefined) return wanted === undefined;
-  const hop = ({ index, gateway, weight = 1 }: (typeof wanted)[number]) => `${index} ${optional(gateway)} ${weight}`;
+  const hop = ({ index, gateway, weight = 1 }: (typeof wanted)[number]) =>
+    `${index} ${canonicalOrAbsent(gateway)} ${weight}`;
   return there.map(hop).sort().join() === wanted.map(hop).sort().join();
 }
 
 const ALL_BITS = 0xffff_ffff;
 
-/** Of rules: what packets they take, and what becomes of them. */
+/** Compared selectors and actions of rules. */
 const RULE_FIELDS = [
   'goto', 'inputInterface', 'outputInterface', 'ipProtocol', 'sourcePorts', 'destinationPorts', 'userIds',
   'suppressPrefixLength', 'suppressGroup', 'tunnelId', 'realms',
@@ -61,31 +62,31 @@ export function sameRule(there: Rule, wanted: Rule): boolean {
     there.priority === wanted.priority &&
     (wanted.table === undefined || there.table === wanted.table) &&
     (there.action ?? 'lookup') === (wanted.action ?? 'lookup') &&
-    optional(there.source) === optional(wanted.source) &&
-    optional(there.destination) === optional(wanted.destination) &&
+    canonicalOrAbsent(there.source) === canonicalOrAbsent(wanted.source) &&
+    canonicalOrAbsent(there.destination) === canonicalOrAbsent(wanted.destination) &&
     (there.mark ?? 0) === (wanted.mark ?? 0) &&
     maskOf(there) === maskOf(wanted) &&
     (there.tos ?? 0) === (wanted.tos ?? 0) &&
     (there.invert ?? false) === (wanted.invert ?? false) &&
     (there.l3mdev ?? false) === (wanted.l3mdev ?? false) &&
-    RULE_FIELDS.every((key) => plain(there[key]) === plain(wanted[key]))
+    RULE_FIELDS.every((key) => comparable(there[key]) === comparable(wanted[key]))
   );
 }
 
 const maskOf = ({ mark, mask }: Rule) => mask ?? (mark === undefined || mark === 0 ? 0 : ALL_BITS);
 
-/** States that last; the kernel moves a neighbour on from the others. */
-const LASTING: readonly unknown[] = ['permanent', 'noarp'] satisfies Neighbour['state'][];
+/** Permanent states. The kernel changes the other states. */
+const PERMANENT_STATES: readonly unknown[] = ['permanent', 'noarp'] satisfies Neighbour['state'][];
 
-/** Of neighbours: whose they are; of what follows from the link if it is not said, what is reported. */
+/** Compares neighbours. Attributes that default to those of the link are compared only if they are reported. */
 export function sameNeighbour(there: Neighbour, wanted: Neighbour): boolean {
   return (
     there.index === wanted.index &&
     (there.family ?? neighbourFamily(there)) === neighbourFamily(wanted) &&
-    optional(there.destination) === optional(wanted.destination) &&
+    canonicalOrAbsent(there.destination) === canonicalOrAbsent(wanted.destination) &&
     (there.proxy ?? false) === (wanted.proxy ?? false) &&
     (wanted.address === undefined || there.address === wanted.address.toLowerCase()) &&
-    (!LASTING.includes(wanted.state) || there.state === wanted.state) &&
+    (!PERMANENT_STATES.includes(wanted.state) || there.state === wanted.state) &&
     (wanted.self !== true || there.self === true) &&
     (wanted.master !== true || there.masterIndex !== undefined) &&
     (wanted.sticky === undefined || (there.sticky ?? false) === wanted.sticky) &&
@@ -99,11 +100,11 @@ export function neighbourFamily({ family, destination }: Neighbour): 'inet' | 'i
   return family ?? familyOf(destination, undefined);
 }
 
-function familyOf(one: string | undefined, other: string | undefined, said?: 'inet' | 'inet6'): 'inet' | 'inet6' {
-  return said ?? (one?.includes(':') || other?.includes(':') ? 'inet6' : 'inet');
+function familyOf(one: string | undefined, other: string | undefined, explicit?: 'inet' | 'inet6'): 'inet' | 'inet6' {
+  return explicit ?? (one?.includes(':') || other?.includes(':') ? 'inet6' : 'inet');
 }
 
-/** An address or prefix in the one spelling of it. */
+/** Normalises the notation of an address or prefix. */
 function canonical(text: string): string {
   const [address = '', prefix] = text.split('/');
   if (!ipaddr.isValid(address)) return text;
@@ -111,15 +112,15 @@ function canonical(text: string): string {
   return `${parsed.toNormalizedString()}/${prefix ?? (parsed.kind() === 'ipv6' ? 128 : 32)}`;
 }
 
-const optional = (text: string | undefined) => (text === undefined ? undefined : canonical(text));
+const canonicalOrAbsent = (text: string | undefined) => (text === undefined ? undefined : canonical(text));
 
-/** Of either family: whose default it is, is told by the family. */
+/** Normalises the default route of either family. The family is compared separately. */
 const network = (destination: string) =>
   /^(0\.0\.0\.0|::)\/0$/.test(destination) ? 'default' : canonical(destination);
 
-function given<Keys extends string>(values: { [Key in Keys]?: unknown }, keys: readonly Keys[]): Keys[] {
+function presentKeys<Keys extends string>(values: { [Key in Keys]?: unknown }, keys: readonly Keys[]): Keys[] {
   return keys.filter((key) => values[key] !== undefined);
 }
 
-const plain = (value: unknown) =>
+const comparable = (value: unknown) =>
   typeof value === 'object' && value !== null ? Object.entries(value).sort().join() : value?.toString();

@@ -1,109 +1,118 @@
-/** A bridge's own options (ip-link(8), `type bridge`). Times are in seconds; defaults are the kernel's. */
+/**
+ * Options of a bridge (ip-link(8), `type bridge`). Like `ip link add … type bridge`. Times are in seconds. Defaults are
+ * those of the kernel.
+ */
 export interface BridgeOptions {
-  /** Takes part in the spanning tree; off if absent. */
+  /** Spanning tree protocol. Default off. */
   stp?: boolean;
-  /** How long a port listens, and then learns, before it forwards; 15 if absent. */
+  /** Forward delay: time in the states listening and learning. Default 15. */
   forwardDelay?: number;
-  /** Between frames of the spanning tree's root; 2 if absent. */
+  /** Hello time: interval of configuration BPDUs. Default 2. */
   helloTime?: number;
-  /** How long what such a frame said is believed; 20 if absent. */
+  /** Maximum age of a configuration BPDU. Default 20. */
   maxAge?: number;
-  /** How long a MAC address is remembered that sends nothing; 300 if absent. With 0, frames go to all ports. */
+  /** Ageing time of learnt MAC addresses. Default 300. With 0, frames are flooded. */
   ageingTime?: number;
-  /** Of the election of the root, 0 to 65535, the lowest wins; 32768 if absent. */
+  /** Bridge priority, 0 to 65535; the lowest becomes the root. Default 32768. */
   priority?: number;
-  /** Where the spanning tree's frames are sent: 01:80:c2:00:00:00 to …:0f. */
+  /** Destination of BPDUs: 01:80:c2:00:00:00 to …:0f. */
   groupAddress?: string;
-  /** Bits of the reserved addresses that are forwarded nevertheless. */
+  /** Bit mask of reserved link-local addresses that are forwarded (`group_fwd_mask`). */
   groupForwardMask?: number;
-  /** Frames pass only ports that are members of their VLAN; off if absent. */
+  /** VLAN filtering. Default off. */
   vlanFiltering?: boolean;
-  /** `802.1Q` if absent. */
+  /** VLAN protocol. Default `802.1Q`. */
   vlanProtocol?: '802.1Q' | '802.1ad';
-  /** The VLAN that frames without a tag belong to; 0: none; 1 if absent. */
+  /** VLAN of untagged frames (PVID); 0: none. Default 1. */
   vlanDefaultPvid?: number;
-  /** Counts by VLAN, and by VLAN and port. Off if absent. */
+  /** Statistics per VLAN, and per VLAN and port. Default off. */
   vlanStatistics?: boolean;
   vlanStatisticsPerPort?: boolean;
-  /** Multicast frames go only to ports that asked for them; on if absent. */
+  /** IGMP and MLD snooping. Default on. */
   multicastSnooping?: boolean;
-  /** 0 never, 1 as queries tell, 2 always. */
+  /** Multicast router: 0 never, 1 by queries, 2 always. Default 1. */
   multicastRouter?: number;
-  /** Asks who is a member of groups, if nobody else does; off if absent. */
+  /** Sends IGMP and MLD queries if no other querier does. Default off. */
   multicastQuerier?: boolean;
-  /** Queries come from the bridge's own IPv4 address rather than from 0.0.0.0. */
+  /** Queries use the IPv4 address of the bridge as source instead of 0.0.0.0. */
   multicastQueryUsesOwnAddress?: boolean;
-  /** Counts frames of IGMP and MLD; off if absent. */
+  /** IGMP and MLD statistics. Default off. */
   multicastStatistics?: boolean;
-  /** Groups that are remembered at most; 4096 if absent. */
+  /** Maximum of the multicast hash table. Default 4096. */
   multicastHashMaximum?: number;
-  /** Queries for a group that a member left, and the time between them; 2 and 1 if absent. */
+  /** Number and interval of group-specific queries after a leave. Default 2 and 1. */
   multicastLastMemberCount?: number;
   multicastLastMemberInterval?: number;
-  /** After which a member that does not answer is forgotten; 260 if absent. */
+  /** Membership interval: time-out of members that do not report. Default 260. */
   multicastMembershipInterval?: number;
-  /** After which another querier that is silent is taken for gone; 255 if absent. */
+  /** Time-out of another querier. Default 255. */
   multicastQuerierInterval?: number;
-  /** Between queries, and how long members may take to answer; 125 and 10 if absent. */
+  /** Query interval, and maximum response time. Default 125 and 10. */
   multicastQueryInterval?: number;
   multicastQueryResponseInterval?: number;
-  /** Queries at the start, and the time between them; 2 and 31.25 if absent. */
+  /** Number and interval of queries after startup. Default 2 and 31.25. */
   multicastStartupQueryCount?: number;
   multicastStartupQueryInterval?: number;
-  /** Of the queries; 2 if absent. */
+  /** IGMP version of queries. Default 2. */
   igmpVersion?: 2 | 3;
-  /** Of the queries; 1 if absent. */
+  /** MLD version of queries. Default 1. */
   mldVersion?: 1 | 2;
-  /** Bridged packets of IPv4 (IPv6, ARP) pass iptables (ip6tables, arptables); off if absent. The sysctls of the namespace do it for all. */
+  /**
+   * Passes bridged IPv4 (IPv6, ARP) packets to iptables (ip6tables, arptables). Default off. Sysctls of the namespace
+   * enable it for all bridges.
+   */
   nfCallIptables?: boolean;
   nfCallIp6tables?: boolean;
   nfCallArptables?: boolean;
-  /** MAC addresses of senders to 01:80:c2:00:00:0X are remembered as others are; on if absent. */
+  /** Learns from frames to 01:80:c2:00:00:0X. Default on. */
   linkLocalLearning?: boolean;
-  /** MAC addresses that are remembered at most, those written down not counted; 0, the default: any number (Linux 6.7). */
+  /** Maximum of learnt MAC addresses, without static entries. Default 0, unlimited (Linux 6.7). */
   maximumLearned?: number;
 }
 
-/** A port's options within its bridge (bridge(8), `link set`). */
+/** Options of a bridge port (bridge(8)). Like `bridge link set`. */
 export interface BridgePortOptions {
-  /** Of the spanning tree; set by the kernel itself where `stp` is on. */
+  /** Spanning tree state. The kernel sets it if `stp` is on. */
   state?: 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking';
-  /** Of the spanning tree: 0 to 63, and 1 to 65535. */
+  /** Spanning tree priority, 0 to 63, and path cost, 1 to 65535. */
   priority?: number;
   cost?: number;
-  /** Frames may leave through the port that they came in by; off if absent. */
+  /** Hairpin mode: frames may leave through their input port. Default off. */
   hairpin?: boolean;
-  /** Spanning tree frames that come in shut the port. */
+  /** BPDU guard: received BPDUs disable the port. */
   guard?: boolean;
-  /** The port never leads to the spanning tree's root. */
+  /** Root block: the port cannot become the root port. */
   rootBlock?: boolean;
-  /** MAC addresses of what comes in are remembered; on if absent. */
+  /** Learns source MAC addresses. Default on. */
   learning?: boolean;
-  /** Only known MAC addresses may send. */
+  /** Only known source MAC addresses are accepted. */
   locked?: boolean;
-  /** Of a port that is `locked` and learns: who sends and is not known gets an entry that is `locked` (Linux 6.2). */
+  /** On a `locked` port that learns, unknown senders get an entry with `locked` (MAB, Linux 6.2). */
   macAuthenticationBypass?: boolean;
-  /** Frames to MAC addresses that are not known leave here too; on if absent. As for groups, and for broadcasts. */
+  /**
+   * Floods frames to unknown unicast addresses. Default on. `multicastFlood` and `broadcastFlood` are the same for
+   * multicast and broadcast.
+   */
   flood?: boolean;
   multicastFlood?: boolean;
-  /** Each member of a group gets a copy of its own, addressed to it. */
+  /** Replicates multicast as unicast to each member. */
   multicastToUnicast?: boolean;
-  /** 0 never, 1 as queries tell, 2 always, 3 for a while. */
+  /** Multicast router: 0 never, 1 by queries, 2 always, 3 temporarily. */
   multicastRouter?: number;
-  /** A member that leaves a group is forgotten without a query. */
+  /** Fast leave: a member is removed without a query. */
   multicastFastLeave?: boolean;
-  /** Members that are remembered at most; 512 if absent. */
+  /** Maximum of members. Default 512. */
   multicastHostsLimit?: number;
   broadcastFlood?: boolean;
-  /** The bridge answers ARP for neighbours that it knows; `neighbourSuppression`: and does not pass the request on. */
+  /** Proxy ARP: the bridge answers for known neighbours. `neighbourSuppression` also suppresses the request. */
   proxyArp?: boolean;
   neighbourSuppression?: boolean;
-  /** VLANs are mapped to tunnels (ip-link(8), `vlan_tunnel`). */
+  /** Maps VLANs to tunnel ids (ip-link(8), `vlan_tunnel`). */
   vlanTunnel?: boolean;
-  /** Isolated ports do not reach each other. */
+  /** Isolated ports cannot reach each other. */
   isolated?: boolean;
-  /** As that of the bridge. */
+  /** Like the option of the bridge. */
   groupForwardMask?: number;
-  /** Index of the port that takes over while this one has no carrier; 0: none. */
+  /** Index of the port that replaces this one without carrier; 0: none. */
   backupPort?: number;
 }

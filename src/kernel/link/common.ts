@@ -1,68 +1,71 @@
 import type { NamespaceRef } from '../namespace.js';
 
-/** Attributes that every kind of link has (rtnetlink(7), RTM_NEWLINK). */
+/** Attributes of all link kinds (rtnetlink(7), RTM_NEWLINK). */
 export interface LinkAttributes {
-  /** Interface index, 1 to 2^31-1. Chosen by the creator, or by the kernel if absent. */
+  /** Interface index, 1 to 2^31-1. Chosen by the kernel by default. */
   index?: number;
-  /** 1 to 15 bytes, no `/`, no white space, not `.` or `..`. */
+  /** Interface name: 1 to 15 bytes without `/`, `:`, `%` and white space, not `.` or `..`. */
   name?: string;
-  /** In bytes. */
+  /** Maximum transmission unit in bytes. */
   mtu?: number;
   /** MAC address, for example `02:00:00:bd:cd:9b`. */
   address?: string;
-  /** Index of the link below, in the namespace where the operation is done. On creation only. */
+  /** Index of the lower link in the namespace of the operation. On creation only. */
   link?: number;
-  /** Index of the bridge (or other master) this link is a port of; 0 takes it out. */
+  /** Index of the master (a bridge or VRF) of which this link is a port; 0 for none. */
   master?: number;
-  /** Device group, 32 bits; 0 is the default group. */
+  /** Device group, 32 bits. Default 0. */
   group?: number;
-  /** Whether it is in service (IFF_UP); down if absent on creation. */
+  /** Administrative state (IFF_UP). Default down. */
   up?: boolean;
-  /** Free text shown by `ip link`, up to 255 bytes. Taken by `link.set` only: the kernel ignores it on creation. */
+  /** Alias shown by `ip link`, up to 255 bytes. For `link.set` only: the kernel ignores it on creation. */
   alias?: string;
-  /** Namespace in which the link is created, or into which it is moved. */
+  /** Namespace in which the link is created, or to which it is moved. */
   netns?: NamespaceRef;
-  /** In packets. */
+  /** Transmit queue length in packets (`txqueuelen`). */
   txQueueLength?: number;
-  /** Number of transmit and receive queues. On creation only. */
+  /** Number of transmit queues. On creation only. */
   txQueues?: number;
-  /** As `txQueues`. */
+  /** Number of receive queues. On creation only. */
   rxQueues?: number;
-  /** IPv4 settings of this device (`net.ipv4.conf.<device>`); taken by `link.set` only. */
+  /** IPv4 settings of the link (`net.ipv4.conf.<device>`). For `link.set` only. */
   inet?: Inet4Settings;
-  /** IPv6 settings of this device; taken by `link.set` only. */
+  /** IPv6 settings of the link. For `link.set` only. */
   inet6?: Inet6Settings;
 }
 
-/** Per-device IPv4 settings, IFLA_INET_CONF (kernel Documentation/networking/ip-sysctl.rst). */
+/**
+ * IPv4 settings of a link, IFLA_INET_CONF (kernel Documentation/networking/ip-sysctl.rst). Like `sysctl
+ * net.ipv4.conf.<device>`.
+ */
 export interface Inet4Settings {
-  /** 1: packets that come in and are for others are passed on. */
+  /** 1: forwards packets. */
   forwarding?: number;
-  /** Packets whose source is not reached through this link are dropped: 0 never, 1 always, 2 if it is reached by none. */
+  /** Reverse path filter: 0 off, 1 strict, 2 loose. */
   rpFilter?: number;
-  /** Which addresses ARP requests are answered for: 0 any of the machine's, 1 those of this link, …, 8 none. */
+  /** Addresses for which ARP requests are answered: 0 any local address, 1 addresses of this link, …, 8 none. */
   arpIgnore?: number;
-  /** Source of ARP requests: 0 any address of the machine, 1 one of the target's subnet if there is, 2 the best of this link. */
+  /** Source of ARP requests: 0 any local address, 1 preferably of the target's subnet, 2 the best one of this link. */
   arpAnnounce?: number;
-  /** 1: tells its address unasked when the link comes up or changes its MAC address. */
+  /** 1: sends gratuitous ARP when the link comes up or its MAC address changes. */
   arpNotify?: number;
-  /** 1: entries are made of ARP packets that nobody asked for. */
+  /** 1: creates entries from gratuitous ARP. */
   arpAccept?: number;
-  /** 1: answers ARP only where the route to who asks leaves through this link. */
+  /** 1: answers ARP only if the route to the sender uses this link. */
   arpFilter?: number;
-  /** 1: answers ARP for addresses that are reached through another link. */
+  /** 1: proxy ARP for addresses that are reachable through other links. */
   proxyArp?: number;
-  /** 1: takes packets whose source is an address of the machine itself. */
+  /** 1: accepts packets with local source addresses. */
   acceptLocal?: number;
-  /** 1: 127.0.0.0/8 may be routed. */
+  /** 1: routes 127.0.0.0/8. */
   routeLocalnet?: number;
-  /** 1: ICMP redirects are sent, or heeded. */
+  /** 1: sends, or accepts, ICMP redirects. */
   sendRedirects?: number;
   acceptRedirects?: number;
 }
 
-/** Per-device IPv6 settings (kernel Documentation/networking/ip-sysctl.rst). */
+/** IPv6 settings of a link (kernel Documentation/networking/ip-sysctl.rst). */
 export interface Inet6Settings {
-  /** How the link-local address is made; `none`: not at all. */
+  /** Mode of link-local address generation (`addrgenmode`). */
   addressGeneration?: 'eui64' | 'none' | 'stable-privacy' | 'random';
 }

@@ -1,2 +1,4 @@
-/** A link that drops whatever is sent (ip-link(8), `type dummy`): a place for addresses. No options. */
+/**
+ * Options of a dummy link (ip-link(8), `type dummy`), which drops all packets. None. Like `ip link add … type dummy`.
+ */
 export type DummyOptions = Record<string, never>;

@@ -22,7 +22,7 @@ export type * from './vlan.js';
 export type * from './vrf.js';
 export type * from './vxlan.js';
 
-/** Every kind of link that can be created, with the options of each. */
+/** Link kinds that can be created, with their options. */
 export interface LinkKinds {
   bridge: BridgeOptions;
   vxlan: VxlanOptions;
@@ -37,10 +37,10 @@ export interface LinkKinds {
 
 export type LinkKind = keyof LinkKinds;
 
-/** Kinds whose links are on top of another one, which `link` names. */
+/** Kinds that need a lower link, given as `link`. */
 export type StackedLinkKind = 'macvlan' | 'ipvlan' | 'vlan';
 
-/** A link to create. `data` is required where the kind has a required option. */
+/** A link to create. `data` is required if the kind has a required option. */
 export type LinkSpec = {
   [Kind in LinkKind]: LinkAttributes & { name: string; kind: Kind } & (Record<string, never> extends LinkKinds[Kind]
       ? { data?: LinkKinds[Kind] }
@@ -48,30 +48,30 @@ export type LinkSpec = {
     (Kind extends StackedLinkKind ? { link: number } : unknown);
 }[LinkKind];
 
-/** What can be changed of a link. Its own options come with its kind; which of them can be changed is up to the kernel. */
+/** Changes of a link. `data` needs `kind`; the kernel decides which options can be changed. */
 export type LinkChanges = LinkAttributes & {
   kind?: LinkKind;
   data?: Readonly<Record<string, unknown>>;
   /**
-   * Options of a link within the bridge that it is a port of already; not together with its own. They hold before the link
-   * comes up by the same change.
+   * Options of the link as a port of its current bridge. Cannot be combined with `data`. They apply before the same
+   * change brings the link up.
    */
   port?: BridgePortOptions;
 };
 
-/** A link as the kernel reports it. */
+/** A link, as reported by the kernel. Like an entry of `ip -d link`. */
 export interface Link {
   index: number;
   name: string;
-  /** ARPHRD_ type: 1 is Ethernet, 772 loopback. */
+  /** Hardware type (ARPHRD_…): 1 is Ethernet, 772 loopback. */
   type: number;
-  /** IFF_ flags as reported (netdevice(7)). */
+  /** Flags (IFF_…, netdevice(7)). */
   flags: number;
   up: boolean;
-  /** Absent for links without a kind, such as `lo` and physical NICs. */
+  /** Link kind. Absent for `lo` and physical NICs. */
   kind?: string;
   data?: Partial<LinkKinds[LinkKind] | TunReport> & Record<string, unknown>;
-  /** Kind of the master, where this link is a port, and the port's options there. */
+  /** Kind of the master if the link is a port, and its port options. */
   portKind?: string;
   port?: BridgePortOptions & Record<string, unknown>;
   mtu: number;
@@ -83,15 +83,15 @@ export interface Link {
   txQueueLength?: number;
   txQueues?: number;
   rxQueues?: number;
-  /** Index of the peer or lower link, and the id of its namespace if that is another one. */
+  /** Index of the peer or lower link, and the id of its namespace if it is in another one. */
   link?: number;
   linkNamespaceId?: number;
-  /** RFC 2863 operational state. */
+  /** Operational state (RFC 2863). */
   operationalState?: 'unknown' | 'not-present' | 'down' | 'lower-layer-down' | 'testing' | 'dormant' | 'up';
   carrier?: boolean;
   inet?: Inet4Settings;
   inet6?: Inet6Settings;
-  /** As `link.ipv6` sets it; absent where the link has nothing of IPv6. */
+  /** State of `link.ipv6`; absent if the link has no IPv6. */
   ipv6Disabled?: boolean;
   [other: string]: unknown;
 }

@@ -1,7 +1,13 @@
-/** IP addresses of their own on another link, whose MAC address they share (ip-link(8), `type ipvlan`). */
+/**
+ * Options of an IPVLAN (ip-link(8), `type ipvlan`), which shares the MAC address of its lower link. Like `ip link add …
+ * type ipvlan`.
+ */
 export interface IpvlanOptions {
-  /** Where the packets are told apart. The kernel's own default is `l3`. */
+  /** Layer of the demultiplexing. Default `l3`. */
   mode?: 'l2' | 'l3' | 'l3s';
-  /** Whether those on the same link talk to each other directly (`bridge`), not at all, or through the network. */
+  /**
+   * Communication between IPVLANs of one lower link: directly (`bridge`), not at all, or through an external switch
+   * (`vepa`).
+   */
   isolation?: 'bridge' | 'private' | 'vepa';
 }

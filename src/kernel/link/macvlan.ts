@@ -1,11 +1,11 @@
-/** MAC addresses of their own on another link (ip-link(8), `type macvlan`). */
+/** Options of a MACVLAN (ip-link(8), `type macvlan`). Like `ip link add … type macvlan`. */
 export interface MacvlanOptions {
-  /** Who of those on the same link may talk to each other. The kernel's own default is `vepa`. */
+  /** Communication between MACVLANs of one lower link. Default `vepa`. */
   mode?: 'private' | 'vepa' | 'bridge' | 'passthru' | 'source';
-  /** MACVLAN_FLAG_ bits: 1 no promiscuous mode (`passthru`), 2 no further look-up (`source`). */
+  /** MACVLAN_FLAG_… bits: 1 no promiscuous mode (`passthru`), 2 no source duplication (`source`). */
   flags?: number;
-  /** Broadcast frames that may wait to be copied. */
+  /** Length of the broadcast queue, in frames. */
   broadcastQueueLength?: number;
-  /** Groups with at most so many members are served at once; -1: all wait in the queue. */
+  /** Multicast groups with at most this number of members are not queued; -1: all are queued. */
   broadcastCutoff?: number;
 }

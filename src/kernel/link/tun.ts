@@ -1,16 +1,16 @@
-/** What is told of tap and tun devices, which `tap.add` makes; absent: anybody's. */
+/** Properties of tap and tun devices, which `tap.add` creates. Read-only. */
 export interface TunReport {
   mode: 'tun' | 'tap';
-  /** User and group id that may open it. */
+  /** User and group id that may open the device; any if absent. */
   owner?: number;
   group?: number;
-  /** Packets start with their protocol. */
+  /** Packets have a protocol header (without IFF_NO_PI). */
   packetInformation: boolean;
   vnetHeader: boolean;
-  /** It stays when nobody has it open. */
+  /** The device persists while no process has it open. */
   persistent: boolean;
   multiQueue: boolean;
-  /** Queues that are open, of a device with several. */
+  /** Open queues, and disabled ones, of a multi-queue device. */
   queues?: number;
   disabledQueues?: number;
 }

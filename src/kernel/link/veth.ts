@@ -1,6 +1,9 @@
 import type { LinkAttributes } from './common.js';
 
-/** veth(4). A peer cannot be created up; bring it up afterwards from inside its namespace. */
+/**
+ * Options of a veth pair (veth(4)). Like `ip link add … type veth peer …`. A peer cannot be created in the up state:
+ * bring it up afterwards, in its namespace.
+ */
 export interface VethOptions {
   peer: LinkAttributes;
 }

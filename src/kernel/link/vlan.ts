@@ -1,10 +1,10 @@
-/** The frames of another link that have a tag (ip-link(8), `type vlan`). */
+/** Options of a VLAN link (ip-link(8), `type vlan`). Like `ip link add … type vlan`. */
 export interface VlanOptions {
-  /** 0 to 4094. */
+  /** VLAN id, 0 to 4094. */
   id: number;
-  /** `802.1Q` if absent. */
+  /** VLAN protocol. Default `802.1Q`. */
   protocol?: '802.1Q' | '802.1ad';
-  /** Switches; those that are absent are left as they are. */
+  /** Flags. Absent ones are not changed. */
   flags?: {
     reorderHeader?: boolean;
     gvrp?: boolean;

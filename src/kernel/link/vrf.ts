@@ -1,4 +1,6 @@
-/** Virtual routing and forwarding (ip-link(8), `type vrf`): its ports use a routing table of their own. */
+/**
+ * Options of a VRF (ip-link(8), `type vrf`), whose ports use a separate routing table. Like `ip link add … type vrf`.
+ */
 export interface VrfOptions {
   /** Id of the routing table. */
   table: number;

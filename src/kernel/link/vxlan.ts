@@ -1,42 +1,42 @@
-/** VXLAN options (RFC 7348; ip-link(8), `type vxlan`). */
+/** Options of a VXLAN link (RFC 7348; ip-link(8), `type vxlan`). Like `ip link add … type vxlan`. */
 export type VxlanOptions = VxlanTunnel & (VxlanNetwork | VxlanNetworks);
 
-/** A link of one network. */
+/** A link with a fixed VNI. */
 interface VxlanNetwork {
   /** VNI, 1 to 2^24-1. */
   id: number;
   collectMetadata?: false;
 }
 
-/** A link of any network: routes and tunnel metadata choose (`external`). */
+/** A link whose VNI is set by routes or tunnel metadata (`external`). */
 interface VxlanNetworks {
   collectMetadata: true;
   id?: undefined;
-  /** Only the VNIs that are listed for the link. */
+  /** Accepts only the VNIs that are configured for the link (`vnifilter`). */
   vniFilter?: boolean;
 }
 
 interface VxlanTunnel {
-  /** Own underlay address, IPv4 or IPv6. */
+  /** Local underlay address, IPv4 or IPv6. */
   local?: string;
-  /** Remote or multicast group address. */
+  /** Remote underlay address, or multicast group. */
   remote?: string;
   /** Index of the underlay link. */
   link?: number;
-  /** UDP destination port; 4789 (IANA) is what this package uses, the kernel's own default is 8472. */
+  /** UDP destination port. The default of the kernel is 8472; this package uses 4789 (IANA). */
   port?: number;
-  /** UDP source port range, inclusive. */
+  /** UDP source ports, inclusive. */
   portRange?: { low: number; high: number };
   learning?: boolean;
-  /** 0: 1 for groups and the usual one for others. */
+  /** TTL of the outer packet; 0: 1 for groups, otherwise the default. */
   ttl?: number;
-  /** As the inner packet's. */
+  /** Copies the TTL of the inner packet. */
   ttlInherit?: boolean;
-  /** 1 inherits. */
+  /** TOS of the outer packet; 1: copied from the inner packet. */
   tos?: number;
   /** IPv6 flow label, 20 bits. */
   label?: number;
-  /** Whether that label is used, or the inner packet's. */
+  /** Uses `label`, or the flow label of the inner packet. */
   labelPolicy?: 'fixed' | 'inherit';
   ageing?: number;
   df?: 'unset' | 'set' | 'inherit';
@@ -44,19 +44,19 @@ interface VxlanTunnel {
   udpChecksum?: boolean;
   udp6ZeroChecksumTx?: boolean;
   udp6ZeroChecksumRx?: boolean;
-  /** Answer ARP from the neighbour table. */
+  /** Answers ARP requests from the neighbour table. */
   proxy?: boolean;
   limit?: number;
-  /** Answers by routing where the neighbour table knows the way. */
+  /** Route short circuit (`rsc`): routes directly to a destination that the neighbour table contains. */
   routeShortCircuit?: boolean;
-  /** Netlink events for destinations that are not known. */
-  tellUnknownMac?: boolean;
-  tellUnknownIp?: boolean;
-  /** Packets to a VXLAN link of the same host and VNI do not leave it. */
+  /** Netlink notifications for unknown destinations (`l2miss`, `l3miss`). */
+  l2Miss?: boolean;
+  l3Miss?: boolean;
+  /** Delivers packets for a VXLAN link of the same host and VNI locally. */
   localBypass?: boolean;
   remoteChecksumTx?: boolean;
   remoteChecksumRx?: boolean;
-  /** Group policy and generic protocol extensions of the header. */
+  /** Header extensions: group policy (GBP) and generic protocol (GPE). */
   groupPolicy?: boolean;
   genericProtocol?: boolean;
 }

@@ -1,51 +1,49 @@
-import type { Expression } from './expression.js';
 import type { Counted, NftRegister } from './register.js';
 
-/** How a translation chooses among ports. */
+/** Port selection of NAT. */
 export interface PortChoice {
-  /** Where the port is, 2 bytes in network order; the kernel keeps the port if it can where absent. */
+  /** Register with the port, 2 bytes in network byte order. Default: the kernel keeps the port if possible. */
   portRegister?: NftRegister;
-  /** Where the last of a range of ports is; only that port if absent. */
+  /** Register with the last port of a range. Default: a single port. */
   portMaxRegister?: NftRegister;
-  /** At random (NF_NAT_RANGE_PROTO_RANDOM). Default false. */
+  /** Random port (NF_NAT_RANGE_PROTO_RANDOM). Default false. */
   random?: boolean;
-  /** At random; since Linux 5.0 the same as `random` (NF_NAT_RANGE_PROTO_RANDOM_FULLY). Default false. */
+  /** Random port; the same as `random` since Linux 5.0 (NF_NAT_RANGE_PROTO_RANDOM_FULLY). Default false. */
   fullyRandom?: boolean;
-  /** A client gets the same address for each connection (NF_NAT_RANGE_PERSISTENT). Default false. */
+  /** The same address for all connections of a client (NF_NAT_RANGE_PERSISTENT). Default false. */
   persistent?: boolean;
 }
 
 /**
- * Translates the source or the destination of the connection that the packet begins; in chains of type nat. `snat` where
- * packets leave (postrouting) or are for the machine (input), `dnat` in prerouting and output. (nft(8), NAT STATEMENTS;
- * NFTA_NAT_…)
+ * Translates the source or destination of a new connection. For chains of type nat: `snat` at postrouting and input,
+ * `dnat` at prerouting and output. (nft(8), NAT STATEMENTS; NFTA_NAT_…)
  */
 export interface NatExpression extends PortChoice {
   expression: 'nat';
   type: 'snat' | 'dnat';
-  /** Of the addresses. */
+  /** Family of the addresses. */
   family: 'ip' | 'ip6';
-  /** Where the new address is; it stays as it is if absent. */
+  /** Register with the new address. Default: unchanged. */
   addressRegister?: NftRegister;
-  /** Where the last of a range of addresses is; only that address if absent. */
+  /** Register with the last address of a range. Default: a single address. */
   addressMaxRegister?: NftRegister;
 }
 
 /**
- * `masquerade`: the source becomes the address of the interface the packet leaves through (postrouting). `redirect`: the
- * destination becomes the machine itself (prerouting, output). In chains of type nat. (nft(8), NAT STATEMENTS;
- * NFTA_MASQ_…, NFTA_REDIR_…)
+ * `masquerade` translates the source to the address of the output interface (postrouting). `redirect` translates the
+ * destination to the local machine (prerouting, output). For chains of type nat. (nft(8), NAT STATEMENTS; NFTA_MASQ_…,
+ * NFTA_REDIR_…)
  */
 export interface LocalNatExpression extends PortChoice {
   expression: 'masquerade' | 'redirect';
 }
 
-/** Counts. (nft(8), COUNTER STATEMENT) */
+/** Counts packets and bytes. (nft(8), COUNTER STATEMENT) */
 export interface CounterExpression extends Counted {
   expression: 'counter';
 }
 
-/** What a table has under names of their own. Of these, commands make counters; the others may be there already. */
+/** Types of named objects of a table. Commands create counters only; others may exist. */
 export type NftObjectType =
   | 'counter'
   | 'quota'
@@ -57,112 +55,92 @@ export type NftObjectType =
   | 'ct expectation'
   | 'synproxy';
 
-/** Passes the packet to the object of that name. (nft(8), STATEFUL OBJECTS; NFTA_OBJREF_IMM_…) */
+/** Refers to a named object. (nft(8), STATEFUL OBJECTS; NFTA_OBJREF_IMM_…) */
 export interface ObjectExpression {
   expression: 'objref';
   type: NftObjectType;
-  /** An object of the same table. */
+  /** Name of an object of the same table. */
   name: string;
 }
 
-/** Passes the packet to the object that a map has for the key; the rule ends if it has none. (NFTA_OBJREF_SET_…) */
+/** Refers to the object that a map has for the key. The rule ends if the map has none. (NFTA_OBJREF_SET_…) */
 export interface ObjectMapExpression {
   expression: 'objref';
-  /** A map of the same table, with `dataType: 'counter'` or that of another object. */
+  /** A map of the same table whose `dataType` is `counter` or another object type. */
   map: string;
-  /** Where the key is. */
+  /** Register with the key. */
   sourceRegister: NftRegister;
 }
 
-/** The rule goes on while the rate is kept. (nft(8), LIMIT STATEMENT; NFTA_LIMIT_…) */
+/** Continues the rule while the rate is not exceeded. (nft(8), LIMIT STATEMENT; NFTA_LIMIT_…) */
 export interface LimitExpression {
   expression: 'limit';
-  /** In packets or bytes a `unit`; at least 1. */
+  /** Packets or bytes per `unit`, at least 1. */
   rate: number;
   unit: 'second' | 'minute' | 'hour' | 'day' | 'week';
-  /** Packets or bytes that may exceed it at once. Default 5 packets, 0 bytes. */
+  /** Packets or bytes that may exceed the rate at once. Default 5 packets, 0 bytes. */
   burst?: number;
-  /** What is counted. Default `packets`. */
+  /** Unit of rate and burst. Default `packets`. */
   type?: 'packets' | 'bytes';
-  /** The rule goes on once the rate is exceeded. Default false. */
+  /** Continues while the rate is exceeded. Default false. */
   invert?: boolean;
 }
 
 /**
- * The rule goes on while no more than so many connections are known: of all packets that come here or, as an expression
- * of a set's elements, of those of one element. (nft(8), CONNECTION TRACKING, ct count; NFTA_CONNLIMIT_…)
+ * Continues the rule while at most `count` connections are tracked: of all packets, or, as expression of a set, per
+ * element. (nft(8), CONNECTION TRACKING, ct count; NFTA_CONNLIMIT_…)
  */
 export interface ConnlimitExpression {
   expression: 'connlimit';
   count: number;
-  /** The rule goes on once there are more. Default false. */
+  /** Continues if there are more. Default false. */
   invert?: boolean;
 }
 
-/** The rule goes on until so many bytes have passed. (nft(8), STATEFUL OBJECTS, quota; NFTA_QUOTA_…) */
+/** Continues the rule until this number of bytes has passed. (nft(8), STATEFUL OBJECTS, quota; NFTA_QUOTA_…) */
 export interface QuotaExpression {
   expression: 'quota';
   bytes: number | bigint;
-  /** Of these, bytes that have passed already. Default 0. */
+  /** Bytes that have passed already. Default 0. */
   consumed?: number | bigint;
-  /** The rule goes on once more have passed. Default false. */
+  /** Continues after more bytes have passed. Default false. */
   invert?: boolean;
 }
 
 /**
- * Tells of the packet: in the kernel's log, or to the listeners of a netlink group. The log has packets of other
- * namespaces than the machine's first only where `net.netfilter.nf_log_all_netns` is set. (nft(8), LOG STATEMENT;
- * NFTA_LOG_…)
+ * Logs the packet to the kernel log or to a group of nfnetlink_log. The kernel log contains packets of other namespaces
+ * than the initial one only if `net.netfilter.nf_log_all_netns` is set. (nft(8), LOG STATEMENT; NFTA_LOG_…)
  */
 export interface LogExpression {
   expression: 'log';
-  /** What the line begins with, 1 to 127 bytes. */
+  /** Prefix of the line, 1 to 127 bytes. */
   prefix?: string;
-  /** Level of syslog, 0 to 7, or 8 for the audit log. Default 4, warning; not with `group`. */
+  /** Syslog level, 0 to 7, or 8 for the audit log. Default 4 (warning). Not with `group`. */
   level?: number;
-  /** Group of nfnetlink_log that it goes to, 0 to 65535; to the kernel's log if absent. */
+  /** Group of nfnetlink_log, 0 to 65535. Default: the kernel log. */
   group?: number;
-  /** Bytes of each packet that the group gets; all if absent. */
+  /** Bytes of each packet that the group receives. Default: all. */
   snapLength?: number;
-  /** Packets that the kernel collects before the group's listener gets them; what the listener asked for if absent. */
+  /** Packets that the kernel queues before it sends them to the group. Default: as the listener requests. */
   queueThreshold?: number;
 }
 
-/** Drops the packet and says so to its sender. (nft(8), REJECT STATEMENT; NFTA_REJECT_…) */
+/** Drops the packet and notifies its sender. (nft(8), REJECT STATEMENT; NFTA_REJECT_…) */
 export interface RejectExpression {
   expression: 'reject';
-  /** `icmpx`: ICMP or ICMPv6, as the packet is; `tcp-reset` of TCP only. */
+  /** `icmpx`: ICMP or ICMPv6, depending on the packet. `tcp-reset`: TCP only. */
   type: 'icmp-unreachable' | 'tcp-reset' | 'icmpx-unreachable';
   /**
-   * Required but for a reset: the code of ICMP (3: port) or ICMPv6 (4: port) as the table's family has it, or of `icmpx` 0
-   * no route, 1 port, 2 host, 3 administratively prohibited.
+   * Code, required except for `tcp-reset`: an ICMP code (3: port) or ICMPv6 code (4: port) according to the family of
+   * the table, or for `icmpx` 0 no route, 1 port, 2 host, 3 administratively prohibited.
    */
   code?: number;
 }
 
-/** The packet's connection is not tracked; in chains before the tracking, whose priority is -200. (nft(8), NOTRACK STATEMENT) */
+/**
+ * Disables connection tracking for the packet. For chains before conntrack, which has the priority -200. (nft(8),
+ * NOTRACK STATEMENT)
+ */
 export interface NotrackExpression {
   expression: 'notrack';
-}
-
-/**
- * Writes an element of a set as the packet passes. The rule goes on if the element is there then. A set without a `size`
- * takes 65,535 of them. (nft(8), SET STATEMENT; NFTA_DYNSET_…)
- */
-export interface DynsetExpression {
-  expression: 'dynset';
-  /** A set or map of the same table that is `dynamic`; with a `timeout`, for `update` and `timeout`. */
-  set: string;
-  /** `update` begins the life of an element anew that is there already, `add` does not. */
-  operation: 'add' | 'update' | 'delete';
-  /** Where the key is. */
-  sourceRegister: NftRegister;
-  /** Where a map's data is. */
-  dataRegister?: NftRegister;
-  /** Life of the element in milliseconds; the set's if absent. */
-  timeout?: number;
-  /** The rule goes on if the element could not be written, as the set is full. Default false. */
-  invert?: boolean;
-  /** What the element gets of its own and the packet passes, such as a limit; the rule ends where they end it. */
-  expressions?: Expression[];
 }

@@ -2,65 +2,73 @@ import type { Expression } from './expression.js';
 import type { Counted } from './register.js';
 import type { NftFamily, SetElement, SetSpec, SetTypes } from './set.js';
 
-/** A base chain sits on a netfilter hook; without `hook` a chain is only jumped to. (nft(8), CHAINS; NFTA_CHAIN_HOOK) */
+/** Hook of a base chain. Chains without a hook are targets of jumps only. (nft(8), CHAINS; NFTA_CHAIN_HOOK) */
 export interface ChainHook {
-  /** `nat` sees the first packet of a connection only; `route` is for output, and routes anew what it has changed. */
+  /** `nat` sees only the first packet of a connection. `route` is for output, and reroutes changed packets. */
   type: 'filter' | 'nat' | 'route';
-  /** `ingress` of the families inet and netdev, `egress` of netdev; of arp, `input` and `output`; the others of all others. */
+  /**
+   * `ingress` for the families inet and netdev, `egress` for netdev, `input` and `output` for arp; the others for all
+   * other families.
+   */
   hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'ingress' | 'egress';
-  /** Lower runs first; -300 raw, -150 mangle, -100 dstnat, 0 filter, 100 srcnat. That of `nat` is above -200. */
+  /**
+   * Priority: lower ones run first. -300 raw, -150 mangle, -100 dstnat, 0 filter, 100 srcnat. `nat` requires more than
+   * -200.
+   */
   priority: number;
-  /** What happens to packets that no rule decides about. Default `accept`. */
+  /** Policy for packets without a verdict. Default `accept`. */
   policy?: 'accept' | 'drop';
-  /** Name of the interface; required for `ingress` and `egress`, and only for them. */
+  /** Interface name; required for `ingress` and `egress`, not allowed for others. */
   device?: string;
 }
 
-/** Where a command is done. */
+/** Table of a command. */
 export interface InTable {
   family: NftFamily;
-  /** Name of a table that exists, or is made before in the batch. */
+  /** Name of a table that exists or that an earlier command of the batch adds. */
   table: string;
 }
 
-/** A rule. (nft(8), RULES) */
+/** A rule. Like `nft add rule`. (nft(8), RULES) */
 export interface RuleSpec {
-  /** Name of the chain it is in. */
+  /** Name of its chain. */
   chain: string;
-  /** Done in order. (NFTA_RULE_EXPRESSIONS) */
+  /** Executed in order. (NFTA_RULE_EXPRESSIONS) */
   expressions: Expression[];
-  /** 1 to 128 bytes, shown by `nft list ruleset`. (NFTA_RULE_USERDATA) */
+  /** Comment of 1 to 128 bytes, shown by `nft list ruleset`. (NFTA_RULE_USERDATA) */
   comment?: string;
 }
 
-/** Of commands that make something. */
+/** Option of commands that create objects. */
 export interface Exclusive {
   /**
-   * What is there already is an error, EEXIST, so a roll-back may take it away. Default false: what is there stays, and is an
-   * error only if it is another one.
+   * Fails with EEXIST if the object exists, so that a roll-back deletes only what the batch has created. Like `nft
+   * create`. Default false: an existing object is kept; it is an error only if it differs.
    */
   exclusive?: boolean;
 }
 
 /**
- * One command of a batch. All of a batch is applied, or nothing. Names have 1 to 255 bytes. What is missing is an ENOENT,
- * what is in use by a rule, a set or its own contents an EBUSY; tables are deleted with all they hold.
+ * A command of a batch. A batch is committed completely or not at all. Names have 1 to 255 bytes. Missing objects are
+ * ENOENT; objects in use by a rule, a set or their content are EBUSY. Tables are deleted with their content.
  */
 export type NftCommand =
   | ({ command: 'table.add'; family: NftFamily; name: string } & Exclusive)
   | { command: 'table.delete'; family: NftFamily; name: string }
   | (InTable & { command: 'chain.add'; name: string; hook?: ChainHook } & Exclusive)
   | (InTable & { command: 'chain.delete'; name: string })
-  /** Removes all rules of the chain. */
+  /** Deletes all rules of the chain. Like `nft flush chain`. */
   | (InTable & { command: 'chain.flush'; name: string })
-  /** At the end of the chain, or after the rule with that handle. */
+  /** Adds a rule at the end of the chain, or after the rule with the handle. Like `nft add rule`. */
   | (InTable & { command: 'rule.add'; after?: number } & RuleSpec)
-  /** At the start of the chain, or before the rule with that handle. */
+  /** Adds a rule at the start of the chain, or before the rule with the handle. Like `nft insert rule`. */
   | (InTable & { command: 'rule.insert'; before?: number } & RuleSpec)
-  /** In the place of the rule with that handle; it gets another one. */
+  /** Replaces the rule with the handle; the new rule has another handle. Like `nft replace rule`. */
   | (InTable & { command: 'rule.replace'; handle: number } & RuleSpec)
   | (InTable & { command: 'rule.delete'; chain: string; handle: number })
-  /** A counter with a name, that rules count in (`objref`). The comment has 1 to 128 bytes. */
+  /**
+   * Adds a named counter, which rules refer to with `objref`. Like `nft add counter`. The comment has 1 to 128 bytes.
+   */
   | (InTable & { command: 'counter.add'; name: string; comment?: string } & Counted & Exclusive)
   | (InTable & { command: 'counter.delete'; name: string })
   | (InTable & { command: 'set.add'; name: string } & SetSpec & Exclusive)

@@ -1,35 +1,38 @@
 import type { NftRegister } from './register.js';
 
-/** The rule goes on if the comparison holds. Bytes are compared, the first counts most. (NFTA_CMP_…) */
+/**
+ * Compares a register with bytes, most significant byte first. The rule continues if the comparison is true.
+ * (NFTA_CMP_…)
+ */
 export interface CmpExpression {
   expression: 'cmp';
   register: NftRegister;
-  /** `lt` and `gt`: what the register holds is less, or greater, than `data`. */
+  /** `lt` and `gt`: the register is less, or greater, than `data`. */
   operator: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte';
-  /** 1 to 16 bytes: as many of the register are compared. */
+  /** 1 to 16 bytes. Only this many bytes of the register are compared. */
   data: Uint8Array;
 }
 
-/** The rule goes on if the register lies within `from` and `to`, inclusive, or outside of them. (NFTA_RANGE_…) */
+/** Matches a register within an inclusive range, or outside of it. (NFTA_RANGE_…) */
 export interface RangeExpression {
   expression: 'range';
   register: NftRegister;
-  /** `eq`: within. */
+  /** `eq`: within the range. */
   operator: 'eq' | 'neq';
   /** 1 to 16 bytes. */
   from: Uint8Array;
-  /** As many bytes as `from`. */
+  /** The same number of bytes as `from`. */
   to: Uint8Array;
 }
 
-/** `(register & mask) ^ xor`. (NFTA_BITWISE_…) */
+/** Computes `(register & mask) ^ xor`. (NFTA_BITWISE_…) */
 export interface BitwiseExpression {
   expression: 'bitwise';
-  /** Where from. */
+  /** Source register. */
   sourceRegister: NftRegister;
-  /** Where to; it may be the same. */
+  /** Destination register; may be the same. */
   register: NftRegister;
-  /** In bytes, 1 to 16. */
+  /** Length in bytes, 1 to 16. */
   length: number;
   /** `length` bytes. */
   mask: Uint8Array;
@@ -37,36 +40,33 @@ export interface BitwiseExpression {
   xor: Uint8Array;
 }
 
-/**
- * Turns numbers round: what the machine keeps in its own byte order, such as a mark, before it is compared with an
- * interval. (NFTA_BYTEORDER_…)
- */
+/** Converts byte order, for host-order values, such as marks, that are compared with an interval. (NFTA_BYTEORDER_…) */
 export interface ByteorderExpression {
   expression: 'byteorder';
-  /** Where from. */
+  /** Source register. */
   sourceRegister: NftRegister;
-  /** Where to; it may be the same. */
+  /** Destination register; may be the same. */
   register: NftRegister;
-  /** To the machine's order from the network's, or the other way. */
+  /** From network to host byte order (`ntoh`), or the reverse. */
   operation: 'ntoh' | 'hton';
-  /** Bytes in all, 1 to 16. */
+  /** Total length in bytes, 1 to 16. */
   length: number;
-  /** Bytes of each number: 2, 4 or 8. */
+  /** Size of each number in bytes: 2, 4 or 8. */
   size: number;
 }
 
 /**
- * The rule goes on if the key is in the set. Of a map, loads what it has for the key. (nft(8), SETS and MAPS;
- * NFTA_LOOKUP_…)
+ * Looks up a key in a set. The rule continues if the set contains it. For a map, loads the data of the key. (nft(8), SETS and
+ * MAPS; NFTA_LOOKUP_…)
  */
 export interface LookupExpression {
   expression: 'lookup';
   /** Name of a set or map of the same table. */
   set: string;
-  /** Where the key is. */
+  /** Register with the key. */
   sourceRegister: NftRegister;
-  /** Where a map's data goes; 0 for a verdict map, whose verdict is then given. */
+  /** Register for the data of a map; 0 for the verdict of a verdict map. */
   register?: NftRegister;
-  /** The rule goes on if the key is not in the set; without `register`. Default false. */
+  /** Continues if the set does not contain the key; without `register`. Default false. */
   invert?: boolean;
 }

@@ -1,7 +1,6 @@
 import type {
   ConnlimitExpression,
   CounterExpression,
-  DynsetExpression,
   LimitExpression,
   LocalNatExpression,
   LogExpression,
@@ -29,21 +28,46 @@ import type {
   PayloadExpression,
   VerdictExpression,
 } from './load.js';
+import type { NftRegister } from './register.js';
 
-/** An expression of a kind not known here, as it was listed; it can be written again. */
+/**
+ * Adds, updates or deletes an element of a set from the packet path. The rule continues if the element exists
+ * afterwards. A set without a `size` is limited to 65,535 elements. (nft(8), SET STATEMENT; NFTA_DYNSET_…)
+ */
+export interface DynsetExpression {
+  expression: 'dynset';
+  /** A `dynamic` set or map of the same table; with a `timeout` for `update` and `timeout`. */
+  set: string;
+  /** `update` restarts the time-out of an existing element, `add` does not. */
+  operation: 'add' | 'update' | 'delete';
+  /** Register with the key. */
+  sourceRegister: NftRegister;
+  /** Register with the data of a map. */
+  dataRegister?: NftRegister;
+  /** Time-out of the element in milliseconds. Default: that of the set. */
+  timeout?: number;
+  /** Continues the rule if the element could not be added because the set is full. Default false. */
+  invert?: boolean;
+  /**
+   * Stateful expressions of the element that the packet executes, such as a limit. The rule ends if they do not match.
+   */
+  expressions?: Expression[];
+}
+
+/** An expression of an unknown kind, as listed by the kernel. It can be written again. */
 export interface OpaqueExpression {
   expression: 'opaque';
-  /** As the kernel calls it (NFTA_EXPR_NAME), at most 31 bytes. */
+  /** Name in the kernel (NFTA_EXPR_NAME), at most 31 bytes. */
   name: string;
-  /** Its attributes (NFTA_EXPR_DATA). */
+  /** Attributes (NFTA_EXPR_DATA). */
   data: Uint8Array;
 }
 
 /**
- * A step of a rule, one for one an expression of the kernel (include/uapi/linux/netfilter/nf_tables.h). A rule's
- * expressions are done in order, for as long as each says that the rule goes on. What isn't fit for the kernel is a
- * `ValidationError` of the transaction that holds it; what the kernel refuses, such as a set that is not there, a
- * `KernelError`. `match`, `statement` and `nftKey` compose them for what rules mostly need.
+ * An expression of a rule. Each corresponds to one expression of the kernel (include/uapi/linux/netfilter/nf_tables.h).
+ * Expressions are executed in order until one ends the rule. Invalid expressions are a `ValidationError` of the
+ * transaction; expressions that the kernel rejects, for example because a set is missing, are a `KernelError`. `match`,
+ * `statement` and `nftKey` build them for common rules.
  */
 export type Expression =
   | PayloadExpression

@@ -1,18 +1,21 @@
+import { ValidationError } from '../../errors.js';
+import { reading } from '../../input.js';
+import { checkList, checkName, checkNumber } from './check.js';
 import type { LookupExpression } from './compare.js';
 import type { Expression } from './expression.js';
 import type { PayloadExpression } from './load.js';
 import type { NftRegister } from './register.js';
 
 /**
- * Keys of sets and maps that are put together from several parts of a packet, as `nft` writes them with dots between
- * (nft(8), CONCATENATIONS): up to five parts and 64 bytes.
+ * Builders of lookups with concatenated keys (nft(8), CONCATENATIONS): up to five parts and 64 bytes. Invalid arguments are a
+ * `ValidationError`.
  */
 
-/** One part of a key. */
+/** One part of a concatenated key. */
 export interface KeyPart {
-  /** How many it takes; the next part begins at a multiple of four. */
+  /** Length, 1 to 16. The next part starts at a multiple of four bytes. */
   bytes: number;
-  /** The expressions that load it into a register. */
+  /** Returns the expressions that load the part into a register. */
   load: (register: NftRegister) => Expression | Expression[];
 }
 
@@ -24,32 +27,31 @@ function part(base: PayloadExpression['base'], offset: number, bytes: number): K
   return { bytes, load: (register) => ({ expression: 'payload', base, offset, length: bytes, register }) };
 }
 
-/** `iifname`, of the type `ifname`: the name of the interface the packet came in through. */
+/** Name of the input interface, type `ifname`. Like `iifname`. */
 export const inputInterface: KeyPart = {
   bytes: NAME_BYTES,
   load: (register) => ({ expression: 'meta', key: 'iifname', register }),
 };
 
-/** `meta mark`, of the type `mark`: the packet's mark. */
+/** Packet mark, type `mark`. Like `meta mark`. */
 export const mark: KeyPart = { bytes: 4, load: (register) => ({ expression: 'meta', key: 'mark', register }) };
 
-/** `ether saddr`, of the type `ether_addr`: the frame's source. */
+/** Source MAC address of the frame, type `ether_addr`. Like `ether saddr`. */
 export const etherSource = part('link', 6, MAC_BYTES);
 
-/** `ip saddr`, of the type `ipv4_addr`: the packet's source. */
+/** IPv4 source address, type `ipv4_addr`. Like `ip saddr`. */
 export const source = part('network', 12, ADDRESS_BYTES);
 
-/** `ip6 saddr`, of the type `ipv6_addr`: the packet's source. */
+/** IPv6 source address, type `ipv6_addr`. Like `ip6 saddr`. */
 export const source6 = part('network', 8, 16);
 
 /**
- * `vxlan vni`, of the type `mark`: the network of a VXLAN packet (RFC 7348), as a number. The packet must be known to be
- * UDP.
+ * VNI of a VXLAN packet (RFC 7348) as a number, type `mark`. An earlier match must select UDP. Like `vxlan vni`.
  */
 export const vni: KeyPart = {
   bytes: 4,
   load: (register) => [
-    // The last byte of UDP (8) and VXLAN flags (4), and the VNI.
+    // The UDP header has 8 bytes, the VXLAN flags 4: the last byte of these, and the VNI.
     { expression: 'payload', base: 'transport', offset: 11, length: 4, register },
     {
       ...{ expression: 'bitwise', sourceRegister: register, register, length: 4 },
@@ -59,75 +61,93 @@ export const vni: KeyPart = {
   ],
 };
 
-/** `arp saddr ether`, of the type `ether_addr`: whose MAC address an ARP packet tells. */
+/** Sender hardware address of an ARP packet, type `ether_addr`. Like `arp saddr ether`. */
 export const arpMac = part('network', 8, MAC_BYTES);
 
-/** `arp saddr ip`, of the type `ipv4_addr`: whose IPv4 address an ARP packet tells. */
+/** Sender protocol address of an ARP packet, type `ipv4_addr`. Like `arp saddr ip`. */
 export const arpAddress = part('network', 14, ADDRESS_BYTES);
 
-/** `arp daddr ip`, of the type `ipv4_addr`: whose MAC address an ARP packet asks for. */
+/** Target protocol address of an ARP packet, type `ipv4_addr`. Like `arp daddr ip`. */
 export const arpTarget = part('network', 24, ADDRESS_BYTES);
 
-/** `iifgroup`, of the type `devgroup`: the device group of the interface the packet came in through. */
+/** Device group of the input interface, type `devgroup`. Like `iifgroup`. */
 export const inputGroup: KeyPart = {
   bytes: 4,
   load: (register) => ({ expression: 'meta', key: 'iifgroup', register }),
 };
-/** `@th,288,48`, of the type `ether_addr`: whose MAC address a DHCP message tells (chaddr), behind the UDP header. */
+
+/** Client hardware address (chaddr) of a DHCP message over UDP, type `ether_addr`. Like `@th,288,48`. */
 export const dhcpMac = part('transport', 36, MAC_BYTES);
 
 const FIRST_REGISTER = 1;
-/** The 32-bit registers are the same space as the large ones, which hold four of them. */
+/** 32-bit registers share their space with the 128-bit registers 1 to 4. */
 const FIRST_SMALL_REGISTER = 8;
+const MAXIMUM_PARTS = 5;
+const MAXIMUM_WORDS = 16;
 
-/** The register so many 32-bit pieces from the start; by its large name where it has one, as the kernel tells it. */
-const registerAt = (pieces: number) => (pieces % 4 === 0 ? FIRST_REGISTER + pieces / 4 : FIRST_SMALL_REGISTER + pieces);
+/** Register at an offset in 32-bit words. Uses the number of the 128-bit register if there is one, as the kernel reports it. */
+const registerAt = (words: number) => (words % 4 === 0 ? FIRST_REGISTER + words / 4 : FIRST_SMALL_REGISTER + words);
 
 /**
- * `iifname . ether saddr @macs`: the packet's key is in the set.
- * @param set of the same table, whose `keyType` has the types of the parts
+ * Matches if the key is an element of a set. Like `iifname . ether saddr @macs`.
+ * @param set a set of the same table, whose `keyType` is the concatenated types of the parts
+ * @throws ValidationError
  */
-export const isIn = (set: string, ...parts: KeyPart[]): Expression[] => [...load(parts), lookup(set)];
+export const isIn = (set: string, ...parts: KeyPart[]): Expression[] => [...load(parts), lookup('set', set)];
 
 /**
- * `iifname . ether saddr != @macs`: the packet's key is not in the set.
- * @param set of the same table, whose `keyType` has the types of the parts
+ * Matches if the key is not an element of a set. Like `iifname . ether saddr != @macs`.
+ * @param set a set of the same table, whose `keyType` is the concatenated types of the parts
+ * @throws ValidationError
  */
 export const isNotIn = (set: string, ...parts: KeyPart[]): Expression[] => [
   ...load(parts),
-  { ...lookup(set), invert: true },
+  { ...lookup('set', set), invert: true },
 ];
 
 /**
- * `meta mark set iifname map @guarded`: the packet gets the mark that the map has for its key. A packet whose key is not in
- * the map goes on to the next rule.
- * @param map of the same table, whose `keyType` has the types of the parts, and its `dataType` is `mark`
+ * Sets the packet mark to the data that a map has for the key. A packet without an element continues with the next rule. Like
+ * `meta mark set iifname map @guarded`.
+ * @param map a map of the same table, whose `keyType` is the concatenated types of the parts and `dataType` is `mark`
+ * @throws ValidationError
  */
 export const markBy = (map: string, ...parts: KeyPart[]): Expression[] => [
   ...load(parts),
-  { ...lookup(map), register: FIRST_REGISTER },
+  { ...lookup('map', map), register: FIRST_REGISTER },
   { expression: 'meta', key: 'mark', sourceRegister: FIRST_REGISTER },
 ];
 
 /**
- * `update @seen { ether saddr }`: the packet's key becomes an element of the set, and its life begins anew. The rule goes on
- * if what the set has for each element, such as a limit, lets it.
- * @param set of the same table and `dynamic`, whose `keyType` has the types of the parts
+ * Adds the key to a set, or restarts the time-out of its element. The rule continues if the expressions of the element, such
+ * as a limit, match. Like `update @seen { ether saddr }`.
+ * @param set a `dynamic` set of the same table, whose `keyType` is the concatenated types of the parts
+ * @throws ValidationError
  */
-export const update = (set: string, ...parts: KeyPart[]): Expression[] => [
-  ...load(parts),
-  { expression: 'dynset', set, operation: 'update', sourceRegister: FIRST_REGISTER },
-];
+export const update = (set: string, ...parts: KeyPart[]): Expression[] => {
+  checkName('set', set);
+  return [...load(parts), { expression: 'dynset', set, operation: 'update', sourceRegister: FIRST_REGISTER }];
+};
 
 function load(parts: readonly KeyPart[]): Expression[] {
-  let pieces = 0;
-  return parts.flatMap((part) => {
-    const expressions = part.load(registerAt(pieces));
-    pieces += Math.ceil(part.bytes / 4);
-    return expressions;
+  if (parts.length === 0 || parts.length > MAXIMUM_PARTS) {
+    throw new ValidationError('parts', parts, `1 to ${MAXIMUM_PARTS} parts of a key`);
+  }
+  let words = 0;
+  return parts.flatMap((part, index) => {
+    const field = `parts[${index}]`;
+    return reading(field, part, () => {
+      if (typeof part?.load !== 'function') throw new ValidationError(field, part, 'a part of a key');
+      checkNumber(`${field}.bytes`, part.bytes, 16, 1);
+      const expressions = part.load(registerAt(words));
+      words += Math.ceil(part.bytes / 4);
+      if (words > MAXIMUM_WORDS) throw new ValidationError('parts', parts, 'at most 64 bytes');
+      if (typeof expressions !== 'object' || expressions === null) checkList(field, expressions, 'expressions');
+      return expressions;
+    });
   });
 }
 
-function lookup(set: string): LookupExpression {
+function lookup(field: string, set: string): LookupExpression {
+  checkName(field, set);
   return { expression: 'lookup', set, sourceRegister: FIRST_REGISTER };
 }

@@ -1,60 +1,63 @@
 import { endianness } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../../errors.js';
+import { checkName, checkNumber, checkWord } from './check.js';
 import type { Expression } from './expression.js';
 import type { CtKey, MetaKey, PayloadExpression } from './load.js';
 
 /**
- * Matches, composed of register-level expressions as `nft` itself composes them, so that `nft list ruleset` shows them
- * in its own words. Each gives the expressions of one match; a rule is the concatenation of matches and statements. They
- * work with register 1. Names of sets are checked by the transaction, everything else here.
+ * Builders of match expressions. Each returns the register-level expressions of one match, the same ones that `nft` compiles
+ * from the equivalent text, so that `nft list ruleset` shows that text. A rule is a concatenation of matches and statements.
+ * All use register 1. Invalid arguments are a `ValidationError`.
  */
 
-/** The register that every match here loads into and compares; nothing outlives a match. */
+/** Register that every match loads into and compares. No match reads the register of an earlier one. */
 const REGISTER = 1;
 const NAME_BYTES = 16;
 const SOURCE_OFFSET = 12;
 const DESTINATION_OFFSET = 16;
 
 /**
- * `ip saddr 172.16.0.0/24`: the packet's source is in it.
- * @param addresses an IPv4 address, or a CIDR of them; bits below the prefix don't count
+ * Matches the IPv4 source address. Like `ip saddr 172.16.0.0/24`.
+ * @param addresses an IPv4 address or CIDR; bits below the prefix are ignored
  * @throws ValidationError
  */
 export const sourceAddress = (addresses: string): Expression[] => networkAddress(SOURCE_OFFSET, addresses);
 
 /**
- * `ip daddr 172.16.0.0/24`: the packet's destination is in it.
- * @param addresses an IPv4 address, or a CIDR of them; bits below the prefix don't count
+ * Matches the IPv4 destination address. Like `ip daddr 172.16.0.0/24`.
+ * @param addresses an IPv4 address or CIDR; bits below the prefix are ignored
  * @throws ValidationError
  */
 export const destinationAddress = (addresses: string): Expression[] => networkAddress(DESTINATION_OFFSET, addresses);
 
-/** `ip saddr @routed`: the packet's source is in the set, which is of the same table and has keys of `ipv4_addr`. */
-export const sourceIn = (set: string): Expression[] => [
-  ...loadAddress(SOURCE_OFFSET),
-  { expression: 'lookup', set, sourceRegister: REGISTER },
-];
+/**
+ * Matches if the IPv4 source address is an element of a set. Like `ip saddr @routed`.
+ * @param set a set of the same table with the key type `ipv4_addr`
+ * @throws ValidationError
+ */
+export const sourceIn = (set: string): Expression[] => addressIn(SOURCE_OFFSET, set);
 
-/** `ip daddr @routed`: the packet's destination is in the set, which is of the same table and has keys of `ipv4_addr`. */
-export const destinationIn = (set: string): Expression[] => [
-  ...loadDestination(),
-  { expression: 'lookup', set, sourceRegister: REGISTER },
-];
+/**
+ * Matches if the IPv4 destination address is an element of a set. Like `ip daddr @routed`.
+ * @param set a set of the same table with the key type `ipv4_addr`
+ * @throws ValidationError
+ */
+export const destinationIn = (set: string): Expression[] => addressIn(DESTINATION_OFFSET, set);
 
-/** Loads the IPv4 destination address into register 1, for a statement that maps it. */
+/** Loads the IPv4 destination address into register 1, for a statement that uses it as a key. Like `ip daddr`. */
 export const loadDestination = (): Expression[] => loadAddress(DESTINATION_OFFSET);
 
 /**
- * `iifname "veth-e2300f-i"`: the packet came in through that interface, which need not exist yet.
- * @param name 1 to 15 bytes; one that ends with `*` is every name with that prefix
+ * Matches the name of the input interface, which need not exist yet. Like `iifname "veth-e2300f-i"`.
+ * @param name 1 to 15 bytes; a trailing `*` matches any suffix
  * @throws ValidationError
  */
 export const inputInterface = (name: string): Expression[] => interfaceName('iifname', name);
 
 /**
- * `oifname "egr-e2300f-i"`: the packet leaves through that interface, which need not exist yet.
- * @param name 1 to 15 bytes; one that ends with `*` is every name with that prefix
+ * Matches the name of the output interface, which need not exist yet. Like `oifname "egr-e2300f-i"`.
+ * @param name 1 to 15 bytes; a trailing `*` matches any suffix
  * @throws ValidationError
  */
 export const outputInterface = (name: string): Expression[] => interfaceName('oifname', name);
@@ -62,12 +65,12 @@ export const outputInterface = (name: string): Expression[] => interfaceName('oi
 const STATES = { invalid: 1, established: 2, related: 4, new: 8 } as const;
 
 /**
- * `ct state established,related`: the packet's connection is in any of the states.
+ * Matches if the connection is in any of the states. Like `ct state established,related`.
  * @param states at least one
  * @throws ValidationError
  */
 export const state = (...states: (keyof typeof STATES)[]): Expression[] => {
-  if (states.length === 0 || !states.every((name) => Object.hasOwn(STATES, name))) {
+  if (states.length === 0 || !states.every((name) => typeof name === 'string' && Object.hasOwn(STATES, name))) {
     throw new ValidationError('states', states, `one or more of ${Object.keys(STATES).join(', ')}`);
   }
   return anyBit(
@@ -79,48 +82,49 @@ export const state = (...states: (keyof typeof STATES)[]): Expression[] => {
 /** IPS_DST_NAT (include/uapi/linux/netfilter/nf_conntrack_common.h) */
 const DESTINATION_NAT = 1 << 5;
 
-/** `ct status dnat`: the connection's destination was translated. */
+/** Matches connections whose destination is translated. Like `ct status dnat`. */
 export const destinationTranslated = (): Expression[] => anyBit('status', DESTINATION_NAT);
 
-/** `ct direction reply`: the packet goes to where its connection came from. */
+/** Matches packets in the reply direction of their connection. Like `ct direction reply`. */
 export const replyDirection = (): Expression[] => [
   { expression: 'ct', key: 'direction', register: REGISTER },
   equals(Uint8Array.of(1)),
 ];
 
-/** `ct mark != 0`: the packet's connection has a mark. */
+/** Matches packets whose connection has a mark. Like `ct mark != 0`. */
 export const marked = (): Expression[] => [
   { expression: 'ct', key: 'mark', register: REGISTER },
   { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(0) },
 ];
 
 /**
- * `udp sport 67`, over IPv4 and IPv6.
+ * Matches the UDP source port, over IPv4 and IPv6. Like `udp sport 67`.
  * @param port 0 to 65535
  * @throws ValidationError
  */
 export const udpSourcePort = (port: number): Expression[] => transportPort(17, 0, port);
 
 /**
- * `iifgroup & 0xff000000 == 0x77000000`: the device group of the interface that the packet came in through has these bits.
- * @param mask bits that count; all if absent
+ * Matches the device group of the input interface. Like `iifgroup & 0xff000000 == 0x77000000`.
+ * @param value 0 to 2^32-1
+ * @param mask bits that are compared; all by default
  * @throws ValidationError
  */
 export const inputGroup = (value: number, mask = 0xffff_ffff): Expression[] => [
   { expression: 'meta', key: 'iifgroup', register: REGISTER },
-  ...(mask === 0xffff_ffff ? [] : [masked(hostOrder32(mask))]),
-  equals(hostOrder32(value)),
+  ...(mask === 0xffff_ffff ? [] : [masked(hostOrder32(mask, 'mask'))]),
+  equals(hostOrder32(value, 'value')),
 ];
 
-/** `iifgroup != 0x77000000`: that is another than this. @throws ValidationError */
+/** Matches if the device group of the input interface differs. Like `iifgroup != 0x77000000`. @throws ValidationError */
 export const notInputGroup = (value: number): Expression[] => [
   { expression: 'meta', key: 'iifgroup', register: REGISTER },
-  { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(value) },
+  { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(value, 'value') },
 ];
 
 /**
- * `ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00`: the frame is for one of the addresses that IEEE 802.1D reserves
- * for what bridges do not pass on; for tables of the family bridge.
+ * Matches frames to the reserved addresses of IEEE 802.1D, which bridges do not forward. For tables of the family bridge.
+ * Like `ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00`.
  */
 export const reservedDestination = (): Expression[] => [
   { expression: 'payload', base: 'link', offset: 0, length: 6, register: REGISTER },
@@ -128,19 +132,19 @@ export const reservedDestination = (): Expression[] => [
   equals(Uint8Array.of(0x01, 0x80, 0xc2, 0, 0, 0)),
 ];
 
-/** `arp operation reply`, of what is known to be ARP. */
+/** Matches ARP replies. An earlier match must select ARP. Like `arp operation reply`. */
 export const arpReply = (): Expression[] => [
   { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
   equals(Uint8Array.of(0, 2)),
 ];
 
-/** `meta l4proto udp`, over IPv4 and IPv6. */
+/** Matches UDP over IPv4 and IPv6. Like `meta l4proto udp`. */
 export const udp = (): Expression[] => protocol(17);
 
 /**
- * `meta l4proto != 255`: for the kernel the packet's IP header is in order (version, lengths). Of one that is not, no match of
- * ports or protocols holds; receivers with raw sockets may read it all the same. For tables of the family bridge, where such
- * packets are seen.
+ * Matches packets whose IP header is valid (version and lengths). Matches of ports and protocols never match an invalid
+ * packet, but receivers with raw sockets may read it. For tables of the family bridge, which see such packets. Like
+ * `meta l4proto != 255`.
  */
 export const wellFormed = (): Expression[] => [
   { expression: 'meta', key: 'l4proto', register: REGISTER },
@@ -148,17 +152,18 @@ export const wellFormed = (): Expression[] => [
 ];
 
 /**
- * `meta length <= 507`: the packet is not longer.
- * @param length in bytes, from the IP header on
+ * Matches packets up to a length. Like `meta length <= 507`.
+ * @param length in bytes from the start of the IP header, 0 to 2^32-1
+ * @throws ValidationError
  */
 export const lengthUpTo = (length: number): Expression[] => [
   { expression: 'meta', key: 'len', register: REGISTER },
-  // Numbers of the machine's byte order can be compared only once they are turned round.
+  // `lte` compares bytes from the first one on, so the number has to be in network byte order.
   { expression: 'byteorder', sourceRegister: REGISTER, register: REGISTER, operation: 'hton', length: 4, size: 4 },
-  { expression: 'cmp', register: REGISTER, operator: 'lte', data: networkOrder32(length) },
+  { expression: 'cmp', register: REGISTER, operator: 'lte', data: networkOrder32(length, 'length') },
 ];
 
-/** `ip frag-off & 0x3fff == 0`: the IPv4 packet is whole: neither the first of several fragments nor one of the others. */
+/** Matches IPv4 packets that are not fragments. Like `ip frag-off & 0x3fff == 0`. */
 export const unfragmented = (): Expression[] => [
   { expression: 'payload', base: 'network', offset: 6, length: 2, register: REGISTER },
   masked(Uint8Array.of(0x3f, 0xff)),
@@ -166,44 +171,43 @@ export const unfragmented = (): Expression[] => [
 ];
 
 /**
- * `@th,64,24 0x010106`: bytes of the packet. It does not hold where the packet ends before.
+ * Matches bytes of the packet. It does not match if the packet is too short. Like `@th,64,24 0x010106`.
+ * @param base the header that `offset` counts from
  * @param offset in bytes, 0 to 255
  * @param values 1 to 16 bytes
  * @throws ValidationError
  */
 export const bytes = (base: PayloadExpression['base'], offset: number, ...values: number[]): Expression[] => {
-  if (!BASES.includes(base)) throw new ValidationError('base', base, `one of ${BASES.join(', ')}`);
+  checkWord('base', base, ['link', 'network', 'transport']);
   checkNumber('offset', offset, 0xff);
   if (values.length === 0 || values.length > 16) throw new ValidationError('values', values, '1 to 16 bytes');
-  for (const value of values) checkNumber('values', value, 0xff);
+  for (const [index, value] of values.entries()) checkNumber(`values[${index}]`, value, 0xff);
   return [
     { expression: 'payload', base, offset, length: values.length, register: REGISTER },
     equals(Uint8Array.from(values)),
   ];
 };
 
-const BASES: readonly unknown[] = ['link', 'network', 'transport'];
-
 /** NFPROTO_… (include/uapi/linux/netfilter.h) */
 const NETWORK_PROTOCOLS = { ip: 2, ip6: 10 } as const;
 
 /**
- * `meta nfproto ipv4`; for tables of the family inet.
+ * Matches the network protocol, in tables of the family inet. Like `meta nfproto ipv4`.
  * @throws ValidationError
  */
 export const networkProtocol = (name: keyof typeof NETWORK_PROTOCOLS): Expression[] => {
-  if (!Object.hasOwn(NETWORK_PROTOCOLS, name)) throw new ValidationError('name', name, "'ip' or 'ip6'");
+  checkWord('name', name, ['ip', 'ip6']);
   return [{ expression: 'meta', key: 'nfproto', register: REGISTER }, equals(Uint8Array.of(NETWORK_PROTOCOLS[name]))];
 };
 
 const ETHER_TYPES = { ip: [0x08, 0x00], arp: [0x08, 0x06] } as const;
 
 /**
- * `ether type arp`, of a frame without a VLAN tag; for tables of the family bridge.
+ * Matches the EtherType of frames without a VLAN tag, in tables of the family bridge. Like `ether type arp`.
  * @throws ValidationError
  */
 export const etherType = (name: keyof typeof ETHER_TYPES): Expression[] => {
-  if (!Object.hasOwn(ETHER_TYPES, name)) throw new ValidationError('name', name, "'ip' or 'arp'");
+  checkWord('name', name, ['ip', 'arp']);
   return [
     { expression: 'payload', base: 'link', offset: 12, length: 2, register: REGISTER },
     equals(Uint8Array.from(ETHER_TYPES[name])),
@@ -211,20 +215,20 @@ export const etherType = (name: keyof typeof ETHER_TYPES): Expression[] => {
 };
 
 /**
- * `udp dport 67`, over IPv4 and IPv6.
+ * Matches the UDP destination port, over IPv4 and IPv6. Like `udp dport 67`.
  * @param port 0 to 65535
  * @throws ValidationError
  */
 export const udpPort = (port: number): Expression[] => transportPort(17, 2, port);
 
 /**
- * `tcp dport 53`, over IPv4 and IPv6.
+ * Matches the TCP destination port, over IPv4 and IPv6. Like `tcp dport 53`.
  * @param port 0 to 65535
  * @throws ValidationError
  */
 export const tcpPort = (port: number): Expression[] => transportPort(6, 2, port);
 
-/** `icmp type echo-request`, of IPv4 only. */
+/** Matches ICMP echo requests, IPv4 only. Like `icmp type echo-request`. */
 export const echoRequest = (): Expression[] => [
   ...protocol(1),
   { expression: 'payload', base: 'transport', offset: 0, length: 1, register: REGISTER },
@@ -232,28 +236,22 @@ export const echoRequest = (): Expression[] => [
 ];
 
 /**
- * A number as the kernel keeps what is not of a packet, such as a mark: 4 bytes, in the machine's byte order.
+ * Encodes a number that is not part of a packet, such as a mark: 4 bytes in host byte order.
  * @param number 0 to 2^32-1
+ * @param field name of the argument in an error
  * @throws ValidationError
  */
-export function hostOrder32(number: number): Uint8Array {
-  checkNumber('number', number, 0xffff_ffff);
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, number, endianness() === 'LE');
-  return bytes;
+export function hostOrder32(number: number, field = 'number'): Uint8Array {
+  return uint32(number, typeof field === 'string' ? field : 'number', endianness() === 'LE');
 }
 
-function networkOrder32(number: number): Uint8Array {
-  checkNumber('number', number, 0xffff_ffff);
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, number);
-  return bytes;
-}
+const networkOrder32 = (number: number, field: string): Uint8Array => uint32(number, field, false);
 
-function checkNumber(field: string, value: number, maximum: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > maximum) {
-    throw new ValidationError(field, value, `an integer from 0 to ${maximum}`);
-  }
+function uint32(number: number, field: string, isLittleEndian: boolean): Uint8Array {
+  checkNumber(field, number, 0xffff_ffff);
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, number, isLittleEndian);
+  return bytes;
 }
 
 function networkAddress(offset: number, addresses: string): Expression[] {
@@ -263,7 +261,12 @@ function networkAddress(offset: number, addresses: string): Expression[] {
   return prefix === 32 ? [...loadAddress(offset), value] : [...loadAddress(offset), masked(mask), value];
 }
 
-/** Of the ways to write an address that there are, the one that can't be taken for another. */
+function addressIn(offset: number, set: string): Expression[] {
+  checkName('set', set);
+  return [...loadAddress(offset), { expression: 'lookup', set, sourceRegister: REGISTER }];
+}
+
+/** Dotted decimal without leading zeros, which some parsers read as octal. */
 const DOTTED = /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){3}(\/\d+)?$/;
 
 function parseNetwork(addresses: unknown): [ipaddr.IPv4, number] {
@@ -279,12 +282,12 @@ function loadAddress(offset: number): Expression[] {
 }
 
 function interfaceName(key: MetaKey, name: string): Expression[] {
-  const prefix = typeof name === 'string' && name.endsWith('*');
-  const bytes = Buffer.from(typeof name === 'string' ? (prefix ? name.slice(0, -1) : name) : '');
+  const isPrefix = typeof name === 'string' && name.endsWith('*');
+  const bytes = Buffer.from(typeof name === 'string' ? (isPrefix ? name.slice(0, -1) : name) : '');
   if (bytes.length === 0 || bytes.length >= NAME_BYTES || bytes.includes(0)) {
-    throw new ValidationError('name', name, 'an interface name of 1 to 15 bytes, or the beginning of one and *');
+    throw new ValidationError('name', name, 'an interface name of 1 to 15 bytes, or a prefix of one followed by *');
   }
-  const data = new Uint8Array(prefix ? bytes.length : NAME_BYTES);
+  const data = new Uint8Array(isPrefix ? bytes.length : NAME_BYTES);
   data.set(bytes);
   return [{ expression: 'meta', key, register: REGISTER }, equals(data)];
 }

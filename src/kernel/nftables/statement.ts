@@ -1,77 +1,101 @@
+import { checkName, checkNumber, checkWord } from './check.js';
 import type { Expression } from './expression.js';
 import { hostOrder32, loadDestination } from './match.js';
 
 /**
- * What a rule does with what it matched. Like matches, each gives a list of expressions, which work with register 1. Names
- * of chains, sets and maps are checked by the transaction.
+ * Builders of statements (nft(8), STATEMENTS). Like matches, each returns a list of expressions that use register 1. Invalid
+ * arguments are a `ValidationError`; whether chains, sets and maps exist is checked by the kernel.
  */
 
-/** `accept`: this base chain lets the packet pass. */
+/** Accepts the packet: this base chain ends. Like `accept`. */
 export const accept = (): Expression[] => [{ expression: 'immediate', verdict: 'accept' }];
 
-/** `drop`: the packet goes no further, and nobody is told. */
+/** Drops the packet without notice to its sender. Like `drop`. */
 export const drop = (): Expression[] => [{ expression: 'immediate', verdict: 'drop' }];
 
-/** `counter`: counts packets and bytes, from 0, shown by `nft list ruleset`. */
+/** Counts packets and bytes, from 0. `nft list ruleset` shows the counts. Like `counter`. */
 export const counter = (): Expression[] => [{ expression: 'counter' }];
 
-/** `masquerade`: the source becomes the address of the outgoing interface; in nat chains at postrouting. */
+/** Translates the source to the address of the output interface. In nat chains at postrouting. Like `masquerade`. */
 export const masquerade = (): Expression[] => [{ expression: 'masquerade' }];
 
 /**
- * `dnat to ip daddr map @floating`: the destination becomes what the map has for it; in nat chains at prerouting or
- * output. A destination that is not in the map goes on to the next rule.
- * @param map of the same table, of `ipv4_addr` to `ipv4_addr`
+ * Translates the destination to the data that a map has for it. In nat chains at prerouting or output. A packet without an
+ * element continues with the next rule. Like `dnat to ip daddr map @floating`.
+ * @param map a map of the same table, from `ipv4_addr` to `ipv4_addr`
+ * @throws ValidationError
  */
-export const translateDestinationBy = (map: string): Expression[] => [
-  ...loadDestination(),
-  { expression: 'lookup', set: map, sourceRegister: 1, register: 1 },
-  { expression: 'nat', type: 'dnat', family: 'ip', addressRegister: 1 },
-];
+export const translateDestinationBy = (map: string): Expression[] => {
+  checkName('map', map);
+  return [
+    ...loadDestination(),
+    { expression: 'lookup', set: map, sourceRegister: 1, register: 1 },
+    { expression: 'nat', type: 'dnat', family: 'ip', addressRegister: 1 },
+  ];
+};
 
-/** `ct mark set iif`: the connection remembers the index of the interface through which the packet came in. */
+/** Sets the mark of the connection to the index of the input interface. Like `ct mark set iif`. */
 export const markConnectionByInput = (): Expression[] => [
   { expression: 'meta', key: 'iif', register: 1 },
   { expression: 'ct', key: 'mark', sourceRegister: 1 },
 ];
 
-/** `meta mark set ct mark`: the packet takes its connection's mark, which a policy routing rule can see. */
+/** Copies the mark of the connection to the packet, for policy routing rules. Like `meta mark set ct mark`. */
 export const markPacketByConnection = (): Expression[] => [
   { expression: 'ct', key: 'mark', register: 1 },
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
 ];
 
-/** `meta mark set 0`: the packet has no mark any more. */
+/** Removes the packet mark. Like `meta mark set 0`. */
 export const clearMark = (): Expression[] => [
   { expression: 'immediate', register: 1, data: hostOrder32(0) },
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
 ];
 
-/** `jump guard`: goes on in another chain of the table, and comes back at its end. */
-export const jump = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { jump: chain } }];
+/** Continues in another chain of the table, and returns at its end. Like `jump guard`. @throws ValidationError */
+export const jump = (chain: string): Expression[] => {
+  checkName('chain', chain);
+  return [{ expression: 'immediate', verdict: { jump: chain } }];
+};
 
-/** `goto guard`: goes on in another chain of the table, and does not come back. */
-export const goto = (chain: string): Expression[] => [{ expression: 'immediate', verdict: { goto: chain } }];
-
-/**
- * `limit rate 10/second burst 20 packets`: the rule goes on while the rate is kept.
- * @param rate packets or bytes a second
- * @param burst packets or bytes that may exceed it at once
- * @param type what is counted. A packet may be many that the sender's kernel has not cut yet (UDP_SEGMENT, udp(7))
- */
-export const limit = (rate: number, burst: number, type: 'packets' | 'bytes' = 'packets'): Expression[] => [
-  { expression: 'limit', rate, unit: 'second', burst, type },
-];
-
-/** `ct count 4`: the rule goes on while no more connections than that are known. */
-export const connections = (count: number): Expression[] => [{ expression: 'connlimit', count }];
+/** Continues in another chain of the table, and does not return. Like `goto guard`. @throws ValidationError */
+export const goto = (chain: string): Expression[] => {
+  checkName('chain', chain);
+  return [{ expression: 'immediate', verdict: { goto: chain } }];
+};
 
 /**
- * `add @asked { ip daddr }`: the packet's destination is put into the set. A packet whose destination is not in it, and does
- * not fit in any more, goes on to the next rule.
- * @param set of the same table, `dynamic`, of `ipv4_addr`
+ * Continues the rule while the rate is not exceeded. Like `limit rate 10/second burst 20 packets`.
+ * @param rate packets or bytes per second, at least 1
+ * @param burst packets or bytes that may exceed the rate at once, 0 to 2^32-1
+ * @param type unit of rate and burst. One packet may be several segments that the sender's kernel has not split yet
+ * (UDP_SEGMENT, udp(7))
+ * @throws ValidationError
  */
-export const addDestinationTo = (set: string): Expression[] => [
-  ...loadDestination(),
-  { expression: 'dynset', set, operation: 'add', sourceRegister: 1 },
-];
+export const limit = (rate: number, burst: number, type: 'packets' | 'bytes' = 'packets'): Expression[] => {
+  checkNumber('rate', rate, Number.MAX_SAFE_INTEGER, 1);
+  checkNumber('burst', burst, 0xffff_ffff);
+  checkWord('type', type, ['packets', 'bytes']);
+  return [{ expression: 'limit', rate, unit: 'second', burst, type }];
+};
+
+/**
+ * Continues the rule while at most this number of connections is tracked. Like `ct count 4`.
+ * @param count 0 to 2^32-1
+ * @throws ValidationError
+ */
+export const connections = (count: number): Expression[] => {
+  checkNumber('count', count, 0xffff_ffff);
+  return [{ expression: 'connlimit', count }];
+};
+
+/**
+ * Adds the IPv4 destination address to a set. If the set is full, a packet with a new address continues with the next rule.
+ * Like `add @asked { ip daddr }`.
+ * @param set a `dynamic` set of the same table with the key type `ipv4_addr`
+ * @throws ValidationError
+ */
+export const addDestinationTo = (set: string): Expression[] => {
+  checkName('set', set);
+  return [...loadDestination(), { expression: 'dynset', set, operation: 'add', sourceRegister: 1 }];
+};

@@ -1,0 +1,332 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runtimePaths, runtimeRoot } from '../../../src/dnsmasq/index.js';
+import type { AttachOptions, Network } from '../../../src/index.js';
+import { askForLease } from '../../support/dhcp.js';
+import { eventually, privileged, type TestNamespace } from '../../support/namespaces.js';
+import { python, scapy } from '../../support/scapy.js';
+import { Ear, pings } from '../../support/traffic.js';
+import { type Instance, Walkthrough } from '../../support/walkthrough.js';
+
+const VNI = 0xe2300f;
+const INNER = 'veth-e2300f-i';
+const GATEWAY = '172.16.0.1';
+
+/** What an instance may say: expressions of scapy that give a frame. `me`: its MAC; the others are told below. */
+const HONEST = {
+  'a DISCOVER': `b/IP(src="0.0.0.0", dst="255.255.255.255")/dhcp("discover", me)`,
+  'an INFORM to the server': `Ether(src=me, dst=router)/IP(src=mine, dst=gateway)/dhcp("inform", me, ciaddr=mine)`,
+  'a DISCOVER behind IP options': `b/IP(src="0.0.0.0", dst="255.255.255.255", options=IPOption_NOP()*8)/dhcp("discover", me)`,
+  'UDP of its own': `u/IP(src=mine, dst=victim)/UDP(sport=1234, dport=9999)/Raw(b"x"*20)`,
+  'a fragment of its own': `u/IP(src=mine, dst=victim, flags="MF")/UDP(sport=1234, dport=9999)/Raw(b"x"*24)`,
+} as const;
+
+/** What it may not, as expressions too. */
+const LIES = {
+  'a DECLINE of another': `b/any/dhcp("decline", other)`,
+  'a RELEASE of another': `Ether(src=me, dst=router)/IP(src=mine, dst=gateway)/dhcp("release", other, ciaddr=victim)`,
+  'a REQUEST of another': `b/any/dhcp("request", other)`,
+  'a DISCOVER of another': `b/any/dhcp("discover", other)`,
+  'an INFORM of another': `Ether(src=me, dst=router)/IP(src=mine, dst=gateway)/dhcp("inform", other, ciaddr=victim)`,
+  'a BOOTP request of another': `b/any/ports/BOOTP(chaddr=mac2str(other))`,
+  'another kind of hardware': `b/any/dhcp("discover", me, htype=6)`,
+  'a longer hardware address': `b/any/dhcp("discover", me, hlen=16)`,
+  'no hardware address': `b/any/dhcp("discover", me, hlen=0)`,
+  'an answer to the server': `b/any/dhcp("discover", me, op=2)`,
+  'a relayed message': `b/any/dhcp("discover", me, giaddr=victim)`,
+  'a DECLINE behind an IP option': `b/IP(src="0.0.0.0", dst="255.255.255.255", options=IPOption_NOP()*4)/dhcp("decline", other)`,
+  'a DECLINE behind 40 bytes of IP options': `b/IP(src="0.0.0.0", dst="255.255.255.255", options=IPOption_NOP()*40)/dhcp("decline", other)`,
+  'the first fragment of a DECLINE': `b/IP(src="0.0.0.0", dst="255.255.255.255", flags="MF")/dhcp("decline", other)`,
+  'the first fragment of its own message': `b/IP(src=mine, dst="255.255.255.255", flags="MF")/dhcp("discover", me)`,
+  'a first fragment of 8 bytes': `b/IP(src=mine, dst="255.255.255.255", flags="MF", proto=17)/Raw(bytes(ports)[:4] + b"\\x01\\x34\\x00\\x00")`,
+  'a message cut short within the hardware address': `b/any/UDP(sport=68, dport=67)/Raw(bytes(BOOTP(chaddr=mac2str(me)))[:32])`,
+  'a message without content': `b/any/UDP(sport=68, dport=67)`,
+  'a DECLINE without checksum': `b/any/UDP(sport=68, dport=67, chksum=0)/message("decline", other)`,
+  'a DECLINE with a wrong checksum': `b/any/UDP(sport=68, dport=67, chksum=0x1234)/message("decline", other)`,
+  'a DECLINE with a VLAN tag': `b/Dot1Q(vlan=5)/any/dhcp("decline", other)`,
+  'a DECLINE with a priority tag': `b/Dot1Q(vlan=0, prio=3)/any/dhcp("decline", other)`,
+  'a DECLINE with two tags': `b/Dot1AD(vlan=5)/Dot1Q(vlan=6)/any/dhcp("decline", other)`,
+  'a DECLINE to the neighbour': `u/IP(src=mine, dst=victim)/dhcp("decline", other)`,
+  'its own message from another port': `b/any/UDP(sport=1068, dport=67)/message("discover", me)`,
+  'its own message as a relay': `b/IP(src=mine, dst="255.255.255.255")/UDP(sport=67, dport=67)/message("discover", me)`,
+  'an OFFER from port 67': `u/IP(src=mine, dst=victim)/UDP(sport=67, dport=68)/message("offer", other, op=2)`,
+  'an OFFER from port 6767': `b/IP(src=mine, dst="255.255.255.255")/UDP(sport=6767, dport=68)/message("offer", other, op=2)`,
+  'an OFFER from port 68': `u/IP(src=mine, dst=victim)/UDP(sport=68, dport=68)/message("offer", other, op=2)`,
+  'an OFFER behind IP options': `u/IP(src=mine, dst=victim, options=IPOption_NOP()*8)/UDP(sport=6767, dport=68)/message("offer", other, op=2)`,
+  'the first fragment of an OFFER': `u/IP(src=mine, dst=victim, flags="MF")/UDP(sport=6767, dport=68)/message("offer", other, op=2)`,
+  'an OFFER in a packet that says to be longer': `u/IP(src=mine, dst=victim, len=1400)/UDP(sport=6767, dport=68)/message("offer", other, op=2)`,
+  'an OFFER behind a header that says to be shorter': `u/IP(src=mine, dst="0.67.0.68", ihl=4)/Raw(bytes(UDP(sport=6767, dport=68)/message("offer", other, op=2))[4:])`,
+  'an OFFER in IP version 5': `u/IP(src=mine, dst=victim, version=5)/UDP(sport=6767, dport=68)/message("offer", other, op=2)`,
+  'UDP from no address': `u/IP(src="0.0.0.0", dst=victim)/UDP(sport=68, dport=9999)/Raw(b"x"*20)`,
+  'TCP from no address': `u/IP(src="0.0.0.0", dst=victim)/TCP(sport=68, dport=67)`,
+  'ICMP from no address': `u/IP(src="0.0.0.0", dst=victim)/ICMP()`,
+  'IGMP from no address': `Ether(src=me, dst="01:00:5e:00:00:16")/IP(src="0.0.0.0", dst="224.0.0.22", proto=2, ttl=1)/Raw(bytes.fromhex("2200f9fb000000010400000000e00000fb"))`,
+  'a later fragment from no address': `b/IP(src="0.0.0.0", dst="255.255.255.255", frag=4, proto=17)/Raw(b"x"*64)`,
+} as const;
+
+const PREPARATION = `
+b = Ether(src=me, dst="ff:ff:ff:ff:ff:ff")
+u = Ether(src=me, dst=other)
+any = IP(src="0.0.0.0", dst="255.255.255.255")
+ports = UDP(sport=68, dport=67)
+def message(kind, mac, **more):
+    options = [("message-type", kind), ("server_id", gateway), ("requested_addr", victim), "end"]
+    return BOOTP(**{"op": 1, "xid": 0x1234, "chaddr": mac2str(mac), **more})/DHCP(options=options)
+def dhcp(kind, mac, **more):
+    return ports/message(kind, mac, **more)
+s = conf.L2socket(iface="eth0")
+for number, make in enumerate(frames):
+    frame = make()
+    frame[IP].id = 0x7a00 + number
+    s.send(frame)
+`;
+
+describe.skipIf(!privileged)('DHCP and instances that lie', () => {
+  let stage: Walkthrough;
+  let network: Network;
+  let neighbour: Instance;
+  let inside: TestNamespace;
+
+  beforeAll(async () => {
+    // What iptables sees of bridged frames, it checks and reassembles: here nobody but us is to look at them.
+    stage = await Walkthrough.open({ options: { disableBridgeNetfilter: true } });
+    network = await stage.network({ vni: VNI });
+    inside = stage.inside(network);
+    neighbour = await stage.client(network, 'neighbour', { address: '172.16.0.2' });
+  });
+  afterAll(async () => {
+    await stage?.[Symbol.asyncDispose]();
+  });
+
+  const valuesOf = async ({ nic }: Instance) => ({
+    ...{ me: nic.info.mac, mine: nic.info.address, gateway: GATEWAY },
+    ...{ other: neighbour.nic.info.mac, victim: neighbour.nic.info.address },
+    router: JSON.parse(await inside.ip('-j', 'link', 'show', INNER))[0].address as string,
+  });
+
+  /** Which of the frames that an instance sends come to its neighbour or to the router, by their numbers. */
+  async function heard(speaker: Instance, frames: readonly string[]): Promise<number[]> {
+    const values = await valuesOf(speaker);
+    const places = [[neighbour.namespace, 'eth0'] as const, [inside, INNER] as const];
+    const ears = await Promise.all(
+      places.map(([where, device]) =>
+        Ear.open(where, device, '-xx', '-Q', 'in', `ether src ${values.me} and not (icmp and src host ${values.mine})`),
+      ),
+    );
+    const list = frames.map((frame) => `lambda: ${frame}`).join(',\n');
+    await scapy(speaker.namespace, values, `frames = [\n${list}\n]\n${PREPARATION}`);
+    // What comes after them.
+    await pings(speaker.namespace, neighbour.nic.info.address);
+    await pings(speaker.namespace, GATEWAY);
+    const lines = (await Promise.all(ears.map((ear) => ear.close()))).flat();
+    return [
+      ...new Set(
+        lines
+          .join('\n')
+          .split(/^(?!\t)/m)
+          .flatMap(numberOf),
+      ),
+    ].sort((one, other) => one - other);
+  }
+
+  /** The number is the identification in the IPv4 header, behind tags. */
+  function numberOf(dump: string): number[] {
+    const words = [...dump.matchAll(/^\t0x[0-9a-f]+: +(.*)$/gm)].flatMap(
+      ([, line = '']) => line.match(/[0-9a-f]{4}/g) ?? [],
+    );
+    let type = 6;
+    while (words[type] === '8100' || words[type] === '88a8') type += 2;
+    const id = words[type] === '0800' ? words[type + 3] : undefined;
+    return id === undefined ? [] : [Number.parseInt(id, 16) - 0x7a00];
+  }
+
+  const whats = (numbers: readonly number[], frames: object) => numbers.map((number) => Object.keys(frames)[number]);
+
+  test('only what is whole, about its own MAC, and from its own address or of a DHCP client leaves the port', async () => {
+    const liar = await stage.client(network, 'liar', { address: '172.16.0.3' });
+    expect(liar.lease?.ip).toBe('172.16.0.3');
+    const all = { ...HONEST, ...LIES };
+    expect(whats(await heard(liar, Object.values(all)), all)).toEqual(Object.keys(HONEST));
+    const again = await askForLease(neighbour.namespace, 'eth0');
+    expect(again?.ip).toBe(neighbour.nic.info.address);
+    await liar.nic.detach();
+  });
+
+  test('all of it leaves a port that is trusted', async () => {
+    const trusted = await stage.client(network, 'trusted', {
+      address: '172.16.0.4',
+      antiSpoofing: false,
+    } as Partial<AttachOptions>);
+    const all = { ...HONEST, ...LIES };
+    expect(whats(await heard(trusted, Object.values(all)), all)).toEqual(Object.keys(all));
+    await trusted.nic.detach();
+  });
+
+  test('address probes pass, and nothing else of ARP from no address', async () => {
+    const { namespace, nic } = await stage.container(network, 'prober', { address: '172.16.0.5' });
+    const values = { me: nic.info.mac, own: nic.info.address, victim: neighbour.nic.info.address };
+    await using ear = await Ear.open(neighbour.namespace, 'eth0', '-Q', 'in', 'arp and ether src', nic.info.mac);
+    await scapy(
+      namespace,
+      values,
+      `
+b = Ether(src=me, dst="ff:ff:ff:ff:ff:ff")
+for arp in [
+    ARP(op=2, hwsrc=me, psrc="0.0.0.0", pdst="172.16.0.77"),
+    ARP(op=1, hwsrc="02:de:ad:be:ef:00", psrc="0.0.0.0", pdst="172.16.0.78"),
+    ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=own),
+    ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=victim),
+]: sendp(b/arp, iface="eth0", verbose=0)
+`,
+    );
+    await ear.until(/who-has 172\.16\.0\.2/);
+    const lines = await ear.close();
+    expect(lines.filter((line) => /who-has 172\.16\.0\.[25] /.test(line)).length).toBeGreaterThanOrEqual(2);
+    expect(lines.filter((line) => /172\.16\.0\.7|is-at/.test(line))).toEqual([]);
+    // busybox probes as DHCP clients do: it fails if somebody has the address.
+    const probe = (address: string) =>
+      namespace.attempt('busybox', 'arping', '-D', '-c', '1', '-w', '1', '-I', 'eth0', address);
+    expect((await probe(neighbour.nic.info.address)).exitCode).toBe(1);
+    expect((await probe('172.16.0.200')).exitCode).toBe(0);
+    await nic.detach();
+  });
+
+  test('a neighbour has its lease while an instance floods', async () => {
+    const flooder = await stage.client(network, 'flooder', { address: '172.16.0.6' });
+    const values = await valuesOf(flooder);
+    const filter = ['-Q', 'in', 'udp dst port 67 and ether src', values.me];
+    await using ear = await Ear.open(inside, INNER, ...filter);
+    const flood = scapy(
+      flooder.namespace,
+      values,
+      `
+frame = bytes(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.255")/UDP(sport=68, dport=67)
+    /BOOTP(xid=7, chaddr=mac2str(me))/DHCP(options=[("message-type", "discover"), "end"]))
+s = conf.L2socket(iface="eth0")
+begin = time.monotonic()
+count = 0
+while count < 3000 or time.monotonic() - begin < 3:
+    s.send(frame)
+    count += 1
+print(count, time.monotonic() - begin)
+`,
+    );
+    const lease = await askForLease(neighbour.namespace, 'eth0');
+    const [count, seconds] = (await flood).split(' ').map(Number) as [number, number];
+    expect(lease?.ip).toBe(neighbour.nic.info.address);
+    expect(count).toBeGreaterThanOrEqual(3000);
+    const passed = (await ear.close()).length;
+    expect(passed).toBeGreaterThan(0);
+    expect(passed).toBeLessThanOrEqual(20 + Math.ceil(seconds) + 1);
+    await flooder.nic.detach();
+  });
+
+  test('an instance that has declined its address is told of, and gets it again', async () => {
+    const { namespace, nic } = await stage.client(network, 'decliner', { address: '172.16.0.7' });
+    const { mac, address } = nic.info;
+    const abort = new AbortController();
+    const told = (async () => {
+      for await (const event of stage.host.events({ subject: address, signal: abort.signal })) {
+        if (event.event === 'dnsmasq.declined') return event;
+      }
+      return undefined;
+    })();
+    const decline = (options: string) =>
+      scapy(
+        namespace,
+        { me: mac, mine: address, gateway: GATEWAY },
+        `
+options = [${options}, "end"]
+sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.255")/UDP(sport=68, dport=67)
+    /BOOTP(xid=9, chaddr=mac2str(me))/DHCP(options=options), iface="eth0", verbose=0)
+`,
+      );
+    try {
+      // The type need not come first.
+      await decline('("requested_addr", mine), ("server_id", gateway), ("message-type", "decline")');
+      expect(await told).toMatchObject({ network: network.uuid, address, cause: 'supervision' });
+      expect((await eventually(() => askForLease(namespace, 'eth0')))?.ip).toBe(address);
+    } finally {
+      abort.abort();
+    }
+    // Nor is one forgotten that nobody was there to see.
+    await stage.host.close();
+    const before = await declines();
+    await decline('("message-type", "decline"), ("server_id", gateway), ("requested_addr", mine)');
+    await eventually(async () => (await declines()) > before);
+    expect(await askForLease(namespace, 'eth0', { quick: true })).toBeUndefined();
+    await stage.reopen();
+    network = await stage.host.getNetwork(network.uuid);
+    expect((await eventually(() => askForLease(namespace, 'eth0')))?.ip).toBe(address);
+    await eventually(
+      async () => (await eventsAbout(address)).filter((event) => event === 'dnsmasq.declined').length === 2,
+    );
+  });
+
+  /** A datagram of two messages, which the kernel of an instance leaves in one until somebody has to cut it. */
+  test.each([true, false])(
+    'a second message in one packet is none about another, if the port is guarded: %s',
+    async (antiSpoofing) => {
+      const address = antiSpoofing ? '172.16.0.8' : '172.16.0.9';
+      const { namespace, nic } = await stage.client(network, `packer${antiSpoofing}`, {
+        address,
+        antiSpoofing,
+      } as Partial<AttachOptions>);
+      const said = async () =>
+        (await readLog()).split(`DHCPDECLINE(${INNER}) ${neighbour.nic.info.address} `).length - 1;
+      const before = await said();
+      await python(
+        namespace,
+        `
+import socket
+def message(mac, kind, size):
+    head = bytes([1, 1, 6, 0]) + bytes(24) + bytes.fromhex(mac.replace(":", "")) + bytes(10 + 64 + 128)
+    options = bytes([99, 130, 83, 99, 53, 1, kind, 54, 4, 172, 16, 0, 1, 50, 4]) + socket.inet_aton("172.16.0.2") + b"\\xff"
+    return (head + options).ljust(size, b"\\0")
+for size in 256, 270, 300:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("${address}", 68))
+    s.setsockopt(socket.IPPROTO_UDP, 103, size)
+    s.sendto(message("${nic.info.mac}", 8, size) + message("${neighbour.nic.info.mac}", 4, size), ("${GATEWAY}", 67))
+    s.close()
+`,
+      );
+      await pings(namespace, GATEWAY);
+      if (antiSpoofing) {
+        // What comes after it is seen.
+        await scapy(
+          namespace,
+          { me: nic.info.mac, mine: address },
+          `
+sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.255")/UDP(sport=68, dport=67)
+    /BOOTP(xid=9, chaddr=mac2str(me))/DHCP(options=[("message-type", "decline"), ("server_id", "${GATEWAY}"), ("requested_addr", mine), "end"]), iface="eth0", verbose=0)
+`,
+        );
+        await eventually(async () => (await readLog()).includes(`DHCPDECLINE(${INNER}) ${address} `));
+        expect(await said()).toBe(before);
+      } else {
+        await eventually(async () => (await said()) === before + 3);
+      }
+      expect((await eventually(() => askForLease(neighbour.namespace, 'eth0')))?.ip).toBe(neighbour.nic.info.address);
+      await nic.detach();
+    },
+  );
+
+  async function eventsAbout(address: string): Promise<string[]> {
+    const seen: string[] = [];
+    for await (const { event } of stage.host.events({ history: true, follow: false, subject: address })) {
+      seen.push(event);
+    }
+    return seen;
+  }
+
+  /** How often dnsmasq says that it has withdrawn an address. */
+  async function declines(): Promise<number> {
+    return (await readLog()).split('disabling DHCP static address').length - 1;
+  }
+
+  async function readLog(): Promise<string> {
+    const { log } = runtimePaths(await runtimeRoot(stage.options.state as string), network.uuid);
+    return readFile(log, 'latin1');
+  }
+});

@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RepairResult } from '../../../src/api/observation.js';
+import type { Host, Interface, Network } from '../../../src/index.js';
+import { repairText } from '../../../src/text/repair.js';
+import { pidsIn, TestHost, talks } from '../../support/host.js';
+import { hasLink } from '../../support/kernel.js';
+import { eventually, json, privileged, sh, type TestNamespace } from '../../support/namespaces.js';
+
+describe.skipIf(!privileged)('reconciliation', () => {
+  let machine: TestHost;
+  let host: Host;
+  let network: Network;
+  let nic: Interface;
+  let guest: TestNamespace;
+  let floating: string;
+  let routed: string;
+  let vni: string;
+
+  beforeAll(async () => {
+    machine = await TestHost.create();
+    host = await machine.open();
+    network = await host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
+    vni = network.info.vni.toString(16).padStart(6, '0');
+    guest = await machine.guest();
+    nic = await network.attach({ netns: guest.name, configure: true });
+    await network.attach({ tap: 'vnet0' });
+    floating = await nic.float();
+    routed = await network.routeAddress();
+    await guest.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
+    await eventually(() => talks(machine.world, floating));
+    // The kernel settles the carrier of a link that nobody has opened a moment later.
+    await eventually(async () => (await machine.node.ip('link', 'show', 'vnet0')).includes('NO-CARRIER'));
+    await eventually(async () => !(await machine.node.ip('address')).includes('tentative'));
+  });
+  afterAll(() => machine.remove());
+
+  const inside = (...command: string[]) => sh('ip', 'netns', 'exec', network.uuid, ...command);
+  const picture = async () =>
+    [
+      await inside('nft', '-s', 'list', 'ruleset'),
+      await machine.node.run('nft', '-s', 'list', 'ruleset'),
+      // The stage's own uplink may still be at its duplicate address detection.
+      (await machine.node.ip('address')).replaceAll(' tentative', ''),
+      await machine.node.ip('route'),
+      await sh('ip', '-n', network.uuid, 'route', 'show', 'table', 'all'),
+    ].join();
+
+  const loseNamespace = async (...command: [string, ...string[]]) => {
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid);
+    await sh(...command);
+    const gone = async () => !(await hasLink(machine.node, `veth-${vni}-o`));
+    await eventually(gone);
+  };
+
+  test('changes nothing where nothing is wrong, a hundred times', async () => {
+    const before = await picture();
+    for (let round = 0; round < 100; round++) expect(await host.reconcile()).toEqual([]);
+    expect(await picture()).toBe(before);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['the ruleset of the namespace is flushed', () => inside('nft', 'flush', 'ruleset')],
+    ['the ruleset of the host is flushed', () => machine.node.run('nft', 'flush', 'ruleset')],
+    ['the map of floating addresses is flushed', () => inside('nft', 'flush', 'map', 'ip', 'vethwork', 'floating')],
+    ['a rule is put in', () => inside('nft', 'add', 'rule', 'ip', 'vethwork', 'forward', 'accept')],
+    ['a policy routing rule is deleted', () => sh('ip', '-n', network.uuid, 'rule', 'delete', 'priority', '1000')],
+    ['the overlay bridge is deleted', () => machine.node.ip('link', 'delete', `br-vxlan-${vni}`)],
+    ['the VXLAN link is deleted', () => machine.node.ip('link', 'delete', `vxlan-${vni}`)],
+    ['the inner pair is deleted', () => machine.node.ip('link', 'delete', `veth-${vni}-o`)],
+    ['the egress pair is deleted', () => sh('ip', '-n', network.uuid, 'link', 'delete', `egr-${vni}-i`)],
+    ['the egress bridge is deleted', () => machine.node.ip('link', 'delete', 'egr-br-eth0')],
+    ['a port is taken out', () => machine.node.ip('link', 'set', 'vnet0', 'nomaster')],
+    ['an MTU is changed', () => machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'mtu', '1400')],
+    [
+      'options of a link are changed',
+      async () => {
+        await machine.node.ip('link', 'set', `vxlan-${vni}`, 'type', 'vxlan', 'nolearning');
+        await machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'mcast_snooping', '1');
+        await machine.node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'stp_state', '1');
+      },
+    ],
+    ['a link is down', () => sh('ip', '-n', network.uuid, 'link', 'set', `veth-${vni}-i`, 'down')],
+    ['addresses are flushed', () => sh('ip', '-n', network.uuid, 'address', 'flush', 'dev', `egr-${vni}-i`)],
+    ['the default route is deleted', () => sh('ip', '-n', network.uuid, 'route', 'delete', 'default')],
+    ['a routed address lacks its route', () => machine.node.ip('route', 'delete', `${routed}/32`)],
+    ['a proxy entry is deleted', () => machine.node.ip('neigh', 'delete', 'proxy', routed, 'dev', 'egr-br-eth0')],
+    ['forwarding is switched off', () => machine.node.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
+    ['the namespace is deleted', () => loseNamespace('ip', 'netns', 'delete', network.uuid)],
+    ['the namespace lost its pin, whose file is left', () => loseNamespace('umount', `/run/netns/${network.uuid}`)],
+  ])('repairs it when %s', async (_what, harm) => {
+    const before = await picture();
+    await harm();
+    const told = await host.reconcile({ dryRun: true });
+    expect(told).not.toEqual([]);
+    // The kernel changes more than it is told where forwarding is switched on again.
+    expect(await host.reconcile()).toEqual(expect.arrayContaining(told));
+    expect(await host.reconcile()).toEqual([]);
+    expect(sortLines(await picture())).toBe(sortLines(before));
+    expect(await talks(machine.world, floating)).toBe(true);
+    expect(await talks(machine.world, routed)).toBe(true);
+  });
+
+  test('a host that an earlier version has made gets all that shuts its links off', async () => {
+    const { node } = machine;
+    const { device, mac } = nic.info;
+    const ports = [`vxlan-${vni}`, `veth-${vni}-o`, `egr-${vni}-o`, device, 'vnet0'];
+    const state = async () => {
+      const links = await json<{ ifname: string; group: string; linkinfo?: { info_slave_data?: object } }[]>(
+        ...(['ip', '-n', node.name, '-d', '-j', 'link'] as const),
+      );
+      const settings = await Promise.all(
+        ports.map((name) => node.run('cat', `/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)),
+      );
+      const told = links
+        .filter(({ ifname }) => ports.includes(ifname))
+        .map(({ ifname, group, linkinfo }) => ({ ifname, group, ...linkinfo?.info_slave_data, timer: undefined }))
+        .map(({ ifname, group, group_fwd_mask }: Record<string, unknown>) => [ifname, group, group_fwd_mask]);
+      const fdb = await node.run('bridge', 'fdb', 'show', 'br', `br-vxlan-${vni}`);
+      return {
+        told,
+        settings,
+        sticky: fdb
+          .split('\n')
+          .filter((line) => line.includes('sticky'))
+          .sort(),
+      };
+    };
+    const [before, ruleset] = [await state(), await picture()];
+    expect(before.sticky.map((line) => line.split(' ')[0])).toContain(mac);
+    expect(before.settings).toEqual(ports.map(() => '1\n'));
+    for (const name of ports) {
+      await node.ip('link', 'set', name, 'group', '0', 'type', 'bridge_slave', 'group_fwd_mask', '0');
+      await node.run('sysctl', '-qw', `net.ipv6.conf.${name}.disable_ipv6=0`);
+    }
+    for (const line of before.sticky) {
+      const [entry, , port] = line.split(' ') as [string, string, string];
+      await node.run('bridge', 'fdb', 'delete', entry, 'dev', port, 'master');
+    }
+    for (const [family, chain] of [
+      ['bridge', 'input'],
+      ['ip', 'prerouting'],
+    ] as const) {
+      await node.run('nft', 'delete', 'chain', family, 'vethwork', chain);
+    }
+    await node.run('nft', 'delete', 'set', 'bridge', 'vethwork', 'answers');
+    await node.run('nft', 'delete', 'table', 'ip6', 'vethwork');
+    await node.ip('link', 'set', `br-vxlan-${vni}`, 'type', 'bridge', 'no_linklocal_learn', '0');
+    expect(await state()).not.toEqual(before);
+    const other = await machine.open();
+    expect(await state()).toEqual(before);
+    expect(sortLines(await picture())).toBe(sortLines(ruleset));
+    expect(await host.reconcile()).toEqual([]);
+    expect(await talks(machine.world, routed)).toBe(true);
+    await other.close();
+  });
+
+  test('a dnsmasq that was killed runs again', async () => {
+    const [before] = await pidsIn(network.uuid);
+    process.kill(before as number, 'SIGKILL');
+    await eventually(async () => {
+      await host.reconcile();
+      const [pid] = await pidsIn(network.uuid);
+      return pid !== undefined && pid !== before;
+    });
+  });
+
+  test('what others break is repaired as it happens, also in what is new since', async () => {
+    const repairs: string[] = [];
+    const watch = await host.watchDrift({ interval: 20, onRepair: (told) => repairs.push(...told.map(repairText)) });
+    const later = await host.createNetwork({ name: 'later', netblock: '172.18.0.0/24' });
+    await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
+    await inside('nft', 'flush', 'ruleset');
+    const isRight = async () => {
+      const port = await machine.node.ip('link', 'show', 'vnet0');
+      return port.includes('master br-vxlan') && (await inside('nft', 'list', 'ruleset')).includes('table ip vethwork');
+    };
+    await eventually(isRight, 60_000);
+    await sh('ip', '-n', later.uuid, 'route', 'delete', 'default');
+    await eventually(async () => (await sh('ip', '-n', later.uuid, 'route')).includes('default'), 60_000);
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid);
+    await sh('ip', 'netns', 'delete', network.uuid);
+    // Until the kernel has taken it apart, the namespace that was deleted may still answer.
+    await eventually(() => repairs.join().includes('create namespace'), 60_000);
+    await eventually(() => talks(machine.world, floating), 60_000);
+    await watch.close();
+    expect(repairs.join()).toMatch(/vnet0: set [^:]*master[^:]* of vnet0/);
+    await later.delete();
+    expect(await host.reconcile()).toEqual([]);
+  });
+
+  test('a watch ends with its signal and with the host; what is broken then stays broken', async () => {
+    const controller = new AbortController();
+    const second = await machine.open();
+    const told: string[] = [];
+    const onRepair = (repairs: RepairResult[]) => told.push(...repairs.map(repairText));
+    await second.watchDrift({ interval: 20, onRepair });
+    const first = await host.watchDrift({ interval: 20, signal: controller.signal, onRepair });
+    await second.close();
+    controller.abort();
+    await first.close();
+    await expect(host.watchDrift({ signal: controller.signal })).rejects.toThrow('abort');
+    await expect(host.watchDrift({ interval: 0 })).rejects.toMatchObject({ field: 'interval' });
+    await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
+    expect(await host.reconcile({ dryRun: true })).not.toEqual([]);
+    // One that has not ended tells of it: by then the two would have.
+    const repaired: string[] = [];
+    const third = await host.watchDrift({
+      interval: 20,
+      onRepair: (repairs) => repaired.push(...repairs.map(repairText)),
+    });
+    await eventually(() => repaired.join().includes('vnet0'));
+    await third.close();
+    expect(told).toEqual([]);
+  });
+
+  test('what is ours and wanted by nobody is removed, what only looks so is left alone and told of', async () => {
+    const stray = await network.attach({ tap: 'stray' });
+    const alias = `vethwork ${network.uuid}`;
+    // As if the record had been lost: the link is another one's, with the marks of the first.
+    const { ifindex } = (
+      await json<{ ifindex: number }[]>('ip', '-n', machine.node.name, '-j', 'link', 'show', 'stray')
+    )[0] as {
+      ifindex: number;
+    };
+    await stray.detach();
+    await host.drained();
+    await machine.node.ip('link', 'add', 'lost', 'index', String(ifindex), 'type', 'bridge');
+    await machine.node.ip('link', 'set', 'lost', 'alias', alias);
+    await machine.node.ip('link', 'add', 'vxlan-00beef', 'type', 'bridge');
+    await machine.node.ip('link', 'set', 'vxlan-00beef', 'alias', alias);
+    expect(await host.reconcile({ dryRun: true })).toEqual([
+      { action: 'remove', description: `host: remove the link lost (${alias}), which no record refers to` },
+    ]);
+    await host.reconcile();
+    await host.drained();
+    expect(await host.reconcile()).toEqual([]);
+    const links = await machine.node.ip('link');
+    expect(links).not.toContain('lost');
+    expect(links).toContain('vxlan-00beef');
+    expect((await host.refresh()).warnings?.join()).toContain('vxlan-00beef');
+    await machine.node.ip('link', 'delete', 'vxlan-00beef');
+  });
+
+  test('after a reboot an empty kernel and a full store become the running networks again', async () => {
+    const before = (await picture()).split('\n').length;
+    for (const pid of await pidsIn(network.uuid)) process.kill(pid, 'SIGKILL');
+    await sh('ip', 'netns', 'delete', network.uuid);
+    for (const { ifname } of await json<{ ifname: string }[]>('ip', '-n', machine.node.name, '-j', 'link')) {
+      if (!/^(lo|eth0)$/.test(ifname)) await machine.node.attempt('ip', 'link', 'delete', ifname);
+    }
+    await machine.node.run('nft', 'flush', 'ruleset');
+    const seen: string[] = [];
+    const again = await machine.open({
+      onProgress: ({ network, done, total }) => seen.push(`${network} ${done}/${total}`),
+    });
+    expect(seen).toEqual([`${network.uuid} 1/1`]);
+    expect(await again.reconcile()).toEqual([]);
+    expect((await picture()).split('\n').length).toBe(before);
+    await eventually(() => talks(machine.world, floating), 60_000);
+    // What its owner had put on the container's link is the owner's to put there again.
+    await guest.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
+    await eventually(() => talks(machine.world, routed), 60_000);
+  });
+
+  test('another process sees and changes the same', async () => {
+    const second = await machine.open();
+    const attached = await (await second.getNetwork('demo')).attach({ tap: 'vnet7' });
+    expect((await host.getInterface('vnet7')).uuid).toBe(attached.uuid);
+    expect(await host.reconcile()).toEqual([]);
+    await (await host.getInterface('vnet7')).detach();
+    expect(await second.reconcile()).toEqual([]);
+    expect(await hasLink(machine.node, 'vnet7')).toBe(false);
+  });
+});
+
+/** Links and routes made again come in another order. */
+function sortLines(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !/^\d+: |link\/ether|fe80::|ff00::|inet6/.test(line))
+    .sort()
+    .join('\n');
+}

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { compile } from '../../support/compile.js';
+import { privileged } from '../../support/namespaces.js';
+
+test.skipIf(!privileged)('a full disk fails the commit and nothing else', async () => {
+  const mountPoint = await mkdtemp(join(tmpdir(), 'vethwork-full-'));
+  const compiled = await compile('test/integration/store/child.ts');
+  try {
+    // In a mount namespace that ends with the process.
+    const commands = 'mount -t tmpfs -o size=300k none "$0" && exec "$1" "$2" "$0/state" fill';
+    const args = ['--mount', 'sh', '-c', commands, mountPoint, process.execPath, compiled.script];
+    const { stdout } = await promisify(execFile)('unshare', args);
+    expect(JSON.parse(stdout)).toEqual({ lost: 0, code: 'ERR_VETHWORK_STORE', after: -2 });
+  } finally {
+    await rm(compiled.folder, { recursive: true });
+    await rm(mountPoint, { recursive: true });
+  }
+});

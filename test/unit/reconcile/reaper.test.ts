@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { Reaper } from '../../../src/host/reaper.js';
+
+function reaperOf(outcomes: Error[][]) {
+  const running: (() => void)[] = [];
+  let started = 0;
+  const reaper = new Reaper(() => {
+    const outcome = outcomes[started++] ?? [];
+    return new Promise((resolve) => running.push(() => resolve(outcome)));
+  });
+  return { reaper, running, started: () => started };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('what piles up while a deletion is under way is deleted by the next one', async () => {
+  const { reaper, running, started } = reaperOf([]);
+  for (let count = 0; count < 10; count++) reaper.wake();
+  await turn();
+  expect(started()).toBe(1);
+  reaper.wake();
+  await turn();
+  running[0]?.();
+  await turn();
+  expect(started()).toBe(2);
+  running[1]?.();
+  await reaper.drained();
+  expect(started()).toBe(2);
+});
+
+test('drained waits for the deletions asked for, and needs none', async () => {
+  const { reaper, running } = reaperOf([]);
+  await reaper.drained();
+  reaper.wake();
+  let drained = false;
+  const waiting = reaper.drained().then(() => {
+    drained = true;
+  });
+  await turn();
+  expect(drained).toBe(false);
+  running[0]?.();
+  await waiting;
+});
+
+test('what could not be deleted is told once, and a later success clears it', async () => {
+  const { reaper, running } = reaperOf([[new Error('busy')], [new Error('busy')], []]);
+  reaper.wake();
+  await turn();
+  running[0]?.();
+  await expect(reaper.drained()).rejects.toThrow('could not be removed completely');
+  await reaper.drained();
+  reaper.wake();
+  await turn();
+  running[1]?.();
+  await reaper.idle();
+  reaper.wake();
+  await turn();
+  running[2]?.();
+  await reaper.drained();
+});
+
+test('a sweep waits for a deletion that begins after it was asked for', async () => {
+  const { reaper, running, started } = reaperOf([]);
+  const first = reaper.sweep();
+  await turn();
+  const second = reaper.sweep();
+  const together = reaper.sweep();
+  running[0]?.();
+  await first;
+  await turn();
+  expect(started()).toBe(2);
+  // It is not held up by who asks later.
+  const third = reaper.sweep();
+  running[1]?.();
+  await Promise.all([second, together]);
+  await turn();
+  running[2]?.();
+  await third;
+  await reaper.drained();
+  expect(started()).toBe(3);
+});

@@ -1,0 +1,30 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { claim, isOwnerAlive } from '../../../src/records/claim.js';
+
+test('this process holds its claims', () => {
+  expect(isOwnerAlive(claim())).toBe(true);
+  expect(claim()).toMatchObject({ pid: process.pid });
+});
+
+test('no claim, and one of a process that used the same id before, are not held', () => {
+  expect(isOwnerAlive(undefined)).toBe(false);
+  expect(isOwnerAlive({ ...claim(), started: '1@00000000-0000-0000-0000-000000000000' })).toBe(false);
+});
+
+test('a claim ends with its process', async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 60_000)']);
+  await once(child, 'spawn');
+  const pid = child.pid as number;
+  const [stat, boot] = await Promise.all([
+    readFile(`/proc/${pid}/stat`, 'latin1'),
+    readFile('/proc/sys/kernel/random/boot_id', 'latin1'),
+  ]);
+  const held = { pid, started: `${stat.split(' ')[21]}@${boot.trim()}` };
+  expect(isOwnerAlive(held)).toBe(true);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  expect(isOwnerAlive(held)).toBe(false);
+});
