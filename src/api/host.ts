@@ -27,7 +27,7 @@ import type {
   ReconcileOptions,
 } from './types.js';
 
-/** @see Host */
+/** Implementation of `Host`. */
 export class HostHandle implements Host {
   readonly #context: Context;
   readonly #watchers: DriftWatcher[] = [];
@@ -111,7 +111,7 @@ export class HostHandle implements Host {
           context.host.netns,
           ...(isRouter(context.localNode) ? await context.coordinator.states.list() : []),
         ],
-        repair: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
+        reconcile: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
       },
       parseDriftWatchOptions(options),
     );
@@ -137,7 +137,7 @@ export class HostHandle implements Host {
     await coordinator.tearDown(async () => {
       const errors = await kernel.teardown(planHostRemoval(host));
       if (errors.length > 0) throw new RemovalError('the host', errors);
-      await dhcp.leave();
+      await dhcp.removeFolder();
     });
   }
 
@@ -168,11 +168,11 @@ async function describeHost(context: Context): Promise<HostInfo> {
     Promise.all([
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
-      accountProblem().then((trouble) => trouble ?? []),
+      accountWarnings().then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
-  const { warnings: more = [], ...told } = context.coordinator.describe();
+  const { warnings: more = [], ...cluster } = context.coordinator.describe();
   warnings.push(...more);
   return {
     egressBridge: host.egressBridge.name,
@@ -186,6 +186,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),
-    ...told,
+    ...cluster,
   };
 }

@@ -12,7 +12,7 @@ import type { InterfaceCounters } from './observation.js';
 import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
 import type { Interface, InterfaceInfo, RemoveOptions } from './types.js';
 
-/** @see Interface */
+/** Implementation of `Interface`. */
 export class InterfaceHandle implements Interface {
   readonly #context: Context;
   #record: InterfaceRecord;
@@ -43,7 +43,7 @@ export class InterfaceHandle implements Interface {
   async float(options?: { address?: string; signal?: AbortSignal }): Promise<string> {
     const { address, signal } = parseAddressOptions(options);
     const floating = await this.#context.events.note(
-      { ...this.#about('interface.float'), ...(address !== undefined && { address }) },
+      { ...this.#subject('interface.float'), ...(address !== undefined && { address }) },
       () => float(this.#context, this.#record, { address, signal }),
       (address) => ({ address }),
     );
@@ -54,24 +54,24 @@ export class InterfaceHandle implements Interface {
   async defloat(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => defloat(this.#context, this.#record, signal);
-    await rejectOnAbort(this.#context.events.note(this.#about('interface.defloat'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('interface.defloat'), remove), signal);
     await this.refresh();
   }
 
   async detach(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => detach(this.#context, this.#record, signal);
-    await rejectOnAbort(this.#context.events.note(this.#about('interface.detach'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('interface.detach'), remove), signal);
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
     const checked = parseMetadata(metadata);
-    this.#record = await this.#context.events.note(this.#about('interface.metadata'), () =>
+    this.#record = await this.#context.events.note(this.#subject('interface.metadata'), () =>
       changeInterface(this.#context, this.uuid, { metadata: checked }),
     );
   }
 
-  #about(event: Subject['event']): Subject {
+  #subject(event: Subject['event']): Subject {
     const { uuid, network } = this.#record;
     return { event, cause: 'request', network, interface: uuid };
   }

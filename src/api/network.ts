@@ -32,7 +32,7 @@ import type {
   RemoveOptions,
 } from './types.js';
 
-/** @see Network */
+/** Implementation of `Network`. */
 export class NetworkHandle implements Network {
   readonly #context: Context;
   #record: NetworkRecord;
@@ -72,7 +72,7 @@ export class NetworkHandle implements Network {
 
   #attach(options: AttachOptions, isOnly = false): Promise<InterfaceRecord> {
     return this.#context.events.note(
-      this.#about('interface.attach'),
+      this.#subject('interface.attach'),
       () => attach(this.#context, this.uuid, options, isOnly),
       ({ uuid, address }) => ({ interface: uuid, address }),
     );
@@ -103,7 +103,7 @@ export class NetworkHandle implements Network {
   async routeAddress(options?: { address?: string; signal?: AbortSignal }): Promise<string> {
     const { address, signal } = parseAddressOptions(options);
     const routed = await this.#context.events.note(
-      { ...this.#about('network.route'), ...(address !== undefined && { address }) },
+      { ...this.#subject('network.route'), ...(address !== undefined && { address }) },
       () => route(this.#context, this.uuid, { address, signal }),
       (address) => ({ address }),
     );
@@ -116,7 +116,7 @@ export class NetworkHandle implements Network {
     const signal = parseSignal(options);
     const remove = () => unroute(this.#context, this.uuid, checked, signal);
     await rejectOnAbort(
-      this.#context.events.note({ ...this.#about('network.unroute'), address: checked }, remove),
+      this.#context.events.note({ ...this.#subject('network.unroute'), address: checked }, remove),
       signal,
     );
     await this.refresh();
@@ -131,7 +131,7 @@ export class NetworkHandle implements Network {
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {
     const checked = parseMetadata(metadata);
-    this.#record = await this.#context.events.note(this.#about('network.metadata'), () =>
+    this.#record = await this.#context.events.note(this.#subject('network.metadata'), () =>
       changeNetwork(this.#context, this.uuid, { metadata: checked }),
     );
   }
@@ -139,10 +139,10 @@ export class NetworkHandle implements Network {
   async delete(options?: RemoveOptions): Promise<void> {
     const signal = parseSignal(options);
     const remove = () => deleteNetwork(this.#context, this.uuid, signal);
-    await rejectOnAbort(this.#context.events.note(this.#about('network.delete'), remove), signal);
+    await rejectOnAbort(this.#context.events.note(this.#subject('network.delete'), remove), signal);
   }
 
-  #about(event: Subject['event']): Subject {
+  #subject(event: Subject['event']): Subject {
     return { event, cause: 'request', network: this.uuid };
   }
 }

@@ -1,51 +1,56 @@
-/* What is seen of a host while it runs: drift, events, counters. */
+/* Types for the observation of a running host: drift, events, counters. */
 
-/** A difference between records and what there is, and what was done about it. */
+/** A difference between the records and the node, and the result of its repair. */
 export interface RepairResult {
   /** UUID of the network. Absent for the host itself. */
   network?: string;
-  /** UUID of the interface. Absent where it is not about one. */
+  /** UUID of the interface. Absent if the repair is not about an interface. */
   interface?: string;
   /**
-   * `create`: something was missing. `remove`: something was there that no record names. `recover`: a change was
-   * interrupted, and what it left was removed. `dnsmasq`: a dnsmasq did not run, or not with these files. `mark-lost`: what
-   * an interface was attached to is gone. `update-record`: it is there again, in another place.
+   * `create`: objects were missing. `remove`: objects were extraneous or orphaned. `recover`: an interrupted change was
+   * undone or finished. `dnsmasq`: dnsmasq did not run, or had other files. `mark-lost`: the container or device of an
+   * interface does not exist any more. `update-record`: the device of an interface exists again with another index.
    */
   action: 'create' | 'remove' | 'recover' | 'dnsmasq' | 'mark-lost' | 'update-record';
-  /** What it is about, for people. May change between versions. */
+  /** Text for people. It may change between versions. */
   description: string;
-  /** Why the repair failed. Absent if it succeeded, and with `dryRun`. */
+  /** Error of the repair. Absent if it succeeded, and with `dryRun`. */
   error?: { code: string; message: string };
 }
 
+/** Options of `Host.watchDrift`. */
 export interface DriftWatchOptions {
-  /** Least time between two reconciliations, in milliseconds. Default 1000. It is longer where these take long. */
+  /**
+   * Minimum time between two reconciliations, in milliseconds. Default 1000. It is 10 times the duration of one, if
+   * that is more.
+   */
   interval?: number;
-  /** Called with what was repaired, and with what could not be. */
+  /** Called with the results of a reconciliation that repaired something, or failed to. */
   onRepair?: (repairs: RepairResult[]) => void;
   /**
-   * Called if a reconciliation failed as a whole; it is tried again. Without it, such an error is emitted as a process warning
-   * (`VethworkWarning`), once for each message.
+   * Called if a reconciliation failed as a whole; it is retried. Without this option, the error is emitted as a process
+   * warning (`VethworkWarning`), once for each message.
    */
   onError?: (error: unknown) => void;
   /** Ends the watch. */
   signal?: AbortSignal;
 }
 
+/** A running watch for drift. */
 export interface DriftWatch extends AsyncDisposable {
-  /** Ends it, and waits for a repair that is under way. */
+  /** Ends the watch, and waits for a running reconciliation. */
   close(): Promise<void>;
 }
 
-/** Something that was done on a host, by whichever process. */
+/** An action on a host, of any of its processes. */
 export interface HostEvent {
-  /** Grows from one to the next; `EventOptions.after` takes it. */
+  /** Id in ascending order; see `EventOptions.after`. */
   id: string;
-  /** When it was over: ISO 8601, UTC. */
+  /** Time of the end of the action: ISO 8601, UTC. */
   time: string;
   event:
     | 'host.init'
-    /** Remembered settings were changed; `detail` has their new values. */
+    /** Recorded settings were changed; `detail` has the new values. */
     | 'host.settings'
     | 'host.teardown'
     | 'network.create'
@@ -58,78 +63,80 @@ export interface HostEvent {
     | 'interface.float'
     | 'interface.defloat'
     | 'interface.metadata'
-    /** What it was attached to is gone. */
+    /** The container or device of an interface does not exist any more. */
     | 'interface.lost'
     | 'repair'
-    /** A node of a cluster doubts its store, and changes nothing until that is accepted. */
+    /** A node of a cluster does not trust its store: it changes nothing until `acceptStore`. */
     | 'store.doubted'
     | 'store.accepted'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
-    /** A client has declined `address`, as in use; it gets it again all the same. */
+    /** A client has declined `address` as in use (DHCPDECLINE). The reservation stays. */
     | 'dnsmasq.declined'
     | 'dnsmasq.failed';
   /**
-   * Why: a call asked for it; the host was opened, reconciled or watched, and something was not as the store has it; a
-   * dnsmasq had died, or a client had declined its address.
+   * Cause. `request`: a call. `opening`, `reconciliation`, `drift`: a repair by `openHost`, `reconcile` or
+   * `watchDrift`. `supervision`: supervision of dnsmasq or of the store.
    */
   cause: 'request' | 'opening' | 'reconciliation' | 'drift' | 'supervision';
-  /** UUIDs. */
+  /** UUID of the network. */
   network?: string;
+  /** UUID of the interface. */
   interface?: string;
-  /** The floating or routed address that it is about, or the address of the interface that was attached. */
+  /** Floating or routed address, or the address of the attached interface. */
   address?: string;
-  /** Of a repair: its description. */
+  /** Description of a repair, or the changed settings. */
   detail?: string;
-  /** In milliseconds. */
+  /** Duration in milliseconds. */
   duration: number;
-  /** If it failed. */
+  /** Error, if the action failed. */
   error?: { code: string; message: string };
-  /** The process that did it. */
+  /** Process id of the process that acted. */
   pid: number;
 }
 
+/** Options of `Host.events`. */
 export interface EventOptions {
-  /** Wait for more when there is none, until aborted, or the host is closed. Default true. */
+  /** Wait for further events until the signal is aborted or the host is closed. Default true. */
   follow?: boolean;
-  /** Begin with the oldest event that is kept, not with the first after the call. Default false. */
+  /** Begin with the oldest recorded event, not with the first after the call. Default false. */
   history?: boolean;
-  /** Begin after the event of this id. */
+  /** Begin after the event with this id. */
   after?: string;
-  /** Only what is about this network, interface (UUIDs) or address. */
+  /** Only events of this network (UUID), interface (UUID) or address. */
   subject?: string;
   signal?: AbortSignal;
 }
 
-/** What passed, in one direction. */
+/** Counters of one direction. */
 export interface Traffic {
   packets: number;
   bytes: number;
-  /** Given up by the link, for whatever reason. */
+  /** Packets dropped by the link, and errors. */
   dropped: number;
 }
 
-/** What passed an interface since it was attached, as its instance sees it. */
+/** Counters since the attach, from the point of view of the instance. */
 export interface InterfaceCounters {
   sent: Traffic;
   received: Traffic;
 }
 
 /**
- * What passed a network since it was made, on this host. On a hypervisor node of a cluster, where the network has no
- * namespace, `router`, `egress`, `floating` and `rules` are absent.
+ * Counters of a network on this node, since its creation. On a hypervisor node of a cluster, which has no namespace of
+ * the network, `router`, `egress`, `floating` and `rules` are absent.
  */
 export interface NetworkCounters {
-  /** Of all interfaces that are attached here now. */
+  /** Sum of the interfaces that are attached on this node now. */
   interfaces: InterfaceCounters;
-  /** To and from the network's own namespace: router, DHCP, DNS. */
+  /** To and from the namespace of the network: routing, DHCP, DNS. */
   router?: InterfaceCounters;
-  /** To and from other hosts. */
+  /** To and from other nodes, by VXLAN. */
   mesh: InterfaceCounters;
-  /** To and from the outside, other than by floating addresses. Absent without NAT. */
+  /** To and from the outside, without floating addresses. Absent without NAT. */
   egress?: InterfaceCounters;
   /** To and from floating addresses. */
   floating?: InterfaceCounters;
-  /** What each rule of the network's ruleset that counts has met, by its comment. */
+  /** Counters of nftables rules, by `<chain>: <comment>`. */
   rules?: Record<string, { packets: number; bytes: number }>;
 }

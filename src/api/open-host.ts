@@ -10,8 +10,9 @@ import { HostEnvironment, refuseOverlap } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
-import { rememberHost } from '../host/remember.js';
-import { settingsInForce } from '../host/settings.js';
+import { recordHost } from '../host/record-host.js';
+import { effectiveSettings } from '../host/settings.js';
+import { readOptions } from '../input.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
@@ -30,11 +31,11 @@ import { type HostRequest, parseHostOptions, type Settings } from './options.js'
 import type { Host, HostOptions } from './types.js';
 
 /**
- * Opens a host: a lone host, with its state in a folder, or with `store` a node of a cluster. Makes what it needs unless that
- * exists, and repairs what is not as the store has it. Several processes may have the same host open. Close it when done;
- * its networks keep running.
- * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the state is that
- * of a host with other NICs or addresses, StoreError if the store cannot be reached, KernelError
+ * Opens a host: a lone host, with its state in a folder, or, with the option `store`, a node of a cluster. Creates the
+ * objects of the host itself if they are missing, and reconciles all networks. Several processes may open the same
+ * host. Networks keep running after `Host.close`.
+ * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the recorded
+ *   host has other settings, StoreError if the store cannot be reached, KernelError
  */
 export async function openHost(options: HostOptions | ClusterHostOptions): Promise<Host> {
   const given = readOptions<HostOptions | ClusterHostOptions>(options);
@@ -42,12 +43,12 @@ export async function openHost(options: HostOptions | ClusterHostOptions): Promi
   return openLoneHost(parseHostOptions(given as HostOptions));
 }
 
-/** A host that is a node of a cluster, and the node. */
+/** An opened node of a cluster, with its host. */
 export interface OpenedNode extends ClusterNode {
   host: Host;
 }
 
-/** As `openHost`, for a node of a cluster. Its agent also needs the node itself. */
+/** As `openHost`, for a node of a cluster. The agent also needs the node. */
 export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
   const opened = await openClusterNode(options, events);
   return { ...opened, host: await HostHandle.of(opened.context) };
@@ -59,13 +60,13 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   signal?.throwIfAborted();
   const undo: (() => Promise<void>)[] = [];
   try {
-    // A new state folder is created only once it is known that the host can be: what fails leaves nothing behind.
+    // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
     let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
     if (store !== undefined) undo.push(() => (store as Store).close());
     if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.state));
     const known = (await store?.get<HostRecord>(keys.host))?.value;
     refuseIfMigrated(known);
-    const { settings } = await settingsInForce(request, known, where(request));
+    const { settings } = await effectiveSettings(request, known, where(request));
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
     const detected = await detectHost(kernel, settings.netns, settings);
@@ -94,7 +95,7 @@ async function openWith(
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
     await migrateRecords(transaction, request.state);
-    return rememberHost(transaction, request, { where: where(request), isShared: false });
+    return recordHost(transaction, request, { where: where(request), isShared: false });
   });
   const context = assembleContext({
     ...{ kernel, store, events },
@@ -115,7 +116,7 @@ async function openWith(
   return HostHandle.of(context);
 }
 
-/** Makes what a new host needs. After a failure the kernel is as before, and the host is forgotten. */
+/** Creates the objects of a new host. After an error the kernel is unchanged, and the record of the host is deleted. */
 async function initialise(context: Context): Promise<void> {
   const { events, store } = context;
   try {

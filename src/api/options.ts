@@ -11,12 +11,12 @@ const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = valid.path('the path of a folder');
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** Entries of the neighbour table: the kernel's default, and what takes half a gigabyte of memory. */
+const DAY = 24 * 60 * 60;
+/** Limits of `neighbourTable`: the default of the kernel, and a table that needs about 512 MiB of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
-/** Further addresses of an interface. */
-const MOST_ALLOWED = 256;
-const MOST_SERVERS = 64;
+/** Maximum number of `allowedAddresses` of an interface. */
+const MAX_ALLOWED_ADDRESSES = 256;
+const MAX_DNS_SERVERS = 64;
 
 const hostSchema = z.strictObject({
   netns: valid.namespaceRef.optional(),
@@ -29,8 +29,8 @@ const hostSchema = z.strictObject({
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
   neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
-  deletionHalo: valid.integer(0, 365 * DAY_MS, 'a number of milliseconds').optional(),
-  dnsServers: valid.list(valid.ipv4, MOST_SERVERS, 'a list of IPv4 addresses').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  dnsServers: valid.list(valid.ipv4, MAX_DNS_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),
   repair: flag.default(true),
@@ -39,7 +39,7 @@ const hostSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** Options of `openHost`, checked. What is left out is what was remembered, or a default. */
+/** Checked options of `openHost`. Missing ones are completed by `effectiveSettings`. */
 export type HostRequest = z.output<typeof hostSchema>;
 
 type Setting =
@@ -55,16 +55,16 @@ type Setting =
   | 'domain'
   | 'tenant';
 
-/** The settings of a host that are in force. */
+/** The effective settings of a host. */
 export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNullable<HostRequest[Key]> } & {
-  /** `dnsServers` were found on this machine, not given. */
+  /** `dnsServers` are the resolvers of this machine, not set by the caller. */
   hasSystemResolvers: boolean;
 };
 
-/** @throws ValidationError */
+/** Checks the options of `openHost`. @throws ValidationError */
 export const parseHostOptions = (options: HostOptions): HostRequest => valid.parseOptions(hostSchema, options);
 
-/** A name that is written as a UUID would be taken for one. */
+/** The name of a network must not have the form of a UUID: `getNetwork` accepts both. */
 const networkName = valid.displayName.refine((name) => !valid.isUuid(name), {
   error: 'a text of 1 to 255 bytes on one line that is not a UUID',
 });
@@ -84,11 +84,13 @@ const networkSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of a network, with the defaults of the host. */
 export type NetworkRequest = z.output<typeof networkSchema> & { mtu: number; tenant: string };
 
 /**
- * @throws ValidationError also for a netblock that overlaps the floating network, a way out of a network that has none, or
- *   an MTU that does not fit
+ * Checks the options of a network.
+ * @throws ValidationError also for a netblock that overlaps the floating network or contains a resolver, a floating
+ *   gateway without NAT, or an MTU above that of the mesh
  */
 export function parseNetworkOptions(
   options: CreateNetworkOptions,
@@ -100,15 +102,19 @@ export function parseNetworkOptions(
     throw new ValidationError(
       'netblock',
       request.netblock,
-      `a network apart from the floating network ${host.floatingNetwork}`,
+      `a network that does not overlap the floating network ${host.floatingNetwork}`,
     );
   }
   const resolver = host.dnsServers.find((server) => netblock.contains(server));
   if (resolver !== undefined && request.provideNat) {
-    throw new ValidationError('netblock', request.netblock, `a network without the resolver ${resolver} of instances`);
+    throw new ValidationError(
+      'netblock',
+      request.netblock,
+      `a network that does not contain ${resolver}, a resolver of the instances`,
+    );
   }
   if (request.floatingGateway !== undefined && !request.provideNat) {
-    throw new ValidationError('floatingGateway', request.floatingGateway, 'none where provideNat is false');
+    throw new ValidationError('floatingGateway', request.floatingGateway, 'no value if provideNat is false');
   }
   const mtu = request.mtu ?? host.mtu;
   if (mtu > host.mtu) {
@@ -125,14 +131,14 @@ const attachCommon = {
   model: valid.displayName.default('virtio'),
   instance: valid.displayName.optional(),
   antiSpoofing: flag.default(true),
-  allowedAddresses: valid.list(valid.unicast, MOST_ALLOWED, 'a list of IPv4 addresses').default([]),
+  allowedAddresses: valid.list(valid.unicast, MAX_ALLOWED_ADDRESSES, 'a list of IPv4 addresses').default([]),
   metadata: valid.metadata.default({}),
   signal: valid.abortSignal.optional(),
 };
 
 const userId = valid.integer(0, 2 ** 32 - 2, 'a user id');
 
-/** By the option that says how to attach. */
+/** Schemas by the option that selects the kind of attachment. */
 const attachSchemas = {
   tap: z.strictObject({
     ...attachCommon,
@@ -150,30 +156,34 @@ const attachSchemas = {
 };
 
 type AttachKind = keyof typeof attachSchemas;
-const WAYS = Object.keys(attachSchemas) as AttachKind[];
+const KINDS = Object.keys(attachSchemas) as AttachKind[];
+/** Checked options of an attach. */
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
 
-/** `isOnly`: refused if another interface is recorded at the same place in the container. */
+/** `isOnly`: a ConflictError if another interface is recorded at the same place in the container. */
 export type AttachPlan = AttachRequest & { isOnly: boolean };
 
-/** @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given */
+/**
+ * Checks the options of an attach.
+ * @throws ValidationError also unless exactly one of `tap`, `netns` and `device` is given
+ */
 export function parseAttachOptions(options: AttachOptions): AttachRequest {
   const given: Partial<Record<AttachKind, unknown>> = readOptions<object>(options);
-  const [way, ...others] = WAYS.filter((way) => given[way] !== undefined);
-  if (way === undefined || others.length > 0) {
+  const [kind, ...others] = KINDS.filter((each) => given[each] !== undefined);
+  if (kind === undefined || others.length > 0) {
     throw new ValidationError('options', options, 'exactly one of tap, netns and device');
   }
-  return valid.parse(attachSchemas[way], given);
+  return valid.parse(attachSchemas[kind], given);
 }
 
 const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: valid.abortSignal.optional() });
 
-/** @throws ValidationError */
+/** Checks the options `address` and `signal`. @throws ValidationError */
 export const parseAddressOptions = (options: unknown) => valid.parseOptions(addressSchema, options);
 
 const signalSchema = z.strictObject({ signal: valid.abortSignal.optional() });
 
-/** @throws ValidationError */
+/** Checks the option `signal`. @throws ValidationError */
 export const parseSignal = (options: unknown): AbortSignal | undefined =>
   valid.parseOptions(signalSchema, options).signal;
 
@@ -183,21 +193,21 @@ const pingSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** @throws ValidationError */
+/** Checks the arguments of a ping. @throws ValidationError */
 export function parsePing(address: string, options: { timeout?: number; signal?: AbortSignal } | undefined) {
   return valid.parse(pingSchema, { ...readOptions(options), address });
 }
 
-/** What names a network (a UUID or a name) or an interface (a UUID or a device). @throws ValidationError */
+/** Checks an argument that is a UUID or a name. @throws ValidationError */
 export const parseNameArgument = (field: string, name: unknown, expected: string): string => {
   requireText(field, name, expected, 255);
   return name;
 };
 
-/** @throws ValidationError */
+/** Checks metadata. @throws ValidationError */
 export const parseMetadata = (metadata: unknown) => valid.parse(valid.metadata, metadata, 'metadata');
 
-/** @throws ValidationError */
+/** Checks an IPv4 address. @throws ValidationError */
 export const parseAddressArgument = (address: unknown): string => valid.parse(valid.ipv4, address, 'address');
 
 const reconcileSchema = z.strictObject({
@@ -206,7 +216,7 @@ const reconcileSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
-/** @throws ValidationError */
+/** Checks the options of `Host.reconcile`. @throws ValidationError */
 export const parseReconcileOptions = (options: unknown) => valid.parseOptions(reconcileSchema, options);
 
 const driftWatchSchema = z.strictObject({
@@ -216,9 +226,10 @@ const driftWatchSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of `Host.watchDrift`. */
 export type DriftWatchRequest = z.output<typeof driftWatchSchema>;
 
-/** @throws ValidationError */
+/** Checks the options of `Host.watchDrift`. @throws ValidationError */
 export const parseDriftWatchOptions = (options: unknown): DriftWatchRequest =>
   valid.parseOptions(driftWatchSchema, options);
 
@@ -230,9 +241,10 @@ const eventsSchema = z.strictObject({
   signal: valid.abortSignal.optional(),
 });
 
+/** Checked options of `Host.events`. */
 export type EventsRequest = Omit<z.output<typeof eventsSchema>, 'signal'> & { signal: AbortSignal | undefined };
 
-/** @throws ValidationError */
+/** Checks the options of `Host.events`. @throws ValidationError */
 export const parseEventOptions = (options: unknown): EventsRequest => {
   const { signal, ...request } = valid.parseOptions(eventsSchema, options);
   return { ...request, signal };

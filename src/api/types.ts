@@ -12,134 +12,148 @@ import type {
 
 /** Options of `openHost`. */
 export interface HostOptions {
-  /** The namespace that stands for the host; the process's own if absent. */
+  /** Network namespace that is the host. Default: that of this process. */
   netns?: NamespaceRef;
-  /** Folder of the embedded store; created with mode 0700. */
+  /** Folder of the embedded store. Created with mode 0700. */
   state: string;
   /**
-   * The NIC through which the host reaches the outside; names the egress bridge `egr-br-<egressNic>`. This and the other
-   * settings below are remembered: who opens the host again need not give them. Another value than the remembered one is a
-   * ConflictError, or changes it for all with `updateSettings`; egressNic, floatingNetwork and vxlanPort never change.
-   * Required for a new host.
+   * NIC through which the host reaches the outside. The egress bridge is named `egr-br-<egressNic>`. Required for a new
+   * host. This setting and those below are recorded, and may be omitted when the host is opened again. A value that
+   * differs from the recorded one is a ConflictError, or, with `updateSettings`, changes the setting for all processes.
+   * egressNic, floatingNetwork and vxlanPort cannot change.
    */
   egressNic?: string;
-  /** The NIC that carries the VXLAN mesh. Its MTU less 50 is the networks' MTU, its first address the local VTEP. */
+  /**
+   * NIC of the VXLAN mesh. Its MTU less 50 is the MTU of networks; its first IPv4 address is the local VTEP. Default:
+   * `egressNic`.
+   */
   meshNic?: string;
-  /** CIDR of the floating addresses; its first address becomes the egress bridge's. Required for a new host. */
+  /** CIDR of the floating addresses. The egress bridge gets its first address. Required for a new host. */
   floatingNetwork?: string;
-  /** Masquerade the floating network out of the egress NIC. Default false. */
+  /** Masquerade packets of the floating network that leave through the egress NIC. Default false. */
   outboundNat?: boolean;
   /**
-   * Let instances reach the metadata services of clouds, which may hand out the host's credentials: 169.254.0.0/16,
-   * 168.63.129.16 and 100.100.100.200. Default: as the host was opened before, at first false. Connections that are there
-   * go on when it is taken back. Resolvers at these addresses serve dnsmasq in any case.
+   * Let instances reach the metadata services of clouds: 169.254.0.0/16, 168.63.129.16 and 100.100.100.200. These
+   * services may give away credentials of the host. Default false. A change to false does not cut established
+   * connections. dnsmasq can use resolvers at these addresses in any case.
    */
   allowMetadata?: boolean;
   /**
-   * Keep iptables away from bridged frames in the host's namespace (`net.bridge.bridge-nf-call-iptables` = 0), for
-   * others' bridges too. Default false: where it drops traffic, `HostInfo.warnings` says so.
+   * Set `net.bridge.bridge-nf-call-iptables` to 0 in the namespace of the host, so that bridged frames do not pass
+   * iptables. This applies to all bridges of the namespace. Default false; `HostInfo.warnings` reports rules that may
+   * drop traffic.
    */
   disableBridgeNetfilter?: boolean;
   /** UDP port of VXLAN. Default 4789. */
   vxlanPort?: number;
   /**
-   * Have the machine's neighbour table take at least so many entries, 1024 to 1048576 (`net.ipv4.neigh.default.gc_thresh3`; 1 and
-   * 2 in proportion). All network namespaces share it. Raised only, and not lowered afterwards, as others may rely on it. Left
-   * alone if absent. Only for a process in the machine's first network namespace.
+   * Minimum size of the machine's neighbour table in entries, 1024 to 1048576 (`net.ipv4.neigh.default.gc_thresh3`;
+   * gc_thresh1 and gc_thresh2 in proportion). All network namespaces share the table. The sysctls are raised only, and
+   * are not restored. Default: unchanged. Only for a process in the machine's initial network namespace.
    */
   neighbourTable?: number;
   /** How long a released address is kept from re-use, in milliseconds. Default 300,000. */
   deletionHalo?: number;
   /**
-   * Resolvers given to instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback, or those
-   * that systemd-resolved asks, as they are when the host is made.
+   * Resolvers of the instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback
+   * addresses, or the upstream servers of systemd-resolved, at the time when the host is created.
    */
   dnsServers?: string[];
-  /** DNS domain of instances. Default `vethwork.internal`. */
+  /** DNS domain of the instances. Default `vethwork.internal`. */
   domain?: string;
-  /** Owner recorded with what is made through this handle. Default `system`. */
+  /** Owner of networks that are created through this handle. Default `system`. */
   tenant?: string;
   /**
-   * Repair at once what is not as the store has it, and watch over every dnsmasq. Default true. With false, a host that
-   * is known already is opened without a change: for looking, or for a short visit.
+   * Reconcile all networks, and supervise every dnsmasq. Default true. With false, an existing host is opened without
+   * any change, for example to read its state.
    */
   repair?: boolean;
-  /** Change remembered settings to the values given here, for every process. Default false. */
+  /** Change recorded settings to the given values, for all processes. Default false. */
   updateSettings?: boolean;
-  /** Called for each network that the repair at the opening has seen to: after a reboot there may be many. */
+  /** Called after each network that is reconciled by `openHost`. */
   onProgress?: (progress: ReconcileProgress) => void;
-  /** Ends the opening. What it made of a new host is removed again. */
+  /** Aborts the call. The objects and records of a new host are removed again. */
   signal?: AbortSignal;
 }
 
+/** Options of a network. */
 export interface CreateNetworkOptions {
-  /** One network's of its tenant. */
+  /** Name, unique within the tenant. */
   name: string;
-  /** IPv4 CIDR, /8 to /29, no host bits set. */
+  /** IPv4 CIDR, /8 to /29, without host bits. */
   netblock: string;
-  /** Default true. */
+  /** Run a DHCP server. Default true. */
   provideDhcp?: boolean;
-  /** Default true. */
+  /** Connect the network to the outside by NAT. Default true. */
   provideNat?: boolean;
-  /** Default false. */
+  /** Run a DNS server for the names of the instances. Default false. */
   provideDns?: boolean;
+  /** Default: a random UUID. */
   uuid?: string;
-  /** VNI, 1 to 2^24-1. */
+  /** VXLAN network identifier, 1 to 2^24-1. Default: a random free one. */
   vni?: number;
   /**
-   * Address of the floating network from which the network reaches the outside, as others may have to let it in; a random
-   * free one if absent. Only with `provideNat`.
+   * Address of the floating network that is the source address of the network outside, for example for firewall rules
+   * there. Only with `provideNat`. Default: a random free one.
    */
   floatingGateway?: string;
-  /** At most the mesh NIC's MTU less 50, which is the default. */
+  /** MTU in bytes, at most that of the mesh NIC less 50. Default: this maximum. */
   mtu?: number;
+  /** Owner of the network. Default: the `tenant` of the host. */
   tenant?: string;
   metadata?: Record<string, Json>;
   signal?: AbortSignal;
 }
 
+/** Options of all kinds of attachment. */
 export interface AttachCommon {
-  /** Fixed IPv4 address; a random free one if absent. */
+  /** IPv4 address. Default: a random free one. */
   address?: string;
-  /** Fixed unicast MAC, not `fe:…`, which the host's ends of links have; `02:00:00:xx:xx:xx` if absent. */
+  /** Unicast MAC, except `fe:…`: links of the host have those. Default: a random free `02:00:00:xx:xx:xx`. */
   mac?: string;
+  /** Name of the instance for DHCP and DNS. */
   hostname?: string;
-  /** Position of this NIC in its instance. Default 0. */
+  /** Position of this NIC in its instance, 0 to 1023. Default 0. */
   order?: number;
-  /** NIC model shown to the user. Default `virtio`. */
+  /** NIC model, for information only. Default `virtio`. */
   model?: string;
+  /** Id of the instance, for information only. */
   instance?: string;
   /**
-   * Let nothing pass that does not come from the interface's own MAC and IPv4 address, or claims another by ARP; nor
-   * what only a DHCP server says, nor IPv6. Default true.
+   * Drop frames of the instance with another source MAC, IPv4 source address or ARP sender address than its own, DHCP
+   * server messages, and IPv6. Default true.
    */
   antiSpoofing?: boolean;
   /**
-   * Further IPv4 addresses that it may send from. Those routed into its network need not be named. Several interfaces may
-   * share one, but one of the netblock is nobody's own address meanwhile.
+   * Further IPv4 source addresses of the instance. Addresses that are routed into its network are allowed without this
+   * option. Several interfaces may have the same one; an allowed address in the netblock is not assigned to any
+   * interface. At most 256.
    */
   allowedAddresses?: string[];
   metadata?: Record<string, Json>;
   signal?: AbortSignal;
 }
 
+/** Options of an attach: exactly one of `tap`, `netns` and `device`. */
 export type AttachOptions = AttachCommon &
+  /** A new tap, for a virtual machine. */
   (
-    | { tap: string /** User id that may open it. */; owner?: number; multiQueue?: boolean }
-    /** A veth whose inner end is put into a container's namespace as `name`. */
+    | { tap: string /** User id that may open the tap. */; owner?: number; multiQueue?: boolean }
+    /** A new veth pair with one end, `name`, in the namespace of a container. Default name `eth0`. */
     | {
         netns: NamespaceRef;
         name?: string;
         /**
-         * Static address, routes, MTU, loopback up; with `antiSpoofing`, which lets no IPv6 pass, no IPv6 address. Default
-         * false: a link that is down, for whoever is in the container to configure.
+         * Set address, routes and MTU, set the link and loopback up; with `antiSpoofing` also disable IPv6 on the link.
+         * Default false: the link is down, and the container configures it.
          */
         configure?: boolean;
       }
-    /** A link that exists already; it is given back as it was on detach. */
+    /** An existing link of the host. A detach restores its settings. */
     | { device: string }
   );
 
+/** Information about a network. */
 export interface NetworkInfo {
   uuid: string;
   name: string;
@@ -156,16 +170,18 @@ export interface NetworkInfo {
   state: 'initial' | 'created' | 'deleting';
   routedAddresses: string[];
   metadata: Record<string, Json>;
-  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  /** Present while the store of a cluster cannot be reached: the information is as of this time (ISO 8601). */
   asOf?: string;
 }
 
+/** Information about an interface. */
 export interface InterfaceInfo {
   uuid: string;
+  /** UUID of the network. */
   network: string;
-  /** Node of the cluster where it is attached. */
+  /** Node on which it is attached. Absent on a lone host. */
   node?: string;
-  /** Of the link in the host's namespace. */
+  /** Name of the link in the namespace of the host. */
   device: string;
   attachment: 'tap' | 'veth' | 'device';
   mac: string;
@@ -178,18 +194,18 @@ export interface InterfaceInfo {
   hostname?: string;
   instance?: string;
   /**
-   * `lost`: what it was attached to (the container's namespace, the device) is gone. It keeps its address until it is
-   * detached. A device that is plugged in again is attached again; a namespace that is made again is another one.
+   * `lost`: the container's namespace or the device does not exist any more. The interface keeps its address until it
+   * is detached. A device that appears again is attached again. A new namespace with the same name is not.
    */
   state: 'initial' | 'created' | 'deleting' | 'lost';
-  /** Why it is lost. */
+  /** Reason why the interface is lost. */
   reason?: string;
   metadata: Record<string, Json>;
-  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  /** Present while the store of a cluster cannot be reached: the information is as of this time (ISO 8601). */
   asOf?: string;
 }
 
-/** A reserved address of a network; one that several interfaces are allowed to use beside their own is told for each. */
+/** A reserved address of a network. An allowed address of several interfaces is listed once for each. */
 export interface AddressInfo {
   address: string;
   use: 'network' | 'broadcast' | 'gateway' | 'interface' | 'allowed' | 'halo';
@@ -197,6 +213,7 @@ export interface AddressInfo {
   mac?: string;
 }
 
+/** Information about a host. */
 export interface HostInfo {
   egressBridge: string;
   floatingNetwork: string;
@@ -207,13 +224,14 @@ export interface HostInfo {
   networks: number;
   interfaces: number;
   floatingAddresses: { total: number; used: number };
-  /** What is likely to disturb the networks and is not ours to change, in words. Absent if there is nothing. */
+  /** Texts about problems that vethwork cannot solve by itself. Absent if there are none. */
   warnings?: string[];
-  /** Set while the cluster's store can't be reached: what is told is of that time (ISO 8601). */
+  /** Present while the store of a cluster cannot be reached: the information is as of this time (ISO 8601). */
   asOf?: string;
-  /** Of a cluster: this node, and all that are or were members of it. */
+  /** Name of this node. Absent on a lone host, as `role` and `nodes`. */
   node?: string;
   role?: 'network' | 'hypervisor';
+  /** All nodes that are or were members of the cluster. */
   nodes?: NodeInfo[];
 }
 
@@ -221,134 +239,173 @@ export interface HostInfo {
 export interface NodeInfo {
   name: string;
   role: 'network' | 'hypervisor';
-  /** `gone`: its agent has not been heard of. It is part of the mesh as before: what runs there goes on. */
+  /** `gone`: the lease of its agent has expired. The node stays part of the mesh, and its instances keep running. */
   state: 'member' | 'gone';
   /** Address of its VTEP. */
   address?: string;
+  /** Largest MTU of a network that the node supports. */
   mtu?: number;
+  /** Number of interfaces on the node. */
   interfaces: number;
 }
 
+/** Options of `Host.reconcile`. */
 export interface ReconcileOptions {
-  /** Only say what would be repaired. Default false. */
+  /** Report the repairs without running them. Default false. */
   dryRun?: boolean;
-  /** Called for each network when it has been seen to; several are at the same time. */
+  /** Called after each network. Several networks are reconciled concurrently. */
   onProgress?: (progress: ReconcileProgress) => void;
-  /** No further network is begun once it is aborted. */
+  /** After an abort, no further network is begun. */
   signal?: AbortSignal;
 }
 
+/** Progress of a reconciliation, after one network. */
 export interface ReconcileProgress {
   /** UUID of the network. */
   network: string;
+  /** Number of networks that are done. */
   done: number;
+  /** Number of all networks. */
   total: number;
-  /** What was wrong with it. */
+  /** Repairs of this network. */
   repairs: RepairResult[];
 }
 
 /**
- * Options of calls that remove something. A call that is aborted before its turn has come changes nothing. From then on the
- * removal is recorded and goes on: the call ends at once, and the removal in the background, or with the next reconciliation.
+ * Options of removals. A call that is aborted while it waits for locks changes nothing. After the removal is recorded,
+ * an abort rejects the call at once, and the removal continues in the background, or with the next reconciliation.
  */
 export interface RemoveOptions {
   signal?: AbortSignal;
 }
 
-/** A handle: getting one does no I/O beyond checking that the object exists. */
+/** A handle of an interface. */
 export interface Interface {
   readonly uuid: string;
-  /** As of the last call through this handle. */
+  /** Information as of the last call through this handle. */
   readonly info: InterfaceInfo;
+  /** Reads `info` again. @throws NotFoundError */
   refresh(): Promise<InterfaceInfo>;
-  /** @throws ConflictError if it is on another node of the cluster */
+  /** Reads the counters. @throws ConflictError if the interface is on another node of the cluster */
   counters(): Promise<InterfaceCounters>;
   /**
-   * Gives the interface a floating address and resolves to it. Default: a random free one. With `signal` aborted, the
-   * address is released again.
+   * Adds a floating address to the interface and resolves to it. Default: a random free one. If `signal` is aborted,
+   * the address is released again.
+   * @throws ConflictError if the network has no NAT, or the interface has another floating address
    */
   float(options?: { address?: string; signal?: AbortSignal }): Promise<string>;
-  /** Removes the floating address and cuts its connections. Does nothing if there is none. @see RemoveOptions */
+  /**
+   * Removes the floating address, and its connections from conntrack. Does nothing if there is none.
+   * @see RemoveOptions
+   */
   defloat(options?: RemoveOptions): Promise<void>;
-  /** Removes the interface. Does nothing if it is gone. @see RemoveOptions */
+  /** Removes the interface. Does nothing if it does not exist. @see RemoveOptions */
   detach(options?: RemoveOptions): Promise<void>;
+  /** Replaces the metadata. */
   setMetadata(metadata: Record<string, Json>): Promise<void>;
 }
 
+/** A handle of a network. */
 export interface Network {
   readonly uuid: string;
+  /** Information as of the last call through this handle. */
   readonly info: NetworkInfo;
+  /** Reads `info` again. @throws NotFoundError */
   refresh(): Promise<NetworkInfo>;
+  /** Reads the counters of the network on this node. */
   counters(): Promise<NetworkCounters>;
   /**
-   * Connects a tap, a container or a device of the host. Of a thousand calls at once, 32 are under way at a time, not counting
-   * those that wait for a dnsmasq; the others wait in order, and leave at once if their signal is aborted. In a cluster all
-   * are at once.
+   * Connects a new tap, a container or a device of the host. Concurrent calls of a process are limited to 32, without
+   * those that wait for dnsmasq or for other nodes. Further calls wait in order; an abort of their signal ends the
+   * wait.
    */
   attach(options: AttachOptions): Promise<Interface>;
   /**
-   * The interface with that tap, that device, or of that name in that namespace, which is attached if there is none; of several
-   * calls at once, in whichever processes, one attaches it. What is there must have everything that is asked for, and be in
-   * this network; `metadata` is not compared.
-   * @throws DifferenceError naming what differs
+   * Returns the interface with this tap, device, or name in this namespace; attaches it if it does not exist.
+   * Concurrent calls of any processes attach it once. An existing interface must be in this network and match all given
+   * options except `metadata`.
+   * @throws DifferenceError for the first option that differs
    */
   ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   listAddresses(): Promise<AddressInfo[]>;
-  /** Routes an address of the floating pool into the network and resolves to it. */
+  /** Routes an address of the floating network into the network and resolves to it. Default: a random free one. */
   routeAddress(options?: { address?: string; signal?: AbortSignal }): Promise<string>;
-  /** Undoes `routeAddress`. @throws NotFoundError if the address is not routed into the network. @see RemoveOptions */
+  /**
+   * Removes the route of `routeAddress`.
+   * @throws NotFoundError if the address is not routed into the network.
+   * @see RemoveOptions
+   */
   unrouteAddress(address: string, options?: RemoveOptions): Promise<void>;
-  /** One ICMP echo from inside the network's namespace; round-trip time in ms, or undefined. Timeout in ms, default 1000. */
+  /**
+   * Sends one ICMP echo request from the namespace of the network. Resolves to the round-trip time in milliseconds;
+   * undefined without a reply. `timeout` is in milliseconds, default 1000.
+   */
   ping(address: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<number | undefined>;
+  /** Replaces the metadata. */
   setMetadata(metadata: Record<string, Json>): Promise<void>;
-  /** Detaches all interfaces, releases all addresses, removes the network. @see RemoveOptions */
+  /** Detaches all interfaces, releases all addresses and removes the network. @see RemoveOptions */
   delete(options?: RemoveOptions): Promise<void>;
 }
 
+/** An opened host. A handle of a network or an interface is returned after one read of its record. */
 export interface Host extends AsyncDisposable {
+  /** Information as of the last `refresh`, or of the opening. */
   readonly info: HostInfo;
+  /** Reads `info` again. */
   refresh(): Promise<HostInfo>;
-  /** @throws ConflictError also if another network of the tenant has the name */
+  /**
+   * Creates a network.
+   * @throws ConflictError if another network of the tenant has the name, or the UUID or VNI is in use
+   */
   createNetwork(options: CreateNetworkOptions): Promise<Network>;
   /**
-   * The network of that name (or UUID), which is made if there is none; of several calls at once, in whichever processes, one
-   * makes it. What is there must have everything that is asked for; `metadata` is not compared.
-   * @throws DifferenceError naming what differs
+   * Returns the network with this UUID, or with this name; creates it if it does not exist. Concurrent calls of any
+   * processes create it once. An existing network must match all given options except `metadata`.
+   * @throws DifferenceError for the first option that differs
    */
   ensureNetwork(options: CreateNetworkOptions): Promise<Network>;
-  /** By UUID, or by name if just one network has it. @throws NotFoundError, ConflictError */
+  /** Finds a network by UUID or name. @throws NotFoundError, ConflictError if several networks have the name */
   getNetwork(idOrName: string): Promise<Network>;
   listNetworks(): Promise<NetworkInfo[]>;
-  /** By UUID, or by device name. */
+  /** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
-  /** Makes the kernel and dnsmasq match the store again. Resolves to what was, or would be, repaired; empty if nothing was. */
+  /**
+   * Makes the kernel and dnsmasq match the records. Resolves to one result for each repair, also with `dryRun`; empty
+   * if nothing differs.
+   */
   reconcile(options?: ReconcileOptions): Promise<RepairResult[]>;
   /**
-   * Of a cluster whose store was restored from an older copy, or has lost what nodes have (`warnings`, `/healthz`): confirms
-   * that the store is right as it is now. Nodes then remove what it does not have. @throws ConflictError on a machine by
-   * itself
+   * Accepts the present contents of the store of a cluster, after it was restored from an older snapshot or has lost
+   * records (reported in `HostInfo.warnings` and by `/healthz`). Nodes then remove the objects without a record.
+   * @throws ConflictError on a lone host
    */
   acceptStore(): Promise<void>;
   /**
-   * Repairs what others break, from the kernel's events, until it or the host is closed. Keeps a socket for each network
-   * open. Resolves when nothing that happens afterwards is missed.
+   * Reconciles after each change of the kernel, until the watch or the host is closed. Keeps one socket for each
+   * network open. Resolves when no later change can be missed.
    */
   watchDrift(options?: DriftWatchOptions): Promise<DriftWatch>;
   /**
-   * What is done on this host, by whichever process, as it happens. The last 8 MiB of it are kept in the state folder,
-   * and can be read as well.
+   * Iterates over the events of all processes of this host, from the call on. The journal in the state folder keeps the
+   * last 8 MiB, which `history` and `after` read.
    */
   events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
-  /** Resolves when every link put out of service is really gone. */
+  /**
+   * Resolves when all links that are marked for deletion are deleted.
+   * @throws RemovalError if one could not be deleted
+   */
   drained(): Promise<void>;
   /**
-   * Removes what `openHost` made (egress bridge, rules). A node of a cluster leaves it, and this process is its agent no more.
-   * @throws ConflictError while networks exist (on a hypervisor node: while interfaces live there), and if another process
-   *   is the node's agent
+   * Removes the objects of the host itself (egress bridge, rules) and its record. A node of a cluster leaves the
+   * cluster.
+   * @throws ConflictError while networks exist (on a hypervisor node: while interfaces are attached there), or if
+   *   another process is the agent of the node
    */
   teardown(): Promise<void>;
-  /** Waits for what is under way. Leaves all networks running. `await using` calls it. */
+  /**
+   * Waits for running calls, then frees threads, sockets and the store. Networks keep running. `await using` calls it.
+   */
   close(): Promise<void>;
 }

@@ -3,8 +3,8 @@ import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 
 /**
- * As `transact`, and resolves to the revision of the commit as well: a node that has heard of it has heard of the change.
- * The store's own revision may be higher already.
+ * As `transact`, and also resolves to the revision of the commit. A node whose replica has this revision has the
+ * change. The revision of the store may be higher already.
  */
 export async function commitAt<Result>(
   store: ClusterStore,

@@ -12,39 +12,45 @@ import { lossIn } from './loss.js';
 import { membersIn } from './membership.js';
 import { NetworkReconciler, problemOf } from './network-reconciler.js';
 import { allowPeers } from './peers.js';
-import { appliedOf, concernedBy, peekState } from './records.js';
+import { affectedBy, appliedOf, peekState } from './records.js';
 import type { Applied, ClusterContext } from './types.js';
 
-/** Networks that are worked on at once. */
+/** Number of networks that are applied concurrently. */
 const CONCURRENCY = 8;
+/** Backoff of retries. */
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 
-/** Two networks may have the same UUID, one after the other; their links have other indexes. */
+/**
+ * True if two records are of the same network. A deleted network may be followed by one with the same UUID and other
+ * links.
+ */
 const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === right.vxlan;
 
-/** What an agent reports of its work. */
+/** Callbacks about the work of a controller. */
 export interface ControllerEvents {
-  /** A network was applied to the node. */
-  reconciled?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
-  failed?: (what: string, error: unknown) => void;
+  /** A network has been applied to the node; `problems` are errors by resource. */
+  applied?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  /** Work has failed and is retried; `title` names its object. */
+  failed?: (title: string, error: unknown) => void;
 }
 
 /**
- * Keeps the node's part of every network as the store has it: a change enqueues its network, and a queue applies networks
- * one after the other. What changes while a network is being applied is applied with the next round, however much it is;
- * what fails is retried with exponential backoff.
+ * Applies the desired state of networks to the node. A change of the store enqueues its network. Changes to a network
+ * that is being applied are coalesced into one further run. Errors are retried with exponential backoff.
  */
 export class Controller {
   readonly #context: ClusterContext;
   readonly #events: ControllerEvents;
   readonly #reconciler: NetworkReconciler;
   readonly #limit = pLimit(CONCURRENCY);
-  /** Networks to be applied, and whether a call may wait for that. */
+  /** Enqueued networks; true if a call may wait for the network. */
   readonly #due = new Map<string, boolean>();
-  /** Networks with an interface that waits for the router. */
+  /** Networks with an interface that waits for the router to apply it first. */
   readonly #waiting = new Set<string>();
+  /** Networks that are being applied or wait for that; the promise resolves at the end. */
   readonly #busy = new Map<string, Promise<void>>();
+  /** Number of consecutive failures by network. */
   readonly #failures = new Map<string, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #failureDetector = new FailureDetector();
@@ -59,16 +65,17 @@ export class Controller {
     this.#reconciler = new NetworkReconciler(context);
   }
 
-  /** Networks that are not applied yet. */
+  /** Number of networks that are enqueued or being applied. */
   get backlog(): number {
     return new Set([...this.#due.keys(), ...this.#busy.keys()]).size;
   }
 
-  /** Networks of which something could not be applied. */
+  /** Number of networks whose last run failed. */
   get failing(): number {
     return this.#failures.size;
   }
 
+  /** Enqueues all networks of the node, and then each network that changes. */
   start(): void {
     if (!this.#stopped) return;
     this.#stopped = false;
@@ -78,7 +85,7 @@ export class Controller {
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
       if (loss !== undefined) return this.#context.storeGuard.block(loss);
-      const { networks, progress, own, nodes } = concernedBy(changes, { node, networkNode });
+      const { networks, progress, own, nodes } = affectedBy(changes, { node, networkNode });
       if (nodes) {
         this.#peersHaveChanged = true;
         this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
@@ -86,13 +93,13 @@ export class Controller {
       }
       for (const uuid of progress) if (this.#waiting.has(uuid)) this.enqueue(uuid);
       for (const uuid of networks) this.enqueue(uuid);
-      // Late writes of an expired agent of this node.
+      // An agent of this node whose lease has expired may still write progress of a deleted network. Remove it again.
       for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
     });
     for (const uuid of this.networks()) this.enqueue(uuid);
   }
 
-  /** Ends with the work that is under way. Networks stay as they are. */
+  /** Stops and waits for running work. Networks stay as they are. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe?.();
@@ -102,10 +109,10 @@ export class Controller {
     await Promise.all(this.#busy.values());
   }
 
-  /** True if a node has not been heard of for long. */
+  /** True if the lease of the agent of a node expired more than a minute ago. */
   readonly isGone = (node: string): boolean => this.#failureDetector.isGone(node, membersIn(this.#context.store));
 
-  /** Networks that this node has, or is to have, something of. */
+  /** Returns the UUIDs of the networks that this node takes part in, or has objects of. */
   networks(): string[] {
     const { store, node, role } = this.#context;
     const applied = clusterKeys.applied(node);
@@ -116,7 +123,10 @@ export class Controller {
     return [...new Set([...own, ...local.map(({ value }) => value.network)])];
   }
 
-  /** Has a network applied. @param isAwaited a call may wait for it */
+  /**
+   * Enqueues a network.
+   * @param isAwaited a call may wait for it, so its progress is reported even if nothing changes
+   */
   enqueue(uuid: string, isAwaited = true): void {
     if (this.#stopped) return;
     this.#due.set(uuid, isAwaited || this.#due.get(uuid) === true);
@@ -127,7 +137,7 @@ export class Controller {
       );
   }
 
-  /** Runs work on one network while it is not applied. */
+  /** Runs work while the network is not being applied. */
   async exclusive<Result>(uuid: string, work: () => Promise<Result>): Promise<Result> {
     while (this.#busy.has(uuid)) await this.#busy.get(uuid);
     const result = work();
@@ -146,7 +156,9 @@ export class Controller {
     return result;
   }
 
-  /** Allows new nodes to send to this one, before it reports a network that they have. What fails is tried again. */
+  /**
+   * Updates the mesh filter after a change of nodes. Runs before this node reports progress that new nodes may rely on.
+   */
   allowPeers(): Promise<void> {
     const allow = async () => {
       if (!this.#peersHaveChanged || this.#stopped) return;
@@ -162,11 +174,12 @@ export class Controller {
     return this.#allowing;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no network is being applied. */
   async idle(): Promise<void> {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
+  /** Applies a network until it is not enqueued any more. */
   async #work(uuid: string): Promise<void> {
     for (
       let isAwaited = this.#due.get(uuid);
@@ -189,7 +202,7 @@ export class Controller {
   #retry(uuid: string): void {
     const failures = (this.#failures.get(uuid) ?? 0) + 1;
     this.#failures.set(uuid, failures);
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.enqueue(uuid);
@@ -197,19 +210,19 @@ export class Controller {
     this.#timers.add(timer);
   }
 
-  /** False if something could not be applied. */
+  /** Applies a network and reports its progress. Resolves to false after an error. */
   async #apply(uuid: string, isAwaited: boolean): Promise<boolean> {
     const { store, node, networkNode } = this.#context;
     const began = performance.now();
     const { revision } = store;
     const state = peekState(store, uuid);
     const before = appliedOf(store, node, uuid);
-    // Its record is there, whatever it says.
+    // The record exists, but is not valid JSON: nothing of the network is changed.
     if (store.isUnknown(keys.network(uuid))) return true;
     if (state?.unreadable !== undefined) {
       const error = new StoreError(
         store.location,
-        `the value of ${state.unreadable} is not JSON: network ${uuid} is left alone`,
+        `the value of ${state.unreadable} is not JSON: network ${uuid} is not changed`,
       );
       this.#events.failed?.(`network ${uuid}`, error);
       const { network } = state;
@@ -223,42 +236,43 @@ export class Controller {
       await this.#write(uuid, undefined);
       return true;
     }
-    const isConcerned = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
-    if (!isConcerned && before === undefined) return true;
-    await Promise.all([this.allowPeers(), this.#context.storeGuard.remember()]);
+    const takesPart = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
+    if (!takesPart && before === undefined) return true;
+    await Promise.all([this.allowPeers(), this.#context.storeGuard.writePosition()]);
     await this.#announce(state, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);
     const isDone = Object.keys(problems).length === 0;
-    this.#events.reconciled?.(uuid, performance.now() - began, problems);
-    // Calls wait until everything of a revision is applied.
+    this.#events.applied?.(uuid, performance.now() - began, problems);
+    // Progress is reported only when the whole revision is applied: calls wait for it.
     if (waits) {
       this.#waiting.add(uuid);
-      // The router's progress meanwhile was not seen yet.
+      // The router may have made progress during this run, without a further event.
       if ((appliedOf(store, networkNode, uuid)?.revision ?? 0) > progress) this.enqueue(uuid);
     } else this.#waiting.delete(uuid);
     if (waits && isDone) return true;
     if (!isAwaited && isDone && before?.present === present) return true;
-    if (!isConcerned && !present && isDone) await this.#write(uuid, undefined);
+    if (!takesPart && !present && isDone) await this.#write(uuid, undefined);
     else await this.#write(uuid, { revision, present: present || !isDone, network: state.network, problems });
     return isDone;
   }
 
   /**
-   * Records that something of a network may be on this node, before anything is created: the network's own record may be
-   * deleted while this node is not heard of, and the node's next agent has to know what to remove then.
+   * Records, before anything is created, that objects of a network may be on this node. The record of the network may
+   * be deleted while no agent of this node runs. The next agent then knows from this entry what to remove.
    */
   async #announce(state: NetworkState, before: Applied | undefined): Promise<void> {
     const { network } = state;
     if (before?.present === true) {
       if (isSame(before.network, network)) return;
-      // Made while this node was away, after another of its name had gone.
+      // The network was deleted and created again with the same UUID while no agent of this node ran.
       await this.#reconciler.remove(before.network, []);
     }
     if (desiredState(this.#context.localNode, state) === undefined) return;
     await this.#write(network.uuid, { revision: 0, problems: {}, ...before, present: true, network });
   }
 
+  /** Writes or deletes the progress of this node. */
   async #write(uuid: string, applied: Applied | undefined): Promise<void> {
     const { store, node } = this.#context;
     const key = clusterKeys.appliedNetwork(node, uuid);
@@ -266,11 +280,11 @@ export class Controller {
     await store.commit({ conditions: [], puts, deletes: applied === undefined ? [key] : [] });
   }
 
-  /** Repairs the host itself; tries until it succeeds. */
+  /** Repairs the host itself. Retries until it succeeds or the controller is stopped. */
   async prepareHost(): Promise<void> {
     const { events } = this.#context;
     const cause = 'opening';
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
       try {
         await reconcileHost(this.#context, ({ description, run }) =>
           events.note({ event: 'repair', cause, detail: description }, run),

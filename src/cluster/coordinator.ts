@@ -15,11 +15,11 @@ import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
 /**
- * A node of a cluster: a call records a change, the agent of every node that it concerns applies its part, and the call
- * waits for those. One process of each node, its agent, writes to the kernel.
+ * The coordinator of a node of a cluster. A call commits a change; the agent of each node applies the resources of its
+ * node; the call waits for the nodes that it needs. Only the agent of a node writes to its kernel.
  */
 export class ClusterCoordinator implements Coordinator {
-  /** A transaction of etcd takes 128 conditions and operations. */
+  /** A transaction of etcd has at most 128 conditions and operations (`--max-txn-ops`). */
   readonly membersPerCommit = 8;
   readonly states: NetworkStates;
   readonly #context: () => ClusterContext;
@@ -51,7 +51,7 @@ export class ClusterCoordinator implements Coordinator {
 
   get mayRemoveOrphans(): boolean {
     const { store, storeGuard } = this.#context();
-    // What cannot be read may be about anything, and what is in doubt is not removed.
+    // A record that cannot be read may be that of any object.
     return store.damaged.length === 0 && storeGuard.reason === undefined;
   }
 
@@ -102,16 +102,16 @@ export class ClusterCoordinator implements Coordinator {
     const { store, node, storeGuard } = this.#context();
     if (!dryRun) {
       if (!this.#node().isLeader) {
-        throw new ConflictError(`another process is the agent of node ${node}: it repairs by itself`);
+        throw new ConflictError(`another process is the agent of node ${node}, and only the agent repairs the node`);
       }
       storeGuard.requireUnblocked();
     }
-    // Nothing that others have committed is overlooked.
+    // A linearizable read: the replica has all earlier commits of other nodes afterwards.
     await store.list(keys.networks);
     await this.#node().controller.allowPeers();
   }
 
-  /** The router recovers what belongs to nobody, and what nodes began that are gone. */
+  /** The router recovers changes without a claim, and those of nodes whose lease has expired. */
   recovers(owner: { node?: string } | undefined): boolean {
     if (this.#context().role !== 'network') return false;
     return owner === undefined || this.#node().controller.isGone(owner.node ?? '');
@@ -140,8 +140,8 @@ export class ClusterCoordinator implements Coordinator {
   }
 
   /**
-   * A node that has not heard of a removal finds the record gone, and has to know that it was removed: the indexes of the
-   * links are recorded for each such node.
+   * Records link indexes of the removal for each node that has not applied it. Such a node finds the record missing
+   * later, and must distinguish a removal from a loss of records.
    */
   async #notifyAbsentNodes({ network, revision, members, resources }: Removal): Promise<void> {
     const { store, networkNode } = this.#context();

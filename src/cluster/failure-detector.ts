@@ -1,11 +1,14 @@
-/** Time for which a node is not heard of before others recover what it began, in milliseconds: it may only have lost the store. */
+/**
+ * Time after the expiry of a lease before other nodes recover the changes of a node, in milliseconds. The node may only
+ * be disconnected.
+ */
 const TIMEOUT_MS = 60_000;
 
-/** Remembers since when nodes are not heard of, by the monotonic clock. To be asked again and again. */
+/** Detects nodes whose lease has expired. Uses the monotonic clock. To be called periodically. */
 export class FailureDetector {
   readonly #since = new Map<string, number>();
 
-  /** True if the node has not been a member for a minute. */
+  /** True if the node has not been a member for one minute, as seen by these calls. */
   isGone(node: string, members: readonly { name: string }[]): boolean {
     if (members.some(({ name }) => name === node)) {
       this.#since.delete(node);

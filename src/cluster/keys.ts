@@ -1,23 +1,23 @@
-/** Where the store has what only clusters need. */
+/** Keys that only clusters have. */
 export const clusterKeys = {
-  /** A name of the cluster's own, which tells it from others on the same machines. */
+  /** Random UUID of the cluster. Distinguishes clusters whose nodes run on the same machine. */
   cluster: 'cluster',
-  /** Which machine's state is being moved into the cluster; there until all of it is. */
+  /** Origin of a running migration. Deleted at its end. */
   migration: 'migration',
-  /** Runtime folder of a node's dnsmasqs, where it is not the one that follows from its name. */
+  /** Runtime folder of dnsmasq on a node, if it does not follow from the name of the node (after a migration). */
   runtime: (node: string) => `runtime/${node}`,
   nodes: 'node/',
-  /** Membership: there for as long as the node's agent renews it. */
+  /** A member: bound to the lease of the agent of the node. */
   node: (name: string) => `node/${name}`,
   knownNodes: 'known-node/',
-  /** The same, but for good. */
+  /** A node, member or not: without a lease. */
   knownNode: (name: string) => `known-node/${name}`,
-  /** What operators have confirmed after a doubt: identities, one for each time. */
+  /** UUIDs of the acceptances of the store by operators, in order. */
   accepted: 'accepted',
-  /** What a node that was away has to remove: indexes of links, by what they belonged to. */
+  /** Removals that a node has not applied: link indexes, by UUID of the network or interface. */
   removals: (node: string) => `removed/${node}/`,
   removal: (node: string, uuid: string) => `removed/${node}/${uuid}`,
   applied: (node: string) => `applied/${node}/`,
-  /** What a node has made of a network. */
+  /** Progress of a node with a network (`Applied`). */
   appliedNetwork: (node: string, network: string) => `applied/${node}/${network}`,
 } as const;

@@ -6,23 +6,29 @@ import { clusterKeys } from './keys.js';
 import type { ClusterContext } from './types.js';
 
 /*
- * A record that goes leaves word that it goes: it was marked as being deleted, or, for a node that was not there to see
- * that, there is a note under `removed/`. Where much is gone without either, the store has lost it.
+ * Detection of lost records. A regular removal first sets the state `deleting`, and leaves an entry under `removed/`
+ * for nodes that have not applied it. If many records are missing without either, the store has lost them.
  */
 
-/** Things of a kind: so many are gone, of so many. */
-type Loss = { what: string; gone: number; of: number };
+/** Number of missing records of one kind, and the number of all that are expected. */
+type Loss = { title: string; missing: number; expected: number };
 
-/** The first of the losses that is larger than may be, in words. */
+/** Returns a text about the first loss above the limit; undefined if there is none. */
 function tooLarge(losses: readonly Loss[], limit: number): string | undefined {
-  const loss = losses.find(({ gone, of }) => gone > limit * of);
-  return loss && `${loss.gone} of ${loss.of} ${loss.what} are not in the store any more, and nobody has deleted them`;
+  const loss = losses.find(({ missing, expected }) => missing > limit * expected);
+  return loss && `${loss.missing} of ${loss.expected} ${loss.title} are missing in the store and were not deleted`;
 }
 
-/** Links that go with a network or with a floating address: overlay bridges and ports of instances count. */
-const PART = /^(vxlan|veth|egr|flt)-/;
+/**
+ * Links that are not counted, because they belong to a network or a floating address. Overlay bridges and ports of
+ * instances are.
+ */
+const DEPENDENT = /^(vxlan|veth|egr|flt)-/;
 
-/** Why this node must not remove what the store does not have, as its kernel is; undefined if it may. */
+/**
+ * Compares the links of this node with the store when an agent starts. Returns the reason why the store is not trusted;
+ * undefined if it is.
+ */
 export async function lossAtStart({ kernel, host, indexes, ...context }: ClusterContext): Promise<string | undefined> {
   const { store, node, removalLimit } = context;
   const [links, isOurs] = await Promise.all([kernel.query('link.list', { netns: host.netns }), indexes.wasAllocated()]);
@@ -31,28 +37,29 @@ export async function lossAtStart({ kernel, host, indexes, ...context }: Cluster
     ...store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.attachment.index),
     ...store.peekList<number[]>(clusterKeys.removals(node)).flatMap(({ value }) => value),
   ]);
-  const there = links.filter(
+  const own = links.filter(
     ({ alias, group, name, index }) =>
-      isNetworkAlias(alias) && group !== DELETION_GROUP && isOurs(index) && !PART.test(name),
+      isOurAlias(alias) && group !== GRAVEYARD && isOurs(index) && !DEPENDENT.test(name),
   );
-  const lossOf = (what: string, prefix: string, isMeant: (name: string) => boolean): Loss => {
-    const meant = there.filter(({ name }) => isMeant(name));
-    const gone = meant.filter(({ index }) => !known.has(index)).length;
-    // Those that can't be read are not lost, and left alone in any case.
-    const unknown = store.damaged.filter((key) => key.startsWith(prefix) && store.isUnknown(key)).length;
-    return { what, gone: Math.max(0, gone - unknown), of: meant.length };
+  const lossOf = (title: string, prefix: string, isCounted: (name: string) => boolean): Loss => {
+    const counted = own.filter(({ name }) => isCounted(name));
+    const missing = counted.filter(({ index }) => !known.has(index)).length;
+    // Records that cannot be read are not lost; their objects are not removed.
+    const unreadable = store.damaged.filter((key) => key.startsWith(prefix) && store.isUnknown(key)).length;
+    return { title, missing: Math.max(0, missing - unreadable), expected: counted.length };
   };
   const isBridge = (name: string) => name.startsWith(OVERLAY_BRIDGE_PREFIX);
   const losses = [
-    lossOf('networks here', keys.networks, isBridge),
-    lossOf('interfaces here', keys.interfaces, (name) => !isBridge(name)),
+    lossOf('networks of this node', keys.networks, isBridge),
+    lossOf('interfaces of this node', keys.interfaces, (name) => !isBridge(name)),
   ];
   return tooLarge(losses, removalLimit);
 }
 
 /**
- * Makes what the store has lost, and is not to have any more, known as this node's own: its links are strays then. Of networks,
- * what links do not lead to is removed.
+ * Registers the link indexes of lost records as allocated by this store, after an operator has accepted the loss. The
+ * links are orphans then, and reconciliation removes them. On the router, also stops dnsmasq and deletes the namespaces
+ * of lost networks.
  */
 export async function reclaimLostLinks({ kernel, host, indexes, store, dhcp, role }: ClusterContext): Promise<void> {
   const links = (await kernel.query('link.list', { netns: host.netns })).filter(({ alias }) => isNetworkAlias(alias));
@@ -67,31 +74,34 @@ export async function reclaimLostLinks({ kernel, host, indexes, store, dhcp, rol
   }
 }
 
-/** The same of changes that have just been heard of: also of other nodes, to whose interfaces this one leads. */
+/**
+ * Checks changes of the store for lost records, of all nodes: this node has mesh entries for them. Returns the reason
+ * why the store is not trusted; undefined if it is.
+ */
 export function lossIn(changes: readonly Change[], { store, node, removalLimit }: ClusterContext): string | undefined {
-  const vanished = <Value extends Lifecycle>(prefix: string): Value[] =>
+  const lostRecords = <Value extends Lifecycle>(prefix: string): Value[] =>
     changes
       .filter(({ key, before, after }) => key.startsWith(prefix) && after === undefined && before !== undefined)
       .map(({ before }) => before?.value as unknown as Value)
       .filter(({ state }) => state !== 'deleting');
-  const networks = vanished<NetworkRecord>(keys.networks);
-  // With its last interfaces, a network goes in one commit.
+  const networks = lostRecords<NetworkRecord>(keys.networks);
+  // The last interfaces of a network are deleted in the same commit as the network.
   const deleted = new Set(
     changes.flatMap(({ key, before }) =>
       key.startsWith(keys.networks) && (before?.value as NetworkRecord | undefined)?.state === 'deleting' ? [key] : [],
     ),
   );
-  const isGoing = (network: string) =>
+  const isDeleting = (network: string) =>
     deleted.has(keys.network(network)) || store.peek<NetworkRecord>(keys.network(network))?.value.state === 'deleting';
-  const interfaces = vanished<InterfaceRecord>(keys.interfaces).filter(({ network }) => !isGoing(network));
+  const interfaces = lostRecords<InterfaceRecord>(keys.interfaces).filter(({ network }) => !isDeleting(network));
   if (networks.length + interfaces.length === 0) return undefined;
-  const left = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value);
+  const remaining = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value);
   const isHere = (nic: InterfaceRecord) => nic.node === node;
-  const lossOf = (what: string, gone: number, rest: number): Loss => ({ what, gone, of: gone + rest });
+  const lossOf = (title: string, missing: number, rest: number): Loss => ({ title, missing, expected: missing + rest });
   const losses = [
     lossOf('networks', networks.length, store.peekList(keys.networks).length),
-    lossOf('interfaces', interfaces.length, left.length),
-    lossOf('interfaces here', interfaces.filter(isHere).length, left.filter(isHere).length),
+    lossOf('interfaces', interfaces.length, remaining.length),
+    lossOf('interfaces of this node', interfaces.filter(isHere).length, remaining.filter(isHere).length),
   ];
   return tooLarge(losses, removalLimit);
 }

@@ -3,25 +3,26 @@ import type { ClusterStore, LeasedEntry } from '../store/etcd/cluster-store.js';
 import { clusterKeys } from './keys.js';
 import type { NodeRecord } from './types.js';
 
+/** Interval of attempts to become leader, in milliseconds. */
 const RETRY_MS = 1000;
 
 /**
- * Nodes of the cluster, as they last told of themselves, whether their agents are heard of or not. What nodes do for each
- * other's instances follows from this: an agent's death, or the loss of the store, is not that of its node.
+ * Returns all nodes of the cluster, members or not. The mesh and the mesh filter are computed from this list: instances
+ * of a node keep running when its agent ends or cannot reach the store.
  */
 export const nodesIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.knownNodes).map(({ value }) => value);
 
-/** Nodes whose agents are heard of by now. For who waits for answers, and to be told. */
+/** Returns the members: the nodes whose agent has a valid lease. Calls wait only for members. */
 export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
-/** True if a process is a node's agent, as far as that is known. */
-export const isTaken = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
+/** True if a process holds the leadership of a node. A process on another machine is assumed to run. */
+export const hasLeader = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
 
 /**
- * The election of a node's agent: one process of the node is its leader, and writes to the node's kernel; others wait, and
- * take over when it ends.
+ * Leader election among the processes of a node. The leader is the agent of the node: only it writes to the kernel of
+ * the node. The other processes wait, and one takes over when the leader ends.
  */
 export class Membership {
   readonly #store: ClusterStore;
@@ -30,14 +31,14 @@ export class Membership {
   readonly #onLeadership: (isLeader: boolean) => void;
   #held: LeasedEntry | undefined;
   #closed = false;
-  /** The store may not know the node any more, though it has not left its cluster. */
+  /** The store may have lost the record of the node, although the node has not left the cluster. */
   #mustRegister = false;
   #wake: () => void = () => undefined;
   #work: Promise<void> = Promise.resolve();
 
   /**
-   * @param options.ttl time for which an agent stays leader that is not heard of, in milliseconds
-   * @param options.onLeadership called when this process becomes leader, and when it is it no more
+   * @param options.ttl time to live of the lease, in seconds
+   * @param options.onLeadership called when this process becomes leader, and when it loses the leadership
    */
   constructor(
     store: ClusterStore,
@@ -54,7 +55,7 @@ export class Membership {
     return this.#held !== undefined;
   }
 
-  /** Resolves once it is known who leads. */
+  /** Joins the election. Resolves after the first attempt to become leader. */
   async join(): Promise<void> {
     const { name } = this.#record;
     await this.#attempt();
@@ -64,13 +65,13 @@ export class Membership {
     this.#work = this.#campaign().finally(unsubscribe);
   }
 
-  /** The store has lost what came last: this node may be among it. */
+  /** Writes the record of the node again: the store may have lost it. */
   register(): void {
     this.#mustRegister = true;
     this.#wake();
   }
 
-  /** Ends the leadership. The node stays a member until its lease expires; with `forget` it is none at once. */
+  /** Ends the leadership. The node stays a member until its lease expires; with `forget` it is removed at once. */
   async leave({ forget }: { forget: boolean }): Promise<void> {
     this.#closed = true;
     this.#wake();
@@ -80,9 +81,10 @@ export class Membership {
     this.#held = undefined;
   }
 
+  /** Keeps trying to lead, and checks that this process still leads. */
   async #campaign(): Promise<void> {
     while (!this.#closed) {
-      if (this.#held === undefined) await this.#succeed().catch(() => undefined);
+      if (this.#held === undefined) await this.#tryToLead().catch(() => undefined);
       if (this.#closed) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, RETRY_MS);
@@ -92,36 +94,39 @@ export class Membership {
         };
       });
       if (this.#held !== undefined && this.#mustRegister) await this.#register().catch(() => undefined);
-      // Taken from us while the server was away, or by somebody who thought us dead.
+      // Another process has taken the leadership: the lease expired, or the store was restored.
       if (this.#held !== undefined && !this.#isOurs()) this.#lose();
     }
   }
 
+  /** True if the member record in the store is that of this process. */
   #isOurs(): boolean {
     const there = this.#store.peek<NodeRecord>(clusterKeys.node(this.#record.name))?.value;
     const { pid, started } = this.#record.claim;
     return there?.claim.pid === pid && there.claim.started === started;
   }
 
-  /** Becomes leader if there is none, unless the node has left its cluster. */
-  async #succeed(): Promise<void> {
+  /** As `#attempt`, unless the node has left the cluster. */
+  async #tryToLead(): Promise<void> {
     const known = await this.#store.get(clusterKeys.knownNode(this.#record.name));
     if (known !== undefined || this.#mustRegister) await this.#attempt();
   }
 
+  /** Writes the permanent record of the node. */
   async #register(): Promise<void> {
     const key = clusterKeys.knownNode(this.#record.name);
     await this.#store.commit({ conditions: [], puts: [{ key, value: this.#record }], deletes: [] });
     this.#mustRegister = false;
   }
 
+  /** Becomes leader if there is none. */
   async #attempt(): Promise<void> {
     const { name } = this.#record;
     const key = clusterKeys.node(name);
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
-    if (there !== undefined && isTaken(there.value)) return;
-    const held = await this.#store.putWithLease(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
+    if (there !== undefined && hasLeader(there.value)) return;
+    const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();
     this.#held = held;

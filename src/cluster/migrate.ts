@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { deviceName } from '../plan/interface.js';
-import { type Claim, claim, isHeld, isOwn } from '../records/claim.js';
+import { type Claim, claim, isOwn, isOwnerAlive } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
@@ -15,36 +15,42 @@ import type { Entry, Json, Store } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
 
-const AT_ONCE = 1000;
+/** Number of entries in one commit. */
+const ENTRIES_PER_COMMIT = 1000;
 
+/** Options of `migrate`. */
 export interface Migration {
-  /** State folder of the machine by itself. */
+  /** State folder of the lone host. */
   state: string;
   store: EtcdOptions;
-  /** What the machine is called in the cluster, whose network node it becomes. */
+  /** Name of the node. It becomes the network node of the cluster. */
   node: string;
 }
 
-interface Moved {
+/** Number of migrated objects. */
+interface MigratedCounts {
   networks: number;
   interfaces: number;
 }
 
-/** How long changes that are under way may take to end, in milliseconds. */
-const PATIENCE_MS = 60_000;
+/** Maximum wait for running changes, in milliseconds. */
+const IDLE_TIMEOUT_MS = 60_000;
 const PAUSE_MS = 20;
 
-/** Whose state is on its way, and who is at it: tells a migration that was broken off from a cluster that is in use. */
+/**
+ * Origin of a migration, and the process that runs it. Distinguishes an interrupted migration from a cluster in use.
+ */
 type Origin = { node: string; runtime: string; bridge: string; claim: Claim };
 
 /**
- * Moves the state of a machine by itself into an empty cluster. Nothing in the kernel is touched, and dnsmasq runs on: the
- * networks do not notice. From its beginning on, nothing is changed by way of the folder any more, unless it fails. A
- * migration that was killed, wherever that was, is gone on with by calling it again.
- * @returns how many networks and interfaces there are
- * @throws ValidationError, ConflictError if the cluster is not empty, or something is being changed; NotFoundError, StoreError
+ * Migrates the state of a lone host into an empty cluster. The kernel is not changed and dnsmasq keeps running, so
+ * networks are not interrupted. No change begins in the state folder during the migration and after it. After an error,
+ * the folder is in use again. A call resumes a migration that was killed at any point.
+ * @returns the number of networks and interfaces
+ * @throws ValidationError, ConflictError if the cluster is not empty, or something is being changed; NotFoundError,
+ *   StoreError
  */
-export async function migrate({ state, store: target, node }: Migration): Promise<Moved> {
+export async function migrate({ state, store: target, node }: Migration): Promise<MigratedCounts> {
   const place = parseEtcdOptions(target);
   const source = await openLmdbStore(state);
   try {
@@ -63,22 +69,23 @@ export async function migrate({ state, store: target, node }: Migration): Promis
   }
 }
 
-async function move(source: Store, cluster: ClusterStore, origin: Origin): Promise<Moved> {
-  const isGoingOn = await claimCluster(cluster, origin, source);
-  const host = await mark(source, isGoingOn, `the cluster at ${cluster.location}`);
+async function move(source: Store, cluster: ClusterStore, origin: Origin): Promise<MigratedCounts> {
+  const isResumed = await claimCluster(cluster, origin, source);
+  const host = await markMigrated(source, isResumed, `the cluster at ${cluster.location}`);
   let entries: Entry[];
   try {
     entries = await copy(source, cluster, origin);
   } catch (error) {
-    // Not there yet, so it can be gone on with here. What is left of the copy is no hindrance to the next attempt.
+    // The cluster is not usable yet, so the folder is. The next attempt deletes the rest of the copy.
     await transact(source, async (transaction) => transaction.put(keys.host, host));
     await empty(cluster, () => true).catch(() => undefined);
     throw error;
   }
   await transact(cluster, async (transaction) => {
     const known = await transaction.get<Origin>(clusterKeys.migration);
-    if (known === undefined || !isOwn(known.claim)) throw new ConflictError('another migration has taken its place');
-    // The nodes of a cluster have settings of their own.
+    if (known === undefined || !isOwn(known.claim))
+      throw new ConflictError('another migration into the cluster has begun');
+    // The settings of a lone host are not settings of the cluster.
     const { settings: _, ...common } = host;
     transaction.create(keys.host, { ...common, networkNode: origin.node });
     transaction.delete(clusterKeys.migration);
@@ -87,7 +94,10 @@ async function move(source: Store, cluster: ClusterStore, origin: Origin): Promi
   return { networks: count(keys.networks), interfaces: count(keys.interfaces) };
 }
 
-/** True if this state has been on its way before. @throws ConflictError if something else is in the cluster */
+/**
+ * Records the origin in the cluster. Resolves to true if this migration is resumed.
+ * @throws ConflictError if the cluster is in use
+ */
 async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store): Promise<boolean> {
   const isUsed = (await cluster.list('')).length > 0;
   const hasMoved = (await source.get<HostRecord>(keys.host))?.value.movedTo !== undefined;
@@ -95,67 +105,75 @@ async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store
     const known = await transaction.get<Origin>(clusterKeys.migration);
     const host = await transaction.get(keys.host);
     if (known === undefined) {
-      // Told in words of the folder.
+      // `markMigrated` throws the error about the folder.
       if (hasMoved) return false;
       if (isUsed || host !== undefined) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
     } else if (known.node !== origin.node || known.runtime !== origin.runtime || known.bridge !== origin.bridge) {
-      throw new ConflictError(`another machine, ${known.node}, is moving into the cluster at ${cluster.location}`);
-    } else if (isHeld(known.claim) && !isOwn(known.claim)) {
-      throw new ConflictError(`process ${known.claim.pid} is moving this state already`);
+      throw new ConflictError(`another host, ${known.node}, is being migrated into the cluster at ${cluster.location}`);
+    } else if (isOwnerAlive(known.claim) && !isOwn(known.claim)) {
+      throw new ConflictError(`process ${known.claim.pid} is migrating this state`);
     }
     transaction.put(clusterKeys.migration, origin);
     return known !== undefined;
   });
 }
 
-/** From now on nothing is begun here. Resolves to the host as it was. @throws ConflictError if it has moved already */
-function mark(source: Store, isGoingOn: boolean, movedTo: string): Promise<HostRecord> {
+/**
+ * Marks the state folder as migrated, so that no change begins. Resolves to the previous record.
+ * @throws ConflictError if it was migrated before
+ */
+function markMigrated(source: Store, isResumed: boolean, movedTo: string): Promise<HostRecord> {
   return transact(source, async (transaction) => {
     const host = await transaction.get<HostRecord>(keys.host);
     if (host === undefined) throw new NotFoundError('host', 'the state folder');
-    if (!isGoingOn) refuseIfMigrated(host);
+    if (!isResumed) refuseIfMigrated(host);
     const { movedTo: _, ...kept } = host;
     transaction.put(keys.host, { ...kept, movedTo });
     return kept;
   });
 }
 
-/** Resolves to what there is, now in the cluster as well, all but the host. */
+/** Copies all entries except the host. Resolves to the entries. */
 async function copy(source: Store, cluster: ClusterStore, origin: Origin): Promise<Entry[]> {
   const entries = await waitForIdle(source);
   await empty(cluster, (key) => key !== clusterKeys.migration);
   const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
   puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
-  for (let at = 0; at < puts.length; at += AT_ONCE) {
-    await cluster.commit({ conditions: [], puts: puts.slice(at, at + AT_ONCE), deletes: [] });
+  for (let at = 0; at < puts.length; at += ENTRIES_PER_COMMIT) {
+    await cluster.commit({ conditions: [], puts: puts.slice(at, at + ENTRIES_PER_COMMIT), deletes: [] });
   }
   return entries;
 }
 
+/** Deletes entries of the cluster. */
 async function empty(cluster: ClusterStore, isUnwanted: (key: string) => boolean): Promise<void> {
   const keys = (await cluster.list('')).map(({ key }) => key).filter(isUnwanted);
-  for (let at = 0; at < keys.length; at += AT_ONCE) {
-    await cluster.commit({ conditions: [], puts: [], deletes: keys.slice(at, at + AT_ONCE) });
+  for (let at = 0; at < keys.length; at += ENTRIES_PER_COMMIT) {
+    await cluster.commit({ conditions: [], puts: [], deletes: keys.slice(at, at + ENTRIES_PER_COMMIT) });
   }
 }
 
-/** Everything, once what was under way has ended; nothing is begun any more. @throws ConflictError */
+/**
+ * Waits for the end of running changes and returns all entries.
+ * @throws ConflictError for a change that does not end
+ */
 async function waitForIdle(source: Store): Promise<Entry[]> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + IDLE_TIMEOUT_MS;
   for (;;) {
     const entries = await source.list('');
     const changing = entries.map(changeIn).filter((change) => change !== undefined);
-    const abandoned = changing.find(({ isHeld }) => !isHeld);
-    if (abandoned !== undefined) {
-      throw new ConflictError(`${abandoned.what} is half made or removed: reconcile first`);
+    const interrupted = changing.find(({ isOwnerAlive }) => !isOwnerAlive);
+    if (interrupted !== undefined) {
+      throw new ConflictError(`a change of ${interrupted.title} was interrupted: reconcile first`);
     }
     const [held] = changing;
     if (held === undefined) return entries;
-    if (performance.now() > deadline) throw new ConflictError(`${held.what} is being changed: try again`);
+    if (performance.now() > deadline) throw new ConflictError(`${held.title} is being changed: try again`);
     await delay(PAUSE_MS);
   }
 }
 
+/** Returns an entry with the node in its value or key. */
 function moved({ key, value }: Entry, node: string): { key: string; value: Json } {
   if (key.startsWith(keys.interfaces)) return { key, value: { ...(value as InterfaceRecord), node } };
   for (const kind of ['device/', 'place/']) {
@@ -164,8 +182,8 @@ function moved({ key, value }: Entry, node: string): { key: string; value: Json 
   return { key, value };
 }
 
-/** What an entry says of a change that has not ended. */
-function changeIn({ key, value }: Entry): { what: string; isHeld: boolean } | undefined {
+/** Returns the unfinished change in an entry; undefined if there is none. `isOwnerAlive`: its owner runs. */
+function changeIn({ key, value }: Entry): { title: string; isOwnerAlive: boolean } | undefined {
   const isNetwork = key.startsWith(keys.networks);
   if (!isNetwork && !key.startsWith(keys.interfaces)) return undefined;
   const lifecycles: (Lifecycle | undefined)[] = isNetwork
@@ -173,8 +191,8 @@ function changeIn({ key, value }: Entry): { what: string; isHeld: boolean } | un
     : [value as InterfaceRecord, (value as InterfaceRecord).floating];
   const changing = lifecycles.filter((each) => each !== undefined && each.state !== 'created');
   if (changing.length === 0) return undefined;
-  const what = isNetwork
+  const title = isNetwork
     ? `network ${(value as NetworkRecord).uuid}`
     : `${deviceName((value as InterfaceRecord).attachment)} of network ${(value as InterfaceRecord).network}`;
-  return { what, isHeld: changing.every((each) => isHeld(each?.claim)) };
+  return { title, isOwnerAlive: changing.every((each) => isOwnerAlive(each?.claim)) };
 }

@@ -15,28 +15,32 @@ import { throwFirst } from '../util/errors.js';
 import { hasOwnLinks } from './own-links.js';
 import type { ClusterContext, Problem } from './types.js';
 
-/** What came of applying the desired state of a network. */
+/** Result of applying the desired state of a network. */
 export interface Outcome {
-  /** Something of the network is on this node. */
+  /** Objects of the network are on this node. */
   present: boolean;
-  /** What could not be applied, by resource. */
+  /** Errors by resource id. */
   problems: Record<string, Problem>;
-  /** Some interface waits for the router to serve it. */
+  /** An interface waits for the router to apply it first. */
   waits: boolean;
 }
 
-/** What was last applied of a network, as far as this process knows: the kernel is not read for that again. */
+/** The last applied state of a network. The kernel is not read again for resources with the same fingerprint. */
 interface LastApplied {
   /** Fingerprints of resources, by id. */
   resources: Map<string, string>;
-  /** Resources that were removed. */
+  /** Ids of the resources that were removed. */
   removed: Set<string>;
-  /** Resources that cannot be created here, because links of others have their indexes: nothing of them is to be removed. */
+  /** Ids of the resources that cannot be created because foreign links have their indexes. They must not be removed. */
   displaced: Set<string>;
+  /** Forwarding and neighbour entries for other nodes. */
   mesh: Neighbour[] | undefined;
 }
 
-/** Applies the desired state of networks to this node, and remembers what it has applied. One call at a time for each network. */
+/**
+ * Applies the desired state of networks to this node, and keeps the last applied state. The caller serialises calls for
+ * one network.
+ */
 export class NetworkReconciler {
   readonly #context: ClusterContext;
   readonly #applied = new Map<string, LastApplied>();
@@ -46,7 +50,7 @@ export class NetworkReconciler {
   }
 
   /**
-   * Applies what has changed. What could not be applied is told by resource, and does not keep the rest from being applied.
+   * Applies the resources that have changed. An error of one resource does not prevent the others.
    * @param progress store revision up to which the router has applied the network
    */
   async apply(state: NetworkState, progress: number): Promise<Outcome> {
@@ -58,7 +62,7 @@ export class NetworkReconciler {
         await work();
       } catch (error) {
         problems[id] = problemOf(error);
-        // Nothing is certain any more.
+        // The kernel may differ from the last applied state: read it again next time.
         applied.resources.clear();
         applied.mesh = undefined;
       }
@@ -78,7 +82,7 @@ export class NetworkReconciler {
       if (desired.mesh !== undefined) await this.#connect(desired.mesh, applied);
       await this.#serve(network, applied);
     });
-    // The others need the network.
+    // The other resources depend on the network.
     if (problems[base.id] === undefined) {
       for (const resource of others) {
         if (!waiting.has(resource.id)) await attempt(resource.id, () => this.#create(resource, applied));
@@ -87,7 +91,7 @@ export class NetworkReconciler {
     return { present: true, problems, waits: waiting.size > 0 };
   }
 
-  /** Removes all that this node has of a network. What does not exist is no error. */
+  /** Removes all resources of a network from this node. Objects that do not exist are not errors. */
   async remove(network: NetworkRecord, members: readonly InterfaceRecord[]): Promise<void> {
     const { host, kernel, localNode } = this.#context;
     const { displaced, removed } = this.#lastApplied(network.uuid);
@@ -97,7 +101,7 @@ export class NetworkReconciler {
       ({ id }) => !displaced.has(id) && !removed.has(id),
     );
     if (!isRouter(localNode)) {
-      // A network that was made again under the same UUID has other links.
+      // A later network with the same UUID has other links, which must stay.
       const links = await kernel.query('link.list', { netns: host.netns });
       const own = new Set([network.vxlan, network.bridge.index]);
       const exists = links.some(({ index, group }) => own.has(index) && group !== DELETION_GROUP);
@@ -108,11 +112,12 @@ export class NetworkReconciler {
     throwFirst(errors);
   }
 
-  /** Forgets what was last applied of a network: the kernel is read again. */
+  /** Deletes the last applied state of a network, so that the kernel is read again. */
   forget(uuid: string): void {
     this.#applied.delete(uuid);
   }
 
+  /** As `forget`, for all networks. */
   forgetAll(): void {
     this.#applied.clear();
   }
@@ -128,7 +133,7 @@ export class NetworkReconciler {
     return applied;
   }
 
-  /** Removes what is being deleted of a network that stays. */
+  /** Removes the resources in the state `deleting`, without the network itself. */
   async #removeDeleting(
     state: NetworkState,
     { removed, displaced, resources }: LastApplied,
@@ -143,15 +148,18 @@ export class NetworkReconciler {
       const { id, kind } = resource;
       if (removed.has(id) || displaced.has(id)) continue;
       await attempt(id, async () => {
-        const gone = kind === 'interface' ? members.filter(({ uuid }) => uuid === resource.interface) : [];
-        throwFirst(await removeResources(this.#context, network, { resources: [resource], members: gone }));
+        const removedMembers = kind === 'interface' ? members.filter(({ uuid }) => uuid === resource.interface) : [];
+        throwFirst(await removeResources(this.#context, network, { resources: [resource], members: removedMembers }));
         removed.add(id);
         resources.delete(id);
       });
     }
   }
 
-  /** New interfaces here that the router does not serve yet: an instance asks for its address as soon as its link is up. */
+  /**
+   * Returns the new interfaces of this node that dnsmasq does not serve yet: an instance may send a DHCP request as
+   * soon as its link is up.
+   */
   #waitingForRouter({ members, versions }: NetworkState, progress: number): Set<string> {
     const { node, localNode } = this.#context;
     if (isRouter(localNode)) return new Set();
@@ -161,6 +169,7 @@ export class NetworkReconciler {
     return new Set(waiting.map(({ uuid }) => resourceId.interface(uuid)));
   }
 
+  /** Creates a resource unless its fingerprint is the last applied one. */
   async #create(resource: Resource, { resources, displaced }: LastApplied): Promise<void> {
     const { id, fingerprint, state } = resource;
     if (resources.get(id) === fingerprint) return;
@@ -176,7 +185,10 @@ export class NetworkReconciler {
     resources.set(id, fingerprint);
   }
 
-  /** Without reading the kernel. False if some of it exists. @throws LinkIndexTakenError if a link there is somebody else's */
+  /**
+   * Runs a plan without reading the kernel first. False if an object exists.
+   * @throws LinkIndexTakenError if a foreign link has an index
+   */
   async #createNew(plan: readonly Operation[]): Promise<boolean> {
     const { kernel } = this.#context;
     try {
@@ -189,7 +201,7 @@ export class NetworkReconciler {
     }
   }
 
-  /** Removes a VXLAN link whose address or port has changed, which the kernel does not change on a link that exists. */
+  /** Removes a VXLAN link whose address or port has changed. The kernel cannot change these on an existing link. */
   async #recreateChangedVtep(
     network: NetworkRecord,
     { id, fingerprint }: Resource,
@@ -204,11 +216,12 @@ export class NetworkReconciler {
     const { address, index } = detected.underlay;
     if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
     applied.mesh = undefined;
-    throwFirst(await teardown(this.#context, takeOutOfService(host.netns, network.vxlan)));
-    // Its index is free only when it is deleted.
+    throwFirst(await teardown(this.#context, retire(host.netns, network.vxlan)));
+    // The index is free only after the deletion.
     await reaper.sweep();
   }
 
+  /** Applies forwarding and neighbour entries for other nodes. */
   async #connect(mesh: DesiredMesh, applied: LastApplied): Promise<void> {
     const { kernel, host } = this.#context;
     if (applied.mesh === undefined) await kernel.ensure(planMeshPort(host.netns, mesh));
@@ -220,7 +233,7 @@ export class NetworkReconciler {
     applied.mesh = meshEntries(mesh);
   }
 
-  /** Forwarding and neighbour entries of the host. */
+  /** Returns the forwarding and neighbour entries of the host, as `bridge fdb` and `ip neighbour`. */
   async #neighbours(): Promise<Neighbour[]> {
     const { kernel, host } = this.#context;
     const { netns } = host;
@@ -231,7 +244,7 @@ export class NetworkReconciler {
     return [...forwarding, ...neighbours];
   }
 
-  /** Has dnsmasq serve the network's interfaces, before these are connected. */
+  /** Starts or updates dnsmasq before interfaces are connected. */
   async #serve(network: NetworkRecord, { resources }: LastApplied): Promise<void> {
     const { dhcp, localNode } = this.#context;
     if (!isRouter(localNode)) return;
@@ -241,6 +254,7 @@ export class NetworkReconciler {
   }
 }
 
+/** Converts an error to a form that the store can hold. */
 export function problemOf(error: unknown): Problem {
   const { code, message } = error as { code?: unknown; message?: string };
   return {

@@ -10,80 +10,84 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { Controller, type ControllerEvents } from './controller.js';
 import { clusterKeys } from './keys.js';
 import { lossAtStart, reclaimLostLinks } from './loss.js';
-import { isTaken, Membership, membersIn } from './membership.js';
+import { hasLeader, Membership, membersIn } from './membership.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
 
-/** What a node reports of itself. */
+/** Callbacks about the work of a node. */
 export interface NodeEvents extends ControllerEvents {
-  /** This process has become the node's agent, or is it no more. */
+  /** This process has become the agent of the node, or has lost the leadership. */
   leadership?: (isLeader: boolean) => void;
+  /** Reconciliation or recovery has repaired something. */
   repaired?: (repairs: readonly RepairResult[]) => void;
 }
 
 /** Interval at which interrupted changes are recovered, in milliseconds. */
 const RESYNC_INTERVAL_MS = 10_000;
 
-/** @throws ConflictError */
+/** Checks that a node has no interfaces. @throws ConflictError */
 async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
   const interfaces = await transaction.list<InterfaceRecord>(keys.interfaces);
   const here = interfaces.filter(({ value }) => value.node === node).length;
-  if (here > 0) throw new ConflictError(`${here} interfaces live on ${node}: detach them before it is torn down`);
+  if (here > 0) throw new ConflictError(`${here} interfaces are attached on ${node}: detach them first`);
 }
 
-/** A process of a node: it serves its own calls, and, while it is the node's agent, applies what the store has to the node. */
+/**
+ * A process of a node. It runs its own calls and, while it is the agent of the node, applies the records to the node.
+ */
 export class Node {
   readonly #context: ClusterContext;
   readonly #events: NodeEvents;
-  readonly #isAgent: boolean;
+  readonly #isCandidate: boolean;
   readonly #membership: Membership;
   readonly controller: Controller;
   #resyncing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  /** The first resync as the agent has ended. */
+  /** The first resync since this process became the agent has ended. */
   #isResynced = false;
   #starting: Promise<void> = Promise.resolve();
 
+  /** @param options.isCandidate whether this process takes part in the election of the agent */
   constructor(
     context: ClusterContext,
-    { leaseTime, isAgent, events }: { leaseTime: number; isAgent: boolean; events: NodeEvents },
+    { leaseTime, isCandidate, events }: { leaseTime: number; isCandidate: boolean; events: NodeEvents },
   ) {
     this.#context = context;
     this.#events = events;
-    this.#isAgent = isAgent;
+    this.#isCandidate = isCandidate;
     this.controller = new Controller(context, events);
     this.#membership = new Membership(context.store, context.self, {
       ttl: leaseTime,
       onLeadership: (isLeader) => {
         this.#starting = this.#starting
-          .then(() => this.#lead(isLeader))
+          .then(() => this.#onLeadership(isLeader))
           .catch((error) => events.failed?.('node', error));
       },
     });
-    context.storeGuard.onChange((reason) => this.#doubt(reason));
+    context.storeGuard.onChange((reason) => this.#onGuardChange(reason));
   }
 
   get store(): ClusterContext['store'] {
     return this.#context.store;
   }
 
-  /** Nodes that are heard of. */
+  /** Nodes whose agent has a valid lease. */
   get members(): NodeRecord[] {
     return membersIn(this.#context.store);
   }
 
-  /** Why this node changes nothing, in words. */
+  /** Reason why this node changes nothing; undefined if the store is trusted. */
   get doubt(): string | undefined {
     return this.#context.storeGuard.reason;
   }
 
-  /** True while this process is the node's agent. */
+  /** True while this process is the agent of the node. */
   get isLeader(): boolean {
     return this.#membership.isLeader;
   }
 
-  /** Resolves when the node is a member, and its host is as it should be if that is this process's work. */
+  /** Joins the cluster. Resolves when the leader is known and, if this process leads, the host itself is repaired. */
   async join(): Promise<void> {
-    if (this.#isAgent) {
+    if (this.#isCandidate) {
       await this.#membership.join();
       await this.#starting;
     }
@@ -92,60 +96,63 @@ export class Node {
     }, RESYNC_INTERVAL_MS).unref();
   }
 
-  async #lead(isLeader: boolean): Promise<void> {
+  async #onLeadership(isLeader: boolean): Promise<void> {
     this.#events.leadership?.(isLeader);
-    await (isLeader ? this.#begin() : this.#pause());
+    await (isLeader ? this.#startWork() : this.#stopWork());
   }
 
-  /** The node's work, unless what the store says is in doubt. */
-  async #begin(): Promise<void> {
+  /** Starts the work of the agent, unless the store is not trusted. */
+  async #startWork(): Promise<void> {
     const context = this.#context;
     const { storeGuard } = context;
     if (!this.isLeader) return;
-    if (storeGuard.reason !== undefined) return this.#tellOfDoubt(storeGuard.reason);
+    if (storeGuard.reason !== undefined) return this.#reportDoubt(storeGuard.reason);
     if (storeGuard.isAccepted) await reclaimLostLinks(context);
     else {
       const loss = await lossAtStart(context);
       if (loss !== undefined) return storeGuard.block(loss);
     }
-    await storeGuard.remember();
+    await storeGuard.writePosition();
     await this.controller.prepareHost();
     if (storeGuard.reason !== undefined) return;
     this.controller.start();
     this.#resyncing = this.#resyncing.then(() => this.#resync(true));
   }
 
-  #pause(): Promise<void> {
+  #stopWork(): Promise<void> {
     this.#isResynced = false;
     return this.controller.stop();
   }
 
-  #doubt(reason: string | undefined): void {
+  /** Stops the work of the agent when the store is not trusted, and starts it again after an acceptance. */
+  #onGuardChange(reason: string | undefined): void {
     if (reason === undefined) {
-      this.#starting = this.#starting.then(() => this.#begin()).catch((error) => this.#events.failed?.('node', error));
+      this.#starting = this.#starting
+        .then(() => this.#startWork())
+        .catch((error) => this.#events.failed?.('node', error));
       return;
     }
-    // At once: what changes next is what is doubted.
-    const paused = this.#pause();
-    this.#starting = this.#starting.then(() => paused);
+    // Synchronously: the next change of the store may be the doubtful one.
+    const stopped = this.#stopWork();
+    this.#starting = this.#starting.then(() => stopped);
     this.#membership.register();
-    this.#tellOfDoubt(reason);
+    this.#reportDoubt(reason);
   }
 
-  #tellOfDoubt(detail: string): void {
+  #reportDoubt(detail: string): void {
     const { events } = this.#context;
-    this.#events.failed?.('the store', new ConflictError(detail));
+    this.#events.failed?.('store', new ConflictError(detail));
     if (this.isLeader)
-      void events.tell({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
+      void events.record({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
   }
 
-  /** Recovers interrupted changes; with `everything`, as the node's new agent, compares all that the node has. */
+  /** Recovers interrupted changes. With `everything`, for a new agent, reconciles the whole node. */
   async #resync(everything: boolean): Promise<void> {
     const context = this.#context;
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
       if (context.store.outdatedSince !== undefined || context.storeGuard.reason !== undefined) return;
-      if (this.isLeader) await context.storeGuard.remember();
+      if (this.isLeader) await context.storeGuard.writePosition();
       else if (everything) return;
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
@@ -165,15 +172,17 @@ export class Node {
     return recover(context, states.values(), new Repairs(context, request), this.isLeader);
   }
 
-  /** Deletes the notes of removals that this node had not heard of, once it has removed all. */
+  /** Deletes the entries of removals that this node had not applied, after it has applied all. */
   async #forgetRemovals(deletes: readonly string[]): Promise<void> {
     if (deletes.length > 0) await this.#context.store.commit({ conditions: [], puts: [], deletes });
   }
 
-  /** What the host's info has of the cluster. */
+  /** Returns the properties of `HostInfo` about the cluster. */
   describe(): Partial<HostInfo> {
     const { store, node, role, storeGuard } = this.#context;
-    const damaged = store.damaged.map((key) => `the value of ${key} in the store is not JSON: it is left alone`);
+    const damaged = store.damaged.map(
+      (key) => `the value of ${key} in the store is not JSON: its objects are not changed`,
+    );
     const doubts = [...(storeGuard.reason === undefined ? [] : [storeGuard.reason]), ...damaged];
     const members = new Map(membersIn(store).map((member) => [member.name, member]));
     const interfaces = store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.node);
@@ -188,7 +197,10 @@ export class Node {
     return { node, role, nodes, ...(doubts.length > 0 && { warnings: doubts }) };
   }
 
-  /** A hypervisor node may leave its cluster at any time; without the network node there are no networks. */
+  /**
+   * Removes the node from the cluster.
+   * @throws ConflictError while networks (network node) or interfaces (hypervisor) exist
+   */
   async tearDown(remove: () => Promise<void>): Promise<void> {
     const { store, node, role, storeGuard } = this.#context;
     storeGuard.requireUnblocked();
@@ -197,13 +209,13 @@ export class Node {
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
     );
     const agent = this.members.find(({ name }) => name === node);
-    if (!this.isLeader && agent !== undefined && isTaken(agent)) {
-      const text = `process ${agent.claim.pid} is the agent of node ${node}, and would set it up again: end it first`;
+    if (!this.isLeader && agent !== undefined && hasLeader(agent)) {
+      const text = `process ${agent.claim.pid} is the agent of node ${node}, and would create its objects again: end it first`;
       throw new ConflictError(text);
     }
     await this.controller.idle();
     const left = store.peekList<Applied>(clusterKeys.applied(node)).filter(({ value }) => value.present).length;
-    if (left > 0) throw new ConflictError(`${node} still has something of ${left} networks, which its agent removes`);
+    if (left > 0) throw new ConflictError(`${node} still has objects of ${left} networks, which its agent removes`);
     await this.controller.stop();
     try {
       await remove();
@@ -219,7 +231,7 @@ export class Node {
     await this.stop({ forget: true });
   }
 
-  /** Ends this process's part in the node. @param options.forget the node leaves its cluster */
+  /** Stops the work of this process. @param options.forget the node leaves the cluster */
   async stop({ forget } = { forget: false }): Promise<void> {
     clearInterval(this.#timer);
     await this.#membership.leave({ forget });

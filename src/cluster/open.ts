@@ -9,7 +9,7 @@ import { HostEnvironment } from '../host/environment.js';
 import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
-import { rememberHost } from '../host/remember.js';
+import { recordHost } from '../host/record-host.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
@@ -25,22 +25,23 @@ import { type ClusterHostOptions, type ClusterRequest, hostRequest, parseCluster
 import { StoreGuard } from './store-guard.js';
 import type { ClusterContext } from './types.js';
 
-/** What all nodes share, written by the network node. */
+/** Properties that all nodes share, written by the network node. */
 export type ClusterHostRecord = HostRecord & { networkNode: string };
 
-const STATES = '/var/lib/vethwork';
+/** Parent of the default state folders of nodes. */
+const STATE_ROOT = '/var/lib/vethwork';
 
-/** A node of a cluster, and what work on it needs. */
+/** An opened node of a cluster. */
 export interface OpenedNode {
   context: ClusterContext;
   node: Node;
 }
 
 /**
- * Opens a node of a cluster. The first process of a node to do so is its agent, for as long as it is open: it applies what
- * the store has to the node.
- * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if the
- * cluster has no network node yet or another one, KernelError
+ * Opens a node of a cluster. The first process of a node is its agent until it closes the node: it applies the records
+ * to the node.
+ * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if
+ *   the cluster has no network node yet or another one, KernelError
  */
 export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
   const request = parseClusterOptions(options);
@@ -48,10 +49,10 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
   const kernel = await openKernelIn(request.netns);
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
-    // Loaded only here: its client is larger than all the rest, and lone hosts never need it.
-    const { openEtcdStore } = await import('../store/etcd/store.js');
+    // Imported here, because the client of etcd is large and lone hosts do not need it.
+    const { openEtcdStore } = await import('../store/etcd.js');
     const store = await openEtcdStore(request.store);
-    const state = request.state ?? join(STATES, request.node);
+    const state = request.state ?? join(STATE_ROOT, request.node);
     await makeFolder(state);
     const journal = new Events(new Journal(join(state, 'events')));
     try {
@@ -73,11 +74,11 @@ async function openWith(
 ): Promise<OpenedNode> {
   const { node: name, role, netns, meshNic, state, underlayAddress } = request;
   const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
-  // What would be recorded now is for another cluster than the one that this node is of.
+  // An empty store that is not trusted: a new record would create another cluster.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
   const { record, settings } = await transact(store, async (transaction) => {
     await migrateRecords(transaction, store.location);
-    return rememberCluster(transaction, request);
+    return recordCluster(transaction, request);
   });
   const { networkNode } = record;
   const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
@@ -119,15 +120,18 @@ async function openWith(
   const context = Object.assign(shared, {
     ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
     self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
-    nodeTimeout: request.nodeTimeout,
+    nodeTimeout: request.nodeTimeout * 1000,
   }) as ClusterContext;
-  const node = new Node(context, { leaseTime: request.leaseTime, isAgent: request.agent, events });
+  const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
   await node.join();
   return { context, node };
 }
 
-/** The cluster's record, which the network node makes, and the settings of this node. @throws ConflictError */
-async function rememberCluster(
+/**
+ * Returns the record of the cluster, which the network node creates, and the settings of this node.
+ * @throws ConflictError
+ */
+async function recordCluster(
   transaction: Transaction,
   request: ClusterRequest & { meshNic: string; state: string },
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
@@ -137,17 +141,19 @@ async function rememberCluster(
   if (known === undefined) {
     const migration = await transaction.get<{ node: string }>(clusterKeys.migration);
     if (migration !== undefined) {
-      throw new ConflictError(`node ${migration.node} is moving into the cluster: go on with vethwork migrate first`);
+      throw new ConflictError(
+        `the migration of node ${migration.node} has not ended: run vethwork migrate again first`,
+      );
     }
-    if (!isRouter) throw new ConflictError('the cluster has no network node yet: it comes first');
+    if (!isRouter) throw new ConflictError('the cluster has no network node yet: open the network node first');
   } else if (isRouter && known.networkNode !== node) {
     throw new ConflictError(`networkNode of the cluster is ${known.networkNode}, so it can't be ${node}`);
   } else if (!isRouter && known.networkNode === node) {
-    throw new ConflictError(`node ${node} is the cluster's network node, so it can't be a hypervisor only`);
+    throw new ConflictError(`node ${node} is the network node of the cluster, so its role cannot be hypervisor`);
   }
   const own: HostRequest = hostRequest(request);
   if (!isRouter) {
-    // The settings of the network node are not a hypervisor's to change.
+    // A hypervisor node cannot change the settings of the network node.
     const common = {
       floatingNetwork,
       vxlanPort,
@@ -155,14 +161,10 @@ async function rememberCluster(
       outboundNat: undefined,
       allowMetadata: undefined,
     };
-    const { settings } = await rememberHost(
-      transaction,
-      { ...own, ...common },
-      { where: 'the cluster', isShared: true },
-    );
+    const { settings } = await recordHost(transaction, { ...own, ...common }, { where: 'the cluster', isShared: true });
     return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const remembered = await rememberHost(
+  const remembered = await recordHost(
     transaction,
     { ...own, floatingNetwork, vxlanPort, egressNic },
     { where: 'the cluster', isShared: true, more: { networkNode: node } as Partial<HostRecord> },
@@ -170,7 +172,10 @@ async function rememberCluster(
   return { record: remembered.record as ClusterHostRecord, settings: remembered.settings };
 }
 
-/** Nodes of several clusters may be on one machine, as namespaces. */
+/**
+ * Returns the folder of dnsmasq. It depends on the cluster too: nodes of several clusters may run on one machine, in
+ * namespaces.
+ */
 async function runtimeFolder(store: ClusterStore, node: string): Promise<string> {
   const { cluster, root } = await transact(store, async (transaction) => {
     const root = await transaction.get<string>(clusterKeys.runtime(node));
@@ -182,7 +187,7 @@ async function runtimeFolder(store: ClusterStore, node: string): Promise<string>
   return root ?? runtimeRootOf(`${cluster} ${node}`);
 }
 
-/** The NIC that the default route goes through. */
+/** Returns the NIC of the default route. @throws ValidationError */
 async function defaultNic(kernel: Kernel, { netns }: ClusterRequest): Promise<string> {
   const [routes, links] = await Promise.all([
     kernel.query('route.list', { netns }),
@@ -191,6 +196,6 @@ async function defaultNic(kernel: Kernel, { netns }: ClusterRequest): Promise<st
   const route = routes.find(({ destination, index }) => /^(default|0\.0\.0\.0\/0|::\/0)$/.test(destination) && index);
   const link = links.find(({ index }) => index === route?.index);
   if (link === undefined)
-    throw new ValidationError('meshNic', undefined, 'the name of a NIC: there is no default route to find it by');
+    throw new ValidationError('meshNic', undefined, 'the name of a NIC: it is required without a default route');
   return link.name;
 }

@@ -26,39 +26,42 @@ export interface ClusterHostOptions
   > {
   /** The cluster's store. */
   store: EtcdOptions;
-  /** Name of this node, the same whenever it is opened. */
+  /** Name of this node. It must be the same each time the node is opened. */
   node: string;
-  /** Folder for what is this node's alone: its journal of events. Default `/var/lib/vethwork/<node>`. */
+  /**
+   * Folder of this node: its journal of events, and the last known revision of the store. Default
+   * `/var/lib/vethwork/<node>`.
+   */
   state?: string;
-  /** A cluster has one network node: the networks' namespaces are there. Default `hypervisor`. */
+  /** Role of the node. A cluster has one network node, with the namespaces of all networks. Default `hypervisor`. */
   role?: Role;
-  /** Network node: the NIC through which it reaches the outside. */
+  /** Network node only, required there: NIC through which the networks reach the outside. */
   egressNic?: string;
-  /** Network node: CIDR of the floating addresses. */
+  /** Network node only, required there: CIDR of the floating addresses. */
   floatingNetwork?: string;
-  /** Address of the mesh NIC, IPv4 or IPv6, that other nodes reach this one at. Default: its first IPv4 address. */
+  /** Address of the mesh NIC that is the local VTEP, IPv4 or IPv6. Default: its first IPv4 address. */
   underlayAddress?: string;
-  /** UDP source ports of the mesh, inclusive; the kernel's choice otherwise. */
+  /** Range of UDP source ports of VXLAN, inclusive, as `ip link … srcport`. Default: that of the kernel. */
   vxlanSourcePorts?: { low: number; high: number };
-  /** Don't-fragment bit of the mesh's IPv4 packets. Default `unset`. */
+  /** Don't-fragment bit of the IPv4 packets of VXLAN, as `ip link … df`. Default `unset`. */
   vxlanDf?: 'unset' | 'set' | 'inherit';
-  /** False where the NICs below spoil the checksums of what VXLAN carries. Default true. */
+  /** Checksum offload (TX) for traffic in VXLAN. Set to false if the NIC computes wrong checksums. Default true. */
   checksumOffload?: boolean;
   /**
-   * Write down where every MAC is instead of flooding and learning, and answer ARP for it on the node where it is asked.
+   * Add forwarding entries for all MACs instead of flooding and learning, and answer ARP requests on the local node.
    * Default true.
    */
   arpSuppression?: boolean;
   /**
-   * Be the node's agent unless another process is. Default true. Without any agent nothing is done on the node: false is
-   * for short visits.
+   * Take part in the election of the agent of the node. Default true. A node without an agent does not apply changes;
+   * false is for processes that only make calls.
    */
   agent?: boolean;
   /** For how long this node stays a member when it is not heard of, in milliseconds. Default 15,000. */
   leaseTime?: number;
   /**
-   * Share of this node's networks and interfaces that may be missing from the store, without having been deleted, and are
-   * removed by itself. Of more, nothing is changed until `Host.acceptStore`. 0 to 1, default 0.5.
+   * Maximum share of networks and interfaces whose records may be missing in the store without having been deleted. The
+   * node removes them. If more are missing, the node changes nothing until `Host.acceptStore`. 0 to 1, default 0.5.
    */
   removalLimit?: number;
   /** For how long a call waits for other nodes, in milliseconds. Default 30,000. */
@@ -90,7 +93,7 @@ export const clusterSchema = z.strictObject({
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
-  // As on a machine by itself: checked with all that the two have in common.
+  // Checked by `hostRequest`, as on a lone host.
   neighbourTable: z.unknown().optional(),
   deletionHalo: z.unknown().optional(),
   dnsServers: z.unknown().optional(),
@@ -102,26 +105,26 @@ export const clusterSchema = z.strictObject({
   removalLimit: z.number({ error: share }).min(0, { error: share }).max(1, { error: share }).default(0.5),
 });
 
-/** Checked; what follows from the node's NICs and from the cluster is not filled in yet. */
+/** Checked options. Values that follow from the NICs and from the cluster are added later. */
 export type ClusterRequest = z.output<typeof clusterSchema>;
 
-/** @throws ValidationError */
+/** Checks the options of a node. @throws ValidationError */
 export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest {
   const request = valid.parseOptions(clusterSchema, options);
   if (request.role === 'network') {
     for (const field of ['egressNic', 'floatingNetwork'] as const) {
       if (request[field] === undefined)
-        throw new ValidationError(field, undefined, 'a value: the network node needs it');
+        throw new ValidationError(field, undefined, 'a value: it is required on the network node');
     }
   }
   const ports = request.vxlanSourcePorts;
   if (ports !== undefined && ports.high < ports.low) {
-    throw new ValidationError('vxlanSourcePorts.high', ports.high, `a port from ${ports.low} on`);
+    throw new ValidationError('vxlanSourcePorts.high', ports.high, `a port of at least ${ports.low}`);
   }
   return request;
 }
 
-/** The options of a node that lone hosts have as well, checked like those. @throws ValidationError */
+/** Checks the options that nodes and lone hosts have in common. @throws ValidationError */
 export function hostRequest(request: ClusterRequest & { meshNic: string; state: string }): HostRequest {
   const { state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
   const { neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;

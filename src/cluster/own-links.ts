@@ -2,7 +2,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import { chosenLinks } from '../kernel/taken-indexes.js';
 
-/** Tells whether the links with these indexes are those that the plan makes, made before: by their names. */
+/** True if the links with these indexes have the names of the plan: an earlier run of the plan created them. */
 export async function hasOwnLinks(
   kernel: Kernel,
   plan: readonly Operation[],

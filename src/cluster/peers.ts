@@ -4,7 +4,7 @@ import { extraneousPeers, meshFilter } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
 import type { ClusterContext } from './types.js';
 
-/** Has the mesh filter accept packets of this node's networks from the other nodes, and from nobody else. */
+/** Updates the mesh filter: it accepts VXLAN packets only from the VTEPs of the other nodes. */
 export async function allowPeers({ kernel, host, peers }: ClusterContext): Promise<void> {
   const wanted = peers();
   const plan = [meshFilter(host, wanted)];

@@ -6,7 +6,7 @@ import type { Entry, Json } from '../store/store.js';
 import { clusterKeys } from './keys.js';
 import type { Applied, NodeRecord } from './types.js';
 
-/** A network with its interfaces, as far as this node has heard of them. */
+/** Returns the state of a network from the replica of this node. */
 export function peekState(store: ClusterStore, uuid: string): NetworkState | undefined {
   const network = store.peek<NetworkRecord>(keys.network(uuid))?.value;
   if (network === undefined) return undefined;
@@ -23,55 +23,65 @@ export function peekState(store: ClusterStore, uuid: string): NetworkState | und
   };
 }
 
-/** The networks that a node is to look at again, after changes of the store. */
-export interface Concerned {
+/** The networks that changes of the store concern. */
+export interface Affected {
+  /** Networks whose records have changed. */
   networks: Set<string>;
-  /** Those that the network node has done something for. */
+  /** Networks whose progress the network node has reported. */
   progress: Set<string>;
-  /** Those that this node is said to have something of. */
+  /** Networks with a progress report of this node. */
   own: Set<string>;
-  /** Nodes joined, left, or can be reached elsewhere: every network may look different. */
+  /** Nodes have joined, left or changed their address: the mesh of every network may differ. */
   nodes: boolean;
 }
 
-/** @param who.networkNode the node whose progress others wait for */
-export function concernedBy(
+/** Returns the networks that changes of the store concern, for this node. */
+export function affectedBy(
   changes: readonly Change[],
   { node, networkNode }: { node: string; networkNode: string },
-): Concerned {
-  const concerned: Concerned = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
+): Affected {
+  const affected: Affected = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
   const progress = clusterKeys.applied(networkNode);
   const own = clusterKeys.applied(node);
   for (const { key, before, after } of changes) {
-    if (after !== undefined && key.startsWith(own)) concerned.own.add(key.slice(own.length));
+    if (after !== undefined && key.startsWith(own)) affected.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.knownNodes)) {
-      concerned.nodes ||=
-        placeIn(before?.value as NodeRecord | undefined) !== placeIn(after?.value as NodeRecord | undefined);
+      affected.nodes ||=
+        addressOf(before?.value as NodeRecord | undefined) !== addressOf(after?.value as NodeRecord | undefined);
     } else if (key.startsWith(keys.networks)) {
-      if (differ(before?.value, after?.value)) concerned.networks.add(key.slice(keys.networks.length));
+      if (isRelevant(before?.value, after?.value)) affected.networks.add(key.slice(keys.networks.length));
     } else if (key.startsWith(keys.interfaces)) {
       const record = (after ?? before)?.value as InterfaceRecord | undefined;
-      if (record && differ(before?.value, after?.value)) concerned.networks.add(record.network);
-    } else if (key.startsWith(progress)) concerned.progress.add(key.slice(progress.length));
+      if (record && isRelevant(before?.value, after?.value)) affected.networks.add(record.network);
+    } else if (key.startsWith(progress)) affected.progress.add(key.slice(progress.length));
   }
-  return concerned;
+  return affected;
 }
 
-/** What of a node others act upon: not who its agent is, nor whether that is heard of. */
-const placeIn = (node: NodeRecord | undefined) => node && `${node.name} ${node.address}`;
+/** Returns the properties of a node that other nodes use: not its agent. */
+const addressOf = (node: NodeRecord | undefined) => node && `${node.name} ${node.address}`;
 
-/** Whoever asks for the removal of what is being removed waits for it as well, so that it counts each time. */
-function differ(before: Json | undefined, after: Json | undefined): boolean {
-  return core(before) !== core(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false);
+/**
+ * True if a node must act on a change. A repeated removal of an object in the state `deleting` counts as a change: the
+ * second call waits for progress, too.
+ */
+function isRelevant(before: Json | undefined, after: Json | undefined): boolean {
+  return (
+    relevantPart(before) !== relevantPart(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false)
+  );
 }
 
-/** What of a record nodes act upon: that something is complete, who is at work on it and what users note is not. */
-function core(record: Json | undefined): string {
+/**
+ * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
+ * `created`.
+ */
+function relevantPart(record: Json | undefined): string {
   return JSON.stringify(record, (key, value: unknown) => {
     if (key === 'claim' || key === 'metadata') return undefined;
     return key === 'state' ? value === 'deleting' : value;
   });
 }
 
+/** Returns the progress of a node with a network. */
 export const appliedOf = (store: ClusterStore, node: string, network: string): Applied | undefined =>
   store.peek<Applied>(clusterKeys.appliedNetwork(node, network))?.value;

@@ -5,55 +5,57 @@ import type { NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { StoreGuard } from './store-guard.js';
 
+/** Role of a node. The network node has the namespaces of all networks, and can have interfaces too. */
 export type Role = 'network' | 'hypervisor';
 
-/** A member of the cluster, as it told of itself when it joined. */
+/** Record of a node, written by its agent. */
 export type NodeRecord = {
   name: string;
   role: Role;
   /** Address of its VTEP. */
   address?: string;
-  /** What its mesh NIC leaves for networks. */
+  /** Largest MTU of a network that the node supports: that of its mesh NIC less the overhead of VXLAN. */
   mtu: number;
+  /** The agent of the node. */
   claim: Claim;
-  /** Its agent has ended in good order: the seat is free for another process of the node. */
+  /** The agent has ended regularly: another process of the node can become leader before the lease expires. */
   vacant?: boolean;
 };
 
-/** An error as it passes through the store. */
+/** An error in the form that the store holds. */
 export type Problem = {
   code: string;
   message: string;
-  /** Of a `LinkIndexTakenError`. */
+  /** Property of a `LinkIndexTakenError`. */
   takenIndexes?: readonly number[];
 };
 
-/** How far a node is with a network. */
+/** Progress of a node with a network. */
 export type Applied = {
-  /** The store's, of which everything is done. */
+  /** Store revision up to which the node has applied the network. */
   revision: number;
-  /** False if the node has nothing of the network any more; true from before the first of it is made. */
+  /** True if objects of the network may be on the node: written before the first is created. */
   present: boolean;
-  /** What it takes to remove it, should the record be gone by the time that the node looks again. */
+  /** The record, for the removal of the network after its record was deleted. */
   network: NetworkRecord;
-  /** What could not be done, by item. */
+  /** Errors by resource id. */
   problems: Record<string, Problem>;
 };
 
-/** What all work on a node shares. */
+/** The context of a node of a cluster. */
 export interface ClusterContext extends Context {
   readonly store: ClusterStore;
   readonly peers: () => MeshPeers;
   readonly node: string;
   readonly role: Role;
-  /** The node with the networks' namespaces. */
+  /** Name of the network node, which has the namespaces of all networks. */
   readonly networkNode: string;
-  /** For how long a call waits for other nodes, in milliseconds. */
+  /** Maximum wait of a call for other nodes, in milliseconds. */
   readonly nodeTimeout: number;
-  /** Whether the store may be acted upon. */
+  /** Decides whether the store is trusted. */
   readonly storeGuard: StoreGuard;
-  /** Share of what this node has that the store may have lost. */
+  /** Maximum share of records, 0 to 1, that may be missing before the store is not trusted. */
   readonly removalLimit: number;
-  /** This node, as it tells others. */
+  /** The record of this node. */
   readonly self: Omit<NodeRecord, 'claim' | 'vacant'>;
 }

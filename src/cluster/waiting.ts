@@ -4,35 +4,37 @@ import { membersIn } from './membership.js';
 import { appliedOf } from './records.js';
 import type { ClusterContext } from './types.js';
 
-export interface Wait {
+/** Options of `waitForNodes`. */
+export interface WaitOptions {
   network: string;
-  /** The store's revision that has to be done. */
+  /** Store revision that the nodes must have applied. */
   revision: number;
   /** Ids of the resources whose failure fails the call. */
   ids: readonly string[];
-  /** Nodes without which it can't be done: waited for though they are gone. */
+  /** Nodes that the call needs, even if they are not members. */
   essential: readonly string[];
-  /** Waited for while they are members. */
+  /** Nodes that the call waits for while they are members. */
   others: readonly string[];
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Waits until nodes have done what the store says, or have something to say about it.
- * @throws NodeError the first node's that could not, NodeTimeoutError naming those that did not answer
+ * Waits until nodes have applied a revision of a network.
+ * @throws NodeError with the error of the first node that failed, NodeTimeoutError with the nodes that did not report
+ *   progress
  */
-export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void> {
+export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promise<void> {
   const { store, nodeTimeout } = context;
   const members = () => new Set(membersIn(store).map(({ name }) => name));
   const pending = () => {
-    const heardOf = members();
+    const present = members();
     const nodes = [...new Set([...wait.essential, ...wait.others])];
     return nodes.filter((node) => {
-      if (!wait.essential.includes(node) && !heardOf.has(node)) return false;
+      if (!wait.essential.includes(node) && !present.has(node)) return false;
       const applied = appliedOf(store, node, wait.network);
       if (applied === undefined || applied.revision < wait.revision) return true;
-      const item = wait.ids.find((each) => applied.problems[each] !== undefined);
-      if (item !== undefined) throw new NodeError(node, applied.problems[item] ?? { code: 'ERROR', message: '' });
+      const failed = wait.ids.find((each) => applied.problems[each] !== undefined);
+      if (failed !== undefined) throw new NodeError(node, applied.problems[failed] ?? { code: 'ERROR', message: '' });
       return false;
     });
   };
@@ -40,10 +42,10 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
     const end = (settle: () => void) => {
       clearTimeout(timer);
       unsubscribe();
-      stay();
+      removeAbortListener();
       settle();
     };
-    const look = () => {
+    const check = () => {
       try {
         if (pending().length === 0) end(resolve);
       } catch (error) {
@@ -54,16 +56,16 @@ export function waitForNodes(context: ClusterContext, wait: Wait): Promise<void>
     const timer = setTimeout(() => {
       try {
         const late = pending();
-        const heardOf = members();
-        const gone = late.filter((node) => !heardOf.has(node));
-        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout))));
+        const present = members();
+        const gone = late.filter((node) => !present.has(node));
+        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout / 1000))));
       } catch (error) {
         end(() => reject(error));
       }
     }, nodeTimeout);
-    const unsubscribe = store.onChange(look);
-    const stay = onAbort(wait.signal, aborted);
+    const unsubscribe = store.onChange(check);
+    const removeAbortListener = onAbort(wait.signal, aborted);
     if (wait.signal?.aborted) aborted();
-    else look();
+    else check();
   });
 }

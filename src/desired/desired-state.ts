@@ -4,23 +4,23 @@ import { isRouter, type LocalNode } from './local-node.js';
 import type { NetworkState } from './network-state.js';
 import { floatingResource, interfaceResource, networkResource, type Resource, routedResource } from './resources.js';
 
-/** What a node is to have of a network. */
+/** The desired state of one network on one node. */
 export interface DesiredState {
-  /** The network comes first: the others need it. */
+  /** Resources in order of creation. The first is the network; the others depend on it. */
   resources: Resource[];
-  /** Forwarding and neighbour entries that lead to other nodes; absent on a lone host. */
+  /** Forwarding and neighbour entries for other nodes; undefined on a lone host. */
   mesh: DesiredMesh | undefined;
 }
 
 const isLive = ({ state }: { state: Lifecycle['state'] }) => state !== 'deleting';
 
 /**
- * Everything that records name of a network for a node, in whichever state: the network, then floating and routed
- * addresses, then interfaces. Empty if the node has nothing of it.
+ * Returns the resources of a network on a node, in any lifecycle state: the network, then floating and routed
+ * addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
  */
 export function resourcesOf(node: LocalNode, { network, members }: NetworkState): Resource[] {
   if (!isRouter(node) && !members.some((member) => member.node === node.name)) return [];
-  // An interface of this node depends on more than one of another node, which is an entry in the namespace.
+  // Interfaces of other nodes first: on the router, they are only entries in the namespace of the network.
   const [local, remote] = [
     members.filter((member) => member.node === node.name),
     members.filter((member) => member.node !== node.name),
@@ -33,20 +33,20 @@ export function resourcesOf(node: LocalNode, { network, members }: NetworkState)
   ].filter((resource) => resource !== undefined);
 }
 
-/** Resources that are being removed, of a network that stays. */
+/** Returns the resources in the state `deleting`, without the network itself. */
 export const deletingResources = (node: LocalNode, state: NetworkState): Resource[] =>
   resourcesOf(node, state).filter((resource) => resource.kind !== 'network' && !isLive(resource));
 
 /**
- * What a node is to have of a network. Undefined if it is to have nothing of it: the network is being deleted, or the node
- * is not the router and has no interface of it. A pure function of the records.
+ * Computes the desired state of a network on a node. Undefined if the node needs nothing of it: the network is being
+ * deleted, or the node is not the router and has no interface of it. A pure function of the records.
  */
 export function desiredState(node: LocalNode, state: NetworkState): DesiredState | undefined {
   const { network, members } = state;
   if (!isLive(network)) return undefined;
   const live = members.filter(isLive);
   if (!isRouter(node) && !live.some((member) => member.node === node.name)) return undefined;
-  // What a lost interface was attached to is gone: nothing of it can be created.
+  // A lost interface has no container or device, so it cannot be created.
   const lost = new Set(live.filter(({ node: place, lost }) => place === node.name && lost).map(({ uuid }) => uuid));
   return {
     resources: resourcesOf(node, { network, members: live }).filter(
@@ -56,7 +56,7 @@ export function desiredState(node: LocalNode, state: NetworkState): DesiredState
   };
 }
 
-/** Nodes that have something of a network: the router, and those with an interface of it. */
+/** Returns the nodes that take part in a network: the router, and the nodes with an interface of it. */
 export const participants = (router: string, members: readonly InterfaceRecord[]): string[] => [
   ...new Set([router, ...members.filter(isLive).flatMap(({ node }) => node ?? [])]),
 ];

@@ -17,30 +17,31 @@ import { isRouter, type LocalNode } from './local-node.js';
 import { interfaceTitle, networkTitle } from './network-state.js';
 
 /**
- * Something that a node has of a network in its kernel: created by one plan, removed by another. A new kind of resource is
- * one function here, and one line in `resourcesOf`.
+ * A part of a network in the kernel of a node, with the operations that create and remove it. A new kind of resource is
+ * one function in this file, and one line in `resourcesOf`.
  */
 export interface Resource {
   kind: 'network' | 'interface' | 'floating' | 'routed';
-  /** Unique within the network and the same on all nodes: `network`, `<UUID>`, `floating/<UUID>`, `routed/<address>`. */
+  /** Id within the network, the same on all nodes: `network`, `<UUID>`, `floating/<UUID>`, `routed/<address>`. */
   id: string;
-  /** The resource in messages. */
+  /** Text for the resource in messages. */
   title: string;
   /** UUID of the interface that it belongs to. */
   interface?: string;
   state: Lifecycle['state'];
-  /** Changes whenever the plan does. */
+  /** Text that differs if the plan differs. */
   fingerprint: string;
-  /** Indexes of its links in the host's namespace, which are vethwork's to delete. */
+  /** Indexes of its links in the namespace of the host that vethwork created. */
   links: readonly number[];
   /** Indexes of its links in other namespaces. */
   innerLinks: readonly number[];
-  /** Operations that create it. */
+  /** Returns the operations that create it. */
   plan(): Operation[];
-  /** Operations that remove it. Those for what does not exist fail with `ENOENT` or `ENODEV`, which is no error. */
+  /** Returns the operations that remove it, for `Kernel.teardown`, which ignores objects that do not exist. */
   removal(): Operation[];
 }
 
+/** Ids of resources (see `Resource.id`). */
 export const resourceId = {
   network: 'network',
   interface: (uuid: string) => uuid,
@@ -48,7 +49,7 @@ export const resourceId = {
   routed: (address: string) => `routed/${address}`,
 } as const;
 
-/** The network itself: with its namespace on the router, else the overlay bridge and the VXLAN link only. */
+/** Returns the network itself: on the router with its namespace, on other nodes only the VXLAN link and its bridge. */
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
   const { claim: _claim, state, metadata: _metadata, routed: _routed, ...rest } = record;
@@ -74,13 +75,16 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
   };
 }
 
-/** A network as a node has it: each node's overlay bridge has a MAC of its own. */
+/** Returns the network with the MAC of its bridge on this node: the bridges of a network differ in their MAC. */
 function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord {
   if (isRouter(node) || node.name === undefined) return network;
   return { ...network, bridge: { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) } };
 }
 
-/** An interface: its link on its own node; on the router also what the network's namespace has for it. */
+/**
+ * Returns an interface: on its own node its link, on the router also its neighbour entry in the namespace of the
+ * network.
+ */
 export function interfaceResource(
   node: LocalNode,
   network: NetworkRecord,
@@ -108,7 +112,7 @@ export function interfaceResource(
   };
 }
 
-/** A floating address of an interface, which the router translates. */
+/** Returns the floating address of an interface; undefined on nodes other than the router. */
 export function floatingResource(
   node: LocalNode,
   network: NetworkRecord,
@@ -130,7 +134,7 @@ export function floatingResource(
   };
 }
 
-/** An address of the floating network that is routed into a network. Every node's guard lets instances answer for it. */
+/** Returns an address that is routed into a network: on the router the route, on all nodes its element in the guard. */
 export function routedResource(node: LocalNode, network: NetworkRecord, address: string): Resource | undefined {
   const routed = network.routed[address];
   if (routed === undefined) return undefined;
@@ -149,10 +153,10 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
   };
 }
 
-/** True for an operation inside the network's own namespace. */
+/** True for an operation inside the namespace of the network. */
 export const isInside = ({ uuid }: Pick<NetworkRecord, 'uuid'>, operation: Operation): boolean =>
   'netns' in operation && operation.netns === uuid;
 
-/** Names of the links in the host's namespace that a network's nftables elements refer to. */
+/** Returns the names of the links of interfaces in the namespace of the host. nftables elements refer to them. */
 export const portNames = (members: readonly InterfaceRecord[]): string[] =>
   members.map(({ attachment }) => deviceName(attachment));

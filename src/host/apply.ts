@@ -8,16 +8,16 @@ import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { Errors } from '../util/errors.js';
 import { type Context, teardown } from './context.js';
 
-/** Creates what is missing of a plan. Looks first, so that it may be applied again and again. */
+/** Creates the missing objects of a plan. Compares with the kernel first, so repeated calls have no effect. */
 export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): Promise<void> {
   const missing = missingOperations(plan, await new Observer(kernel).observe(plan));
   if (missing.length > 0) await kernel.transaction(missing);
 }
 
 /**
- * Removes resources of a network from this node: its kernel and, with the network or an interface, its dnsmasq. All steps
- * are tried. What does not exist is no error. Resolves to the errors met.
- * @param members interfaces that are removed, whose leases are freed
+ * Removes resources of a network from the kernel of this node; on the router, also stops dnsmasq or frees leases. Runs
+ * all steps, whatever fails. Objects that do not exist are not errors. Resolves to the errors.
+ * @param members interfaces that are removed; their leases are freed
  */
 export async function removeResources(
   context: Context,
@@ -28,7 +28,7 @@ export async function removeResources(
   const isRouter = localNode.name === localNode.router;
   const hasNetwork = resources.some(({ kind }) => kind === 'network');
   const errors = new Errors();
-  // First, because dnsmasq would keep the namespace alive, and with it both veth pairs.
+  // First: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
   if (hasNetwork && isRouter) await errors.attempt(() => dhcp.stop(network));
   await deleteTogether(
     context,
@@ -36,7 +36,7 @@ export async function removeResources(
   );
   const plan = [...resources].reverse().flatMap((resource) => {
     const removal = resource.removal();
-    // What is inside the namespace goes with it.
+    // The deletion of the namespace deletes everything in it.
     return hasNetwork && resource.kind !== 'network'
       ? removal.filter((operation) => !isInside(network, operation))
       : removal;
@@ -49,8 +49,9 @@ export async function removeResources(
 }
 
 /**
- * Deletes many links in one message. The removals that follow find them gone, and do what this could not. With few links
- * it does nothing: they are taken out of service one by one, and deleted later.
+ * Marks links for deletion and deletes them at once with one message (RTM_DELLINK by group), if many removals are
+ * pending. The removal operations that follow ignore deleted links. With few pending removals it does nothing: the
+ * removal operations mark each link, and the reaper deletes it later.
  */
 async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, pendingRemovals, host } = context;

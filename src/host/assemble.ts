@@ -16,20 +16,20 @@ import type { Events } from './events.js';
 import { PendingRemovals } from './pending-removals.js';
 import { Reaper } from './reaper.js';
 
-/** What is particular about a host. */
+/** The parts in which a lone host and a node of a cluster differ. */
 export interface HostParts {
   kernel: Kernel;
   store: Store;
   events: Events;
   environment: HostEnvironment;
-  /** Folder of its dnsmasqs. */
+  /** Folder of the files of dnsmasq. */
   runtimeRoot: string;
   coordinator: (context: () => Context) => Coordinator;
-  /** Of a node of a cluster. */
+  /** Only for a node of a cluster. */
   node?: { name: string; router: string; mesh: () => LocalNode['mesh']; peers: () => MeshPeers };
 }
 
-/** Puts together what all work on a host shares, for a lone host and for a node of a cluster alike. */
+/** Assembles the context of a lone host or of a node of a cluster. */
 export function assembleContext(parts: HostParts): Context {
   const { kernel, store, events, environment, runtimeRoot, node } = parts;
   const { netns, floatingNetwork } = environment.settings;

@@ -1,17 +1,17 @@
 /**
- * The calls of this process that change something. A call finishes what it begins or takes it back, unless it loses the
- * store meanwhile: then it ends, while its process, which owns the change, lives on.
+ * Tracks the calls of this process that change something. A call finishes or undoes its change, unless it cannot reach
+ * the store: then the call ends, and its change stays claimed by a process that still runs. Such a change is orphaned.
  */
 export class Calls {
-  /** Numbers of the calls that run, the oldest first. */
+  /** Sequence numbers of the running calls, in ascending order. */
   readonly #running = new Set<number>();
   readonly #work = new Set<Promise<unknown>>();
-  /** By change, the number of the first call that had not begun when the change was first seen. */
+  /** By change: the next sequence number at the time when the change was first seen. */
   #seen = new Map<string, number>();
   #next = 0;
 
-  /** Runs a call. */
-  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** Runs a call and tracks it. */
+  async track<Result>(work: () => Promise<Result>): Promise<Result> {
     const number = this.#next++;
     this.#running.add(number);
     const result = work();
@@ -25,9 +25,9 @@ export class Calls {
   }
 
   /**
-   * Of this process's unfinished changes, those that no call works on any more: all calls that ran when the change was first
-   * seen have ended. To be asked again and again.
-   * @param changes names of all there are, which change whenever the change does
+   * Returns the orphaned changes: all calls that ran when the change was first seen have ended. To be called
+   * periodically.
+   * @param changes names of all unfinished changes of this process; a name must be unique to one change
    */
   orphans(changes: readonly string[]): Set<string> {
     this.#seen = new Map(changes.map((change) => [change, this.#seen.get(change) ?? this.#next]));
@@ -35,7 +35,7 @@ export class Calls {
     return new Set(changes.filter((change) => (this.#seen.get(change) ?? this.#next) <= oldest));
   }
 
-  /** Resolves when all calls have ended that run now. */
+  /** Resolves when all calls that run now have ended. */
   async idle(): Promise<void> {
     await Promise.allSettled([...this.#work]);
   }

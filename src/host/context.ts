@@ -17,18 +17,19 @@ import type { Events } from './events.js';
 import type { PendingRemovals } from './pending-removals.js';
 import type { Reaper } from './reaper.js';
 
-/** What all work on a host shares. */
+/** The state of an opened host, shared by operations, reconciler and handles. */
 export interface Context {
   readonly environment: HostEnvironment;
   readonly settings: Settings;
   readonly kernel: Kernel;
   readonly store: Store;
   readonly indexes: IndexAllocator;
-  /** Order of the calls of this process. */
+  /** Locks by network, interface and address. They serialise the calls of this process. */
   readonly locks: Locks;
   readonly reaper: Reaper;
   readonly dhcp: Dhcp;
   readonly events: Events;
+  /** Addresses of the floating network. */
   readonly floating: AddressPool;
   readonly detected: DetectedHost;
   readonly pendingRemovals: PendingRemovals;
@@ -36,34 +37,34 @@ export interface Context {
   readonly calls: Calls;
   /** Name of this node; absent on a lone host. */
   readonly node?: string;
-  /** This node, as desired state is computed for it. */
+  /** This node, as input of `desiredState`. */
   readonly localNode: LocalNode;
-  /** The host as it is to be. */
+  /** The desired state of the host itself. */
   readonly host: DesiredHost;
   /** The VTEPs of the other nodes; absent on a lone host. */
   readonly peers?: () => MeshPeers;
 }
 
-/** Runs a call that changes something. @throws ConflictError while nothing may be changed */
+/** Runs a call that changes something. @throws ConflictError while changes are blocked */
 export function asCall<Result>({ calls, coordinator }: Context, work: () => Promise<Result>): Promise<Result> {
-  return calls.during(async () => {
+  return calls.track(async () => {
     coordinator.requireWritable();
     return work();
   });
 }
 
-/** Runs removals, whatever fails, and has links that are out of service deleted. Resolves to the errors met. */
+/** Runs all removals, whatever fails, and wakes the reaper. Resolves to the errors. */
 export async function teardown({ kernel, reaper }: Context, plan: readonly Operation[]): Promise<Error[]> {
   const errors = await kernel.teardown(plan);
   reaper.wake();
   return errors;
 }
 
-/** `asOf` of infos, while the store cannot be reached. */
+/** Returns the property `asOf` of infos: present only while the store cannot be reached. */
 export function asOf({ coordinator }: Context): { asOf?: string } {
   const time = coordinator.asOf();
   return time === undefined ? {} : { asOf: time };
 }
 
-/** Time for which a released address is not used again, in milliseconds. */
-export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo;
+/** Returns the time before a released address is reused, in milliseconds. */
+export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo * 1000;

@@ -4,93 +4,99 @@ import type { Resource } from '../desired/resources.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
 
-/** A change that has been recorded. */
+/** A change whose records are committed, but which is not applied yet. */
 export interface Change {
   network: NetworkRecord;
-  /** The store's revision that has it. 0 on a lone host. */
+  /** Store revision of the commit. 0 on a lone host. */
   revision: number;
-  /** What it concerns, as this node has it; empty where this node has nothing of it. */
+  /** Resources of this node that the change concerns. */
   resources: readonly Resource[];
   /** Ids of the resources whose failure on a node fails the call. */
   ids: readonly string[];
 }
 
-/** Resources that are to be created. */
+/** A change that creates resources. */
 export interface Creation extends Change {
-  /** The interface that is attached, where one is: dnsmasq has its address before its link is up. */
+  /** The interface, in an attach. dnsmasq gets its reservation before its link is up. */
   nic?: InterfaceRecord;
-  /** The change is of no use without this node; the router is always needed. */
+  /** The call waits for this node even if it is not a member. It always waits for the router. */
   needsThisNode?: boolean;
-  /** Every node that has something of the network has a part in it. */
+  /** The call waits for all nodes that take part in the network. */
   isEverywhere?: boolean;
   signal?: AbortSignal | undefined;
 }
 
-/** Resources that are to be removed; their records say so. */
+/** A change that removes resources. Their records are in the state `deleting`. */
 export interface Removal extends Change {
   /** Interfaces that are removed. */
   members: readonly InterfaceRecord[];
-  /** False if nothing of it was created on a lone host: its kernel is left alone. Default true. */
+  /** False if nothing was created in the kernel of a lone host, which is not changed then. Default true. */
   isCreated?: boolean;
 }
 
-/** What records say of networks at one moment. */
+/** The records of networks and interfaces at one revision. */
 export interface Snapshot {
-  /** By UUID: the networks that this node has, or is to have, something of. */
+  /** Networks by UUID. */
   states: ReadonlyMap<string, NetworkState>;
-  /** All interfaces, whatever is known of their networks. */
+  /** All interfaces, even if the record of their network is missing. */
   interfaces: readonly InterfaceRecord[];
 }
 
-/** Where records of networks are read. */
+/** Reads the states of networks. */
 export interface NetworkStates {
-  /** UUIDs of the networks that this node has, or is to have, something of. */
+  /** UUIDs of the networks that this node takes part in. */
   list(): Promise<string[]>;
   get(network: string): Promise<NetworkState | undefined>;
   all(): Promise<Snapshot>;
 }
 
 /**
- * Who takes part in a change. On a lone host, the calling process applies it by itself. In a cluster, the agent of each
- * node applies its part, and the call waits for those that it needs.
+ * Decides which process applies a change. On a lone host, the calling process does. In a cluster, the agent of each
+ * node applies the resources of its node, and the call waits for the nodes that it needs.
  */
 export interface Coordinator {
   readonly states: NetworkStates;
-  /** @throws ConflictError while nothing may be changed */
+  /** Checks that changes are allowed. @throws ConflictError while the store is not trusted */
   requireWritable(): void;
-  /** Records what begins a change. @throws ConflictError if the state has moved elsewhere */
+  /** Runs the transaction that begins a change. @throws ConflictError if the state has been migrated */
   commit<Result>(body: (transaction: Transaction) => Promise<Result>): Promise<{ result: Result; revision: number }>;
-  /** Names of all nodes, where there are several. */
+  /** Names of all nodes of the cluster; empty on a lone host. */
   nodeNames(transaction: Transaction): Promise<string[]>;
-  /** The largest MTU of networks that every node can carry. */
+  /** Largest MTU of a network that all nodes support. */
   readonly mtu: number;
-  /** Interfaces whose records fit into one commit. */
+  /** Number of interfaces whose records fit into one commit. */
   readonly membersPerCommit: number;
   /**
-   * Has resources created everywhere.
-   * @throws what kept one from being created. A lone host is as before then; nodes of a cluster need `remove`
+   * Creates resources on all nodes concerned.
+   * @throws the error of the first resource that failed. The kernel of a lone host is unchanged then; in a cluster the
+   *   caller must call `remove`
    */
   apply(creation: Creation): Promise<void>;
-  /** Has resources removed everywhere, trying all of them. Resolves to the errors met. */
+  /** Removes resources on all nodes concerned, whatever fails. Resolves to the errors. */
   remove(removal: Removal): Promise<Error[]>;
-  /** Runs work on the kernel's part of a network while no other work on it runs in this process. */
+  /** Runs work while no other work on the same network changes the kernel in this process. */
   exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result>;
-  /** Precedes a reconciliation. @throws ConflictError if this process may not repair the node */
+  /** Prepares a reconciliation. @throws ConflictError if this process may not repair the node */
   beforeReconcile(options: { dryRun: boolean }): Promise<void>;
-  /** False while something may exist that the store does not tell of. */
+  /** False while records may be missing, so that an object without a record is not certainly an orphan. */
   readonly mayRemoveOrphans: boolean;
-  /** Of interrupted changes, whether this process recovers those of a process of another node, or of none. */
+  /** True if this process recovers the interrupted changes of an owner on another node, or those without an owner. */
   recovers(owner: { node?: string } | undefined): boolean;
-  /** Accepts the store of a cluster as it is. @throws ConflictError on a lone host */
+  /** Accepts the present contents of the store of a cluster. @throws ConflictError on a lone host */
   acceptStore(): Promise<void>;
-  /** What `HostInfo` has beyond what every host has. */
+  /** Returns the properties of `HostInfo` that only nodes of a cluster have. */
   describe(): Partial<HostInfo>;
-  /** Since when the store cannot be reached (ISO 8601): what was read may be older than that. */
+  /**
+   * Time since which the store cannot be reached (ISO 8601). Records may be outdated since then. Undefined if it can.
+   */
   asOf(): string | undefined;
-  /** Has the host's own objects removed and forgets it. @throws ConflictError while something of a network is on it */
+  /**
+   * Removes the objects of the host itself, then its record.
+   * @throws ConflictError while networks or interfaces are on it
+   */
   tearDown(remove: () => Promise<void>): Promise<void>;
   /** Starts background work. */
   start(): void;
-  /** Stops background work, and waits for it. */
+  /** Stops background work, and waits for its end. */
   stop(): Promise<void>;
 }

@@ -7,47 +7,50 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
 import { isVethworkLink } from '../plan/names.js';
 
-/** What VXLAN adds to a frame: Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
+/** Overhead of VXLAN in bytes (RFC 7348): Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
 const VXLAN_OVERHEAD = { inet: 50, inet6: 70 };
-/** The egress side is the outside world's: no larger than it takes everywhere. */
+/** Upper limit of the MTU of egress links: larger packets are not supported by most networks outside. */
 const MAX_EGRESS_MTU = 1500;
 
-/** What the host is like, other than by our doing. */
+/** The detected properties of the host that vethwork does not set. */
 export interface DetectedHost {
-  /** The NICs by the names that they have now, which may be others than those in the settings. */
+  /** The NICs with their present names, which may differ from those in the settings. */
   egress: Nic;
   mesh: Nic;
-  /** Networks of the host's own addresses, without those of vethwork's links. */
+  /** Subnets of the addresses of the host, without those of links that vethwork created. */
   subnets: Subnet[];
   underlay: Underlay;
-  /** Names of the interfaces that packets of the mesh are received as: its NIC, and the master (VRF, bridge) that has it. */
+  /** Names of the links on which nftables sees packets of the mesh: the mesh NIC, and its master (VRF, bridge). */
   meshInputs: readonly string[];
-  /** MTU of the overlay. */
+  /** MTU of networks: that of the mesh NIC less the overhead of VXLAN. */
   mtu: number;
   egressMtu: number;
-  /** Bridged frames pass iptables. */
+  /** Bridged frames pass iptables (`net.bridge.bridge-nf-call-iptables`). */
   bridgeNetfilter: boolean;
   /** The kernel has IPv6. */
   ipv6: boolean;
 }
 
+/** A NIC of the host. */
 export interface Nic {
   name: string;
   index: number;
-  /** MAC. */
+  /** MAC address. */
   address: string | undefined;
 }
 
+/** A subnet of the host. */
 export interface Subnet {
-  /** CIDR, with the host's own address in it. */
+  /** Address of the host with its prefix length. */
   address: string;
   /** Name of the link. */
   device: string;
 }
 
 /**
- * @param known what was found before: a NIC that was renamed since is found by its index and MAC
- * @throws NotFoundError if the host lacks one of the NICs, ValidationError if one is ours
+ * Detects the properties of the host.
+ * @param known result of an earlier call: a NIC that has been renamed is found by its index and MAC
+ * @throws NotFoundError if a NIC does not exist, ValidationError if vethwork created it
  */
 export async function detectHost(
   kernel: Kernel,
@@ -66,7 +69,7 @@ export async function detectHost(
     ['egressNic', egress],
     ['meshNic', mesh],
   ] as const) {
-    if (isVethworkLink(nic)) throw new ValidationError(field, nic.name, 'a NIC of the host, not a link of a network');
+    if (isOurLink(nic)) throw new ValidationError(field, nic.name, 'a NIC that vethwork did not create');
   }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
@@ -96,7 +99,7 @@ async function findNic(
   known: Nic | undefined,
 ): Promise<Link> {
   try {
-    // The kernel finds a link by its alternative names, too.
+    // The kernel also finds a link by its alternative names (IFLA_PROP_LIST).
     return await findLink(kernel, netns, name);
   } catch (error) {
     if (!(error instanceof NotFoundError) || known === undefined) throw error;
@@ -121,7 +124,7 @@ async function hostSubnets(
   return subnets.flat();
 }
 
-/** What others have set up that is likely to disturb the networks, in words. */
+/** Returns texts about settings of other software that are likely to disturb the networks. */
 export async function detectConflicts(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
   if (!(await hasBridgeNetfilter(kernel, netns))) return [];
   return (await droppingChains(kernel, netns)).map(
@@ -131,7 +134,7 @@ export async function detectConflicts(kernel: Kernel, netns: NamespaceRef | unde
   );
 }
 
-/** A link of the host by name. @throws NotFoundError */
+/** Returns a link of the host by name, as `ip link show`. @throws NotFoundError */
 export async function findLink(kernel: Kernel, netns: NamespaceRef | undefined, name: string): Promise<Link> {
   try {
     return await kernel.query('link.get', { netns, link: { name } });

@@ -2,7 +2,7 @@ import { isMac } from '../ipam/mac.js';
 import type { Link } from '../kernel/link/index.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 
-/** A device as it is to be attached, with what it is like before. */
+/** Returns the attachment of a device, with the settings to be restored when it is detached. */
 export function deviceAttachment({
   name,
   index,

@@ -12,17 +12,17 @@ import type { Capability } from '../util/capability.js';
 import { SharedRuns } from '../util/coalesce.js';
 import { requirePrivileges } from './privileges.js';
 
-/** For the ports 53 and 67, and for answers to those who have no address yet. */
-const TO_SERVE: readonly Capability[] = ['CAP_NET_BIND_SERVICE', 'CAP_NET_RAW'];
-/** For dnsmasq to go on as another user than root. */
-const TO_STEP_DOWN: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
+/** For the ports 53 and 67, and for replies to clients without an address. */
+const SERVER_CAPABILITIES: readonly Capability[] = ['CAP_NET_BIND_SERVICE', 'CAP_NET_RAW'];
+/** For a dnsmasq that is started as root and changes to another user. */
+const CHANGE_USER_CAPABILITIES: readonly Capability[] = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN'];
 
-/** In seconds. */
+/** Lease time of DHCP, in seconds. */
 const LEASE_TIME = 3600;
 
 type Services = Pick<NetworkRecord, 'provideDhcp' | 'provideDns'>;
 
-/** The dnsmasq of each network. What it is to serve follows from the store, whoever changed that. */
+/** Runs the dnsmasq of each network. Its configuration is computed from the records in the store. */
 export class Dhcp {
   readonly #supervisor: DnsmasqSupervisor;
   readonly #store: Store;
@@ -35,29 +35,34 @@ export class Dhcp {
     this.#settings = settings;
   }
 
-  /** @throws PrivilegeError, MissingProgramError if a network with these services could not be served */
+  /** Checks that dnsmasq can be started, if the services need it. @throws PrivilegeError, MissingProgramError */
   async require(services: Services): Promise<void> {
     if (!isServed(services)) return;
-    await requirePrivileges('dnsmasq', process.geteuid?.() === 0 ? [...TO_SERVE, ...TO_STEP_DOWN] : TO_SERVE);
+    await requirePrivileges(
+      'dnsmasq',
+      process.geteuid?.() === 0 ? [...SERVER_CAPABILITIES, ...CHANGE_USER_CAPABILITIES] : SERVER_CAPABILITIES,
+    );
     await findProgram();
   }
 
-  /** Makes a network's dnsmasq run, or adopts the one that does. */
+  /** Starts the dnsmasq of a network, or adopts the one that runs. */
   async start(network: NetworkRecord): Promise<void> {
     if (isServed(network)) await this.#supervisor.start(await this.#config(network), this.#current(network.uuid));
   }
 
-  /** Makes its reservations those of the network's interfaces, as the store has them at the time of the call or later. */
+  /** Writes the DHCP reservations of a network, as recorded at the time of the call or later, and reloads dnsmasq. */
   async update(network: NetworkRecord): Promise<void> {
     if (!isServed(network)) return;
     const { uuid } = network;
-    // All interfaces are read and written: once for all who come at the same time.
+    // One run reads and writes all interfaces, so concurrent calls share it.
     await this.#updates.run(uuid, async () =>
       this.#supervisor.update(await this.#config(network), this.#current(uuid)),
     );
   }
 
-  /** Once an interface is no longer the network's: takes its reservation and frees its lease. */
+  /**
+   * Removes the reservation of an interface and frees its lease. Its record must be in the state `deleting` or deleted.
+   */
   async release(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
     if (!isServed(network)) return;
     await this.update(network);
@@ -69,20 +74,20 @@ export class Dhcp {
   }
 
   /**
-   * What is wrong with a network's dnsmasq, in words; undefined if nothing is.
-   * @param options.files compare its files too: not while reservations are being changed
+   * Returns a text about what is wrong with the dnsmasq of a network; undefined if it is correct.
+   * @param options.files compares its files too; false while reservations change
    */
-  async lacking(network: NetworkRecord, options: { files: boolean }): Promise<string | undefined> {
+  async difference(network: NetworkRecord, options: { files: boolean }): Promise<string | undefined> {
     if (!isServed(network)) return undefined;
     return this.#supervisor.lacking(await this.#config(network), options);
   }
 
-  /** Removes what only a host with networks needs. */
-  leave(): Promise<void> {
+  /** Removes the runtime folder; called when the host is torn down. */
+  removeFolder(): Promise<void> {
     return this.#supervisor.leave();
   }
 
-  /** Leaves every dnsmasq running. */
+  /** Ends the supervision. Every dnsmasq keeps running. */
   close(): Promise<void> {
     return this.#supervisor.close();
   }
@@ -94,7 +99,9 @@ export class Dhcp {
     };
   }
 
-  /** Without dnsmasq between, instances do not reach all of them. */
+  /**
+   * Returns the resolvers that instances can reach. Metadata addresses are reachable only through dnsmasq or by option.
+   */
   #resolvers({ provideDns }: Services): string[] {
     const { dnsServers, allowMetadata } = this.#settings();
     return provideDns || allowMetadata ? dnsServers : dnsServers.filter((address) => !isMetadataAddress(address));

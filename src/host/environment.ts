@@ -8,11 +8,11 @@ import type { Store } from '../store/store.js';
 import { type DetectedHost, detectHost } from './detect.js';
 import { systemResolvers } from './resolvers.js';
 
-interface Parts {
+interface EnvironmentParts {
   record: HostRecord;
   settings: Settings;
   detected: DetectedHost;
-  /** What a node of a cluster has different. */
+  /** Changes for a node of a cluster. */
   adapt?: {
     underlayAddress?: string | undefined;
     detected: (detected: DetectedHost) => DetectedHost;
@@ -21,18 +21,18 @@ interface Parts {
 }
 
 /**
- * The host as it is to be. It follows what changes while the host is open: NICs that come, go, are renamed or get other
- * addresses or MTUs, and settings that another process changes.
+ * The detected properties, the settings and the desired state of the host. `refresh` updates them: NICs may appear,
+ * disappear, be renamed or get other addresses or MTUs, and other processes may change settings.
  */
 export class HostEnvironment {
   readonly #kernel: Kernel;
   readonly #store: Store;
-  readonly #parts: Parts;
+  readonly #parts: EnvironmentParts;
   #host: DesiredHost;
-  /** What keeps the host from being followed, in words. */
-  #trouble: string[] = [];
+  /** Texts about why the last `refresh` was incomplete. */
+  #problems: string[] = [];
 
-  constructor(kernel: Kernel, store: Store, parts: Parts) {
+  constructor(kernel: Kernel, store: Store, parts: EnvironmentParts) {
     this.#kernel = kernel;
     this.#store = store;
     this.#parts = parts;
@@ -52,7 +52,10 @@ export class HostEnvironment {
     return this.#parts.settings;
   }
 
-  /** Looks again. A NIC that is gone stays as it was: what needs it fails by itself, and the rest goes on. */
+  /**
+   * Reads settings and NICs again. A missing NIC keeps its last known properties: operations that need it fail by
+   * themselves.
+   */
   async refresh(): Promise<void> {
     const parts = this.#parts;
     const record = (await this.#store.get<HostRecord>(keys.host))?.value;
@@ -66,41 +69,39 @@ export class HostEnvironment {
     const underlayAddress = parts.adapt?.underlayAddress;
     try {
       parts.detected = await detectHost(this.#kernel, netns, { egressNic, meshNic, underlayAddress }, parts.detected);
-      this.#trouble = [];
+      this.#problems = [];
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
-      this.#trouble = [`${error.message}: what needs it does not work until it is back`];
+      this.#problems = [`${error.message}: operations that need it fail until it exists again`];
     }
     this.#host = this.#desired();
   }
 
-  /** What is wrong with the host, or likely to be, and can't be followed. */
+  /** Returns texts about problems of the host that vethwork cannot solve by itself. */
   async warnings(networks: readonly { name: string; netblock: string; mtu: number }[]): Promise<string[]> {
     const { settings, detected } = this.#parts;
     const { egressNic, meshNic, dnsServers, hasSystemResolvers } = settings;
-    const warnings = [...this.#trouble];
+    const warnings = [...this.#problems];
     const renamed = Object.entries({ [egressNic]: detected.egress.name, [meshNic]: detected.mesh.name });
     for (const [name, now] of renamed) {
       if (name !== now) warnings.push(`the NIC ${name} is named ${now} now: give it the alternative name ${name}`);
     }
     const found = hasSystemResolvers ? await systemResolvers() : [];
     if (hasSystemResolvers && dnsServers.length === 0) {
-      warnings.push('this machine names no resolver that instances can reach: give dnsServers');
+      warnings.push('this machine has no resolver that instances can reach: set dnsServers');
     } else if (found.length > 0 && !dnsServers.some((server) => found.includes(server))) {
-      warnings.push(
-        `instances are given the resolvers ${dnsServers.join(', ')}, but this machine uses ${found.join(', ')}`,
-      );
+      warnings.push(`instances use the resolvers ${dnsServers.join(', ')}, but this machine uses ${found.join(', ')}`);
     }
     for (const { name, netblock, mtu } of networks) {
       const clash = detected.subnets.find(({ address }) => overlap(address, netblock));
       if (clash !== undefined) {
         warnings.push(
-          `the netblock ${netblock} of network ${name} overlaps ${clash.address} of ${clash.device}: its instances can't reach that`,
+          `the netblock ${netblock} of network ${name} overlaps ${clash.address} of ${clash.device}: instances cannot reach that subnet`,
         );
       }
       if (mtu > this.detected.mtu) {
         warnings.push(
-          `network ${name} has an MTU of ${mtu}, of which the mesh NIC ${detected.mesh.name} takes ${this.detected.mtu} only`,
+          `network ${name} has an MTU of ${mtu}, but the mesh NIC ${detected.mesh.name} allows at most ${this.detected.mtu}`,
         );
       }
     }
@@ -109,9 +110,9 @@ export class HostEnvironment {
 
   #desired(): DesiredHost {
     const { record, settings, detected, adapt } = this.#parts;
-    const { movedTo: _moved, settings: _settings, ...wish } = record;
+    const { movedTo: _moved, settings: _settings, ...recorded } = record;
     const host: DesiredHost = {
-      ...wish,
+      ...recorded,
       netns: settings.netns,
       egressNic: detected.egress.name,
       meshNic: detected.mesh.index === detected.egress.index ? undefined : detected.mesh.name,
@@ -123,24 +124,24 @@ export class HostEnvironment {
   }
 }
 
-/** @throws ValidationError if the host would lose what it reaches through a NIC */
+/** Checks that the floating network does not overlap a subnet of the host. @throws ValidationError */
 export function refuseOverlap(floatingNetwork: string, { subnets }: DetectedHost): void {
   const clash = subnets.find(({ address }) => overlap(address, floatingNetwork));
   if (clash === undefined) return;
   throw new ValidationError(
     'floatingNetwork',
     floatingNetwork,
-    `a network apart from ${clash.address}, which the host has on ${clash.device}`,
+    `a network that does not overlap ${clash.address} of ${clash.device}`,
   );
 }
 
-/** Whether an address with its prefix, and a netblock, have addresses in common. */
+/** True if two CIDRs have addresses in common. */
 function overlap(address: string, netblock: string): boolean {
   const [left, right] = [range(address), range(netblock)];
   return left.first < right.first + right.size && right.first < left.first + left.size;
 }
 
-/** Of any prefix length: the host's own networks may be larger or smaller than networks of vethwork can be. */
+/** Parses a CIDR of any prefix length: `parseNetblock` only allows those of networks. */
 function range(cidr: string): { first: number; size: number } {
   const [address = '', prefix = '32'] = cidr.split('/');
   const size = 2 ** (32 - Number(prefix));

@@ -5,13 +5,13 @@ import { ValidationError, VethworkError } from '../errors.js';
 import type { Journal, Position } from '../store/journal.js';
 import { idOf, positionOf } from './event-id.js';
 
-/** What an event is about, and what brought it about. */
+/** Subject and cause of an event. */
 export type Subject = Pick<HostEvent, 'event' | 'cause' | 'network' | 'interface' | 'address' | 'detail'>;
 
-/** As it is written: where it is in the journal is its id. */
+/** An event as written to the journal. Its id follows from its position. */
 type Entry = { readonly [Key in keyof Omit<HostEvent, 'id'>]: HostEvent[Key] };
 
-/** Notes what was done on a host, by whichever process, and tells it. */
+/** Records and reads the events of a host. All processes of the host share the journal. */
 export class Events {
   readonly #journal: Journal<Entry>;
   #warned = false;
@@ -21,8 +21,8 @@ export class Events {
   }
 
   /**
-   * Does the work and notes it, whether it succeeds or not. What was refused before anything was touched is no event.
-   * @param completed what is known of the subject only then
+   * Runs work and records its success or failure as an event. A ValidationError is not recorded: nothing was changed.
+   * @param completed returns the properties of the subject that are known only after the work
    */
   async note<Result>(
     subject: Subject,
@@ -32,16 +32,18 @@ export class Events {
     const began = performance.now();
     try {
       const result = await work();
-      await this.tell(subject, { began, completed: completed(result) });
+      await this.record(subject, { began, completed: completed(result) });
       return result;
     } catch (error) {
-      if (!(error instanceof ValidationError)) await this.tell(subject, { began, error });
+      if (!(error instanceof ValidationError)) await this.record(subject, { began, error });
       throw error;
     }
   }
 
-  /** Notes what has happened. That it can't be noted must not fail what was done: it is said once. */
-  async tell(
+  /**
+   * Records an event. An error of the journal does not fail the call: the first one is emitted as a process warning.
+   */
+  async record(
     subject: Subject,
     { began, completed, error }: { began: number; completed?: Partial<Subject>; error?: unknown },
   ): Promise<void> {
@@ -50,7 +52,7 @@ export class Events {
       ...subject,
       ...completed,
       duration: Math.round((performance.now() - began) * 1000) / 1000,
-      ...(error !== undefined && { error: described(error) }),
+      ...(error !== undefined && { error: errorInfo(error) }),
       pid: process.pid,
     };
     try {
@@ -58,19 +60,19 @@ export class Events {
     } catch (failure) {
       if (this.#warned) return;
       this.#warned = true;
-      process.emitWarning(`events can't be noted: ${(failure as Error).message}`, 'VethworkWarning');
+      process.emitWarning(`events cannot be recorded: ${(failure as Error).message}`, 'VethworkWarning');
     }
   }
 
-  /** What the watch over the dnsmasqs saw and did. */
+  /** Records an event of the supervision of dnsmasq. */
   readonly supervised = (event: SupervisorEvent): void => {
     const subject: Subject = { event: `dnsmasq.${event.event}`, cause: 'supervision', network: event.network };
     const error = event.event === 'failed' ? { error: event.error } : {};
     if (event.event === 'declined') subject.address = event.address;
-    void this.tell(subject, { began: performance.now(), ...error });
+    void this.record(subject, { began: performance.now(), ...error });
   };
 
-  /** From the moment of the call on, unless what is kept is asked for. */
+  /** Reads events: by default those after the call, with `history` or `after` also earlier ones. */
   read({ follow, history, after, subject, signal }: EventsRequest): AsyncGenerator<HostEvent, undefined, undefined> {
     const from = after === undefined ? (history ? undefined : this.#journal.end()) : positionOf(after);
     return this.#select({ from, follow, signal }, subject);
@@ -81,8 +83,8 @@ export class Events {
     subject: string | undefined,
   ): AsyncGenerator<HostEvent, undefined, undefined> {
     for await (const { position, entry } of this.#journal.read(where)) {
-      const isMeant = subject === undefined || [entry.network, entry.interface, entry.address].includes(subject);
-      if (isMeant) yield { id: idOf(position), ...entry };
+      const isMatch = subject === undefined || [entry.network, entry.interface, entry.address].includes(subject);
+      if (isMatch) yield { id: idOf(position), ...entry };
     }
   }
 
@@ -91,7 +93,8 @@ export class Events {
   }
 }
 
-function described(error: unknown): { code: string; message: string } {
+/** Returns code and message of an error. Errors of other libraries have the code `INTERNAL`. */
+function errorInfo(error: unknown): { code: string; message: string } {
   const { message } = error instanceof Error ? error : new Error(String(error));
   return { code: error instanceof VethworkError ? error.code : 'ERR_VETHWORK_INTERNAL', message };
 }

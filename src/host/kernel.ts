@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
 
-/** Opens the kernel for a host. @throws ValidationError if the host's namespace does not exist */
+/** Opens the kernel for a host. @throws ValidationError if the namespace of the host does not exist */
 export async function openKernelIn(netns: NamespaceRef | undefined): Promise<Kernel> {
   try {
     const kernel = openOwnKernel(netns);

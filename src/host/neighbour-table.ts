@@ -4,9 +4,10 @@ import type { Operation } from '../kernel/operation.js';
 import { neighbourThresholds } from '../plan/neighbour-table.js';
 
 /**
- * What is to be done for the machine's neighbour table to take at least so many entries. All namespaces share it, and its
- * settings are in the machine's first network namespace only: that of this process is asked, whatever stands for the host.
- * @throws ValidationError where this process is in another one
+ * Returns the operations that raise the limits of the neighbour table (`net.ipv4.neigh.default.gc_thresh*`, arp(7)) to
+ * at least so many entries. All namespaces of the machine share the table. The sysctls exist only in the initial
+ * network namespace, so the namespace of this process is used, not that of the host.
+ * @throws ValidationError if this process is in another namespace
  */
 export async function raiseNeighbourTable(kernel: Pick<Kernel, 'query'>, entries: number): Promise<Operation[]> {
   const missing: Operation[] = [];
@@ -22,7 +23,7 @@ async function read(kernel: Pick<Kernel, 'query'>, key: string, entries: number)
   } catch (error) {
     if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
     const expected =
-      "none here: only a process in the machine's first network namespace can change the neighbour table";
+      "no value: only a process in the machine's initial network namespace can change the neighbour table";
     throw new ValidationError('neighbourTable', entries, expected);
   }
 }

@@ -1,33 +1,34 @@
 import { RemovalError } from '../errors.js';
 import { SharedRuns } from '../util/coalesce.js';
 
-/** All deletions are one kind of work. */
+/** All deletions share one key: they run one after the other. */
 const KEY = '';
 
 /**
- * Deletes what was put out of service. One deletion is under way at a time, and takes everything that piled up while
- * the one before it waited for the kernel.
+ * Deletes links that are marked for deletion. Deletions run one at a time; each deletes all links that were marked
+ * during the one before. The kernel waits about 20 ms for each deletion (an RCU barrier), however many links it
+ * deletes.
  */
 export class Reaper {
   readonly #delete: () => Promise<Error[]>;
   readonly #runs = new SharedRuns();
-  /** The deletion asked for last. */
+  /** The last requested deletion. */
   #last: Promise<void> = Promise.resolve();
   #errors: Error[] = [];
 
-  /** @param deleteAll deletes every link that is out of service; resolves to the errors met */
+  /** @param deleteAll deletes all links that are marked for deletion; resolves to the errors */
   constructor(deleteAll: () => Promise<Error[]>) {
     this.#delete = deleteAll;
   }
 
-  /** Something was put out of service. Returns at once. */
+  /** Requests a deletion. Returns at once. */
   wake(): void {
     void this.sweep();
   }
 
   /**
-   * Deletes what is out of service by now, whoever put it there. Resolves when a deletion that began after the call has
-   * ended, whether it succeeded or not: `drained` tells.
+   * Deletes all links that are marked for deletion, also by other processes. Resolves when a deletion that began after
+   * the call has ended. Never rejects: `drained` throws the errors.
    */
   sweep(): Promise<void> {
     this.#last = this.#runs.run(KEY, async () => {
@@ -37,17 +38,17 @@ export class Reaper {
   }
 
   /**
-   * Resolves when everything that was put out of service is gone.
-   * @throws RemovalError if something could not be deleted; it is tried again with the next deletion
+   * Resolves when the last requested deletion has ended.
+   * @throws RemovalError if a link could not be deleted. The next deletion retries it
    */
   async drained(): Promise<void> {
     await this.#last;
     const errors = this.#errors;
     this.#errors = [];
-    if (errors.length > 0) throw new RemovalError('the links that are out of service', errors);
+    if (errors.length > 0) throw new RemovalError('the links that are marked for deletion', errors);
   }
 
-  /** Resolves when all that was asked for is over, whether it succeeded or not. */
+  /** As `drained`, but never rejects. */
   idle(): Promise<void> {
     return this.#last;
   }

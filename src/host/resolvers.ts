@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { isAddress } from '../ipam/address.js';
 
-/** resolv.conf(5); systemd-resolved(8) writes the servers that it asks into the second, where the first names only itself. */
+/** resolv.conf(5), then the upstream servers of systemd-resolved(8), if the first has only its loopback address. */
 const FILES = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
 
-/** The resolvers of this machine that instances can reach: IPv4 and not loopback. */
+/** Returns the resolvers of this machine that instances can reach: IPv4, not loopback. */
 export async function systemResolvers(files: readonly string[] = FILES): Promise<string[]> {
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => '');

@@ -4,13 +4,14 @@ import type { HostRecord } from '../records/records.js';
 import { systemResolvers } from './resolvers.js';
 
 /*
- * Settings are remembered with the host. Who opens it again need not repeat them, and who leaves one out does not change
- * it: a process with other options would otherwise change the networks of all.
+ * Settings are recorded with the host. A process that opens the host again need not repeat them. An option that differs
+ * from the recorded setting is an error unless `updateSettings` is set, because it would change the networks of all
+ * processes.
  */
 
-/** Never changed after `openHost` has made the host: names, addresses and links follow from them. */
+/** Settings that cannot change after the host is created: names, addresses and links depend on them. */
 const FIXED = ['egressNic', 'floatingNetwork', 'vxlanPort'] as const;
-/** Changed only where the caller says so (`updateSettings`). */
+/** Settings that change only with `updateSettings`. */
 const CHANGEABLE = [
   'meshNic',
   'outboundNat',
@@ -22,8 +23,8 @@ const CHANGEABLE = [
   'domain',
 ] as const;
 
-type Known = (typeof FIXED)[number] | (typeof CHANGEABLE)[number] | 'netns' | 'tenant';
-type Remembered = Partial<Record<Known, unknown>>;
+type SettingName = (typeof FIXED)[number] | (typeof CHANGEABLE)[number] | 'netns' | 'tenant';
+type RecordedSettings = Partial<Record<SettingName, unknown>>;
 
 const DEFAULTS = {
   vxlanPort: 4789,
@@ -35,26 +36,27 @@ const DEFAULTS = {
   tenant: 'system',
 } as const;
 
-/** What a host's record remembers of its settings. */
-export function rememberedSettings(record: HostRecord | undefined): Remembered {
+/** Returns the settings in the record of a host. */
+export function recordedSettings(record: HostRecord | undefined): RecordedSettings {
   if (record === undefined) return {};
   const { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, settings } = record;
   return { egressNic, floatingNetwork, vxlanPort, outboundNat, allowMetadata, ...settings };
 }
 
 /**
- * The settings that are in force: what was remembered, then what was given, then the defaults.
- * @param where they are remembered, as error messages call it
- * @returns also the names of settings that the caller changes
- * @throws ValidationError if one is missing that has no default, ConflictError for one that was remembered with another value
+ * Returns the effective settings: the option of the caller, else the recorded value, else the default.
+ * @param where text for the store in messages
+ * @returns `changed`: names of the settings that differ from the recorded ones
+ * @throws ValidationError if a setting without a default is missing; ConflictError for an option that differs from the
+ *   recorded setting, without `updateSettings` or for a setting that cannot change
  */
-export async function settingsInForce(
+export async function effectiveSettings(
   given: HostRequest,
   record: HostRecord | undefined,
   where: string,
 ): Promise<{ settings: Settings; changed: string[] }> {
-  const known = rememberedSettings(record);
-  const differs = (field: Known) =>
+  const known = recordedSettings(record);
+  const differs = (field: SettingName) =>
     given[field] !== undefined && known[field] !== undefined && !isSame(given[field], known[field]);
   for (const field of FIXED.filter(differs)) {
     throw new ConflictError(`${field} is ${known[field]} in ${where}, so it can't be ${given[field]}`);
@@ -64,14 +66,15 @@ export async function settingsInForce(
   if (first !== undefined && !given.updateSettings) {
     throw new ConflictError(
       `${first} is ${JSON.stringify(known[first])} in ${where}, not ${JSON.stringify(given[first])}: ` +
-        'leave it out, or change it for all with updateSettings (vethwork init)',
+        'omit it, or change it for all processes with updateSettings (vethwork init)',
     );
   }
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as HostRequest;
   const { egressNic, floatingNetwork, ...rest } = { ...DEFAULTS, ...known, ...defined };
-  if (egressNic === undefined) throw new ValidationError('egressNic', undefined, 'the name of a NIC: the host is new');
+  if (egressNic === undefined)
+    throw new ValidationError('egressNic', undefined, 'the name of a NIC: it is required for a new host');
   if (floatingNetwork === undefined) {
-    throw new ValidationError('floatingNetwork', undefined, 'an IPv4 network: the host is new');
+    throw new ValidationError('floatingNetwork', undefined, 'an IPv4 network: it is required for a new host');
   }
   const dnsServers = (rest.dnsServers as string[] | undefined) ?? (await systemResolvers());
   const hasSystemResolvers = given.dnsServers === undefined && (record?.settings?.hasSystemResolvers ?? true);
@@ -79,7 +82,7 @@ export async function settingsInForce(
   return { settings: { ...settings, meshNic: settings.meshNic ?? egressNic }, changed };
 }
 
-/** The part of a host's record that follows from its settings. */
+/** Returns the properties of the record of a host that are settings. */
 export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNat' | 'allowMetadata' | 'settings'> {
   const { outboundNat, allowMetadata, netns, meshNic, disableBridgeNetfilter, deletionHalo, domain, tenant } = settings;
   const { dnsServers, hasSystemResolvers, neighbourTable } = settings;
@@ -90,7 +93,7 @@ export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNa
       ...{ meshNic, disableBridgeNetfilter, deletionHalo },
       ...{ dnsServers, hasSystemResolvers, domain, tenant },
       ...(neighbourTable !== undefined && { neighbourTable }),
-      // A pid is another process's soon.
+      // A pid is not recorded: the kernel reuses it.
       ...(typeof netns === 'string' && { netns }),
     },
   };

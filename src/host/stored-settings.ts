@@ -1,14 +1,14 @@
 import { type HostRecord, keys } from '../records/records.js';
 import { hasStore } from '../store/folder.js';
 import { openLmdbStore } from '../store/lmdb.js';
-import { rememberedSettings } from './settings.js';
+import { recordedSettings } from './settings.js';
 
-/** What the state folder remembers of its host's settings; nothing where there is no host. @throws StoreError */
-export async function storedSettings(state: string): Promise<ReturnType<typeof rememberedSettings>> {
+/** Returns the settings recorded in a state folder; empty if it has no host. @throws StoreError */
+export async function storedSettings(state: string): Promise<ReturnType<typeof recordedSettings>> {
   if (!(await hasStore(state))) return {};
   const store = await openLmdbStore(state);
   try {
-    return rememberedSettings((await store.get<HostRecord>(keys.host))?.value);
+    return recordedSettings((await store.get<HostRecord>(keys.host))?.value);
   } finally {
     await store.close();
   }

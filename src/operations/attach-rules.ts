@@ -14,33 +14,36 @@ import { keys, type NetworkRecord } from '../records/records.js';
 import { isUuid } from '../util/validate.js';
 
 /*
- * What can't be attached because the host or a network needs it. Links and namespaces are known by what they are, not by
- * what they are called: names have aliases, and namespaces many paths.
+ * Checks that an attach does not take a link or a namespace that the host or a network needs. Links are compared by
+ * index, and namespaces by inode: links have alternative names, and a namespace may have several paths.
  */
 
-type Where = Pick<Context, 'kernel' | 'host' | 'settings' | 'detected' | 'store'>;
+type RuleContext = Pick<Context, 'kernel' | 'host' | 'settings' | 'detected' | 'store'>;
 
-/** Of an attached device there is one further link below it at most, unless somebody is very inventive. */
-const MOST_LAYERS = 8;
+/** Maximum number of stacked links that are followed from a NIC to its lowest link. */
+const MAX_LAYERS = 8;
 
-/** @throws ValidationError for a link that the host needs, that is ours, or that can't be a port */
-export async function refuseDevice(context: Where, link: Link, name: string): Promise<void> {
+/**
+ * Checks a device to be attached.
+ * @throws ValidationError if the host needs it, vethwork created it, or it cannot be a port
+ */
+export async function refuseDevice(context: RuleContext, link: Link, name: string): Promise<void> {
   const refuse = (expected: string) => new ValidationError('device', name, expected);
   if (link.name === 'lo') throw refuse('a link other than the loopback');
-  if (isVethworkLink(link)) throw refuse('a link that is not one of a network or of the host');
-  if (link.kind === 'bridge') throw refuse('a link other than a bridge, which can not be a port of another one');
-  const needed = await linksBelow(context);
-  if (needed.has(link.index)) throw refuse('a link other than the NICs of the host, and those below them');
+  if (isOurLink(link)) throw refuse('a link that vethwork did not create');
+  if (link.kind === 'bridge') throw refuse('a link other than a bridge: a bridge cannot be a port of another bridge');
+  const needed = await hostLinks(context);
+  if (needed.has(link.index)) throw refuse('a link other than the NICs of the host and the links below them');
 }
 
-/** The NICs of a host with what they are on top of, by index. */
-async function linksBelow({ kernel, host, settings, detected }: Where): Promise<Set<number>> {
+/** Returns the indexes of the NICs of a host, and of the links below them. */
+async function hostLinks({ kernel, host, settings, detected }: RuleContext): Promise<Set<number>> {
   const { netns } = host;
   const found = new Set([detected.underlay.index]);
   for (const nic of new Set([settings.egressNic, settings.meshNic])) {
     let link = await findLink(kernel, netns, nic);
     found.add(link.index);
-    for (let layer = 0; layer < MOST_LAYERS; layer++) {
+    for (let layer = 0; layer < MAX_LAYERS; layer++) {
       const below = indexBelow(link);
       if (below === undefined) break;
       link = await kernel.query('link.get', { netns, link: { index: below } });
@@ -50,38 +53,44 @@ async function linksBelow({ kernel, host, settings, detected }: Where): Promise<
   return found;
 }
 
-/** Of a veth `link` is the other end, and of a tunnel what it goes through: neither is below it. */
+/**
+ * Returns the index of the lower link of a stacked link. For veths and tunnels, `link` (IFLA_LINK) has another meaning.
+ */
 function indexBelow({ kind = '', link, linkNamespaceId }: Link): number | undefined {
   return linkNamespaceId === undefined && ['vlan', 'macvlan', 'ipvlan'].includes(kind) ? link : undefined;
 }
 
-/** Inodes of the host's namespace and of the process's: their kernel's sockets keep both from being used again. */
+/**
+ * Inodes of the namespaces of the host and of this process. Open sockets of the kernel object keep both namespaces
+ * alive, so their inodes are not reused.
+ */
 const inodes = new WeakMap<Kernel, Promise<readonly number[]>>();
 
-function hostInodes({ kernel, host }: Where): Promise<readonly number[]> {
+function hostInodes({ kernel, host }: RuleContext): Promise<readonly number[]> {
   const known = inodes.get(kernel);
   if (known !== undefined) return known;
   const where = host.netns === undefined ? {} : { netns: host.netns };
-  const look = Promise.all([kernel.query('namespace.get', where), kernel.query('namespace.get')]).then((namespaces) =>
-    namespaces.map(({ inode }) => inode),
+  const reading = Promise.all([kernel.query('namespace.get', where), kernel.query('namespace.get')]).then(
+    (namespaces) => namespaces.map(({ inode }) => inode),
   );
-  inodes.set(kernel, look);
-  look.catch(() => inodes.delete(kernel));
-  return look;
+  inodes.set(kernel, reading);
+  reading.catch(() => inodes.delete(kernel));
+  return reading;
 }
 
 /**
- * @returns the namespace's identity
- * @throws ValidationError if it is no network namespace, that of the host or of this process, or that of a network
+ * Checks that a namespace can be that of an instance.
+ * @returns the identity of the namespace
+ * @throws ValidationError if it is not a network namespace, or is that of the host, of this process or of a network
  */
-export async function requireInstanceNamespace(context: Where, netns: NamespaceRef): Promise<string | undefined> {
+export async function requireInstanceNamespace(context: RuleContext, netns: NamespaceRef): Promise<string | undefined> {
   const { kernel, host, store } = context;
   const [own, { inode, id, identity }] = await Promise.all([hostInodes(context), identify(kernel, host.netns, netns)]);
   if (own.includes(inode)) {
     throw new ValidationError('netns', netns, 'the namespace of an instance, not that of the host');
   }
-  // The kernel numbers a namespace for another one when a link connects them: a network's has a number always, that of a
-  // new container none.
+  // The kernel assigns an id (NSID) to a peer namespace when a link connects the two. The namespace of a network always
+  // has one; that of a new container has none (-1), so its links need not be listed.
   const candidates = id >= 0 ? await networksByLinks(context, netns) : [];
   const name = typeof netns === 'string' ? basename(netns).toLowerCase() : '';
   if (isUuid(name) && (await store.get(keys.network(name))) !== undefined) candidates.push(name);
@@ -110,8 +119,8 @@ async function identify(
   }
 }
 
-/** Networks whose links a namespace has, by the names of these. */
-async function networksByLinks({ kernel, store }: Where, netns: NamespaceRef): Promise<string[]> {
+/** Returns the UUIDs of the networks to which the names of the links of a namespace belong. */
+async function networksByLinks({ kernel, store }: RuleContext, netns: NamespaceRef): Promise<string[]> {
   const links = await kernel.query('link.list', { netns });
   const vnis = new Set(links.map(({ name }) => vniOfInnerName(name)).filter((vni) => vni !== undefined));
   const networks = await Promise.all([...vnis].map((vni) => networkOfVni(store, vni)));
@@ -128,8 +137,8 @@ async function inodeOf(kernel: Kernel, netns: NamespaceRef): Promise<number | un
 }
 
 /**
- * MACs of the network itself: no instance may have one of them.
- * @param nodes names of the nodes of a cluster: each has a bridge of the network, or may have one
+ * Returns the MACs of the network itself, which no instance may have: those of the gateway and the bridges.
+ * @param nodes names of the nodes of a cluster; each may have a bridge of the network
  */
 export function macsOfNetwork({ inner, bridge }: NetworkRecord, nodes: readonly string[]): Set<string> {
   return new Set([inner.mac, bridge.mac, ...nodes.map((node) => bridgeMacOf(bridge.mac, node))]);

@@ -24,7 +24,10 @@ import { asDeletion } from './deletion.js';
 import { removeInterface } from './detach.js';
 import { retryTakenIndexes } from './retry-indexes.js';
 
-/** Random MACs tried before giving up; two in a row are taken once in 10^8 even in a network of 1,000. */
+/**
+ * Maximum number of random MACs that are tried. With 1,000 interfaces, two taken ones in a row have a probability of
+ * 10^-8.
+ */
 const MAC_SAMPLES = 8;
 
 interface Reserved {
@@ -34,8 +37,8 @@ interface Reserved {
 }
 
 /**
- * Attaches an instance: chooses what is left open, reserves that, has it created, and records that it is.
- * @param isOnly unless another interface is recorded at the same place in the container
+ * Attaches an instance in three steps: reserves an interface, applies it, settles its record.
+ * @param isOnly rejects with a ConflictError if another interface is recorded at the same place in the container
  */
 export function attach(
   context: Context,
@@ -81,28 +84,31 @@ async function create(
     isCreated = true;
     return await settleInterface(context, nic);
   } catch (error) {
-    // What cannot be removed now stays recorded, and reconciliation removes it.
+    // Reconciliation removes what this removal cannot.
     await removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated }).catch(() => undefined);
     if (signal?.aborted) throw error;
     throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
   }
 }
 
-/** How an instance is to be connected. */
+/** The attachment of an interface, before it is reserved. */
 interface ChosenAttachment {
-  /** Name of the link in the host's namespace. */
+  /** Name of the link in the namespace of the host. */
   device: string;
-  /** Rejects with a ValidationError if there is no such place. Never unhandled. */
+  /** Rejects with a ValidationError if the namespace cannot be used. The rejection is always handled. */
   attachment: Promise<DesiredAttachment>;
 }
 
-/** @throws NotFoundError, ConflictError */
+/**
+ * Chooses link indexes and checks the place of the attachment.
+ * @throws ValidationError, NotFoundError, ConflictError
+ */
 async function chooseAttachment(context: Context, request: AttachRequest): Promise<ChosenAttachment> {
   const { kernel, indexes, host } = context;
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
     const { tap: name, owner, multiQueue } = request;
-    return found({
+    return chosenNow({
       kind: 'tap',
       name,
       index,
@@ -111,7 +117,7 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     });
   }
   if ('netns' in request) {
-    // The kernel looks while the store is read.
+    // Runs concurrently with the transaction of the store.
     const place = requireInstanceNamespace(context, request.netns);
     place.catch(() => undefined);
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
@@ -124,21 +130,24 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
   const link = await findLink(kernel, host.netns, request.device);
   await refuseDevice(context, link, request.device);
   if (link.master !== undefined && link.master !== 0) {
-    throw new ConflictError(`${request.device} is a port of another bridge already`);
+    throw new ConflictError(`${request.device} is a port of another bridge`);
   }
   const attachment = deviceAttachment(link);
   if (request.mac !== undefined && request.mac === attachment.mac) {
     throw new ValidationError('mac', request.mac, `a MAC address other than that of ${attachment.name} itself`);
   }
-  return found(attachment);
+  return chosenNow(attachment);
 }
 
-const found = (attachment: DesiredAttachment): ChosenAttachment => ({
+const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
   device: deviceName(attachment),
   attachment: Promise.resolve(attachment),
 });
 
-/** @throws ValidationError, ConflictError, CongestedNetworkError */
+/**
+ * Reserves the MAC, the addresses and the names of an interface.
+ * @throws ValidationError, ConflictError, CongestedNetworkError
+ */
 async function reserveInterface(
   transaction: Transaction,
   { floating, node, detected, coordinator }: Context,
@@ -148,7 +157,7 @@ async function reserveInterface(
 ): Promise<Omit<Reserved, 'revision'>> {
   const network = await liveNetworkOf(transaction, uuid);
   if (node !== undefined && network.mtu > detected.mtu) {
-    const text = `network ${uuid} has an MTU of ${network.mtu}, of which the mesh NIC of ${node} takes ${detected.mtu}`;
+    const text = `network ${uuid} has an MTU of ${network.mtu}; the mesh NIC of ${node} allows at most ${detected.mtu}`;
     throw new ConflictError(text);
   }
   if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
@@ -167,7 +176,7 @@ async function reserveInterface(
   const owner = randomUUID();
   const { hostname, instance, antiSpoofing, allowedAddresses } = request;
   const guard = antiSpoofing ? { allowedAddresses } : undefined;
-  // Before an address is chosen at random.
+  // Before the random choice of an address, which must not be a shared one.
   await shareAddresses(transaction, network, { owner, guard, address: request.address, floating: floating.netblock });
   const address = await networkPool(network).reserve(
     transaction,
@@ -194,18 +203,22 @@ async function reserveInterface(
   return { network, nic };
 }
 
-/** Reserves the further addresses of an interface, which others may have beside theirs as well, but not as their own. */
+/**
+ * Reserves the allowed addresses of an interface. Several interfaces may share one; none can have it as its own
+ * address.
+ * @throws ValidationError for an address of the floating network
+ */
 async function shareAddresses(
   transaction: Transaction,
   network: NetworkRecord,
-  wish: { owner: string; guard: InterfaceRecord['guard']; address: string | undefined; floating: Netblock },
+  nic: { owner: string; guard: InterfaceRecord['guard']; address: string | undefined; floating: Netblock },
 ): Promise<void> {
-  const { owner, guard, address = '', floating } = wish;
+  const { owner, guard, address = '', floating } = nic;
   const allowed = guard?.allowedAddresses ?? [];
   const field = (each: string) => `allowedAddresses[${allowed.indexOf(each)}]`;
   for (const each of allowed) {
     if (floating.contains(each)) {
-      const expected = `an address outside the floating network ${floating.cidr}: those routed into the network need not be named`;
+      const expected = `an address outside the floating network ${floating.cidr}: routed addresses are allowed without this option`;
       throw new ValidationError(field(each), each, expected);
     }
   }
@@ -218,7 +231,11 @@ async function shareAddresses(
 const isFree = async (transaction: Transaction, network: string, mac: string) =>
   (await transaction.get(keys.mac(network, mac))) === undefined;
 
-/** @param taken MACs of the network itself */
+/**
+ * Returns the MAC that the caller fixed, or a random free one.
+ * @param taken MACs of the network itself
+ * @throws ValidationError, ConflictError
+ */
 async function chooseMac(
   transaction: Transaction,
   network: string,
@@ -243,7 +260,7 @@ async function chooseMac(
   throw new ConflictError(`no free MAC found for network ${network}`);
 }
 
-/** @throws ConflictError if the MAC of a device of the host is one that the network has already */
+/** Checks the MAC of a device of the host. @throws ConflictError if the network uses it */
 async function refuseDeviceMac(
   transaction: Transaction,
   network: string,
@@ -251,13 +268,13 @@ async function refuseDeviceMac(
   taken: ReadonlySet<string>,
 ): Promise<void> {
   if (!taken.has(mac) && (await isFree(transaction, network, mac))) return;
-  throw new ConflictError(`MAC ${mac}, which the device has, is in use in network ${network}`);
+  throw new ConflictError(`MAC ${mac} of the device is in use in network ${network}`);
 }
 
 /**
- * Records that an interface is created.
- * @throws NotFoundError, ConflictError if it or its network is being removed: whoever removes it may have looked for its
- *   link before that existed
+ * Sets the state of an interface to `created`.
+ * @throws NotFoundError, ConflictError if it or its network is being removed. The removal may have run before the link
+ *   existed, so the caller removes the link
  */
 function settleInterface(
   { store }: Pick<Context, 'store'>,

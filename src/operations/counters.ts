@@ -8,19 +8,23 @@ import type { LinkStatistics } from '../kernel/statistics.js';
 import { readMembers } from '../records/queries.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 
-const nothing = (): Traffic => ({ packets: 0, bytes: 0, dropped: 0 });
+const zero = (): Traffic => ({ packets: 0, bytes: 0, dropped: 0 });
 
 type Statistics = ReadonlyMap<number, LinkStatistics>;
 
-/** What an interface's instance sent, its link on the host has received. @throws ConflictError if it is on another node */
+/**
+ * Returns the counters of an interface. Sent by the instance is received by the link.
+ * @throws ConflictError if it is on another node
+ */
 export async function interfaceCounters(
   { kernel, host, node: here }: Context,
   { uuid, node, attachment }: InterfaceRecord,
 ): Promise<InterfaceCounters> {
-  if (node !== here) throw new ConflictError(`interface ${uuid} is on node ${node}: it is counted there`);
+  if (node !== here) throw new ConflictError(`interface ${uuid} is on node ${node}: read its counters there`);
   return sum(await statistics(kernel, host.netns), [attachment.index]);
 }
 
+/** Returns the counters of a network on this node. */
 export async function networkCounters(context: Context, network: NetworkRecord): Promise<NetworkCounters> {
   const { kernel, host, node } = context;
   const [links, members] = await Promise.all([statistics(kernel, host.netns), readMembers(context, network.uuid)]);
@@ -36,11 +40,11 @@ export async function networkCounters(context: Context, network: NetworkRecord):
   const floating = members.flatMap((member) => (member.floating === undefined ? [] : [member.floating.pair.outer]));
   return {
     ...carried,
-    // The ends on the host have received what the other ends, the namespace's, have sent.
+    // Received by the end of a pair on the host is sent by the end in the namespace.
     router: sum(links, [network.inner.outer]),
     ...(network.egress !== undefined && { egress: sum(links, [network.egress.outer]) }),
     floating: sum(links, floating),
-    rules: await rulesThatCount(kernel, network.uuid),
+    rules: await ruleCounters(kernel, network.uuid),
   };
 }
 
@@ -49,9 +53,12 @@ async function statistics(kernel: Kernel, netns: NamespaceRef | undefined): Prom
   return new Map(links.map((link) => [link.index, link]));
 }
 
-/** Of links of the host, as those at their other ends see it. What is not there has counted nothing. */
+/**
+ * Sums the counters of links of the host, from the point of view of their other ends. A link that does not exist counts
+ * as 0.
+ */
 function sum(links: Statistics, indexes: readonly number[]): InterfaceCounters {
-  const total = { sent: nothing(), received: nothing() };
+  const total = { sent: zero(), received: zero() };
   for (const index of indexes) {
     const link = links.get(index);
     if (link === undefined) continue;
@@ -69,8 +76,8 @@ function add(total: Traffic, packets: number, bytes: number, dropped: number): v
 
 const reversed = ({ sent, received }: InterfaceCounters): InterfaceCounters => ({ sent: received, received: sent });
 
-/** By chain and comment. Nothing where the namespace is gone. */
-async function rulesThatCount(kernel: Kernel, netns: NamespaceRef): Promise<NonNullable<NetworkCounters['rules']>> {
+/** Returns the counters of the rules of a network, by `<chain>: <comment>`. Empty if the namespace does not exist. */
+async function ruleCounters(kernel: Kernel, netns: NamespaceRef): Promise<NonNullable<NetworkCounters['rules']>> {
   let objects: NftObject[];
   try {
     objects = await kernel.query('nftables.list', { netns, family: 'ip', table: 'vethwork', elements: false });

@@ -18,10 +18,10 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { removeNetwork } from './delete-network.js';
 import { retryTakenIndexes } from './retry-indexes.js';
 
-/** `vxlan`, `br-vxlan`, and the two veth pairs. */
+/** Number of links of a network: `vxlan-…`, `br-vxlan-…` and two veth pairs. */
 const NETWORK_LINKS = 6;
 
-/** Creates a network: chooses what is left open, reserves that, has it created, and records that it is. */
+/** Creates a network in three steps: reserves it, applies it, settles its record. */
 export function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
   return asCall(context, () => retryTakenIndexes(() => createOnce(context, options)));
 }
@@ -32,7 +32,7 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
   request.signal?.throwIfAborted();
   if (isRouter(context.localNode)) {
     await context.dhcp.require(request);
-    // Other nodes have no namespaces of networks.
+    // Only the router has the namespaces of networks.
     if (request.uuid !== undefined) await refuseExistingNamespace(context, request.uuid);
   }
   const uuid = request.uuid ?? randomUUID();
@@ -41,13 +41,14 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
     const { result: network, revision } = await context.coordinator.commit((transaction) =>
       reserveNetwork(transaction, context, uuid, request, indexes),
     );
-    // A link that is out of service still has its VNI, and a fixed one may be that of a network just deleted.
+    // A VXLAN link that is marked for deletion still uses its VNI. A VNI that the caller fixed may be that of such a
+    // link.
     if (request.vni !== undefined) await context.reaper.sweep();
     return create(context, network, revision, request.signal);
   });
 }
 
-/** Checks options against what the host is like. @throws ValidationError */
+/** Checks the options of a network against the settings and the MTU of the host. @throws ValidationError */
 export function checkNetworkOptions(context: Context, options: CreateNetworkOptions): NetworkRequest {
   const { coordinator, host, settings } = context;
   const { tenant, dnsServers } = settings;
@@ -75,13 +76,13 @@ async function create(
     isCreated = true;
     return await settleNetwork(context, uuid);
   } catch (error) {
-    // What cannot be removed now stays recorded, and reconciliation removes it.
+    // Reconciliation removes what this removal cannot.
     await removeNetwork(context, uuid, { own: { network }, isCreated }).catch(() => undefined);
     throw asCapacityError(error, host.egressBridge.name);
   }
 }
 
-/** Records that a network is created. @throws NotFoundError, ConflictError if it is being deleted */
+/** Sets the state of a network to `created`. @throws NotFoundError, ConflictError if it is being deleted */
 function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise<NetworkRecord> {
   return transact(store, async (transaction) => {
     const { claim: _, ...record } = await networkOf(transaction, uuid);
@@ -92,7 +93,10 @@ function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise
   });
 }
 
-/** Deleting a network deletes the namespace of its name, so that one must not be another's. */
+/**
+ * Checks that no foreign namespace has the UUID as its name: deleting the network would delete it.
+ * @throws ConflictError
+ */
 async function refuseExistingNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
   const namespaces = await kernel.query('namespace.list');
   if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
@@ -100,6 +104,10 @@ async function refuseExistingNamespace({ kernel, store }: Context, uuid: string)
   }
 }
 
+/**
+ * Reserves the name, the VNI and the floating gateway of a network.
+ * @throws ConflictError, CapacityError, ValidationError
+ */
 async function reserveNetwork(
   transaction: Transaction,
   context: Context,

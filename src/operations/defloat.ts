@@ -19,7 +19,7 @@ export function defloat(
   return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
 }
 
-/** As `defloat`, without waiting for its turn. @throws RemovalError; the record stays then */
+/** As `defloat`; the caller holds the lock of the interface. @throws RemovalError; the record is kept in this case */
 export async function removeFloating(
   context: Context,
   uuid: string,
@@ -50,7 +50,7 @@ export async function removeFloating(
   if (errors.length > 0) throw new RemovalError(`floating address ${nic.floating?.address}`, errors);
 }
 
-/** Gives the address back to the pool. After errors it stays recorded, without an owner. */
+/** Releases the address. After errors it stays recorded without a claim, so that reconciliation retries its removal. */
 function concludeRemoval({ store, floating: pool }: Context, uuid: string, errors: readonly Error[]): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));

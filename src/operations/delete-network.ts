@@ -12,15 +12,15 @@ import { always, type InterfaceRecord, keys, type NetworkRecord } from '../recor
 import { type Transaction, transact } from '../store/transaction.js';
 import { markForDeletion, type RemovalOptions } from './removal.js';
 
-/** Deletes a network with all it has. Does nothing if it is gone. @throws RemovalError */
+/** Deletes a network with its interfaces and addresses. Does nothing if it does not exist. @throws RemovalError */
 export function deleteNetwork(context: Context, uuid: string, signal?: AbortSignal): Promise<void> {
   const { locks } = context;
   return asCall(context, () => locks.exclusive(uuid, () => removeNetwork(context, uuid, { signal }), signal));
 }
 
 /**
- * As `deleteNetwork`, without waiting for its turn. All steps are tried; if something is left, the record stays for
- * reconciliation to finish.
+ * As `deleteNetwork`; the caller holds the lock of the network. Runs all steps, whatever fails. After errors the record
+ * stays without a claim, so that reconciliation retries the removal.
  * @throws RemovalError
  */
 export async function removeNetwork(
@@ -40,10 +40,10 @@ export async function removeNetwork(
   };
   const marked = await markForDeletion(context, mark, options);
   if (marked === undefined) return;
-  const { network, members } = await lastMembers(context, marked.network);
+  const { network, members } = await finalMembers(context, marked.network);
   const { coordinator, localNode, pendingRemovals } = context;
   const resources = resourcesOf(localNode, { network, members });
-  const errors = await pendingRemovals.during(members.length, () =>
+  const errors = await pendingRemovals.track(members.length, () =>
     coordinator.remove({
       ...{ network, revision: marked.revision, members, isCreated, ids: [resourceId.network] },
       resources: resources.length > 0 ? resources : [networkResource(localNode, network)],
@@ -58,10 +58,10 @@ export async function removeNetwork(
 }
 
 /**
- * A network that is being deleted, with its interfaces. They are listed only now: what is not reserved by the time that
- * the network is marked cannot be reserved any more, and what another process creates is taken back by that process.
+ * Returns a network that is marked for deletion, with its interfaces. The list is final: no reservation succeeds after
+ * the mark, and a process that is creating an interface of the network removes it again.
  */
-function lastMembers(
+function finalMembers(
   { store }: Context,
   marked: NetworkRecord,
 ): Promise<{ network: NetworkRecord; members: InterfaceRecord[] }> {
@@ -77,14 +77,17 @@ function lastMembers(
   );
 }
 
-/** Addresses that are deleted in one commit. */
+/** Number of addresses that are deleted in one commit. */
 const ADDRESSES_PER_COMMIT = 1000;
 
-/** Releases what was reserved for a network, in as many commits as the store needs: nothing can be added to it. */
+/**
+ * Releases the reservations of a network. Several commits are safe: nothing can be added to a network marked for
+ * deletion.
+ */
 async function releaseNetwork(context: Context, uuid: string, members: readonly InterfaceRecord[]): Promise<void> {
   const { store, coordinator, floating } = context;
   const step = Math.min(coordinator.membersPerCommit, members.length);
-  // The last interfaces go with the network itself.
+  // The last commit has the remaining interfaces and the network itself.
   for (let at = 0; at + step < members.length; at += step) {
     await transact(store, async (transaction) => {
       const network = await transaction.get<NetworkRecord>(keys.network(uuid));

@@ -3,8 +3,8 @@ import type { Context } from '../host/context.js';
 import { keys, type NetworkRecord } from '../records/records.js';
 
 /**
- * The error of a failed change to a network. Where somebody deletes the network meanwhile, that is what it says, whatever
- * the change met.
+ * Returns the error of a failed change to a network. If the network is being deleted, it is a ConflictError that says
+ * so, with the original error as its cause.
  */
 export async function asDeletion({ store }: Pick<Context, 'store'>, uuid: string, error: unknown): Promise<unknown> {
   if (error instanceof ConflictError || error instanceof NotFoundError) return error;

@@ -9,7 +9,7 @@ import { always, type InterfaceRecord, keys, type NetworkRecord } from '../recor
 import { type Transaction, transact } from '../store/transaction.js';
 import { markForDeletion, type RemovalOptions } from './removal.js';
 
-/** Removes an interface with its floating address. Does nothing if it is gone. @throws RemovalError */
+/** Removes an interface with its floating address. Does nothing if it does not exist. @throws RemovalError */
 export function detach(
   context: Context,
   { uuid, network }: Pick<InterfaceRecord, 'uuid' | 'network'>,
@@ -20,18 +20,19 @@ export function detach(
   return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
 }
 
+/** Options of `removeInterface`. */
 export interface InterfaceRemoval extends RemovalOptions<{ network: NetworkRecord; nic: InterfaceRecord }> {
-  /** Time for which its address is not used again, in milliseconds. */
+  /** Time before its address is reused, in milliseconds. */
   haloMs: number;
 }
 
 /**
- * As `detach`, without waiting for its turn. All steps are tried; if something is left, the record stays for
- * reconciliation to finish.
+ * As `detach`; the caller holds the lock of the interface. Runs all steps, whatever fails. After errors the record
+ * stays without a claim, so that reconciliation retries the removal.
  * @throws RemovalError
  */
 export function removeInterface(context: Context, uuid: string, options: InterfaceRemoval): Promise<void> {
-  return context.pendingRemovals.during(1, async () => {
+  return context.pendingRemovals.track(1, async () => {
     const { isDue = always } = options;
     const mark = async (transaction: Transaction, requireFree: RequireFree) => {
       const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
@@ -48,7 +49,7 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
     const { coordinator, localNode } = context;
     const resources = [
       interfaceResource(localNode, network, nic),
-      // Removed first.
+      // Last in this list: resources are removed in reverse order.
       floatingResource(localNode, network, nic),
     ].filter((resource) => resource !== undefined);
     const errors = await coordinator.remove({
@@ -59,7 +60,7 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
   });
 }
 
-/** Releases what an interface has reserved. After errors its record stays, without an owner. @throws RemovalError */
+/** Releases the reservations of an interface. After errors its record stays without a claim. @throws RemovalError */
 async function concludeRemoval(
   context: Context,
   network: NetworkRecord,

@@ -12,7 +12,10 @@ import { removeFloating } from './defloat.js';
 import { asDeletion } from './deletion.js';
 import { retryTakenIndexes } from './retry-indexes.js';
 
-/** Gives an interface a floating address, or the one it has. @throws ConflictError without NAT, or if it has another */
+/**
+ * Adds a floating address to an interface; returns the present one if it matches.
+ * @throws ConflictError without NAT, or if it has another one
+ */
 export function float(
   context: Context,
   { uuid, network }: Pick<InterfaceRecord, 'uuid' | 'network'>,
@@ -54,7 +57,7 @@ async function floatOnce(
   }
 }
 
-/** Reserves the address that an interface is to have. `isNew` is false if it has it already. @throws ConflictError */
+/** Reserves a floating address. `isNew` is false if the interface has it already. @throws ConflictError */
 async function reserveFloating(
   transaction: Transaction,
   context: Context,
@@ -70,7 +73,7 @@ async function reserveFloating(
     throw new ConflictError(`interface ${uuid} has the floating address ${address} already`);
   }
   if (network.egress === undefined) {
-    throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces can have no floating address`);
+    throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces cannot have floating addresses`);
   }
   const address = await reserveEgress(transaction, context, { use: 'floating', owner: uuid }, { address: wanted });
   const floating = { address, pair, state: 'initial', claim: claim(context.node) } as const;
@@ -79,7 +82,10 @@ async function reserveFloating(
   return { nic: changed, network, address, isNew: true };
 }
 
-/** Records that the address is created. @throws NotFoundError, ConflictError if it, its interface or network is being removed */
+/**
+ * Sets the state of a floating address to `created`.
+ * @throws NotFoundError, ConflictError if it, its interface or network is being removed
+ */
 function settleFloating({ store }: Pick<Context, 'store'>, uuid: string): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await interfaceOf(transaction, uuid);

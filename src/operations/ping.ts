@@ -4,9 +4,10 @@ import type { Context } from '../host/context.js';
 import { rejectOnAbort } from '../util/abort.js';
 
 /**
- * Sends one ICMP echo from inside the network's namespace. Resolves to the round-trip time in milliseconds, or undefined.
+ * Sends one ICMP echo request from the namespace of the network, as `ip netns exec <UUID> ping -c 1`. Resolves to the
+ * round-trip time in milliseconds; undefined without a reply.
  * @param timeout in milliseconds
- * @throws ConflictError on a node that does not have the namespace
+ * @throws ConflictError on nodes other than the router
  */
 export function ping(
   { kernel, localNode }: Context,
@@ -14,7 +15,7 @@ export function ping(
   { address, timeout, signal }: { address: string; timeout: number; signal?: AbortSignal | undefined },
 ): Promise<number | undefined> {
   if (!isRouter(localNode)) {
-    throw new ConflictError(`the network's namespace is on node ${localNode.router}: ping from there`);
+    throw new ConflictError(`the namespace of the network is on node ${localNode.router}: ping from there`);
   }
   return rejectOnAbort(kernel.ping(address, { netns: network, timeout }), signal);
 }

@@ -3,21 +3,22 @@ import { type RequireFree, waitForOwner } from '../records/contention.js';
 import type { IsDue } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
 
-/** How something is removed. */
+/** Options of a removal. */
 export interface RemovalOptions<Records> {
-  /** Decides, when nobody else changes it, whether it is to be removed. Default: it is. */
+  /** Decides, when no other process owns the object, whether it is removed. Default: always. */
   isDue?: IsDue;
-  /** Records of what this call has reserved itself: nobody is waited for. */
+  /** Records that this call has reserved itself. The removal does not wait for an owner. */
   own?: Records;
-  /** False if nothing of it was created on a lone host. Default true. */
+  /** False if nothing of the object was created in the kernel of a lone host. Default true. */
   isCreated?: boolean;
-  /** Ends the waiting for a process that changes it. */
+  /** Aborts the wait for the owner. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Records that something is being removed, once no other process changes it. From then on it is removed, whatever happens.
- * @param mark resolves to the records as they are then, undefined if there is nothing to be removed
+ * Sets the state of an object to `deleting` when no other process owns it. The removal is certain from then on: after a
+ * crash, reconciliation finishes it.
+ * @param mark changes the records; resolves to the changed ones, or to undefined if there is nothing to remove
  */
 export async function markForDeletion<Records extends object>(
   { coordinator }: Context,
@@ -30,7 +31,7 @@ export async function markForDeletion<Records extends object>(
     return result && { ...result, revision };
   } catch (error) {
     if (own === undefined) throw error;
-    // A store that takes no more does not keep the kernel from being cleaned.
+    // A store that is full must not prevent the clean-up of the kernel.
     return { ...own, revision: 0 };
   }
 }

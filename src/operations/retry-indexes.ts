@@ -1,11 +1,11 @@
 import { LinkIndexTakenError, NodeError } from '../errors.js';
 
-/** The counter moves on each time, so more than a few in a row are no coincidence. */
+/** Maximum number of attempts. Each one has new indexes, so that several collisions in a row are not a coincidence. */
 const ATTEMPTS = 5;
 
 /**
- * Runs a task that chooses link indexes. Runs it again, with other indexes, if a link of somebody else has one of them. The
- * task leaves nothing where it fails.
+ * Runs a task that chooses link indexes. Retries it if a foreign link has one of the indexes. A task that fails must
+ * leave nothing behind.
  */
 export async function retryTakenIndexes<Result>(task: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
@@ -17,7 +17,7 @@ export async function retryTakenIndexes<Result>(task: () => Promise<Result>): Pr
   }
 }
 
-/** On this host, or on another node of the cluster. */
+/** True if a chosen link index is in use, on this node or on another one. */
 function isTaken(error: unknown): boolean {
   return error instanceof LinkIndexTakenError || (error instanceof NodeError && error.takenIndexes !== undefined);
 }

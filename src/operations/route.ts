@@ -9,8 +9,8 @@ import { asDeletion } from './deletion.js';
 import { removeRouted } from './unroute.js';
 
 /**
- * Routes an address of the floating network into a network. Does nothing more if it is routed there already.
- * @throws ConflictError without NAT: replies would find no way out
+ * Routes an address of the floating network into a network. Does nothing if it is routed there already.
+ * @throws ConflictError for a network without NAT, which has no route for replies
  */
 export function route(
   context: Context,
@@ -55,7 +55,10 @@ async function routeOnce(
   }
 }
 
-/** Reserves an address that is to be routed into a network. `isNew` is false if it is already. @throws ConflictError */
+/**
+ * Reserves an address to be routed into a network. `isNew` is false if it is routed there already.
+ * @throws ConflictError
+ */
 async function reserveRouted(
   transaction: Transaction,
   { floating, node }: Pick<Context, 'floating' | 'node'>,
@@ -75,7 +78,10 @@ async function reserveRouted(
   return { network: changed, address, isNew: true };
 }
 
-/** Records that the address is routed. @throws NotFoundError, ConflictError if it or its network is being removed */
+/**
+ * Sets the state of a routed address to `created`.
+ * @throws NotFoundError, ConflictError if it or its network is being removed
+ */
 function settleRouted({ store }: Pick<Context, 'store'>, uuid: string, address: string): Promise<void> {
   return transact(store, async (transaction) => {
     const network = await liveNetworkOf(transaction, uuid);

@@ -10,7 +10,7 @@ import type { Store } from '../store/store.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { attachLimit } from './attach-limit.js';
 
-/** A lone host: the calling process records a change and applies it. */
+/** The coordinator of a lone host: the calling process applies its changes. */
 export class Standalone implements Coordinator {
   readonly states: NetworkStates;
   readonly membersPerCommit = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ export class Standalone implements Coordinator {
 
   async apply({ network, resources, nic, signal }: Creation): Promise<void> {
     const { dhcp, kernel } = this.#context();
-    // Before its link is up: an instance asks for its address at once.
+    // Before the link is up: the instance may send a DHCP request at once.
     if (nic !== undefined) await attachLimit.runReleased(() => dhcp.update(network));
     await kernel.transaction(
       resources.flatMap((resource) => resource.plan()),
@@ -75,9 +75,7 @@ export class Standalone implements Coordinator {
   }
 
   async acceptStore(): Promise<never> {
-    throw new ConflictError(
-      'the state of this host is in a folder of its own: only the store of a cluster is accepted',
-    );
+    throw new ConflictError('only the store of a cluster can be accepted, and this is a lone host');
   }
 
   describe() {
@@ -104,14 +102,14 @@ export class Standalone implements Coordinator {
     return this.#adoption;
   }
 
-  /** Has this process supervise every dnsmasq that runs, one after the other, until stopped. */
+  /** Starts the supervision of each dnsmasq, one after the other, until `stop` is called. */
   async #adoptAll(): Promise<void> {
     const { locks, dhcp, store } = this.#context();
     for (const { uuid } of await readNetworks({ store })) {
       if (this.#stopping.signal.aborted) return;
       await locks.shared(uuid, async () => {
         const state = await this.states.get(uuid);
-        // The supervisor reports a failure, and tries again.
+        // The supervisor reports the error and retries.
         if (state?.network.state === 'created') await dhcp.start(state.network).catch(() => undefined);
       });
     }

@@ -8,7 +8,7 @@ import { always, keys, type NetworkRecord, withRouted } from '../records/records
 import { type Transaction, transact } from '../store/transaction.js';
 import { markForDeletion, type RemovalOptions } from './removal.js';
 
-/** Routes an address into a network no more. @throws NotFoundError if it is not routed there, RemovalError */
+/** Removes the route of an address into a network. @throws NotFoundError if it is not routed there, RemovalError */
 export function unroute(context: Context, uuid: string, address: string, signal?: AbortSignal): Promise<void> {
   const { locks } = context;
   const remove = async () => {
@@ -19,7 +19,10 @@ export function unroute(context: Context, uuid: string, address: string, signal?
   return asCall(context, () => locks.shared(uuid, () => locks.exclusive(address, remove), signal));
 }
 
-/** As `unroute`, without waiting for its turn. Does nothing if it is not routed. @throws RemovalError; the record stays then */
+/**
+ * As `unroute`; the caller holds the locks. Does nothing without such a route.
+ * @throws RemovalError; the record is kept in this case
+ */
 export async function removeRouted(
   context: Context,
   uuid: string,
@@ -49,7 +52,7 @@ export async function removeRouted(
   if (errors.length > 0) throw new RemovalError(`routed address ${address}`, errors);
 }
 
-/** Gives the address back to the pool. After errors it stays recorded, without an owner. */
+/** Releases the address. After errors it stays recorded without a claim, so that reconciliation retries its removal. */
 function concludeRemoval(
   { store, floating }: Context,
   uuid: string,

@@ -6,60 +6,60 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { onAbort } from '../util/abort.js';
 
-/** Neighbours come and go by themselves. */
+/** Topics whose events may be drift. Neighbour entries are excluded: the kernel adds and removes them itself. */
 const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];
-/** Looking may take one part in so many of the time, however much happens. */
-const SHARE = 10;
-/** What can't be repaired is tried again after this many milliseconds at most. */
-const LONGEST_PAUSE = 60_000;
+/** The pause after a reconciliation is at least its duration times this factor. */
+const PAUSE_FACTOR = 10;
+/** Maximum pause between retries after failures, in milliseconds. */
+const MAX_PAUSE_MS = 60_000;
 
-/** What is watched, and what is done about it. */
-export interface Watched {
+/** What a drift watcher needs of a host. */
+export interface WatchedHost {
   kernel: Pick<Kernel, 'watch'>;
-  /** Where to listen by now. */
+  /** Returns the namespaces to be watched; undefined is the namespace of this process. */
   namespaces: () => Promise<(NamespaceRef | undefined)[]>;
-  /** Repairs what differs. */
-  repair: (signal: AbortSignal) => Promise<RepairResult[]>;
+  /** Reconciles the host. */
+  reconcile: (signal: AbortSignal) => Promise<RepairResult[]>;
 }
 
 /**
- * Repairs what others break, as it happens: every event of the host's namespace, or of a network's, is followed by a
- * look. Events come in bursts, and what this library does itself makes them too, so that looks are apart; without
- * events there is none.
+ * Reconciles after events of the kernel in the namespaces of the host and its networks. Events come in bursts, also by
+ * changes of vethwork itself, so reconciliations have a minimum interval. Without events there is no reconciliation.
  */
 export class DriftWatcher implements DriftWatch {
-  readonly #watched: Watched;
+  readonly #watched: WatchedHost;
   readonly #options: DriftWatchRequest;
   readonly #end = new AbortController();
-  readonly #heard = new Set<NamespaceRef | undefined>();
+  readonly #namespaces = new Set<NamespaceRef | undefined>();
   readonly #listeners = new Set<Promise<void>>();
-  /** Is not ended any more by the caller's signal. */
-  #stay: () => void = () => undefined;
+  /** Removes the listener of the signal of the caller. */
+  #unsubscribe: () => void = () => undefined;
   #wake: (() => void) | undefined;
+  /** A reconciliation is due. */
   #due = true;
-  /** Looks in a row after which something was still wrong. */
+  /** Number of consecutive reconciliations that failed. */
   #failures = 0;
   #work: Promise<void> = Promise.resolve();
-  /** Messages of warnings that were emitted. */
+  /** Messages of the emitted warnings: each is emitted once. */
   readonly #warned = new Set<string>();
 
-  constructor(watched: Watched, options: DriftWatchRequest) {
+  constructor(watched: WatchedHost, options: DriftWatchRequest) {
     this.#watched = watched;
     this.#options = options;
-    onAbort(this.#end.signal, () => this.#notice());
+    onAbort(this.#end.signal, () => this.#enqueue());
   }
 
-  /** Resolves when nothing that happens from now on is missed. */
+  /** Starts the watch. Resolves when no later event can be missed. */
   async start(): Promise<void> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
-    this.#stay = onAbort(signal, () => this.#end.abort());
-    await this.#listenEverywhere();
+    this.#unsubscribe = onAbort(signal, () => this.#end.abort());
+    await this.#watchNamespaces();
     this.#work = this.#run();
   }
 
   async close(): Promise<void> {
-    this.#stay();
+    this.#unsubscribe();
     this.#end.abort();
     await this.#work;
     await Promise.all(this.#listeners);
@@ -80,29 +80,30 @@ export class DriftWatcher implements DriftWatch {
       }
       this.#due = false;
       const began = performance.now();
-      await this.#look();
+      await this.#reconcile();
       await sleep(this.#pause(performance.now() - began), undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
-  #pause(took: number): number {
-    const least = Math.max(this.#options.interval, took * SHARE);
-    return Math.max(least, Math.min(LONGEST_PAUSE, least * 2 ** this.#failures));
+  /** Returns the pause after a reconciliation, in milliseconds. */
+  #pause(duration: number): number {
+    const least = Math.max(this.#options.interval, duration * PAUSE_FACTOR);
+    return Math.max(least, Math.min(MAX_PAUSE_MS, least * 2 ** this.#failures));
   }
 
-  async #look(): Promise<void> {
+  async #reconcile(): Promise<void> {
     let failed = false;
     try {
-      const repairs = await this.#watched.repair(this.#end.signal);
+      const repairs = await this.#watched.reconcile(this.#end.signal);
       failed = repairs.some(({ error }) => error !== undefined);
       if (repairs.length > 0) this.#call(() => this.#options.onRepair?.(repairs));
-      // A namespace that was made again is another one, and networks may be new.
-      failed = !(await this.#listenEverywhere()) || failed;
+      // Namespaces may have been created again, and networks may be new.
+      failed = !(await this.#watchNamespaces()) || failed;
     } catch (error) {
       failed = true;
       if (!this.#end.signal.aborted) this.#report(error);
     }
-    // Nobody tells when what kept it from being repaired is over.
+    // No event may follow when the cause of the failure ends.
     if (failed) this.#due = true;
     this.#failures = failed ? Math.min(this.#failures + 1, 16) : 0;
   }
@@ -110,10 +111,10 @@ export class DriftWatcher implements DriftWatch {
   #report(error: unknown): void {
     const { onError } = this.#options;
     if (onError !== undefined) this.#call(() => onError(error));
-    else this.#warn(`the watch for drift failed: ${(error as Error).message}`);
+    else this.#warn(`the reconciliation of watchDrift failed: ${(error as Error).message}`);
   }
 
-  /** Calls back. What the callback throws is its own fault, and does not end the watch. */
+  /** Calls a callback of the caller. Its errors are emitted as warnings, and do not end the watch. */
   #call(callback: () => void): void {
     try {
       callback();
@@ -128,40 +129,43 @@ export class DriftWatcher implements DriftWatch {
     process.emitWarning(message, 'VethworkWarning');
   }
 
-  /** False if some namespace can't be listened to, as it is gone or not there yet. */
-  async #listenEverywhere(): Promise<boolean> {
+  /** Watches all namespaces that are not watched yet. False if one does not exist. */
+  async #watchNamespaces(): Promise<boolean> {
     const namespaces = await this.#watched.namespaces();
-    const unheard = namespaces.filter((netns) => !this.#heard.has(netns));
-    return (await Promise.all(unheard.map((netns) => this.#listen(netns)))).every(Boolean);
+    const added = namespaces.filter((netns) => !this.#namespaces.has(netns));
+    return (await Promise.all(added.map((netns) => this.#watch(netns)))).every(Boolean);
   }
 
-  /** Resolves once it listens, or to false. It ends with its namespace. */
-  async #listen(netns: NamespaceRef | undefined): Promise<boolean> {
-    this.#heard.add(netns);
+  /**
+   * Watches a namespace until it is deleted. Resolves to true when the watch is ready, to false if there is no such
+   * namespace.
+   */
+  async #watch(netns: NamespaceRef | undefined): Promise<boolean> {
+    this.#namespaces.add(netns);
     const watch = this.#watched.kernel.watch(netns, { topics: TOPICS, signal: this.#end.signal });
     const isReady = await watch.ready.then(
       () => true,
       () => false,
     );
     if (!isReady) {
-      this.#heard.delete(netns);
+      this.#namespaces.delete(netns);
       return false;
     }
     const forward = async () => {
       try {
-        for await (const _ of watch) this.#notice();
+        for await (const _ of watch) this.#enqueue();
       } catch {
         // Aborted.
       }
-      this.#heard.delete(netns);
-      this.#notice();
+      this.#namespaces.delete(netns);
+      this.#enqueue();
     };
     const listener = forward().finally(() => this.#listeners.delete(listener));
     this.#listeners.add(listener);
     return true;
   }
 
-  #notice(): void {
+  #enqueue(): void {
     this.#due = true;
     this.#wake?.();
     this.#wake = undefined;

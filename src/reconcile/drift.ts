@@ -13,13 +13,13 @@ import { checkPresence } from './presence.js';
 import { describeOperations, type Repair } from './repair.js';
 
 /**
- * Compares what this node has of a network with what it is to have: what is missing, what is extraneous, and what is wrong
- * with its dnsmasq. Resources that are being created or removed are left to whoever does so.
+ * Compares the desired state of a network with the kernel and dnsmasq. Returns repairs for missing and extraneous
+ * objects. Resources that are being created or removed are skipped: their owner, or recovery, handles them.
  */
 export async function driftOf(context: Context, recorded: NetworkState, observer: Observer): Promise<Repair[]> {
   const { kernel, host, localNode } = context;
   if (recorded.network.state !== 'created' || recorded.unreadable !== undefined) return [];
-  // In a cluster, the agent applies what changes, and it may not have begun.
+  // In a cluster, the controller applies changes, possibly later.
   if (context.node !== undefined && isChanging(recorded)) return [];
   const { repairs, state, unreachable } = await checkPresence(context, recorded, observer);
   const desired = desiredState(localNode, state);
@@ -46,7 +46,7 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     repairs.push(...(await meshDrift(context, { state, mesh: desired.mesh, missing, plan, observer })));
   }
   const title = networkTitle(state.network);
-  // What somebody is about to create or to remove is in no plan.
+  // Objects of a resource that is being created or removed are not in the plan.
   if (!isChanging(state)) {
     const extraneous = extraneousOperations(plan, state.network.uuid, host.netns, actual);
     if (extraneous.length > 0) {
@@ -60,19 +60,19 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
   return [...repairs, ...(await dnsmasqDrift(context, state, title))];
 }
 
-interface MeshView {
+interface MeshInput {
   state: NetworkState;
   mesh: NonNullable<DesiredState['mesh']>;
-  /** What is missing of the port's own settings. */
+  /** Missing settings of the VXLAN port. */
   missing: readonly ReturnType<typeof missingOperations>[number][];
   plan: Parameters<typeof describeOperations>[1];
   observer: Observer;
 }
 
-/** Forwarding and neighbour entries that lead to other nodes. */
+/** Returns the repair of the forwarding and neighbour entries for other nodes. */
 async function meshDrift(
   { kernel, host }: Context,
-  { state, mesh, missing, plan, observer }: MeshView,
+  { state, mesh, missing, plan, observer }: MeshInput,
 ): Promise<Repair[]> {
   const entries = [...missing, ...meshChanges(host.netns, mesh, await observer.neighbours(host.netns))];
   if (entries.length === 0) return [];
@@ -89,10 +89,11 @@ async function meshDrift(
   ];
 }
 
+/** Returns the repair of the dnsmasq of a network. */
 async function dnsmasqDrift(context: Context, state: NetworkState, title: string): Promise<Repair[]> {
   const { dhcp, localNode } = context;
   if (!isRouter(localNode)) return [];
-  const lacking = await dhcp.lacking(state.network, { files: !isChanging(state) });
-  if (lacking === undefined) return [];
-  return [{ action: 'dnsmasq', description: `${title}: ${lacking}`, run: () => dhcp.start(state.network) }];
+  const difference = await dhcp.difference(state.network, { files: !isChanging(state) });
+  if (difference === undefined) return [];
+  return [{ action: 'dnsmasq', description: `${title}: ${difference}`, run: () => dhcp.start(state.network) }];
 }

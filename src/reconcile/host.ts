@@ -9,7 +9,7 @@ import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
 import { describeOperations, type Repair } from './repair.js';
 
-/** What is missing or extraneous on the host itself: its egress bridge, its tables, its sysctls. */
+/** Returns the repair of the host itself: egress bridge, nftables tables, sysctls. Undefined if nothing differs. */
 export async function hostDrift(context: Context): Promise<Repair | undefined> {
   const { kernel, host, settings } = context;
   const peers = context.peers?.() ?? NO_PEERS;
@@ -32,8 +32,8 @@ export async function hostDrift(context: Context): Promise<Repair | undefined> {
 }
 
 /**
- * Repairs the host itself. Nothing works without its egress bridge, so that a failure is thrown.
- * @param run runs a repair; absent, it is only reported
+ * Repairs the host itself. An error is thrown, because networks depend on the egress bridge.
+ * @param run runs the repair; if undefined, the repair is only reported
  * @throws KernelError
  */
 export async function reconcileHost(
@@ -44,7 +44,7 @@ export async function reconcileHost(
   if (run === undefined)
     return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
   if (repair !== undefined) await run(repair);
-  // Links that an ended process has taken out of service are deleted now.
+  // Deletes links that an ended process has marked for deletion.
   const { kernel, host, reaper } = context;
   const links = await kernel.query('link.list', { netns: host.netns });
   if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();

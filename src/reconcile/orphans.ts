@@ -20,12 +20,12 @@ import { yieldIfNeeded } from '../util/yield.js';
 import type { Repair } from './repair.js';
 
 /*
- * Orphans: links and nftables elements that vethwork made, and that no record names. A link is vethwork's if it has both
- * the alias that every link of a network has, and an index that this store has handed out. Only such links are removed; a
- * link with a similar name is a foreign link, and is reported.
+ * Orphans: links and nftables elements that vethwork created and that no record refers to. vethwork created a link if
+ * it has the alias of links of networks, and an index that this store has allocated. Only such links are removed.
+ * Another link with a similar name is a foreign link: it is reported and not changed.
  */
 
-/** Indexes of all links that records name for this node, in whichever state. */
+/** Returns the indexes of all links of this node that records refer to, in any lifecycle state. */
 export function recordedIndexes({ localNode, host }: Context, { states, interfaces }: Snapshot): Set<number> {
   const local = interfaces.filter(({ node }) => node === localNode.name);
   return new Set([
@@ -33,7 +33,7 @@ export function recordedIndexes({ localNode, host }: Context, { states, interfac
     ...[...states.values()].flatMap((state) =>
       resourcesOf(localNode, state).flatMap(({ links, innerLinks }) => [...links, ...innerLinks]),
     ),
-    // Also where their network is not known.
+    // Also if the record of their network is missing.
     ...local.flatMap(({ attachment }) => [
       attachment.index,
       ...(attachment.kind === 'veth' ? [attachment.innerIndex] : []),
@@ -42,8 +42,9 @@ export function recordedIndexes({ localNode, host }: Context, { states, interfac
 }
 
 /**
- * Finds links that no record names.
- * @param before indexes that were recorded before the observer read the kernel; those recorded now are read again
+ * Finds orphaned links.
+ * @param before indexes that were recorded before the observer read the kernel. Records are read again for the
+ *   candidates
  */
 export async function orphanedLinks(
   context: Context,
@@ -65,18 +66,21 @@ export async function orphanedLinks(
     .filter(({ link: { index } }) => !before.has(index) && !now.has(index))
     .map(({ netns, link }) => ({
       action: 'remove',
-      description: `host: remove the link ${link.name} (${link.alias}), which no record names`,
-      run: () => teardown(context, takeOutOfService(netns, link.index)).then(throwFirst),
+      description: `host: remove the link ${link.name} (${link.alias}), which no record refers to`,
+      run: () => teardown(context, retire(netns, link.index)).then(throwFirst),
     }));
 }
 
-/** An element is added before the port that it is about. One without a port is looked at again after this time, in milliseconds. */
+/**
+ * An element is added before its port. An element without a port is an orphan if it still has none after this time, in
+ * milliseconds.
+ */
 const SETTLE_MS = 100;
 
 /**
- * Finds nftables elements of ports and addresses that no network has. Ports of other hosts that share the namespace keep
- * theirs: an element about a link that does not exist is of use to nobody.
- * @param observer what it has read counts only as a reason to look again
+ * Finds orphaned nftables elements: their port is neither a link of the namespace nor recorded. Elements of existing
+ * links stay, because they may belong to another host in the same namespace.
+ * @param observer earlier reading of the kernel. The candidates in it are checked against a new reading
  */
 export async function orphanedElements(context: Context, observer: Observer): Promise<Repair[]> {
   const first = elementKeys(await findOrphanedElements(context, observer));
@@ -84,11 +88,11 @@ export async function orphanedElements(context: Context, observer: Observer): Pr
   await delay(SETTLE_MS);
   const operations = await findOrphanedElements(context, new Observer(context.kernel), first);
   if (operations.length === 0) return [];
-  const description = 'host: remove elements of nftables sets about ports that are gone';
+  const description = 'host: remove elements of nftables sets whose ports do not exist';
   return [{ action: 'remove', description, run: () => context.kernel.transaction(operations) }];
 }
 
-/** Elements that neither a network nor a link has. Networks that change meanwhile keep theirs. */
+/** Returns the operations that delete orphaned elements. Elements of networks that change during the reading stay. */
 async function findOrphanedElements(
   context: Context,
   observer: Observer,
@@ -100,7 +104,7 @@ async function findOrphanedElements(
   const plan: Operation[] = [];
   const add = (operations: readonly Operation[]) =>
     plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
-  // All sets of the host's namespace. Floating addresses have theirs in the network's.
+  // All sets of the namespace of the host. Those of floating addresses are in the namespace of the network.
   add(planHost(host, peers?.() ?? NO_PEERS));
   for (const state of steady) {
     await yieldIfNeeded();
@@ -123,7 +127,7 @@ async function findOrphanedElements(
   );
 }
 
-/** The networks of this node, with the interfaces that are attached here. */
+/** Returns the states of networks, with only the interfaces of this node. */
 async function localStates({ coordinator, node }: Context): Promise<NetworkState[]> {
   const { states } = await coordinator.states.all();
   return [...states.values()].map((state) => ({
@@ -132,13 +136,15 @@ async function localStates({ coordinator, node }: Context): Promise<NetworkState
   }));
 }
 
-/** Names of the links that a network's elements are about. */
+/** Returns the names of the ports of a network that nftables elements may refer to. */
 const portsOf = ({ network, members }: NetworkState): string[] => [
   networkNames(network.vni).bridge,
   ...portNames(members),
 ];
 
-/** The link that an element is about. Its key begins with the link's name, the VNI, or the group of the network's ports. */
+/**
+ * Returns the port of an element. Its key begins with the name of the port, the VNI or the link group of the network.
+ */
 function portOf(key: unknown): string {
   const [first] = [key].flat();
   return typeof first === 'number' ? networkNames(vniOfGroup(first)).bridge : String(first);
@@ -155,7 +161,7 @@ const elementKeys = (operations: readonly Operation[]): ReadonlySet<string> =>
     ),
   );
 
-/** Foreign links: their names are like those of vethwork's, but no record names them. They are left alone, and reported. */
+/** Returns texts about foreign links: links with names like those of vethwork that no record refers to. */
 export async function foreignLinks(context: Context): Promise<string[]> {
   const [links, snapshot] = await Promise.all([
     context.kernel.query('link.list', { netns: context.host.netns }),
@@ -163,6 +169,8 @@ export async function foreignLinks(context: Context): Promise<string[]> {
   ]);
   const recorded = recordedIndexes(context, snapshot);
   return links
-    .filter(({ index, name }) => isNetworkLinkName(name) && !recorded.has(index))
-    .map(({ name }) => `the link ${name} has a name like those of networks, but is not of this host: it is left alone`);
+    .filter(({ index, name }) => looksLikeOurs(name) && !recorded.has(index))
+    .map(
+      ({ name }) => `the link ${name} has a name like those of vethwork, but no record refers to it: it is not changed`,
+    );
 }

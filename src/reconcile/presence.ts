@@ -14,18 +14,20 @@ import { throwFirst } from '../util/errors.js';
 import type { Repair } from './repair.js';
 
 /*
- * Containers end and devices are unplugged without a word to vethwork, and others may come under the same names, paths and
- * pids. What an interface was attached to is told by what the kernel does not reuse: a namespace by its identity, a device
- * by its name and MAC.
+ * Containers end and devices are unplugged without a call of vethwork, and new ones may have the same names, paths and
+ * pids. The attachment of an interface is therefore identified by properties that are not reused: a namespace by its
+ * identity (SO_NETNS_COOKIE and boot id), a device by its name and MAC.
  */
 
-/** What has become of what an interface is attached to. */
+/** Presence of the container or device of an interface. */
 type Presence =
   | { state: 'present' }
-  /** The container lives, but its namespace is not where it was: only the host's end of the pair can be repaired. */
+  /**
+   * The namespace exists, but not under the recorded path: only the end of the veth pair on the host can be repaired.
+   */
   | { state: 'unreachable' }
   | { state: 'gone'; what: string }
-  /** It is there, and the record is to say so: a device that was plugged in again, a namespace of unknown identity. */
+  /** The record is outdated: a device that was plugged in again, or a namespace without a recorded identity. */
   | { state: 'found'; what: string; attachment: DesiredAttachment };
 
 const PRESENT: Presence = { state: 'present' };
@@ -43,9 +45,9 @@ async function presenceOf(context: Context, { attachment }: InterfaceRecord, obs
 function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Presence {
   const { name, index, mac } = attachment;
   if (links.some((link) => link.index === index && (link.name === name || link.address === mac))) return PRESENT;
-  const again = links.find((link) => link.name === name && link.address === mac && !link.master);
-  if (again === undefined) return { state: 'gone', what: `the device ${name}` };
-  return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(again) };
+  const found = links.find((link) => link.name === name && link.address === mac && !link.master);
+  if (found === undefined) return { state: 'gone', what: `the device ${name}` };
+  return { state: 'found', what: `attach ${name} again`, attachment: deviceAttachment(found) };
 }
 
 async function containerPresence(
@@ -58,10 +60,10 @@ async function containerPresence(
   const gone: Presence = { state: 'gone', what: `its namespace ${netns}` };
   if (identity !== undefined) {
     if (await observer.exists(containerNamespace(attachment))) return PRESENT;
-    // A pair ends with the namespace of either end.
+    // The deletion of a namespace deletes both ends of a pair.
     return links.some((link) => link.index === index) ? { state: 'unreachable' } : gone;
   }
-  // Recorded before identities were: the namespace is known by the end of the pair that is in it.
+  // Recorded by an earlier version, without an identity: the inner end of the pair identifies the namespace.
   if (!(await observer.links(netns)).some((link) => link.index === innerIndex && link.kind === 'veth')) return gone;
   const there = await kernel.query('namespace.get', { netns });
   if (there.identity === undefined) return PRESENT;
@@ -69,16 +71,19 @@ async function containerPresence(
   return { state: 'found', what, attachment: { ...attachment, identity: there.identity } };
 }
 
-/** What became of the interfaces of a network that are attached on this node. */
+/** Result of `checkPresence`. */
 export interface PresenceReport {
   repairs: Repair[];
-  /** The state, in which interfaces without an attachment are `lost`. */
+  /** The recorded state with lost interfaces marked as `lost`. */
   state: NetworkState;
   /** Namespaces in which nothing can be repaired. */
   unreachable: ReadonlySet<NamespaceRef | undefined>;
 }
 
-/** Checks whether what the interfaces of this node are attached to is still there. Interfaces of other nodes stay as they are. */
+/**
+ * Checks that the containers and devices of the interfaces of this node exist. Interfaces of other nodes are not
+ * checked.
+ */
 export async function checkPresence(
   context: Context,
   recorded: NetworkState,
@@ -113,9 +118,9 @@ export async function checkPresence(
         action: 'update-record',
         description: `${title}: ${presence.what}`,
         interface: member.uuid,
-        run: () => change(context, member, found),
+        run: () => replaceRecord(context, member, found),
       });
-      // What it lacks is repaired as that of all others.
+      // Missing objects of it are repaired like those of other interfaces.
       members.push(found);
       continue;
     }
@@ -127,8 +132,8 @@ export async function checkPresence(
   return { repairs, state: { ...recorded, members }, unreachable };
 }
 
-/** Changes the record unless it was changed meanwhile. @returns whether it was changed */
-function change({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {
+/** Replaces a record if it is unchanged since it was read. Resolves to false otherwise. */
+function replaceRecord({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {
   return transact(store, async (transaction) => {
     const now = await transaction.get<InterfaceRecord>(keys.interface(before.uuid));
     if (JSON.stringify(now) !== JSON.stringify(before)) return false;
@@ -137,13 +142,13 @@ function change({ store }: Context, before: InterfaceRecord, after: InterfaceRec
   });
 }
 
-/** Records that an interface is lost, and removes what is left of it on the host. Its address stays reserved. */
+/** Records that an interface is lost, and removes the rest of it from the kernel. Its address stays reserved. */
 async function markLost(
   context: Context,
   network: NetworkRecord,
   before: InterfaceRecord,
   after: InterfaceRecord,
 ): Promise<void> {
-  if (!(await change(context, before, after))) return;
+  if (!(await replaceRecord(context, before, after))) return;
   throwFirst(await teardown(context, interfaceResource(context.localNode, network, before)?.removal() ?? []));
 }

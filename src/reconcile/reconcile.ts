@@ -12,20 +12,22 @@ import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
 import { recover } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
 
+/** Options of `reconcile`. */
 export interface ReconcileRequest extends RepairRequest {
   onProgress?: ((progress: ReconcileProgress) => void) | undefined;
-  /** No further network is begun once it is aborted. */
+  /** After an abort, no further network is begun. */
   signal?: AbortSignal | undefined;
 }
 
-/** Networks that are repaired at once: their namespaces do not wait for each other in the kernel. */
+/** Number of networks that are reconciled concurrently. */
 const CONCURRENCY = 8;
 
 /**
- * Makes kernel and dnsmasq of this node match the store: recovers interrupted changes, creates what is missing, and removes
- * what is extraneous or orphaned. Writes nothing where nothing is to be done. What cannot be repaired of one network does
- * not keep the others from being repaired.
- * @returns one result for each repair that was needed
+ * Makes the kernel and dnsmasq of this node match the records: repairs the host itself, recovers interrupted changes,
+ * repairs the drift of each network, and removes orphans. Changes nothing if nothing differs. An error of one repair
+ * does not prevent the others.
+ * @returns one result for each repair
+ * @throws KernelError if the host itself cannot be repaired, ConflictError if this process may not repair the node
  */
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<RepairResult[]> {
   const { coordinator, environment, kernel, localNode } = context;
@@ -37,7 +39,7 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   const { states: interrupted } = await coordinator.states.all();
   results.push(...(await recover(context, interrupted.values(), repairs)));
 
-  // The kernel is read once for all networks; one that changes meanwhile is read again.
+  // One reading of the kernel serves all networks. It is repeated for a network that changes during the reconciliation.
   const before = await coordinator.states.all();
   const recorded = recordedIndexes(context, before);
   const observer = new Observer(kernel);
@@ -68,17 +70,17 @@ function repairHost(context: Context, { dryRun, cause }: RepairRequest): Promise
   );
 }
 
-interface Reading {
+interface NetworkRepairInput {
   repairs: Repairs;
   observer: Observer;
-  /** The network as it was before the observer read the kernel. */
+  /** State of the network before the observer read the kernel. */
   before: NetworkState | undefined;
 }
 
 function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, before }: Reading,
+  { repairs, observer, before }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
   const { coordinator, kernel } = context;
   return coordinator.exclusive(uuid, async () => {
@@ -88,7 +90,7 @@ function repairNetwork(
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
     const drift = await driftOf(context, state, fitting);
     fitting.forgetAllButLinks(uuid);
-    // A change is recorded before it is made: if the store has changed since, this is no drift.
+    // A change is recorded before it is applied. If the records have changed, the difference may be that change.
     if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
     return repairs.run(drift, uuid);
   });

@@ -5,11 +5,11 @@ import { removeFloating } from '../operations/defloat.js';
 import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
 import { removeRouted } from '../operations/unroute.js';
-import { isHeld, isOwn } from '../records/claim.js';
+import { isOwn, isOwnerAlive } from '../records/claim.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
 import type { Repair, Repairs } from './repair.js';
 
-/** A change that has not ended: something is being created or removed. */
+/** An unfinished change: a resource that is being created or removed. */
 interface Change {
   network: string;
   interface?: string;
@@ -19,9 +19,9 @@ interface Change {
 }
 
 /**
- * Recovers changes that nobody will finish: those of processes that have ended, those without an owner, and those that a
- * call of this process began and could not finish. What was not completely created is removed, as is what was to be removed.
- * @param isLeader whether this process works for the whole node, and not for its own calls only. Always, on a lone host
+ * Recovers interrupted changes: those of processes that have ended, those without a claim, and those of calls of this
+ * process that ended without finishing them. Resources that were being created or removed are removed.
+ * @param isLeader false: recovers only the changes of this process. On a lone host always true
  */
 export async function recover(
   context: Context,
@@ -31,9 +31,9 @@ export async function recover(
 ): Promise<RepairResult[]> {
   const { locks, calls } = context;
   const changes = [...states].filter(isChanging).flatMap((state) => changesOf(context, state));
-  const given = calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
+  const orphaned = calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
   const interrupted = changes.filter(
-    (change) => given.has(nameOf(change)) || (isLeader && isInterrupted(context, change.lifecycle)),
+    (change) => orphaned.has(nameOf(change)) || (isLeader && isInterrupted(context, change.lifecycle)),
   );
   const results: RepairResult[] = [];
   for (const { network, interface: nic, lifecycle, title, remove } of interrupted) {
@@ -41,7 +41,7 @@ export async function recover(
       action: 'recover',
       description: `${title}: remove what is left of it`,
       ...(nic !== undefined && { interface: nic }),
-      // Unless it has changed since. Recoveries before it may have taken long.
+      // `isDue`: the change may have ended during the recovery of others.
       run: () =>
         locks.exclusive(network, () => remove({ isDue: (now) => lifecycleOf(now) === lifecycleOf(lifecycle) })),
     };
@@ -50,24 +50,26 @@ export async function recover(
   return results;
 }
 
+/** True if this process owns a change. */
 function isOurs({ node }: Context, { claim }: Lifecycle): boolean {
   return claim !== undefined && claim.node === node && isOwn(claim);
 }
 
-/** True for a change whose owner is gone, if it is this node's to recover. */
+/** True for a change whose owner has ended, if this node is responsible for it. */
 function isInterrupted({ node, coordinator }: Context, { claim }: Lifecycle): boolean {
-  if (claim !== undefined && claim.node === node) return !isHeld(claim);
+  if (claim !== undefined && claim.node === node) return !isOwnerAlive(claim);
   return coordinator.recovers(claim);
 }
 
 const lifecycleOf = ({ state, claim }: Lifecycle): string => JSON.stringify([state, claim]);
 const nameOf = ({ network, title, lifecycle }: Change): string => `${network} ${title} ${lifecycleOf(lifecycle)}`;
 
+/** Returns the unfinished changes of a network. */
 function changesOf(context: Context, { network, members }: NetworkState): Change[] {
   const { uuid } = network;
   const title = networkTitle(network);
   if (network.state !== 'created') {
-    // All it has goes with it.
+    // The removal of the network includes its interfaces and addresses.
     const remove: Change['remove'] = (options) => removeNetwork(context, uuid, options);
     return [{ network: uuid, lifecycle: network, title, remove }];
   }

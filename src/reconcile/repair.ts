@@ -5,27 +5,27 @@ import { describeOperation } from '../kernel/describe.js';
 import type { Operation } from '../kernel/operation.js';
 import { LOOPBACK_INDEX } from '../plan/namespace.js';
 
-/** Something that is to be repaired. */
+/** A repair that is needed. */
 export interface Repair {
   action: RepairResult['action'];
-  /** What it is about, and what is done, for people. */
+  /** Text for people. */
   description: string;
-  /** UUID of the interface that it is about, where it is about one. */
+  /** UUID of the interface, if the repair is about one. */
   interface?: string;
-  /** Event that it is recorded as. Default `repair`. */
+  /** Name of its event. Default `repair`. */
   event?: HostEvent['event'];
   run: () => Promise<unknown>;
 }
 
-/** Who asks for repairs. */
+/** Options of repairs. */
 export interface RepairRequest {
-  /** Repairs are only reported. */
+  /** Repairs are reported and not run. */
   dryRun: boolean;
-  /** Cause of the events that repairs are recorded as. */
+  /** Cause of the events of the repairs. */
   cause: HostEvent['cause'];
 }
 
-/** Runs repairs one after the other, and records each as an event; with `dryRun` it only reports them. */
+/** Runs repairs one after the other and records an event for each. With `dryRun` it only reports them. */
 export class Repairs {
   readonly #events: Events;
   readonly #request: RepairRequest;
@@ -39,7 +39,7 @@ export class Repairs {
     return this.#request.dryRun;
   }
 
-  /** A repair that fails does not keep the others from being tried. @param network UUID; absent for the host itself */
+  /** Runs repairs. An error of one does not prevent the others. @param network UUID; absent for the host itself */
   async run(repairs: readonly Repair[], network?: string): Promise<RepairResult[]> {
     const results: RepairResult[] = [];
     for (const repair of repairs) results.push(await this.#run(repair, network));
@@ -61,7 +61,7 @@ export class Repairs {
   }
 }
 
-/** Operations for people, with the names that a plan gives to links instead of their indexes. */
+/** Returns a text for operations. Link indexes are replaced by the names that the plan gives to these links. */
 export function describeOperations(operations: readonly Operation[], plan: readonly Operation[]): string {
   const links = [{ index: LOOPBACK_INDEX, name: 'lo' }, ...plan.flatMap(linksOf)];
   const names = new Map(links.map(({ index, name }) => [String(index), name ?? '']));

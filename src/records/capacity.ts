@@ -5,23 +5,26 @@ import { networkNames } from '../plan/names.js';
 import type { Transaction } from '../store/transaction.js';
 import { keys, type NetworkRecord, networkPool } from './records.js';
 
-/** Ports that a bridge of the kernel takes. */
+/** Maximum number of ports of a Linux bridge: BR_MAX_PORTS - 1 (net/bridge/br_private.h). */
 export const BRIDGE_PORTS = 1023;
-/** Of an overlay bridge: `vxlan-…` and `veth-…-o`. */
+/** Ports of an overlay bridge that are not interfaces: `vxlan-…` and `veth-…-o`. */
 const OWN_PORTS = 2;
 
-/** @throws CapacityError if the egress bridge has a port for every network and floating address that it takes */
+/**
+ * Checks that the egress bridge has a free port. Each network with NAT and each floating address uses one.
+ * @throws CapacityError
+ */
 export async function requireEgressPort(
   transaction: Transaction,
   { floating, host }: { readonly floating: AddressPool; readonly host: Pick<DesiredHost, 'egressBridge'> },
 ): Promise<void> {
-  // A floating network that has no more addresses than the bridge has ports needs no count.
+  // A floating network with fewer addresses than the bridge has ports cannot fill it.
   if (floating.netblock.size <= BRIDGE_PORTS) return;
   const ports = (await floating.list(transaction)).filter((each) => each.owner && each.use !== 'routed');
   if (ports.length >= BRIDGE_PORTS) throw bridgeIsFull(host.egressBridge.name);
 }
 
-/** @throws CapacityError if the network has as many interfaces as its bridge takes */
+/** Checks that the bridge of a network has a free port for an interface. @throws CapacityError */
 export async function requireOverlayPort(transaction: Transaction, network: NetworkRecord): Promise<void> {
   const limit = BRIDGE_PORTS - OWN_PORTS;
   if (networkPool(network).netblock.size <= limit) return;
@@ -29,12 +32,15 @@ export async function requireOverlayPort(transaction: Transaction, network: Netw
     throw bridgeIsFull(networkNames(network.vni).bridge);
 }
 
-/** What the kernel says if others have put ports into a bridge of ours: of those, it alone knows. */
+/**
+ * Converts EXFULL of the kernel to a CapacityError; returns other errors unchanged. The kernel reports EXFULL if other
+ * software has added ports to the bridge: records do not count those.
+ */
 export function asCapacityError(error: unknown, bridge: string): unknown {
   return error instanceof KernelError && error.code === 'EXFULL' ? bridgeIsFull(bridge, error) : error;
 }
 
 function bridgeIsFull(bridge: string, cause?: KernelError): CapacityError {
-  const text = `the bridge ${bridge} has no port left: a bridge takes ${BRIDGE_PORTS}`;
+  const text = `the bridge ${bridge} has no free port: a bridge has at most ${BRIDGE_PORTS} ports`;
   return new CapacityError(bridge, BRIDGE_PORTS, text, cause && { cause });
 }

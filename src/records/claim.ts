@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs';
 
-/** The process that is at work on a record. A process id alone does not name one: ids are used again. */
+/** The process that changes a record. The kernel reuses process ids, so the start time is part of the identity. */
 export type Claim = {
-  /** Of which node of a cluster. */
+  /** Name of the node of the process; absent on a lone host. */
   node?: string;
   pid: number;
-  /** When it started, in clock ticks since boot, and which boot that was. */
+  /** `<start time>@<boot id>`; the start time is in clock ticks since boot (proc_pid_stat(5)). */
   started: string;
 };
 
-/** Fields of /proc/<pid>/stat, counted behind the second, which is in parentheses and may hold anything. */
+/** Fields of /proc/<pid>/stat (proc_pid_stat(5)), counted from the third: the second, `comm`, may contain spaces. */
 const STATE = 3 - 3;
 const THREADS = 20 - 3;
 const START_TIME = 22 - 3;
 
-/** Undefined if there is no such process, or if it has ended and waits for its parent to notice. */
+/** Returns the start time of a process; undefined if the process does not exist or is a zombie. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // While other threads of it are still in the kernel, what they do there is not over.
+    // The main thread may be a zombie while other threads still execute system calls.
     if (/[ZX]/.test(fields[STATE] ?? '') && Number(fields[THREADS]) <= 1) return undefined;
     const start = fields[START_TIME];
     return `${start}@${bootOf()}`;
@@ -30,7 +30,7 @@ function startOf(pid: number): string | undefined {
 
 let boot: string | undefined;
 
-/** No process outlives its machine's boot, so it is read once. */
+/** Returns the boot id of this machine (random(4)). It cannot change while this process runs. */
 function bootOf(): string {
   boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   return boot;
@@ -38,21 +38,23 @@ function bootOf(): string {
 
 let own: Claim | undefined;
 
-/** This process's claim. */
+/** Returns the claim of this process. */
 export function claim(node?: string): Claim {
   own ??= { pid: process.pid, started: startOf(process.pid) ?? '' };
   return node === undefined ? own : { node, ...own };
 }
 
-/** True if it is this process's claim. */
+/** True if this process made the claim. */
 export const isOwn = ({ pid, started }: Claim): boolean => pid === claim().pid && started === claim().started;
 
-/** True if the process that made the claim is still there. */
-export function isHeld(claim: Claim | undefined): boolean {
+/** True if the process that made the claim still runs on this machine. */
+export function isOwnerAlive(claim: Claim | undefined): boolean {
   return claim !== undefined && startOf(claim.pid) === claim.started;
 }
 
-/** True if the process was one of this machine since it was started, and is no more. Of other machines, nothing is known. */
+/**
+ * True if the process ran on this machine since its last boot, and has ended. False for processes of other machines.
+ */
 export function hasEnded(claim: Claim): boolean {
-  return claim.started.endsWith(`@${bootOf()}`) && !isHeld(claim);
+  return claim.started.endsWith(`@${bootOf()}`) && !isOwnerAlive(claim);
 }

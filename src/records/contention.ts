@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
-import { isHeld, isOwn } from './claim.js';
+import { isOwn, isOwnerAlive } from './claim.js';
 import type { Lifecycle } from './records.js';
 
-/** A process that has not ended a change by then hangs, and is not waited for any more. */
+/** Maximum wait for the owner of a change, in milliseconds. An owner that takes longer is assumed to hang. */
 const LIMIT_MS = 60_000;
 const MAX_PAUSE_MS = 50;
 
-/** Another process owns what is to be changed. */
+/** Another live process owns the object that is to be changed. */
 class ContentionError extends ConflictError {}
 
-/** @throws ContentionError if a process other than this one owns one of these */
+/** Checks that no other live process owns one of these objects. @throws ContentionError */
 export type RequireFree = (title: string, ...lifecycles: readonly (Lifecycle | undefined)[]) => void;
 
 /**
- * Runs a task once no other live process owns what it changes. What a live process creates or removes is its to finish:
- * if it were removed meanwhile, its address and names would be released twice, the second time after somebody else has
- * reserved them. After a minute the task runs in any case.
- * @param task calls `requireFree` for what it changes, and may run several times
+ * Runs a task when no other live process owns the objects that it changes. A change must be finished by its owner: a
+ * second removal would release the address and the names twice, after another object may have reserved them. After one
+ * minute the task runs in any case.
+ * @param task calls `requireFree` for the objects that it changes; it may run several times
  */
 export async function waitForOwner<Result>(
   task: (requireFree: RequireFree) => Promise<Result>,
@@ -26,7 +26,7 @@ export async function waitForOwner<Result>(
   const deadline = performance.now() + LIMIT_MS;
   const requireFree: RequireFree = (title, ...lifecycles) => {
     const claims = lifecycles.map((each) => each?.claim).filter((claim) => claim !== undefined);
-    const other = claims.find((claim) => !isOwn(claim) && isHeld(claim));
+    const other = claims.find((claim) => !isOwn(claim) && isOwnerAlive(claim));
     if (other !== undefined) throw new ContentionError(`${title} is being changed by process ${other.pid}`);
   };
   for (let pause = 1; performance.now() < deadline; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
@@ -41,7 +41,10 @@ export async function waitForOwner<Result>(
   return task(() => undefined);
 }
 
-/** Tells whether an identity is the first one that it was asked about: a name may be another object's by now. */
+/**
+ * Returns a predicate that is true for the identity of its first call only. A task that waited for an owner uses it to
+ * detect that the UUID belongs to another object now.
+ */
 export function sameAsFirst(): (identity: unknown) => boolean {
   let first: unknown;
   return (identity) => {

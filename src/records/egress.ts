@@ -3,7 +3,7 @@ import type { DesiredHost } from '../plan/desired.js';
 import type { Transaction } from '../store/transaction.js';
 import { requireEgressPort } from './capacity.js';
 
-/** Reserves an address of the floating network that comes with a port of the egress bridge. @throws CapacityError */
+/** Reserves an address of the floating network whose use needs a port of the egress bridge. @throws CapacityError */
 export async function reserveEgress(
   transaction: Transaction,
   context: { readonly floating: AddressPool; readonly host: Pick<DesiredHost, 'egressBridge'> },

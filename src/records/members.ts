@@ -5,7 +5,7 @@ import type { Transaction } from '../store/transaction.js';
 import { releasePlace, reservePlace } from './names.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
-/** The interfaces of a network. */
+/** Returns the interfaces of a network. */
 export async function membersOf(transaction: Transaction, network: string): Promise<InterfaceRecord[]> {
   const prefix = keys.members(network);
   const members = await transaction.list(prefix);
@@ -13,7 +13,7 @@ export async function membersOf(transaction: Transaction, network: string): Prom
   return (await Promise.all(records)).filter((record) => record !== undefined);
 }
 
-/** Records an interface and all that finds it. */
+/** Creates the record of an interface and its index entries: member, device, place, MACs. */
 export async function createInterface(transaction: Transaction, record: InterfaceRecord): Promise<void> {
   await reservePlace(transaction, record);
   transaction.create(keys.interface(record.uuid), record);
@@ -22,13 +22,16 @@ export async function createInterface(transaction: Transaction, record: Interfac
   for (const mac of macsOf(record)) transaction.create(keys.mac(record.network, mac), record.uuid);
 }
 
-/** MACs that an interface has in its network: the instance's, and that of a device of the host that leads to it. */
+/**
+ * Returns the MACs that an interface uses in its network: that of the instance, and that of an attached device of the
+ * host.
+ */
 function macsOf({ mac, attachment }: InterfaceRecord): string[] {
   const others = attachment.kind === 'device' && attachment.mac !== undefined ? [attachment.mac] : [];
   return [mac, ...others];
 }
 
-/** Those of an interface's further addresses that are of its network's netblock. */
+/** Returns the allowed addresses of an interface that are in the netblock of its network, without its own address. */
 export function sharedAddresses(
   { netblock }: Pick<NetworkRecord, 'netblock'>,
   { address, guard }: Pick<InterfaceRecord, 'address' | 'guard'>,
@@ -37,7 +40,10 @@ export function sharedAddresses(
   return [...new Set(guard?.allowedAddresses)].filter((each) => each !== address && block.contains(each));
 }
 
-/** Gives back everything that was reserved for an interface. */
+/**
+ * Deletes the record of an interface and releases its reservations.
+ * @param halo time before its address is reused, in milliseconds
+ */
 export async function releaseInterface(
   transaction: Transaction,
   { floating: floatingPool }: { readonly floating: AddressPool },

@@ -4,9 +4,9 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { type HostRecord, keys } from './records.js';
 
 /**
- * As `transact`, for what begins a change; what has begun can always be finished. Nothing is begun in a state folder while
- * its state moves into a cluster, nor afterwards.
- * @throws ConflictError if the state has moved
+ * As `transact`, for transactions that begin a change. No change begins in a state folder during its migration to a
+ * cluster, or after it. Changes that have begun use `transact`, so that they can be finished.
+ * @throws ConflictError if the state has been migrated, or the migration has begun
  */
 export function transactUnlessMigrated<Result>(
   store: Store,
@@ -18,7 +18,7 @@ export function transactUnlessMigrated<Result>(
   });
 }
 
-/** @throws ConflictError */
+/** Checks that the state has not been migrated to a cluster, and is not being migrated. @throws ConflictError */
 export function refuseIfMigrated(host: HostRecord | undefined): void {
   if (host?.movedTo !== undefined) throw new ConflictError(`the state of this host has moved to ${host.movedTo}`);
 }

@@ -3,13 +3,14 @@ import type { Transaction } from '../store/transaction.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 /*
- * What finds networks by their names, and interfaces by where they are in containers. A name is one network's of its tenant,
- * on a host and in a cluster. States of before that rule may have several: they are kept, and none is added.
+ * Indexes: networks by name, interfaces by place (namespace and link name in a container). A name is unique within a
+ * tenant, on a lone host and in a cluster. State of earlier versions may have several networks of one name: they are
+ * kept, and no further one is accepted.
  */
 
 type Named = Pick<NetworkRecord, 'uuid' | 'name' | 'tenant'>;
 
-/** UUIDs of the tenant's networks of that name. */
+/** Returns the UUIDs of the networks of a tenant that have the name. */
 export async function networksNamed(
   transaction: Transaction,
   { tenant, name }: Pick<Named, 'tenant' | 'name'>,
@@ -17,7 +18,7 @@ export async function networksNamed(
   return (await transaction.get<string[]>(keys.name(tenant, name))) ?? [];
 }
 
-/** @throws ConflictError if another network of the tenant has the name */
+/** Reserves the name of a network. @throws ConflictError if another network of the tenant has it */
 export async function reserveName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const [other] = await networksNamed(transaction, network);
@@ -25,6 +26,7 @@ export async function reserveName(transaction: Transaction, network: Named): Pro
   transaction.put(keys.name(tenant, name), [uuid]);
 }
 
+/** Releases the name of a network. */
 export async function releaseName(transaction: Transaction, network: Named): Promise<void> {
   const { tenant, name, uuid } = network;
   const others = (await networksNamed(transaction, network)).filter((each) => each !== uuid);
@@ -32,24 +34,28 @@ export async function releaseName(transaction: Transaction, network: Named): Pro
   else transaction.delete(keys.name(tenant, name));
 }
 
-/** Where in a container an interface is; undefined for what is in none. */
+/** Returns the key of the place of an interface in a container; undefined for taps and devices. */
 export function placeOf({ attachment, node }: Pick<InterfaceRecord, 'attachment' | 'node'>): string | undefined {
   if (attachment.kind !== 'veth') return undefined;
   return keys.place(attachment.netns, attachment.innerName, node);
 }
 
-/** A namespace may have been replaced since, so that the place is that of the first interface as long as it is recorded. */
+/**
+ * Reserves the place of an interface. If a place is taken, it keeps its first interface: a namespace of the same name
+ * may be another one.
+ */
 export async function reservePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === undefined) transaction.put(place, nic.uuid);
 }
 
+/** Releases the place of an interface, if it has the place. */
 export async function releasePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
 }
 
-/** Indexes the names and places of records of version 1, which may lack them. */
+/** Writes the indexes of names and places for records of version 1, which may lack them. */
 export async function indexState(transaction: Transaction): Promise<void> {
   if ((await transaction.get(keys.indexed)) !== undefined) return transaction.delete(keys.indexed);
   const byName = new Map<string, string[]>();

@@ -9,28 +9,29 @@ import type { Json } from '../store/store.js';
 import type { Claim } from './claim.js';
 
 /*
- * What the store remembers. A record holds the wish that planners need, what the user said about it, and how far we
- * are with it. Everything else follows from it.
+ * Records of the store. A record has the desired properties that planners need, the properties that users set, and its
+ * lifecycle. Kernel objects and the configuration of dnsmasq are computed from records.
  */
 
 /**
- * `initial`: reserved, not yet made. `created`: the kernel is to be as recorded. `deleting`: to be removed.
- * While a process is at work on a change, `claim` says which; without a claim, reconciliation finishes the change.
+ * State of a record. `initial`: reserved, not created yet. `created`: the kernel must match the record. `deleting`: is
+ * being removed. `claim` names the process that makes the change; without a claim, reconciliation finishes the change.
  */
 export type Lifecycle = {
   state: 'initial' | 'created' | 'deleting';
   claim?: Claim;
 };
 
-/** Whether a lifecycle is one to be ended, as it is at the moment that decides. */
+/** Decides within the transaction, from the present lifecycle, whether an object is to be removed. */
 export type IsDue = (lifecycle: Lifecycle) => boolean;
+/** The object is removed in any case. */
 export const always: IsDue = () => true;
 
-/** What follows from the NICs as they are now is not recorded. Settings are: `settingsInForce`. */
+/** A lone host, or what the nodes of a cluster share. Properties that follow from the present NICs are not recorded. */
 export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
-  /** Where the state is now; what is here is out of date. */
+  /** The cluster that the state was migrated to. The records here are outdated. */
   movedTo?: string;
-  /** Absent in what was recorded before they were remembered. */
+  /** Settings of a lone host (see `effectiveSettings`). Absent in records of earlier versions. */
   settings?: {
     netns?: string;
     meshNic: string;
@@ -39,13 +40,14 @@ export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | '
     /** In milliseconds. */
     deletionHalo: number;
     dnsServers: string[];
-    /** They were found on this machine, not given. */
+    /** `dnsServers` are the resolvers of this machine, not set by the caller. */
     hasSystemResolvers: boolean;
     domain: string;
     tenant: string;
   };
 };
 
+/** A network. */
 export type NetworkRecord = DesiredNetwork &
   Lifecycle & {
     name: string;
@@ -55,44 +57,46 @@ export type NetworkRecord = DesiredNetwork &
     routed: Record<string, Lifecycle>;
   };
 
+/** An interface. */
 export type InterfaceRecord = DesiredInterface &
   Lifecycle & {
     uuid: string;
     network: string;
-    /** Where it is attached; absent on a machine by itself. */
+    /** Node on which it is attached; absent on a lone host. */
     node?: string;
     model: string;
     hostname?: string;
     instance?: string;
     metadata: Record<string, Json>;
-    /** Why it can't work any more: what it was attached to is gone. */
+    /** The reason why the interface is lost: its container or device does not exist any more. */
     lost?: string;
     floating?: Lifecycle & { address: string; pair: Pair };
   };
 
+/** Keys of records in the store. Those that end in `/` are prefixes. */
 export const keys = {
   host: 'host',
   networks: 'network/',
   network: (uuid: string) => `network/${uuid}`,
   interfaces: 'interface/',
   interface: (uuid: string) => `interface/${uuid}`,
-  /** Which interfaces a network has. */
+  /** Prefix of the interfaces of a network; the value is `true`. */
   members: (network: string) => `member/${network}/`,
   member: (network: string, uuid: string) => `member/${network}/${uuid}`,
   addresses: (network: string) => `address/${network}`,
   floating: 'floating',
-  /** Links of the host's namespace that are attached or made for an attachment. */
+  /** UUID of the interface that uses a link of the namespace of the host. */
   device: (name: string, node?: string) => `device/${node === undefined ? '' : `${node}/`}${name}`,
-  /** UUIDs of the networks of that name. Names are of any length, and of any letters. */
+  /** UUIDs of the networks with this name. The key has a digest, because names may contain any character. */
   name: (tenant: string, name: string) => `name/${digest(tenant, name)}`,
-  /** The interface of that name in a container's namespace. */
+  /** UUID of the interface with this name in the namespace of a container. */
   place: (netns: NamespaceRef, name: string, node?: string) =>
     `place/${node === undefined ? '' : `${node}/`}${digest(namespacePath(netns), name)}`,
   /** Version of all records: `SCHEMA_VERSION`. */
   schema: 'schema',
-  /** In records of version 1: there if names and places are indexed. */
+  /** Only in records of version 1: present if names and places are indexed. */
   indexed: 'indexed',
-  /** MACs in use within a network. */
+  /** UUID of the interface that uses a MAC within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,
 } as const;
 
@@ -100,32 +104,34 @@ function digest(...texts: string[]): string {
   return createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 32);
 }
 
-/** The same for a namespace's name and for its path. */
+/** Returns one path for the name and the path of a namespace. */
 function namespacePath(netns: NamespaceRef): string {
   if (typeof netns === 'number') return `/proc/${netns}/ns/net`;
   return netns.startsWith('/') ? netns : `/run/netns/${netns}`;
 }
 
-/** The addresses of a network. */
+/** Returns the pool of the addresses of a network. */
 export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock'>): AddressPool {
   return new AddressPool({ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) });
 }
 
-/** The addresses of the floating network. */
+/** Returns the pool of the addresses of the floating network. */
 export function floatingPool(floatingNetwork: string): AddressPool {
   const netblock = parseNetblock('floatingNetwork', floatingNetwork);
   return new AddressPool({ prefix: keys.floating, name: 'the floating network', netblock });
 }
 
-/** The wish for an interface's floating IP. */
+/** Returns the desired floating IP of an interface; undefined if it has none. */
 export function desiredFloating({ address, floating }: InterfaceRecord): DesiredFloatingIp | undefined {
   return floating && { address: floating.address, pair: floating.pair, target: address };
 }
 
+/** Returns a network with a changed routed address. */
 export function withRouted(network: NetworkRecord, address: string, lifecycle: Lifecycle): NetworkRecord {
   return { ...network, routed: { ...network.routed, [address]: lifecycle } };
 }
 
+/** Returns the public information about a network. */
 export function networkInfo(record: NetworkRecord): NetworkInfo {
   return {
     uuid: record.uuid,
@@ -145,6 +151,7 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
   };
 }
 
+/** Returns the public information about an interface. */
 export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
   return {
     uuid: record.uuid,

@@ -3,12 +3,12 @@ import type { Transaction } from '../store/transaction.js';
 import { indexState } from './names.js';
 import { type HostRecord, keys } from './records.js';
 
-/** Version of the records that this version of vethwork reads and writes. */
+/** Version of the records that this vethwork reads and writes. */
 export const SCHEMA_VERSION = 2;
 
-/** Migrations, by the version that they start from. Each runs in the transaction that opens the host. */
+/** Migrations by their initial version. They run in the transaction that opens the host. */
 const MIGRATIONS: Readonly<Record<number, (transaction: Transaction) => Promise<void>>> = {
-  /** To 2: names and places are indexed, and `deletionHalo` is in milliseconds. */
+  /** To version 2: adds the indexes of names and places, and converts `deletionHalo` from seconds to milliseconds. */
   1: async (transaction) => {
     await indexState(transaction);
     const host = await transaction.get<HostRecord>(keys.host);
@@ -19,9 +19,9 @@ const MIGRATIONS: Readonly<Record<number, (transaction: Transaction) => Promise<
 };
 
 /**
- * Brings the records of a store to the present version. A store without a version has records of version 1.
- * @param location of the store, for messages
- * @throws StoreError if a later version of vethwork has written them
+ * Migrates the records of a store to the present version. Records without a version have version 1.
+ * @param location text for the store in messages
+ * @throws StoreError for records of a later version
  */
 export async function migrateRecords(transaction: Transaction, location: string): Promise<void> {
   const recorded = await transaction.get<number>(keys.schema);
@@ -31,7 +31,7 @@ export async function migrateRecords(transaction: Transaction, location: string)
   if (known > SCHEMA_VERSION) {
     throw new StoreError(
       location,
-      `its records have version ${known}, and this vethwork knows versions up to ${SCHEMA_VERSION}: use a later vethwork`,
+      `its records have version ${known}, but this vethwork supports versions up to ${SCHEMA_VERSION}: use a later vethwork`,
     );
   }
   for (let version = known; version < SCHEMA_VERSION; version++) await MIGRATIONS[version]?.(transaction);

@@ -103,7 +103,7 @@ describe.skipIf(!privileged)('three nodes', () => {
   test('a node that nothing lives on is torn down, by its agent alone, and stays so', async () => {
     const of = (message: string) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining(message) });
     expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
-    expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces live on node2'));
+    expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces are attached on node2'));
     const asking = await cluster.open(3, { agent: false });
     // Would take the seat if it became free.
     const waiting = await cluster.open(3);

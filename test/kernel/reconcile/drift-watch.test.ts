@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('looks for drift', () => {
       {
         kernel,
         namespaces: async () => namespaces,
-        repair: async () => {
+        reconcile: async () => {
           looks.count++;
           return look();
         },

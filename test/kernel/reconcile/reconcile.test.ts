@@ -229,7 +229,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await machine.node.ip('link', 'add', 'vxlan-00beef', 'type', 'bridge');
     await machine.node.ip('link', 'set', 'vxlan-00beef', 'alias', alias);
     expect(await host.reconcile({ dryRun: true })).toEqual([
-      { action: 'remove', description: `host: remove the link lost (${alias}), which no record names` },
+      { action: 'remove', description: `host: remove the link lost (${alias}), which no record refers to` },
     ]);
     await host.reconcile();
     await host.drained();

@@ -169,7 +169,9 @@ describe.skipIf(!privileged)('a host that changes', () => {
   test('networks that no longer fit are told of', async () => {
     expect((await host.refresh()).warnings ?? []).toEqual([]);
     await machine.node.ip('link', 'set', 'mesh0', 'mtu', '1400');
-    expect((await host.refresh()).warnings?.join('\n')).toMatch(/network one has an MTU of \d+, .* takes 1350 only/);
+    expect((await host.refresh()).warnings?.join('\n')).toMatch(
+      /network one has an MTU of \d+, .* allows at most 1350/,
+    );
     const small = await host.createNetwork({ name: 'small', netblock: '172.18.0.0/24', provideDhcp: false });
     expect(small.info.mtu).toBe(1350);
   });

@@ -5,38 +5,39 @@ import { parseNetblock } from '../ipam/netblock.js';
 import { egressBridgeName } from '../plan/names.js';
 import { type HostRecord, keys } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
-import { settingsInForce, settingsRecord } from './settings.js';
+import { effectiveSettings, settingsRecord } from './settings.js';
 
-/** A host's record, and what follows from it. */
-export interface Remembered {
+/** The record of a host, and its settings. */
+export interface RecordedHost {
   record: HostRecord;
   settings: Settings;
-  /** The host is new. */
+  /** The host was not recorded before. */
   isNew: boolean;
-  /** Names of settings that the caller has changed. */
+  /** Names of the settings that differ from the recorded ones. */
   changed: string[];
 }
 
 /**
- * The host of a store: the one that is recorded, or a new one. Changed settings are recorded.
- * @param where they are recorded, for messages
- * @param more what the record is to have beside; absent where it is only read
- * @throws ValidationError, ConflictError as `settingsInForce`
+ * Returns the recorded host, or creates its record. Records changed settings.
+ * @param where text for the store in messages
+ * @param isShared the record is that of a cluster: it has no settings of a single node
+ * @param more further properties of the record
+ * @throws ValidationError, ConflictError as `effectiveSettings`
  */
-export async function rememberHost(
+export async function recordHost(
   transaction: Transaction,
   request: HostRequest,
   { where, isShared, more }: { where: string; isShared: boolean; more?: Partial<HostRecord> },
-): Promise<Remembered> {
+): Promise<RecordedHost> {
   const known = await transaction.get<HostRecord>(keys.host);
   const { settings: _, ...shared } = known ?? {};
   const compared = known && isShared ? (shared as HostRecord) : known;
-  const { settings, changed } = await settingsInForce(request, compared, where);
+  const { settings, changed } = await effectiveSettings(request, compared, where);
   const { settings: own, ...common } = settingsRecord(settings);
   const record: HostRecord = {
     ...(known ?? (await newHost(transaction, settings))),
     ...common,
-    // The nodes of a cluster have settings of their own.
+    // The settings of nodes of a cluster are not recorded.
     ...(!isShared && { settings: own }),
     ...more,
   };
@@ -44,7 +45,7 @@ export async function rememberHost(
   return { record, settings, isNew: known === undefined, changed };
 }
 
-/** What of a host's record is chosen once. */
+/** Returns the properties of a new host that never change. */
 async function newHost(
   transaction: Transaction,
   { egressNic, floatingNetwork, vxlanPort, outboundNat }: Settings,
