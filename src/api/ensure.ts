@@ -64,7 +64,7 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
     }
     await delay(pause, undefined, { ...(signal && { signal }) });
   }
-  throw new ConflictError(`${title} is still being created or removed after ${TIMEOUT_MS / 1000} s`);
+  throw new ConflictError(`${title} is still being created or removed after ${TIMEOUT_MS} ms`);
 }
 
 /**

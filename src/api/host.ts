@@ -168,7 +168,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     Promise.all([
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
-      accountWarnings().then((warnings) => warnings ?? []),
+      accountProblem().then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));

@@ -12,7 +12,6 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { effectiveSettings } from '../host/settings.js';
-import { readOptions } from '../input.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';

@@ -11,7 +11,7 @@ const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
 const state = valid.path('the path of a folder');
-const DAY = 24 * 60 * 60;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Limits of `neighbourTable`: the default of the kernel, and a table that needs about 512 MiB of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 /** Maximum number of `allowedAddresses` of an interface. */
@@ -29,7 +29,7 @@ const hostSchema = z.strictObject({
   disableBridgeNetfilter: flag.optional(),
   vxlanPort: valid.port.optional(),
   neighbourTable: valid.integer(...NEIGHBOUR_TABLE, 'a number of entries').optional(),
-  deletionHalo: valid.integer(0, 365 * DAY, 'a number of seconds').optional(),
+  deletionHalo: valid.integer(0, 365 * DAY_MS, 'a number of milliseconds').optional(),
   dnsServers: valid.list(valid.ipv4, MAX_DNS_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),

@@ -30,7 +30,7 @@ const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === rig
 /** Callbacks about the work of a controller. */
 export interface ControllerEvents {
   /** A network has been applied to the node; `problems` are errors by resource. */
-  applied?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
+  reconciled?: (network: string, milliseconds: number, problems: Applied['problems']) => void;
   /** Work has failed and is retried; `title` names its object. */
   failed?: (title: string, error: unknown) => void;
 }
@@ -243,7 +243,7 @@ export class Controller {
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);
     const isDone = Object.keys(problems).length === 0;
-    this.#events.applied?.(uuid, performance.now() - began, problems);
+    this.#events.reconciled?.(uuid, performance.now() - began, problems);
     // Progress is reported only when the whole revision is applied: calls wait for it.
     if (waits) {
       this.#waiting.add(uuid);

@@ -39,7 +39,7 @@ export async function lossAtStart({ kernel, host, indexes, ...context }: Cluster
   ]);
   const own = links.filter(
     ({ alias, group, name, index }) =>
-      isOurAlias(alias) && group !== GRAVEYARD && isOurs(index) && !DEPENDENT.test(name),
+      isNetworkAlias(alias) && group !== DELETION_GROUP && isOurs(index) && !DEPENDENT.test(name),
   );
   const lossOf = (title: string, prefix: string, isCounted: (name: string) => boolean): Loss => {
     const counted = own.filter(({ name }) => isCounted(name));

@@ -37,7 +37,7 @@ export class Membership {
   #work: Promise<void> = Promise.resolve();
 
   /**
-   * @param options.ttl time to live of the lease, in seconds
+   * @param options.ttl time to live of the lease, in milliseconds
    * @param options.onLeadership called when this process becomes leader, and when it loses the leadership
    */
   constructor(
@@ -126,7 +126,7 @@ export class Membership {
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
     if (there !== undefined && hasLeader(there.value)) return;
-    const held = await this.#store.hold(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
+    const held = await this.#store.putWithLease(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();
     this.#held = held;

@@ -216,7 +216,7 @@ export class NetworkReconciler {
     const { address, index } = detected.underlay;
     if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
     applied.mesh = undefined;
-    throwFirst(await teardown(this.#context, retire(host.netns, network.vxlan)));
+    throwFirst(await teardown(this.#context, takeOutOfService(host.netns, network.vxlan)));
     // The index is free only after the deletion.
     await reaper.sweep();
   }

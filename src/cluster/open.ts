@@ -50,7 +50,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
     // Imported here, because the client of etcd is large and lone hosts do not need it.
-    const { openEtcdStore } = await import('../store/etcd.js');
+    const { openEtcdStore } = await import('../store/etcd/store.js');
     const store = await openEtcdStore(request.store);
     const state = request.state ?? join(STATE_ROOT, request.node);
     await makeFolder(state);
@@ -120,7 +120,7 @@ async function openWith(
   const context = Object.assign(shared, {
     ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
     self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
-    nodeTimeout: request.nodeTimeout * 1000,
+    nodeTimeout: request.nodeTimeout,
   }) as ClusterContext;
   const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
   await node.join();

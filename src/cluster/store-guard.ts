@@ -14,7 +14,7 @@ import { clusterKeys } from './keys.js';
 
 /** Content of the file. */
 interface KnownStore {
-  position: Position;
+  position: StorePosition;
   /** UUIDs of the acceptances known at that time. A later one may accept the present contents. */
   accepted: string[];
 }
@@ -48,7 +48,7 @@ export class StoreGuard {
     this.#store = store;
     this.#file = file;
     this.#known = new Set(known);
-    store.onSetback(() =>
+    store.onRegression(() =>
       this.block(
         `the store at ${store.location} has a lower revision than before, as after the restore of an older snapshot`,
       ),
@@ -66,7 +66,7 @@ export class StoreGuard {
     const last = await readKnownStore(file);
     const guard = new StoreGuard(store, file, last?.accepted ?? acceptedIn(store));
     // An acceptance while this node was down is valid.
-    if (last !== undefined && !guard.isAccepted && !(await store.follows(last.position))) {
+    if (last !== undefined && !guard.isAccepted && !(await store.descendsFrom(last.position))) {
       const { cluster, revision } = last.position;
       const now = store.position;
       const where = now.cluster === cluster ? '' : ` of cluster ${cluster}, now ${now.cluster}`;

@@ -58,7 +58,7 @@ export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promis
         const late = pending();
         const present = members();
         const gone = late.filter((node) => !present.has(node));
-        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout / 1000))));
+        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout))));
       } catch (error) {
         end(() => reject(error));
       }

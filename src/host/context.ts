@@ -67,4 +67,4 @@ export function asOf({ coordinator }: Context): { asOf?: string } {
 }
 
 /** Returns the time before a released address is reused, in milliseconds. */
-export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo * 1000;
+export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo;

@@ -69,7 +69,7 @@ export async function detectHost(
     ['egressNic', egress],
     ['meshNic', mesh],
   ] as const) {
-    if (isOurLink(nic)) throw new ValidationError(field, nic.name, 'a NIC that vethwork did not create');
+    if (isVethworkLink(nic)) throw new ValidationError(field, nic.name, 'a NIC that vethwork did not create');
   }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
   if (underlayAddress !== undefined && !own.includes(underlayAddress)) {

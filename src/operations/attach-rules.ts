@@ -30,7 +30,7 @@ const MAX_LAYERS = 8;
 export async function refuseDevice(context: RuleContext, link: Link, name: string): Promise<void> {
   const refuse = (expected: string) => new ValidationError('device', name, expected);
   if (link.name === 'lo') throw refuse('a link other than the loopback');
-  if (isOurLink(link)) throw refuse('a link that vethwork did not create');
+  if (isVethworkLink(link)) throw refuse('a link that vethwork did not create');
   if (link.kind === 'bridge') throw refuse('a link other than a bridge: a bridge cannot be a port of another bridge');
   const needed = await hostLinks(context);
   if (needed.has(link.index)) throw refuse('a link other than the NICs of the host and the links below them');

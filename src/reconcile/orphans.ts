@@ -67,7 +67,7 @@ export async function orphanedLinks(
     .map(({ netns, link }) => ({
       action: 'remove',
       description: `host: remove the link ${link.name} (${link.alias}), which no record refers to`,
-      run: () => teardown(context, retire(netns, link.index)).then(throwFirst),
+      run: () => teardown(context, takeOutOfService(netns, link.index)).then(throwFirst),
     }));
 }
 
@@ -169,7 +169,7 @@ export async function foreignLinks(context: Context): Promise<string[]> {
   ]);
   const recorded = recordedIndexes(context, snapshot);
   return links
-    .filter(({ index, name }) => looksLikeOurs(name) && !recorded.has(index))
+    .filter(({ index, name }) => isNetworkLinkName(name) && !recorded.has(index))
     .map(
       ({ name }) => `the link ${name} has a name like those of vethwork, but no record refers to it: it is not changed`,
     );

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseHostOptions } from '../../../src/api/options.js';
 import { parseDuration } from '../../../src/cli/parse.js';
 import { parseClusterOptions } from '../../../src/cluster/options.js';
-import { rememberedSettings, settingsInForce, settingsRecord } from '../../../src/host/settings.js';
+import { effectiveSettings, recordedSettings, settingsRecord } from '../../../src/host/settings.js';
 import type { HostRecord } from '../../../src/records/records.js';
 import { parseEtcdOptions } from '../../../src/store/etcd/options.js';
 
@@ -29,10 +29,10 @@ describe('durations are milliseconds', () => {
   );
 
   test('a deletion halo is recorded as it is', async () => {
-    const { settings } = await settingsInForce(parseHostOptions({ ...host, deletionHalo: 4350 }), undefined, 'here');
+    const { settings } = await effectiveSettings(parseHostOptions({ ...host, deletionHalo: 4350 }), undefined, 'here');
     const record = JSON.parse(JSON.stringify(settingsRecord(settings))) as HostRecord;
     expect(record.settings?.deletionHalo).toBe(4350);
-    expect(rememberedSettings(record)).toMatchObject({ deletionHalo: 4350 });
+    expect(recordedSettings(record)).toMatchObject({ deletionHalo: 4350 });
   });
 
   test.each(['leaseTime', 'nodeTimeout'])('a value of %s in seconds is refused', (field) => {
