@@ -60,9 +60,9 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   const undo: (() => Promise<void>)[] = [];
   try {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
-    let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
+    let store = (await hasStore(request.stateDir)) ? await openLmdbStore(request.stateDir) : undefined;
     if (store !== undefined) undo.push(() => (store as Store).close());
-    if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.state));
+    if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.stateDir));
     const known = (await store?.get<HostRecord>(keys.host))?.value;
     refuseIfMigrated(known);
     const { settings } = await effectiveSettings(request, known, where(request));
@@ -72,11 +72,11 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     if (known === undefined) refuseOverlap(settings.floatingNetwork, detected);
     signal?.throwIfAborted();
     if (store === undefined) {
-      const opened = await openLmdbStore(request.state);
+      const opened = await openLmdbStore(request.stateDir);
       undo.push(() => opened.close());
       store = opened;
     }
-    const events = new Events(new Journal(join(request.state, 'events')));
+    const events = new Events(new Journal(join(request.stateDir, 'events')));
     undo.push(() => events.close());
     return await openWith(request, { kernel, detected, store, events });
   } catch (error) {
@@ -85,7 +85,7 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   }
 }
 
-const where = ({ state }: HostRequest) => `the state folder ${state}`;
+const where = ({ stateDir }: HostRequest) => `the state folder ${stateDir}`;
 
 async function openWith(
   request: HostRequest,
@@ -93,13 +93,13 @@ async function openWith(
 ): Promise<Host> {
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
-    await migrateRecords(transaction, request.state);
+    await migrateRecords(transaction, request.stateDir);
     return recordHost(transaction, request, { where: where(request), isShared: false });
   });
   const context = assembleContext({
     ...{ kernel, store, events },
     environment: new HostEnvironment(kernel, store, { record, settings, detected }),
-    runtimeRoot: await runtimeRoot(settings.state),
+    runtimeRoot: await runtimeRoot(settings.stateDir),
     coordinator: (context) => new Standalone(context, store),
   });
   if (isNew) await initialise(context);

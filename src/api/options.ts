@@ -10,7 +10,7 @@ import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgres
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
-const state = valid.path('the path of a folder');
+const stateDir = valid.path('the path of a folder');
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Limits of `neighbourTable`: the default of the kernel, and a table that needs about 512 MiB of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
@@ -20,7 +20,7 @@ const MAX_DNS_SERVERS = 64;
 
 const hostSchema = z.strictObject({
   netns: valid.namespaceRef.optional(),
-  state,
+  stateDir,
   egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),

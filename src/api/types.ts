@@ -15,7 +15,7 @@ export interface HostOptions {
   /** Network namespace that is the host. Default: that of this process. */
   netns?: NamespaceRef;
   /** Folder of the embedded store. Created with mode 0700. */
-  state: string;
+  stateDir: string;
   /**
    * NIC through which the host reaches the outside. The egress bridge is named `egr-br-<egressNic>`. Required for a new
    * host. This setting and those below are recorded, and may be omitted when the host is opened again. A value that

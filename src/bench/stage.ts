@@ -65,7 +65,7 @@ export class Stage {
     }
     await run(['ip', 'route', 'add', 'default', 'via', outside]);
     const host = await openHost({
-      state: join(folder, 'state'),
+      stateDir: join(folder, 'state'),
       egressNic: nic,
       floatingNetwork: FLOATING_NETWORK,
       deletionHalo: 0,

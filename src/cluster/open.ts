@@ -52,11 +52,11 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
     // Imported here, because the client of etcd is large and lone hosts do not need it.
     const { openEtcdStore } = await import('../store/etcd/store.js');
     const store = await openEtcdStore(request.store);
-    const state = request.state ?? join(STATE_ROOT, request.node);
-    await makeFolder(state);
-    const journal = new Events(new Journal(join(state, 'events')));
+    const stateDir = request.stateDir ?? join(STATE_ROOT, request.node);
+    await makeFolder(stateDir);
+    const journal = new Events(new Journal(join(stateDir, 'events')));
     try {
-      return await openWith({ ...request, meshNic, state }, { kernel, store, journal, events });
+      return await openWith({ ...request, meshNic, stateDir }, { kernel, store, journal, events });
     } catch (error) {
       await journal.close();
       await store.close();
@@ -69,11 +69,11 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
 }
 
 async function openWith(
-  request: ClusterRequest & { meshNic: string; state: string },
+  request: ClusterRequest & { meshNic: string; stateDir: string },
   { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
 ): Promise<OpenedNode> {
-  const { node: name, role, netns, meshNic, state, underlayAddress } = request;
-  const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
+  const { node: name, role, netns, meshNic, stateDir, meshAddress } = request;
+  const storeGuard = await StoreGuard.open(store, join(stateDir, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
   const { record, settings } = await transact(store, async (transaction) => {
@@ -81,11 +81,11 @@ async function openWith(
     return recordCluster(transaction, request);
   });
   const { networkNode } = record;
-  const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
+  const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, meshAddress });
   const environment = new HostEnvironment(kernel, store, {
     ...{ record, settings, detected },
     adapt: {
-      underlayAddress,
+      meshAddress,
       detected: (now) => ({
         ...now,
         underlay: {
@@ -133,7 +133,7 @@ async function openWith(
  */
 async function recordCluster(
   transaction: Transaction,
-  request: ClusterRequest & { meshNic: string; state: string },
+  request: ClusterRequest & { meshNic: string; stateDir: string },
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
   const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);

@@ -32,7 +32,7 @@ export interface ClusterHostOptions
    * Folder of this node: its journal of events, and the last known revision of the store. Default
    * `/var/lib/vethwork/<node>`.
    */
-  state?: string;
+  stateDir?: string;
   /** Role of the node. A cluster has one network node, with the namespaces of all networks. Default `hypervisor`. */
   role?: Role;
   /** Network node only, required there: NIC through which the networks reach the outside. */
@@ -40,7 +40,7 @@ export interface ClusterHostOptions
   /** Network node only, required there: CIDR of the floating addresses. */
   floatingNetwork?: string;
   /** Address of the mesh NIC that is the local VTEP, IPv4 or IPv6. Default: its first IPv4 address. */
-  underlayAddress?: string;
+  meshAddress?: string;
   /** Range of UDP source ports of VXLAN, inclusive, as `ip link … srcport`. Default: that of the kernel. */
   vxlanSourcePorts?: { low: number; high: number };
   /** Don't-fragment bit of the IPv4 packets of VXLAN, as `ip link … df`. Default `unset`. */
@@ -77,7 +77,7 @@ const duration = valid.integer(1000, 3_600_000, 'a number of milliseconds');
 export const clusterSchema = z.strictObject({
   store: valid.part(etcdSchema),
   node: valid.hostname,
-  state: path.optional(),
+  stateDir: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
   netns: valid.namespaceRef.optional(),
   egressNic: valid.interfaceName.optional(),
@@ -88,7 +88,7 @@ export const clusterSchema = z.strictObject({
   updateSettings: flag.default(false),
   disableBridgeNetfilter: flag.default(false),
   vxlanPort: valid.port.optional(),
-  underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
+  meshAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
   vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
@@ -125,11 +125,11 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
 }
 
 /** Checks the options that nodes and lone hosts have in common. @throws ValidationError */
-export function hostRequest(request: ClusterRequest & { meshNic: string; state: string }): HostRequest {
-  const { state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
+export function hostRequest(request: ClusterRequest & { meshNic: string; stateDir: string }): HostRequest {
+  const { stateDir, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
   const { neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
   const options = {
-    ...{ state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings, repair: false },
+    ...{ stateDir, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings, repair: false },
     ...{ neighbourTable, deletionHalo, dnsServers, domain, tenant },
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);

@@ -117,8 +117,8 @@ async function removeStage(stage: Stage, host: Host | undefined): Promise<string
 
 function howToLook(stage: Stage): string {
   const { host, outside, ...instances } = stage.record.namespaces;
-  const { state } = stage.hostOptions;
-  const options = `--state ${state} --host-netns ${host} --egress-nic eth0 --floating-network 192.168.15.0/24`;
+  const { stateDir: state } = stage.hostOptions;
+  const options = `--state-dir ${state} --host-netns ${host} --egress-nic eth0 --floating-network 192.168.15.0/24`;
   return `
 Everything is left standing. To look around:
   ip netns exec ${host} ip address          the machine

@@ -95,7 +95,7 @@ export class Stage {
   get hostOptions(): HostOptions {
     return {
       netns: this.host,
-      state: join(this.folder, 'state'),
+      stateDir: join(this.folder, 'state'),
       egressNic: machine.nic,
       meshNic: machine.nic,
       floatingNetwork: machine.floatingNetwork,

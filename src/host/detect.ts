@@ -55,7 +55,7 @@ export interface Subnet {
 export async function detectHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
-  { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
+  { egressNic, meshNic, meshAddress }: { egressNic: string; meshNic: string; meshAddress?: string | undefined },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
   const [egress, mesh, addresses, bridgeNetfilter, disableIpv6] = await Promise.all([
@@ -72,10 +72,10 @@ export async function detectHost(
     if (isVethworkLink(nic)) throw new ValidationError(field, nic.name, 'a NIC that vethwork did not create');
   }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
-  if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
-    throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
+  if (meshAddress !== undefined && !own.includes(meshAddress)) {
+    throw new NotFoundError(`address of ${meshNic}`, meshAddress);
   }
-  const vtep = underlayAddress ?? own.find((address) => !address.includes(':'));
+  const vtep = meshAddress ?? own.find((address) => !address.includes(':'));
   const master = mesh.master && (await kernel.query('link.get', { netns, link: { index: mesh.master } }));
   return {
     egress: nic(egress),

@@ -127,10 +127,10 @@ await runCampaign('concurrency', 60, async (campaign) => {
   const counts = { rounds: 0, calls: 0, refused: 0 };
   try {
     const host = await machine.open();
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const stage: Stage = {
       store,
-      state: machine.options.state,
+      state: machine.options.stateDir,
       node: machine.node.name,
       guests: [],
       links: ['lo', 'eth0'],

@@ -35,12 +35,12 @@ export async function killMigrations(
   let kills = 0;
   try {
     await furnish(machine);
-    const before = await contentOf(machine.options.state);
+    const before = await contentOf(machine.options.stateDir);
     while (kills < count && !campaign.expired(0)) {
       const state = path.join(folder, `${kills}`);
-      await cp(machine.options.state, state, { recursive: true });
+      await cp(machine.options.stateDir, state, { recursive: true });
       const store = { etcd: [etcd.url], prefix: `move${kills}/` };
-      const migration = { state, store, node: NODE };
+      const migration = { stateDir: state, store, node: NODE };
       // Killed more than once now and then; the last one lives.
       for (let again = true; again; again = random.chance(0.3)) {
         await killOnTheWay(program, migration, random);
@@ -108,7 +108,10 @@ async function contentOf(state: string): Promise<Entry[]> {
 }
 
 /** What of a state is not in its cluster as it was; and what is left there, and where it was, of the move itself. */
-async function differences(before: readonly Entry[], { state, store }: MoveOrder['migration']): Promise<string[]> {
+async function differences(
+  before: readonly Entry[],
+  { stateDir: state, store }: MoveOrder['migration'],
+): Promise<string[]> {
   const cluster = await openEtcdStore(store);
   try {
     const there = new Map((await cluster.list('')).map(({ key, value }) => [key, value]));

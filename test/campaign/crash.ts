@@ -86,10 +86,10 @@ async function runLane(campaign: Campaign, lane: number, random: Random): Promis
   const guests = [(await machine.guest()).name, (await machine.guest()).name];
   const devices = ['dev0', 'dev1'];
   await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
-  const store = await openLmdbStore(machine.options.state);
+  const store = await openLmdbStore(machine.options.stateDir);
   const stage: Stage = {
     store,
-    state: machine.options.state,
+    state: machine.options.stateDir,
     node: machine.node.name,
     guests,
     links: ['lo', 'eth0', ...devices],

@@ -66,7 +66,7 @@ async function allHarms(machine: TestHost, store: Store, { network, guest }: Vic
   const names = namesOf([...hostPlan, ...plan]);
   const nameOf = (index: number) => names.get(index) as string;
   const outer = networkNames(network.info.vni).innerOuter;
-  const runtime = await runtimeRoot(machine.options.state);
+  const runtime = await runtimeRoot(machine.options.stateDir);
   return [
     ...[node, network.uuid, guest.name].flatMap((netns) =>
       harmsOf(plan, { netns, nameOf, reach: 'network', mayBeAddedTo: netns === guest.name }),
@@ -170,13 +170,13 @@ await runCampaign('drift', 180, async (campaign) => {
   const machine = await TestHost.create({ disableBridgeNetfilter: true });
   try {
     const host = await machine.open();
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const victim = await victimNetwork(machine, host);
     const other = await otherNetwork(machine, host);
     const harms = campaign.random.shuffled(await allHarms(machine, store, victim));
     const trials = new Trials(campaign, host, async () => {
       const namespaces = [machine.node.name, victim.network.uuid, victim.guest.name];
-      const parts = [...namespaces.map(namespacePicture), statePicture(store, machine.options.state)];
+      const parts = [...namespaces.map(namespacePicture), statePicture(store, machine.options.stateDir)];
       // dnsmasq writes its leases when it has some.
       return (await Promise.all(parts)).flat().filter((line) => !/^process:|^file: .*\/leases$/.test(line));
     });

@@ -193,11 +193,11 @@ await runCampaign('fault', 120, async (campaign) => {
       floatingGateway: '192.168.15.66',
     });
     await network.attach({ netns: guest.name, configure: true });
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const places = [machine.node.name, guest.name, network.uuid];
     const picture = async () => {
       await host.drained().catch(() => host.drained());
-      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.state)]);
+      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.stateDir)]);
       return parts.flat();
     };
     const trials = new Trials(campaign, host, picture);

@@ -323,12 +323,12 @@ async function run(campaign: Campaign) {
     await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
     const network = await host.createNetwork({ name: 'base', netblock: '172.16.0.0/24', provideDhcp: false });
     const nic = await network.attach({ tap: 'tap0' });
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const targets = [...kernelTargets(kernel, guest.name), ...hostTargets(machine, host, network, nic, guest.name)];
     const picture = async () => {
       await host.drained();
       const places = [machine.node.name, guest.name, network.uuid];
-      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.state)]);
+      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.stateDir)]);
       return parts.flat();
     };
     let before = await picture();

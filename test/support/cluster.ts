@@ -97,7 +97,7 @@ export class TestCluster implements AsyncDisposable {
     return {
       store: { etcd: [this.etcd.url], timeout: 3000 },
       node: `node${number}`,
-      state: join(this.folder, `node${number}`),
+      stateDir: join(this.folder, `node${number}`),
       netns: this.node(number).name,
       meshNic: 'eth0',
       deletionHalo: 0,
@@ -105,7 +105,7 @@ export class TestCluster implements AsyncDisposable {
       leaseTime: 5000,
       nodeTimeout: 60000,
       ...(number === 1 && ({ role: 'network', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24' } as const)),
-      ...(this.setting.ipv6 && { underlayAddress: this.vtep(number) }),
+      ...(this.setting.ipv6 && { meshAddress: this.vtep(number) }),
       ...this.setting.options,
     };
   }

@@ -31,7 +31,7 @@ export class TestHost {
       netns: node.name,
       egressNic: 'eth0',
       floatingNetwork: '192.168.15.0/24',
-      state: await mkdtemp(join(tmpdir(), 'vethwork-test-')),
+      stateDir: await mkdtemp(join(tmpdir(), 'vethwork-test-')),
       dnsServers: ['10.0.0.1'],
       ...options,
     });
@@ -66,7 +66,7 @@ export class TestHost {
     await host?.teardown();
     await host?.close();
     for (const namespace of [...this.#guests, this.world, this.node]) await namespace.remove();
-    await rm(this.options.state, { recursive: true, force: true });
+    await rm(this.options.stateDir, { recursive: true, force: true });
   }
 }
 

@@ -68,7 +68,7 @@ export class Walkthrough implements AsyncDisposable {
       await before?.(machine);
       const complete = {
         netns: machine.name,
-        state,
+        stateDir: state,
         egressNic: 'eth0',
         floatingNetwork: '192.168.15.0/24',
         deletionHalo: 0,
@@ -155,6 +155,6 @@ export class Walkthrough implements AsyncDisposable {
       this.machine,
     ];
     for (const namespace of namespaces) await namespace.remove();
-    await rm(this.options.state, { recursive: true, force: true });
+    await rm(this.options.stateDir, { recursive: true, force: true });
   }
 }

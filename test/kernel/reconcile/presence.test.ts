@@ -168,7 +168,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
   test('a record without an identity gets one while the pair shows which namespace is meant', async () => {
     const [here, replaced] = [await machine.guest(), await machine.guest()];
     const nics = [await attach(here.name), await attach(replaced.name)];
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     for (const { uuid } of nics) {
       const entry = await store.get<{ attachment: { identity?: string } }>(`interface/${uuid}`);
       const { identity: _, ...attachment } = entry?.value.attachment ?? {};
