@@ -67,7 +67,7 @@ export interface HostEvent {
     | 'interface.lost'
     | 'repair'
     /** A node of a cluster does not trust its store: it changes nothing until `acceptStore`. */
-    | 'store.doubted'
+    | 'store.suspect'
     | 'store.accepted'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'

@@ -55,7 +55,7 @@ export async function removeResources(
  */
 async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, pendingRemovals, host } = context;
-  if (!pendingRemovals.areMany) return;
+  if (!pendingRemovals.isAboveThreshold) return;
   await kernel.teardown(links.map((index) => markForDeletion(host.netns, index)));
   await reaper.sweep();
 }
