@@ -10,7 +10,6 @@ import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgres
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
-const stateDir = valid.path('the path of a folder');
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Limits of `neighbourTable`: the default of the kernel, and a table that needs about 512 MiB of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
@@ -18,9 +17,12 @@ const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 const MAX_ALLOWED_ADDRESSES = 256;
 const MAX_DNS_SERVERS = 64;
 
-const hostSchema = z.strictObject({
+const stateDir = valid.path('the path of a folder');
+
+/** Options of `openHost` that a lone host and a node of a cluster have in common. */
+export const hostFields = {
   netns: valid.namespaceRef.optional(),
-  stateDir,
+  stateDir: stateDir.optional(),
   egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
@@ -33,8 +35,13 @@ const hostSchema = z.strictObject({
   dnsServers: valid.list(valid.ipv4, MAX_DNS_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),
-  repair: flag.default(true),
   updateSettings: flag.default(false),
+};
+
+const hostSchema = z.strictObject({
+  ...hostFields,
+  stateDir,
+  repair: flag.default(true),
   onProgress: progress.optional(),
   signal: valid.abortSignal.optional(),
 });

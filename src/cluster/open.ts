@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { HostRequest, Settings } from '../api/options.js';
+import type { Settings } from '../api/options.js';
 import { runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import { assembleContext } from '../host/assemble.js';
@@ -135,7 +135,7 @@ async function recordCluster(
   transaction: Transaction,
   request: ClusterRequest & { meshNic: string; stateDir: string },
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
-  const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
+  const { node, role, meshNic } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const isRouter = role === 'network';
   if (known === undefined) {
@@ -151,24 +151,16 @@ async function recordCluster(
   } else if (!isRouter && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the network node of the cluster, so its role cannot be hypervisor`);
   }
-  const own: HostRequest = hostRequest(request);
+  const own = hostRequest(request);
+  const shared = { where: 'the cluster', isShared: true };
   if (!isRouter) {
     // A hypervisor node cannot change the settings of the network node.
-    const common = {
-      floatingNetwork,
-      vxlanPort,
-      egressNic: undefined,
-      outboundNat: undefined,
-      allowMetadata: undefined,
-    };
-    const { settings } = await recordHost(transaction, { ...own, ...common }, { where: 'the cluster', isShared: true });
+    const common = { ...own, egressNic: undefined, outboundNat: undefined, allowMetadata: undefined };
+    const { settings } = await recordHost(transaction, common, shared);
     return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const remembered = await recordHost(
-    transaction,
-    { ...own, floatingNetwork, vxlanPort, egressNic },
-    { where: 'the cluster', isShared: true, more: { networkNode: node } as Partial<HostRecord> },
-  );
+  const more = { networkNode: node } as Partial<HostRecord>;
+  const remembered = await recordHost(transaction, own, { ...shared, more });
   return { record: remembered.record as ClusterHostRecord, settings: remembered.settings };
 }
 

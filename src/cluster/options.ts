@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HostRequest, parseHostOptions } from '../api/options.js';
+import { type HostRequest, hostFields } from '../api/options.js';
 import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
@@ -69,36 +69,20 @@ export interface ClusterHostOptions
 }
 
 const flag = z.boolean({ error: 'true or false' });
-const path = valid.path('the path of a file');
 const share = 'a number from 0 to 1';
 const duration = valid.integer(1000, 3_600_000, 'a number of milliseconds');
 
 /** Options of `openHost` for a node of a cluster. The file of `vethwork agent` has the same members. */
 export const clusterSchema = z.strictObject({
+  ...hostFields,
   store: valid.part(etcdSchema),
   node: valid.hostname,
-  stateDir: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
-  netns: valid.namespaceRef.optional(),
-  egressNic: valid.interfaceName.optional(),
-  meshNic: valid.interfaceName.optional(),
-  floatingNetwork: valid.cidr.optional(),
-  outboundNat: flag.optional(),
-  allowMetadata: flag.optional(),
-  updateSettings: flag.default(false),
-  disableBridgeNetfilter: flag.default(false),
-  vxlanPort: valid.port.optional(),
   meshAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
   vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
-  // Checked by `hostRequest`, as on a lone host.
-  neighbourTable: z.unknown().optional(),
-  deletionHalo: z.unknown().optional(),
-  dnsServers: z.unknown().optional(),
-  domain: z.unknown().optional(),
-  tenant: z.unknown().optional(),
   agent: flag.default(true),
   leaseTime: duration.default(15_000),
   nodeTimeout: duration.default(30_000),
@@ -124,14 +108,9 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
   return request;
 }
 
-/** Checks the options that nodes and lone hosts have in common. @throws ValidationError */
+/** The options that a node has in common with a lone host. */
 export function hostRequest(request: ClusterRequest & { meshNic: string; stateDir: string }): HostRequest {
-  const { stateDir, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
-  const { neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
-  const options = {
-    ...{ stateDir, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings, repair: false },
-    ...{ neighbourTable, deletionHalo, dnsServers, domain, tenant },
-  };
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+  const common = Object.keys(hostFields).map((field) => [field, request[field as keyof typeof hostFields]] as const);
+  const { meshNic, stateDir, updateSettings } = request;
+  return { ...Object.fromEntries(common), meshNic, stateDir, updateSettings, repair: false };
 }
