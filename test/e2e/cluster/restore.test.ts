@@ -40,7 +40,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
   afterAll(() => rm(child.folder, { recursive: true }));
 
   async function setUp(): Promise<void> {
-    cluster = await TestCluster.create({ nodes: 2, options: { leaseTime: 3 } });
+    cluster = await TestCluster.create({ nodes: 2, options: { leaseTime: 3000 } });
     agents = new Agents(cluster, child.script);
     for (const number of [1, 2]) {
       await agents.start(number);
