@@ -120,7 +120,9 @@ async function differences(
       const [kind, ...rest] = key.split('/');
       const wantedKey = kind === 'device' || kind === 'place' ? [kind, NODE, ...rest].join('/') : key;
       const more = kind === 'interface' ? { node: NODE } : kind === 'host' ? { networkNode: NODE } : undefined;
-      const wanted = more === undefined ? value : { ...(value as object), ...more };
+      // Nodes of a cluster have settings of their own.
+      const { settings: _, ...common } = value as { settings?: unknown };
+      const wanted = more === undefined ? value : { ...(kind === 'host' ? common : (value as object)), ...more };
       if (!isDeepStrictEqual(there.get(wantedKey), wanted)) found.push(`${wantedKey} is not what it was`);
       there.delete(wantedKey);
     }
