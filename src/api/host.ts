@@ -15,7 +15,13 @@ import { ensureNetwork } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent, RepairResult } from './observation.js';
-import { parseDriftWatchOptions, parseEventOptions, parseNameArgument, parseReconcileOptions } from './options.js';
+import {
+  parseDriftWatchOptions,
+  parseEventOptions,
+  parseNameArgument,
+  parseReconcileOptions,
+  parseRemoveNodeOptions,
+} from './options.js';
 import type {
   CreateNetworkOptions,
   Host,
@@ -94,6 +100,13 @@ export class HostHandle implements Host {
 
   async reconcile(options?: ReconcileOptions): Promise<RepairResult[]> {
     return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
+  }
+
+  async removeNode(name: string, options?: { detach?: boolean }): Promise<void> {
+    const wanted = parseNameArgument('name', name, 'the name of a node');
+    const { detach } = parseRemoveNodeOptions(options);
+    const subject = { event: 'node.remove', cause: 'request', detail: wanted } as const;
+    await this.#context.events.note(subject, () => this.#context.coordinator.removeNode(wanted, { detach }));
   }
 
   async acceptStore(): Promise<void> {

@@ -190,6 +190,12 @@ export const parseAddressOptions = (options: unknown) => valid.parseOptions(addr
 
 const signalSchema = z.strictObject({ signal: valid.abortSignal.optional() });
 
+const removeNodeSchema = z.strictObject({ detach: flag.default(false) });
+
+/** Checks the options of `Host.removeNode`. @throws ValidationError */
+export const parseRemoveNodeOptions = (options: unknown) =>
+  valid.parseOptions(removeNodeSchema, options as object | undefined);
+
 /** Checks the option `signal`. @throws ValidationError */
 export const parseSignal = (options: unknown): AbortSignal | undefined =>
   valid.parseOptions(signalSchema, options).signal;

@@ -383,6 +383,13 @@ export interface Host extends AsyncDisposable {
    */
   acceptStore(): Promise<void>;
   /**
+   * Removes a node from the cluster that is gone for good: the other nodes do not send to its VTEP any more. With `detach`, its
+   * interfaces are detached as well. If its agent starts again, it joins as a new node.
+   * @throws NotFoundError, ConflictError for the network node, for a member, for a node with interfaces without `detach`,
+   *   and on a lone host
+   */
+  removeNode(name: string, options?: { detach?: boolean }): Promise<void>;
+  /**
    * Reconciles after each change of the kernel, until the watch or the host is closed. Keeps one socket for each
    * network open. Resolves when no later change can be missed.
    */

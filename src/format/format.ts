@@ -109,7 +109,7 @@ export interface Status {
   networks: readonly NetworkInfo[];
 }
 
-function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
+export function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
   const rows = nodes.map(({ name, role, state, address = '', interfaces }) => [
     ...[name, role, state, address],
     String(interfaces),
