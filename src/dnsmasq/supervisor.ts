@@ -47,7 +47,7 @@ interface Watched {
   process: ProcessIdentity | undefined;
   /** The last process whose exit was reported. */
   lastReportedExit: ProcessIdentity | undefined;
-  /** Consecutive exits and failed starts, and the time of the next attempt (ms since 1970). */
+  /** Consecutive exits and failed starts, and the time of the next attempt (`performance.now()`). */
   failures: number;
   retryAt: number;
   declines: DeclineBackoff;
