@@ -85,8 +85,42 @@ describe.skipIf(!privileged)('reconciliation', () => {
     ['a routed address lacks its route', () => machine.node.ip('route', 'delete', `${routed}/32`)],
     ['a proxy entry is deleted', () => machine.node.ip('neigh', 'delete', 'proxy', routed, 'dev', 'egr-br-eth0')],
     ['forwarding is switched off', () => machine.node.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
+    ['forwarding is switched off inside', () => inside('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
+    [
+      'forwarding of one link is switched off inside',
+      () => inside('sysctl', '-qw', `net.ipv4.conf.veth-${vni}-i.forwarding=0`),
+    ],
+    [
+      'ICMP redirects and IPv6 autoconfiguration are switched on inside',
+      () =>
+        inside(
+          ...['sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=1', 'net.ipv6.conf.default.accept_ra=1'],
+          ...['net.ipv6.conf.default.accept_dad=1', 'net.ipv6.conf.default.dad_transmits=1'],
+        ),
+    ],
+    [
+      'the settings of links inside are changed',
+      () =>
+        inside(
+          ...['sysctl', '-qw', `net.ipv4.conf.egr-${vni}-i.rp_filter=1`, `net.ipv4.conf.egr-${vni}-i.arp_ignore=0`],
+          ...[`net.ipv4.conf.veth-${vni}-i.send_redirects=1`, `net.ipv4.conf.veth-${vni}-i.accept_redirects=1`],
+          `net.ipv4.conf.veth-${vni}-i.arp_announce=0`,
+        ),
+    ],
     ['the namespace is deleted', () => loseNamespace('ip', 'netns', 'delete', network.uuid)],
     ['the namespace lost its pin, whose file is left', () => loseNamespace('umount', `/run/netns/${network.uuid}`)],
+    ['the pin is unmounted while dnsmasq keeps the namespace alive', () => sh('umount', `/run/netns/${network.uuid}`)],
+    [
+      'another namespace has the name while dnsmasq keeps the first one alive',
+      async () => {
+        await sh('ip', 'netns', 'delete', network.uuid);
+        await sh('ip', 'netns', 'add', network.uuid);
+      },
+    ],
+    [
+      'the inner end is moved to another namespace',
+      () => sh('ip', '-n', network.uuid, 'link', 'set', `veth-${vni}-i`, 'netns', guest.name),
+    ],
   ])('repairs it when %s', async (_what, harm) => {
     const before = await picture();
     await harm();
@@ -177,6 +211,10 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(isRight, 60_000);
     await sh('ip', '-n', later.uuid, 'route', 'delete', 'default');
     await eventually(async () => (await sh('ip', '-n', later.uuid, 'route')).includes('default'), 60_000);
+    const forwarding = (value: string) => inside('sysctl', value, 'net.ipv4.ip_forward');
+    expect(await inside('sysctl', '-n', 'net.ipv4.ip_forward')).toBe('1\n');
+    await inside('sysctl', '-qw', 'net.ipv4.ip_forward=0');
+    await eventually(async () => (await forwarding('-n')) === '1\n', 60_000);
     for (const pid of await pidsIn(network.uuid)) process.kill(pid);
     await sh('ip', 'netns', 'delete', network.uuid);
     // Until the kernel has taken it apart, the namespace that was deleted may still answer.
