@@ -93,6 +93,11 @@ export type DesiredAttachment =
       innerName: string;
       innerIndex: number;
       configure: boolean;
+      /**
+       * Metric of the default route, if the container had a default route with the metric of `order` before the
+       * attachment.
+       */
+      metric?: number | undefined;
     }
   | {
       kind: 'device';
