@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
+import { foreignObjects } from '../plan/foreign.js';
 import { isVethworkLink } from '../plan/names.js';
 
 /** Overhead of VXLAN in bytes (RFC 7348): Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
@@ -126,6 +127,12 @@ async function hostSubnets(
 
 /** Returns texts about settings of other software that are likely to disturb the networks. */
 export async function detectConflicts(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
+  const tables = await kernel.query('nftables.list', { netns, table: 'vethwork', elements: false });
+  const foreign = foreignObjects(tables).map((each) => `${each} is not of vethwork: it is left alone`);
+  return [...foreign, ...(await detectBridgeDrop(kernel, netns))];
+}
+
+async function detectBridgeDrop(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
   if (!(await hasBridgeNetfilter(kernel, netns))) return [];
   return (await droppingChains(kernel, netns)).map(
     ({ family, table, name }) =>

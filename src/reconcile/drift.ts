@@ -7,12 +7,13 @@ import { missingOperations } from '../kernel/ensure/missing.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import type { Operation } from '../kernel/operation.js';
 import { extraneousOperations } from '../plan/extraneous.js';
+import { isForeign } from '../plan/foreign.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
 import { strayPairs, withoutLinks } from '../plan/stray-pairs.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { checkPresence } from './presence.js';
-import { describeOperations, type Repair } from './repair.js';
+import { describeOperations, keptText, type Repair } from './repair.js';
 
 /**
  * Compares the desired state of a network with the kernel and dnsmasq. Returns repairs for missing and extraneous
@@ -44,11 +45,13 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     });
   }
   for (const { title, interface: nic, operations } of resources) {
-    const missing = missingOperations(operations, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    const missing = missingOperations(operations, actual, isForeign).filter(
+      (operation) => !unreachable.has(placeOf(operation)),
+    );
     if (missing.length === 0) continue;
     repairs.push({
       action: 'create',
-      description: `${title}: ${describeOperations(missing, operations)}`,
+      description: `${title}: ${describeOperations(missing, operations)}${keptText(missing, actual)}`,
       ...(nic !== undefined && { interface: nic }),
       run: () => kernel.transaction(missing, { rollback: false }),
     });

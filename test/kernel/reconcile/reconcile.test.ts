@@ -134,6 +134,67 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await talks(machine.world, routed)).toBe(true);
   });
 
+  test('chains and sets that others put into our tables are named, and stay when our part is repaired', async () => {
+    const node = (...command: string[]) => machine.node.run(...(command as [string, ...string[]]));
+    const places = [
+      { nft: inside, family: 'ip', set: 'routed' },
+      { nft: node, family: 'bridge', set: 'guarded' },
+      { nft: node, family: 'inet', set: 'vnis', table: 'vethwork_mesh' },
+    ].map(({ table = 'vethwork', ...each }) => ({ ...each, table }));
+    const clean = await picture();
+    for (const { nft, family, table, set } of places) {
+      const where = [family, table];
+      await nft('nft', 'add', 'chain', ...where, 'mine', '{ type filter hook input priority 50; }');
+      await nft('nft', 'add', 'set', ...where, 'own', '{ type ipv4_addr; }');
+      await nft('nft', 'add', 'element', ...where, 'own', '{ 10.99.0.1 }');
+      await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr { 10.99.0.3, 10.99.0.7 } counter drop');
+      await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr @own drop');
+      // Refers to a set of ours, which must be kept therefore.
+      const key = { routed: 'ip saddr', guarded: 'iifname', vnis: 'mark' }[set] as string;
+      await nft(
+        'nft',
+        'add',
+        'rule',
+        ...where,
+        'mine',
+        `${set === 'guarded' ? 'iifname "none"' : `${key} @${set}`} drop`,
+      );
+    }
+    const before = await picture();
+    expect(before).not.toBe(clean);
+    expect(await host.reconcile()).toEqual([]);
+    expect(await picture()).toBe(before);
+    expect((await host.refresh()).warnings?.join()).toContain('the chain mine of the table bridge vethwork');
+    for (const { nft, family, table } of places) {
+      await nft('nft', 'flush', 'chain', family, table, 'input');
+      await nft('nft', 'delete', 'chain', family, table, 'input');
+    }
+    await inside('nft', 'insert', 'rule', 'ip', 'vethwork', 'forward', 'drop');
+    await inside('nft', 'delete', 'element', 'ip', 'vethwork', 'floating', `{ ${floating} }`);
+    const told = await host.reconcile();
+    for (const { family, table } of places) {
+      const mine = `the chain mine of the table ${family} ${table}`;
+      expect(told.map(({ description }) => description).join()).toContain(mine);
+    }
+    expect(told.filter(({ error }) => error !== undefined)).toEqual([]);
+    expect(await host.reconcile()).toEqual([]);
+    // Chains that were made again are listed last.
+    expect(sortLines(await picture())).toBe(sortLines(before));
+    expect(await talks(machine.world, floating)).toBe(true);
+    for (const { nft, family, table } of places) {
+      for (const part of [
+        ['chain', 'mine'],
+        ['set', 'own'],
+      ]) {
+        const [kind, name] = part as [string, string];
+        if (kind === 'chain') await nft('nft', 'flush', 'chain', family, table, name);
+        await nft('nft', 'delete', kind, family, table, name);
+      }
+    }
+    expect(await host.reconcile()).toEqual([]);
+    expect(sortLines(await picture())).toBe(sortLines(clean));
+  });
+
   test('a host that an earlier version has made gets all that shuts its links off', async () => {
     const { node } = machine;
     const { device, mac } = nic.info;
