@@ -1,7 +1,7 @@
 #include "engine/event.h"
 
-#include <linux/netfilter/nf_tables.h>
 #include <linux/netconf.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>

@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
+import { CHECKSUM_TARGET } from '../plan/dhcp-checksums.js';
 import { foreignObjects } from '../plan/foreign.js';
 import { isVethworkLink } from '../plan/names.js';
 
@@ -30,6 +31,8 @@ export interface DetectedHost {
   bridgeNetfilter: boolean;
   /** The kernel has IPv6. */
   ipv6: boolean;
+  /** The kernel has the xtables target CHECKSUM. */
+  fillChecksums: boolean;
 }
 
 /** A NIC of the host. */
@@ -59,12 +62,13 @@ export async function detectHost(
   { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
-  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6] = await Promise.all([
+  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6, fillChecksums] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
     kernel.query('address.list', { netns }),
     hasBridgeNetfilter(kernel, netns),
     sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6'),
+    known?.fillChecksums ?? hasTarget(kernel, netns),
   ]);
   for (const [field, nic] of [
     ['egressNic', egress],
@@ -88,7 +92,18 @@ export async function detectHost(
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
     ipv6: disableIpv6 !== undefined,
+    fillChecksums,
   };
+}
+
+function hasTarget(kernel: Kernel, netns: NamespaceRef | undefined): Promise<boolean> {
+  return kernel.query('nftables.target', { netns, name: CHECKSUM_TARGET }).then(
+    () => true,
+    (error) => {
+      if (error instanceof KernelError) return false;
+      throw error;
+    },
+  );
 }
 
 const nic = ({ name, index, address }: Link): Nic => ({ name, index, address });

@@ -34,6 +34,8 @@ export type DesiredHost = {
   /** Sets `net.bridge.bridge-nf-call-iptables` to 0. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;
+  /** The kernel can complete the checksums of DHCP replies. */
+  fillChecksums?: boolean | undefined;
   /** False if the kernel was started without IPv6. Default true. */
   ipv6?: boolean | undefined;
 };

@@ -11,15 +11,17 @@ const NAMES: ReadonlySet<unknown> = new Set([
   // The host and networks.
   ...['prerouting', 'metadata', 'input', 'forward', 'postrouting', 'dstnat', 'srcnat'],
   ...['floating', 'routed', 'asked', 'dns-queries', 'dns-clients'],
+  // The table `mangle` of networks.
+  'dhcp-replies',
   // The guard of bridge ports.
   ...['guard', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
   // The mesh filter.
   ...['vxlan', 'vnis', 'vteps', 'vteps6'],
 ]);
 
-const TABLES: ReadonlySet<unknown> = new Set(['vethwork', 'vethwork_mesh']);
+const TABLES: ReadonlySet<unknown> = new Set(['vethwork', 'vethwork_mesh', 'mangle']);
 
-/** True for an object in a table of vethwork that vethwork did not create. */
+/** True for an object in a table that vethwork uses, which vethwork did not create. */
 export function isForeign({ object, table, name, chain, set }: NftObject): boolean {
   if (object === 'table' || !TABLES.has(table)) return false;
   return !NAMES.has(object === 'rule' ? chain : object === 'element' ? set : name);

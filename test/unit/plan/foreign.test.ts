@@ -10,7 +10,7 @@ import { host, network, networkWithoutNat } from './fixtures.js';
 const services = { provideDhcp: true, provideDns: true };
 const plan: Operation[] = [
   ...planHost({ ...host, outboundNat: true, meshNic: 'eth1' }, { nics: ['eth1'], vteps: ['10.0.0.1', 'fd00::1'] }),
-  planRuleset(host, { ...network, ...services }),
+  planRuleset({ ...host, fillChecksums: true }, { ...network, ...services }),
   planRuleset(host, { ...networkWithoutNat, ...services }),
 ];
 const commands = plan.flatMap((operation): NftCommand[] =>
