@@ -145,6 +145,7 @@ export type AttachOptions = AttachCommon &
         name?: string;
         /**
          * Set address, routes and MTU, set the link and loopback up; with `antiSpoofing` also disable IPv6 on the link.
+         * The default route has the metric `order`, or the next one that no other default route of the container has.
          * Default false: the link is down, and the container configures it.
          */
         configure?: boolean;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DnsmasqError } from '../errors.js';
@@ -67,7 +68,8 @@ export class DnsmasqInstance {
     const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
     if (newHosts || newNames) this.#isUpToDate = false;
     const file = configFile(this.paths, rendered.config);
-    const fits = (found: RunningDnsmasq) => found.inNamespace && (found.config === file || !restart);
+    const fits = (found: RunningDnsmasq) =>
+      found.inNamespace && (found.config === file || !restart) && !this.hasLostFiles(desired);
     const running = findByPidFile(this.paths, desired.netns);
     const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
     if (running !== undefined && fits(running) && unchanged && this.#reload(running)) return running;
@@ -109,6 +111,14 @@ export class DnsmasqInstance {
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
     this.#isUpToDate = true;
     return started;
+  }
+
+  /**
+   * True if a file that the running dnsmasq writes was removed, for example by systemd-tmpfiles. dnsmasq keeps the
+   * removed file open: leases and log are then invisible, and only a restart helps. Cheap.
+   */
+  hasLostFiles({ provideDhcp }: Pick<DnsmasqConfig, 'provideDhcp'>): boolean {
+    return !existsSync(this.paths.log) || (provideDhcp && !existsSync(this.paths.leases));
   }
 
   /** True if dnsmasq has logged anything since `restoreDeclined`. Cheap. */

@@ -47,7 +47,7 @@ interface Watched {
   process: ProcessIdentity | undefined;
   /** The last process whose exit was reported. */
   lastReportedExit: ProcessIdentity | undefined;
-  /** Consecutive exits and failed starts, and the time of the next attempt (ms since 1970). */
+  /** Consecutive exits and failed starts, and the time of the next attempt (`performance.now()`). */
   failures: number;
   retryAt: number;
   declines: DeclineBackoff;
@@ -125,6 +125,7 @@ export class DnsmasqSupervisor {
     return this.#enqueue(this.#network(config.network), async ({ instance }) => {
       const running = await instance.find(config.netns);
       if (running === undefined) return 'start dnsmasq';
+      if (instance.hasLostFiles(config)) return 'restart dnsmasq, whose files were removed';
       if (!files || (await instance.isUpToDate(config, running))) return undefined;
       return 'write the configuration of dnsmasq';
     });
@@ -226,18 +227,18 @@ export class DnsmasqSupervisor {
     this.#timer = setInterval(check, this.options.interval ?? 1000).unref();
   }
 
-  /** Restarts a dnsmasq that has exited, with exponential backoff. */
+  /** Restarts a dnsmasq that has exited or whose files were removed, with exponential backoff. */
   async #check(watched: Watched): Promise<void> {
-    const { process, desired } = watched;
+    const { process, desired, instance } = watched;
     if (desired === undefined || process === undefined || performance.now() < watched.retryAt) return;
     if (isRunning(process)) {
       if (performance.now() > watched.retryAt + STABLE_MS) watched.failures = 0;
-      await this.#restoreDeclined(watched, process);
-      return;
+      if (!instance.hasLostFiles(desired)) return this.#restoreDeclined(watched, process);
     }
     await this.#enqueue(watched, async () => {
       // Another call may have handled it while this one was queued.
       if (this.#closed || watched.process !== process || performance.now() < watched.retryAt) return;
+      if (isRunning(process) && !instance.hasLostFiles(desired)) return;
       await this.#restart(watched, process);
     });
   }
@@ -263,7 +264,7 @@ export class DnsmasqSupervisor {
     }
   }
 
-  async #restart(watched: Watched, dead: ProcessIdentity): Promise<void> {
+  async #restart(watched: Watched, old: ProcessIdentity): Promise<void> {
     const { instance } = watched;
     const { network } = instance;
     try {
@@ -272,8 +273,8 @@ export class DnsmasqSupervisor {
         this.#networks.delete(network);
         return;
       }
-      if (watched.lastReportedExit !== dead) this.#emit({ event: 'died', network, pid: dead.pid });
-      watched.lastReportedExit = dead;
+      if (watched.lastReportedExit !== old && !isRunning(old)) this.#emit({ event: 'died', network, pid: old.pid });
+      watched.lastReportedExit = old;
       watched.failures++;
       watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
       watched.desired = desired;
@@ -284,10 +285,13 @@ export class DnsmasqSupervisor {
     }
   }
 
-  /** The desired state of a dnsmasq that has exited. Undefined if it is not to run any more. */
+  /**
+   * The desired state of a dnsmasq that is to be restarted. Undefined if it is not to run any more. Missing files do not
+   * tell: another process has stopped it, or the runtime folder was removed. The records do.
+   */
   async #latest({ instance, current, desired }: Watched): Promise<DnsmasqConfig | undefined> {
-    if (await instance.isStopped()) return undefined;
-    return current === undefined ? desired : await current();
+    if (current !== undefined) return current();
+    return (await instance.isStopped()) ? undefined : desired;
   }
 
   #emit(event: SupervisorEvent): void {

@@ -119,6 +119,7 @@ export class HostEnvironment {
       egressMtu: detected.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && detected.bridgeNetfilter,
       ipv6: detected.ipv6,
+      fillChecksums: detected.fillChecksums,
     };
     return adapt === undefined ? host : adapt.host(host);
   }

@@ -8,6 +8,8 @@ import { findLink } from '../host/detect.js';
 import { deviceAttachment } from '../host/device.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -29,6 +31,8 @@ import { retryTakenIndexes } from './retry-indexes.js';
  * 10^-8.
  */
 const MAC_SAMPLES = 8;
+/** The routing table that routes without a table belong to (RT_TABLE_MAIN). */
+const MAIN_TABLE = 254;
 
 interface Reserved {
   network: NetworkRecord;
@@ -123,7 +127,10 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
     const { netns, name: innerName, configure } = request;
     const attachment = { kind: 'veth', index, innerIndex, netns, innerName, configure } as const;
-    const identified = place.then((identity) => ({ ...attachment, identity }));
+    const identified = place.then(async (identity) => {
+      const metric = configure ? await freeMetric(kernel, netns, request.order) : undefined;
+      return { ...attachment, identity, ...(metric !== undefined && { metric }) };
+    });
     identified.catch(() => undefined);
     return { device: deviceName(attachment), attachment: identified };
   }
@@ -137,6 +144,22 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     throw new ValidationError('mac', request.mac, `a MAC address other than that of ${attachment.name} itself`);
   }
   return chosenNow(attachment);
+}
+
+/** Returns the lowest free metric of an IPv4 default route, from `order` on. Undefined if it is `order` itself. */
+async function freeMetric(kernel: Kernel, netns: NamespaceRef, order: number): Promise<number | undefined> {
+  const routes = await kernel.query('route.list', { netns });
+  const taken = new Set(
+    routes
+      .filter(({ destination, table = MAIN_TABLE, tos = 0 }) => {
+        return /^(default|0\.0\.0\.0\/0)$/.test(destination) && table === MAIN_TABLE && tos === 0;
+      })
+      .filter(({ family, gateway }) => family !== 'inet6' && !gateway?.includes(':'))
+      .map(({ metric = 0 }) => metric),
+  );
+  let metric = order;
+  while (taken.has(metric)) metric++;
+  return metric === order ? undefined : metric;
 }
 
 const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({

@@ -7,7 +7,7 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import { onAbort } from '../util/abort.js';
 
 /** Topics whose events may be drift. Neighbour entries are excluded: the kernel adds and removes them itself. */
-const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];
+const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'setting', 'nftables'];
 /** The pause after a reconciliation is at least its duration times this factor. */
 const PAUSE_FACTOR = 10;
 /** Maximum pause between retries after failures, in milliseconds. */

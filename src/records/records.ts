@@ -28,7 +28,10 @@ export type IsDue = (lifecycle: Lifecycle) => boolean;
 export const always: IsDue = () => true;
 
 /** A lone host, or what the nodes of a cluster share. Properties that follow from the present NICs are not recorded. */
-export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
+export type HostRecord = Omit<
+  DesiredHost,
+  'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'fillChecksums' | 'role'
+> & {
   /** The cluster that the state was migrated to. The records here are outdated. */
   movedTo?: string;
   /** Settings of a lone host (see `effectiveSettings`). Absent in records of earlier versions. */

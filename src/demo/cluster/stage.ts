@@ -192,9 +192,9 @@ export class ClusterStage {
 
   /** @throws Error that names what did not come about */
   async eventually(what: string, probe: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + PATIENCE;
+    const end = performance.now() + PATIENCE;
     while (!(await probe())) {
-      if (Date.now() > end) throw new Error(`not after ${PATIENCE / 1000} s: ${what}`);
+      if (performance.now() > end) throw new Error(`not after ${PATIENCE / 1000} s: ${what}`);
       await delay(200, undefined, { signal: this.signal });
     }
   }

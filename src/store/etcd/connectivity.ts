@@ -13,7 +13,8 @@ export class Connectivity {
   readonly #timeout: number;
   readonly #probe: () => Promise<void>;
   readonly #listeners = new Set<(isOut: boolean) => void>();
-  #lastContact = Date.now();
+  /** Monotonic (`performance.now()`), as are all deadlines here. */
+  #lastContact = performance.now();
   #isOut = false;
   #probing: Promise<void> | undefined;
   #closed = false;
@@ -34,7 +35,7 @@ export class Connectivity {
 
   /** Time of the last contact. Undefined while the server can be reached. */
   get outdatedSince(): Date | undefined {
-    return this.#isOut ? new Date(this.#lastContact) : undefined;
+    return this.#isOut ? new Date(Date.now() - (performance.now() - this.#lastContact)) : undefined;
   }
 
   onOutage(listener: (isOut: boolean) => void): () => void {
@@ -44,7 +45,7 @@ export class Connectivity {
 
   /** Records that the server has answered. */
   markContact(): void {
-    this.#lastContact = Date.now();
+    this.#lastContact = performance.now();
     this.#setOut(false);
   }
 
@@ -53,7 +54,7 @@ export class Connectivity {
    * @throws StoreError
    */
   async retry<Result>(work: () => Promise<Result>): Promise<Result> {
-    const end = Date.now() + this.#timeout;
+    const end = performance.now() + this.#timeout;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
         const result = await work();
@@ -61,7 +62,7 @@ export class Connectivity {
         return result;
       } catch (error) {
         if (!isTransient(error)) throw error;
-        if (Date.now() >= end || this.#closed) {
+        if (performance.now() >= end || this.#closed) {
           this.#setOut(true);
           this.#probing ??= this.#probeUntilReachable();
           throw asStoreError(this.#location, error);
