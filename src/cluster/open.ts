@@ -17,6 +17,7 @@ import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { guardCallbacks } from '../util/callback.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
@@ -43,7 +44,8 @@ export interface OpenedNode {
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if
  *   the cluster has no network node yet or another one, KernelError
  */
-export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
+export async function openNode(options: ClusterHostOptions, callbacks: NodeEvents = {}): Promise<OpenedNode> {
+  const events = guardCallbacks('openNode', callbacks);
   const request = parseClusterOptions(options);
   await requirePrivileges('opening a host');
   const kernel = await openKernelIn(request.netns);
