@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError, DifferenceError, NotFoundError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { parseMac } from '../ipam/mac.js';
@@ -16,6 +15,7 @@ import {
   networkInfo,
 } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { Backoff } from '../util/backoff.js';
 import { parseAttachOptions } from './options.js';
 import type { AttachOptions, CreateNetworkOptions } from './types.js';
 
@@ -27,7 +27,7 @@ import type { AttachOptions, CreateNetworkOptions } from './types.js';
 
 /** Maximum wait for an object that another call creates or removes, in milliseconds. */
 const TIMEOUT_MS = 60_000;
-const MAX_PAUSE_MS = 50;
+const BACKOFF = { initial: 1, maximum: 50 };
 
 /** How one kind of object is found, compared and created. */
 interface EnsureRequest<Found> {
@@ -44,7 +44,8 @@ interface EnsureRequest<Found> {
 async function ensure<Found extends Lifecycle>(context: Context, request: EnsureRequest<Found>): Promise<Found> {
   const { title, signal, find, compare, create } = request;
   const deadline = performance.now() + TIMEOUT_MS;
-  for (let pause = 1; performance.now() < deadline; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+  const backoff = new Backoff(BACKOFF);
+  while (performance.now() < deadline) {
     signal?.throwIfAborted();
     const found = await find();
     if (found === undefined) {
@@ -62,7 +63,7 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
         await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
     }
-    await delay(pause, undefined, { ...(signal && { signal }) });
+    await backoff.wait({ signal, deadline });
   }
   throw new ConflictError(`${title} is still being created or removed after ${TIMEOUT_MS} ms`);
 }
