@@ -111,7 +111,7 @@ export interface AttachCommon {
   address?: string;
   /** Unicast MAC, except `fe:…`: links of the host have those. Default: a random free `02:00:00:xx:xx:xx`. */
   mac?: string;
-  /** Name of the instance for DHCP and DNS. */
+  /** Name of the instance for DHCP and DNS: one label, unique within its network, not `localhost`. Case is ignored. */
   hostname?: string;
   /** Position of this NIC in its instance, 0 to 1023. Default 0. */
   order?: number;

@@ -13,7 +13,7 @@ import { deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
-import { createInterface, sharedAddresses } from '../records/members.js';
+import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../records/records.js';
@@ -167,6 +167,7 @@ async function reserveInterface(
   const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
   const other = place && (await transaction.get<string>(place));
   if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
+  await requireFreeHostname(transaction, network, request.hostname);
   await requireOverlayPort(transaction, network);
   const taken = macsOfNetwork(network, await coordinator.nodeNames(transaction));
   const mac = await chooseMac(transaction, uuid, request.mac, taken);

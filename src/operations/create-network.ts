@@ -149,6 +149,7 @@ async function reserveNetwork(
     inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
     egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await egressAddress() } : undefined,
     routed: {},
+    hasHostnameIndex: true,
     metadata: request.metadata,
     state: 'initial',
     claim: claim(context.node),
