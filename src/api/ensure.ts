@@ -1,7 +1,9 @@
 import { ConflictError, DifferenceError, NotFoundError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { parseMac } from '../ipam/mac.js';
+import { Observer } from '../kernel/ensure/observer.js';
 import { checkNetworkOptions } from '../operations/create-network.js';
+import { presenceOf } from '../reconcile/presence.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { isOwnerAlive } from '../records/claim.js';
 import { networksNamed } from '../records/names.js';
@@ -38,11 +40,16 @@ interface EnsureRequest<Found> {
   find(): Promise<Found | undefined>;
   /** Compares the object with the options. @throws DifferenceError */
   compare(found: Found): void;
+  /**
+   * Resolves to whether a created object can be returned; if not, it is looked for again.
+   * @throws ConflictError if it cannot be used any more
+   */
+  isUsable(found: Found): Promise<boolean>;
   create(): Promise<Found>;
 }
 
 async function ensure<Found extends Lifecycle>(context: Context, request: EnsureRequest<Found>): Promise<Found> {
-  const { title, signal, find, compare, create } = request;
+  const { title, signal, find, compare, isUsable, create } = request;
   const deadline = performance.now() + TIMEOUT_MS;
   const backoff = new Backoff(BACKOFF);
   while (performance.now() < deadline) {
@@ -57,8 +64,8 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
       }
     } else {
       if (found.state !== 'deleting') compare(found);
-      if (found.state === 'created') return found;
-      // The owner was killed. In a cluster, the agents recover the change.
+      if (found.state === 'created' && (await isUsable(found))) return found;
+      // The owner was killed, or a device has returned. In a cluster, the agents recover the change.
       if (context.node === undefined && !isOwnerAlive(found.claim)) {
         await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
@@ -103,6 +110,7 @@ export function ensureNetwork(
       return known === undefined ? undefined : orUndefined(readNetwork(context, known));
     },
     compare: (found) => requireSame(`network ${found.uuid}`, { ...wanted, tenant }, networkInfo(found)),
+    isUsable: async () => true,
     create,
   });
 }
@@ -135,8 +143,27 @@ export function ensureInterface(
       return known && orUndefined(readInterface(context, known.value));
     },
     compare: (found) => requireSame(`interface ${found.uuid}`, wanted, asOptions(found)),
+    isUsable: (found) => isAttached(context, found),
     create,
   });
+}
+
+/**
+ * Resolves to false if the device of an interface has returned and is not attached again yet.
+ * @throws ConflictError if its container or device is gone: another one may have the same path or name
+ */
+async function isAttached(context: Context, nic: InterfaceRecord): Promise<boolean> {
+  const { attachment, uuid } = nic;
+  const presence = await presenceOf(context, nic, new Observer(context.kernel));
+  if (presence.state === 'found') return attachment.kind === 'veth';
+  if (presence.state === 'present' && nic.lost === undefined) return true;
+  const reason =
+    presence.state === 'gone'
+      ? `${presence.what} is gone`
+      : presence.state === 'unreachable'
+        ? 'its namespace has no path any more'
+        : nic.lost;
+  throw new ConflictError(`interface ${uuid} has this place, but ${reason}: detach it first`);
 }
 
 /**

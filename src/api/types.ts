@@ -324,7 +324,8 @@ export interface Network {
    * Returns the interface with this tap, device, or name in this namespace; attaches it if it does not exist.
    * Concurrent calls of any processes attach it once. An existing interface must be in this network and match all given
    * options except `metadata`.
-   * @throws DifferenceError for the first option that differs
+   * @throws DifferenceError for the first option that differs; ConflictError if the namespace or device of the existing
+   *   interface is gone, even if another one has its path or name: detach the interface first
    */
   ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
