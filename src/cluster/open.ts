@@ -10,6 +10,7 @@ import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
@@ -48,6 +49,7 @@ export async function openNode(options: ClusterHostOptions, callbacks: NodeEvent
   const events = guardCallbacks('openNode', callbacks);
   const request = parseClusterOptions(options);
   await requirePrivileges('opening a host');
+  await requireWritableSysctls();
   const kernel = await openKernelIn(request.netns);
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));

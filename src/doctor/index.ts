@@ -7,14 +7,22 @@ import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
 import { networkd, networkManager, vmware } from './managers.js';
 import { neighbourTable } from './neighbours.js';
-import { capabilities, dnsmasq, dnsmasqAccount, folders, kernelVersion, tunDevice } from './requirements.js';
+import {
+  capabilities,
+  dnsmasq,
+  dnsmasqAccount,
+  folders,
+  kernelVersion,
+  tunDevice,
+  writableSysctls,
+} from './requirements.js';
 import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
 
 export type { Finding } from './finding.js';
 
 /** Checks that need no privilege. */
 const OUTSIDE: readonly Check[] = [
-  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders],
+  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders, writableSysctls],
   ...[rulesetFlush, networkd],
 ];
 /** Checks that query the kernel and need privilege. */
