@@ -218,6 +218,8 @@ export interface HostInfo {
   egressBridge: string;
   floatingNetwork: string;
   floatingAddress: string;
+  /** The floating network is masqueraded. Otherwise, routers outside must have a route to it. */
+  outboundNat: boolean;
   egressNic: string;
   meshNic: string;
   mtu: number;

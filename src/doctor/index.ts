@@ -16,7 +16,7 @@ import {
   tunDevice,
   writableSysctls,
 } from './requirements.js';
-import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
+import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter, wayOut } from './settings.js';
 
 export type { Finding } from './finding.js';
 
@@ -27,7 +27,7 @@ const OUTSIDE: readonly Check[] = [
 ];
 /** Checks that query the kernel and need privilege. */
 const INSIDE: readonly Check[] = [
-  ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
+  ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding, wayOut],
   ...[connectionTable, neighbourTable, bridgePorts, foreignVxlan, networkManager, vmware],
 ];
 

@@ -1,5 +1,6 @@
-import { rm, rmdir } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { diagnose } from '../../../src/index.js';
 import { attempt } from '../../support/attempt.js';
 import { compile } from '../../support/compile.js';
 import { TestHost } from '../../support/host.js';
@@ -107,7 +108,8 @@ describe.skipIf(!privileged)('a machine with', () => {
       attach,
       { step: 'remove' },
     ]);
-    await rmdir('/run/vethwork').catch(() => undefined);
+    // Others may use it.
+    await attempt('rmdir', '/run/vethwork');
     const [, opened, listed, , creation, after, , again, , attached, , next, removal] = outcomes;
     const failure = {
       name: 'StoreError',
@@ -119,6 +121,29 @@ describe.skipIf(!privileged)('a machine with', () => {
     expect(attached?.error).toMatchObject(failure);
     expect([opened, again, next, removal].map((outcome) => outcome?.error)).toEqual(Array(4).fill(undefined));
     expect(await picture(machine.node)).toEqual(before);
+  });
+
+  test('no way out for floating addresses is told of', async () => {
+    const host = await machine.open();
+    const look = async () => {
+      const findings = await diagnose({ netns: machine.node.name, egressNic: 'eth0' });
+      const { warnings = [], outboundNat } = await host.refresh();
+      const ours = findings.filter(({ code }) => code === 'no-way-out' || code === 'no-outbound-nat');
+      return [
+        ...ours.map(({ severity, code, subject }) => `${severity} ${code} ${subject}`),
+        `NAT ${outboundNat}`,
+        ...warnings.filter((text) => text.includes('default route')),
+      ];
+    };
+    const note = 'note no-outbound-nat 192.168.15.0/24';
+    expect(await look()).toEqual([note, 'NAT false']);
+    await machine.node.ip('route', 'delete', 'default');
+    const warning = 'the host has no default route: instances and floating addresses reach only its subnets';
+    expect(await look()).toEqual(['warning no-way-out default route', note, 'NAT false', warning]);
+    // Two halves are a default route, too.
+    for (const half of ['0.0.0.0/1', '128.0.0.0/1']) await machine.node.ip('route', 'add', half, 'via', '10.0.0.1');
+    await machine.open({ outboundNat: true, updateSettings: true });
+    expect(await look()).toEqual(['NAT true']);
   });
 
   test('the root of a user namespace runs networks with DHCP and DNS', async () => {
