@@ -38,8 +38,8 @@ await runMain(async () => {
       join(root, 'native/fuzz/corpus', name),
     ]);
   };
-  // Loaded here, not above: it may just have been installed.
-  const { default: pLimit } = await import('p-limit');
+  // Loaded here, not above: it may just have been built.
+  const { Semaphore } = await import(join(root, 'dist/util/semaphore.js'));
   const names = positionals.length > 0 ? positionals : all;
-  await pLimit(availableParallelism()).map(names, fuzz);
+  await new Semaphore(availableParallelism()).map(names, fuzz);
 });

@@ -3,6 +3,7 @@ import { accountProblem } from '../dnsmasq/index.js';
 import { RemovalError } from '../errors.js';
 import { asOf, type Context } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
+import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
@@ -182,6 +183,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
       accountProblem().then((warnings) => warnings ?? []),
+      missingWayOut(kernel, settings.netns).then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
@@ -191,6 +193,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,
     floatingAddress: host.floatingAddress,
+    outboundNat: host.outboundNat,
     egressNic: host.egressNic,
     meshNic: settings.meshNic,
     mtu: detected.mtu,

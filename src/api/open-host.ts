@@ -12,6 +12,7 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { effectiveSettings } from '../host/settings.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
@@ -55,6 +56,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
 
 async function openLoneHost(request: HostRequest): Promise<Host> {
   await requirePrivileges('opening a host');
+  await requireWritableSysctls();
   const { signal } = request;
   signal?.throwIfAborted();
   const undo: (() => Promise<void>)[] = [];

@@ -133,7 +133,7 @@ export function parseNetworkOptions(
 const attachCommon = {
   address: valid.ipv4.optional(),
   mac: valid.mac.optional(),
-  hostname: valid.hostname.optional(),
+  hostname: valid.instanceHostname.optional(),
   order: valid.integer(0, 1023, 'a position').default(0),
   model: valid.displayName.default('virtio'),
   instance: valid.displayName.optional(),

@@ -111,7 +111,7 @@ export interface AttachCommon {
   address?: string;
   /** Unicast MAC, except `fe:…`: links of the host have those. Default: a random free `02:00:00:xx:xx:xx`. */
   mac?: string;
-  /** Name of the instance for DHCP and DNS. */
+  /** Name of the instance for DHCP and DNS: one label, unique within its network, not `localhost`. Case is ignored. */
   hostname?: string;
   /** Position of this NIC in its instance, 0 to 1023. Default 0. */
   order?: number;
@@ -219,6 +219,8 @@ export interface HostInfo {
   egressBridge: string;
   floatingNetwork: string;
   floatingAddress: string;
+  /** The floating network is masqueraded. Otherwise, routers outside must have a route to it. */
+  outboundNat: boolean;
   egressNic: string;
   meshNic: string;
   mtu: number;
@@ -325,7 +327,8 @@ export interface Network {
    * Returns the interface with this tap, device, or name in this namespace; attaches it if it does not exist.
    * Concurrent calls of any processes attach it once. An existing interface must be in this network and match all given
    * options except `metadata`.
-   * @throws DifferenceError for the first option that differs
+   * @throws DifferenceError for the first option that differs; ConflictError if the namespace or device of the existing
+   *   interface is gone, even if another one has its path or name: detach the interface first
    */
   ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { ValidationError } from '../errors.js';
+import { guardCallback } from '../util/callback.js';
 import { measureInArena } from './arena.js';
 import type { WarmUp } from './measure.js';
 import { peers } from './peers/index.js';
@@ -27,7 +28,8 @@ const FOLDER = '/var/tmp/vethwork-bench-';
  * @throws ValidationError for a scenario or peer that there is none of; PrivilegeError; BenchError; the signal's reason
  */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const { runs, budget, quick, signal, progress } = options;
+  const { runs, budget, quick, signal } = options;
+  const progress = guardCallback('progress', options.progress);
   if (!Number.isInteger(runs) || runs < 1 || runs > 10_000) throw new ValidationError('runs', runs, '1 to 10000');
   if (!(budget > 0 && budget <= LONGEST_BUDGET)) {
     throw new ValidationError('budget', budget, `milliseconds, more than 0 and at most ${LONGEST_BUDGET}`);

@@ -10,6 +10,7 @@ import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
@@ -17,6 +18,7 @@ import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { guardCallbacks } from '../util/callback.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
@@ -43,9 +45,11 @@ export interface OpenedNode {
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if
  *   the cluster has no network node yet or another one, KernelError
  */
-export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
+export async function openNode(options: ClusterHostOptions, callbacks: NodeEvents = {}): Promise<OpenedNode> {
+  const events = guardCallbacks('openNode', callbacks);
   const request = parseClusterOptions(options);
   await requirePrivileges('opening a host');
+  await requireWritableSysctls();
   const kernel = await openKernelIn(request.netns);
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));

@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
+import { asFileError, isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
@@ -51,9 +51,17 @@ export class DnsmasqInstance {
    * Makes files and process match the desired state, without touching what matches already. A running dnsmasq gets new
    * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
    * @returns the process, or undefined if none is needed
-   * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError
+   * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError, StoreError if a file cannot be written
    */
-  async apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async apply(desired: DnsmasqConfig, options: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+    try {
+      return await this.#apply(desired, options);
+    } catch (error) {
+      throw asFileError(error, this.paths.folder);
+    }
+  }
+
+  async #apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
     if (!desired.provideDhcp && !desired.provideDns) {
       checkConfig(desired);
       await this.stop(desired.netns);
@@ -187,17 +195,18 @@ export class DnsmasqInstance {
   async stop(netns: string): Promise<void> {
     // The configuration is removed first. This tells other processes not to restart it.
     await this.#removeConfigs(() => true);
-    await this.#exclusively(async () => {
+    const remove = async () => {
       const byPidFile = findByPidFile(this.paths, netns);
       const all = byPidFile === undefined ? await findAllDnsmasqs(this.paths, netns) : [byPidFile];
       for (const found of all) await stopProcess(found);
       await removeRuntimeFolder(this.paths);
-    });
+    };
+    await exclusively(this.paths, remove, { timeout: this.lockTimeout, removes: true });
     this.#isUpToDate = false;
   }
 
   #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    return exclusively(this.paths, work, this.lockTimeout);
+    return exclusively(this.paths, work, { timeout: this.lockTimeout });
   }
 
   async #dropLeases(unwanted: (lease: Lease) => boolean): Promise<void> {

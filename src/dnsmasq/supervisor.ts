@@ -1,6 +1,7 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backoffDelay } from '../util/backoff.js';
+import { guardCallback } from '../util/callback.js';
 import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { DeclineBackoff } from './declines.js';
@@ -68,11 +69,14 @@ export class DnsmasqSupervisor {
   readonly #networks = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #onEvent: (event: SupervisorEvent) => void;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
     private readonly options: SupervisorOptions,
-  ) {}
+  ) {
+    this.#onEvent = guardCallback('onEvent', options.onEvent ?? (() => undefined));
+  }
 
   /**
    * Makes a network's dnsmasq run with a configuration, and supervises it. A dnsmasq that runs with this configuration
@@ -295,6 +299,6 @@ export class DnsmasqSupervisor {
   }
 
   #emit(event: SupervisorEvent): void {
-    this.options.onEvent?.(event);
+    this.#onEvent(event);
   }
 }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { accountProblem } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
+import { areSysctlsReadOnly, SYSCTL_REMEDY } from '../host/sysctls.js';
 import { type Capability, missingCapabilities } from '../util/capability.js';
 import type { Check, Finding } from './finding.js';
 
@@ -95,6 +96,12 @@ export const folders: Check = async ({ root }) => {
     return [{ severity: 'error', code: 'folder', subject: `/${folder}`, problem, remedy }];
   });
   return (await Promise.all(found)).flat();
+};
+
+export const writableSysctls: Check = async ({ root }) => {
+  if (!(await areSysctlsReadOnly(root))) return [];
+  const problem = '/proc/sys is mounted read-only: no sysctl can be set, and no network can be made';
+  return [{ severity: 'error', code: 'sysctl-read-only', subject: '/proc/sys', problem, remedy: SYSCTL_REMEDY }];
 };
 
 const may = (path: string, mode: number) =>

@@ -1,3 +1,4 @@
+import { missingWayOut, neededRoute } from '../host/way-out.js';
 import { egressBridgeName } from '../plan/names.js';
 import type { Check, Finding } from './finding.js';
 import { sysctl } from './firewall.js';
@@ -33,6 +34,37 @@ export const forwarding: Check = async ({ kernel, netns, egressNic }) => {
   const subject = `net.ipv4.conf.${egressNic.replaceAll('.', '/')}.forwarding`;
   const problem = `${subject} is 0: nothing from outside reaches a network`;
   return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: `sysctl -w ${subject}=1` }];
+};
+
+/** Paths between floating addresses and the outside. */
+export const wayOut: Check = async ({ kernel, netns, egressNic }) => {
+  if (egressNic === undefined) return [];
+  const links = await kernel.query('link.list', { netns });
+  const bridge = links.find(({ name }) => name === egressBridgeName(egressNic));
+  // Before the host is opened, nothing is known about it.
+  if (bridge === undefined) return [];
+  const found: Finding[] = [];
+  const problem = await missingWayOut(kernel, netns);
+  if (problem !== undefined) {
+    const remedy = `ip route add default via <router> dev ${egressNic}`;
+    found.push({ severity: 'warning', code: 'no-way-out', subject: 'default route', problem, remedy });
+  }
+  const objects = await kernel.query('nftables.list', { netns, elements: false });
+  const hasNat = objects.some(({ object, family, table, name }) => {
+    return object === 'chain' && family === 'ip' && table === 'vethwork' && name === 'postrouting';
+  });
+  const routes = await kernel.query('route.list', { netns });
+  const floating = routes.find(({ index, destination, protocol }) => {
+    return index === bridge.index && protocol === 'kernel' && /^[\d.]+\/\d+$/.test(destination);
+  })?.destination;
+  if (!hasNat && floating !== undefined) {
+    found.push({
+      ...{ severity: 'note', code: 'no-outbound-nat', subject: floating },
+      problem: neededRoute(floating, egressNic),
+      remedy: `vethwork init --outbound-nat; or on the router: ip route add ${floating} via <address of ${egressNic}>`,
+    });
+  }
+  return found;
 };
 
 const NEARLY = 0.9;

@@ -11,11 +11,11 @@ import type { Netblock } from '../ipam/netblock.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { deviceName } from '../plan/interface.js';
+import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
 import { claim } from '../records/claim.js';
-import { createInterface, sharedAddresses } from '../records/members.js';
+import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../records/records.js';
@@ -91,8 +91,27 @@ async function create(
     // Reconciliation removes what this removal cannot.
     await removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated }).catch(() => undefined);
     if (signal?.aborted) throw error;
-    throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
+    const failure = asCapacityError(await asNameConflict(context, nic, error), networkNames(network.vni).bridge);
+    throw await asDeletion(context, network.uuid, failure);
   }
+}
+
+/**
+ * Returns a ConflictError if an attach failed because the container has another link of the name; otherwise returns the
+ * error. Only looked for after a failure, so that an attach needs no further query.
+ */
+async function asNameConflict({ kernel }: Context, { attachment }: InterfaceRecord, error: unknown): Promise<unknown> {
+  if (attachment.kind !== 'veth' || (error as { code?: unknown }).code !== 'EEXIST') return error;
+  const { innerName: name, innerIndex } = attachment;
+  // The query also finds a link by its alternative names.
+  const link = await kernel
+    .query('link.get', { netns: containerNamespace(attachment), link: { name } })
+    .catch(() => undefined);
+  if (link === undefined || link.index === innerIndex) return error;
+  return new ConflictError(
+    `the namespace ${attachment.netns} has a link ${name} already: choose another name with the option name`,
+    { cause: error },
+  );
 }
 
 /** The attachment of an interface, before it is reserved. */
@@ -190,6 +209,7 @@ async function reserveInterface(
   const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
   const other = place && (await transaction.get<string>(place));
   if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
+  await requireFreeHostname(transaction, network, request.hostname);
   await requireOverlayPort(transaction, network);
   const taken = macsOfNetwork(network, await coordinator.nodeNames(transaction));
   const mac = await chooseMac(transaction, uuid, request.mac, taken);

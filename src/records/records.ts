@@ -58,6 +58,8 @@ export type NetworkRecord = DesiredNetwork &
     metadata: Record<string, Json>;
     /** Addresses of the floating network that are routed into this one. */
     routed: Record<string, Lifecycle>;
+    /** The host names of all its interfaces are indexed. Absent in records of earlier versions. */
+    hasHostnameIndex?: true;
   };
 
 /** An interface. */
@@ -101,6 +103,8 @@ export const keys = {
   indexed: 'indexed',
   /** UUID of the interface that uses a MAC within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,
+  /** UUID of the interface that has a host name within a network. */
+  hostname: (network: string, hostname: string) => `hostname/${network}/${hostname}`,
 } as const;
 
 function digest(...texts: string[]): string {

@@ -6,6 +6,7 @@ import { errnoName } from '../kernel/errno.js';
 import { lockFile } from '../kernel/native.js';
 import { claim } from '../records/claim.js';
 import { Backoff } from './backoff.js';
+import { isFull } from './errors.js';
 
 /** How long to wait for a lock. */
 const TIMEOUT_MS = 60_000;
@@ -92,7 +93,10 @@ async function tryLock(path: string, file: FileHandle): Promise<'locked' | 'held
     const [held, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
     if (there?.ino !== held.ino || there.dev !== held.dev) return 'outdated';
     await file.truncate();
-    await file.write(JSON.stringify(self()), 0);
+    // Without space for the description, the lock works all the same.
+    await file.write(JSON.stringify(self()), 0).catch((error: unknown) => {
+      if (!isFull(error)) throw error;
+    });
     return 'locked';
   } catch (error) {
     await file.close();

@@ -127,6 +127,11 @@ export const hostname = text('a host name of 1 to 63 letters, digits and inner h
   label.test(name.toLowerCase()),
 ).transform((name) => name.toLowerCase());
 
+/** Host name of an instance. `localhost` is the loopback address of who asks (RFC 6761, section 6.3). */
+export const instanceHostname = hostname.refine((name) => name !== 'localhost', {
+  error: 'a host name other than localhost, which is that of every machine itself',
+});
+
 /** A DNS domain, converted to lower case. */
 export const domain = text(
   'a DNS domain such as example.internal',

@@ -81,6 +81,7 @@ function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
       }
       const place = placeOf(member);
       if (place !== undefined) wanted.set(place, member.uuid);
+      if (member.hostname !== undefined) wanted.set(keys.hostname(uuid, member.hostname), member.uuid);
       const { floating } = member;
       if (floating && (floating.state !== 'created' || floating.claim)) {
         found.push(`floating address ${floating.address} is ${floating.state}`);

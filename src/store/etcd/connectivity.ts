@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '../../util/backoff.js';
 import { asStoreError, isTransient } from './client.js';
 
-const FIRST_PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 500;
+const BACKOFF = { initial: 25, maximum: 500 };
 
 /**
  * Retries requests and tracks whether the server can be reached. After a request has failed for the whole timeout, the
@@ -55,7 +55,8 @@ export class Connectivity {
    */
   async retry<Result>(work: () => Promise<Result>): Promise<Result> {
     const end = performance.now() + this.#timeout;
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
       try {
         const result = await work();
         this.markContact();
@@ -67,7 +68,7 @@ export class Connectivity {
           this.#probing ??= this.#probeUntilReachable();
           throw asStoreError(this.#location, error);
         }
-        await delay(pause);
+        await backoff.wait();
       }
     }
   }
@@ -84,7 +85,7 @@ export class Connectivity {
 
   async #probeUntilReachable(): Promise<void> {
     while (this.#isOut && !this.#closed) {
-      await delay(LONGEST_PAUSE_MS);
+      await delay(BACKOFF.maximum);
       await this.#probe().catch(() => undefined);
     }
     this.#probing = undefined;

@@ -92,6 +92,11 @@ describe.skipIf(!privileged)('the doctor', () => {
       [{ severity: 'error', code: 'forwarding', subject: 'net.ipv4.conf.eth0.forwarding' }],
     ],
     [
+      'a host without a default route',
+      ({ node }) => node.ip('route', 'delete', 'default'),
+      [{ severity: 'warning', code: 'no-way-out', subject: 'default route' }],
+    ],
+    [
       'a VXLAN link of another program',
       ({ node }) => node.ip('link', 'add', 'flannel.1', 'type', 'vxlan', 'id', '77', 'dstport', '4789'),
       [{ severity: 'note', code: 'foreign-vxlan', subject: 'flannel.1', problem: expect.stringContaining('77') }],

@@ -58,6 +58,32 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await picture()).toBe(before);
   });
 
+  test('a callback that throws stops neither a reconciliation nor the opening of a host', async () => {
+    const warnings: string[] = [];
+    const collect = ({ message }: Error) => warnings.push(message);
+    const broken = [
+      () => {
+        throw new Error('broken progress');
+      },
+      async () => {
+        throw new Error('broken later');
+      },
+    ];
+    process.on('warning', collect);
+    try {
+      for (const onProgress of broken) {
+        await machine.node.run('nft', 'flush', 'ruleset');
+        expect(await host.reconcile({ onProgress })).not.toEqual([]);
+        expect(await host.reconcile({ dryRun: true })).toEqual([]);
+        await machine.open({ onProgress });
+      }
+      await eventually(() => warnings.some((text) => text.includes('broken later')));
+    } finally {
+      process.off('warning', collect);
+    }
+    expect(warnings).toContain('the callback onProgress failed: broken progress');
+  });
+
   test.each<[string, () => Promise<unknown>]>([
     ['the ruleset of the namespace is flushed', () => inside('nft', 'flush', 'ruleset')],
     ['the ruleset of the host is flushed', () => machine.node.run('nft', 'flush', 'ruleset')],
