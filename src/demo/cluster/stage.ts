@@ -113,7 +113,7 @@ export class ClusterStage {
       dnsServers: [],
       deletionHalo: 0,
       leaseTime: 3000,
-      state: join(this.folder, node),
+      stateDir: join(this.folder, node),
       listen: '127.0.0.1:9471',
     };
   }
