@@ -19,7 +19,7 @@ export interface Report {
   failed?: string;
   /** Descriptions of objects that could not be removed at the end. */
   leftovers: string[];
-  /** With `--keep`: the folder, and the namespaces by what they stand for. */
+  /** With `--keep`: the folder, and the namespaces by the machine that each represents. */
   kept?: { folder: string; namespaces: Record<string, string> };
 }
 
