@@ -15,13 +15,14 @@ import type { MoveOrder, Told } from './crash-migration-child.js';
 import type { Random } from './random.js';
 
 const NODE = 'node1';
-/** A migration takes about so long, in milliseconds, and has about so many boundaries of transactions. */
+/** Approximate duration of a migration in milliseconds, and its approximate number of transaction boundaries. */
 const LONGEST = 60;
 const BOUNDARIES = 8;
 
 /**
- * Kills processes that move a state into a cluster; gone on with, each must arrive there whole. Resolves to the kills.
- * @param program crash-migration-child.ts
+ * Kills processes that migrate a state folder into a cluster. Each resumed migration must be complete. Resolves to the number
+ * of kills.
+ * @param program path of the compiled crash-migration-child.ts
  */
 export async function killMigrations(
   program: string,
@@ -41,13 +42,13 @@ export async function killMigrations(
       await cp(machine.options.stateDir, state, { recursive: true });
       const store = { etcd: [etcd.url], prefix: `move${kills}/` };
       const migration = { stateDir: state, store, node: NODE };
-      // Killed more than once now and then; the last one lives.
+      // Some migrations are killed several times. The last process is not killed.
       for (let again = true; again; again = random.chance(0.3)) {
         await killOnTheWay(program, migration, random);
         kills++;
       }
       const told = await finish(program, migration);
-      // The one that was killed may have been done.
+      // The migration may have been complete before the kill.
       if (told.event === 'failed' && !(told.code === 'ERR_VETHWORK_CONFLICT' && told.text.includes('has moved to'))) {
         campaign.finding(`a migration can't be gone on with: ${told.text}`);
       }
@@ -107,7 +108,7 @@ async function contentOf(state: string): Promise<Entry[]> {
   }
 }
 
-/** What of a state is not in its cluster as it was; and what is left there, and where it was, of the move itself. */
+/** Differences between the state and the cluster's records, and leftovers of the migration in both. */
 async function differences(
   before: readonly Entry[],
   { stateDir: state, store }: MoveOrder['migration'],
