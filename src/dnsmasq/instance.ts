@@ -221,5 +221,5 @@ function reason(stderr: string): string {
     .split('\n')
     .map((line) => line.trim().replace(/^dnsmasq: /, ''))
     .filter(Boolean);
-  return lines.at(-1) ?? 'it ended without an error message';
+  return lines.at(-1) ?? 'the process ended without an error message';
 }
