@@ -175,7 +175,7 @@ export class DnsmasqInstance {
 
   /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
-    // The configuration is removed first. This tells other processes not to restart it.
+    // The configuration is removed first. Other processes then do not restart dnsmasq.
     await this.#removeConfigs(() => true);
     await this.#exclusively(async () => {
       const byPidFile = findByPidFile(this.paths, netns);

@@ -29,9 +29,9 @@ export interface Work {
   count: number;
 }
 
-export type Told = { event: 'ready' } | { event: 'surprise'; text: string } | { event: 'done'; calls: Call[] };
+export type ChildMessage = { event: 'ready' } | { event: 'surprise'; text: string } | { event: 'done'; calls: Call[] };
 
-const say = (told: Told) => process.send?.(told);
+const say = (report: ChildMessage) => process.send?.(report);
 const now = () => performance.timeOrigin + performance.now();
 
 class Worker {
@@ -148,9 +148,9 @@ class Worker {
       if (!isOrdinary(error)) say({ event: 'surprise', text: `${call.call}: ${describeError(error)}` });
       return { failed: String((error as { code?: string }).code) };
     });
-    const told: Call = { ...call, ...done, began, ended: now() };
-    this.calls.push(told);
-    return told;
+    const report: Call = { ...call, ...done, began, ended: now() };
+    this.calls.push(report);
+    return report;
   }
 }
 

@@ -11,7 +11,7 @@ import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
-import type { Call, Told, Work } from './concurrency-child.js';
+import type { Call, ChildMessage, Work } from './concurrency-child.js';
 
 const CHILD = fileURLToPath(new URL('concurrency-child.js', import.meta.url));
 const PROCESSES = 4;
@@ -29,9 +29,9 @@ async function round(campaign: Campaign, machine: TestHost, prefix: string): Pro
   const ready = children.map((child) => once(child, 'message'));
   await Promise.all(ready);
   const ended = children.map(async (child: ChildProcess) => {
-    child.on('message', (told: Told) => {
-      if (told.event === 'surprise') campaign.finding(told.text);
-      if (told.event === 'done') calls.push(...told.calls);
+    child.on('message', (report: ChildMessage) => {
+      if (report.event === 'surprise') campaign.finding(report.text);
+      if (report.event === 'done') calls.push(...report.calls);
     });
     const [code, signal] = await once(child, 'exit');
     if (code !== 0) campaign.finding(`a process ended with ${code ?? signal}`);

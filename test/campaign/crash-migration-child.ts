@@ -8,9 +8,12 @@ export interface MoveOrder {
   boundary?: number;
 }
 
-export type Told = { event: 'ready' | 'moving' } | { event: 'moved' } | { event: 'failed'; code: string; text: string };
+export type ChildMessage =
+  | { event: 'ready' | 'moving' }
+  | { event: 'moved' }
+  | { event: 'failed'; code: string; text: string };
 
-const say = (told: Told) => process.send?.(told);
+const say = (report: ChildMessage) => process.send?.(report);
 
 process.once('message', async ({ migration, boundary = Number.POSITIVE_INFINITY }: MoveOrder) => {
   let left = boundary;

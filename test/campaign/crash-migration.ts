@@ -11,7 +11,7 @@ import type { Entry } from '../../src/store/store.js';
 import { TestEtcd } from '../support/etcd.js';
 import { TestHost } from '../support/host.js';
 import type { Campaign } from './campaign.js';
-import type { MoveOrder, Told } from './crash-migration-child.js';
+import type { ChildMessage, MoveOrder } from './crash-migration-child.js';
 import type { Random } from './random.js';
 
 const NODE = 'node1';
@@ -47,10 +47,13 @@ export async function killMigrations(
         await killOnTheWay(program, migration, random);
         kills++;
       }
-      const told = await finish(program, migration);
+      const report = await finish(program, migration);
       // The migration may have been complete before the kill.
-      if (told.event === 'failed' && !(told.code === 'ERR_VETHWORK_CONFLICT' && told.text.includes('has moved to'))) {
-        campaign.finding(`a migration can't be gone on with: ${told.text}`);
+      if (
+        report.event === 'failed' &&
+        !(report.code === 'ERR_VETHWORK_CONFLICT' && report.text.includes('has moved to'))
+      ) {
+        campaign.finding(`a migration cannot be resumed: ${report.text}`);
       }
       for (const text of await differences(before, migration)) campaign.finding(`after ${kills} migrations: ${text}`);
     }
@@ -89,11 +92,11 @@ async function killOnTheWay(program: string, migration: MoveOrder['migration'], 
   await ended;
 }
 
-async function finish(program: string, migration: MoveOrder['migration']): Promise<Told> {
+async function finish(program: string, migration: MoveOrder['migration']): Promise<ChildMessage> {
   const child = await begin(program, { migration });
-  let last: Told = { event: 'ready' };
-  child.on('message', (told: Told) => {
-    last = told;
+  let last: ChildMessage = { event: 'ready' };
+  child.on('message', (report: ChildMessage) => {
+    last = report;
   });
   await once(child, 'exit');
   return last;

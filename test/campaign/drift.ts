@@ -114,7 +114,7 @@ class Trials {
       this.campaign.finding(`${what}: could not be done: ${(error as Error).message}`);
       return;
     }
-    const told = (await this.host.reconcile({ dryRun: true })).map(repairText);
+    const reported = (await this.host.reconcile({ dryRun: true })).map(repairText);
     const done = (await this.host.reconcile()).map(repairText);
     const again = (await this.host.reconcile()).map(repairText);
     await this.host.drained();
@@ -123,11 +123,13 @@ class Trials {
     // The supervisor of dnsmasq checks every second and may repair first. It reports the repair too.
     const revived = (await this.#revivals()) > revivals;
     const problems = [
-      ...(told.length === 0 && !revived ? ['not found'] : []),
-      ...(told.length > 0 && !told.some((text) => text.includes(names)) ? [`not named: ${told.join('; ')}`] : []),
-      ...(told.every((text) => done.includes(text)) || revived
+      ...(reported.length === 0 && !revived ? ['not found'] : []),
+      ...(reported.length > 0 && !reported.some((text) => text.includes(names))
+        ? [`not named: ${reported.join('; ')}`]
+        : []),
+      ...(reported.every((text) => done.includes(text)) || revived
         ? []
-        : [`announced "${told.join('; ')}", did "${done.join('; ')}"`]),
+        : [`announced "${reported.join('; ')}", did "${done.join('; ')}"`]),
       ...again.map((text) => `not repaired at once: ${text}`),
       ...left.map((line) => `not as before: ${line}`),
     ];

@@ -275,7 +275,7 @@ export function serviceHarms(network: string, runtime: string, isGone: () => Pro
   const config = async () => join(folder, (await readdir(folder)).find((name) => name.endsWith('.conf')) as string);
   return [
     service('it is killed', () => killAll('SIGKILL')),
-    service('it is told to end', () => killAll('SIGTERM')),
+    service('it gets SIGTERM', () => killAll('SIGTERM')),
     service('its configuration is changed', async () => writeFile(await config(), 'port=0\n')),
     service('its configuration is removed', async () => rm(await config())),
     service('its reservations are emptied', () => writeFile(join(folder, 'dhcp-hosts'), '')),

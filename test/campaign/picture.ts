@@ -44,7 +44,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     nftRuleset(netns),
   ]);
   const isIpv4 = (route: unknown) => !JSON.stringify(route).includes('::');
-  const told = [
+  const addressing = [
     ...lines('link', links),
     ...lines('route', routes.filter(isIpv4)),
     ...lines('rule', rules),
@@ -53,7 +53,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     ...lines('place', places),
   ].sort();
   // The order of rules is significant.
-  return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
+  return [...addressing, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
 }
 
 /** Namespaces of networks, dnsmasq processes and files, and the content of the store. */

@@ -111,18 +111,18 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async open(number: number, options: Partial<ClusterHostOptions> = {}): Promise<Host> {
-    const tell = (text: string) => {
+    const report = (text: string) => {
       this.log.push(`${new Date().toISOString()} node${number}: ${text}`);
       if (this.log.length > 200) this.log.shift();
     };
     const { host } = await openNode(
       { ...this.options(number), ...options },
       {
-        leadership: (isLeader) => tell(isLeader ? 'is leader' : 'has lost leadership'),
+        leadership: (isLeader) => report(isLeader ? 'is leader' : 'has lost leadership'),
         reconciled: (network, took, problems) =>
-          tell(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
-        failed: (what, error) => tell(`${what} failed: ${error}`),
-        repaired: (repairs) => tell(`repaired ${repairs.map(repairText).join('; ')}`),
+          report(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        failed: (what, error) => report(`${what} failed: ${error}`),
+        repaired: (repairs) => report(`repaired ${repairs.map(repairText).join('; ')}`),
       },
     );
     this.#handles.push(host);

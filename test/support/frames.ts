@@ -39,10 +39,10 @@ print(len(frames))
 export async function sendFrames(origin: Origin, frames: readonly string[]): Promise<number> {
   const where = 'nic' in origin ? ['nic', origin.nic] : ['tap', origin.tap];
   const child = origin.namespace.spawn(PYTHON, ['-c', PROGRAM, ...where]);
-  let told = '';
+  let output = '';
   let complaint = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    told += text;
+    output += text;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
@@ -50,7 +50,7 @@ export async function sendFrames(origin: Origin, frames: readonly string[]): Pro
   child.stdin?.end(JSON.stringify(frames));
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0) throw new Error(`the frames could not be sent: ${complaint}`);
-  return Number(told);
+  return Number(output);
 }
 
 /** Python program that prints sender and payload of each received UDP datagram (IPv4 and IPv6). */

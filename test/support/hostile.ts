@@ -191,21 +191,24 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 /** Modifies valid arguments at one path, sometimes at two. */
 export function attack(random: Random, good: readonly unknown[]): Attack {
   let args: unknown[] = [...good];
-  const told: string[] = [];
+  const changes: string[] = [];
   // Only valid data is traversed.
   const all = places(good).slice(1);
   const paths = all.length === 0 ? [[0]] : all;
   const chosen = new Set([random.pick(paths), ...(random.chance(0.2) ? [random.pick(paths)] : [])]);
   for (const path of chosen) {
-    if (path === undefined || (told.length > 0 && [...chosen].some((other) => other !== path && isWithin(path, other))))
+    if (
+      path === undefined ||
+      (changes.length > 0 && [...chosen].some((other) => other !== path && isWithin(path, other)))
+    )
       continue;
     const [name, make] = random.pick(Object.entries(values)) as [string, () => unknown];
     const [how, spoil] = random.pick(Object.entries(spoilers)) as [string, (old: unknown, hostile: unknown) => unknown];
     const isPlain = random.chance(0.75);
     args = replaced(args, path, (old) => (isPlain ? make() : spoil(old, make()))) as unknown[];
-    told.push(`[${path.join('.')}] ${isPlain ? name : `${how} (${name})`}`);
+    changes.push(`[${path.join('.')}] ${isPlain ? name : `${how} (${name})`}`);
   }
-  return { what: told.join(', '), args };
+  return { what: changes.join(', '), args };
 }
 
 const isWithin = (one: readonly unknown[] | undefined, other: readonly unknown[] | undefined): boolean =>
