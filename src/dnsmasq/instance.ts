@@ -193,7 +193,7 @@ export class DnsmasqInstance {
 
   /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
-    // The configuration is removed first. This tells other processes not to restart it.
+    // The configuration is removed first. Other processes then do not restart dnsmasq.
     await this.#removeConfigs(() => true);
     const remove = async () => {
       const byPidFile = findByPidFile(this.paths, netns);
@@ -240,5 +240,5 @@ function reason(stderr: string): string {
     .split('\n')
     .map((line) => line.trim().replace(/^dnsmasq: /, ''))
     .filter(Boolean);
-  return lines.at(-1) ?? 'it ended without an error message';
+  return lines.at(-1) ?? 'the process ended without an error message';
 }

@@ -59,7 +59,7 @@ export function buildRelease(
  * in through the inner veth, because that is where its destination, the gateway's address, is.
  *
  * Take the reservation away first, or the client may take the lease again.
- * @param wanted tells the leases to be freed
+ * @param wanted true for leases to release
  * @throws DnsmasqError if a lease is still there after several tries
  */
 export async function releaseLeases(

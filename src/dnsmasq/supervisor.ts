@@ -25,7 +25,7 @@ export interface SupervisorOptions {
 export type SupervisorEvent =
   | { event: 'died'; network: string; pid: number }
   | { event: 'restarted'; network: string; pid: number }
-  /** A client has declined its address as one that is in use. dnsmasq was told to assign it all the same. */
+  /** A client has declined its address as one that is in use. dnsmasq was signalled to assign it nevertheless. */
   | { event: 'declined'; network: string; address: string }
   | { event: 'failed'; network: string; error: unknown };
 
@@ -97,7 +97,7 @@ export class DnsmasqSupervisor {
   }
 
   /**
-   * Frees the lease of an address, whoever holds it. Resolves when it is gone, so that the next owner can have it at
+   * Releases the lease of an address for any client. Resolves when it is gone, so that the next owner can have it at
    * once. Call it after the `update` that removed the reservation. Succeeds if there is no lease.
    */
   release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
@@ -106,7 +106,7 @@ export class DnsmasqSupervisor {
     );
   }
 
-  /** Stops a network's dnsmasq, whoever started it, and removes its files. Succeeds if there is nothing. */
+  /** Stops a network's dnsmasq, also if another process started it, and removes its files. Succeeds if nothing exists. */
   async stop({ network, netns }: Pick<DnsmasqConfig, 'network' | 'netns'>): Promise<void> {
     const watched = this.#network(network);
     watched.desired = undefined;

@@ -67,7 +67,7 @@ function isMapped(map: string | undefined, id: number): boolean {
 export async function accountProblem(folder = '/etc'): Promise<string | undefined> {
   const { user, reader } = await findAccount(folder);
   if (reader === undefined || user !== SHARED) return undefined;
-  return 'dnsmasq runs as nobody, and so do other programs, which may then end it and read its files';
+  return 'dnsmasq runs as user nobody: other programs of this user may kill it and read its files';
 }
 
 async function findUnprivileged(folder: string): Promise<Account> {

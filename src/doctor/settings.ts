@@ -19,7 +19,7 @@ export const pathFilter: Check = async ({ kernel, netns, egressNic }) => {
       code: 'rp-filter',
       subject,
       problem: `${subject} is ${bridge} and net.ipv4.conf.all.rp_filter is ${all}: replies of routed addresses are dropped`,
-      remedy: 'whoever set it must leave it alone; vethwork reconcile sets it to 2',
+      remedy: 'remove the configuration that sets it; vethwork reconcile sets it to 2',
     },
   ];
 };
@@ -32,7 +32,7 @@ export const forwarding: Check = async ({ kernel, netns, egressNic }) => {
   if (bridge === undefined || nic !== '0') return [];
   // sysctl(8) writes dots in link names as slashes.
   const subject = `net.ipv4.conf.${egressNic.replaceAll('.', '/')}.forwarding`;
-  const problem = `${subject} is 0: nothing from outside reaches a network`;
+  const problem = `${subject} is 0: networks are unreachable from outside`;
   return [{ severity: 'error', code: 'forwarding', subject, problem, remedy: `sysctl -w ${subject}=1` }];
 };
 
@@ -75,7 +75,7 @@ export const connectionTable: Check = async ({ kernel, netns }) => {
   );
   if (!((count as number) > (most as number) * NEARLY)) return [];
   const subject = 'net.netfilter.nf_conntrack_max';
-  const problem = `${count} of ${most} connections are tracked: when there is no room, new ones are dropped`;
+  const problem = `${count} of ${most} entries of the connection tracking table are in use: if it is full, new connections are dropped`;
   return [{ severity: 'warning', code: 'conntrack-full', subject, problem, remedy: `raise ${subject}` }];
 };
 
@@ -88,8 +88,16 @@ export const bridgePorts: Check = async ({ kernel, netns, egressNic }) => {
   if (bridge === undefined) return [];
   const ports = links.filter(({ master }) => master === bridge.index).length;
   if (ports <= MOST_PORTS * NEARLY) return [];
-  const problem = `${bridge.name} has ${ports} of ${MOST_PORTS} ports: it bounds networks with NAT and floating addresses`;
-  return [{ severity: 'warning', code: 'bridge-ports', subject: bridge.name, problem, remedy: 'use another host too' }];
+  const problem = `${bridge.name} has ${ports} of ${MOST_PORTS} ports: they limit the number of networks with NAT and of floating addresses`;
+  return [
+    {
+      severity: 'warning',
+      code: 'bridge-ports',
+      subject: bridge.name,
+      problem,
+      remedy: 'use another host for further networks',
+    },
+  ];
 };
 
 /** VXLAN links of other programs on the same UDP port. A VNI can belong to one link only. */
@@ -104,8 +112,8 @@ export const foreignVxlan: Check = async ({ kernel, netns, vxlanPort }) => {
       severity: 'note',
       code: 'foreign-vxlan',
       subject: name,
-      problem: `the link ${name} of another program has the VNI ${data?.id} on UDP port ${vxlanPort}: no network can have it`,
-      remedy: 'another vxlanPort, where networks are given their VNIs',
+      problem: `the link ${name} of another program uses VNI ${data?.id} on UDP port ${vxlanPort}: networks cannot use it`,
+      remedy: 'set another vxlanPort if networks have fixed VNIs',
     }),
   );
 };

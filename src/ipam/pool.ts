@@ -188,7 +188,7 @@ export class AddressPool {
     if (record?.use !== 'halo') throw new ConflictError(`address ${address} of ${this.#name} is in use`);
     if (ignoreHalo) return address;
     const until = new Date(record.until ?? 0).toISOString();
-    throw new ConflictError(`address ${address} of ${this.#name} was released a moment ago and is kept until ${until}`);
+    throw new ConflictError(`address ${address} of ${this.#name} was released recently and is reserved until ${until}`);
   }
 
   /**

@@ -69,7 +69,7 @@ async function openOwn(path: string): Promise<FileHandle> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (!UNUSABLE.has(code ?? '')) throw error;
-    throw new ConflictError(`${path} can't be used as a lock: ${code}`, { cause: error });
+    throw new ConflictError(`${path} cannot be used as a lock: ${code}`, { cause: error });
   }
   const status = await file.stat();
   if (status.isFile() && status.uid === process.geteuid?.()) {
@@ -77,7 +77,7 @@ async function openOwn(path: string): Promise<FileHandle> {
     return file;
   }
   await file.close();
-  throw new ConflictError(`${path} can't be used as a lock: it is no file of this user`);
+  throw new ConflictError(`${path} cannot be used as a lock: it is not a file of this user`);
 }
 
 /** `outdated`: another process has removed this file, and the path has another one. */

@@ -11,17 +11,18 @@ import type { Entry } from '../../src/store/store.js';
 import { TestEtcd } from '../support/etcd.js';
 import { TestHost } from '../support/host.js';
 import type { Campaign } from './campaign.js';
-import type { MoveOrder, Told } from './crash-migration-child.js';
+import type { ChildMessage, MoveOrder } from './crash-migration-child.js';
 import type { Random } from './random.js';
 
 const NODE = 'node1';
-/** A migration takes about so long, in milliseconds, and has about so many boundaries of transactions. */
+/** Approximate duration of a migration in milliseconds, and its approximate number of transaction boundaries. */
 const LONGEST = 60;
 const BOUNDARIES = 8;
 
 /**
- * Kills processes that move a state into a cluster; gone on with, each must arrive there whole. Resolves to the kills.
- * @param program crash-migration-child.ts
+ * Kills processes that migrate a state folder into a cluster. Each resumed migration must be complete. Resolves to the number
+ * of kills.
+ * @param program path of the compiled crash-migration-child.ts
  */
 export async function killMigrations(
   program: string,
@@ -41,15 +42,18 @@ export async function killMigrations(
       await cp(machine.options.stateDir, state, { recursive: true });
       const store = { etcd: [etcd.url], prefix: `move${kills}/` };
       const migration = { stateDir: state, store, node: NODE };
-      // Killed more than once now and then; the last one lives.
+      // Some migrations are killed several times. The last process is not killed.
       for (let again = true; again; again = random.chance(0.3)) {
         await killOnTheWay(program, migration, random);
         kills++;
       }
-      const told = await finish(program, migration);
-      // The one that was killed may have been done.
-      if (told.event === 'failed' && !(told.code === 'ERR_VETHWORK_CONFLICT' && told.text.includes('has moved to'))) {
-        campaign.finding(`a migration can't be gone on with: ${told.text}`);
+      const report = await finish(program, migration);
+      // The migration may have been complete before the kill.
+      if (
+        report.event === 'failed' &&
+        !(report.code === 'ERR_VETHWORK_CONFLICT' && report.text.includes('has moved to'))
+      ) {
+        campaign.finding(`a migration cannot be resumed: ${report.text}`);
       }
       for (const text of await differences(before, migration)) campaign.finding(`after ${kills} migrations: ${text}`);
     }
@@ -88,11 +92,11 @@ async function killOnTheWay(program: string, migration: MoveOrder['migration'], 
   await ended;
 }
 
-async function finish(program: string, migration: MoveOrder['migration']): Promise<Told> {
+async function finish(program: string, migration: MoveOrder['migration']): Promise<ChildMessage> {
   const child = await begin(program, { migration });
-  let last: Told = { event: 'ready' };
-  child.on('message', (told: Told) => {
-    last = told;
+  let last: ChildMessage = { event: 'ready' };
+  child.on('message', (report: ChildMessage) => {
+    last = report;
   });
   await once(child, 'exit');
   return last;
@@ -107,7 +111,7 @@ async function contentOf(state: string): Promise<Entry[]> {
   }
 }
 
-/** What of a state is not in its cluster as it was; and what is left there, and where it was, of the move itself. */
+/** Differences between the state and the cluster's records, and leftovers of the migration in both. */
 async function differences(
   before: readonly Entry[],
   { stateDir: state, store }: MoveOrder['migration'],

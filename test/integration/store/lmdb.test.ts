@@ -204,7 +204,7 @@ describe('the state folder', () => {
     await layout(2);
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
       code: 'ERR_VETHWORK_STORE',
-      message: expect.stringContaining('newer version (layout 2'),
+      message: expect.stringContaining('(layout 2; this version supports'),
     });
     expect(await layout(1)).toBe(1);
     const again = await openLmdbStore(folder);

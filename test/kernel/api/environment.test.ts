@@ -49,7 +49,7 @@ describe.skipIf(!privileged)('a machine with', () => {
 
   test('a read-only /proc/sys is refused before anything is changed', async () => {
     const before = await picture(machine.node);
-    const state = machine.options.state as string;
+    const state = machine.options.stateDir as string;
     const [, opening, report] = await play([sysctls('ro'), { step: 'open' }, { step: 'doctor' }]);
     expect(report?.stdout).toContain('error sysctl-read-only /proc/sys');
     const [healthy] = await play([{ step: 'doctor' }]);

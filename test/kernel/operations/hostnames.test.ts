@@ -84,7 +84,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
     ];
     await machine.close();
     // As it was written before host names were indexed.
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const record = (await store.get<NetworkRecord>(keys.network(network.uuid)))?.value as NetworkRecord;
     const nic = (await store.get<InterfaceRecord>(keys.interface(two.uuid)))?.value as InterfaceRecord;
     const { hasHostnameIndex, ...earlier } = record;
