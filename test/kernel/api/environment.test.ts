@@ -155,8 +155,8 @@ describe.skipIf(!privileged)('a machine with', () => {
     ].join(' && ');
     const container = 'unshare --net=/run/netns/c1 true';
     const lookUp = 'nsenter --net=/run/netns/c1 dig +short @172.16.0.1 web.vethwork.internal';
-    const { egressNic, floatingNetwork, state } = machine.options;
-    const options = { egressNic, floatingNetwork, state, dnsServers: [] };
+    const { egressNic, floatingNetwork, stateDir } = machine.options;
+    const options = { egressNic, floatingNetwork, stateDir, dnsServers: [] };
     const outcomes = await play(
       [
         { step: 'sh', command: prepare },
