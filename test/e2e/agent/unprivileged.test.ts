@@ -66,7 +66,7 @@ describe.skipIf(!privileged)('another user than root', () => {
   ): Promise<Record<string, unknown>> {
     const set = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
     const options = {
-      ...{ netns: join(base, node.name), state: join(base, 'state') },
+      ...{ netns: join(base, node.name), stateDir: join(base, 'state') },
       ...{ egressNic: 'eth0', floatingNetwork: '192.168.15.0/24' },
     };
     const child = [process.execPath, compiled.script, JSON.stringify(options), join(base, guest.name), services];

@@ -163,7 +163,10 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     try {
       await guest.ip('link', 'add', 'eth0', 'type', 'bridge');
       const wishes = { netns: guest.name, name: 'eth0', configure: true, address };
-      await expect(network.attach(wishes)).rejects.toMatchObject({ name: 'KernelError', code: 'EEXIST' });
+      await expect(network.attach(wishes)).rejects.toMatchObject({
+        name: 'ConflictError',
+        message: expect.stringContaining('eth0'),
+      });
       expect(await permanent(inside)).toEqual(before);
       await guest.ip('link', 'delete', 'eth0');
       await network.attach(wishes);

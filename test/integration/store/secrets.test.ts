@@ -88,7 +88,7 @@ describe('a store is refused, and no secret told, for', () => {
     const errors = [
       await rejection(openHost({ store, node: 'node1' } as never)),
       await rejection(readAgentConfig(file)),
-      await rejection(migrate({ state: folder, store, node: 'node1' } as never)),
+      await rejection(migrate({ stateDir: folder, store, node: 'node1' } as never)),
     ];
     for (const error of errors) {
       expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
