@@ -97,7 +97,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
     await expect(host.teardown()).rejects.toMatchObject({ name: 'ConflictError' });
     await nic.detach();
-    await expect(network.attach({ tap: 'tap2', address })).rejects.toThrow('kept until');
+    await expect(network.attach({ tap: 'tap2', address })).rejects.toThrow('reserved until');
     await nic.detach();
   });
 
