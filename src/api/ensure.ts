@@ -4,7 +4,6 @@ import type { Context } from '../host/context.js';
 import { parseMac } from '../ipam/mac.js';
 import { checkNetworkOptions } from '../operations/create-network.js';
 import { reconcile } from '../reconcile/reconcile.js';
-import { isOwnerAlive } from '../records/claim.js';
 import { networksNamed } from '../records/names.js';
 import { readInterface, readNetwork } from '../records/queries.js';
 import {
@@ -58,7 +57,7 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
       if (found.state !== 'deleting') compare(found);
       if (found.state === 'created') return found;
       // The owner was killed. In a cluster, the agents recover the change.
-      if (context.node === undefined && !isOwnerAlive(found.claim)) {
+      if (context.node === undefined && !context.owner.isAlive(found.claim)) {
         await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
     }

@@ -142,7 +142,7 @@ export class HostHandle implements Host {
   }
 
   async close(): Promise<void> {
-    const { coordinator, calls, dhcp, reaper, kernel, store, events } = this.#context;
+    const { coordinator, calls, dhcp, reaper, kernel, store, events, owner } = this.#context;
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
     await calls.idle();
     await coordinator.stop();
@@ -151,6 +151,7 @@ export class HostHandle implements Host {
     await kernel.close();
     await events.close();
     await store.close();
+    await owner.leave();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

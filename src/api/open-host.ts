@@ -17,12 +17,12 @@ import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { refuseIfMigrated } from '../records/migration.js';
+import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
-import { openLmdbStore } from '../store/lmdb.js';
-import type { Store } from '../store/store.js';
+import { type LoneStore, openLmdbStore } from '../store/lmdb.js';
 import { transact } from '../store/transaction.js';
 import { readOptions } from '../util/input.js';
 import { HostHandle } from './host.js';
@@ -61,7 +61,7 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   try {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
     let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
-    if (store !== undefined) undo.push(() => (store as Store).close());
+    if (store !== undefined) undo.push(() => (store as LoneStore).close());
     if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.state));
     const known = (await store?.get<HostRecord>(keys.host))?.value;
     refuseIfMigrated(known);
@@ -89,7 +89,7 @@ const where = ({ state }: HostRequest) => `the state folder ${state}`;
 
 async function openWith(
   request: HostRequest,
-  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: Store; events: Events },
+  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: LoneStore; events: Events },
 ): Promise<Host> {
   const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
     refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
@@ -99,6 +99,7 @@ async function openWith(
   const context = assembleContext({
     ...{ kernel, store, events },
     environment: new HostEnvironment(kernel, store, { record, settings, detected }),
+    owner: new Owner(store.presence),
     runtimeRoot: await runtimeRoot(settings.state),
     coordinator: (context) => new Standalone(context, store),
   });

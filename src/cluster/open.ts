@@ -11,11 +11,13 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
+import { Presence } from '../store/presence.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
@@ -55,11 +57,14 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
     const state = request.state ?? join(STATE_ROOT, request.node);
     await makeFolder(state);
     const journal = new Events(new Journal(join(state, 'events')));
+    let owner: Owner | undefined;
     try {
-      return await openWith({ ...request, meshNic, state }, { kernel, store, journal, events });
+      owner = new Owner(await Presence.join(state), request.node);
+      return await openWith({ ...request, meshNic, state }, { kernel, store, journal, owner, events });
     } catch (error) {
       await journal.close();
       await store.close();
+      await owner?.leave();
       throw error;
     }
   } catch (error) {
@@ -70,8 +75,9 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
 
 async function openWith(
   request: ClusterRequest & { meshNic: string; state: string },
-  { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
+  opened: { kernel: Kernel; store: ClusterStore; journal: Events; owner: Owner; events: NodeEvents },
 ): Promise<OpenedNode> {
+  const { kernel, store, journal, owner, events } = opened;
   const { node: name, role, netns, meshNic, state, underlayAddress } = request;
   const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
@@ -101,7 +107,7 @@ async function openWith(
   });
   const { address } = detected.underlay;
   const shared = assembleContext({
-    ...{ kernel, store, environment, events: journal },
+    ...{ kernel, store, environment, owner, events: journal },
     runtimeRoot: await runtimeFolder(store, name),
     coordinator: () =>
       new ClusterCoordinator(

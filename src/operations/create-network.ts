@@ -9,7 +9,6 @@ import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { reserveVni } from '../ipam/vni.js';
 import { asCapacityError } from '../records/capacity.js';
-import { claim } from '../records/claim.js';
 import { reserveEgress } from '../records/egress.js';
 import { reserveName } from '../records/names.js';
 import { networkOf } from '../records/queries.js';
@@ -151,7 +150,7 @@ async function reserveNetwork(
     routed: {},
     metadata: request.metadata,
     state: 'initial',
-    claim: claim(context.node),
+    claim: context.owner.claim(),
   };
   transaction.create(keys.network(uuid), record);
   return record;

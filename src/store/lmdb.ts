@@ -6,6 +6,7 @@ import { encodeKey, encodeValue } from './encode.js';
 import { whileWriting } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
+import { Presence } from './presence.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
 /** Version of the file layout. A folder with a higher version is refused. */
@@ -19,19 +20,34 @@ const MAX_COMMITS = 128;
  * once. A commit that has resolved survives a crash of the process and of the machine.
  * @throws ValidationError on the field `state` if the folder is not usable
  * @throws StoreError if the content is damaged or was written by a newer version
+ * @throws ConflictError if a process with the same process id in another PID namespace has the folder open
  * @throws PlatformError if lmdb does not load on this system
  */
-export async function openLmdbStore(folder: string): Promise<Store> {
+export async function openLmdbStore(folder: string): Promise<LoneStore> {
   const path = await prepareFolder(folder, STORE_FILE);
-  await checkLmdbFile(join(path, STORE_FILE));
-  const databases = openFile(await loadLmdb(), path);
+  const lmdb = await loadLmdb();
+  // lmdb identifies its readers by process id. It would block this thread, and then fail.
+  const presence = await Presence.join(path, { isPidUnique: true });
   try {
-    await checkLayout(path, databases);
+    await checkLmdbFile(join(path, STORE_FILE));
+    const databases = openFile(lmdb, path);
+    try {
+      await checkLayout(path, databases);
+    } catch (error) {
+      await databases.root.close();
+      throw error;
+    }
+    return new LmdbStore(path, databases, presence);
   } catch (error) {
-    await databases.root.close();
+    await presence.leave();
     throw error;
   }
-  return new LmdbStore(path, databases);
+}
+
+/** The store of a lone host. */
+export interface LoneStore extends Store {
+  /** The presence of this process in the state folder, until the store is closed. */
+  readonly presence: Presence;
 }
 
 interface Databases {
@@ -101,7 +117,7 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-class LmdbStore implements Store {
+class LmdbStore implements LoneStore {
   readonly #path: string;
   readonly #databases: Databases;
   /** Commits that wait for the next transaction. */
@@ -109,7 +125,11 @@ class LmdbStore implements Store {
   #writer: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(path: string, databases: Databases) {
+  constructor(
+    path: string,
+    databases: Databases,
+    readonly presence: Presence,
+  ) {
     this.#path = path;
     this.#databases = databases;
   }
@@ -164,6 +184,7 @@ class LmdbStore implements Store {
     // No further commits are accepted, so one run of the writer is enough.
     await this.#writer;
     await this.#databases.root.close();
+    await this.presence.leave();
   }
 
   #refuseIfClosed(): void {
