@@ -6,8 +6,8 @@
 
 namespace vethwork {
 
-/// Acquires the lock (flock(2)) of an open file without blocking. The kernel releases it with the last descriptor of the
-/// open file description, however the process ends.
+/// Acquires the lock (flock(2)) of an open file without blocking. The kernel releases it with the last descriptor of
+/// the open file description, however the process ends.
 /// @param shared acquires a shared lock instead of the exclusive one
 /// @return 0, or the errno: EWOULDBLOCK if another open file description holds the lock
 int lockFile(int fd, bool shared);

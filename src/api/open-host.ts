@@ -8,6 +8,7 @@ import type { Context } from '../host/context.js';
 import { type DetectedHost, detectHost } from '../host/detect.js';
 import { HostEnvironment, refuseOverlap } from '../host/environment.js';
 import { Events } from '../host/events.js';
+import { refuseOtherHost } from '../host/foreign.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
@@ -34,7 +35,7 @@ import type { Host, HostOptions } from './types.js';
  * objects of the host itself if they are missing, and reconciles all networks. Several processes may open the same
  * host. Networks keep running after `Host.close`.
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the recorded
- *   host has other settings, StoreError if the store cannot be reached, KernelError
+ *   host has other settings, or another state folder serves the namespace, StoreError if the store cannot be reached, KernelError
  */
 export async function openHost(options: HostOptions | ClusterHostOptions): Promise<Host> {
   const given = readOptions<HostOptions | ClusterHostOptions>(options);
@@ -60,22 +61,30 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   const undo: (() => Promise<void>)[] = [];
   try {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
-    let store = (await hasStore(request.state)) ? await openLmdbStore(request.state) : undefined;
-    if (store !== undefined) undo.push(() => (store as LoneStore).close());
-    if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.state));
-    const known = (await store?.get<HostRecord>(keys.host))?.value;
+    let store: LoneStore | undefined;
+    const open = async () => {
+      const opened = await openLmdbStore(request.state);
+      undo.push(() => opened.close());
+      return opened;
+    };
+    const recorded = async () => {
+      if (store === undefined && (await hasStore(request.state))) store = await open();
+      return (await store?.get<HostRecord>(keys.host))?.value;
+    };
+    let known = await recorded();
+    if (store !== undefined) {
+      await transact(store, (transaction) => migrateRecords(transaction, request.state));
+      known = await recorded();
+    }
     refuseIfMigrated(known);
     const { settings } = await effectiveSettings(request, known, where(request));
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
     const detected = await detectHost(kernel, settings.netns, settings);
+    await refuseOtherHost(kernel, settings.netns, { state: request.state, recorded });
     if (known === undefined) refuseOverlap(settings.floatingNetwork, detected);
     signal?.throwIfAborted();
-    if (store === undefined) {
-      const opened = await openLmdbStore(request.state);
-      undo.push(() => opened.close());
-      store = opened;
-    }
+    store ??= await open();
     const events = new Events(new Journal(join(request.state, 'events')));
     undo.push(() => events.close());
     return await openWith(request, { kernel, detected, store, events });

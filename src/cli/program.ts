@@ -13,6 +13,7 @@ import { addInterfaceCommands } from './interface.js';
 import { addMigrateCommand } from './migrate.js';
 import { addNetworkCommands } from './network.js';
 import { addObserveCommands } from './observe.js';
+import { addPurgeCommand } from './purge.js';
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -39,6 +40,7 @@ ${exitCodesHelp}`,
     );
   addGlobalOptions(program);
   addHostCommands(program, app);
+  addPurgeCommand(program, app);
   addNetworkCommands(program, app);
   addInterfaceCommands(program, app);
   addObserveCommands(program, app);
