@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { lmdbError } from '../util/platform.js';
+import { Semaphore } from '../util/semaphore.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { whileWriting } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
@@ -14,6 +15,12 @@ const LAYOUT = 1;
 
 /** Largest number of commits per lmdb transaction. Applying one blocks the event loop for about 10 µs. */
 const MAX_COMMITS = 128;
+
+/**
+ * One at a time: lmdb creates the databases of a new file on this thread, and would wait for ever for a transaction of
+ * another opening, whose callback needs this thread.
+ */
+const opening = new Semaphore(1);
 
 /**
  * Opens the embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at
@@ -29,14 +36,17 @@ export async function openLmdbStore(folder: string): Promise<LoneStore> {
   // lmdb identifies its readers by process id. It would block this thread, and then fail.
   const presence = await Presence.join(path, { isPidUnique: true });
   try {
-    await checkLmdbFile(join(path, STORE_FILE));
-    const databases = openFile(lmdb, path);
-    try {
-      await checkLayout(path, databases);
-    } catch (error) {
-      await databases.root.close();
-      throw error;
-    }
+    const databases = await opening.run(async () => {
+      await checkLmdbFile(join(path, STORE_FILE));
+      const opened = openFile(lmdb, path);
+      try {
+        await checkLayout(path, opened);
+      } catch (error) {
+        await opened.root.close();
+        throw error;
+      }
+      return opened;
+    });
     return new LmdbStore(path, databases, presence);
   } catch (error) {
     await presence.leave();

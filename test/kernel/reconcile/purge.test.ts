@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/program.js';
 import { runtimeRoot } from '../../../src/dnsmasq/index.js';
 import { type Host, openHost } from '../../../src/index.js';
+import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { attempt } from '../../support/attempt.js';
 import { pings, TestHost } from '../../support/host.js';
 import { hasLink, ipLinks, rejection } from '../../support/kernel.js';
@@ -30,7 +31,8 @@ const picture = async (namespace: TestNamespace) => [
 const isPinned = async (name: string) => (await attempt('test', '-e', `/run/netns/${name}`)).exitCode === 0;
 
 async function cli(...argv: string[]) {
-  const [out, err]: string[][] = [[], []];
+  const out: string[] = [];
+  const err: string[] = [];
   const exitCode = await run(argv, {
     stdout: { write: (text: string) => out.push(text) },
     stderr: { write: (text: string) => err.push(text) },
@@ -99,6 +101,13 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     expect(await rejection(openHost(machine.options))).toMatchObject(conflict(/^the egress bridge egr-br-eth0 /));
     await second.teardown();
     await second.close();
+    await machine.open();
+  });
+  test('has a new store that many can open at once', async () => {
+    const state = another();
+    const stores = await Promise.all(Array.from({ length: 6 }, () => openLmdbStore(state)));
+    expect(new Set(stores.map(({ presence }) => presence.id)).size).toBe(6);
+    for (const store of stores) await store.close();
     await machine.open();
   });
 });
