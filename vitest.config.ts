@@ -4,7 +4,7 @@ import { patience } from './test/support/patience.js';
 
 const seconds = patience(1000);
 
-/** Projects with longer tests come first: a long file that began last would leave one of the workers with nothing to do. */
+/** Order of the projects. Long test files run first, so that no worker is idle at the end. */
 const ORDER = ['e2e', 'integration', 'kernel', 'unit'];
 
 class LongestFirst extends BaseSequencer {
@@ -14,19 +14,19 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-// Time-outs are against hanging only: machines that run this may be busy with other things.
+// Timeouts are long, because they only detect hanging tests. The machine may be under load.
 
 /**
- * Tests of the unit project are of functions alone: they need neither root, nor etcd, dnsmasq or the addon. Those of the
- * integration project need the addon, etcd, files or processes. Those of the kernel and e2e projects need root as well,
- * and without it are shown as skipped (test/support `privileged`).
+ * Tests of the unit project need neither root, etcd, dnsmasq nor the addon. Tests of the integration project need the
+ * addon, etcd, files or processes. Tests of the kernel and e2e projects need root. Without root they are skipped
+ * (test/support `privileged`).
  */
 export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    // For the processes of the test files alone: scripts/test-asan.mjs.
+    // Environment of the processes of the test files (scripts/test-asan.mjs).
     env: JSON.parse(process.env.VETHWORK_TEST_ENV ?? '{}'),
     setupFiles: process.env.VETHWORK_TEST_SETUP ?? [],
     projects: [
@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          // They share nothing that one could leave behind, and load the sources once.
+          // Unit tests share no state. Without isolation, the sources are loaded once.
           isolate: false,
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,

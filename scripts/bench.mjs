@@ -1,4 +1,4 @@
-// npm run bench [-- arguments of `vethwork bench`]: installs what is compared with, builds, and measures.
+// npm run bench [-- arguments of `vethwork bench`]: installs the peers, builds, and measures.
 import { join } from 'node:path';
 import { exitCodeOf, root, runMain } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';

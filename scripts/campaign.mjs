@@ -1,12 +1,12 @@
-// npm run campaign:<name> [-- --seed N --budget SECONDS --count N]: one of the campaigns of test/campaign. Needs what
-// `npm run setup` makes, and root. Its last line is kept in build/campaign-<name>.txt.
+// npm run campaign:<name> [-- --seed N --budget SECONDS --count N]: runs a campaign of test/campaign. Needs root and
+// `npm run setup`. Writes the last line of the output to build/campaign-<name>.txt.
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { exitCodeOf, root, runMain } from './lib/process.mjs';
 
 /**
- * Bundles the campaigns: they start hundreds of processes, and half of what a start costs is finding modules.
+ * Bundles the campaigns. They start hundreds of processes, and module resolution takes half of the start-up time.
  * @param {string} folder
  */
 async function bundle(folder) {
@@ -18,7 +18,7 @@ async function bundle(folder) {
     external: ['lmdb', 'node-gyp-build', 'etcd3', 'cockatiel', 'pino'],
     logLevel: 'silent',
   });
-  // Two levels down, where the addon is looked for as from `dist` and `src`.
+  // Two levels deep, as in `dist` and `src`, so that the relative path of the addon is valid.
   const names = { entryFileNames: 'out/campaign/[name].js', chunkFileNames: 'out/shared/[name].js' };
   await build.write({ dir: folder, format: 'esm', sourcemap: true, ...names });
   await build.close();
@@ -29,7 +29,7 @@ await runMain(async () => {
   const cache = join(root, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'vethwork-campaign-'));
-  // The campaign's own clean-up comes first.
+  // The campaign cleans up first.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
   try {
     await symlink(join(root, 'build'), join(folder, 'build'));

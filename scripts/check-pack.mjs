@@ -1,5 +1,5 @@
-// npm run check:pack: packs, installs the tarball in an empty folder as a user without a compiler would (install scripts
-// off, nothing on PATH but node, npm and a shell), and uses it from there.
+// npm run check:pack: packs, installs the tarball in an empty folder without a compiler (no install scripts; only node,
+// npm and a shell in PATH), and uses the installed package.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -19,7 +19,7 @@ import { root, run, runMain, StepError } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 import { addonOf, lmdbBounds, programOf, targetOf, targets } from './lib/targets.mjs';
 
-/** What may be in the tarball; anything else got there by accident. */
+/** Patterns of files that the tarball may contain. */
 const allowed = [
   /^dist\/.+\.(js|d\.ts)$/,
   /^scripts\/install\.mjs$/,
@@ -29,7 +29,7 @@ const allowed = [
   /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,
 ];
 
-/** What must be in it. */
+/** Files that the tarball must contain. */
 const required = [
   'package.json',
   'README.md',
@@ -48,12 +48,12 @@ const required = [
   'scripts/install.mjs',
 ];
 
-/** Binaries, by the target that they are for. Those for this machine are always there. */
+/** Binaries and their targets. The tarball must contain those for this machine. */
 const binaries = new Map(targets.flatMap((target) => [addonOf, programOf].map((of) => [of(target), target])));
 
 /**
- * Run in the empty folder. Reads links through the addon: the kernel's own list of this process's namespace. Root also starts
- * a program by the one that comes with the addon.
+ * Program that runs in the empty folder. It lists the links of its namespace with the addon. As root, it also starts a
+ * program with vethwork-enter.
  */
 const useIt = `
 import { once } from 'node:events';
@@ -77,14 +77,14 @@ if (!links.some((link) => link.name === 'lo')) throw new Error('no loopback in '
 console.log('check-pack: the installed package lists ' + links.map((link) => link.name).join(', '));
 `;
 
-/** @param {string} folder where the tarball goes */
+/** @param {string} folder output folder of the tarball */
 function pack(folder) {
   const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // prepack prints before the JSON.
+  // The output of prepack precedes the JSON.
   const [tarball] = JSON.parse(output.slice(output.lastIndexOf('\n[\n') + 1));
   return {
     path: join(folder, tarball.filename),
@@ -97,10 +97,10 @@ function pack(folder) {
 function checkFiles(files) {
   const own = [...binaries].filter(([, target]) => target === targetOf()).map(([name]) => name);
   const missing = [...required, ...own].filter((name) => !files.includes(name));
-  const surplus = files.filter((name) => !binaries.has(name) && !allowed.some((pattern) => pattern.test(name)));
+  const extraneous = files.filter((name) => !binaries.has(name) && !allowed.some((pattern) => pattern.test(name)));
   if (missing.length > 0) throw new StepError(`missing in the tarball: ${missing.join(', ')}`);
-  if (surplus.length > 0) throw new StepError(`should not be in the tarball: ${surplus.join(', ')}`);
-  // What pages refer to, and messages name: relative links of Markdown, and pages in the sources.
+  if (extraneous.length > 0) throw new StepError(`extraneous in the tarball: ${extraneous.join(', ')}`);
+  // Targets of the relative links in Markdown pages.
   const pages = files.filter((name) => name.endsWith('.md'));
   const links = pages.flatMap((page) =>
     [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link = '']) =>
@@ -108,14 +108,14 @@ function checkFiles(files) {
     ),
   );
   const dead = [...new Set(links)].filter((link) => !files.includes(link));
-  if (dead.length > 0) throw new StepError(`pages refer to what is not in the tarball: ${dead.join(', ')}`);
+  if (dead.length > 0) throw new StepError(`pages link to files that are not in the tarball: ${dead.join(', ')}`);
   if (!files.some((name) => name.startsWith('native/binding/')))
     throw new StepError('no native sources in the tarball');
-  console.log(`check-pack: ${files.length} files, none missing, none too many`);
+  console.log(`check-pack: ${files.length} files, none missing, none extraneous`);
 }
 
 /**
- * What is packed loads on the systems that README.md names.
+ * Checks that the packed binaries load on the systems that README.md names.
  * @param {string} folder the installed package
  */
 function checkBinaries(folder) {
@@ -123,10 +123,10 @@ function checkBinaries(folder) {
   const faults = found.flatMap(([name, { arch }]) => faultsOf(join(folder, name), arch));
   const lmdb = lmdbBinaries(folder);
   const foreign = lmdb.flatMap((path) => faultsOf(path, process.arch, lmdbBounds));
-  if (lmdb.length === 0) throw new StepError('lmdb comes without a binary for glibc');
+  if (lmdb.length === 0) throw new StepError('lmdb has no binary for glibc');
   if (faults.length + foreign.length > 0) throw new StepError([...faults, ...foreign].join('\n'));
   const names = new Set(found.map(([, target]) => target.name));
-  console.log(`check-pack: binaries for ${[...names].join(', ')}, none needs a newer system than documented`);
+  console.log(`check-pack: binaries for ${[...names].join(', ')}, none requires a newer system than documented`);
 }
 
 /** @param {string} folder the installed package */
@@ -138,7 +138,7 @@ function lmdbBinaries(folder) {
 }
 
 /**
- * Export maps and types, as other people's tools see them.
+ * Checks export maps and types with publint and attw.
  * @param {string} tarball
  */
 async function lintPackage(tarball) {
@@ -148,7 +148,7 @@ async function lintPackage(tarball) {
 }
 
 /**
- * The benchmark comes with the package; what draws its plots does not.
+ * Checks the benchmark of the package, without the optional packages vega and vega-lite.
  * @param {string} program
  * @param {string} cwd
  */
@@ -176,7 +176,7 @@ function checkBench(program, cwd) {
 }
 
 /**
- * A PATH with node, npm and a shell, so that nothing can be compiled.
+ * Makes a folder for PATH with only node, npm and a shell, so that nothing can be compiled.
  * @param {string} folder
  */
 function poorPath(folder) {

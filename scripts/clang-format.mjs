@@ -1,4 +1,4 @@
-// node scripts/clang-format.mjs [--write]: checks (or corrects) the layout of the C++ sources.
+// node scripts/clang-format.mjs [--write]: checks the format of the C++ sources, or corrects it.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCodeOf, root, runMain, StepError } from './lib/process.mjs';
@@ -12,7 +12,7 @@ await runMain(async () => {
   try {
     return await exitCodeOf('clang-format', ['--style=file', ...mode, ...sources]);
   } catch (error) {
-    // Left out in silence, it would pass for checked.
+    // A skipped check must not look like a successful one.
     throw new StepError('clang-format is missing: npm run setup -- --lint installs it', { cause: error });
   }
 });

@@ -8,9 +8,9 @@ import { dataFiles, summary } from './lib/figures.mjs';
 import { root, run, runMain } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
-/** Of each case; the whole takes some minutes. */
+/** Runs of each case. */
 const RUNS = '5';
-/** In seconds, of each contender for a case. */
+/** Time limit of each contender for a case. */
 const BUDGET = '3s';
 const PLOTS = [
   'veth-1-attach',
@@ -45,7 +45,7 @@ await runMain(async () => {
     const quick = process.argv.includes('--quick') ? ['--quick'] : [];
     const args = ['--runs', RUNS, '--budget', BUDGET, ...quick, '--json', file, '--svg', drawn];
     await run(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', ...args]);
-    // A quick look has not all of them.
+    // A quick run does not draw all plots.
     for (const name of PLOTS.map((plot) => `${plot}.svg`).filter((plot) => existsSync(join(drawn, plot)))) {
       await copyFile(join(drawn, name), join(folder, name));
     }

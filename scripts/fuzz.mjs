@@ -1,5 +1,5 @@
-// npm run fuzz [-- --seconds 60 --seed 1 name...]: builds the fuzzers of native/fuzz and lets each run for a while,
-// as many at a time as there are CPUs.
+// npm run fuzz [-- --seconds 60 --seed 1 name...]: builds the fuzzers of native/fuzz and runs each for the given
+// time. The number of concurrent fuzzers is the number of CPUs.
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -28,18 +28,18 @@ await runMain(async () => {
     await run(join(buildFolder('fuzz'), 'native', `fuzz_${name}`), [
       `-max_total_time=${values.seconds}`,
       `-seed=${seed}`,
-      // In seconds, for one input.
+      // Time limit of one input, in seconds.
       '-timeout=10',
       '-use_value_profile=1',
       '-print_final_stats=1',
       `-artifact_prefix=${buildFolder('fuzz')}/${name}-`,
-      // What it finds goes into the first; the second is what it starts from.
+      // New inputs are written into the first folder. The second has the initial inputs.
       corpus,
       join(root, 'native/fuzz/corpus', name),
     ]);
   };
-  // Loaded here, not above: it may just have been installed.
-  const { default: pLimit } = await import('p-limit');
+  // Imported dynamically, because the set-up above may have built it.
+  const { Semaphore } = await import(join(root, 'dist/util/semaphore.js'));
   const names = positionals.length > 0 ? positionals : all;
-  await pLimit(availableParallelism()).map(names, fuzz);
+  await new Semaphore(availableParallelism()).map(names, fuzz);
 });

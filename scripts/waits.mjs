@@ -1,13 +1,13 @@
-// node scripts/waits.mjs <pid> [seconds]: in which functions of the kernel a process's threads wait, as often as they were
-// seen there. Needs root. What docs/performance.md says of waits was found with it.
+// node scripts/waits.mjs <pid> [seconds]: samples the kernel stacks of a process's threads, and prints how often threads
+// waited in which kernel functions. Needs root. Source of the wait times in docs/performance.md.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const [pid, seconds = '5'] = process.argv.slice(2);
 const task = `/proc/${pid}/task`;
-/** Threads that have nothing to do. */
+/** Functions in which idle threads wait. */
 const IDLE = /futex|epoll|pipe_read|do_wait|sigtimedwait|exit_to_user_mode/;
-/** How one gets into the kernel says nothing. */
+/** System call entry functions, which are not printed. */
 const PLUMBING = /^(entry_|do_syscall|x64_sys|__x64|__se_|__sys|___sys|____sys|sock_|netlink_|rtnetlink_rcv)/;
 
 /** @param {string} stack */

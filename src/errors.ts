@@ -186,12 +186,15 @@ export class PlatformError extends VethworkError {
   }
 }
 
-/** The store cannot be read or written: the state folder is damaged or newer, the disk is full, or the store is closed. */
+/**
+ * The store or a file of dnsmasq cannot be read or written: the state folder is damaged or newer, the disk is full, or the
+ * store is closed.
+ */
 export class StoreError extends VethworkError {
   readonly code = 'ERR_VETHWORK_STORE';
 
   constructor(
-    /** The state folder, or the address of the cluster's store. */
+    /** The state folder, the address of the cluster's store, or a file of dnsmasq. */
     readonly location: string,
     problem: string,
     options?: ErrorOptions,
@@ -293,6 +296,21 @@ export class LinkIndexTakenError extends KernelError {
     options?: ErrorOptions,
   ) {
     super({ ...details, extack: `the interface index ${takenIndexes.join(' and ')} is in use` }, options);
+  }
+}
+
+/** Sysctls cannot be written, because /proc/sys is mounted read-only. Nothing was changed. */
+export class ReadOnlySysctlError extends KernelError {
+  constructor(
+    /** Name of the sysctl, for example `net.ipv4.ip_forward`. */
+    readonly sysctl: string,
+    /** What makes it writable. */
+    remedy: string,
+  ) {
+    super({
+      ...{ code: 'EROFS', errno: 30, operation: `write the sysctl ${sysctl}` },
+      extack: `/proc/sys is mounted read-only: ${remedy}`,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 #include "engine/event.h"
 
+#include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -24,6 +25,7 @@ constexpr std::array<unsigned int, 2> routeGroups{RTNLGRP_IPV4_ROUTE, RTNLGRP_IP
 constexpr std::array<unsigned int, 1> neighbourGroups{RTNLGRP_NEIGH};
 constexpr std::array<unsigned int, 2> ruleGroups{RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 constexpr std::array<unsigned int, 1> trafficGroups{RTNLGRP_TC};
+constexpr std::array<unsigned int, 2> settingGroups{RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
 constexpr std::array<unsigned int, 1> nftablesGroups{NFNLGRP_NFTABLES};
 
 /// Notifications of an object type. The object is decoded like the answers to a query.
@@ -70,6 +72,35 @@ bool isOfBridge(const Message& message) {
   return isLink && header && header->ifi_family == AF_BRIDGE;
 }
 
+/// The sysctls below net/ipv4/conf and net/ipv6/conf that the kernel reports (netconf.h).
+const Schema& setting() {
+  static const Schema schema{{
+                                 {"forwarding", NETCONFA_FORWARDING, boolean32()},
+                                 {"rpFilter", NETCONFA_RP_FILTER, i32(0, 2)},
+                             },
+                             {NETCONFA_IFINDEX, NETCONFA_MC_FORWARDING, NETCONFA_PROXY_NEIGH,
+                              NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN, NETCONFA_INPUT, NETCONFA_BC_FORWARDING}};
+  return schema;
+}
+
+/// RTM_DELNETCONF is not an event: the link of the settings is deleted.
+Value decodeSetting(const Message& message) {
+  const auto header = readAs<netconfmsg>(message.payload);
+  const Span rest = message.attributes<netconfmsg>();
+  const auto index = readAs<std::int32_t>(findAttribute(rest, NETCONFA_IFINDEX).value_or(Span()));
+  if (!header || !index || (header->ncm_family != AF_INET && header->ncm_family != AF_INET6)) {
+    return {};
+  }
+  Map event{{"event", "setting.changed"}, {"family", header->ncm_family == AF_INET ? "inet" : "inet6"}};
+  if (*index > 0) {
+    event.set("index", *index);
+  } else {
+    event.set("scope", *index == NETCONFA_IFINDEX_ALL ? "all" : "default");
+  }
+  setting().decode(rest, event);
+  return event;
+}
+
 const Schema& generation() {
   static const Schema schema{{
       {"generation", NFTA_GEN_ID, be32()},
@@ -82,13 +113,14 @@ const Schema& generation() {
 }  // namespace
 
 std::span<const Topic> allTopics() {
-  static constexpr std::array<Topic, 7> all{{
+  static constexpr std::array<Topic, 8> all{{
       {"link", NETLINK_ROUTE, linkGroups},
       {"address", NETLINK_ROUTE, addressGroups},
       {"route", NETLINK_ROUTE, routeGroups},
       {"neighbour", NETLINK_ROUTE, neighbourGroups},
       {"rule", NETLINK_ROUTE, ruleGroups},
       {"traffic", NETLINK_ROUTE, trafficGroups},
+      {"setting", NETLINK_ROUTE, settingGroups},
       {"nftables", NETLINK_NETFILTER, nftablesGroups},
   }};
   return all;
@@ -100,6 +132,9 @@ Value decodeEvent(const Message& message) {
     Map event{{"event", "nftables.changed"}};
     generation().decode(message.attributes<nfgenmsg>(), event);
     return event;
+  }
+  if (type == RTM_NEWNETCONF) {
+    return decodeSetting(message);
   }
   if (isOfBridge(message)) {
     return decodePort(message);

@@ -1,17 +1,17 @@
-// What a binary asks of the system that loads it, as readelf(1) tells.
+// Reads the requirements of a binary (libraries, symbol versions) with readelf(1).
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { compareVersions } from './portable.mjs';
 import { root } from './process.mjs';
 import { addonOf, librariesAllowed, oldestGlibc, programOf } from './targets.mjs';
 
-/** The e_machine of ELF, in readelf's words. */
+/** The ELF field e_machine, as readelf prints it. */
 const machines = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' };
 
 /**
  * @param {string} path
  * @returns {{ machine: string, libraries: string[], versions: Map<string, string>, unversioned: string[] }} versions:
- *   the newest that is needed of each kind, such as GLIBC; unversioned: symbols that any library may have, weak ones left out
+ *   newest required version of each kind, such as GLIBC; unversioned: undefined symbols without version, except weak ones
  */
 export function needsOf(path) {
   const readelf = (/** @type {string[]} */ ...options) =>
@@ -39,11 +39,11 @@ export function needsOf(path) {
 }
 
 /**
- * What is wrong with a packed binary: nothing if it loads on every system that the documentation promises.
+ * Problems of a packed binary. The list is empty if it loads on every documented system.
  * @param {string} path
- * @param {string} arch as Node.js calls it
- * @param {{ glibc?: string, libstdcxx?: string | undefined }} [bounds] the newest versions that it may need; without
- *   `libstdcxx`, it has the library inside
+ * @param {string} arch value of process.arch
+ * @param {{ glibc?: string, libstdcxx?: string | undefined }} [bounds] newest versions that it may require; without
+ *   `libstdcxx`, the library is linked statically
  * @returns {string[]}
  */
 export function faultsOf(path, arch, { glibc = oldestGlibc, libstdcxx } = {}) {
@@ -58,7 +58,7 @@ export function faultsOf(path, arch, { glibc = oldestGlibc, libstdcxx } = {}) {
     const allowed = librariesAllowed.some((pattern) => pattern.test(name)) || (libstdcxx && name === 'libstdc++.so.6');
     if (!allowed) faults.push(`is linked with ${name}`);
   }
-  // What comes from a library has a version, except Node.js's own.
+  // Symbols of libraries have a version, except those of Node.js.
   const unknown = libstdcxx ? [] : unversioned.filter((name) => !/^(napi|node_api)_/.test(name));
   if (unknown.length > 0) faults.push(`needs ${unknown.join(', ')}, which glibc ${glibc} does not have`);
   return faults.map((fault) => `${path} ${fault}`);

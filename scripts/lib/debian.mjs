@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { run, StepError } from './process.mjs';
 
 /**
- * A Debian package, and what shows that it is there: the name of a program or the path of a file.
+ * A Debian package, and a program name or file path that exists if the package is installed.
  * @typedef {readonly [name: string, shownBy: string]} DebianPackage
  */
 
@@ -16,7 +16,7 @@ const build = [
   ['doctest-dev', '/usr/include/doctest/doctest.h'],
 ];
 
-/** @type {readonly DebianPackage[]} What the tests ask for the truth, and the clients in tests and demonstration. */
+/** @type {readonly DebianPackage[]} Programs that verify results, and clients of the tests and the demo. */
 const oracles = [
   ['iproute2', 'ip'],
   ['nftables', 'nft'],
@@ -35,28 +35,28 @@ const oracles = [
   ['strace', 'strace'],
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
-  // Judges the agent's unit.
+  // systemd-analyze verifies the agent's unit.
   ['systemd', 'systemd-analyze'],
-  // The cluster's store, and certificates for it.
+  // The store of the cluster, and its certificates.
   ['etcd-server', 'etcd'],
   ['etcd-client', 'etcdctl'],
   ['openssl', 'openssl'],
 ];
 
-/** Packages by what they are for: `base` is what building, testing and the demonstration need. */
+/** Packages by purpose. `base` is for the build, the tests and the demo. */
 export const packages = {
   base: [...build, ...oracles],
   /** @type {readonly DebianPackage[]} */
   lint: [['clang-format', 'clang-format']],
-  /** @type {readonly DebianPackage[]} What the benchmark compares with. */
+  /** @type {readonly DebianPackage[]} Peers of the benchmark. */
   bench: [
     ['python3-pyroute2', '/usr/lib/python3/dist-packages/pyroute2'],
     ['containernetworking-plugins', '/usr/lib/cni/bridge'],
     ['netavark', '/usr/lib/podman/netavark'],
   ],
-  /** @type {readonly DebianPackage[]} What `npm run prebuild:all` builds with for other processors. */
+  /** @type {readonly DebianPackage[]} Cross compilers of `npm run prebuild:all`. */
   crossbuild: [['g++-aarch64-linux-gnu', 'aarch64-linux-gnu-g++']],
-  /** @type {readonly DebianPackage[]} What `npm run test:platforms` runs other processors' programs and systems with. */
+  /** @type {readonly DebianPackage[]} Emulators and system installers of `npm run test:platforms`. */
   platforms: [
     ['qemu-user', 'qemu-aarch64'],
     ['libc6-arm64-cross', '/usr/aarch64-linux-gnu/lib/libc.so.6'],
@@ -66,15 +66,15 @@ export const packages = {
   /** @type {readonly DebianPackage[]} */
   fuzz: [
     ['clang', 'clang++'],
-    // clang only recommends it: the run-time libraries of the fuzzer and the sanitizers.
+    // Run-time libraries of the fuzzer and the sanitizers, which clang only recommends.
     ['libclang-rt-14-dev', '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux'],
   ],
 };
 
-/** Services that Debian would start with their package, now and whenever the machine starts. The tests start their own. */
+/** Services that Debian starts at installation and at boot. They are disabled, because the tests start their own. */
 const services = new Map([['etcd-server', 'etcd.service']]);
 
-// Debian's daemons and network tools live in sbin, which an ordinary user's PATH leaves out.
+// Debian installs daemons and network tools in sbin, which the PATH of ordinary users does not contain.
 const searchPath = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** @param {string} shownBy */
@@ -84,9 +84,9 @@ function isThere(shownBy) {
 }
 
 /**
- * Installs the packages that are missing, and nothing if none is.
+ * Installs missing packages.
  * @param {readonly DebianPackage[]} wanted
- * @returns {Promise<string[]>} names of what was installed
+ * @returns {Promise<string[]>} names of the installed packages
  */
 export async function ensurePackages(wanted) {
   const missing = wanted.filter(([, shownBy]) => !isThere(shownBy)).map(([name]) => name);
@@ -94,24 +94,24 @@ export async function ensurePackages(wanted) {
 
   const names = missing.join(' ');
   if (!existsSync('/usr/bin/apt-get')) {
-    throw new StepError(`these Debian packages, or what your distribution calls them, are missing: ${names}`);
+    throw new StepError(`these Debian packages or their equivalents of your distribution are missing: ${names}`);
   }
   if (process.getuid?.() !== 0) {
     throw new StepError(`some packages are missing and only root can install them: sudo apt-get install ${names}`);
   }
   console.log(`setup: installing Debian packages ${names}`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  // Another apt-get may be at work on a machine that has just started.
-  const patient = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
-  await run('apt-get', [...patient, 'update'], { env });
+  // Waits for another apt-get, for example on a machine that has just booted.
+  const options = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
+  await run('apt-get', [...options, 'update'], { env });
   await withoutServices(missing, () =>
-    run('apt-get', [...patient, 'install', '-y', '--no-install-recommends', ...missing], { env }),
+    run('apt-get', [...options, 'install', '-y', '--no-install-recommends', ...missing], { env }),
   );
   return missing;
 }
 
 /**
- * Installs without any service being started.
+ * Installs packages without starting services.
  * @param {readonly string[]} names
  * @param {() => Promise<unknown>} install
  */
@@ -128,11 +128,11 @@ async function withoutServices(names, install) {
   await run('systemctl', ['disable', ...units]);
 }
 
-/** What Debian's maintainer scripts ask before they start anything: 101 is no. */
+/** Debian's maintainer scripts run this program before they start a service. Exit code 101 forbids the start. */
 const POLICY = '/usr/sbin/policy-rc.d';
 
 /**
- * For init systems other than systemd. Containers often have a policy of their own, which is left as it is.
+ * For init systems other than systemd. An existing policy, as in containers, is not changed.
  * @param {() => Promise<unknown>} install
  */
 async function withPolicy(install) {

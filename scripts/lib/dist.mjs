@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isFresh, makeStamped } from './fresh.mjs';
 import { root, run } from './process.mjs';
 
-/** Compiles src to dist if that is older. Nothing stays in dist of sources that are no longer there. */
+/** Compiles src to dist if dist is older. Removes outputs of deleted sources. */
 export async function makeDist() {
   if (isFresh('dist', ['src', 'tsconfig.json', 'package-lock.json'])) return;
   console.log('setup: compiling TypeScript');

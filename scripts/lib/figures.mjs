@@ -1,8 +1,8 @@
-// The report of the benchmark as tables: Markdown for the pages, CSV for the files beside the report.
+// Tables of the benchmark report: Markdown for pages, CSV for files.
 
 /** @typedef {import('../../src/bench/index.js').BenchReport} Report */
 
-/** What docs/performance.md shows, of everything that was measured: case, figure, and its title. */
+/** Figures in docs/performance.md: case, figure and title. */
 const SHOWN = [
   ['veth-1', 'attach', 'attach 1 container'],
   ['veth-100', 'attach', 'attach 100 containers at once'],
@@ -18,7 +18,7 @@ const SHOWN = [
   ['scale-5000', 'attach', 'attach 1 where 5,000 exist'],
 ];
 
-/** The rows of these that README.md shows. */
+/** Figures in README.md. */
 const HEADLINES = ['veth-1 attach', 'veth-100 attach', 'veth-64 gone', 'network create', 'scale-5000 attach'];
 
 /** @param {number} value */
@@ -27,7 +27,7 @@ const ms = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toF
 /** @param {number} ratio */
 const times = (ratio) => `${ratio >= 20 ? ratio.toFixed(0) : ratio >= 3 ? ratio.toFixed(1) : ratio.toFixed(2)}x`;
 
-/** @param {readonly (readonly string[])[]} rows the first are the headers */
+/** @param {readonly (readonly string[])[]} rows the first row has the headers */
 function markdown(rows) {
   const [headers = [], ...rest] = rows;
   const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(' | ')} |`;
@@ -36,7 +36,7 @@ function markdown(rows) {
   );
 }
 
-/** @param {readonly (readonly (string | number)[])[]} rows the first are the headers */
+/** @param {readonly (readonly (string | number)[])[]} rows the first row has the headers */
 function csv(rows) {
   const cell = (/** @type {string | number} */ value) =>
     /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
@@ -57,8 +57,8 @@ function machineOf({ date, vethwork, quick, machine: { cpu, cpus, memory, kernel
 }
 
 /**
- * Medians in milliseconds, and in brackets the ratio to vethwork: all of SHOWN for docs/performance.md, or the headlines for
- * README.md.
+ * Table of medians in milliseconds, with the ratio to vethwork in brackets: all of SHOWN for docs/performance.md, or the
+ * headlines for README.md.
  * @param {Report} report
  * @param {{ headlines?: boolean }} [options]
  */
@@ -102,14 +102,14 @@ function targets(report) {
   const median = (/** @type {string} */ name, /** @type {string} */ figure, /** @type {string} */ peer) =>
     result(name, peer)?.figures[figure]?.median ?? Number.NaN;
   /** @typedef {(own: string) => number} Finding */
-  /** How many times as long as ours the other takes. @type {(...of: [string, string, string]) => Finding} */
+  /** Duration of the peer divided by the duration of vethwork. @type {(...of: [string, string, string]) => Finding} */
   const faster = (name, figure, peer) => (own) => median(name, figure, peer) / median(name, figure, own);
   const growth = (/** @type {string} */ own) => median('scale-5000', 'attach', own) / median('scale-10', 'attach', own);
   const others = report.peers.filter(({ name }) =>
     ['walkthrough', 'shell', 'pyroute2', 'cni', 'netavark'].includes(name),
   );
   /** @type {[string, (found: number) => boolean, Finding][]} */
-  const wanted = [
+  const goals = [
     [
       "attach: 40x as fast as the walk-through's commands",
       (found) => found >= 40,
@@ -154,8 +154,8 @@ function targets(report) {
   ];
   const judged = (/** @type {(found: number) => boolean} */ holds, /** @type {number} */ found) =>
     Number.isNaN(found) ? '' : `${times(found)} ${holds(found) ? 'met' : 'missed'}`;
-  const rows = wanted.map(([aim, holds, found]) => [
-    aim,
+  const rows = goals.map(([goal, holds, found]) => [
+    goal,
     ...['model', 'kernel'].map((own) => judged(holds, found(own))),
   ]);
   const loop = (/** @type {string} */ own, among = cases) => {
@@ -164,7 +164,7 @@ function targets(report) {
     return delays.length === 0 ? '' : `${ms(worst)} ms ${worst < 5 ? 'met' : 'missed'}`;
   };
   const storm = cases.filter(({ name }) => name === 'veth-1000');
-  // The floor is a process of its own: this is the delay of a process that only waits.
+  // The floor is another process. This process only waits for it: the event loop delay of an idle process.
   const idle = Math.max(...cases.flatMap((each) => result(each.name, 'floor')?.eventLoop?.p99 ?? []));
   const floorLoop = Number.isFinite(idle) ? `${ms(idle)} ms` : '';
   const look = median('reconcile-500', 'reconcile', 'model');
@@ -187,9 +187,8 @@ function targets(report) {
 }
 
 /**
- * Everything that was measured, by file name: `figures.csv` has a line for each figure of each contender (milliseconds; the
- * ratio is to the first contender of the case), `totals.csv` what is told of a scenario as a whole, `targets.csv` the
- * targets.
+ * All results, by file name: `figures.csv` has a line for each figure of each contender (milliseconds; the ratio is to the
+ * first contender of the case), `totals.csv` has single values of scenarios, `targets.csv` has the targets.
  * @param {Report} report
  * @returns {Map<string, string>}
  */

@@ -6,15 +6,15 @@ import { root } from './process.mjs';
 function newest(path) {
   const stat = statSync(path);
   let time = stat.mtimeMs;
-  // The time of a folder counts as well: it changes when a file is removed.
+  // The modification time of a folder is included: it changes when a file is removed.
   if (stat.isDirectory()) for (const name of readdirSync(path)) time = Math.max(time, newest(join(path, name)));
   return time;
 }
 
 /**
- * Whether an output exists and was made after everything it is made from.
- * @param {string} output path below the root; what it was stamped with decides, not its own time
- * @param {readonly string[]} inputs files and folders below the root; those that do not exist are skipped
+ * True if an output exists and is newer than its inputs.
+ * @param {string} output path below the root; its stamp file has the time
+ * @param {readonly string[]} inputs files and folders below the root; missing ones are skipped
  */
 export function isFresh(output, inputs) {
   const stamp = stampOf(output);
@@ -24,7 +24,7 @@ export function isFresh(output, inputs) {
 }
 
 /**
- * Does the work of an output, then remembers that it is as new as its inputs were when the work began.
+ * Makes an output, then writes its stamp file with the time at which the work began.
  * @param {string} output
  * @param {() => Promise<void>} make
  */
@@ -42,7 +42,7 @@ function stampOf(output) {
   return join(root, 'build/stamps', output.replaceAll('/', '_'));
 }
 
-/** Whether node_modules holds what package-lock.json says. */
+/** True if node_modules matches package-lock.json. */
 export function modulesAreFresh() {
   /** @type {(path: string) => Record<string, { version?: string, optional?: boolean }>} */
   const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
@@ -52,7 +52,7 @@ export function modulesAreFresh() {
   return Object.entries(read('package-lock.json')).every(([path, { version, optional }]) => {
     if (path === '') return true;
     const found = have[path];
-    // Optional packages for other machines are left out by npm.
+    // npm does not install optional packages for other systems.
     return found ? found.version === version : optional === true;
   });
 }

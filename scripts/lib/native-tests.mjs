@@ -6,7 +6,7 @@ import { exitCodeOf, root, StepError } from './process.mjs';
 /**
  * Builds the native unit tests and runs them through CTest.
  * @param {import('./native.mjs').Variant} [variant]
- * @returns {Promise<{ passed: number, failed: number }>} test files, as CTest counts them
+ * @returns {Promise<{ passed: number, failed: number }>} numbers of test files
  */
 export async function runNativeTests(variant = 'plain') {
   await buildNative('native_tests', variant);

@@ -7,8 +7,8 @@ import { root, run } from './process.mjs';
 const require = createRequire(import.meta.url);
 
 /**
- * The variants of the development build, each in a folder of its own. `plain` puts the addon where node-gyp-build finds
- * it first; for the others `VETHWORK_PREBUILD=build/<variant>` makes it look there.
+ * Variants of the development build. Each has its own folder. node-gyp-build finds the addon of `plain` first. For the
+ * others, set `VETHWORK_PREBUILD=build/<variant>`.
  */
 const variants = {
   plain: { folder: 'build', options: [] },
@@ -30,7 +30,7 @@ export function buildFolder(variant) {
 }
 
 /**
- * Configures and builds one target with cmake-js. Safe to call from several processes at once.
+ * Configures and builds one target with cmake-js. Several processes may call it concurrently.
  * @param {string} target `vethwork` (the addon), `native_tests`, `native_bench` or `native_fuzz`
  * @param {Variant} [variant]
  */

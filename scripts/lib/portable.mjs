@@ -1,5 +1,5 @@
-// What makes a binary load on systems older than the one it was built on: it is linked with stand-ins of the C library
-// that have only what the oldest supported glibc has, and with libstdc++ inside.
+// Makes binaries that load on systems older than the build machine. They are linked with stub libraries, which export only
+// the symbols of the oldest supported glibc, and statically with libstdc++.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { StepError } from './process.mjs';
  */
 
 /**
- * Negative if the first version is older, such as 2.3.4 than 2.28.
+ * Compares versions. Negative if the first is older, for example 2.3.4 and 2.28.
  * @param {string} a
  * @param {string} b
  */
@@ -24,9 +24,9 @@ export function compareVersions(a, b) {
 }
 
 /**
- * What a shared library of glibc exports, each symbol in the newest version that is not above the bound.
+ * Exported symbols of a shared library of glibc, each in its newest version up to the bound.
  * @param {string} library
- * @param {string} bound such as 2.28
+ * @param {string} bound for example 2.28
  * @returns {Exported[]}
  */
 function exportsUpTo(library, bound) {
@@ -47,7 +47,7 @@ function exportsUpTo(library, bound) {
 }
 
 /**
- * The source of a library that has the same symbols, with nothing behind them.
+ * Assembler source of a stub library that defines the same symbols without code.
  * @param {Exported[]} symbols
  */
 function standInSource(symbols) {
@@ -77,9 +77,9 @@ function versionScript(symbols) {
 }
 
 /**
- * Makes a folder that comes first in the linker's search path.
+ * Makes a folder of stub libraries for the linker's search path, before the system's folders.
  * @param {{ compiler: string, glibc: string, folder: string, shim: string }} options
- *   compiler: as it is started, for example aarch64-linux-gnu-g++; shim: source of what the static libraries need and the
+ *   compiler: command, for example aarch64-linux-gnu-g++; shim: source of symbols that the static libraries use and the
  *   oldest glibc does not have
  */
 export function makeStandIns({ compiler, glibc, folder, shim }) {

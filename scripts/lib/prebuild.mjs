@@ -1,5 +1,5 @@
-// Builds the addon as it is packed, with prebuildify and binding.gyp. prebuildify wipes the build folder beside
-// binding.gyp, which is the development build's, so it works in a folder of its own that shows it the same files.
+// Builds the addon for the package with prebuildify and binding.gyp. prebuildify deletes the build folder next to
+// binding.gyp, which has the development build. It therefore runs in another folder with links to the same files.
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,14 +21,14 @@ export function isPrebuilt(target) {
   return existsSync(join(root, programOf(target))) && isFresh(addonOf(target), sources);
 }
 
-/** Where Node's headers are installed beside it, so that node-gyp need not download them. */
+/** Installation prefix of Node.js, if it has the headers, so that node-gyp does not download them. */
 function nodeDirectory() {
   if (process.env.npm_config_nodedir) return process.env.npm_config_nodedir;
   const prefix = dirname(dirname(process.execPath));
   return existsSync(join(prefix, 'include/node/node_api.h')) ? prefix : undefined;
 }
 
-/** Read by nearly every file: most of the time that the compiler takes is for these. */
+/** Headers that nearly every file includes. They take most of the compilation time. */
 const COMMON_HEADERS = [
   ...['<algorithm>', '<array>', '<cerrno>', '<chrono>', '<cstring>', '<functional>', '<map>', '<memory>', '<mutex>'],
   ...['<optional>', '<span>', '<string>', '<string_view>', '<system_error>', '<thread>', '<variant>', '<vector>'],
@@ -36,8 +36,8 @@ const COMMON_HEADERS = [
 ];
 
 /**
- * A compiler for the stage: it reads the common headers once, precompiled. With a compiler launcher, such as ccache, it is
- * the launcher that saves time. The development build has no part in this, and finds what a file forgets to include.
+ * Makes a compiler script that precompiles the common headers. With a compiler launcher, such as ccache, it only runs the
+ * launcher. The development build does not use the script, so that it detects missing #include lines.
  * @param {string} compiler
  * @param {string} stage
  */
@@ -48,7 +48,7 @@ function makeCompiler(compiler, stage) {
   const launcher = process.env.CMAKE_CXX_COMPILER_LAUNCHER;
   const script = `#!/bin/sh
 compiler='${compiler}' header='${header}'
-# What is linked, and what has no part of the addon in it.
+# Link commands, and files that are not part of the addon.
 case " $* " in *" -I../native "*" -c "*) ;; *) exec $compiler "$@" ;; esac
 ${launcher ? `exec ${launcher} $compiler "$@"` : ''}
 options=
@@ -71,7 +71,7 @@ exec $compiler -include "$header" "$@"
   return path;
 }
 
-/** The addon exports what Node.js looks for and nothing else: two copies of a C++ function never get mixed up. */
+/** The addon exports only the functions that Node.js loads, so that C++ functions of two addons cannot be confused. */
 const EXPORTS = '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n';
 
 /** @param {Target} target */
@@ -108,13 +108,13 @@ async function build(target) {
       ...(nodedir ? { npm_config_nodedir: nodedir } : {}),
     },
   });
-  // prebuildify takes only the addon along.
+  // prebuildify copies only the addon.
   copyFileSync(join(stage, 'build/Release/vethwork-enter'), join(root, programOf(target)));
   await run(`${target.prefix}strip`, ['--strip-all', join(root, programOf(target))]);
 }
 
 /**
- * Builds what is missing or older than its sources, and sees that it loads on every system that is promised.
+ * Builds binaries that are missing or older than their sources, and checks that they load on every supported system.
  * @param {readonly Target[]} targets
  */
 export async function prebuild(targets) {

@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of package.json. */
+/** Path of the folder with package.json. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A step failed in a way its own output explains: shown without a stack trace. */
+/** Failure of a step whose output explains the cause. It is printed without a stack trace. */
 export class StepError extends Error {}
 
 /**
- * Runs a program with this one's terminal and waits for its end.
+ * Runs a program with inherited standard streams and waits for its end.
  * @param {string} file
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
- * @returns {Promise<number>} its exit code; 128 and more for a signal
+ * @returns {Promise<number>} exit code; 128 or more for a signal
  */
 export function exitCodeOf(file, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -27,7 +27,7 @@ export function exitCodeOf(file, args, options = {}) {
 }
 
 /**
- * Like {@link exitCodeOf}, but every exit code except 0 is an error.
+ * Like {@link exitCodeOf}, but throws for every exit code except 0.
  * @param {string} file
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
@@ -38,8 +38,8 @@ export async function run(file, args, options) {
 }
 
 /**
- * Runs the main function of a script; a failure sets the exit code.
- * @param {() => Promise<number | void>} main resolves to the exit code, 0 if to nothing
+ * Runs the main function of a script and sets the exit code.
+ * @param {() => Promise<number | void>} main resolves to the exit code; undefined means 0
  */
 export async function runMain(main) {
   try {

@@ -1,4 +1,5 @@
-// Imported by each Node that runs with the sanitizer's run-time library (scripts/test-asan.mjs). The library is for that
-// process: programs that it starts were not built for it, dnsmasq even hangs with it. Nodes that it starts get it again.
+// Each Node.js process with the sanitizer's run-time library imports this module (scripts/test-asan.mjs). It removes the
+// library from the environment of child processes: other programs are not built for it, and dnsmasq hangs with it. Child
+// processes that run Node.js preload the library again.
 delete process.env.LD_PRELOAD;
 process.execPath = process.env.VETHWORK_TEST_NODE ?? process.execPath;

@@ -4,9 +4,9 @@ import { isFresh, makeStamped, modulesAreFresh } from './fresh.mjs';
 import { run } from './process.mjs';
 
 /**
- * Makes a checkout ready for tests and demonstration: Debian packages, node modules, the addon, dist. Does only what is
- * missing or older than what it is made from.
- * @param {{ lint?: boolean, fuzz?: boolean, bench?: boolean }} [extras] Debian packages for more than that
+ * Prepares a checkout for tests and the demo: Debian packages, node modules, the addon, dist. Skips outputs that are newer
+ * than their inputs.
+ * @param {{ lint?: boolean, fuzz?: boolean, bench?: boolean }} [extras] additional Debian packages
  */
 export async function setup({ lint = false, fuzz = false, bench = false } = {}) {
   await ensurePackages([
@@ -18,8 +18,8 @@ export async function setup({ lint = false, fuzz = false, bench = false } = {}) 
 
   if (!modulesAreFresh()) {
     console.log('setup: installing node modules');
-    // Not `npm ci`: it refuses a lock file without entries for optional packages of other systems, and npm leaves those
-    // out when a registry does not have them. This installs what the lock file says all the same, and does not write it.
+    // Not `npm ci`: it refuses a lock file without entries for optional packages of other systems. npm omits these entries
+    // if a registry does not have the packages. This command also installs from the lock file and does not change it.
     await run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund']);
   }
 
@@ -27,7 +27,7 @@ export async function setup({ lint = false, fuzz = false, bench = false } = {}) 
   const addonSources = ['native', 'CMakeLists.txt', 'package-lock.json'];
   if (!isFresh(addon, addonSources)) {
     console.log('setup: building the addon');
-    // Loaded here, not above: it needs the node modules.
+    // Imported dynamically, because it needs the node modules.
     const { buildNative } = await import('./native.mjs');
     await makeStamped(addon, () => buildNative('vethwork'));
   }

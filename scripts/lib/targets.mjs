@@ -1,19 +1,18 @@
 /**
- * The systems for which the addon is built beforehand. README.md names the bounds, and test/integration/project/platforms.test.ts
- * compares.
+ * Systems with a prebuilt addon. README.md documents them, and test/integration/project/platforms.test.ts compares both.
  */
 
-/** The oldest C library that the addon and vethwork-enter load on: what official builds of Node.js need themselves. */
+/** The oldest glibc for the addon and vethwork-enter: the oldest that official builds of Node.js support. */
 export const oldestGlibc = '2.28';
 
-/** The same for lmdb's own binaries: the store of a lone host needs newer systems. */
+/** The oldest libraries for the binaries of lmdb, the store of a lone host. */
 export const lmdbBounds = { glibc: '2.34', libstdcxx: '3.4.29' };
 
 /**
  * @typedef {object} Target
  * @property {string} name
- * @property {string} arch as Node.js calls it
- * @property {string} prefix of the tools' names
+ * @property {string} arch value of process.arch
+ * @property {string} prefix prefix of the compiler tools
  */
 
 /** @type {readonly Target[]} */
@@ -33,5 +32,5 @@ export function targetOf(arch = process.arch) {
   return targets.find((target) => target.arch === arch);
 }
 
-/** What a binary may be linked with: any system on which Node.js runs has these. */
+/** Libraries that a binary may be linked with. Node.js needs them too. */
 export const librariesAllowed = [/^lib(c|m|pthread|dl)\.so\.\d$/, /^libgcc_s\.so\.1$/, /^ld-linux-.+\.so\.\d$/];

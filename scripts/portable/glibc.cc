@@ -1,5 +1,6 @@
-// Part of each packed binary (scripts/lib/portable.mjs): what this machine's headers and its libstdc++.a take from glibc
-// and the oldest supported glibc does not have. Where the linker misses a symbol, it is to be added here or not used.
+// Part of each packed binary (scripts/lib/portable.mjs): symbols that the headers or libstdc++.a of the build machine use,
+// and that the oldest supported glibc does not have. If the linker reports an undefined symbol, add it here or do not use
+// it.
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/random.h>
@@ -9,7 +10,7 @@
 
 extern "C" {
 
-/// glibc 2.32: tells libstdc++ that atomic operations are not needed. Never true in Node.js.
+/// glibc 2.32: true if the process has a single thread, so that libstdc++ can avoid atomic operations. Node.js has several.
 extern char __libc_single_threaded;
 char __libc_single_threaded = 0;
 
@@ -24,8 +25,8 @@ uint32_t arc4random() noexcept {
 /// glibc 2.30.
 pid_t gettid() noexcept { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
-// glibc 2.33. Up to 2.32 they were inline functions. On x64 and arm64, the kernel's structure is glibc's, and so is the one
-// with 64 in its name, which is taken where _FILE_OFFSET_BITS is 64.
+// glibc 2.33; inline functions before. On x64 and arm64, struct stat of glibc equals that of the kernel, and struct stat64
+// (used with _FILE_OFFSET_BITS=64) equals struct stat.
 
 int fstatat64(int folder, const char* path, struct stat64* into, int flags) noexcept {
   return static_cast<int>(syscall(SYS_newfstatat, folder, path, into, flags));

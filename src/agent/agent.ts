@@ -1,13 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DriftWatch, RepairResult } from '../api/observation.js';
 import { openNode } from '../api/open-host.js';
 import { ConflictError, StoreError } from '../errors.js';
+import { Backoff } from '../util/backoff.js';
 import type { AgentConfig } from './config.js';
 import { Metrics, type Observed, serve } from './endpoint.js';
 import { createLogger } from './logger.js';
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
+/** Pauses between attempts to open the node. */
+const BACKOFF = { initial: 500, maximum: 10_000 };
 
 /**
  * Runs the agent of a node until the signal is aborted. The agent applies the desired state of every network to its node.
@@ -62,7 +62,8 @@ export async function runAgent(
 
   /** Opens the node. Retries while the store or the network node is not available; they may start after this agent. */
   async function openWithRetry() {
-    for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const backoff = new Backoff(BACKOFF);
+    while (!signal.aborted) {
       try {
         return await openNode(config.host, {
           leadership: (isLeader) => log.info(isLeader ? 'leadership acquired' : 'leadership lost'),
@@ -80,7 +81,8 @@ export async function runAgent(
       } catch (error) {
         if (!(error instanceof StoreError || error instanceof ConflictError)) throw error;
         log.error({ err: error }, 'node not opened');
-        await delay(pause, undefined, { signal }).catch(() => undefined);
+        // An abort ends the loop.
+        await backoff.wait({ signal }).catch(() => undefined);
       }
     }
     return undefined;

@@ -96,14 +96,14 @@ function healthOf(observed: Observed | undefined) {
   const { node, store } = observed;
   const { failing, backlog } = node.controller;
   const isReachable = store.outdatedSince === undefined;
-  const { doubt } = node;
+  const { blocked } = node;
   const isHealthy = failing === 0 && store.damaged.length === 0;
   return {
-    status: !isReachable ? 'store unreachable' : doubt !== undefined ? 'store doubted' : isHealthy ? 'ok' : 'failing',
+    status: !isReachable ? 'store unreachable' : blocked !== undefined ? 'store suspect' : isHealthy ? 'ok' : 'failing',
     active: node.isLeader,
     revision: store.revision,
     ...{ backlog, failing },
-    ...(doubt !== undefined && { doubt }),
+    ...(blocked !== undefined && { blocked }),
     ...(store.damaged.length > 0 && { damaged: store.damaged }),
     ...(store.outdatedSince && { asOf: store.outdatedSince.toISOString() }),
   };

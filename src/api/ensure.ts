@@ -1,8 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError, DifferenceError, NotFoundError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { parseMac } from '../ipam/mac.js';
+import { Observer } from '../kernel/ensure/observer.js';
 import { checkNetworkOptions } from '../operations/create-network.js';
+import { presenceOf } from '../reconcile/presence.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { networksNamed } from '../records/names.js';
 import { readInterface, readNetwork } from '../records/queries.js';
@@ -15,6 +16,7 @@ import {
   networkInfo,
 } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { Backoff } from '../util/backoff.js';
 import { parseAttachOptions } from './options.js';
 import type { AttachOptions, CreateNetworkOptions } from './types.js';
 
@@ -26,7 +28,7 @@ import type { AttachOptions, CreateNetworkOptions } from './types.js';
 
 /** Maximum wait for an object that another call creates or removes, in milliseconds. */
 const TIMEOUT_MS = 60_000;
-const MAX_PAUSE_MS = 50;
+const BACKOFF = { initial: 1, maximum: 50 };
 
 /** How one kind of object is found, compared and created. */
 interface EnsureRequest<Found> {
@@ -37,13 +39,19 @@ interface EnsureRequest<Found> {
   find(): Promise<Found | undefined>;
   /** Compares the object with the options. @throws DifferenceError */
   compare(found: Found): void;
+  /**
+   * Resolves to whether a created object can be returned; if not, it is looked for again.
+   * @throws ConflictError if it cannot be used any more
+   */
+  isUsable(found: Found): Promise<boolean>;
   create(): Promise<Found>;
 }
 
 async function ensure<Found extends Lifecycle>(context: Context, request: EnsureRequest<Found>): Promise<Found> {
-  const { title, signal, find, compare, create } = request;
+  const { title, signal, find, compare, isUsable, create } = request;
   const deadline = performance.now() + TIMEOUT_MS;
-  for (let pause = 1; performance.now() < deadline; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+  const backoff = new Backoff(BACKOFF);
+  while (performance.now() < deadline) {
     signal?.throwIfAborted();
     const found = await find();
     if (found === undefined) {
@@ -55,13 +63,13 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
       }
     } else {
       if (found.state !== 'deleting') compare(found);
-      if (found.state === 'created') return found;
-      // The owner was killed. In a cluster, the agents recover the change.
+      if (found.state === 'created' && (await isUsable(found))) return found;
+      // The owner was killed, or a device has returned. In a cluster, the agents recover the change.
       if (context.node === undefined && !context.owner.isAlive(found.claim)) {
         await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
     }
-    await delay(pause, undefined, { ...(signal && { signal }) });
+    await backoff.wait({ signal, deadline });
   }
   throw new ConflictError(`${title} is still being created or removed after ${TIMEOUT_MS} ms`);
 }
@@ -101,6 +109,7 @@ export function ensureNetwork(
       return known === undefined ? undefined : orUndefined(readNetwork(context, known));
     },
     compare: (found) => requireSame(`network ${found.uuid}`, { ...wanted, tenant }, networkInfo(found)),
+    isUsable: async () => true,
     create,
   });
 }
@@ -133,8 +142,27 @@ export function ensureInterface(
       return known && orUndefined(readInterface(context, known.value));
     },
     compare: (found) => requireSame(`interface ${found.uuid}`, wanted, asOptions(found)),
+    isUsable: (found) => isAttached(context, found),
     create,
   });
+}
+
+/**
+ * Resolves to false if the device of an interface has returned and is not attached again yet.
+ * @throws ConflictError if its container or device is gone: another one may have the same path or name
+ */
+async function isAttached(context: Context, nic: InterfaceRecord): Promise<boolean> {
+  const { attachment, uuid } = nic;
+  const presence = await presenceOf(context, nic, new Observer(context.kernel));
+  if (presence.state === 'found') return attachment.kind === 'veth';
+  if (presence.state === 'present' && nic.lost === undefined) return true;
+  const reason =
+    presence.state === 'gone'
+      ? `${presence.what} is gone`
+      : presence.state === 'unreachable'
+        ? 'its namespace has no path any more'
+        : nic.lost;
+  throw new ConflictError(`interface ${uuid} has this place, but ${reason}: detach it first`);
 }
 
 /**

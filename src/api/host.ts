@@ -3,6 +3,7 @@ import { accountProblem } from '../dnsmasq/index.js';
 import { RemovalError } from '../errors.js';
 import { asOf, type Context } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
+import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
@@ -15,7 +16,13 @@ import { ensureNetwork } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
 import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent, RepairResult } from './observation.js';
-import { parseDriftWatchOptions, parseEventOptions, parseNameArgument, parseReconcileOptions } from './options.js';
+import {
+  parseDriftWatchOptions,
+  parseEventOptions,
+  parseNameArgument,
+  parseReconcileOptions,
+  parseRemoveNodeOptions,
+} from './options.js';
 import type {
   CreateNetworkOptions,
   Host,
@@ -96,6 +103,13 @@ export class HostHandle implements Host {
     return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
   }
 
+  async removeNode(name: string, options?: { detach?: boolean }): Promise<void> {
+    const wanted = parseNameArgument('name', name, 'the name of a node');
+    const { detach } = parseRemoveNodeOptions(options);
+    const subject = { event: 'node.remove', cause: 'request', detail: wanted } as const;
+    await this.#context.events.note(subject, () => this.#context.coordinator.removeNode(wanted, { detach }));
+  }
+
   async acceptStore(): Promise<void> {
     await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
       this.#context.coordinator.acceptStore(),
@@ -170,6 +184,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
       detectConflicts(kernel, settings.netns),
       foreignLinks(context),
       accountProblem().then((warnings) => warnings ?? []),
+      missingWayOut(kernel, settings.netns).then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
   warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
@@ -179,6 +194,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     egressBridge: host.egressBridge.name,
     floatingNetwork: host.floatingNetwork,
     floatingAddress: host.floatingAddress,
+    outboundNat: host.outboundNat,
     egressNic: host.egressNic,
     meshNic: settings.meshNic,
     mtu: detected.mtu,

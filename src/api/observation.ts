@@ -67,8 +67,10 @@ export interface HostEvent {
     | 'interface.lost'
     | 'repair'
     /** A node of a cluster does not trust its store: it changes nothing until `acceptStore`. */
-    | 'store.doubted'
+    | 'store.suspect'
     | 'store.accepted'
+    /** A node was removed from the cluster; `detail` has its name. */
+    | 'node.remove'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
     /** A client has declined `address` as in use (DHCPDECLINE). The reservation stays. */

@@ -13,6 +13,7 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { effectiveSettings } from '../host/settings.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
@@ -25,6 +26,7 @@ import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { type LoneStore, openLmdbStore } from '../store/lmdb.js';
 import { transact } from '../store/transaction.js';
+import { withFileLock } from '../util/file-lock.js';
 import { readOptions } from '../util/input.js';
 import { HostHandle } from './host.js';
 import { type HostRequest, parseHostOptions, type Settings } from './options.js';
@@ -56,6 +58,7 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
 
 async function openLoneHost(request: HostRequest): Promise<Host> {
   await requirePrivileges('opening a host');
+  await requireWritableSysctls();
   const { signal } = request;
   signal?.throwIfAborted();
   const undo: (() => Promise<void>)[] = [];
@@ -63,17 +66,17 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
     let store: LoneStore | undefined;
     const open = async () => {
-      const opened = await openLmdbStore(request.state);
+      const opened = await openLmdbStore(request.stateDir);
       undo.push(() => opened.close());
       return opened;
     };
     const recorded = async () => {
-      if (store === undefined && (await hasStore(request.state))) store = await open();
+      if (store === undefined && (await hasStore(request.stateDir))) store = await open();
       return (await store?.get<HostRecord>(keys.host))?.value;
     };
     let known = await recorded();
     if (store !== undefined) {
-      await transact(store, (transaction) => migrateRecords(transaction, request.state));
+      await transact(store, (transaction) => migrateRecords(transaction, request.stateDir));
       known = await recorded();
     }
     refuseIfMigrated(known);
@@ -81,11 +84,11 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
     const detected = await detectHost(kernel, settings.netns, settings);
-    await refuseOtherHost(kernel, settings.netns, { state: request.state, recorded });
+    await refuseOtherHost(kernel, settings.netns, { state: request.stateDir, recorded });
     if (known === undefined) refuseOverlap(settings.floatingNetwork, detected);
     signal?.throwIfAborted();
     store ??= await open();
-    const events = new Events(new Journal(join(request.state, 'events')));
+    const events = new Events(new Journal(join(request.stateDir, 'events')));
     undo.push(() => events.close());
     return await openWith(request, { kernel, detected, store, events });
   } catch (error) {
@@ -94,25 +97,32 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   }
 }
 
-const where = ({ state }: HostRequest) => `the state folder ${state}`;
+/** Name of the lock file in the state folder while a host is recorded and its objects are created. */
+const INITIALISATION = 'initialise.lock';
+
+const where = ({ stateDir }: HostRequest) => `the state folder ${stateDir}`;
 
 async function openWith(
   request: HostRequest,
   { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: LoneStore; events: Events },
 ): Promise<Host> {
-  const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
-    refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
-    await migrateRecords(transaction, request.state);
-    return recordHost(transaction, request, { where: where(request), isShared: false });
+  // A process that opens a new host at the same time waits until it is complete.
+  const { context, settings, changed } = await withFileLock(join(request.stateDir, INITIALISATION), async () => {
+    const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
+      refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
+      await migrateRecords(transaction, request.stateDir);
+      return recordHost(transaction, request, { where: where(request), isShared: false });
+    });
+    const context = assembleContext({
+      ...{ kernel, store, events },
+      environment: new HostEnvironment(kernel, store, { record, settings, detected }),
+      owner: new Owner(store.presence),
+      runtimeRoot: await runtimeRoot(settings.stateDir),
+      coordinator: (context) => new Standalone(context, store),
+    });
+    if (isNew) await initialise(context);
+    return { context, settings, changed };
   });
-  const context = assembleContext({
-    ...{ kernel, store, events },
-    environment: new HostEnvironment(kernel, store, { record, settings, detected }),
-    owner: new Owner(store.presence),
-    runtimeRoot: await runtimeRoot(settings.state),
-    coordinator: (context) => new Standalone(context, store),
-  });
-  if (isNew) await initialise(context);
   if (changed.length > 0) {
     const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
     await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);

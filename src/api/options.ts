@@ -10,7 +10,6 @@ import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgres
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
 const progress = z.custom<(progress: ReconcileProgress) => void>(isFunction, { error: 'a function' });
-const state = valid.path('the path of a folder');
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Limits of `neighbourTable`: the default of the kernel, and a table that needs about 512 MiB of memory. */
 const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
@@ -18,9 +17,12 @@ const NEIGHBOUR_TABLE = [1024, 2 ** 20] as const;
 const MAX_ALLOWED_ADDRESSES = 256;
 const MAX_DNS_SERVERS = 64;
 
-const hostSchema = z.strictObject({
+const stateDir = valid.path('the path of a folder');
+
+/** Options of `openHost` that a lone host and a node of a cluster have in common. */
+export const hostFields = {
   netns: valid.namespaceRef.optional(),
-  state,
+  stateDir: stateDir.optional(),
   egressNic: valid.interfaceName.optional(),
   meshNic: valid.interfaceName.optional(),
   floatingNetwork: valid.cidr.optional(),
@@ -33,8 +35,13 @@ const hostSchema = z.strictObject({
   dnsServers: valid.list(valid.ipv4, MAX_DNS_SERVERS, 'a list of IPv4 addresses').optional(),
   domain: valid.domain.optional(),
   tenant: valid.displayName.optional(),
-  repair: flag.default(true),
   updateSettings: flag.default(false),
+};
+
+const hostSchema = z.strictObject({
+  ...hostFields,
+  stateDir,
+  repair: flag.default(true),
   onProgress: progress.optional(),
   signal: valid.abortSignal.optional(),
 });
@@ -126,7 +133,7 @@ export function parseNetworkOptions(
 const attachCommon = {
   address: valid.ipv4.optional(),
   mac: valid.mac.optional(),
-  hostname: valid.hostname.optional(),
+  hostname: valid.instanceHostname.optional(),
   order: valid.integer(0, 1023, 'a position').default(0),
   model: valid.displayName.default('virtio'),
   instance: valid.displayName.optional(),
@@ -182,6 +189,12 @@ const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: v
 export const parseAddressOptions = (options: unknown) => valid.parseOptions(addressSchema, options);
 
 const signalSchema = z.strictObject({ signal: valid.abortSignal.optional() });
+
+const removeNodeSchema = z.strictObject({ detach: flag.default(false) });
+
+/** Checks the options of `Host.removeNode`. @throws ValidationError */
+export const parseRemoveNodeOptions = (options: unknown) =>
+  valid.parseOptions(removeNodeSchema, options as object | undefined);
 
 /** Checks the option `signal`. @throws ValidationError */
 export const parseSignal = (options: unknown): AbortSignal | undefined =>

@@ -15,7 +15,7 @@ export interface HostOptions {
   /** Network namespace that is the host. Default: that of this process. */
   netns?: NamespaceRef;
   /** Folder of the embedded store. Created with mode 0700. */
-  state: string;
+  stateDir: string;
   /**
    * NIC through which the host reaches the outside. The egress bridge is named `egr-br-<egressNic>`. Required for a new
    * host. This setting and those below are recorded, and may be omitted when the host is opened again. A value that
@@ -111,7 +111,7 @@ export interface AttachCommon {
   address?: string;
   /** Unicast MAC, except `fe:…`: links of the host have those. Default: a random free `02:00:00:xx:xx:xx`. */
   mac?: string;
-  /** Name of the instance for DHCP and DNS. */
+  /** Name of the instance for DHCP and DNS: one label, unique within its network, not `localhost`. Case is ignored. */
   hostname?: string;
   /** Position of this NIC in its instance, 0 to 1023. Default 0. */
   order?: number;
@@ -145,6 +145,7 @@ export type AttachOptions = AttachCommon &
         name?: string;
         /**
          * Set address, routes and MTU, set the link and loopback up; with `antiSpoofing` also disable IPv6 on the link.
+         * The default route has the metric `order`, or the next one that no other default route of the container has.
          * Default false: the link is down, and the container configures it.
          */
         configure?: boolean;
@@ -218,6 +219,8 @@ export interface HostInfo {
   egressBridge: string;
   floatingNetwork: string;
   floatingAddress: string;
+  /** The floating network is masqueraded. Otherwise, routers outside must have a route to it. */
+  outboundNat: boolean;
   egressNic: string;
   meshNic: string;
   mtu: number;
@@ -324,7 +327,8 @@ export interface Network {
    * Returns the interface with this tap, device, or name in this namespace; attaches it if it does not exist.
    * Concurrent calls of any processes attach it once. An existing interface must be in this network and match all given
    * options except `metadata`.
-   * @throws DifferenceError for the first option that differs
+   * @throws DifferenceError for the first option that differs; ConflictError if the namespace or device of the existing
+   *   interface is gone, even if another one has its path or name: detach the interface first
    */
   ensureInterface(options: AttachOptions): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
@@ -382,6 +386,13 @@ export interface Host extends AsyncDisposable {
    * @throws ConflictError on a lone host
    */
   acceptStore(): Promise<void>;
+  /**
+   * Removes a node from the cluster that is gone for good: the other nodes do not send to its VTEP any more. With `detach`, its
+   * interfaces are detached as well. If its agent starts again, it joins as a new node.
+   * @throws NotFoundError, ConflictError for the network node, for a member, for a node with interfaces without `detach`,
+   *   and on a lone host
+   */
+  removeNode(name: string, options?: { detach?: boolean }): Promise<void>;
   /**
    * Reconciles after each change of the kernel, until the watch or the host is closed. Keeps one socket for each
    * network open. Resolves when no later change can be missed.

@@ -5,24 +5,24 @@ import { PrivilegeError, VethworkError } from '../errors.js';
 import type { InnerMessage, InnerOptions } from './inner.js';
 import type { BenchReport } from './types.js';
 
-/** The benchmark itself could not be carried out. */
+/** The benchmark program failed. */
 export class BenchError extends VethworkError {
   readonly code = 'ERR_VETHWORK_BENCH';
 }
 
 /**
- * Network, mounts and processes of their own: whatever becomes of the process that measures, the kernel takes all of it
- * away. A shell is the first process in it, as something has to wait for daemons that end.
+ * New network, mount and PID namespaces: the kernel removes everything when the measuring process ends, for any reason.
+ * A shell is the first process (PID 1), because PID 1 has to reap daemons that exit.
  */
 const UNSHARE = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
-/** Nobody's names, pins, leases and locks are seen, and none of ours. */
+/** An empty /run: it hides the machine's namespaces, leases and locks, and the benchmark writes none of them there. */
 const PREPARE = 'mount -t tmpfs tmpfs /run && "$@"; exit $?';
 
 const program = fileURLToPath(new URL('./inner.js', import.meta.url));
 
 /**
  * Measures in a separate process and namespaces.
- * @throws PrivilegeError without root, BenchError if it broke down, the signal's reason if it was aborted
+ * @throws PrivilegeError without root, BenchError if the benchmark failed, the signal's reason if it was aborted
  */
 export async function measureInArena(
   options: InnerOptions,
@@ -33,7 +33,7 @@ export async function measureInArena(
   const child = spawn('unshare', [...UNSHARE, ...command], {
     env: { ...process.env, PATH: searchPath },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    // Away from the terminal's Ctrl-C: it ends when it is told to, all of it at once.
+    // Does not receive the terminal's Ctrl-C: the signal's handler below kills it.
     detached: true,
   });
   let stderr = '';

@@ -2,73 +2,73 @@ import type { Lan } from './lan.js';
 import type { Slot, Stage } from './stage.js';
 
 /**
- * How long a piece of work took by the contender's own clock, in milliseconds, where it runs inside another process that
- * can tell. `undefined`: it took as long as the call did.
+ * Duration of an operation in milliseconds, measured by the contender's own process. `undefined`: the caller measures
+ * the duration of the call.
  */
 export type Elapsed = number | undefined;
 
-/** A network of the network node: namespace, overlay bridge with VXLAN, two veth pairs, NAT. */
-export interface NetworkWish {
+/** Specification of a network on the network node: namespace, overlay bridge with VXLAN, two veth pairs, NAT. */
+export interface NetworkSpec {
   uuid: string;
   vni: number;
-  /** CIDR, and its gateway without and with the length of the prefix. */
+  /** CIDR. `gateway` is its gateway address, `gatewayCidr` the same with the prefix length. */
   netblock: string;
   gateway: string;
   gatewayCidr: string;
-  /** The floating gateway, likewise. */
+  /** Address of the floating gateway; `egressCidr` has the prefix length. */
   egress: string;
   egressCidr: string;
   dhcp: boolean;
 }
 
-export interface FloatWish {
+export interface FloatSpec {
   address: string;
   /** The instance's own address. */
   target: string;
 }
 
 /**
- * Something that can do (some of) the work that is compared. Every method does the whole of it and leaves the same state
- * behind, whoever does it; what is absent, this contender cannot do.
+ * A program or library that is compared. Each method performs the complete operation; every contender has to produce the
+ * same state. A contender does not have the methods that it does not support.
  */
 export interface Contender {
   readonly lan: Lan;
-  /** CPU time spent so far, in milliseconds, of everything that works for the contender. */
+  /** CPU time so far, in milliseconds, of all processes of the contender. */
   cpu(): number;
-  /** A veth into each slot's namespace: `eth0`, up, with an address and a default route. */
+  /** Creates a veth pair for each slot. The end in the slot's namespace is `eth0`: up, with an address and a default route. */
   attach?(slots: readonly Slot[]): Promise<Elapsed>;
-  /** A persistent tap a slot, up and in the bridge. */
+  /** Creates a persistent tap for each slot: up, and a port of the bridge. */
   attachTaps?(slots: readonly Slot[]): Promise<Elapsed>;
-  /** Until nothing of the slots' interfaces is in service: no carrier, not in the bridge, names free. */
+  /** Resolves when the slots' interfaces are out of service: no carrier, no port of the bridge, names free. */
   detach?(slots: readonly Slot[]): Promise<Elapsed>;
-  /** Until what `detach` left over is gone. Absent where `detach` has waited for that itself. */
+  /** Resolves when all links are deleted. Absent if `detach` itself waits for that. */
   drain?(): Promise<Elapsed>;
-  createNetwork?(wish: NetworkWish): Promise<Elapsed>;
-  /** Until all of it is gone. */
-  deleteNetwork?(wish: NetworkWish): Promise<Elapsed>;
-  /** What floating addresses need that is not part of their making. */
-  prepareFloats?(wish: NetworkWish, floats: readonly FloatWish[]): Promise<void>;
-  /** Makes floating addresses of a network that `createNetwork` made. */
-  float?(wish: NetworkWish, floats: readonly FloatWish[]): Promise<Elapsed>;
-  defloat?(wish: NetworkWish, floats: readonly FloatWish[]): Promise<Elapsed>;
+  createNetwork?(spec: NetworkSpec): Promise<Elapsed>;
+  /** Resolves when all objects of the network are deleted. */
+  deleteNetwork?(spec: NetworkSpec): Promise<Elapsed>;
+  /** Creates the interfaces that the floating addresses need. Not measured. */
+  prepareFloats?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<void>;
+  /** Assigns floating addresses in a network that `createNetwork` created. */
+  float?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<Elapsed>;
+  defloat?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<Elapsed>;
   close(): Promise<void>;
 }
 
 export interface Peer {
-  /** As `--peer` names it. */
+  /** Value of the option `--peer`. */
   readonly name: string;
   readonly title: string;
-  /** What it does and how it is run, in one sentence. */
+  /** What it does and how it is started, in one sentence. */
   readonly description: string;
-  /** Works inside this process, and does several calls at once. */
+  /** True if it runs inside this process and accepts concurrent calls. */
   readonly inProcess: boolean;
-  /** Runs on from one case to the next, and gets faster with use as programs do that run for long. */
-  readonly stays: boolean;
-  /** The most interfaces at once that it is measured with; beyond, a run would take minutes. */
-  readonly most: number;
-  /** What is lacking and how to get it, in one sentence; undefined if nothing is. */
+  /** True if its process runs through all cases, so that it needs a longer first warm-up. */
+  readonly longRunning: boolean;
+  /** Maximum number of concurrent interfaces that it is measured with; more would take minutes per run. */
+  readonly maxInterfaces: number;
+  /** What is missing and how to install it, in one sentence; undefined if nothing is missing. */
   missing(): Promise<string | undefined>;
-  /** As the program itself says. */
+  /** Version that the program prints. */
   version?(): Promise<string>;
   open(stage: Stage): Promise<Contender>;
 }

@@ -3,22 +3,22 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { searchPath } from '../demo/tools.js';
 
-/** What ends the answer to each request: its exit code follows, and its own time where it has one. */
+/** Last line of each response. The exit code follows, then the duration in milliseconds if the process measures it. */
 export const DONE = '@done';
 
-/** Of utime, stime, cutime and cstime in /proc/<pid>/stat, counted from the third field on. */
+/** Positions of utime, stime, cutime and cstime in /proc/<pid>/stat, counted from the third field. */
 const CPU_FIELDS = [11, 12, 13, 14];
-/** USER_HZ, which the kernel fixes for user space. */
+/** Duration of a clock tick: USER_HZ is always 100. */
 const TICK_MS = 10;
 
-/** A piece of work that another process could not do. */
+/** An operation of another process failed. */
 export class CoprocessError extends Error {
   override readonly name = 'CoprocessError';
 }
 
 /**
- * A process that stays and does what it is told line by line, as a program of its kind would: a shell that runs
- * commands, an interpreter with a library loaded.
+ * A process that runs until it is closed and executes requests from standard input: a shell that runs commands, or an
+ * interpreter with a library loaded.
  */
 export class Coprocess {
   readonly #child: ChildProcess;
@@ -50,25 +50,25 @@ export class Coprocess {
       };
       this.#child.once('close', end).once('error', end);
     });
-    // A process that is gone says so by its end.
+    // The `close` event reports a process that has ended.
     this.#child.stdin?.on('error', () => undefined);
   }
 
   /**
-   * Sends a request and waits for its end. Resolves to how long the process says that it took.
-   * @throws CoprocessError with what the process printed about it
+   * Sends a request and waits for its response. Resolves to the duration that the process measured.
+   * @throws CoprocessError with the standard error of the process
    */
   async ask(request: string): Promise<number | undefined> {
     return (await this.#exchange(request)).own;
   }
 
-  /** As `ask`; resolves to what was printed. */
+  /** As `ask`; resolves to the standard output. */
   async read(request: string): Promise<string> {
     return (await this.#exchange(request)).output;
   }
 
   async #exchange(request: string): Promise<{ own: number | undefined; output: string }> {
-    if (this.#isOver) throw new CoprocessError(`it has ended: ${this.#stderr.trim()}`);
+    if (this.#isOver) throw new CoprocessError(`the process has ended: ${this.#stderr.trim()}`);
     this.#stderr = '';
     this.#lines = [];
     const answer = new Promise<string | undefined>((resolve) => {
@@ -77,7 +77,7 @@ export class Coprocess {
     this.#child.stdin?.write(`${request}\n`);
     const [, code, own] = (await answer)?.split(' ') ?? [];
     if (code !== '0') {
-      // The other pipe may be behind.
+      // Output may still be in the pipe of standard error.
       await new Promise((resolve) => setTimeout(resolve, 20));
       throw new CoprocessError(this.#stderr.trim() || `ended with ${code ?? 'no answer'}`);
     }
@@ -100,23 +100,23 @@ export class Coprocess {
   }
 }
 
-/** A shell that runs commands as they come. It is the leanest that starts processes, which is what they are timed for. */
+/** A shell that runs commands from standard input. A shell starts processes with the least overhead. */
 export class Shell {
   readonly #process = new Coprocess('sh', []);
 
-  /** Runs commands one after the other until one fails. */
+  /** Runs commands sequentially and stops at the first failure. */
   run(commands: readonly string[]): Promise<number | undefined> {
     return this.#process.ask(`{ ${commands.join('\n} && {\n')}\n} >/dev/null </dev/null\necho ${DONE} $?`);
   }
 
-  /** Runs lists of commands beside each other, at most so many at a time. */
-  async runBeside(jobs: readonly (readonly string[])[], atOnce: number): Promise<number | undefined> {
-    const lanes = Array.from({ length: Math.min(atOnce, jobs.length) }, (_, lane) =>
-      jobs.filter((_job, index) => index % atOnce === lane).flat(),
+  /** Runs lists of commands concurrently, at most `concurrency` at a time. */
+  async runConcurrently(jobs: readonly (readonly string[])[], concurrency: number): Promise<number | undefined> {
+    const queues = Array.from({ length: Math.min(concurrency, jobs.length) }, (_, queue) =>
+      jobs.filter((_job, index) => index % concurrency === queue).flat(),
     );
-    if (lanes.length <= 1) return this.run(lanes[0] ?? [':']);
-    const started = lanes.map((commands, lane) => `{ ${commands.join('\n} && {\n')}\n} & p${lane}=$!`);
-    const waited = lanes.map((_, lane) => `wait $p${lane} || s=1`);
+    if (queues.length <= 1) return this.run(queues[0] ?? [':']);
+    const started = queues.map((commands, queue) => `{ ${commands.join('\n} && {\n')}\n} & p${queue}=$!`);
+    const waited = queues.map((_, queue) => `wait $p${queue} || s=1`);
     return this.#process.ask(
       `s=0\n{\n${started.join('\n')}\n${waited.join('\n')}\n} >/dev/null </dev/null\necho ${DONE} $s`,
     );
@@ -131,7 +131,7 @@ export class Shell {
   }
 }
 
-/** A command with text as its standard input. */
+/** A shell command with lines of text as standard input (here-document). */
 export function withInput(command: string, lines: readonly string[]): string {
   return `${command} <<'EOF'\n${lines.join('\n')}\nEOF`;
 }

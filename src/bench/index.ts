@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { ValidationError } from '../errors.js';
+import { guardCallback } from '../util/callback.js';
 import { measureInArena } from './arena.js';
 import type { WarmUp } from './measure.js';
 import { peers } from './peers/index.js';
@@ -12,25 +13,27 @@ export { drawBench, requirePlotter } from './report/svg.js';
 export { formatBench } from './report/table.js';
 export type { BenchOptions, BenchReport } from './types.js';
 
-/** Of a contender for a case; and of one that stays for its first: compilers have to have seen its code often enough. */
+/** Warm-up of a contender for a case. The first warm-up of a long-running contender is longer, for the JIT compiler. */
 const WARM_UP: WarmUp = { milliseconds: 500, runs: 20 };
 const FIRST_WARM_UP: WarmUp = { milliseconds: 15_000, runs: 200 };
 const COLD: WarmUp = { milliseconds: 0, runs: 1 };
-/** A day: more is a mistake. */
-const LONGEST_BUDGET = 86_400_000;
+/** One day, in milliseconds. */
+const MAX_BUDGET = 86_400_000;
 
-/** Not /tmp, which may be memory: what is durable must be seen to cost what it costs. */
+/** Not in /tmp, which may be a tmpfs: the benchmark has to include the cost of writes to a disk. */
 const FOLDER = '/var/tmp/vethwork-bench-';
 
 /**
- * Measures vethwork and what it is compared with.
- * @throws ValidationError for a scenario or peer that there is none of; PrivilegeError; BenchError; the signal's reason
+ * Measures vethwork and the peers.
+ * @throws ValidationError for an unknown scenario or peer; PrivilegeError; BenchError; the signal's reason
  */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const { runs, budget, quick, signal, progress } = options;
-  if (!Number.isInteger(runs) || runs < 1 || runs > 10_000) throw new ValidationError('runs', runs, '1 to 10000');
-  if (!(budget > 0 && budget <= LONGEST_BUDGET)) {
-    throw new ValidationError('budget', budget, `milliseconds, more than 0 and at most ${LONGEST_BUDGET}`);
+  const { runs, budget, quick, signal } = options;
+  const progress = guardCallback('progress', options.progress);
+  if (!Number.isInteger(runs) || runs < 1 || runs > 10_000)
+    throw new ValidationError('runs', runs, 'a whole number from 1 to 10000');
+  if (!(budget > 0 && budget <= MAX_BUDGET)) {
+    throw new ValidationError('budget', budget, `milliseconds, more than 0 and at most ${MAX_BUDGET}`);
   }
   const inner = {
     scenarios: choose('scenario', options.scenarios, scenarios),
@@ -47,7 +50,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     const report = await measureInArena({ ...inner, folder }, { signal, progress });
     return { vethwork: version(), date, ...report };
   } finally {
-    // dnsmasq and the like may be on their way out.
+    // Daemons that are exiting, such as dnsmasq, may still create files.
     await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }

@@ -9,10 +9,11 @@ import { Stage } from './stage.js';
 import type { BenchReport, PeerReport } from './types.js';
 
 /*
- * The process that measures: started by `arena.ts` in namespaces of its own, which end with it and take everything along.
+ * The measuring process. `arena.ts` starts it in new namespaces. The kernel removes them with all their objects when the
+ * process ends.
  */
 
-/** What the arena passes as the only argument, as JSON. */
+/** The only command-line argument, as JSON. */
 export interface InnerOptions {
   folder: string;
   scenarios: readonly string[];
@@ -38,7 +39,7 @@ function send(message: InnerMessage): Promise<void> {
 
 const progress = (text: string) => void send({ kind: 'progress', text });
 
-async function lookAtPeers(names: readonly string[]): Promise<PeerReport[]> {
+async function detectPeers(names: readonly string[]): Promise<PeerReport[]> {
   return Promise.all(
     peers
       .filter(({ name }) => names.includes(name))
@@ -57,10 +58,10 @@ async function lookAtPeers(names: readonly string[]): Promise<PeerReport[]> {
 }
 
 async function main(options: InnerOptions): Promise<void> {
-  progress('setting the stage');
+  progress('preparing the environment');
   const machine = await describeMachine(options.folder);
   const stage = await Stage.build(options.folder);
-  const found = await lookAtPeers(options.peers);
+  const found = await detectPeers(options.peers);
   const entrants: Entrant[] = [];
   for (const peer of peers) {
     if (!found.some(({ name, missing }) => name === peer.name && missing === undefined)) continue;
@@ -78,7 +79,7 @@ async function main(options: InnerOptions): Promise<void> {
       ...(await run({ ...setting, warm: new WeakSet() })),
     });
   }
-  progress('clearing the stage');
+  progress('cleaning up');
   for (const contender of entrants.map((entrant): Contender => entrant.contender)) await contender.close();
   await stage.close();
   const { runs, quick } = options;
@@ -87,18 +88,18 @@ async function main(options: InnerOptions): Promise<void> {
 
 const options = JSON.parse(process.argv[2] ?? '') as InnerOptions;
 
-// Who started this has been killed: nobody else would remove the folder. An exit would wait for threads that work.
-function leave(): void {
+// The parent process was killed, so that this process has to remove the folder. process.exit() would wait for threads.
+function removeFolderAndExit(): void {
   rmSync(options.folder, { recursive: true, force: true });
   process.kill(process.pid, 'SIGKILL');
 }
-process.once('disconnect', leave);
-if (!process.connected) leave();
+process.once('disconnect', removeFolderAndExit);
+if (!process.connected) removeFolderAndExit();
 
 try {
   await main(options);
 } catch (error) {
   await send({ kind: 'error', message: (error as Error).stack ?? String(error) });
 }
-// Whatever is still under way ends with the namespace of processes.
+// The kernel kills all other processes of the PID namespace.
 process.exit();

@@ -1,9 +1,9 @@
-/** Where a contender's interfaces are attached, as the verification expects it. */
+/** The bridge and addressing that the verification of a contender's interfaces expects. */
 export interface Lan {
   bridge: string;
   gateway: string;
-  /** Length of the prefix of the instances' addresses. */
+  /** Prefix length of the instances' addresses. */
   prefix: number;
-  /** What the tool does not do (in its favour), or leaves to another. */
+  /** Parts of the configuration that the contender does not make. The verification skips them. */
   without?: readonly ('loopback' | 'default route')[];
 }

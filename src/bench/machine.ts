@@ -3,10 +3,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { attempt } from '../demo/tools.js';
 import { delayOf, RESOLUTION } from './delay.js';
 
-/** How long to look at the idle event loop, in milliseconds. */
+/** Duration of the measurement of the idle event loop, in milliseconds. */
 const IDLE = 1000;
 
-/** What it was measured on. */
+/** The machine on which the benchmark ran. */
 export interface Machine {
   cpu: string;
   cpus: number;
@@ -16,9 +16,9 @@ export interface Machine {
   node: string;
   /** File system of the state folder. */
   disk: string;
-  /** Load average of the last minute before the first run: figures of a busy machine are worth less. */
+  /** Load average of the last minute before the first run. Results of a busy machine are less reliable. */
   load: number;
-  /** How late the event loop of a process is that does nothing, in milliseconds (p99): no busy one can be less. */
+  /** Delay of the event loop of an idle process, in milliseconds (p99): the lower bound of all measured delays. */
   idleLoop: number;
 }
 

@@ -5,37 +5,37 @@ import type { Stage } from './stage.js';
 import { quantile, type Summary, summarise } from './statistics.js';
 import { VerificationError } from './verify.js';
 
-/** A contender with the peer it is of. */
+/** A peer with its open contender. */
 export interface Entrant {
   peer: Peer;
   contender: Contender;
 }
 
-/** One part of a case: it is timed, then verified. */
+/** One step of a case: it is measured, then verified. */
 export interface Step {
-  /** One figure a duration that `work` gives. */
+  /** Names of the figures, one for each duration that `work` returns. */
   figures: readonly string[];
-  /** @param isFirst in the warm-up, which is not counted: for looks that take time themselves */
-  work(contender: Contender, isFirst: boolean): Promise<number[]>;
+  /** @param isWarmUp true in the warm-up, whose result is discarded: `work` may then verify intermediate states */
+  work(contender: Contender, isWarmUp: boolean): Promise<number[]>;
   verify(contender: Contender): Promise<void>;
 }
 
-/** The same work, done by everybody who can. */
+/** The same operation, performed by each contender that supports it. */
 export interface Case {
   name: string;
   title: string;
-  /** Where it is on the curve, if its scenario gives one. */
+  /** Position on the x axis of the scenario's curve, if it has one. */
   at?: number;
   can(entrant: Entrant): boolean;
-  /** Before the first step of each run; not timed. */
+  /** Runs before the first step of each run; not measured. */
   prepare?(contender: Contender): Promise<void>;
   steps: readonly Step[];
 }
 
 export interface Figure extends Summary {
-  /** CPU time of a run in milliseconds; only with the last figure of a step, whose whole it is. */
+  /** CPU time of the whole step in milliseconds, mean of the runs. Only the last figure of a step has it. */
   cpu?: number;
-  /** Of so many runs that it means something. */
+  /** 99th percentile in milliseconds, if there are enough runs for it. */
   p99?: number;
 }
 
@@ -43,11 +43,11 @@ export interface ContenderResult {
   peer: string;
   figures: Record<string, Figure>;
   /**
-   * Delay of this process's event loop in milliseconds during the work: the median run's p99, and the worst. Beside those
-   * who work in processes of their own it has nothing to do, and shows what the machine makes of their work.
+   * Delay of this process's event loop in milliseconds during the operations: the median of the p99 of all runs, and the
+   * maximum. For a contender in another process, this process is idle, and the delay shows the load of the machine.
    */
   eventLoop?: { p99: number; max: number };
-  /** Why there are no figures. */
+  /** Error message, if the contender failed. It then has no figures. */
   failed?: string;
 }
 
@@ -60,28 +60,29 @@ export interface CaseResult {
 
 export interface Limits {
   runs: number;
-  /** For how long each contender warms up for a case, in milliseconds; at least once, and at most so many times. */
+  /** Warm-up of each contender for a case: at least one run. */
   warmUp: WarmUp;
-  /** The same for one that stays, at its first case of a scenario: another has it do other work. */
+  /** Warm-up of a long-running contender for its first case of a scenario: each scenario runs different code. */
   firstWarmUp: WarmUp;
-  /** Those that stay and have had that. */
+  /** Peers that have completed the first warm-up. */
   warm: WeakSet<Peer>;
-  /** A contender that has had this much time for a case, in milliseconds, is measured no further. */
+  /** Maximum time of a contender for a case, in milliseconds. The measurement stops after it. */
   budget: number;
   signal: AbortSignal;
   progress: (text: string) => void;
   stage: Stage;
 }
 
+/** Limits of a warm-up: it ends with the first one that is reached. */
 export interface WarmUp {
   milliseconds: number;
   runs: number;
 }
 
-/** However slow, a contender has so many runs. */
-const LEAST_RUNS = 3;
+/** Minimum number of runs; they are completed even if the budget is exceeded. */
+const MIN_RUNS = 3;
 
-/** The time that a piece of work took, by the contender's own clock if it has one. */
+/** Duration of an operation in milliseconds. The contender's own measurement has priority. */
 export async function timed(work: () => Promise<Elapsed>): Promise<number> {
   const start = performance.now();
   const own = await work();
@@ -89,8 +90,8 @@ export async function timed(work: () => Promise<Elapsed>): Promise<number> {
 }
 
 /**
- * Measures a case: each contender warms up, then one run each in turn (A B C, A B C, …), so that what else the
- * machine does meets all of them alike. A contender whose work does not stand up to the verification has no figures.
+ * Measures a case. Each contender warms up. Then the contenders run alternately (A B C, A B C, …), so that other load of
+ * the machine affects all of them equally. A contender that fails the verification has no figures.
  */
 export async function measure(wanted: Case, entrants: readonly Entrant[], limits: Limits): Promise<CaseResult> {
   const runners = entrants.filter((entrant) => wanted.can(entrant)).map((entrant) => new Runner(wanted, entrant));
@@ -113,7 +114,7 @@ class Runner {
   readonly #samples = new Map<string, number[]>();
   readonly #cpu = new Map<string, number>();
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION });
-  /** Of each run. */
+  /** Event loop delays, one entry per step and run. */
   readonly #delays: { p99: number; max: number }[] = [];
   #runs = 0;
   #spent = 0;
@@ -129,13 +130,13 @@ class Runner {
   }
 
   isDone({ budget }: Limits): boolean {
-    return this.#failed !== undefined || (this.#runs >= LEAST_RUNS && this.#spent > budget);
+    return this.#failed !== undefined || (this.#runs >= MIN_RUNS && this.#spent > budget);
   }
 
-  /** Caches are filled and compilers have seen the code: what is measured is the steady state. */
+  /** Runs the case without recording, so that caches are filled and code is compiled. */
   async warmUp(limits: Limits): Promise<boolean> {
     const { peer } = this.entrant;
-    const { runs, milliseconds } = peer.stays && !limits.warm.has(peer) ? limits.firstWarmUp : limits.warmUp;
+    const { runs, milliseconds } = peer.longRunning && !limits.warm.has(peer) ? limits.firstWarmUp : limits.warmUp;
     limits.warm.add(peer);
     for (let run = 0; run === 0 || (run < runs && this.#spent < milliseconds); run++) {
       if (!(await this.run(true))) return false;
@@ -144,34 +145,34 @@ class Runner {
     return true;
   }
 
-  /** @returns false if it failed: something may be left */
-  async run(isFirst: boolean): Promise<boolean> {
+  /** @returns false if it failed: objects may be left behind */
+  async run(isWarmUp: boolean): Promise<boolean> {
     const { contender } = this.entrant;
     const start = performance.now();
-    // All the while: the first delay that is seen after a reset begins at the beat before.
+    // Enabled during the whole run: the first delay after `reset` starts at the timer tick before it.
     this.#delay.enable();
     try {
       await this.wanted.prepare?.(contender);
-      for (const step of this.wanted.steps) await this.#step(step, isFirst);
-      if (!isFirst) this.#runs++;
+      for (const step of this.wanted.steps) await this.#step(step, isWarmUp);
+      if (!isWarmUp) this.#runs++;
     } catch (error) {
-      const why = error instanceof VerificationError ? 'verification failed' : 'failed';
-      this.#failed = `${why}: ${(error as Error).message}`;
+      const kind = error instanceof VerificationError ? 'verification failed' : 'failed';
+      this.#failed = `${kind}: ${(error as Error).message}`;
     }
     this.#delay.disable();
     this.#spent += performance.now() - start;
     return this.#failed === undefined;
   }
 
-  async #step(step: Step, isFirst: boolean): Promise<void> {
+  async #step(step: Step, isWarmUp: boolean): Promise<void> {
     const { contender } = this.entrant;
     const before = contender.cpu();
     this.#delay.reset();
-    const durations = await step.work(contender, isFirst);
-    if (!isFirst && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
+    const durations = await step.work(contender, isWarmUp);
+    if (!isWarmUp && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
     const cpu = contender.cpu() - before;
     await step.verify(contender);
-    if (isFirst) return;
+    if (isWarmUp) return;
     for (const [index, figure] of step.figures.entries()) {
       const samples = this.#samples.get(figure) ?? [];
       this.#samples.set(figure, [...samples, durations[index] as number]);

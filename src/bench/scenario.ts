@@ -1,6 +1,6 @@
 import type { CaseResult, Entrant, Limits } from './measure.js';
 
-/** A value that is no comparison: only vethwork has it. */
+/** A single value without comparison, for example the memory of vethwork. */
 export interface Fact {
   name: string;
   value: number;
@@ -10,7 +10,7 @@ export interface Fact {
 export interface ScenarioResult {
   name: string;
   title: string;
-  /** What the cases differ in, for a curve; absent if they are not of one kind. */
+  /** Title of the x axis of the scenario's curve; absent if there is no curve. */
   over?: string;
   cases: CaseResult[];
   facts: Fact[];
@@ -18,12 +18,12 @@ export interface ScenarioResult {
 
 export interface Setting extends Limits {
   entrants: readonly Entrant[];
-  /** A short look, as in continuous integration. */
+  /** True for few and small cases, as in continuous integration. */
   quick: boolean;
 }
 
 export interface Scenario {
-  /** As `--scenario` names it. */
+  /** Value of the option `--scenario`. */
   readonly name: string;
   readonly title: string;
   readonly over?: string;

@@ -6,14 +6,14 @@ import { openHost } from '../index.js';
 import { type Kernel, openKernel } from '../kernel/index.js';
 import type { Lan } from './lan.js';
 
-/** Place for one interface: a namespace that stands for a container, and what its interface is to be. */
+/** Parameters of one interface: the namespace represents a container. */
 export interface Slot {
   number: number;
   /** Name under /run/netns. */
   netns: string;
-  /** Of the host's end of the pair, or of the tap. */
+  /** Name of the veth end on the host, or of the tap. */
   device: string;
-  /** In the stage's LAN; contenders with an address management of their own choose others. */
+  /** Address in the LAN. Contenders with their own IPAM choose other addresses. */
   address: string;
 }
 
@@ -21,8 +21,9 @@ export interface Slot {
 export const LAN: Lan = { bridge: 'br0', gateway: '172.20.0.1', prefix: 16 };
 export const LAN_CIDR = '172.20.0.0/16';
 
-/** The machine's NIC, and the bridge that all networks go out by. */
+/** The NIC of the simulated host. */
 export const uplink = { nic: 'eth0', address: '10.0.0.74', outside: '10.0.0.1' } as const;
+/** The bridge that connects all networks to the NIC. */
 export const EGRESS_BRIDGE = 'egr-br-eth0';
 export const FLOATING_NETWORK = '10.200.0.0/16';
 export const FLOATING_GATEWAY = '10.200.0.1';
@@ -30,17 +31,17 @@ export const FLOATING_GATEWAY = '10.200.0.1';
 const PER_BYTE = 250;
 
 /**
- * What everything is measured on. The network namespace of this process stands for the host, so that every tool works in
- * it as it would on a machine of its own. Nobody's work on the scenery is measured.
+ * The environment of all measurements. The network namespace of this process represents the host, so that each tool works
+ * as on a real machine. The creation of the environment is not measured.
  */
 export class Stage {
   readonly #slots: Slot[] = [];
 
   private constructor(
-    /** On a disk: what is durable costs what it costs. */
+    /** A folder on a disk, so that the measurements include durable writes. */
     readonly folder: string,
     readonly kernel: Kernel,
-    /** Its egress bridge is everybody's. */
+    /** The opened host. All contenders use its egress bridge. */
     readonly host: Host,
   ) {}
 
@@ -56,7 +57,7 @@ export class Stage {
       `link add ${LAN.bridge} type bridge forward_delay 0`,
       `address add ${LAN.gateway}/${LAN.prefix} dev ${LAN.bridge}`,
       `link set ${LAN.bridge} up`,
-      // A port that stays: some tools remove a bridge with its last port.
+      // A permanent port: some tools delete a bridge together with its last port.
       `link add keep0 master ${LAN.bridge} up type veth peer name keep0 netns outside`,
     ];
     for (const line of lines) await run(['ip', ...line.split(' ')]);
@@ -65,7 +66,7 @@ export class Stage {
     }
     await run(['ip', 'route', 'add', 'default', 'via', outside]);
     const host = await openHost({
-      state: join(folder, 'state'),
+      stateDir: join(folder, 'state'),
       egressNic: nic,
       floatingNetwork: FLOATING_NETWORK,
       deletionHalo: 0,
@@ -74,7 +75,7 @@ export class Stage {
     return new Stage(folder, openKernel(), host);
   }
 
-  /** The first slots; their namespaces are made as they are needed. */
+  /** The first `count` slots. Missing namespaces are created. */
   async slots(count: number): Promise<Slot[]> {
     const missing = Array.from({ length: Math.max(0, count - this.#slots.length) }, (_, offset) => {
       const number = this.#slots.length + offset;
@@ -90,18 +91,18 @@ export class Stage {
     return this.#slots.slice(0, count);
   }
 
-  /** Removes what a contender that failed has left in the slots, so that the others find them empty. */
+  /** Removes the links that a failed contender has left in the slots. */
   async clear(): Promise<void> {
-    const places = [...this.#slots.map(({ netns }) => netns), undefined];
-    for (const netns of places) {
+    const namespaces = [...this.#slots.map(({ netns }) => netns), undefined];
+    for (const netns of namespaces) {
       const links = await this.kernel.query('link.list', { netns });
       const left = links.filter(({ name }) => (netns === undefined ? /^port\d+i?$/.test(name) : name !== 'lo'));
       await this.kernel.teardown(left.map(({ index }) => ({ op: 'link.delete', netns, link: { index } })));
     }
   }
 
-  /** A folder of a contender's own. */
-  async room(name: string): Promise<string> {
+  /** Creates a folder for a contender. */
+  async contenderFolder(name: string): Promise<string> {
     const folder = join(this.folder, name);
     await mkdir(folder, { recursive: true });
     return folder;

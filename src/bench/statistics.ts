@@ -1,4 +1,4 @@
-/** What several runs of one thing took, in milliseconds. */
+/** Statistics of the durations of several runs, in milliseconds. */
 export interface Summary {
   runs: number;
   median: number;
@@ -7,8 +7,8 @@ export interface Summary {
 }
 
 /**
- * The value below which a share of the samples lies, between two samples in proportion.
- * @param share 0 to 1: 0.5 is the median
+ * Quantile of the samples, with linear interpolation between two samples.
+ * @param share 0 to 1; 0.5 is the median
  * @throws RangeError without samples
  */
 export function quantile(samples: readonly number[], share: number): number {

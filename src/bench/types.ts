@@ -7,11 +7,11 @@ export interface BenchOptions {
   peers?: readonly string[];
   /** Runs of each case, besides the warm-up. */
   runs: number;
-  /** Time limit of a contender for a case, in milliseconds. It is measured no further after it and three runs. */
+  /** Time limit of a contender for a case, in milliseconds. At least three runs are completed. */
   budget: number;
   quick: boolean;
   signal: AbortSignal;
-  /** Told what is being done. */
+  /** Receives progress messages. */
   progress: (text: string) => void;
 }
 
@@ -20,11 +20,11 @@ export interface PeerReport {
   title: string;
   description: string;
   version?: string;
-  /** Why it was not measured. */
+  /** What is missing, if the peer was not measured. */
   missing?: string;
 }
 
-/** Everything a run of the benchmark has found. */
+/** Results of a benchmark run. */
 export interface BenchReport {
   vethwork: string;
   /** ISO 8601. */

@@ -1,12 +1,12 @@
-import type { Contender, FloatWish, NetworkWish } from './contender.js';
+import type { Contender, FloatSpec, NetworkSpec } from './contender.js';
 import { json, run } from './look.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, type Slot } from './stage.js';
 
 /*
- * Whether the work was done, as `ip` and `nft` see it. No figure counts before this has agreed.
+ * Verifies the results of the operations with `ip` and `nft`. Figures are recorded only after a successful verification.
  */
 
-/** The state left behind is not what was asked for. */
+/** The state of the kernel differs from the expected state. */
 export class VerificationError extends Error {
   override readonly name = 'VerificationError';
 }
@@ -29,7 +29,7 @@ interface IpRoute {
   dev: string;
 }
 
-/** Namespaces looked into at most: each costs three processes. The host's side is looked at completely. */
+/** Maximum of verified namespaces: each needs three processes. The host's namespace is verified completely. */
 const SAMPLE = 32;
 
 function check(holds: boolean | undefined, what: string): asserts holds {
@@ -45,7 +45,7 @@ async function portsOf(bridge: string): Promise<string[]> {
   return (await ip<IpLink[]>('link', 'show', 'master', bridge)).filter(isUp).map(({ ifname }) => ifname);
 }
 
-/** Some of the list, spread evenly, its ends included. */
+/** An evenly spaced sample of the list, including its first and last elements. */
 function sample<Value>(values: readonly Value[]): Value[] {
   if (values.length <= SAMPLE) return [...values];
   return Array.from(
@@ -55,25 +55,25 @@ function sample<Value>(values: readonly Value[]): Value[] {
 }
 
 /**
- * So many links the host has. Counted outside: thousands of them, read in this process, are garbage that is collected
- * just when the work begins.
+ * Number of links of the host. Another process counts them: thousands of parsed links would cause a garbage collection in
+ * this process during the measured operation.
  */
 async function countLinks(): Promise<number> {
   return Number(await run(['sh', '-c', `ip -j link | grep -o '"ifindex":' | wc -l`]));
 }
 
-/** What the host looks like before a piece of work, to tell what it has changed. */
+/** State of the host before an operation, to detect its changes. */
 export interface Before {
   ports: readonly string[];
   links: number;
 }
 
-export async function look({ lan }: Contender): Promise<Before> {
+export async function readState({ lan }: Contender): Promise<Before> {
   const [ports, links] = await Promise.all([portsOf(lan.bridge), countLinks()]);
   return { ports, links };
 }
 
-/** Every slot has its interface. */
+/** Verifies that each slot has its interface. */
 export async function verifyAttached({ lan }: Contender, slots: readonly Slot[], before: Before): Promise<void> {
   const ports = (await portsOf(lan.bridge)).length - before.ports.length;
   check(ports === slots.length, `${ports} new ports of ${lan.bridge} are up instead of ${slots.length}`);
@@ -89,34 +89,34 @@ export async function verifyAttached({ lan }: Contender, slots: readonly Slot[],
     const addresses = eth0?.addr_info.filter(({ family }) => family === 'inet') ?? [];
     check(
       addresses.length === 1 && addresses[0]?.prefixlen === lan.prefix,
-      `eth0 in ${netns} has not one address with the prefix /${lan.prefix}`,
+      `eth0 in ${netns} does not have exactly one address with prefix length ${lan.prefix}`,
     );
     const route = routes.some(
       ({ dst, gateway, dev }) => dst === 'default' && gateway === lan.gateway && dev === 'eth0',
     );
-    check(route || lan.without?.includes('default route'), `${netns} has no default route by ${lan.gateway}`);
+    check(route || lan.without?.includes('default route'), `${netns} has no default route via ${lan.gateway}`);
   }
 }
 
 export async function verifyTaps({ lan }: Contender, slots: readonly Slot[], before: Before): Promise<void> {
   const links = await ip<IpLink[]>('-d', 'link', 'show', 'master', lan.bridge);
   const taps = links.filter((link) => isUp(link) && link.linkinfo?.info_kind === 'tun');
-  check(taps.length === slots.length, `${taps.length} taps of ${lan.bridge} are up instead of ${slots.length}`);
-  check(links.length - before.ports.length === slots.length, `${lan.bridge} has other ports than the taps`);
+  check(taps.length === slots.length, `${taps.length} taps in ${lan.bridge} are up instead of ${slots.length}`);
+  check(links.length - before.ports.length === slots.length, `${lan.bridge} has ports other than the taps`);
 }
 
-/** No slot has anything in service: what still exists is down and in no bridge. */
+/** Verifies that the slots' interfaces are out of service: deleted, or down and not a port of a bridge. */
 export async function verifyOutOfService({ lan }: Contender, slots: readonly Slot[], before: Before): Promise<void> {
   const ports = (await ip<IpLink[]>('link', 'show', 'master', lan.bridge)).length - before.ports.length;
-  check(ports === 0, `${ports} ports are in ${lan.bridge} still`);
+  check(ports === 0, `${ports} ports are still in ${lan.bridge}`);
   for (const { netns } of sample(slots)) {
     const links = await inside<IpLink[]>(netns, 'link');
     const left = links.filter(({ ifname, flags }) => ifname === 'eth0' || (ifname !== 'lo' && flags.includes('UP')));
-    check(left.length === 0, `${left.map(({ ifname }) => ifname).join(', ')} in ${netns} is in service still`);
+    check(left.length === 0, `${left.map(({ ifname }) => ifname).join(', ')} in ${netns} is still in service`);
   }
 }
 
-/** Nothing is left of the slots' interfaces. */
+/** Verifies that the slots' interfaces are deleted. */
 export async function verifyGone(_contender: Contender, slots: readonly Slot[], before: Before): Promise<void> {
   const links = await countLinks();
   check(links === before.links, `the host has ${links} links instead of ${before.links}`);
@@ -128,9 +128,9 @@ export async function verifyGone(_contender: Contender, slots: readonly Slot[], 
 
 const hex = (vni: number) => vni.toString(16).padStart(6, '0');
 
-/** The network is as in the walk-through. */
-export async function verifyNetwork(wish: NetworkWish): Promise<void> {
-  const { uuid, vni } = wish;
+/** Verifies that the network has the objects of the walk-through. */
+export async function verifyNetwork(spec: NetworkSpec): Promise<void> {
+  const { uuid, vni } = spec;
   const id = hex(vni);
   const [outer, inner, routes, ruleset, forwarding] = await Promise.all([
     ip<IpLink[]>('-d', 'link'),
@@ -142,45 +142,45 @@ export async function verifyNetwork(wish: NetworkWish): Promise<void> {
   const find = (name: string) => outer.find(({ ifname }) => ifname === name);
   check(isUp(find(`br-vxlan-${id}`)), `br-vxlan-${id} is not up`);
   const vxlan = find(`vxlan-${id}`);
-  check(vxlan?.linkinfo?.info_data?.id === vni, `vxlan-${id} has not the VNI ${vni}`);
+  check(vxlan?.linkinfo?.info_data?.id === vni, `vxlan-${id} does not have VNI ${vni}`);
   const ports = {
     [`vxlan-${id}`]: `br-vxlan-${id}`,
     [`veth-${id}-o`]: `br-vxlan-${id}`,
     [`egr-${id}-o`]: EGRESS_BRIDGE,
   };
   for (const [name, bridge] of Object.entries(ports)) {
-    check(isUp(find(name)) && find(name)?.master === bridge, `${name} is not up in ${bridge}`);
+    check(isUp(find(name)) && find(name)?.master === bridge, `${name} is not an active port of ${bridge}`);
   }
   for (const [name, address] of [
-    [`veth-${id}-i`, wish.gatewayCidr],
-    [`egr-${id}-i`, wish.egressCidr],
+    [`veth-${id}-i`, spec.gatewayCidr],
+    [`egr-${id}-i`, spec.egressCidr],
   ] as const) {
     const link = inner.find(({ ifname }) => ifname === name);
     check(isUp(link), `${name} is not up`);
     const has = link?.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) ?? [];
-    // The model chooses the floating gateway.
+    // vethwork chooses the floating gateway.
     const holds = name.startsWith('egr') ? has.some((each) => each.startsWith('10.200.')) : has.includes(address);
     check(holds, `${name} has ${has.join(', ')} instead of ${address}`);
   }
   check(
     routes.some(({ dst, gateway }) => dst === 'default' && gateway === FLOATING_GATEWAY),
-    `${uuid} has no default route by ${FLOATING_GATEWAY}`,
+    `${uuid} has no default route via ${FLOATING_GATEWAY}`,
   );
-  check(/masquerade/i.test(ruleset), `${uuid} has no rule that masquerades`);
-  check(forwarding.trim() === '1', `${uuid} does not forward`);
+  check(/masquerade/i.test(ruleset), `${uuid} has no masquerade rule`);
+  check(forwarding.trim() === '1', `${uuid} does not forward IPv4 packets`);
   const servers = (await run(['ip', 'netns', 'pids', uuid])).split('\n').filter(Boolean).length;
-  check(servers === (wish.dhcp ? 1 : 0), `${servers} processes run in ${uuid}`);
+  check(servers === (spec.dhcp ? 1 : 0), `${servers} processes run in ${uuid}`);
 }
 
-export async function verifyNetworkGone({ uuid, vni }: NetworkWish): Promise<void> {
+export async function verifyNetworkGone({ uuid, vni }: NetworkSpec): Promise<void> {
   const names = (await ip<IpLink[]>('link')).map(({ ifname }) => ifname).filter((name) => name.includes(hex(vni)));
   check(names.length === 0, `${names.join(', ')} are left`);
   const namespaces = await json<{ name: string }[]>(['ip', '-j', 'netns']);
   check(!namespaces.some(({ name }) => name === uuid), `the namespace ${uuid} is left`);
 }
 
-/** Each floating address has its pair and is translated. */
-export async function verifyFloating({ uuid }: NetworkWish, floats: readonly FloatWish[]): Promise<void> {
+/** Verifies that each floating address has its veth pair and is translated. */
+export async function verifyFloating({ uuid }: NetworkSpec, floats: readonly FloatSpec[]): Promise<void> {
   const [outer, inner, ruleset] = await Promise.all([
     ip<IpLink[]>('link'),
     inside<IpAddress[]>(uuid, 'address'),
@@ -198,18 +198,18 @@ export async function verifyFloating({ uuid }: NetworkWish, floats: readonly Flo
     const link = inner.find(({ ifname }) => ifname === `flt-${id}-i`);
     check(
       link?.addr_info.some(({ local }) => local === address),
-      `flt-${id}-i has not the address ${address}`,
+      `flt-${id}-i does not have address ${address}`,
     );
-    check(ruleset.includes(`"${address}"`), `nothing translates ${address}`);
-    check(ruleset.includes(`"${target}"`) || ruleset.includes('DNAT'), `nothing translates to ${target}`);
+    check(ruleset.includes(`"${address}"`), `no rule translates ${address}`);
+    check(ruleset.includes(`"${target}"`) || ruleset.includes('DNAT'), `no rule translates to ${target}`);
   }
 }
 
-export async function verifyNotFloating({ uuid }: NetworkWish, floats: readonly FloatWish[]): Promise<void> {
+export async function verifyNotFloating({ uuid }: NetworkSpec, floats: readonly FloatSpec[]): Promise<void> {
   const links = await inside<IpAddress[]>(uuid, 'address');
   const ruleset = await run(['ip', 'netns', 'exec', uuid, 'nft', '-j', 'list', 'ruleset']);
   for (const { address } of floats) {
     check(!links.some(({ addr_info }) => addr_info.some(({ local }) => local === address)), `${address} is left`);
-    check(!ruleset.includes(`"${address}"`), `${address} is translated still`);
+    check(!ruleset.includes(`"${address}"`), `${address} is still translated`);
   }
 }

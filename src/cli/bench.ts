@@ -55,8 +55,7 @@ export function addBenchCommand(program: Command, app: App): void {
     .action(async (file: string | undefined, flags: BenchFlags, command: Command) => {
       const { scenario, peer, runs, budget, quick = false, svg } = flags;
       const json = globalsOf(command).json === true;
-      if (file !== undefined && !json)
-        command.error(`error: unexpected argument ${file}: it is --json that takes a file`);
+      if (file !== undefined && !json) command.error(`error: unexpected argument ${file}: a file requires --json`);
       const { runBench, formatBench, drawBench, requirePlotter } = await import('../bench/index.js');
       if (svg !== undefined) await requirePlotter();
       const report = await interruptible((signal) =>

@@ -19,7 +19,7 @@ export function addDemoCommand(program: Command, app: App): void {
       'run the walk-through end to end in temporary namespaces: networks, instances, floating and routed IPs',
     )
     .option('--keep', 'keep all namespaces and links at the end')
-    .option('--remove', 'remove what earlier runs kept')
+    .option('--remove', 'remove the namespaces and links that earlier runs kept')
     .option('--nodes', 'run a cluster of three nodes instead (needs etcd)')
     .option('--verbose', 'print the commands of every check')
     .addHelpText('after', examples('demo', 'demo --keep', 'demo --remove'))

@@ -17,7 +17,7 @@ export function addDoctorCommand(program: Command, app: App): void {
     .action(async (_flags: object, command: Command) => {
       const globals = globalsOf(command);
       const { storedSettings } = await import('../host/stored-settings.js');
-      const { netns, egressNic, vxlanPort } = await storedSettings(globals.state);
+      const { netns, egressNic, vxlanPort } = await storedSettings(globals.stateDir);
       const { diagnose } = await import('../doctor/index.js');
       const given = defined({ netns: globals.hostNetns, egressNic: globals.egressNic });
       const findings = await diagnose({ ...defined({ netns, egressNic, vxlanPort } as DiagnosisOptions), ...given });

@@ -61,7 +61,7 @@ function describe(error: Error): string {
     return [message, ...error.errors.map(String)].join('; ');
   }
   if (error instanceof KernelError && error.rollbackErrors.length > 0) {
-    return `${message}; could not be undone: ${error.rollbackErrors.map((inner) => inner.message).join('; ')}`;
+    return `${message}; roll-back failed: ${error.rollbackErrors.map((inner) => inner.message).join('; ')}`;
   }
   return message;
 }

@@ -9,7 +9,7 @@ import { defined, parseNamespace } from './parse.js';
 /** Global options. They may be given before or after the command. */
 export interface GlobalOptions {
   json?: true;
-  state: string;
+  stateDir: string;
   /** Configuration file of this node's agent. */
   cluster?: string;
   hostNetns?: NamespaceRef;
@@ -21,7 +21,7 @@ export interface GlobalOptions {
 export function addGlobalOptions(program: Command): Command {
   return program
     .addOption(new Option('--json', 'print JSON'))
-    .addOption(new Option('--state <dir>', 'state folder').env('VETHWORK_STATE').default('/var/lib/vethwork'))
+    .addOption(new Option('--state-dir <dir>', 'state folder').env('VETHWORK_STATE_DIR').default('/var/lib/vethwork'))
     .addOption(
       new Option('--cluster <file>', 'configuration file of the agent, if this machine is a node of a cluster').env(
         'VETHWORK_CLUSTER',
@@ -56,8 +56,8 @@ export async function hostOptions(globals: GlobalOptions, more: Partial<HostFile
     meshNic: globals.meshNic,
     floatingNetwork: globals.floatingNetwork,
   });
-  const options = { ...(await readHostFile(globals.state)), ...more, ...given, state: globals.state };
-  if (!(await hasStore(globals.state))) {
+  const options = { ...(await readHostFile(globals.stateDir)), ...more, ...given, stateDir: globals.stateDir };
+  if (!(await hasStore(globals.stateDir))) {
     if (options.egressNic === undefined) {
       throw new ValidationError('--egress-nic', undefined, 'the name of a NIC, once with "vethwork init"');
     }

@@ -8,7 +8,7 @@ import { hidden } from '../util/secret.js';
 import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../util/validate.js';
 
 /** The file that earlier versions of `vethwork init` wrote. The state folder remembers these settings now. */
-export type HostFile = Omit<HostOptions, 'state' | 'repair' | 'onProgress'>;
+export type HostFile = Omit<HostOptions, 'stateDir' | 'repair' | 'onProgress'>;
 
 const schema = z
   .strictObject({

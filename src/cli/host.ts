@@ -68,12 +68,12 @@ export function addHostCommands(program: Command, app: App): void {
 
   program
     .command('accept-store')
-    .description('accept the present content of the store of the cluster after it was restored from an older copy')
+    .description('accept the current content of the cluster store after it was restored from a backup')
     .addHelpText('after', examples('accept-store'))
     .action(async (_flags: object, command: Command) => {
       await withHost(app, command, async ({ host, print }) => {
         await host.acceptStore();
-        print({ accepted: true }, 'accepted: nodes remove what the store does not have');
+        print({ accepted: true }, 'accepted: nodes remove objects that the store does not contain');
       });
     });
 
@@ -102,7 +102,8 @@ export function addHostCommands(program: Command, app: App): void {
 }
 
 async function initialise(session: Session): Promise<void> {
-  if (session.options === undefined) throw new ConflictError('the agent sets up a node of a cluster: start the agent');
+  if (session.options === undefined)
+    throw new ConflictError('this machine is a node of a cluster: start the agent, which sets it up');
   await showStatus(session);
 }
 

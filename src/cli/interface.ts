@@ -64,7 +64,7 @@ function describeAttachment(command: Command): Command {
     .option('--device <name>', 'attach an existing link of the host')
     .option('--address <address>', 'fixed IPv4 address (default: a random free one)')
     .option('--mac <mac>', 'fixed MAC address (default: a random free one)')
-    .option('--hostname <name>', 'name given by DHCP and DNS')
+    .option('--hostname <name>', 'name given by DHCP and DNS, unique within the network')
     .option('--order <number>', 'position of the NIC in its instance (default 0)', parseInteger)
     .option('--model <model>', 'model of the NIC, for display (default virtio)')
     .option('--no-anti-spoofing', 'let the interface send from any MAC and address')

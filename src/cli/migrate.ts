@@ -65,7 +65,7 @@ export function addMigrateCommand(program: Command, app: App): void {
         ...(Object.keys(tls).length > 0 && { tls }),
         ...(username !== undefined && { username, password }),
       };
-      const moved = await migrate({ state: globals.state, store, node });
+      const moved = await migrate({ stateDir: globals.stateDir, store, node });
       const text = `moved ${moved.networks} networks and ${moved.interfaces} interfaces; now run the agent of ${node}`;
       print(app, globals.json === true, moved, text);
     });

@@ -130,7 +130,7 @@ export function addNetworkCommands(program: Command, app: App): void {
 function addRouteCommands(network: Command, app: App): void {
   network
     .command('route')
-    .description('route an address of the floating network into a network, where an instance answers for it')
+    .description('route an address of the floating network into a network, to an instance that has the address')
     .argument('<network>', 'UUID or name')
     .argument('[address]', 'address of the floating network (default: a random free one)')
     .addHelpText('after', examples('network route demo', 'network route demo 192.168.15.30'))

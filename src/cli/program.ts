@@ -12,6 +12,7 @@ import { addHostCommands } from './host.js';
 import { addInterfaceCommands } from './interface.js';
 import { addMigrateCommand } from './migrate.js';
 import { addNetworkCommands } from './network.js';
+import { addNodeCommands } from './node.js';
 import { addObserveCommands } from './observe.js';
 import { addPurgeCommand } from './purge.js';
 
@@ -42,6 +43,7 @@ ${exitCodesHelp}`,
   addHostCommands(program, app);
   addPurgeCommand(program, app);
   addNetworkCommands(program, app);
+  addNodeCommands(program, app);
   addInterfaceCommands(program, app);
   addObserveCommands(program, app);
   addDoctorCommand(program, app);

@@ -26,7 +26,7 @@ export function addPurgeCommand(program: Command, app: App): void {
     .action(async ({ dryRun = false, yes = false }: PurgeFlags, command: Command) => {
       if (dryRun === yes)
         throw new ValidationError('purge', dryRun ? '--dry-run --yes' : '', 'either --dry-run or --yes');
-      const { json = false, state, hostNetns } = globalsOf(command);
+      const { json = false, stateDir: state, hostNetns } = globalsOf(command);
       const [{ purge }, { openKernelIn }, { requirePrivileges }, { recordedBridge }] = await Promise.all([
         import('../reconcile/purge.js'),
         import('../host/kernel.js'),

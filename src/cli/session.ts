@@ -34,7 +34,7 @@ export async function withHost(
       ? openHost(await clientOptions(app, globals.cluster as string))
       : openHost({ ...options, repair }));
     // The state folder remembers the settings of the earlier version's file by now.
-    if (options !== undefined) await removeHostFile(options.state);
+    if (options !== undefined) await removeHostFile(options.stateDir);
     try {
       signal.throwIfAborted();
       const json = globals.json === true;

@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import pLimit from 'p-limit';
 import { desiredState } from '../desired/desired-state.js';
 import { isRouter } from '../desired/local-node.js';
 import type { NetworkState } from '../desired/network-state.js';
 import { StoreError } from '../errors.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { Backoff, backoffDelay } from '../util/backoff.js';
+import { Semaphore } from '../util/semaphore.js';
 import { FailureDetector } from './failure-detector.js';
 import { clusterKeys } from './keys.js';
 import { lossIn } from './loss.js';
@@ -18,8 +18,7 @@ import type { Applied, ClusterContext } from './types.js';
 /** Number of networks that are applied concurrently. */
 const CONCURRENCY = 8;
 /** Backoff of retries. */
-const FIRST_PAUSE_MS = 500;
-const MAX_PAUSE_MS = 30_000;
+const BACKOFF = { initial: 500, maximum: 30_000 };
 
 /**
  * True if two records are of the same network. A deleted network may be followed by one with the same UUID and other
@@ -43,7 +42,7 @@ export class Controller {
   readonly #context: ClusterContext;
   readonly #events: ControllerEvents;
   readonly #reconciler: NetworkReconciler;
-  readonly #limit = pLimit(CONCURRENCY);
+  readonly #limit = new Semaphore(CONCURRENCY);
   /** Enqueued networks; true if a call may wait for the network. */
   readonly #due = new Map<string, boolean>();
   /** Networks with an interface that waits for the router to apply it first. */
@@ -133,7 +132,7 @@ export class Controller {
     if (!this.#busy.has(uuid))
       this.#busy.set(
         uuid,
-        this.#limit(() => this.#work(uuid)),
+        this.#limit.run(() => this.#work(uuid)),
       );
   }
 
@@ -202,11 +201,13 @@ export class Controller {
   #retry(uuid: string): void {
     const failures = (this.#failures.get(uuid) ?? 0) + 1;
     this.#failures.set(uuid, failures);
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.enqueue(uuid);
-    }, pause);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        this.enqueue(uuid);
+      },
+      backoffDelay(BACKOFF, failures),
+    );
     this.#timers.add(timer);
   }
 
@@ -284,7 +285,8 @@ export class Controller {
   async prepareHost(): Promise<void> {
     const { events } = this.#context;
     const cause = 'opening';
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
       try {
         await reconcileHost(this.#context, ({ description, run }) =>
           events.note({ event: 'repair', cause, detail: description }, run),
@@ -293,7 +295,7 @@ export class Controller {
       } catch (error) {
         this.#events.failed?.('host', error);
         if (this.#stopped) return;
-        await delay(pause);
+        await backoff.wait();
       }
     }
   }

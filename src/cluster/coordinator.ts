@@ -10,6 +10,7 @@ import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import type { Node } from './node.js';
 import { appliedOf, peekState } from './records.js';
+import { removeNode } from './remove-node.js';
 import { acceptStore } from './store-guard.js';
 import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
@@ -115,6 +116,10 @@ export class ClusterCoordinator implements Coordinator {
   recovers(owner: { node?: string } | undefined): boolean {
     if (this.#context().role !== 'network') return false;
     return owner === undefined || this.#node().controller.isGone(owner.node ?? '');
+  }
+
+  removeNode(name: string, options: { detach: boolean }): Promise<void> {
+    return removeNode(this.#context(), name, options);
   }
 
   acceptStore(): Promise<void> {

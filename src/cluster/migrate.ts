@@ -22,7 +22,7 @@ const ENTRIES_PER_COMMIT = 1000;
 /** Options of `migrate`. */
 export interface Migration {
   /** State folder of the lone host. */
-  state: string;
+  stateDir: string;
   store: EtcdOptions;
   /** Name of the node. It becomes the network node of the cluster. */
   node: string;
@@ -51,17 +51,22 @@ type Origin = { node: string; runtime: string; bridge: string; claim: Claim };
  * @throws ValidationError, ConflictError if the cluster is not empty, or something is being changed; NotFoundError,
  *   StoreError
  */
-export async function migrate({ state, store: target, node }: Migration): Promise<MigratedCounts> {
+export async function migrate({ stateDir, store: target, node }: Migration): Promise<MigratedCounts> {
   const place = parseEtcdOptions(target);
-  const source = await openLmdbStore(state);
+  const source = await openLmdbStore(stateDir);
   const owner = new Owner(source.presence);
   try {
-    await transact(source, (transaction) => migrateRecords(transaction, state));
+    await transact(source, (transaction) => migrateRecords(transaction, stateDir));
     const host = (await source.get<HostRecord>(keys.host))?.value;
-    if (host === undefined) throw new NotFoundError('host in the state folder', state);
+    if (host === undefined) throw new NotFoundError('host in the state folder', stateDir);
     const cluster = await openEtcdStore(place);
     try {
-      const origin = { node, runtime: await runtimeRoot(state), bridge: host.egressBridge.mac, claim: owner.claim() };
+      const origin = {
+        node,
+        runtime: await runtimeRoot(stateDir),
+        bridge: host.egressBridge.mac,
+        claim: owner.claim(),
+      };
       return await move({ source, cluster, owner }, origin);
     } finally {
       await cluster.close();

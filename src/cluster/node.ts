@@ -77,7 +77,7 @@ export class Node {
   }
 
   /** Reason why this node changes nothing; undefined if the store is trusted. */
-  get doubt(): string | undefined {
+  get blocked(): string | undefined {
     return this.#context.storeGuard.reason;
   }
 
@@ -107,7 +107,7 @@ export class Node {
     const context = this.#context;
     const { storeGuard } = context;
     if (!this.isLeader) return;
-    if (storeGuard.reason !== undefined) return this.#reportDoubt(storeGuard.reason);
+    if (storeGuard.reason !== undefined) return this.#reportSuspicion(storeGuard.reason);
     if (storeGuard.isAccepted) await reclaimLostLinks(context);
     else {
       const loss = await lossAtStart(context);
@@ -137,14 +137,14 @@ export class Node {
     const stopped = this.#stopWork();
     this.#starting = this.#starting.then(() => stopped);
     this.#membership.register();
-    this.#reportDoubt(reason);
+    this.#reportSuspicion(reason);
   }
 
-  #reportDoubt(detail: string): void {
+  #reportSuspicion(detail: string): void {
     const { events } = this.#context;
     this.#events.failed?.('store', new ConflictError(detail));
     if (this.isLeader)
-      void events.record({ event: 'store.doubted', cause: 'supervision', detail }, { began: performance.now() });
+      void events.record({ event: 'store.suspect', cause: 'supervision', detail }, { began: performance.now() });
   }
 
   /** Recovers interrupted changes. With `everything`, for a new agent, reconciles the whole node. */

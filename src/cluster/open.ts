@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { HostRequest, Settings } from '../api/options.js';
+import type { Settings } from '../api/options.js';
 import { runtimeRootOf } from '../dnsmasq/index.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import { assembleContext } from '../host/assemble.js';
@@ -10,6 +10,7 @@ import { Events } from '../host/events.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
@@ -19,6 +20,7 @@ import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
 import { Presence } from '../store/presence.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { guardCallbacks } from '../util/callback.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
@@ -45,22 +47,24 @@ export interface OpenedNode {
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if
  *   the cluster has no network node yet or another one, KernelError
  */
-export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
+export async function openNode(options: ClusterHostOptions, callbacks: NodeEvents = {}): Promise<OpenedNode> {
+  const events = guardCallbacks('openNode', callbacks);
   const request = parseClusterOptions(options);
   await requirePrivileges('opening a host');
+  await requireWritableSysctls();
   const kernel = await openKernelIn(request.netns);
   try {
     const meshNic = request.meshNic ?? request.egressNic ?? (await defaultNic(kernel, request));
     // Imported here, because the client of etcd is large and lone hosts do not need it.
     const { openEtcdStore } = await import('../store/etcd/store.js');
     const store = await openEtcdStore(request.store);
-    const state = request.state ?? join(STATE_ROOT, request.node);
-    await makeFolder(state);
-    const journal = new Events(new Journal(join(state, 'events')));
+    const stateDir = request.stateDir ?? join(STATE_ROOT, request.node);
+    await makeFolder(stateDir);
+    const journal = new Events(new Journal(join(stateDir, 'events')));
     let owner: Owner | undefined;
     try {
-      owner = new Owner(await Presence.join(state), request.node);
-      return await openWith({ ...request, meshNic, state }, { kernel, store, journal, owner, events });
+      owner = new Owner(await Presence.join(stateDir), request.node);
+      return await openWith({ ...request, meshNic, stateDir }, { kernel, store, journal, owner, events });
     } catch (error) {
       await journal.close();
       await store.close();
@@ -74,12 +78,12 @@ export async function openNode(options: ClusterHostOptions, events: NodeEvents =
 }
 
 async function openWith(
-  request: ClusterRequest & { meshNic: string; state: string },
+  request: ClusterRequest & { meshNic: string; stateDir: string },
   opened: { kernel: Kernel; store: ClusterStore; journal: Events; owner: Owner; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { kernel, store, journal, owner, events } = opened;
-  const { node: name, role, netns, meshNic, state, underlayAddress } = request;
-  const storeGuard = await StoreGuard.open(store, join(state, 'store.json'));
+  const { node: name, role, netns, meshNic, stateDir, meshAddress } = request;
+  const storeGuard = await StoreGuard.open(store, join(stateDir, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
   if (store.peek(keys.host) === undefined) storeGuard.requireUnblocked();
   const { record, settings } = await transact(store, async (transaction) => {
@@ -87,11 +91,11 @@ async function openWith(
     return recordCluster(transaction, request);
   });
   const { networkNode } = record;
-  const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, underlayAddress });
+  const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, meshAddress });
   const environment = new HostEnvironment(kernel, store, {
     ...{ record, settings, detected },
     adapt: {
-      underlayAddress,
+      meshAddress,
       detected: (now) => ({
         ...now,
         underlay: {
@@ -139,9 +143,9 @@ async function openWith(
  */
 async function recordCluster(
   transaction: Transaction,
-  request: ClusterRequest & { meshNic: string; state: string },
+  request: ClusterRequest & { meshNic: string; stateDir: string },
 ): Promise<{ record: ClusterHostRecord; settings: Settings }> {
-  const { node, role, meshNic, floatingNetwork, egressNic, vxlanPort } = request;
+  const { node, role, meshNic } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const isRouter = role === 'network';
   if (known === undefined) {
@@ -157,24 +161,16 @@ async function recordCluster(
   } else if (!isRouter && known.networkNode === node) {
     throw new ConflictError(`node ${node} is the network node of the cluster, so its role cannot be hypervisor`);
   }
-  const own: HostRequest = hostRequest(request);
+  const own = hostRequest(request);
+  const shared = { where: 'the cluster', isShared: true };
   if (!isRouter) {
     // A hypervisor node cannot change the settings of the network node.
-    const common = {
-      floatingNetwork,
-      vxlanPort,
-      egressNic: undefined,
-      outboundNat: undefined,
-      allowMetadata: undefined,
-    };
-    const { settings } = await recordHost(transaction, { ...own, ...common }, { where: 'the cluster', isShared: true });
+    const common = { ...own, egressNic: undefined, outboundNat: undefined, allowMetadata: undefined };
+    const { settings } = await recordHost(transaction, common, shared);
     return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const remembered = await recordHost(
-    transaction,
-    { ...own, floatingNetwork, vxlanPort, egressNic },
-    { where: 'the cluster', isShared: true, more: { networkNode: node } as Partial<HostRecord> },
-  );
+  const more = { networkNode: node } as Partial<HostRecord>;
+  const remembered = await recordHost(transaction, own, { ...shared, more });
   return { record: remembered.record as ClusterHostRecord, settings: remembered.settings };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HostRequest, parseHostOptions } from '../api/options.js';
+import { type HostRequest, hostFields } from '../api/options.js';
 import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
@@ -32,7 +32,7 @@ export interface ClusterHostOptions
    * Folder of this node: its journal of events, and the last known revision of the store. Default
    * `/var/lib/vethwork/<node>`.
    */
-  state?: string;
+  stateDir?: string;
   /** Role of the node. A cluster has one network node, with the namespaces of all networks. Default `hypervisor`. */
   role?: Role;
   /** Network node only, required there: NIC through which the networks reach the outside. */
@@ -40,7 +40,7 @@ export interface ClusterHostOptions
   /** Network node only, required there: CIDR of the floating addresses. */
   floatingNetwork?: string;
   /** Address of the mesh NIC that is the local VTEP, IPv4 or IPv6. Default: its first IPv4 address. */
-  underlayAddress?: string;
+  meshAddress?: string;
   /** Range of UDP source ports of VXLAN, inclusive, as `ip link … srcport`. Default: that of the kernel. */
   vxlanSourcePorts?: { low: number; high: number };
   /** Don't-fragment bit of the IPv4 packets of VXLAN, as `ip link … df`. Default `unset`. */
@@ -69,36 +69,20 @@ export interface ClusterHostOptions
 }
 
 const flag = z.boolean({ error: 'true or false' });
-const path = valid.path('the path of a file');
 const share = 'a number from 0 to 1';
 const duration = valid.integer(1000, 3_600_000, 'a number of milliseconds');
 
 /** Options of `openHost` for a node of a cluster. The file of `vethwork agent` has the same members. */
 export const clusterSchema = z.strictObject({
+  ...hostFields,
   store: valid.part(etcdSchema),
   node: valid.hostname,
-  state: path.optional(),
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
-  netns: valid.namespaceRef.optional(),
-  egressNic: valid.interfaceName.optional(),
-  meshNic: valid.interfaceName.optional(),
-  floatingNetwork: valid.cidr.optional(),
-  outboundNat: flag.optional(),
-  allowMetadata: flag.optional(),
-  updateSettings: flag.default(false),
-  disableBridgeNetfilter: flag.default(false),
-  vxlanPort: valid.port.optional(),
-  underlayAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
+  meshAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
   vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
   checksumOffload: flag.default(true),
   arpSuppression: flag.default(true),
-  // Checked by `hostRequest`, as on a lone host.
-  neighbourTable: z.unknown().optional(),
-  deletionHalo: z.unknown().optional(),
-  dnsServers: z.unknown().optional(),
-  domain: z.unknown().optional(),
-  tenant: z.unknown().optional(),
   agent: flag.default(true),
   leaseTime: duration.default(15_000),
   nodeTimeout: duration.default(30_000),
@@ -124,14 +108,9 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
   return request;
 }
 
-/** Checks the options that nodes and lone hosts have in common. @throws ValidationError */
-export function hostRequest(request: ClusterRequest & { meshNic: string; state: string }): HostRequest {
-  const { state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings } = request;
-  const { neighbourTable, deletionHalo, dnsServers, domain, tenant } = request;
-  const options = {
-    ...{ state, meshNic, netns, outboundNat, allowMetadata, disableBridgeNetfilter, updateSettings, repair: false },
-    ...{ neighbourTable, deletionHalo, dnsServers, domain, tenant },
-  };
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return parseHostOptions(Object.fromEntries(given) as unknown as HostOptions);
+/** The options that a node has in common with a lone host. */
+export function hostRequest(request: ClusterRequest & { meshNic: string; stateDir: string }): HostRequest {
+  const common = Object.keys(hostFields).map((field) => [field, request[field as keyof typeof hostFields]] as const);
+  const { meshNic, stateDir, updateSettings } = request;
+  return { ...Object.fromEntries(common), meshNic, stateDir, updateSettings, repair: false };
 }

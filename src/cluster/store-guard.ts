@@ -4,6 +4,7 @@ import { ConflictError } from '../errors.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { StorePosition } from '../store/etcd/reflector.js';
 import { transact } from '../store/transaction.js';
+import { emitWarning } from '../util/callback.js';
 import { clusterKeys } from './keys.js';
 
 /*
@@ -125,7 +126,7 @@ export class StoreGuard {
         // A full disk must not block networks.
         if (this.#hasWarned) return;
         this.#hasWarned = true;
-        process.emitWarning(`${this.#file} cannot be written: ${(error as Error).message}`, 'VethworkWarning');
+        emitWarning(`${this.#file} cannot be written: ${(error as Error).message}`);
       }
     };
     this.#writing = this.#writing.then(write, write);

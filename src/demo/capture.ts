@@ -1,26 +1,26 @@
 import { type Background, inside, start } from './tools.js';
 
-/** Where to listen: a device in a namespace. */
+/** Capture point: a device in a namespace. */
 export interface Tap {
   netns: string;
   device: string;
 }
 
-/** One packet as tcpdump shows it: `10.0.0.1 > 192.168.15.29: ICMP echo request, …` */
+/** One packet as tcpdump prints it: `10.0.0.1 > 192.168.15.29: ICMP echo request, …` */
 export interface Packet {
   source: string;
   destination: string;
-  what: string;
+  info: string;
 }
 
-/** tcpdump on one device, from the moment it listens. */
+/** A running tcpdump on one device. */
 export class Capture {
   private constructor(
     readonly tap: Tap,
     private readonly tcpdump: Background,
   ) {}
 
-  /** @param filter in tcpdump's language; it is shown as part of the command */
+  /** Resolves when tcpdump captures. @param filter a pcap filter expression */
   static async start(tap: Tap, ...filter: string[]): Promise<Capture> {
     const tcpdump = start(inside(tap.netns, ...Capture.command(tap, ...filter)));
     await tcpdump.until(/listening on/).catch(async (error: unknown) => {
@@ -39,16 +39,16 @@ export class Capture {
     await this.tcpdump.until(pattern);
   }
 
-  /** Stops listening; everything that passed. */
+  /** Stops the capture and returns all captured packets. */
   async stop(): Promise<Packet[]> {
     return parsePackets(await this.tcpdump.stop());
   }
 }
 
-/** Reads the lines of `tcpdump -ntq`; what is not IPv4 is left out. */
+/** Parses the output of `tcpdump -ntq`. Packets other than IPv4 are skipped. */
 export function parsePackets(text: string): Packet[] {
   return text.split('\n').flatMap((line) => {
     const match = /^IP (\d+\.\d+\.\d+\.\d+)(?:\.\d+)? > (\d+\.\d+\.\d+\.\d+)(?:\.\d+)?: (.*)$/.exec(line);
-    return match === null ? [] : [{ source: match[1] ?? '', destination: match[2] ?? '', what: match[3] ?? '' }];
+    return match === null ? [] : [{ source: match[1] ?? '', destination: match[2] ?? '', info: match[3] ?? '' }];
   });
 }

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import { type FileLock, takeFileLock } from '../util/file-lock.js';
 
-/** Only root can write here, as only root can run a demo. */
+/** Folder of the lock files. Only root can write in it, because only root can run a demo. */
 const FOLDER = '/run/vethwork-demo';
 
 const held: FileLock[] = [];
 
 /**
- * Claims a name on this machine until `releaseClaims` or the end of the process, so that two demos at once don't both
- * take the walk-through's UUID. The claim is the lock of a file, which the kernel frees by itself.
+ * Reserves a name on this machine until `releaseClaims` or the end of the process, so that two concurrent demos do not both
+ * use the walk-through's UUID. The reservation is a file lock, which the kernel releases when the process ends.
  */
 export async function claim(name: string): Promise<boolean> {
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
@@ -19,7 +19,7 @@ export async function claim(name: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof LockTimeoutError) return false;
-    // Another demo has ended, and removed the folder.
+    // Another demo has removed the folder.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return claim(name);
     throw error;
   }
@@ -27,6 +27,6 @@ export async function claim(name: string): Promise<boolean> {
 
 export async function releaseClaims(): Promise<void> {
   for (const lock of held.splice(0)) await lock.release();
-  // Another demo may have its own in it.
+  // Fails if another demo has a lock in the folder.
   await rmdir(FOLDER).catch(() => undefined);
 }

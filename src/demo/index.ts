@@ -23,7 +23,7 @@ export interface DemoOptions {
   verbose: boolean;
   /** Ends the demo early. Everything is removed then, even with `keep`. */
   signal: AbortSignal;
-  /** Takes the text of the demo, and the table at its end. */
+  /** Writes the text of the demo and the final table. */
   write: (text: string) => unknown;
 }
 
@@ -60,16 +60,16 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
   };
   write(`\n${formatReport(report)}\n`);
   if (report.kept !== undefined) {
-    write(howToLook(stage));
+    write(nextSteps(stage));
   }
   return report;
 }
 
-/** Removes what earlier runs kept. Returns their folders. */
+/** Removes the namespaces and folders of earlier runs with `keep`. Returns the folders. */
 export async function removeDemos(): Promise<string[]> {
   await checkRequirements();
   const removed: string[] = [];
-  for (const stage of await Stage.abandoned()) {
+  for (const stage of await Stage.leftBehind()) {
     // If the host can't be opened, its namespaces can still be removed.
     const host = await openHost(stage.hostOptions).catch(() => undefined);
     const leftovers = await removeStage(stage, host);
@@ -89,7 +89,7 @@ async function runChapters(scene: Scene, chapters: readonly Chapter[]): Promise<
       await chapter.play(scene);
     } catch (error) {
       scene.signal.throwIfAborted();
-      scene.check('played to its end', false, error instanceof Error ? error.message : String(error));
+      scene.check('the chapter ran to its end', false, error instanceof Error ? error.message : String(error));
       return;
     }
   }
@@ -115,12 +115,13 @@ async function removeStage(stage: Stage, host: Host | undefined): Promise<string
   return [...leftovers, ...(await stage.remove())];
 }
 
-function howToLook(stage: Stage): string {
+/** Commands to inspect and remove a kept demo. */
+function nextSteps(stage: Stage): string {
   const { host, outside, ...instances } = stage.record.namespaces;
-  const { state } = stage.hostOptions;
-  const options = `--state ${state} --host-netns ${host} --egress-nic eth0 --floating-network 192.168.15.0/24`;
+  const { stateDir: state } = stage.hostOptions;
+  const options = `--state-dir ${state} --host-netns ${host} --egress-nic eth0 --floating-network 192.168.15.0/24`;
   return `
-Everything is left standing. To look around:
+All namespaces and links are kept. To inspect them:
   ip netns exec ${host} ip address          the machine
   ip netns exec ${outside} ping 192.168.15.29
 ${Object.values(instances)

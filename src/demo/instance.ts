@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attempt, inside, run } from './tools.js';
 
-/** What udhcpc calls at every event: applies the lease as an operating system would, and leaves it where we can read it. */
+/** Event script of udhcpc: applies the lease as an operating system does, and writes it to the file $LEASE. */
 const leaseScript = `#!/bin/sh
 case "$1" in
   deconfig)
@@ -20,12 +20,12 @@ case "$1" in
 esac
 `;
 
-/** What the DHCP server told the instance, by udhcpc's names: ip, mask, router, mtu, hostname, … */
+/** Parameters of the DHCP lease, by udhcpc's names: ip, mask, router, mtu, hostname, … */
 export type Lease = Readonly<Record<string, string>>;
 
 /**
- * Stands for a virtual machine: a namespace with `eth0`, whose other end is the device that a hypervisor would make
- * on the host (`vnet0`).
+ * Represents a virtual machine: a namespace with `eth0`. The peer of `eth0` is the device that a hypervisor would create on
+ * the host (`vnet0`).
  */
 export class Instance {
   private constructor(
@@ -37,23 +37,23 @@ export class Instance {
     private readonly folder: string,
   ) {}
 
-  /** Does what libvirt does: its end of the wire has the MAC of the other with `fe` in front. */
+  /** Like libvirt, uses the MAC address of the instance with first byte `fe` for the host end of the veth pair. */
   static async create(
     options: { name: string; netns: string; mac: string; host: string; device: string; folder: string },
     signal: AbortSignal,
   ): Promise<Instance> {
     const { name, netns, mac, host, device, folder } = options;
     const outer = mac.replace(/^02/, 'fe');
-    const wire = ['address', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', netns];
+    const peer = ['address', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', netns];
     await run(['ip', 'netns', 'add', netns], signal);
     await run(['ip', '-n', netns, 'link', 'set', 'lo', 'up'], signal);
-    await run(['ip', '-n', host, 'link', 'add', device, ...wire], signal);
+    await run(['ip', '-n', host, 'link', 'add', device, ...peer], signal);
     await run(['ip', '-n', host, 'link', 'set', device, 'up'], signal);
     await run(['ip', '-n', netns, 'link', 'set', 'eth0', 'up'], signal);
     return new Instance(name, netns, mac, host, device, folder);
   }
 
-  /** The DHCP client's command line; it asks once and ends. */
+  /** Command line of the DHCP client. It requests one lease and exits. */
   async dhcpCommand(): Promise<string[]> {
     const script = join(this.folder, 'udhcpc.sh');
     await writeFile(script, leaseScript, { mode: 0o755 });
@@ -61,7 +61,7 @@ export class Instance {
     return ['env', `LEASE=${this.leaseFile}`, 'busybox', ...client];
   }
 
-  /** The lease that the DHCP client was given; empty if it was given none. */
+  /** The lease that the DHCP client got; empty without a lease. */
   async lease(): Promise<Lease> {
     try {
       const text = await readFile(this.leaseFile, 'utf8');
@@ -81,7 +81,7 @@ export class Instance {
   }
 
   async remove(): Promise<void> {
-    // The wire first: a namespace lets go of its links only after it is gone.
+    // The veth pair first: the kernel deletes the links of a namespace asynchronously.
     await attempt(['ip', '-n', this.host, 'link', 'delete', this.device]);
     await attempt(['ip', 'netns', 'delete', this.netns]);
     await rm(this.leaseFile, { force: true });

@@ -1,6 +1,6 @@
 import { inside, json, run } from './tools.js';
 
-/** Reads the state of a namespace with `ip` and `nft`. */
+/* Reads the state of a namespace with `ip` and `nft`. */
 
 export interface Link {
   ifname: string;
@@ -50,7 +50,7 @@ export function ruleset(netns: string): Promise<string> {
   return run(inside(netns, 'nft', 'list', 'ruleset'));
 }
 
-/** State that a complete removal restores: links, addresses, routes, rules, nftables. */
+/** The state that a complete removal restores: links, addresses, routes, rules, nftables. */
 export async function snapshot(netns: string): Promise<string> {
   const all = [...(await links(netns)).values()].map((link) => [
     link.ifname,

@@ -1,25 +1,25 @@
 import { table } from '../format/table.js';
 
-/** One thing the demo looked at. */
+/** Result of one check. */
 export interface Check {
   chapter: string;
   name: string;
   passed: boolean;
-  /** What was seen instead, or what was seen that proves it. */
+  /** Details, for example the actual value of a failed check. */
   detail?: string;
 }
 
 /** What `vethwork demo --json` prints. */
 export interface Report {
   passed: boolean;
-  /** UUID of the network and name of its namespace, once it was created. */
+  /** UUID of the network, which is also the name of its namespace; absent before it is created. */
   network?: string;
   checks: Check[];
-  /** The first thing that failed, `chapter: check`. */
+  /** The first failed check, as `chapter: check`. */
   failed?: string;
-  /** What could not be removed at the end, in words. */
+  /** Descriptions of objects that could not be removed at the end. */
   leftovers: string[];
-  /** With `--keep`: the folder, and the namespaces by what they stand for. */
+  /** With `--keep`: the folder, and the namespaces by the machine that each represents. */
   kept?: { folder: string; namespaces: Record<string, string> };
 }
 
@@ -33,7 +33,7 @@ export function summarise(checks: Check[], leftovers: string[]): Report {
   };
 }
 
-/** The closing table and its verdict. */
+/** The final table and the result. */
 export function formatReport(report: Report): string {
   const rows = report.checks.map(({ chapter, name, passed, detail = '' }, index) => [
     report.checks[index - 1]?.chapter === chapter ? '' : chapter,
@@ -54,7 +54,7 @@ export function formatReport(report: Report): string {
   return lines.join('\n');
 }
 
-/** Breaks a paragraph into lines. */
+/** Wraps a paragraph into lines. */
 export function wrap(text: string, width = 100): string {
   const lines: string[] = [];
   for (const word of text.trim().split(/\s+/)) {

@@ -4,7 +4,7 @@ import { MissingProgramError, PrivilegeError } from '../errors.js';
 import { missingCapabilities } from '../util/capability.js';
 import { searchPath } from './tools.js';
 
-/** Programs the demo shows or checks with, and the Debian package of each. */
+/** Programs that the demo runs, with the Debian package of each. */
 export const programs: Readonly<Record<string, string>> = {
   dnsmasq: 'dnsmasq-base',
   ip: 'iproute2',
@@ -16,12 +16,12 @@ export const programs: Readonly<Record<string, string>> = {
 };
 
 /**
- * @param path where programs are looked for
- * @throws PrivilegeError, MissingProgramError: the first thing this process or machine lacks
+ * @param path search path of the programs
+ * @throws PrivilegeError, MissingProgramError for the first missing capability or program
  */
 export async function checkRequirements(path = searchPath): Promise<void> {
-  const [lacked] = await missingCapabilities(['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_ADMIN']);
-  if (lacked !== undefined) throw new PrivilegeError(lacked, 'the demo (run it as root)');
+  const [missing] = await missingCapabilities(['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SYS_ADMIN']);
+  if (missing !== undefined) throw new PrivilegeError(missing, 'the demo (run it as root)');
   for (const [program, debianPackage] of Object.entries(programs)) {
     if (!(await isInstalled(program, path))) {
       throw new MissingProgramError(program, debianPackage);
@@ -35,7 +35,7 @@ async function isInstalled(program: string, path: string): Promise<boolean> {
       await access(join(folder, program), constants.X_OK);
       return true;
     } catch {
-      // Look on.
+      // Try the next folder.
     }
   }
   return false;

@@ -9,7 +9,7 @@ import { attempt, inside, type Outcome } from './tools.js';
 /** One section of the walk-through. */
 export interface Chapter {
   title: string;
-  /** What the section says, before anything happens. */
+  /** Introduction, printed before the steps. */
   text: string;
   play(scene: Scene): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface Guest {
   nic: Interface;
 }
 
-/** Runs the steps of the chapters: prints commands with their output, and checks the results. */
+/** Context of the chapters: prints commands with their output, and records the checks. */
 export class Scene {
   private chapter = '';
   private currentNetwork: Network | undefined;
@@ -50,21 +50,21 @@ export class Scene {
   }
 
   /**
-   * Shows a call of the library, as a user would write it, and makes it.
-   * @param code the call up to its argument, for example `network.attach`
+   * Prints a call of the library as source code, and performs it.
+   * @param code source code of the function, for example `network.attach`
    */
-  async call<Result>(code: string, make: () => Promise<Result>): Promise<Result>;
+  async call<Result>(code: string, perform: () => Promise<Result>): Promise<Result>;
   async call<Options, Result>(
     code: string,
-    make: (argument: Options) => Promise<Result>,
+    perform: (argument: Options) => Promise<Result>,
     argument: Options,
   ): Promise<Result>;
-  async call<Options, Result>(code: string, make: (argument: Options) => Promise<Result>, argument?: Options) {
+  async call<Options, Result>(code: string, perform: (argument: Options) => Promise<Result>, argument?: Options) {
     this.signal.throwIfAborted();
     this.output.write(
       `> await ${code}(${argument === undefined ? '' : inspect(argument, { breakLength: Infinity })})\n`,
     );
-    const result = await make(argument as Options);
+    const result = await perform(argument as Options);
     this.signal.throwIfAborted();
     return result;
   }
@@ -73,12 +73,12 @@ export class Scene {
     this.output.write(`${text.trimEnd()}\n`);
   }
 
-  /** Runs a command in one of the stage's namespaces, shows it and its output, and gives its standard output. */
+  /** Runs a command in a namespace of the stage, prints it with its output, and resolves to its standard output. */
   async show(place: string, ...command: string[]): Promise<string> {
     return (await this.execute(true, place, command)).stdout;
   }
 
-  /** As `show`, but seen only with `--verbose`; for its exit code. */
+  /** Runs a command and resolves to its outcome. Prints it only with `--verbose`. */
   async ask(place: string, ...command: string[]): Promise<Outcome> {
     return this.execute(this.output.verbose, place, command);
   }
@@ -93,19 +93,19 @@ export class Scene {
     this.check(name, passed, passed ? '' : `expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`);
   }
 
-  /** One echo from a place; `size` is that of the whole packet, which must not be cut. */
+  /** Sends one ICMP echo request. `size` is the length of the IP packet, which is sent with "don't fragment". */
   async pings(place: string, address: string, size?: number): Promise<boolean> {
     const whole = size === undefined ? [] : ['-M', 'do', '-s', String(size - 28)];
     return (await this.ask(place, 'ping', '-c', '1', '-W', '2', ...whole, address)).code === 0;
   }
 
-  /** One TCP connection from a place: what the web server at the address says. */
+  /** Makes one HTTP request to port 8080 of the address, and resolves to the body. */
   async fetch(place: string, address: string): Promise<string> {
     const url = `http://${address}:8080/`;
     return (await this.ask(place, 'timeout', '4', 'busybox', 'wget', '-q', '-O', '-', url)).stdout.trim();
   }
 
-  /** Listens at several places while something happens, until each of `awaited` has seen a packet that matches. */
+  /** Captures packets at several points during an action, until a packet matches each pattern of `awaited`. */
   async listen(
     taps: Readonly<Record<string, Tap>>,
     filter: readonly string[],
@@ -119,7 +119,7 @@ export class Scene {
         captures.set(name, await Capture.start(tap, ...filter));
       }
       await action();
-      // What was never seen is for the caller's checks to tell.
+      // The checks of the caller report packets that were not captured.
       await Promise.allSettled(Object.entries(awaited).map(([name, pattern]) => captures.get(name)?.until(pattern)));
     } finally {
       for (const [name, capture] of captures) {
@@ -128,15 +128,15 @@ export class Scene {
     }
     this.signal.throwIfAborted();
     for (const [name, packets] of Object.entries(seen)) {
-      this.print(`tcpdump on ${name}: ${packets.length === 0 ? '(nothing)' : ''}`);
-      for (const { source, destination, what } of packets) {
-        this.print(`    ${source} > ${destination}: ${what}`);
+      this.print(`tcpdump on ${name}: ${packets.length === 0 ? '(no packets)' : ''}`);
+      for (const { source, destination, info } of packets) {
+        this.print(`    ${source} > ${destination}: ${info}`);
       }
     }
     return seen;
   }
 
-  /** The network of the story, once chapter one has made it. */
+  /** The network of the walk-through. @throws Error before it is created */
   get network(): Network {
     if (this.currentNetwork === undefined) {
       throw new Error('there is no network yet');
@@ -148,7 +148,7 @@ export class Scene {
     this.currentNetwork = network;
   }
 
-  /** Its UUID; undefined before there is one. */
+  /** UUID of the network; undefined before it is created. */
   get networkId(): string | undefined {
     return this.currentNetwork?.uuid;
   }
@@ -168,7 +168,7 @@ export class Scene {
   private async execute(visible: boolean, place: string, command: string[]): Promise<Outcome> {
     const netns = this.stage.record.namespaces[place];
     if (netns === undefined) {
-      throw new Error(`there is no place ${place}`);
+      throw new Error(`unknown namespace ${place}`);
     }
     const outcome = await attempt(inside(netns, ...command), this.signal);
     if (visible) {

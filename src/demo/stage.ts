@@ -9,33 +9,33 @@ import { attempt, run } from './tools.js';
 
 const prefix = 'vethwork-demo-';
 
-/** Addresses and names of the walk-through's machine. */
+/** Addresses and names of the machine in the walk-through. */
 export const machine = {
   nic: 'eth0',
   mtu: 8950,
   mac: '02:00:00:00:0e:a3',
   address: '10.0.0.74',
-  /** The network outside: the router, and the host beyond the uplink. */
+  /** Address of the router and host in the outside. */
   outside: '10.0.0.1',
   floatingNetwork: '192.168.15.0/24',
 } as const;
 
-/** The record of a stage, so that a later run can remove it. */
+/** Record of a stage on disk, so that a later run can remove it. */
 export interface StageRecord {
   id: string;
   /** Pid of the run that created it. */
   pid: number;
   /** True if it was kept on request. */
   kept: boolean;
-  /** Everything but the network's namespace, by what each stands for. */
+  /** Names of all namespaces except the network's, by the machine that each represents. */
   namespaces: Record<string, string>;
-  /** The network's namespace, while there is one. */
+  /** The network's namespace, while it exists. */
   network?: string;
 }
 
 /**
- * The namespaces the demo plays in: `host` stands for the machine, `outside` for the world beyond its uplink, and each
- * instance has one. Every name is unique to the run; nothing outside of them is touched.
+ * The namespaces of the demo: `host` represents the machine, `outside` the network at its uplink, and there is one for each
+ * instance. Names are unique to the run. Nothing outside of the namespaces is changed.
  */
 export class Stage {
   readonly instances: Instance[] = [];
@@ -50,7 +50,7 @@ export class Stage {
     const folder = join(tmpdir(), `${prefix}${id}`);
     const namespaces = { host: `${prefix}${id}-host`, outside: `${prefix}${id}-outside` };
     await mkdir(folder);
-    // An unprivileged dnsmasq passes through here.
+    // An unprivileged dnsmasq needs search permission.
     await chmod(folder, 0o755);
     const stage = new Stage(folder, { id, pid: process.pid, kept: false, namespaces });
     try {
@@ -63,8 +63,8 @@ export class Stage {
     return stage;
   }
 
-  /** Stages whose run has ended: stages that were kept, and those of killed runs. */
-  static async abandoned(): Promise<Stage[]> {
+  /** Stages whose run has ended: those of runs with `keep`, and those of killed runs. */
+  static async leftBehind(): Promise<Stage[]> {
     const stages: Stage[] = [];
     for (const entry of await readdir(tmpdir())) {
       const folder = join(tmpdir(), entry);
@@ -77,7 +77,7 @@ export class Stage {
           stages.push(new Stage(folder, record));
         }
       } catch {
-        // Not a stage, or removed meanwhile.
+        // Not a stage, or another process has removed it.
       }
     }
     return stages;
@@ -95,7 +95,7 @@ export class Stage {
   get hostOptions(): HostOptions {
     return {
       netns: this.host,
-      state: join(this.folder, 'state'),
+      stateDir: join(this.folder, 'state'),
       egressNic: machine.nic,
       meshNic: machine.nic,
       floatingNetwork: machine.floatingNetwork,

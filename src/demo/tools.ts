@@ -1,33 +1,33 @@
 import { execFile, spawn } from 'node:child_process';
 
 /**
- * The foreign tools with which the demo builds its stage and checks what vethwork did. Nothing but the demo starts
- * them: the library needs none of them.
+ * External programs that create the environment of the demo and check the results. Only the demo, the benchmark and the
+ * tests start them. The library does not need them.
  */
 
-/** Where the tools are looked for: Debian keeps some in sbin, which an ordinary PATH leaves out. */
+/** Search path of the programs. Debian installs some in sbin, which the PATH of ordinary users does not contain. */
 export const searchPath = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(':');
 
 const env = { ...process.env, PATH: searchPath };
 
-/** What a tool left behind. */
+/** Result of a program. */
 export interface Outcome {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** A tool ended with an exit code that was not expected. */
+/** A program failed or could not be started. */
 export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
 
-/** The command line that runs a tool in a namespace. */
+/** Command line that runs a program in a namespace. */
 export function inside(netns: string, ...command: string[]): string[] {
   return ['ip', 'netns', 'exec', netns, ...command];
 }
 
-/** Runs a tool to its end, whatever its exit code. An abort kills it and rejects with the signal's reason. */
+/** Runs a program to its end. Resolves for every exit code. An abort kills it and rejects with the signal's reason. */
 export function attempt(command: readonly string[], signal?: AbortSignal): Promise<Outcome> {
   const [file, ...args] = command as [string, ...string[]];
   const options = { env, maxBuffer: 16 * 1024 * 1024, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
@@ -36,7 +36,7 @@ export function attempt(command: readonly string[], signal?: AbortSignal): Promi
       if (signal?.aborted) {
         reject(signal.reason);
       } else if (error === null || typeof error.code === 'number' || error.signal != null) {
-        // As a shell has it: 128 and more for a tool that a signal ended.
+        // As in a shell: 128 or more if a signal ended the program.
         resolve({ code: error === null ? 0 : Number(error.code ?? 128), stdout, stderr });
       } else {
         reject(new ToolError(error.message, { cause: error }));
@@ -45,7 +45,7 @@ export function attempt(command: readonly string[], signal?: AbortSignal): Promi
   });
 }
 
-/** Runs a tool that must succeed. @throws ToolError with what the tool said */
+/** Runs a program that must succeed. @throws ToolError with the standard error of the program */
 export async function run(command: readonly string[], signal?: AbortSignal): Promise<string> {
   const { code, stdout, stderr } = await attempt(command, signal);
   if (code !== 0) {
@@ -54,23 +54,26 @@ export async function run(command: readonly string[], signal?: AbortSignal): Pro
   return stdout;
 }
 
-/** What a tool has printed as JSON. Nothing is an empty list, which is what `ip -j` means by it. */
+/** Parses JSON output. Empty output is an empty list: `ip -j` prints nothing for an empty list. */
 export const parsePrinted = <Value>(text: string): Value => JSON.parse(text.trim() || '[]') as Value;
 
-/** Runs a tool that prints JSON. */
+/** Runs a program that prints JSON. */
 export async function json<Value>(command: readonly string[], signal?: AbortSignal): Promise<Value> {
   return parsePrinted(await run(command, signal));
 }
 
-/** A tool that runs until it is told to stop. */
+/** A program that runs until it is stopped. */
 export interface Background {
-  /** Everything printed so far. */
+  /** The standard output so far. */
   output(): string;
-  /** Resolves when the output (standard error included) matches; rejects if the tool ends before or time runs out. */
+  /**
+   * Resolves when the output (standard error included) matches. Rejects if the program ends before, or after the timeout in
+   * milliseconds. Default 10 seconds.
+   */
   until(pattern: RegExp, timeout?: number): Promise<void>;
-  /** Ends it without a chance to do anything about it. */
+  /** Ends the program with SIGKILL. */
   kill(): Promise<void>;
-  /** Ends it and resolves to what it printed on standard output. */
+  /** Ends the program with SIGTERM, after 2 seconds with SIGKILL, and resolves to its standard output. */
   stop(): Promise<string>;
 }
 
@@ -111,14 +114,14 @@ export function start(command: readonly string[]): Background {
             reject(error);
           }
         };
-        const fail = (why: string): void =>
-          settle(new ToolError(`${command.join(' ')}: ${why} before it printed ${pattern}: ${all.trim()}`));
-        const timer = setTimeout(() => fail('time ran out'), timeout);
+        const fail = (reason: string): void =>
+          settle(new ToolError(`${command.join(' ')}: ${reason} before the output matched ${pattern}: ${all.trim()}`));
+        const timer = setTimeout(() => fail('timeout'), timeout);
         watch = () => {
           if (pattern.test(all)) {
             settle();
           } else if (ended) {
-            fail('it ended');
+            fail('the program ended');
           }
         };
         watch();

@@ -68,7 +68,8 @@ export function checkConfig(desired: DnsmasqConfig): DnsmasqConfig {
     if (!netblock.contains(address))
       throw new ValidationError(`${field}.address`, address, `an address of ${netblock}`);
     for (const [name, value] of Object.entries({ mac, address })) {
-      if (seen.has(value)) throw new ValidationError(`${field}.${name}`, value, 'one that no other reservation has');
+      if (seen.has(value))
+        throw new ValidationError(`${field}.${name}`, value, 'a value that no other reservation has');
       seen.add(value);
     }
   });

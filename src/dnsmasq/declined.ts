@@ -40,7 +40,7 @@ export class DeclinedAddresses {
 
   /** Records that dnsmasq assigns the addresses again. */
   async note(): Promise<void> {
-    const line = `${NOTED}dnsmasq was told to read its reservations again: ${[...this.#declined].join(', ')}\n`;
+    const line = `${NOTED}dnsmasq was signalled to reload its reservations: ${[...this.#declined].join(', ')}\n`;
     this.#declined.clear();
     await ifPermitted(async () => {
       await appendFile(this.file, line);

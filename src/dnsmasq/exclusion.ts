@@ -1,18 +1,21 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { isFull } from '../util/errors.js';
 import { withFileLock } from '../util/file-lock.js';
 import { isMissing } from './files.js';
 import { makeRuntimeRoot, type RuntimePaths } from './paths.js';
 
 /**
  * Runs work on a network's dnsmasq while no other process works on it.
- * @param lockTimeout in milliseconds
+ * @param options.timeout of the wait for others, in milliseconds
+ * @param options.removes the work only removes. It then also runs on a full file system, where no lock file can be
+ *   created: nobody holds the lock, and the work makes space
  * @throws LockTimeoutError, ConflictError
  */
 export async function exclusively<Result>(
   paths: RuntimePaths,
   work: () => Promise<Result>,
-  lockTimeout?: number,
+  { timeout, removes = false }: { timeout?: number | undefined; removes?: boolean } = {},
 ): Promise<Result> {
   let began = false;
   const begin = () => {
@@ -20,10 +23,11 @@ export async function exclusively<Result>(
     return work();
   };
   for (;;) {
-    await makeRuntimeRoot(paths);
     try {
-      return await withFileLock(paths.lock, begin, lockTimeout === undefined ? {} : { timeout: lockTimeout });
+      await makeRuntimeRoot(paths);
+      return await withFileLock(paths.lock, begin, timeout === undefined ? {} : { timeout });
     } catch (error) {
+      if (!began && removes && isFull(error)) return begin();
       // Another process removed the empty folder before the lock file was created.
       if (began || !isMissing(error)) throw error;
     }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { StoreError } from '../errors.js';
 import { share } from './share.js';
 import type { Reader } from './user.js';
 
@@ -29,7 +30,7 @@ export async function writeIfChanged(file: string, content: string, reader?: Rea
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw asFileError(error, file);
   }
   return true;
 }
@@ -60,6 +61,17 @@ export async function readIfThere(file: string): Promise<string | undefined> {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/**
+ * Converts an error of a file system call to a StoreError. Other errors, and those of missing files, are returned as
+ * they are: callers handle a file that another process has removed.
+ * @param file path for the message, if the error has none
+ */
+export function asFileError(error: unknown, file: string): unknown {
+  const { syscall, code, message, path: named } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || code === undefined || syscall === 'kill' || isMissing(error)) return error;
+  return new StoreError(named ?? file, `can't be written: ${message}`, { cause: error });
 }
 
 /** True if a file, a folder or a process does not exist (any more). */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DnsmasqError } from '../errors.js';
@@ -5,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, renderConfig } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
+import { asFileError, isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
@@ -50,9 +51,17 @@ export class DnsmasqInstance {
    * Makes files and process match the desired state, without touching what matches already. A running dnsmasq gets new
    * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
    * @returns the process, or undefined if none is needed
-   * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError
+   * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError, StoreError if a file cannot be written
    */
-  async apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async apply(desired: DnsmasqConfig, options: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+    try {
+      return await this.#apply(desired, options);
+    } catch (error) {
+      throw asFileError(error, this.paths.folder);
+    }
+  }
+
+  async #apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
     if (!desired.provideDhcp && !desired.provideDns) {
       checkConfig(desired);
       await this.stop(desired.netns);
@@ -67,7 +76,8 @@ export class DnsmasqInstance {
     const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
     if (newHosts || newNames) this.#isUpToDate = false;
     const file = configFile(this.paths, rendered.config);
-    const fits = (found: RunningDnsmasq) => found.inNamespace && (found.config === file || !restart);
+    const fits = (found: RunningDnsmasq) =>
+      found.inNamespace && (found.config === file || !restart) && !this.hasLostFiles(desired);
     const running = findByPidFile(this.paths, desired.netns);
     const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
     if (running !== undefined && fits(running) && unchanged && this.#reload(running)) return running;
@@ -109,6 +119,14 @@ export class DnsmasqInstance {
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
     this.#isUpToDate = true;
     return started;
+  }
+
+  /**
+   * True if a file that the running dnsmasq writes was removed, for example by systemd-tmpfiles. dnsmasq keeps the
+   * removed file open: leases and log are then invisible, and only a restart helps. Cheap.
+   */
+  hasLostFiles({ provideDhcp }: Pick<DnsmasqConfig, 'provideDhcp'>): boolean {
+    return !existsSync(this.paths.log) || (provideDhcp && !existsSync(this.paths.leases));
   }
 
   /** True if dnsmasq has logged anything since `restoreDeclined`. Cheap. */
@@ -175,19 +193,20 @@ export class DnsmasqInstance {
 
   /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
-    // The configuration is removed first. This tells other processes not to restart it.
+    // The configuration is removed first. Other processes then do not restart dnsmasq.
     await this.#removeConfigs(() => true);
-    await this.#exclusively(async () => {
+    const remove = async () => {
       const byPidFile = findByPidFile(this.paths, netns);
       const all = byPidFile === undefined ? await findAllDnsmasqs(this.paths, netns) : [byPidFile];
       for (const found of all) await stopProcess(found);
       await removeRuntimeFolder(this.paths);
-    });
+    };
+    await exclusively(this.paths, remove, { timeout: this.lockTimeout, removes: true });
     this.#isUpToDate = false;
   }
 
   #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    return exclusively(this.paths, work, this.lockTimeout);
+    return exclusively(this.paths, work, { timeout: this.lockTimeout });
   }
 
   async #dropLeases(unwanted: (lease: Lease) => boolean): Promise<void> {
@@ -221,5 +240,5 @@ function reason(stderr: string): string {
     .split('\n')
     .map((line) => line.trim().replace(/^dnsmasq: /, ''))
     .filter(Boolean);
-  return lines.at(-1) ?? 'it ended without an error message';
+  return lines.at(-1) ?? 'the process ended without an error message';
 }

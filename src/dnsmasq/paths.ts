@@ -99,7 +99,7 @@ export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account
 async function requireSafeParent(parent: string): Promise<void> {
   const { uid, mode } = await stat(parent);
   if (uid !== 0 && uid !== process.geteuid?.()) {
-    throw new ConflictError(`the folder ${parent} belongs to user ${uid}, who could change what is in it`);
+    throw new ConflictError(`the folder ${parent} belongs to user ${uid}, who could change its content`);
   }
   if ((mode & 0o022) !== 0 && (mode & STICKY) === 0) {
     throw new ConflictError(`other users may write in the folder ${parent} (mode ${(mode & 0o7777).toString(8)})`);
@@ -112,7 +112,7 @@ async function makeOwn(folder: string, mode: number | undefined): Promise<void> 
   });
   const now = await lstat(folder);
   if (!now.isDirectory() || now.uid !== process.geteuid?.()) {
-    throw new ConflictError(`${folder} is no folder of this user (it belongs to user ${now.uid})`);
+    throw new ConflictError(`${folder} is not a folder of this user (owner: user ${now.uid})`);
   }
   if (mode !== undefined && (now.mode & 0o7777) !== mode) await chmod(folder, mode);
 }

@@ -139,8 +139,8 @@ export function signal(identity: ProcessIdentity, name: NodeJS.Signals): boolean
 export async function stopProcess(identity: ProcessIdentity): Promise<void> {
   for (const name of ['SIGTERM', 'SIGKILL'] as const) {
     if (!signal(identity, name)) return;
-    const end = Date.now() + PATIENCE;
-    while (Date.now() < end) {
+    const end = performance.now() + PATIENCE;
+    while (performance.now() < end) {
       if (!isRunning(identity)) return;
       await sleep(POLL);
     }

@@ -59,7 +59,7 @@ export function buildRelease(
  * in through the inner veth, because that is where its destination, the gateway's address, is.
  *
  * Take the reservation away first, or the client may take the lease again.
- * @param wanted tells the leases to be freed
+ * @param wanted true for leases to release
  * @throws DnsmasqError if a lease is still there after several tries
  */
 export async function releaseLeases(
@@ -72,11 +72,11 @@ export async function releaseLeases(
   for (const wait of WAITS) {
     if (leases.length === 0) return;
     for (const lease of leases) await sendRelease(kernel, server, lease);
-    const end = Date.now() + wait;
+    const end = performance.now() + wait;
     do {
       await sleep(5);
       leases = await remaining();
-    } while (leases.length > 0 && Date.now() < end);
+    } while (leases.length > 0 && performance.now() < end);
   }
   if (leases.length === 0) return;
   const addresses = leases.map((lease) => lease.address).join(', ');

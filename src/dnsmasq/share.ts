@@ -23,6 +23,6 @@ export async function share(
   const errno = shareFile(file, permissions.owner, reader.uid, permissions.reader);
   if (errno === 0) return;
   throw new ConflictError(
-    `${file} can't be opened to the user ${reader.user} alone (${errnoName(errno)}): give that user a group of its own`,
+    `only the user ${reader.user} may read ${file}, but its permissions cannot be set (${errnoName(errno)}): give that user its own group`,
   );
 }

@@ -1,6 +1,7 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backoffDelay } from '../util/backoff.js';
+import { guardCallback } from '../util/callback.js';
 import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { DeclineBackoff } from './declines.js';
@@ -24,7 +25,7 @@ export interface SupervisorOptions {
 export type SupervisorEvent =
   | { event: 'died'; network: string; pid: number }
   | { event: 'restarted'; network: string; pid: number }
-  /** A client has declined its address as one that is in use. dnsmasq was told to assign it all the same. */
+  /** A client has declined its address as one that is in use. dnsmasq was signalled to assign it nevertheless. */
   | { event: 'declined'; network: string; address: string }
   | { event: 'failed'; network: string; error: unknown };
 
@@ -47,7 +48,7 @@ interface Watched {
   process: ProcessIdentity | undefined;
   /** The last process whose exit was reported. */
   lastReportedExit: ProcessIdentity | undefined;
-  /** Consecutive exits and failed starts, and the time of the next attempt (ms since 1970). */
+  /** Consecutive exits and failed starts, and the time of the next attempt (`performance.now()`). */
   failures: number;
   retryAt: number;
   declines: DeclineBackoff;
@@ -68,11 +69,14 @@ export class DnsmasqSupervisor {
   readonly #networks = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #onEvent: (event: SupervisorEvent) => void;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
     private readonly options: SupervisorOptions,
-  ) {}
+  ) {
+    this.#onEvent = guardCallback('onEvent', options.onEvent ?? (() => undefined));
+  }
 
   /**
    * Makes a network's dnsmasq run with a configuration, and supervises it. A dnsmasq that runs with this configuration
@@ -93,7 +97,7 @@ export class DnsmasqSupervisor {
   }
 
   /**
-   * Frees the lease of an address, whoever holds it. Resolves when it is gone, so that the next owner can have it at
+   * Releases the lease of an address for any client. Resolves when it is gone, so that the next owner can have it at
    * once. Call it after the `update` that removed the reservation. Succeeds if there is no lease.
    */
   release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
@@ -102,7 +106,7 @@ export class DnsmasqSupervisor {
     );
   }
 
-  /** Stops a network's dnsmasq, whoever started it, and removes its files. Succeeds if there is nothing. */
+  /** Stops a network's dnsmasq, also if another process started it, and removes its files. Succeeds if nothing exists. */
   async stop({ network, netns }: Pick<DnsmasqConfig, 'network' | 'netns'>): Promise<void> {
     const watched = this.#network(network);
     watched.desired = undefined;
@@ -125,6 +129,7 @@ export class DnsmasqSupervisor {
     return this.#enqueue(this.#network(config.network), async ({ instance }) => {
       const running = await instance.find(config.netns);
       if (running === undefined) return 'start dnsmasq';
+      if (instance.hasLostFiles(config)) return 'restart dnsmasq, whose files were removed';
       if (!files || (await instance.isUpToDate(config, running))) return undefined;
       return 'write the configuration of dnsmasq';
     });
@@ -226,18 +231,18 @@ export class DnsmasqSupervisor {
     this.#timer = setInterval(check, this.options.interval ?? 1000).unref();
   }
 
-  /** Restarts a dnsmasq that has exited, with exponential backoff. */
+  /** Restarts a dnsmasq that has exited or whose files were removed, with exponential backoff. */
   async #check(watched: Watched): Promise<void> {
-    const { process, desired } = watched;
+    const { process, desired, instance } = watched;
     if (desired === undefined || process === undefined || performance.now() < watched.retryAt) return;
     if (isRunning(process)) {
       if (performance.now() > watched.retryAt + STABLE_MS) watched.failures = 0;
-      await this.#restoreDeclined(watched, process);
-      return;
+      if (!instance.hasLostFiles(desired)) return this.#restoreDeclined(watched, process);
     }
     await this.#enqueue(watched, async () => {
       // Another call may have handled it while this one was queued.
       if (this.#closed || watched.process !== process || performance.now() < watched.retryAt) return;
+      if (isRunning(process) && !instance.hasLostFiles(desired)) return;
       await this.#restart(watched, process);
     });
   }
@@ -263,7 +268,7 @@ export class DnsmasqSupervisor {
     }
   }
 
-  async #restart(watched: Watched, dead: ProcessIdentity): Promise<void> {
+  async #restart(watched: Watched, old: ProcessIdentity): Promise<void> {
     const { instance } = watched;
     const { network } = instance;
     try {
@@ -272,8 +277,8 @@ export class DnsmasqSupervisor {
         this.#networks.delete(network);
         return;
       }
-      if (watched.lastReportedExit !== dead) this.#emit({ event: 'died', network, pid: dead.pid });
-      watched.lastReportedExit = dead;
+      if (watched.lastReportedExit !== old && !isRunning(old)) this.#emit({ event: 'died', network, pid: old.pid });
+      watched.lastReportedExit = old;
       watched.failures++;
       watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
       watched.desired = desired;
@@ -284,13 +289,16 @@ export class DnsmasqSupervisor {
     }
   }
 
-  /** The desired state of a dnsmasq that has exited. Undefined if it is not to run any more. */
+  /**
+   * The desired state of a dnsmasq that is to be restarted. Undefined if it is not to run any more. Missing files do not
+   * tell: another process has stopped it, or the runtime folder was removed. The records do.
+   */
   async #latest({ instance, current, desired }: Watched): Promise<DnsmasqConfig | undefined> {
-    if (await instance.isStopped()) return undefined;
-    return current === undefined ? desired : await current();
+    if (current !== undefined) return current();
+    return (await instance.isStopped()) ? undefined : desired;
   }
 
   #emit(event: SupervisorEvent): void {
-    this.options.onEvent?.(event);
+    this.#onEvent(event);
   }
 }

@@ -51,7 +51,7 @@ const FEATURES: readonly (readonly [what: string, module: string, plan: Plan])[]
     ],
   ],
   [
-    'limits of packets and connections by nftables',
+    'packet and connection limits by nftables',
     'nft_limit, nft_connlimit',
     (netns) => [
       batch(
@@ -89,8 +89,8 @@ export const features: Check = async ({ kernel }) => {
     severity: 'error',
     code: 'kernel-feature',
     subject: module,
-    problem: `the kernel does not do ${what}: ${error.message}`,
-    remedy: `load the module (${module}), or use a kernel that has it`,
+    problem: `the kernel does not support ${what}: ${error.message}`,
+    remedy: `load the module (${module}), or use a kernel that contains it`,
   });
   try {
     await kernel.transaction([{ op: 'namespace.add', name: netns }]);

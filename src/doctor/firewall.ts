@@ -63,15 +63,15 @@ export const forwardDrop: Check = async ({ kernel, netns, egressNic }) => {
       severity: 'warning',
       code: 'forward-drop',
       subject: title(chain),
-      problem: `the ${title(chain)} drops by default what is forwarded: networks reach the outside, and floating addresses are reached, only if its rules let pass what goes between egr-br-* and ${nic}`,
-      remedy: `a rule of that table's owner that accepts what comes in or goes out by egr-br-*`,
+      problem: `the ${title(chain)} drops forwarded packets by default: networks reach the outside, and floating addresses are reachable, only if its rules accept packets between egr-br-* and ${nic}`,
+      remedy: `add a rule to that table that accepts packets whose input or output interface is egr-br-*`,
     },
     ...(isBridged
       ? [
           {
             ...{ severity: 'error', code: 'bridge-netfilter', subject: `net.${BRIDGE_NETFILTER.replaceAll('/', '.')}` },
-            problem: `bridged frames pass iptables (net.${BRIDGE_NETFILTER.replaceAll('/', '.')} = 1), and the ${title(chain)} drops by default: traffic within a network may be lost`,
-            remedy: 'the option disableBridgeNetfilter, which sets it to 0 for all bridges of the host',
+            problem: `iptables filters bridged frames (net.${BRIDGE_NETFILTER.replaceAll('/', '.')} = 1), and the ${title(chain)} drops packets by default: traffic within a network may be lost`,
+            remedy: 'use the option disableBridgeNetfilter, which sets it to 0 for all bridges of the host',
           } satisfies Finding,
         ]
       : []),
@@ -83,8 +83,8 @@ export const bridgeDrop: Check = async ({ kernel, netns }) =>
     severity: 'error',
     code: 'bridge-drop',
     subject: title(chain),
-    problem: `the ${title(chain)} drops by default what bridges forward: traffic within a network may be lost`,
-    remedy: `a rule of that table's owner that accepts what passes br-vxlan-* and egr-br-*`,
+    problem: `the ${title(chain)} drops bridged frames by default: traffic within a network may be lost`,
+    remedy: `add a rule to that table that accepts frames of br-vxlan-* and egr-br-*`,
   }));
 
 /** Rules of legacy iptables are not visible to nft. */
@@ -98,8 +98,8 @@ export const legacyTables: Check = async ({ netns, root }) => {
       severity: 'note',
       code: 'legacy-iptables',
       subject: `legacy iptables: ${tables.join(', ')}`,
-      problem: 'there are rules of the older iptables, which can drop traffic and are not looked into here',
-      remedy: 'look at iptables-legacy-save',
+      problem: 'iptables-legacy has rules, which may drop traffic; vethwork does not check them',
+      remedy: 'check the output of iptables-legacy-save',
     },
   ];
 };
@@ -121,8 +121,8 @@ export const rulesetFlush: Check = async ({ netns, root }) => {
       severity: 'warning',
       code: 'ruleset-flush',
       subject: '/etc/nftables.conf',
-      problem: 'nftables.service flushes the whole ruleset when it is reloaded, the rules of networks with it',
-      remedy: 'delete and add single tables there; or watchDrift(), which repairs it as it happens',
+      problem: 'nftables.service flushes the whole ruleset when it is reloaded, including the rules of networks',
+      remedy: 'change its configuration to delete and add single tables, or run watchDrift(), which repairs the rules',
     },
   ];
 };

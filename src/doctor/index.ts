@@ -7,19 +7,27 @@ import type { Check, Finding } from './finding.js';
 import { bridgeDrop, forwardDrop, legacyTables, rulesetFlush } from './firewall.js';
 import { networkd, networkManager, vmware } from './managers.js';
 import { neighbourTable } from './neighbours.js';
-import { capabilities, dnsmasq, dnsmasqAccount, folders, kernelVersion, tunDevice } from './requirements.js';
-import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter } from './settings.js';
+import {
+  capabilities,
+  dnsmasq,
+  dnsmasqAccount,
+  folders,
+  kernelVersion,
+  tunDevice,
+  writableSysctls,
+} from './requirements.js';
+import { bridgePorts, connectionTable, foreignVxlan, forwarding, pathFilter, wayOut } from './settings.js';
 
 export type { Finding } from './finding.js';
 
 /** Checks that need no privilege. */
 const OUTSIDE: readonly Check[] = [
-  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders],
+  ...[capabilities, dnsmasq, dnsmasqAccount, kernelVersion, tunDevice, folders, writableSysctls],
   ...[rulesetFlush, networkd],
 ];
 /** Checks that query the kernel and need privilege. */
 const INSIDE: readonly Check[] = [
-  ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding],
+  ...[features, forwardDrop, bridgeDrop, legacyTables, pathFilter, forwarding, wayOut],
   ...[connectionTable, neighbourTable, bridgePorts, foreignVxlan, networkManager, vmware],
 ];
 

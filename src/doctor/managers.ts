@@ -54,8 +54,9 @@ export const networkd: Check = async ({ netns, root }) => {
       severity: 'error',
       code: 'networkd',
       subject: `/${path}`,
-      problem: `systemd-networkd takes links of networks for its own by /${path} (such as ${names.join(', ')}), and changes their addresses and settings`,
-      remedy: 'a file that comes before it, with Name=egr-* br-vxlan-* vxlan-* veth-* flt-* vnet-* and Unmanaged=yes',
+      problem: `/${path} makes systemd-networkd manage links of networks (such as ${names.join(', ')}): it changes their addresses and settings`,
+      remedy:
+        'add a .network file that sorts before it, with Name=egr-* br-vxlan-* vxlan-* veth-* flt-* vnet-* and Unmanaged=yes',
     }),
   );
 };
@@ -114,7 +115,7 @@ export const networkManager: Check = async ({ netns, root }) => {
       severity: 'note',
       code: 'network-manager',
       subject: 'NetworkManager',
-      problem: 'NetworkManager runs, and is not told to leave the links of networks alone',
+      problem: 'NetworkManager runs, and its configuration does not exclude the links of networks',
       remedy:
         'in /etc/NetworkManager/conf.d: [keyfile] unmanaged-devices=interface-name:egr-*;interface-name:br-vxlan-*;interface-name:vxlan-*;interface-name:veth-*;interface-name:flt-*;interface-name:vnet-*',
     },
@@ -132,10 +133,10 @@ export const vmware: Check = async ({ netns, root, vxlanPort, egressNic }) => {
     severity: 'note',
     code: 'vxlan-offload',
     subject: egressNic ?? 'the mesh NIC',
-    problem: 'some versions of the virtual NIC of VMware damage checksums of what is carried by VXLAN',
-    remedy: `if TCP between hosts fails where ping works: ethtool -K ${egressNic ?? '<mesh NIC>'} tx-checksum-ip-generic off`,
+    problem: 'some versions of the virtual NIC of VMware corrupt the checksums of packets in VXLAN',
+    remedy: `if TCP between hosts fails but ping works: ethtool -K ${egressNic ?? '<mesh NIC>'} tx-checksum-ip-generic off`,
   };
   if (vxlanPort !== 8472) return [offload];
-  const problem = 'the UDP port 8472 is swallowed by VMware: hosts do not reach each other';
+  const problem = 'VMware drops packets of UDP port 8472: hosts do not reach each other';
   return [offload, { severity: 'error', code: 'vxlan-port', subject: 'vxlanPort', problem, remedy: 'use 4789' }];
 };

@@ -41,7 +41,7 @@ export const neighbourTable: Check = async ({ kernel, netns, root }) => {
       subject,
       problem:
         `${subject} is ${most}, gc_thresh2 is ${soft}; ${interfaces} interfaces need up to ${ENTRIES_EACH * interfaces} ` +
-        `entries, there are ${entries}, and the table was full ${fulls} times since the start: who is not found in it can not be reached`,
+        `entries, there are ${entries}, and the table was full ${fulls} times since boot: addresses without an entry are unreachable`,
       remedy: `set ${values.join(', ')}, or vethwork init --neighbour-table ${wanted}`,
     },
   ];

@@ -6,20 +6,21 @@ import { promisify } from 'node:util';
 import { accountProblem } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { MissingProgramError } from '../errors.js';
+import { areSysctlsReadOnly, SYSCTL_REMEDY } from '../host/sysctls.js';
 import { type Capability, missingCapabilities } from '../util/capability.js';
 import type { Check, Finding } from './finding.js';
 
 const NEEDED: Record<string, readonly [Capability, string][]> = {
   error: [
     ['CAP_NET_ADMIN', 'links, addresses, routes and nftables'],
-    ['CAP_SYS_ADMIN', 'making, entering and pinning network namespaces'],
+    ['CAP_SYS_ADMIN', 'creating, entering and mounting network namespaces'],
   ],
   warning: [
-    ['CAP_NET_RAW', 'dnsmasq, which answers DHCP, and pings from inside a network'],
-    ['CAP_NET_BIND_SERVICE', 'dnsmasq, which listens on the ports 53 and 67'],
-    ['CAP_SETUID', 'dnsmasq, which goes on as an unprivileged user'],
-    ['CAP_SETGID', 'dnsmasq, which goes on as an unprivileged user'],
-    ['CAP_CHOWN', 'dnsmasq, whose files are given to its group'],
+    ['CAP_NET_RAW', 'dnsmasq (DHCP) and pings from inside a network'],
+    ['CAP_NET_BIND_SERVICE', 'dnsmasq, which listens on ports 53 and 67'],
+    ['CAP_SETUID', 'dnsmasq, which switches to an unprivileged user'],
+    ['CAP_SETGID', 'dnsmasq, which switches to an unprivileged user'],
+    ['CAP_CHOWN', 'dnsmasq, whose files belong to its group'],
   ],
 };
 
@@ -37,7 +38,7 @@ export const capabilities: Check = async () => {
         code: 'capability',
         subject: name,
         problem: `this process lacks ${name}, which is needed for ${use}`,
-        remedy: 'run as root, or give the process this capability (SECURITY.md)',
+        remedy: 'run as root, or grant the process this capability (SECURITY.md)',
       }));
   });
   return (await Promise.all(found)).flat();
@@ -51,19 +52,19 @@ export const dnsmasq: Check = async () => {
     const { stdout } = await promisify(execFile)(await findProgram(), ['--version']);
     const version = /version (\d+\.\d+)/.exec(stdout)?.[1];
     if (version !== undefined && Number(version) >= OLDEST_DNSMASQ) return [];
-    const problem = `dnsmasq is of version ${version ?? 'unknown'}; 2.90 is the oldest that networks are tested with`;
-    return [{ ...about, severity: 'warning', problem, remedy: 'install a newer one' }];
+    const problem = `dnsmasq has version ${version ?? 'unknown'}; the oldest tested version is 2.90`;
+    return [{ ...about, severity: 'warning', problem, remedy: 'install a newer version' }];
   } catch (error) {
     if (!(error instanceof MissingProgramError)) throw error;
-    const problem = 'dnsmasq is not installed: networks can have neither DHCP nor DNS';
-    return [{ ...about, problem, remedy: `install it; on Debian it is in the package ${error.debianPackage}` }];
+    const problem = 'dnsmasq is not installed: DHCP and DNS are not available';
+    return [{ ...about, problem, remedy: `install it; the Debian package is ${error.debianPackage}` }];
   }
 };
 
 export const dnsmasqAccount: Check = async ({ root }) => {
   const problem = await accountProblem(join(root, 'etc'));
   if (problem === undefined) return [];
-  const remedy = 'make a system account named dnsmasq with a group of its own (SECURITY.md)';
+  const remedy = 'create a system account named dnsmasq with its own group (SECURITY.md)';
   return [{ severity: 'warning', code: 'dnsmasq-account', subject: 'dnsmasq', problem, remedy }];
 };
 
@@ -72,14 +73,14 @@ const OLDEST_KERNEL = [5, 15] as const;
 export const kernelVersion: Check = async () => {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   if (major > OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor >= OLDEST_KERNEL[1])) return [];
-  const problem = `the kernel is ${release()}; 5.15 is the oldest that networks are made for`;
+  const problem = `the kernel has version ${release()}; the oldest supported version is 5.15`;
   return [{ severity: 'warning', code: 'kernel', subject: release(), problem, remedy: 'use a newer kernel' }];
 };
 
 export const tunDevice: Check = async ({ root }) => {
   if (await isUsable(join(root, 'dev/net/tun'))) return [];
-  const problem = '/dev/net/tun can not be opened: no tap can be made for a virtual machine';
-  const remedy = 'load the module tun, or let this user read and write it';
+  const problem = '/dev/net/tun cannot be opened: taps cannot be created';
+  const remedy = 'load the module tun, or give this user read and write permission';
   return [{ severity: 'warning', code: 'tun', subject: '/dev/net/tun', problem, remedy }];
 };
 
@@ -90,11 +91,17 @@ export const folders: Check = async ({ root }) => {
   const found = FOLDERS.map(async (folder): Promise<Finding[]> => {
     const place = (await exists(join(root, folder))) ? folder : dirname(folder);
     if (await isUsable(join(root, place))) return [];
-    const problem = `this user can not write in /${place}: no network can be made`;
-    const remedy = `let an administrator make /${folder} and give it to this user (SECURITY.md)`;
+    const problem = `this user cannot write in /${place}: networks cannot be created`;
+    const remedy = `create /${folder} as root, with this user as owner (SECURITY.md)`;
     return [{ severity: 'error', code: 'folder', subject: `/${folder}`, problem, remedy }];
   });
   return (await Promise.all(found)).flat();
+};
+
+export const writableSysctls: Check = async ({ root }) => {
+  if (!(await areSysctlsReadOnly(root))) return [];
+  const problem = '/proc/sys is mounted read-only: no sysctl can be set, and no network can be made';
+  return [{ severity: 'error', code: 'sysctl-read-only', subject: '/proc/sys', problem, remedy: SYSCTL_REMEDY }];
 };
 
 const may = (path: string, mode: number) =>

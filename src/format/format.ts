@@ -109,7 +109,7 @@ export interface Status {
   networks: readonly NetworkInfo[];
 }
 
-function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
+export function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
   const rows = nodes.map(({ name, role, state, address = '', interfaces }) => [
     ...[name, role, state, address],
     String(interfaces),
@@ -127,6 +127,10 @@ export function formatStatus({ host, repairs, networks }: Status): string {
       ['mtu', String(host.mtu)],
       ['floating network', host.floatingNetwork],
       ['floating address', host.floatingAddress],
+      [
+        'outbound nat',
+        host.outboundNat ? 'yes' : `no: replies from outside need a route to ${host.floatingNetwork} by this host`,
+      ],
       ['floating in use', `${used} of ${total}`],
       ['networks', String(host.networks)],
       ['interfaces', String(host.interfaces)],
@@ -136,6 +140,8 @@ export function formatStatus({ host, repairs, networks }: Status): string {
   if (repairs.length > 0) {
     blocks.push(repairs.map((repair) => `    ${repairText(repair)}`).join('\n'));
   }
+  const { warnings = [] } = host;
+  if (warnings.length > 0) blocks.push(warnings.map((warning) => `warning: ${warning}`).join('\n'));
   if (host.nodes !== undefined) blocks.push(formatNodes(host.nodes));
   if (networks.length > 0) {
     blocks.push(formatNetworks(networks));

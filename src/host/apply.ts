@@ -4,13 +4,14 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import { markForDeletion } from '../plan/deletion.js';
+import { isForeign } from '../plan/foreign.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { Errors } from '../util/errors.js';
 import { type Context, teardown } from './context.js';
 
 /** Creates the missing objects of a plan. Compares with the kernel first, so repeated calls have no effect. */
 export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): Promise<void> {
-  const missing = missingOperations(plan, await new Observer(kernel).observe(plan));
+  const missing = missingOperations(plan, await new Observer(kernel).observe(plan), isForeign);
   if (missing.length > 0) await kernel.transaction(missing);
 }
 
@@ -55,7 +56,7 @@ export async function removeResources(
  */
 async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
   const { kernel, reaper, pendingRemovals, host } = context;
-  if (!pendingRemovals.areMany) return;
+  if (!pendingRemovals.isAboveThreshold) return;
   await kernel.teardown(links.map((index) => markForDeletion(host.netns, index)));
   await reaper.sweep();
 }

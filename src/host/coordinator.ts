@@ -84,6 +84,8 @@ export interface Coordinator {
   recovers(owner: { node?: string } | undefined): boolean;
   /** Accepts the present contents of the store of a cluster. @throws ConflictError on a lone host */
   acceptStore(): Promise<void>;
+  /** As `Host.removeNode`. @throws ConflictError on a lone host */
+  removeNode(name: string, options: { detach: boolean }): Promise<void>;
   /** Returns the properties of `HostInfo` that only nodes of a cluster have. */
   describe(): Partial<HostInfo>;
   /**

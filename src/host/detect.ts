@@ -5,6 +5,8 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Underlay } from '../plan/desired.js';
+import { CHECKSUM_TARGET } from '../plan/dhcp-checksums.js';
+import { foreignObjects } from '../plan/foreign.js';
 import { isVethworkLink } from '../plan/names.js';
 
 /** Overhead of VXLAN in bytes (RFC 7348): Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8. */
@@ -29,6 +31,8 @@ export interface DetectedHost {
   bridgeNetfilter: boolean;
   /** The kernel has IPv6. */
   ipv6: boolean;
+  /** The kernel has the xtables target CHECKSUM. */
+  fillChecksums: boolean;
 }
 
 /** A NIC of the host. */
@@ -55,15 +59,16 @@ export interface Subnet {
 export async function detectHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
-  { egressNic, meshNic, underlayAddress }: { egressNic: string; meshNic: string; underlayAddress?: string | undefined },
+  { egressNic, meshNic, meshAddress }: { egressNic: string; meshNic: string; meshAddress?: string | undefined },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
-  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6] = await Promise.all([
+  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6, fillChecksums] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
     kernel.query('address.list', { netns }),
     hasBridgeNetfilter(kernel, netns),
     sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6'),
+    known?.fillChecksums ?? hasTarget(kernel, netns),
   ]);
   for (const [field, nic] of [
     ['egressNic', egress],
@@ -72,10 +77,10 @@ export async function detectHost(
     if (isVethworkLink(nic)) throw new ValidationError(field, nic.name, 'a NIC that vethwork did not create');
   }
   const own = addresses.filter(({ index }) => index === mesh.index).map(({ address }) => address.split('/')[0] ?? '');
-  if (underlayAddress !== undefined && !own.includes(underlayAddress)) {
-    throw new NotFoundError(`address of ${meshNic}`, underlayAddress);
+  if (meshAddress !== undefined && !own.includes(meshAddress)) {
+    throw new NotFoundError(`address of ${meshNic}`, meshAddress);
   }
-  const vtep = underlayAddress ?? own.find((address) => !address.includes(':'));
+  const vtep = meshAddress ?? own.find((address) => !address.includes(':'));
   const master = mesh.master && (await kernel.query('link.get', { netns, link: { index: mesh.master } }));
   return {
     egress: nic(egress),
@@ -87,7 +92,18 @@ export async function detectHost(
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
     ipv6: disableIpv6 !== undefined,
+    fillChecksums,
   };
+}
+
+function hasTarget(kernel: Kernel, netns: NamespaceRef | undefined): Promise<boolean> {
+  return kernel.query('nftables.target', { netns, name: CHECKSUM_TARGET }).then(
+    () => true,
+    (error) => {
+      if (error instanceof KernelError) return false;
+      throw error;
+    },
+  );
 }
 
 const nic = ({ name, index, address }: Link): Nic => ({ name, index, address });
@@ -126,6 +142,12 @@ async function hostSubnets(
 
 /** Returns texts about settings of other software that are likely to disturb the networks. */
 export async function detectConflicts(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
+  const tables = await kernel.query('nftables.list', { netns, table: 'vethwork', elements: false });
+  const foreign = foreignObjects(tables).map((each) => `${each} is not of vethwork: it is left alone`);
+  return [...foreign, ...(await detectBridgeDrop(kernel, netns))];
+}
+
+async function detectBridgeDrop(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string[]> {
   if (!(await hasBridgeNetfilter(kernel, netns))) return [];
   return (await droppingChains(kernel, netns)).map(
     ({ family, table, name }) =>

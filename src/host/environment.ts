@@ -14,7 +14,7 @@ interface EnvironmentParts {
   detected: DetectedHost;
   /** Changes for a node of a cluster. */
   adapt?: {
-    underlayAddress?: string | undefined;
+    meshAddress?: string | undefined;
     detected: (detected: DetectedHost) => DetectedHost;
     host: (host: DesiredHost) => DesiredHost;
   };
@@ -66,9 +66,9 @@ export class HostEnvironment {
       parts.settings = { ...parts.settings, outboundNat, allowMetadata, ...changeable };
     }
     const { netns, egressNic, meshNic } = parts.settings;
-    const underlayAddress = parts.adapt?.underlayAddress;
+    const meshAddress = parts.adapt?.meshAddress;
     try {
-      parts.detected = await detectHost(this.#kernel, netns, { egressNic, meshNic, underlayAddress }, parts.detected);
+      parts.detected = await detectHost(this.#kernel, netns, { egressNic, meshNic, meshAddress }, parts.detected);
       this.#problems = [];
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
@@ -119,6 +119,7 @@ export class HostEnvironment {
       egressMtu: detected.egressMtu,
       disableBridgeNetfilter: settings.disableBridgeNetfilter && detected.bridgeNetfilter,
       ipv6: detected.ipv6,
+      fillChecksums: detected.fillChecksums,
     };
     return adapt === undefined ? host : adapt.host(host);
   }

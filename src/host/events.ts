@@ -3,6 +3,7 @@ import type { EventsRequest } from '../api/options.js';
 import type { SupervisorEvent } from '../dnsmasq/index.js';
 import { ValidationError, VethworkError } from '../errors.js';
 import type { Journal, Position } from '../store/journal.js';
+import { emitWarning } from '../util/callback.js';
 import { idOf, positionOf } from './event-id.js';
 
 /** Subject and cause of an event. */
@@ -60,7 +61,7 @@ export class Events {
     } catch (failure) {
       if (this.#warned) return;
       this.#warned = true;
-      process.emitWarning(`events cannot be recorded: ${(failure as Error).message}`, 'VethworkWarning');
+      emitWarning(`events cannot be recorded: ${(failure as Error).message}`);
     }
   }
 

@@ -17,7 +17,7 @@ import { storedHost } from './stored-settings.js';
 
 const EXPLANATION =
   'another state folder serves this network namespace, or its state was lost. Open the host with that state folder ' +
-  '(vethwork --state DIR status), or remove what is left of it with "vethwork purge" (list it first: --dry-run)';
+  '(vethwork --state-dir DIR status), or remove what is left of it with "vethwork purge" (list it first: --dry-run)';
 
 /**
  * Checks that the namespace has no objects of a host with another state folder.

@@ -18,7 +18,7 @@ export class PendingRemovals {
   }
 
   /** True if one deletion of all links is faster than marking each link for deletion. */
-  get areMany(): boolean {
+  get isAboveThreshold(): boolean {
     return this.#count >= MANY;
   }
 }

@@ -13,8 +13,9 @@ export type AddressRecord = {
   /** UUIDs of the interfaces that share an address with the use `allowed`. */
   owners?: string[];
   mac?: string;
-  /** End of the deletion halo, in milliseconds since 1970. */
+  /** End of the deletion halo, in milliseconds since 1970, and its length in milliseconds. */
   until?: number;
+  halo?: number;
 };
 
 export interface Reservation extends AddressRecord {
@@ -52,6 +53,11 @@ const FIRST_FREE_OFFSET = 2;
 /** Number of random attempts before the free addresses are counted. Small pools are counted at once. */
 const SAMPLES = 16;
 const COUNTED_SIZE = 64;
+/**
+ * A halo that lasts longer than its length plus this many milliseconds shows that the clock was set back. Its age is
+ * unknown then, and it has ended: otherwise the address would not be free until the clock is at the same time again.
+ */
+const CLOCK_STEP_MS = 10_000;
 
 /**
  * The addresses of a netblock. The network address, the gateway and the broadcast address are always reserved. Used for
@@ -92,7 +98,7 @@ export class AddressPool {
     const record = await transaction.get<AddressRecord>(key);
     if (record === undefined || record.use === 'halo') return false;
     if (owner !== undefined && record.owner !== owner) return false;
-    if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo });
+    if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo });
     else transaction.delete(key);
     return true;
   }
@@ -150,7 +156,9 @@ export class AddressPool {
   }
 
   #isFree(record: AddressRecord | undefined): boolean {
-    return record === undefined || (record.use === 'halo' && (record.until ?? 0) <= this.#clock());
+    if (record?.use !== 'halo') return record === undefined;
+    const remaining = (record.until ?? 0) - this.#clock();
+    return remaining <= 0 || remaining > (record.halo ?? remaining) + CLOCK_STEP_MS;
   }
 
   async #stored(transaction: Transaction): Promise<Reservation[]> {
@@ -180,7 +188,7 @@ export class AddressPool {
     if (record?.use !== 'halo') throw new ConflictError(`address ${address} of ${this.#name} is in use`);
     if (ignoreHalo) return address;
     const until = new Date(record.until ?? 0).toISOString();
-    throw new ConflictError(`address ${address} of ${this.#name} was released a moment ago and is kept until ${until}`);
+    throw new ConflictError(`address ${address} of ${this.#name} was released recently and is reserved until ${until}`);
   }
 
   /**

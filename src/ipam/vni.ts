@@ -36,7 +36,7 @@ async function randomVni(transaction: Transaction): Promise<number> {
     const vni = randomInt(1, MAX_VNI + 1);
     if ((await transaction.get(key(vni))) === undefined) return vni;
   }
-  throw new CapacityError('vni', MAX_VNI, 'no free VNI found: nearly all are in use');
+  throw new CapacityError('vni', MAX_VNI, 'no free VNI found: nearly all VNIs are in use');
 }
 
 async function checkVni(transaction: Transaction, vni: number): Promise<number> {

@@ -6,8 +6,11 @@ import type { Rule } from './rule.js';
 import type { Snapshot } from './snapshot.js';
 import type { Filter, Qdisc } from './traffic.js';
 
-/** Topics of a watch. `neighbour` includes forwarding database entries (`family: 'bridge'`). */
-export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'traffic' | 'nftables';
+/**
+ * Topics of a watch. `neighbour` includes forwarding database entries (`family: 'bridge'`). `setting` are the sysctls
+ * that the kernel reports, such as `ip_forward` (`ip monitor netconf`); a snapshot does not contain them.
+ */
+export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'traffic' | 'setting' | 'nftables';
 
 /** Objects of a namespace for each watched topic. */
 export type WatchSnapshot = Partial<Omit<Snapshot, 'connections'>>;
@@ -28,6 +31,15 @@ export type KernelEvent =
   | { event: 'filter.changed'; filter: Filter }
   /** Without `handle` and `data`: all filters of this parent, priority and protocol. */
   | { event: 'filter.deleted'; filter: Omit<Filter, 'handle' | 'data'> & Partial<Filter> }
+  /** A sysctl of a link, of `net.ipv4.conf.all` (`ip_forward` included) or of `default` was changed. */
+  | {
+      event: 'setting.changed';
+      family: 'inet' | 'inet6';
+      index?: number;
+      scope?: 'all' | 'default';
+      forwarding?: boolean;
+      rpFilter?: number;
+    }
   /** A transaction was committed by this process id. The event does not contain the changes. */
   | { event: 'nftables.changed'; generation: number; pid?: number; program?: string }
   /** The receive buffer overflowed and events were lost. A snapshot follows. */

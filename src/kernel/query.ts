@@ -58,6 +58,12 @@ export interface Queries {
    * omits the elements of sets.
    */
   'nftables.list': { parameters: In & { family?: NftFamily; table?: string; elements?: boolean }; result: NftObject[] };
+  /**
+   * Succeeds if the kernel has the revision 0 of an xtables target, which rules use by an `opaque` expression of the
+   * name `target`. Like `iptables -j <target>` before it adds a rule. ENOENT if the kernel does not have it, EINVAL
+   * without the module nft_compat.
+   */
+  'nftables.target': { parameters: In & { name: string }; result: { name: string } };
   /** Lists tracked connections. Like `conntrack -L`. */
   'conntrack.list': { parameters: In; result: Connection[] };
 }

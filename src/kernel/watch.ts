@@ -24,6 +24,7 @@ const readers: { [Topic in WatchTopic]: (kernel: Reader, where: Where) => Promis
   },
   rule: async (kernel, where) => ({ rules: await kernel.query('rule.list', where) }),
   traffic: (kernel, { netns }) => readTraffic(kernel, netns),
+  setting: async () => ({}),
   nftables: async (kernel, where) => ({ nftables: await kernel.query('nftables.list', where) }),
 };
 

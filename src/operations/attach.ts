@@ -8,11 +8,13 @@ import { findLink } from '../host/detect.js';
 import { deviceAttachment } from '../host/device.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { NamespaceRef } from '../kernel/namespace.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { deviceName } from '../plan/interface.js';
+import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
-import { createInterface, sharedAddresses } from '../records/members.js';
+import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../records/records.js';
@@ -28,6 +30,8 @@ import { retryTakenIndexes } from './retry-indexes.js';
  * 10^-8.
  */
 const MAC_SAMPLES = 8;
+/** The routing table that routes without a table belong to (RT_TABLE_MAIN). */
+const MAIN_TABLE = 254;
 
 interface Reserved {
   network: NetworkRecord;
@@ -86,8 +90,27 @@ async function create(
     // Reconciliation removes what this removal cannot.
     await removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated }).catch(() => undefined);
     if (signal?.aborted) throw error;
-    throw await asDeletion(context, network.uuid, asCapacityError(error, networkNames(network.vni).bridge));
+    const failure = asCapacityError(await asNameConflict(context, nic, error), networkNames(network.vni).bridge);
+    throw await asDeletion(context, network.uuid, failure);
   }
+}
+
+/**
+ * Returns a ConflictError if an attach failed because the container has another link of the name; otherwise returns the
+ * error. Only looked for after a failure, so that an attach needs no further query.
+ */
+async function asNameConflict({ kernel }: Context, { attachment }: InterfaceRecord, error: unknown): Promise<unknown> {
+  if (attachment.kind !== 'veth' || (error as { code?: unknown }).code !== 'EEXIST') return error;
+  const { innerName: name, innerIndex } = attachment;
+  // The query also finds a link by its alternative names.
+  const link = await kernel
+    .query('link.get', { netns: containerNamespace(attachment), link: { name } })
+    .catch(() => undefined);
+  if (link === undefined || link.index === innerIndex) return error;
+  return new ConflictError(
+    `the namespace ${attachment.netns} has a link ${name} already: choose another name with the option name`,
+    { cause: error },
+  );
 }
 
 /** The attachment of an interface, before it is reserved. */
@@ -122,7 +145,10 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
     const { netns, name: innerName, configure } = request;
     const attachment = { kind: 'veth', index, innerIndex, netns, innerName, configure } as const;
-    const identified = place.then((identity) => ({ ...attachment, identity }));
+    const identified = place.then(async (identity) => {
+      const metric = configure ? await freeMetric(kernel, netns, request.order) : undefined;
+      return { ...attachment, identity, ...(metric !== undefined && { metric }) };
+    });
     identified.catch(() => undefined);
     return { device: deviceName(attachment), attachment: identified };
   }
@@ -136,6 +162,22 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     throw new ValidationError('mac', request.mac, `a MAC address other than that of ${attachment.name} itself`);
   }
   return chosenNow(attachment);
+}
+
+/** Returns the lowest free metric of an IPv4 default route, from `order` on. Undefined if it is `order` itself. */
+async function freeMetric(kernel: Kernel, netns: NamespaceRef, order: number): Promise<number | undefined> {
+  const routes = await kernel.query('route.list', { netns });
+  const taken = new Set(
+    routes
+      .filter(({ destination, table = MAIN_TABLE, tos = 0 }) => {
+        return /^(default|0\.0\.0\.0\/0)$/.test(destination) && table === MAIN_TABLE && tos === 0;
+      })
+      .filter(({ family, gateway }) => family !== 'inet6' && !gateway?.includes(':'))
+      .map(({ metric = 0 }) => metric),
+  );
+  let metric = order;
+  while (taken.has(metric)) metric++;
+  return metric === order ? undefined : metric;
 }
 
 const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
@@ -166,6 +208,7 @@ async function reserveInterface(
   const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
   const other = place && (await transaction.get<string>(place));
   if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
+  await requireFreeHostname(transaction, network, request.hostname);
   await requireOverlayPort(transaction, network);
   const taken = macsOfNetwork(network, await coordinator.nodeNames(transaction));
   const mac = await chooseMac(transaction, uuid, request.mac, taken);

@@ -5,6 +5,7 @@ import { isRouter } from '../desired/local-node.js';
 import { networkResource, resourceId } from '../desired/resources.js';
 import { ConflictError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
+import { requireWritableSysctls } from '../host/sysctls.js';
 import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { reserveVni } from '../ipam/vni.js';
@@ -29,6 +30,7 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
   await context.environment.refresh();
   const request = checkNetworkOptions(context, options);
   request.signal?.throwIfAborted();
+  await requireWritableSysctls();
   if (isRouter(context.localNode)) {
     await context.dhcp.require(request);
     // Only the router has the namespaces of networks.
@@ -148,6 +150,7 @@ async function reserveNetwork(
     inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
     egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await egressAddress() } : undefined,
     routed: {},
+    hasHostnameIndex: true,
     metadata: request.metadata,
     state: 'initial',
     claim: context.owner.claim(),

@@ -1,11 +1,12 @@
-import { LinkIndexTakenError, NodeError } from '../errors.js';
+import { KernelError, LinkIndexTakenError, NodeError } from '../errors.js';
+import { describeOperation } from '../kernel/describe.js';
 
 /** Maximum number of attempts. Each one has new indexes, so that several collisions in a row are not a coincidence. */
 const ATTEMPTS = 5;
 
 /**
- * Runs a task that chooses link indexes. Retries it if a foreign link has one of the indexes. A task that fails must
- * leave nothing behind.
+ * Runs a task that chooses link indexes and the metric of a default route. Retries it if another program takes one of
+ * them meanwhile. A task that fails must leave nothing behind.
  */
 export async function retryTakenIndexes<Result>(task: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
@@ -17,7 +18,11 @@ export async function retryTakenIndexes<Result>(task: () => Promise<Result>): Pr
   }
 }
 
-/** True if a chosen link index is in use, on this node or on another one. */
+const DEFAULT_ROUTE = describeOperation({ op: 'route.add', route: { destination: 'default' } });
+
+/** True if a chosen link index or metric is in use, on this node or on another one. */
 function isTaken(error: unknown): boolean {
+  const isOfKernel = error instanceof KernelError || error instanceof NodeError;
+  if (isOfKernel && error.code === 'EEXIST' && error.message.includes(DEFAULT_ROUTE)) return true;
   return error instanceof LinkIndexTakenError || (error instanceof NodeError && error.takenIndexes !== undefined);
 }

@@ -74,6 +74,10 @@ export class Standalone implements Coordinator {
     return true;
   }
 
+  async removeNode(): Promise<never> {
+    throw new ConflictError('this host is not a node of a cluster');
+  }
+
   async acceptStore(): Promise<never> {
     throw new ConflictError('only the store of a cluster can be accepted, and this is a lone host');
   }

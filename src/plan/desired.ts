@@ -34,6 +34,8 @@ export type DesiredHost = {
   /** Sets `net.bridge.bridge-nf-call-iptables` to 0. */
   disableBridgeNetfilter?: boolean | undefined;
   vxlanPort: number;
+  /** The kernel can complete the checksums of DHCP replies. */
+  fillChecksums?: boolean | undefined;
   /** False if the kernel was started without IPv6. Default true. */
   ipv6?: boolean | undefined;
 };
@@ -93,6 +95,11 @@ export type DesiredAttachment =
       innerName: string;
       innerIndex: number;
       configure: boolean;
+      /**
+       * Metric of the default route, if the container had a default route with the metric of `order` before the
+       * attachment.
+       */
+      metric?: number | undefined;
     }
   | {
       kind: 'device';

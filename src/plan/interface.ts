@@ -178,7 +178,7 @@ function configureContainer(
   nic: DesiredInterface,
   attachment: Of<'veth'>,
 ): Operation[] {
-  const { innerIndex: index } = attachment;
+  const { innerIndex: index, metric = nic.order } = attachment;
   const netns = containerNamespace(attachment);
   const isGuarded = nic.guard !== undefined;
   return [
@@ -210,7 +210,7 @@ function configureContainer(
             destination: 'default',
             gateway: network.gateway,
             index,
-            ...(nic.order > 0 && { metric: nic.order }),
+            ...(metric > 0 && { metric }),
           }),
         ]),
   ];

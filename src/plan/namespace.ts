@@ -24,6 +24,7 @@ const DEFAULTS: Record<string, number> = {
  * (rp_filter 2).
  */
 const ROUTER: Inet4Settings = {
+  forwarding: 1,
   arpIgnore: 1,
   arpAnnounce: 2,
   rpFilter: 2,

@@ -9,6 +9,7 @@ import {
 } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
+import { fillDhcpChecksums } from './dhcp-checksums.js';
 import { METADATA_ADDRESSES } from './metadata.js';
 import { FLOATING_PREFIX, networkNames } from './names.js';
 
@@ -68,7 +69,11 @@ const local = {
  * routed addresses, which are elements of sets. Adding an element costs the same for the first and the thousandth.
  */
 export function planRuleset(
-  { allowMetadata, floatingNetwork }: Pick<DesiredHost, 'allowMetadata' | 'floatingNetwork'>,
+  {
+    allowMetadata,
+    floatingNetwork,
+    fillChecksums,
+  }: Pick<DesiredHost, 'allowMetadata' | 'floatingNetwork' | 'fillChecksums'>,
   network: DesiredNetwork,
 ): Operation {
   const names = networkNames(network.vni);
@@ -193,6 +198,7 @@ export function planRuleset(
           'everything else': rest,
         },
       ),
+      ...(network.provideDhcp && fillChecksums ? fillDhcpChecksums(inside) : []),
     ],
   };
 }

@@ -5,9 +5,11 @@ import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { onAbort } from '../util/abort.js';
+import { backoffDelay } from '../util/backoff.js';
+import { emitWarning, guardCallback } from '../util/callback.js';
 
 /** Topics whose events may be drift. Neighbour entries are excluded: the kernel adds and removes them itself. */
-const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'nftables'];
+const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'setting', 'nftables'];
 /** The pause after a reconciliation is at least its duration times this factor. */
 const PAUSE_FACTOR = 10;
 /** Maximum pause between retries after failures, in milliseconds. */
@@ -29,6 +31,8 @@ export interface WatchedHost {
 export class DriftWatcher implements DriftWatch {
   readonly #watched: WatchedHost;
   readonly #options: DriftWatchRequest;
+  readonly #onRepair: (repairs: RepairResult[]) => void;
+  readonly #onError: (error: unknown) => void;
   readonly #end = new AbortController();
   readonly #namespaces = new Set<NamespaceRef | undefined>();
   readonly #listeners = new Set<Promise<void>>();
@@ -40,12 +44,15 @@ export class DriftWatcher implements DriftWatch {
   /** Number of consecutive reconciliations that failed. */
   #failures = 0;
   #work: Promise<void> = Promise.resolve();
-  /** Messages of the emitted warnings: each is emitted once. */
+  /** Messages of the emitted warnings about failed reconciliations: each is emitted once. */
   readonly #warned = new Set<string>();
 
   constructor(watched: WatchedHost, options: DriftWatchRequest) {
     this.#watched = watched;
     this.#options = options;
+    const { onRepair = () => undefined, onError = (error) => this.#warn(error) } = options;
+    this.#onRepair = guardCallback('onRepair of watchDrift', onRepair);
+    this.#onError = guardCallback('onError of watchDrift', onError);
     onAbort(this.#end.signal, () => this.#enqueue());
   }
 
@@ -88,7 +95,8 @@ export class DriftWatcher implements DriftWatch {
   /** Returns the pause after a reconciliation, in milliseconds. */
   #pause(duration: number): number {
     const least = Math.max(this.#options.interval, duration * PAUSE_FACTOR);
-    return Math.max(least, Math.min(MAX_PAUSE_MS, least * 2 ** this.#failures));
+    const retry = backoffDelay({ initial: 2 * least, maximum: MAX_PAUSE_MS }, this.#failures);
+    return Math.max(least, retry);
   }
 
   async #reconcile(): Promise<void> {
@@ -96,37 +104,24 @@ export class DriftWatcher implements DriftWatch {
     try {
       const repairs = await this.#watched.reconcile(this.#end.signal);
       failed = repairs.some(({ error }) => error !== undefined);
-      if (repairs.length > 0) this.#call(() => this.#options.onRepair?.(repairs));
+      if (repairs.length > 0) this.#onRepair(repairs);
       // Namespaces may have been created again, and networks may be new.
       failed = !(await this.#watchNamespaces()) || failed;
     } catch (error) {
       failed = true;
-      if (!this.#end.signal.aborted) this.#report(error);
+      if (!this.#end.signal.aborted) this.#onError(error);
     }
     // No event may follow when the cause of the failure ends.
     if (failed) this.#due = true;
-    this.#failures = failed ? Math.min(this.#failures + 1, 16) : 0;
+    this.#failures = failed ? this.#failures + 1 : 0;
   }
 
-  #report(error: unknown): void {
-    const { onError } = this.#options;
-    if (onError !== undefined) this.#call(() => onError(error));
-    else this.#warn(`the reconciliation of watchDrift failed: ${(error as Error).message}`);
-  }
-
-  /** Calls a callback of the caller. Its errors are emitted as warnings, and do not end the watch. */
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.#warn(`a callback of watchDrift failed: ${(error as Error).message}`);
-    }
-  }
-
-  #warn(message: string): void {
+  /** Emits a warning about a failed reconciliation, if the caller has no `onError`. */
+  #warn(error: unknown): void {
+    const message = `the reconciliation of watchDrift failed: ${(error as Error).message}`;
     if (this.#warned.has(message)) return;
     this.#warned.add(message);
-    process.emitWarning(message, 'VethworkWarning');
+    emitWarning(message, error);
   }
 
   /** Watches all namespaces that are not watched yet. False if one does not exist. */

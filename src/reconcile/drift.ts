@@ -5,12 +5,15 @@ import type { Context } from '../host/context.js';
 import { placeOf } from '../kernel/ensure/actual.js';
 import { missingOperations } from '../kernel/ensure/missing.js';
 import type { Observer } from '../kernel/ensure/observer.js';
+import type { Operation } from '../kernel/operation.js';
 import { extraneousOperations } from '../plan/extraneous.js';
+import { isForeign } from '../plan/foreign.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
+import { strayPairs, withoutLinks } from '../plan/stray-pairs.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { checkPresence } from './presence.js';
-import { describeOperations, type Repair } from './repair.js';
+import { describeOperations, keptText, type Repair } from './repair.js';
 
 /**
  * Compares the desired state of a network with the kernel and dnsmasq. Returns repairs for missing and extraneous
@@ -29,14 +32,26 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     .map((resource) => ({ ...resource, operations: resource.plan() }));
   const plan = resources.flatMap(({ operations }) => operations);
   const port = desired.mesh === undefined ? [] : planMeshPort(host.netns, desired.mesh);
-  const actual = await observer.observe([...plan, ...port]);
+  const observed = await observer.observe([...plan, ...port]);
+  const stray = strayPairs(plan, state.network.uuid, host.netns, observed);
+  const actual = withoutLinks(observed, host.netns, stray);
   await yieldIfNeeded();
+  if (stray.length > 0) {
+    const deletions = stray.map((index): Operation => ({ op: 'link.delete', netns: host.netns, link: { index } }));
+    repairs.push({
+      action: 'remove',
+      description: `${networkTitle(state.network)}: links into another namespace: ${describeOperations(deletions, plan)}`,
+      run: () => kernel.teardown(deletions).then(throwFirst),
+    });
+  }
   for (const { title, interface: nic, operations } of resources) {
-    const missing = missingOperations(operations, actual).filter((operation) => !unreachable.has(placeOf(operation)));
+    const missing = missingOperations(operations, actual, isForeign).filter(
+      (operation) => !unreachable.has(placeOf(operation)),
+    );
     if (missing.length === 0) continue;
     repairs.push({
       action: 'create',
-      description: `${title}: ${describeOperations(missing, operations)}`,
+      description: `${title}: ${describeOperations(missing, operations)}${keptText(missing, actual)}`,
       ...(nic !== undefined && { interface: nic }),
       run: () => kernel.transaction(missing, { rollback: false }),
     });

@@ -3,11 +3,12 @@ import type { Context } from '../host/context.js';
 import { raiseNeighbourTable } from '../host/neighbour-table.js';
 import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
+import { isForeign } from '../plan/foreign.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
-import { describeOperations, type Repair } from './repair.js';
+import { describeOperations, keptText, type Repair } from './repair.js';
 
 /** Returns the repair of the host itself: egress bridge, nftables tables, sysctls. Undefined if nothing differs. */
 export async function hostDrift(context: Context): Promise<Repair | undefined> {
@@ -17,13 +18,13 @@ export async function hostDrift(context: Context): Promise<Repair | undefined> {
   const actual = await new Observer(kernel).observe(plan);
   const missing = [
     ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...missingOperations(plan, actual),
+    ...missingOperations(plan, actual, isForeign),
   ];
   const extraneous = extraneousPeers(host, peers, actual.get(host.netns)?.nft ?? []);
   if (missing.length + extraneous.length === 0) return undefined;
   return {
     action: 'create',
-    description: `host: ${describeOperations([...missing, ...extraneous], plan)}`,
+    description: `host: ${describeOperations([...missing, ...extraneous], plan)}${keptText(missing, actual)}`,
     run: async () => {
       await kernel.transaction(missing);
       throwFirst(await kernel.teardown(extraneous));

@@ -20,7 +20,7 @@ import type { Repair } from './repair.js';
  */
 
 /** Presence of the container or device of an interface. */
-type Presence =
+export type Presence =
   | { state: 'present' }
   /**
    * The namespace exists, but not under the recorded path: only the end of the veth pair on the host can be repaired.
@@ -34,11 +34,16 @@ const PRESENT: Presence = { state: 'present' };
 
 type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
 
-async function presenceOf(context: Context, { attachment }: InterfaceRecord, observer: Observer): Promise<Presence> {
+/** Returns the presence of the container or device of an interface of this node. */
+export async function presenceOf(
+  context: Context,
+  { attachment }: InterfaceRecord,
+  observer: Observer,
+): Promise<Presence> {
   if (attachment.kind === 'tap') return PRESENT;
-  const links = (await observer.links(context.host.netns)).filter(({ group }) => group !== DELETION_GROUP);
+  const links = async () => (await observer.links(context.host.netns)).filter(({ group }) => group !== DELETION_GROUP);
   return attachment.kind === 'device'
-    ? devicePresence(attachment, links)
+    ? devicePresence(attachment, await links())
     : containerPresence(context, attachment, links, observer);
 }
 
@@ -53,7 +58,7 @@ function devicePresence(attachment: Of<'device'>, links: readonly Link[]): Prese
 async function containerPresence(
   { kernel }: Context,
   attachment: Of<'veth'>,
-  links: readonly Link[],
+  links: () => Promise<readonly Link[]>,
   observer: Observer,
 ): Promise<Presence> {
   const { netns, identity, index, innerIndex } = attachment;
@@ -61,7 +66,7 @@ async function containerPresence(
   if (identity !== undefined) {
     if (await observer.exists(containerNamespace(attachment))) return PRESENT;
     // The deletion of a namespace deletes both ends of a pair.
-    return links.some((link) => link.index === index) ? { state: 'unreachable' } : gone;
+    return (await links()).some((link) => link.index === index) ? { state: 'unreachable' } : gone;
   }
   // Recorded by an earlier version, without an identity: the inner end of the pair identifies the namespace.
   if (!(await observer.links(netns)).some((link) => link.index === innerIndex && link.kind === 'veth')) return gone;

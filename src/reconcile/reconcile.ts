@@ -1,10 +1,11 @@
-import pLimit from 'p-limit';
 import type { RepairResult } from '../api/observation.js';
 import type { ReconcileProgress } from '../api/types.js';
 import { isRouter } from '../desired/local-node.js';
 import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { Observer } from '../kernel/ensure/observer.js';
+import { guardCallback } from '../util/callback.js';
+import { Semaphore } from '../util/semaphore.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { driftOf } from './drift.js';
 import { reconcileHost } from './host.js';
@@ -31,7 +32,8 @@ const CONCURRENCY = 8;
  */
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<RepairResult[]> {
   const { coordinator, environment, kernel, localNode } = context;
-  const { dryRun, onProgress, signal } = request;
+  const { dryRun, signal } = request;
+  const onProgress = request.onProgress && guardCallback('onProgress', request.onProgress);
   await coordinator.beforeReconcile({ dryRun });
   await environment.refresh();
   const repairs = new Repairs(context, request);
@@ -45,7 +47,7 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   const observer = new Observer(kernel);
   const uuids = await coordinator.states.list();
   let done = 0;
-  const repaired = await pLimit(CONCURRENCY).map(uuids, async (uuid) => {
+  const repaired = await new Semaphore(CONCURRENCY).map(uuids, async (uuid) => {
     if (signal?.aborted) return [];
     const here = await repairNetwork(context, uuid, { repairs, observer, before: before.states.get(uuid) });
     onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: here });

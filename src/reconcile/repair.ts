@@ -2,7 +2,9 @@ import type { HostEvent, RepairResult } from '../api/observation.js';
 import { VethworkError } from '../errors.js';
 import type { Events } from '../host/events.js';
 import { describeOperation } from '../kernel/describe.js';
+import type { Actual } from '../kernel/ensure/actual.js';
 import type { Operation } from '../kernel/operation.js';
+import { foreignObjects } from '../plan/foreign.js';
 import { LOOPBACK_INDEX } from '../plan/namespace.js';
 
 /** A repair that is needed. */
@@ -67,6 +69,21 @@ export function describeOperations(operations: readonly Operation[], plan: reado
   const names = new Map(links.map(({ index, name }) => [String(index), name ?? '']));
   const text = operations.map(describeOperation).join(', ');
   return text.replace(/\blink (\d+)/g, (link, index) => names.get(index) ?? link);
+}
+
+/** Returns a text that names the foreign objects in the tables that operations repair; empty if there are none. */
+export function keptText(operations: readonly Operation[], actual: Actual): string {
+  const kept = operations.flatMap((operation) => {
+    if (operation.op !== 'nftables.batch') return [];
+    const tables = new Set(
+      operation.commands.flatMap((command) =>
+        command.command === 'chain.flush' ? [`${command.family} ${command.table}`] : [],
+      ),
+    );
+    const there = actual.get(operation.netns)?.nft ?? [];
+    return foreignObjects(there.filter(({ family, table }) => tables.has(`${family} ${table}`)));
+  });
+  return kept.length === 0 ? '' : ` (${kept.join(', ')} is not of vethwork and stays)`;
 }
 
 function linksOf(operation: Operation): { index?: number; name?: string }[] {

@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../errors.js';
+import { Backoff } from '../util/backoff.js';
 import type { Owner } from './owner.js';
 import type { Lifecycle } from './records.js';
 
 /** Maximum wait for the owner of a change, in milliseconds. An owner that takes longer is assumed to hang. */
 const LIMIT_MS = 60_000;
-const MAX_PAUSE_MS = 50;
+const BACKOFF = { initial: 1, maximum: 50 };
 
 /** Another live process owns the object that is to be changed. */
 class ContentionError extends ConflictError {}
@@ -30,14 +30,15 @@ export async function waitForOwner<Result>(
     const other = claims.find((claim) => !self.isOwn(claim) && self.isAlive(claim));
     if (other !== undefined) throw new ContentionError(`${title} is being changed by process ${other.pid}`);
   };
-  for (let pause = 1; performance.now() < deadline; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+  const backoff = new Backoff(BACKOFF);
+  while (performance.now() < deadline) {
     signal?.throwIfAborted();
     try {
       return await task(requireFree);
     } catch (error) {
       if (!(error instanceof ContentionError)) throw error;
     }
-    await delay(pause, undefined, { ...(signal && { signal }) });
+    await backoff.wait({ signal, deadline });
   }
   return task(() => undefined);
 }

@@ -1,8 +1,9 @@
+import { ConflictError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
 import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
-import { releasePlace, reservePlace } from './names.js';
+import { releaseHostname, releasePlace, reserveHostname, reservePlace } from './names.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** Returns the interfaces of a network. */
@@ -13,9 +14,30 @@ export async function membersOf(transaction: Transaction, network: string): Prom
   return (await Promise.all(records)).filter((record) => record !== undefined);
 }
 
-/** Creates the record of an interface and its index entries: member, device, place, MACs. */
+/**
+ * Checks that no interface of a network has a host name. DNS would answer with any of their addresses, and DHCP would
+ * give the name to the last that asked.
+ * @throws ConflictError that names the other interface
+ */
+export async function requireFreeHostname(
+  transaction: Transaction,
+  network: NetworkRecord,
+  hostname: string | undefined,
+): Promise<void> {
+  if (hostname === undefined) return;
+  const { uuid, hasHostnameIndex = false } = network;
+  const indexed = await transaction.get<string>(keys.hostname(uuid, hostname));
+  const isKnown = indexed !== undefined || hasHostnameIndex;
+  const other = isKnown ? indexed : (await membersOf(transaction, uuid)).find((nic) => nic.hostname === hostname)?.uuid;
+  if (other !== undefined) {
+    throw new ConflictError(`the host name ${hostname} is in use in network ${uuid} by interface ${other}`);
+  }
+}
+
+/** Creates the record of an interface and its index entries: member, device, place, host name, MACs. */
 export async function createInterface(transaction: Transaction, record: InterfaceRecord): Promise<void> {
   await reservePlace(transaction, record);
+  await reserveHostname(transaction, record);
   transaction.create(keys.interface(record.uuid), record);
   transaction.create(keys.member(record.network, record.uuid), true);
   transaction.create(keys.device(deviceName(record.attachment), record.node), record.uuid);
@@ -57,6 +79,7 @@ export async function releaseInterface(
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   await releasePlace(transaction, record);
+  await releaseHostname(transaction, record);
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));

@@ -3,9 +3,9 @@ import type { Transaction } from '../store/transaction.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 /*
- * Indexes: networks by name, interfaces by place (namespace and link name in a container). A name is unique within a
- * tenant, on a lone host and in a cluster. State of earlier versions may have several networks of one name: they are
- * kept, and no further one is accepted.
+ * Indexes: networks by name, interfaces by place (namespace and link name in a container) and by host name. The name of
+ * a network is unique within its tenant, a host name within its network, on a lone host and in a cluster. State of
+ * earlier versions may have several networks or interfaces of one name: they are kept, and no further one is accepted.
  */
 
 type Named = Pick<NetworkRecord, 'uuid' | 'name' | 'tenant'>;
@@ -53,6 +53,22 @@ export async function reservePlace(transaction: Transaction, nic: InterfaceRecor
 export async function releasePlace(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
   const place = placeOf(nic);
   if (place !== undefined && (await transaction.get(place)) === nic.uuid) transaction.delete(place);
+}
+
+/** Reserves the host name of an interface, unless an interface of an earlier version has the same one. */
+export async function reserveHostname(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
+  const { network, hostname, uuid } = nic;
+  if (hostname === undefined) return;
+  const key = keys.hostname(network, hostname);
+  if ((await transaction.get(key)) === undefined) transaction.put(key, uuid);
+}
+
+/** Releases the host name of an interface, if the index has it. */
+export async function releaseHostname(transaction: Transaction, nic: InterfaceRecord): Promise<void> {
+  const { network, hostname, uuid } = nic;
+  if (hostname === undefined) return;
+  const key = keys.hostname(network, hostname);
+  if ((await transaction.get(key)) === uuid) transaction.delete(key);
 }
 
 /** Writes the indexes of names and places for records of version 1, which may lack them. */

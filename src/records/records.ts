@@ -28,7 +28,10 @@ export type IsDue = (lifecycle: Lifecycle) => boolean;
 export const always: IsDue = () => true;
 
 /** A lone host, or what the nodes of a cluster share. Properties that follow from the present NICs are not recorded. */
-export type HostRecord = Omit<DesiredHost, 'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'role'> & {
+export type HostRecord = Omit<
+  DesiredHost,
+  'netns' | 'meshNic' | 'egressMtu' | 'disableBridgeNetfilter' | 'fillChecksums' | 'role'
+> & {
   /** The cluster that the state was migrated to. The records here are outdated. */
   movedTo?: string;
   /** Settings of a lone host (see `effectiveSettings`). Absent in records of earlier versions. */
@@ -55,6 +58,8 @@ export type NetworkRecord = DesiredNetwork &
     metadata: Record<string, Json>;
     /** Addresses of the floating network that are routed into this one. */
     routed: Record<string, Lifecycle>;
+    /** The host names of all its interfaces are indexed. Absent in records of earlier versions. */
+    hasHostnameIndex?: true;
   };
 
 /** An interface. */
@@ -98,6 +103,8 @@ export const keys = {
   indexed: 'indexed',
   /** UUID of the interface that uses a MAC within a network. */
   mac: (network: string, mac: string) => `mac/${network}/${mac}`,
+  /** UUID of the interface that has a host name within a network. */
+  hostname: (network: string, hostname: string) => `hostname/${network}/${hostname}`,
 } as const;
 
 function digest(...texts: string[]): string {

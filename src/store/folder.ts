@@ -16,7 +16,7 @@ export const hasStore = (folder: string): Promise<boolean> =>
     () => false,
   );
 
-const FIELD = 'state';
+const FIELD = 'stateDir';
 const MODE = 0o700;
 
 /**

@@ -17,7 +17,7 @@ const NO_PAGE = 2n ** 64n - 1n;
 export async function checkLmdbFile(path: string): Promise<void> {
   for (const each of [path, `${path}-lock`]) {
     const stats = await stat(each).catch(ignoreMissing);
-    if (stats && !stats.isFile()) throw new StoreError(each, 'is in the way: it is not a file');
+    if (stats && !stats.isFile()) throw new StoreError(each, 'it is not a regular file');
   }
   const file = await open(path, 'r').catch(ignoreMissing);
   if (file === undefined) return;
@@ -30,7 +30,7 @@ export async function checkLmdbFile(path: string): Promise<void> {
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT')
-    throw new StoreError(error.path ?? '', `can't be read (${error.code})`, { cause: error });
+    throw new StoreError(error.path ?? '', `the file cannot be read (${error.code})`, { cause: error });
 }
 
 /** Checks that both copies of the meta page exist, and that the tree roots of the newer copy are inside the file. */
@@ -39,14 +39,14 @@ async function checkPages(path: string, file: FileHandle): Promise<void> {
   const first = await readMeta(file, 0);
   if (first === undefined) {
     if ((await file.stat()).size === 0) return;
-    throw damaged('it does not begin like an lmdb file');
+    throw damaged('it does not begin with the header of an lmdb file');
   }
   const second = await readMeta(file, first.pageSize);
   if (second === undefined) throw damaged('its second meta page is missing');
   const newer = second.transaction > first.transaction ? second : first;
   // Read after the meta pages: other processes only extend the file.
   const pages = BigInt((await file.stat()).size) / BigInt(newer.pageSize);
-  if (newer.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged('its end is missing');
+  if (newer.roots.some((root) => root !== NO_PAGE && root >= pages)) throw damaged('it is truncated');
 }
 
 interface Meta {

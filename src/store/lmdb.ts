@@ -95,7 +95,7 @@ function openFile(lmdb: Lmdb, path: string): Databases {
     });
     return { root, meta, entries };
   } catch (error) {
-    throw new StoreError(path, `can't be opened as a store: ${(error as Error).message}`, { cause: error });
+    throw new StoreError(path, `the store cannot be opened: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -110,7 +110,10 @@ async function checkLayout(path: string, { root, meta }: Databases): Promise<voi
       }),
     ));
   if (layout > LAYOUT) {
-    throw new StoreError(path, `was written by a newer version (layout ${layout}, this version knows ${LAYOUT})`);
+    throw new StoreError(
+      path,
+      `a newer version of vethwork wrote this store (layout ${layout}; this version supports ${LAYOUT})`,
+    );
   }
 }
 
@@ -224,7 +227,7 @@ class LmdbStore implements LoneStore {
         // Without a batch, the transaction did not begin. The waiting commits would fail in the same way.
         const failed = batch.length > 0 ? batch : this.#queue.splice(0);
         const cause = await causeOf(error);
-        const failure = new StoreError(this.#path, `can't be written: ${cause.message}`, { cause });
+        const failure = new StoreError(this.#path, `the store cannot be written: ${cause.message}`, { cause });
         for (const { reject } of failed) reject(failure);
       }
     }

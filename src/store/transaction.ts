@@ -63,7 +63,7 @@ export async function transact<Result>(
       return result;
     }
   }
-  throw new ConflictError(`the store kept changing: no commit in ${MAX_ATTEMPTS} attempts`);
+  throw new ConflictError(`${MAX_ATTEMPTS} attempts to commit failed because of concurrent changes`);
 }
 
 /** One attempt: its reads and its writes. */

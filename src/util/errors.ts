@@ -28,3 +28,11 @@ export class Errors {
 export function throwFirst([error]: readonly Error[]): void {
   if (error !== undefined) throw error;
 }
+
+/** Error codes of a full file system, also of one without free inodes, and of a user without quota. */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+/** True if a file system call failed because there is no space. */
+export function isFull(error: unknown): boolean {
+  return FULL.has((error as NodeJS.ErrnoException).code ?? '');
+}

@@ -6,6 +6,7 @@ import { errnoName } from '../kernel/errno.js';
 import { lockFile } from '../kernel/native.js';
 import { claim } from '../records/claim.js';
 import { Backoff } from './backoff.js';
+import { isFull } from './errors.js';
 
 /** How long to wait for a lock. */
 const TIMEOUT_MS = 60_000;
@@ -105,7 +106,7 @@ async function openOwn(path: string): Promise<FileHandle> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (!UNUSABLE.has(code ?? '')) throw error;
-    throw new ConflictError(`${path} can't be used as a lock: ${code}`, { cause: error });
+    throw new ConflictError(`${path} cannot be used as a lock: ${code}`, { cause: error });
   }
   const status = await file.stat();
   if (status.isFile() && status.uid === process.geteuid?.()) {
@@ -113,7 +114,7 @@ async function openOwn(path: string): Promise<FileHandle> {
     return file;
   }
   await file.close();
-  throw new ConflictError(`${path} can't be used as a lock: it is no file of this user`);
+  throw new ConflictError(`${path} cannot be used as a lock: it is not a file of this user`);
 }
 
 /** `outdated`: another process has removed this file, and the path has another one. */
@@ -129,7 +130,10 @@ async function tryLock(path: string, file: FileHandle): Promise<'locked' | 'held
     const [held, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
     if (there?.ino !== held.ino || there.dev !== held.dev) return 'outdated';
     await file.truncate();
-    await file.write(JSON.stringify(self()), 0);
+    // Without space for the description, the lock works all the same.
+    await file.write(JSON.stringify(self()), 0).catch((error: unknown) => {
+      if (!isFull(error)) throw error;
+    });
     return 'locked';
   } catch (error) {
     await file.close();

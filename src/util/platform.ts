@@ -34,14 +34,14 @@ export function describePlatform(): string {
 /** The reason of a failed `require`: dlopen's message, or that there is no binary. */
 function reasonOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return line.startsWith('No native build was found') ? 'there is none for it' : line;
+  return line.startsWith('No native build was found') ? 'there is no binary for it' : line;
 }
 
 /** Error for an addon that does not load. */
 export function addonError(cause: unknown): PlatformError {
   return new PlatformError(
-    `the addon of vethwork does not load on ${describePlatform()} (${reasonOf(cause)}): the package has it for ${PREBUILT}, ` +
-      'and elsewhere `npm rebuild vethwork` builds it, with a C++20 compiler (g++ 12 or later), make and Python 3',
+    `the addon of vethwork does not load on ${describePlatform()} (${reasonOf(cause)}): the package has binaries for ${PREBUILT}; ` +
+      'on other platforms, `npm rebuild vethwork` builds the addon with a C++20 compiler (g++ 12 or later), make and Python 3',
     { cause },
   );
 }
@@ -50,8 +50,8 @@ export function addonError(cause: unknown): PlatformError {
 export function lmdbError(cause: unknown): PlatformError {
   return new PlatformError(
     `the package lmdb, the store of a lone host, does not load on ${describePlatform()} (${reasonOf(cause)}): it has binaries ` +
-      'for linux-x64 and linux-arm64 with glibc 2.34 or later, and elsewhere `npm rebuild lmdb` builds it, with a C++ compiler, ' +
-      'make and Python 3',
+      'for linux-x64 and linux-arm64 with glibc 2.34 or later; on other platforms, `npm rebuild lmdb` builds it with a C++ ' +
+      'compiler, make and Python 3',
     { cause },
   );
 }

@@ -5,8 +5,8 @@ import { yieldIfNeeded } from './yield.js';
  * Counting semaphore: limits how many asynchronous tasks run concurrently. Tasks start in FIFO order, and each one yields
  * to the event loop before it starts if others are running.
  *
- * The package has one implementation of concurrency limits, this one. `p-limit` lacks what callers need: a waiting task
- * that a signal removes from the queue, a permit that a task releases while it waits for others, and yielding.
+ * The package has one implementation of concurrency limits, this one. Packages such as `p-limit` lack what callers need: a
+ * waiting task that a signal removes from the queue, a permit that a task releases while it waits for others, and yielding.
  */
 export class Semaphore {
   /** Tasks that wait to start, in FIFO order. */

@@ -100,7 +100,7 @@ export const cidr = parsedBy((field, value) => parseNetblock(field, value).cidr)
 /** Name of a link that is created for an instance: neither `lo` nor a name with a prefix of vethwork. */
 export const newLinkName = interfaceName.refine((name) => name !== 'lo' && !isReservedName(name), {
   error:
-    'a link name other than lo, which does not begin as those of networks do: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-',
+    'a link name other than lo, without the prefixes that networks use: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-',
 });
 
 /** Name of a link in a container. */
@@ -126,6 +126,11 @@ const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 export const hostname = text('a host name of 1 to 63 letters, digits and inner hyphens', (name) =>
   label.test(name.toLowerCase()),
 ).transform((name) => name.toLowerCase());
+
+/** Host name of an instance. `localhost` is the loopback address of who asks (RFC 6761, section 6.3). */
+export const instanceHostname = hostname.refine((name) => name !== 'localhost', {
+  error: 'a host name other than localhost, which is that of every machine itself',
+});
 
 /** A DNS domain, converted to lower case. */
 export const domain = text(
@@ -252,7 +257,7 @@ function describeExpectation(issue: z.core.$ZodRawIssue): string {
     case 'invalid_union':
       return NO_ALTERNATIVE;
     default:
-      return 'a value of the right form';
+      return 'a value of the correct format';
   }
 }
 

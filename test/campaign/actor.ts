@@ -3,17 +3,17 @@ import { CombinedError, KernelError } from '../../src/errors.js';
 import type { Host } from '../../src/index.js';
 import type { Random } from './random.js';
 
-/** Whoever changes networks at random, as a thoughtless orchestrator would. */
+/** Options of an actor, which performs random operations on networks. */
 export interface ActorOptions {
   random: Random;
   /** Namespaces of containers. */
   guests: readonly string[];
   /** Links of the host to attach. */
   devices: readonly string[];
-  /** UUIDs of networks begin with this. */
+  /** Prefix of the networks' UUIDs. */
   prefix: string;
   maxNetworks: number;
-  /** Told of errors that no caller should meet. */
+  /** Called for unexpected errors. */
   onSurprise: (text: string) => void;
 }
 
@@ -44,7 +44,7 @@ async function someInterface(host: Host, random: Random) {
   return info && host.getInterface(info.uuid);
 }
 
-/** A real client, which nobody waits for. */
+/** Starts a real DHCP client without waiting for it. */
 function askForLease(netns: string, device: string): void {
   const udhcpc = ['busybox', 'udhcpc', '-i', device, '-f', '-n', '-q', '-t', '2', '-T', '1', '-s', '/bin/true'];
   spawn('ip', ['netns', 'exec', netns, 'ip', 'link', 'set', device, 'up'], { stdio: 'ignore' }).once('exit', () =>
@@ -82,10 +82,10 @@ const acts: readonly (readonly [weight: number, act: Act])[] = [
   [8, async (host, { random }) => (await someNetwork(host, random))?.delete()],
 ];
 
-/** Each act as often as its weight says. */
+/** Operations with their relative frequencies. */
 const deck = acts.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
 
-/** Errors that belong to the life of one who is not alone: what one wants to change may be gone, or taken. */
+/** Expected errors of concurrent operations: the object may be deleted, or the value may be in use. */
 const ORDINARY = new Set([
   'ERR_VETHWORK_CONFLICT',
   'ERR_VETHWORK_NOT_FOUND',
@@ -93,7 +93,7 @@ const ORDINARY = new Set([
   'ERR_VETHWORK_CAPACITY',
 ]);
 
-/** Acts at random, several at a time, until told to stop; resolves when all that was begun has ended. */
+/** Performs random operations concurrently until it is stopped. Resolves when all operations have ended. */
 export async function actAtRandom(host: Host, options: ActorOptions, isOver: () => boolean): Promise<number> {
   const { random, onSurprise } = options;
   let count = 0;

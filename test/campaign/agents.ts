@@ -6,13 +6,13 @@ import type { TestCluster } from '../support/cluster.js';
 
 const LINES = 300;
 
-/** The agents of a cluster's nodes, each a process of its own. Nodes are counted from 1. */
+/** The agents of a cluster, one process per node. Node numbers begin with 1. */
 export class Agents {
   readonly #processes = new Map<number, ChildProcess>();
-  /** What they have said of late. */
+  /** Recent output of the agents. */
   readonly log: string[] = [];
 
-  /** @param script cluster-child.js */
+  /** @param script path of cluster-child.js */
   constructor(
     readonly cluster: TestCluster,
     readonly script: string,
@@ -29,7 +29,7 @@ export class Agents {
   async start(number: number): Promise<void> {
     const child = fork(this.script, { stdio: ['ignore', 2, 2, 'ipc'] });
     const [first] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
-    if (first !== 'ready') throw new Error(`no agent of node${number} starts: ${first}`);
+    if (first !== 'ready') throw new Error(`the agent of node${number} does not start: ${first}`);
     this.#processes.set(number, child);
     child.on('message', (line: string) => {
       this.log.push(line.trim());

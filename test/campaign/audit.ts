@@ -15,26 +15,26 @@ import { processes } from '../support/processes.js';
 import { entriesOf, fixedPlaces, ipBatch, nameOfNamespace, nftRuleset } from './look.js';
 
 /*
- * Compares what the machine holds, as other programs see it, with what the planners say of the store's records. Unlike
- * reconciliation it looks for what is too much as well, and has nothing to do with how the library looks at the kernel.
+ * Compares the state of the machine, as external programs print it, with the plans for the records of the store. Unlike
+ * reconciliation, it also detects extraneous objects, and it does not use the library to read the kernel.
  */
 
 export interface Stage {
   store: Store;
   state: string;
-  /** The namespace that stands for the host. */
+  /** The namespace that represents the host. */
   node: string;
   /** Namespaces of containers. */
   guests: readonly string[];
-  /** Links that were on the host before. */
+  /** Links that existed on the host before the campaign. */
   links: readonly string[];
-  /** Namespaces of networks begin with this. */
+  /** Prefix of the networks' namespaces. */
   prefix: string;
 }
 
 type Facts = Map<string, Set<string>>;
 
-/** What is not as it should be, in words. Nothing is to be under way. */
+/** Descriptions of all differences. No operation may be in progress. */
 export async function audit(stage: Stage): Promise<string[]> {
   const entries = await stage.store.list('');
   const scopes = scopesOf(entries);
@@ -56,7 +56,7 @@ function scopesOf(entries: Entries): NetworkState[] {
   }));
 }
 
-/** No reservation without its owner, no owner without its reservation, no change that nobody is at work on. */
+/** Checks that reservations and owners match, and that no operation is unfinished. */
 function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
   const found: string[] = [];
   const wanted = new Map<string, string | undefined>();
@@ -81,6 +81,7 @@ function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
       }
       const place = placeOf(member);
       if (place !== undefined) wanted.set(place, member.uuid);
+      if (member.hostname !== undefined) wanted.set(keys.hostname(uuid, member.hostname), member.uuid);
       const { floating } = member;
       if (floating && (floating.state !== 'created' || floating.claim)) {
         found.push(`floating address ${floating.address} is ${floating.state}`);
@@ -117,7 +118,7 @@ class Collection {
   }
 }
 
-/** What the planners say. */
+/** The expected state according to the planners. */
 function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts {
   const collection = new Collection();
   const record = entries.find(({ key }) => key === keys.host)?.value as HostRecord | undefined;
@@ -190,13 +191,13 @@ function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts
   return collection.facts;
 }
 
-/** Of containers that are gone nothing is expected. */
+/** There is no expected state for deleted containers. */
 function isWatched(stage: Stage, netns: NamespaceRef | undefined): boolean {
   const name = nameOfNamespace(netns);
   return name === stage.node || stage.guests.includes(name) || name.startsWith(stage.prefix);
 }
 
-/** What `ip` and `nft` say. */
+/** The actual state according to `ip` and `nft`. */
 async function actual(stage: Stage, scopes: NetworkState[]): Promise<Facts> {
   const collection = new Collection();
   const named = (await readdir('/run/netns')).filter((name) => name.startsWith(stage.prefix));
@@ -296,7 +297,7 @@ function differences(wanted: Facts, there: Facts): string[] {
 
 const FILE = /^(dhcp-hosts|names|leases|log|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
 
-/** One dnsmasq for each network that is served, its files, no lease without reservation; nothing else. */
+/** Checks the dnsmasq processes and files: one per network with DHCP or DNS, no lease without reservation, no others. */
 async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<string[]> {
   const found: string[] = [];
   const root = await runtimeRoot(state);
@@ -309,7 +310,7 @@ async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<s
   const strays = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
   found.push(...strays.map((line) => `orphan process: ${line}`));
   const folders = await entriesOf(root);
-  // A process that died with a lock leaves its file, which the next to take the lock removes.
+  // A killed process leaves its lock file. The next process that takes the lock removes it.
   const isLock = (name: string) => served.some(({ network }) => name === `${network.uuid}.lock`);
   for (const folder of folders.filter((name) => !isLock(name))) {
     const scope = served.find(({ network }) => network.uuid === folder);
@@ -320,7 +321,7 @@ async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<s
     const files = await readdir(join(root, folder));
     found.push(...files.filter((file) => !FILE.test(file)).map((file) => `orphan file: ${join(root, folder, file)}`));
     if (files.filter((file) => file.endsWith('.conf')).length !== 1) found.push(`configurations: ${files.join(' ')}`);
-    // dnsmasq writes them when it has some.
+    // dnsmasq creates the file with the first lease.
     const leases = files.includes('leases') ? await readFile(join(root, folder, 'leases'), 'utf8') : '';
     for (const line of leases.split('\n').filter((text) => /^\d+ /.test(text))) {
       const [, mac, address] = line.split(' ');

@@ -3,25 +3,26 @@ import { parseArgs } from 'node:util';
 import { privileged } from '../support/namespaces.js';
 import { Random } from './random.js';
 
-/** What a campaign is given, and tells. */
+/** Context of a campaign. */
 export interface Campaign {
   readonly seed: number;
   readonly random: Random;
-  /** How many machines, where there are several. */
+  /** Number of machines of a cluster. */
   readonly nodes: number;
-  /** True when the time is up, or enough has been tried: the campaign comes to its end. */
+  /** True if the time or count limit is reached: the campaign ends. */
   expired(tried?: number): boolean;
-  /** Something that must not be. The campaign goes on, and fails in the end. */
+  /** Records a failure. The campaign continues, and fails at the end. */
   finding(text: string): void;
   readonly findings: readonly string[];
 }
 
-/** What was tried, for the summary: `kills` -> 512. */
+/** Counters for the summary, for example `kills` -> 512. */
 export type Summary = Record<string, number | string>;
 
 /**
- * Runs a campaign as a program of its own: `--seed N` repeats one, `--budget SECONDS` and `--count N` bound its time and
- * what is tried, `--nodes N` are the machines of a cluster. Ends with a line that says what was tried and what was found, and with exit code 1 if anything was.
+ * Runs a campaign as the main program. `--seed N` repeats a run, `--budget SECONDS` and `--count N` limit it, and `--nodes N`
+ * sets the number of machines of a cluster. The last line of the output is a summary. The exit code is 1 if there are
+ * findings.
  */
 export async function runCampaign(name: string, budget: number, body: (campaign: Campaign) => Promise<Summary>) {
   const { values } = parseArgs({
@@ -42,7 +43,7 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
   }
   if (!privileged) {
     console.log(`${name}: skipped, needs root`);
-    // Where everything has to be tried, that is a failure.
+    // In CI, a skipped campaign is a failure.
     process.exitCode = process.env.CI ? 1 : 0;
     return;
   }
@@ -71,7 +72,7 @@ export async function runCampaign(name: string, budget: number, body: (campaign:
     );
     const line = `${name}: seed ${seed}: ${texts.join(', ')}`;
     console.log(line);
-    // For whoever wants it once more when all is over.
+    // Write the summary to a file, which CI prints again at the end.
     if (process.env.VETHWORK_SUMMARY) await writeFile(process.env.VETHWORK_SUMMARY, `${line}\n`);
   } catch (error) {
     campaign.finding(`the campaign broke off: ${(error as Error).stack}`);

@@ -1,4 +1,4 @@
-/** One of the nodes of cluster.ts: its agent, which is killed at any time. */
+/** Agent of one node of cluster.ts. It is killed at random times. */
 import { runAgent } from '../../src/agent/agent.js';
 import type { AgentConfig } from '../../src/agent/config.js';
 

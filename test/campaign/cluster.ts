@@ -1,8 +1,7 @@
 /**
- * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS --nodes N]: random steps on a cluster, several at once, while
- * agents are killed in the middle of work, ended, and started again. Every few steps, and in the end, each node's
- * forwarding entries have to be those that follow from who is where, and nothing may be left of what the store does not
- * have; in the end nothing else may be wrong either.
+ * npm run campaign:cluster [-- --seed N --budget SECONDS --count STEPS --nodes N]: random concurrent operations on a
+ * cluster, while agents are killed, stopped and restarted. Every few steps and at the end, the campaign checks the
+ * forwarding entries of each node and searches for objects without records. At the end, it checks the complete state.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -19,12 +18,12 @@ import { runCampaign } from './campaign.js';
 import { leftovers } from './leftovers.js';
 
 const CHILD = fileURLToPath(new URL('cluster-child.js', import.meta.url));
-/** Steps under way at the same time. */
+/** Number of concurrent operations. */
 const AT_ONCE = 8;
 const LOOK_EVERY = 25;
 const LONGEST_ABSENCE = 4000;
 const SETTLED = 90_000;
-/** What a call may meet: others change the same, and a node that it needs may be away for too long. */
+/** Expected errors: concurrent changes of the same object, and nodes that are unavailable. */
 const ORDINARY = [
   'ERR_VETHWORK_CONFLICT',
   'ERR_VETHWORK_NOT_FOUND',
@@ -37,11 +36,11 @@ await runCampaign('cluster', 60, async (campaign) => {
   const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
   const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
-  /** Of each node, one that only asks. */
+  /** A client handle for each node. */
   const hosts: Host[] = [];
-  /** Agents that are about to be started again. */
+  /** Agents that are scheduled for a restart. */
   const returns: Promise<void>[] = [];
-  /** All networks there have been. */
+  /** All networks, including deleted ones. */
   const made = new Set<string>();
   let taps = 0;
   let count = 0;
@@ -79,7 +78,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     await strike();
   };
 
-  /** An agent ends in the middle of work, and is back before it is missed, a while after that, or only after the next look. */
+  /** Stops or kills an agent. It restarts before its lease expires, some time after that, or after the next check. */
   const strike = async () => {
     const number = random.pick(agents.running);
     const isKilled = random.chance(0.8);
@@ -91,7 +90,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     if (comesBack) returns.push(delay(pause).then(() => agents.start(number)));
   };
 
-  /** What is not as it follows from who is where, once all has had the time to settle. */
+  /** Differences between the actual and the expected state, after all changes have settled. */
   const look = async () => {
     counts.looks++;
     await Promise.all(returns.splice(0));

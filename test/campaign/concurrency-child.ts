@@ -1,11 +1,11 @@
-/** One of the processes of concurrency.ts: does many things at once to networks that others change as well. */
+/** A process of concurrency.ts: performs concurrent operations on networks that other processes change too. */
 
 import type { HostOptions } from '../../src/api/types.js';
 import { type Host, openHost } from '../../src/index.js';
 import { describeError, isOrdinary } from './actor.js';
 import { Random } from './random.js';
 
-/** One call, by when it began and ended (in milliseconds since 1970), and what came of it. */
+/** One call with its start and end (milliseconds since 1970) and its result. */
 export interface Call {
   call: 'create' | 'attach' | 'detach' | 'float' | 'defloat' | 'route' | 'unroute' | 'delete';
   network: string;
@@ -20,23 +20,23 @@ export interface Call {
 export interface Work {
   options: HostOptions;
   seed: number;
-  /** Names in this process begin with it. */
+  /** Prefix of the names of this process. */
   letter: string;
-  /** UUIDs of networks begin with it. */
+  /** Prefix of the networks' UUIDs. */
   prefix: string;
-  /** Calls that are under way at the same time. */
+  /** Number of concurrent calls. */
   width: number;
   count: number;
 }
 
-export type Told = { event: 'ready' } | { event: 'surprise'; text: string } | { event: 'done'; calls: Call[] };
+export type ChildMessage = { event: 'ready' } | { event: 'surprise'; text: string } | { event: 'done'; calls: Call[] };
 
-const say = (told: Told) => process.send?.(told);
+const say = (report: ChildMessage) => process.send?.(report);
 const now = () => performance.timeOrigin + performance.now();
 
 class Worker {
   readonly calls: Call[] = [];
-  /** Interfaces and addresses that this process has made, and nobody has taken yet. */
+  /** Interfaces and addresses that this process has created and not yet chosen for another operation. */
   readonly #interfaces: { network: string; uuid: string; floats: boolean }[] = [];
   readonly #routed: { network: string; address: string }[] = [];
   #taps = 0;
@@ -148,9 +148,9 @@ class Worker {
       if (!isOrdinary(error)) say({ event: 'surprise', text: `${call.call}: ${describeError(error)}` });
       return { failed: String((error as { code?: string }).code) };
     });
-    const told: Call = { ...call, ...done, began, ended: now() };
-    this.calls.push(told);
-    return told;
+    const report: Call = { ...call, ...done, began, ended: now() };
+    this.calls.push(report);
+    return report;
   }
 }
 

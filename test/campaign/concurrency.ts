@@ -1,6 +1,6 @@
 /**
- * Several processes do hundreds of things at once to the same networks, and delete these meanwhile. All of it must come
- * to an end, no address may be given twice, and what is left must be what the calls that succeeded have made.
+ * Several processes perform hundreds of concurrent operations on the same networks, and delete networks meanwhile. All
+ * calls must end, no address may be allocated twice, and the final state must match the successful calls.
  */
 
 import { type ChildProcess, fork } from 'node:child_process';
@@ -11,27 +11,27 @@ import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
-import type { Call, Told, Work } from './concurrency-child.js';
+import type { Call, ChildMessage, Work } from './concurrency-child.js';
 
 const CHILD = fileURLToPath(new URL('concurrency-child.js', import.meta.url));
 const PROCESSES = 4;
-/** Calls under way at the same time, in all processes. */
+/** Number of concurrent calls of all processes. */
 const AT_ONCE = 200;
-/** Calls of a round, in all processes. */
+/** Number of calls per round of all processes. */
 const CALLS = 400;
-/** Bound of a round, in milliseconds: longer means a deadlock. */
+/** Timeout of a round in milliseconds. Exceeding it means a deadlock. */
 const PATIENCE = 120_000;
 
-/** All processes begin together; resolves to all their calls. */
+/** Starts all processes at the same time. Resolves to all their calls. */
 async function round(campaign: Campaign, machine: TestHost, prefix: string): Promise<Call[]> {
   const calls: Call[] = [];
   const children = Array.from({ length: PROCESSES }, () => fork(CHILD, { stdio: ['ignore', 2, 2, 'ipc'] }));
   const ready = children.map((child) => once(child, 'message'));
   await Promise.all(ready);
   const ended = children.map(async (child: ChildProcess) => {
-    child.on('message', (told: Told) => {
-      if (told.event === 'surprise') campaign.finding(told.text);
-      if (told.event === 'done') calls.push(...told.calls);
+    child.on('message', (report: ChildMessage) => {
+      if (report.event === 'surprise') campaign.finding(report.text);
+      if (report.event === 'done') calls.push(...report.calls);
     });
     const [code, signal] = await once(child, 'exit');
     if (code !== 0) campaign.finding(`a process ended with ${code ?? signal}`);
@@ -56,7 +56,7 @@ async function round(campaign: Campaign, machine: TestHost, prefix: string): Pro
   return calls;
 }
 
-/** What can't be, whatever the order in which the calls took effect. */
+/** Results that are impossible for every order of the calls. */
 function judge(calls: readonly Call[], remaining: readonly string[]): string[] {
   const done = calls.filter(({ failed }) => failed === undefined);
   const of = (...kinds: Call['call'][]) => done.filter(({ call }) => kinds.includes(call));
@@ -69,7 +69,7 @@ function judge(calls: readonly Call[], remaining: readonly string[]): string[] {
   ];
 }
 
-/** Released addresses are kept from re-use for longer than the campaign takes. */
+/** Deletion halo: longer than the campaign, so that released addresses are not allocated again. */
 function doubles(attached: readonly Call[]): string[] {
   const seen = new Set<string>();
   return attached.flatMap(({ network, address }) => {
@@ -80,7 +80,7 @@ function doubles(attached: readonly Call[]): string[] {
   });
 }
 
-/** An address that was given again although nobody had begun to give it back. */
+/** Addresses that were allocated again before their release began. */
 function overlaps(given: readonly Call[], releases: readonly Call[]): string[] {
   const sorted = [...given].sort((left, right) => left.ended - right.ended);
   return sorted.flatMap((first, index) =>
@@ -109,7 +109,7 @@ function afterDeletion(made: readonly Call[], deleted: readonly Call[]): string[
     .map(({ call, network }) => `${call} succeeded in network ${network} after its deletion`);
 }
 
-/** What nobody began to remove must be there; what was removed must not. */
+/** Checks that objects exist unless a removal began, and that removed objects do not exist. */
 function strangeRest(done: readonly Call[], all: readonly Call[], remaining: readonly string[]): string[] {
   const there = new Set(remaining);
   return done
@@ -127,10 +127,10 @@ await runCampaign('concurrency', 60, async (campaign) => {
   const counts = { rounds: 0, calls: 0, refused: 0 };
   try {
     const host = await machine.open();
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const stage: Stage = {
       store,
-      state: machine.options.state,
+      state: machine.options.stateDir,
       node: machine.node.name,
       guests: [],
       links: ['lo', 'eth0'],

@@ -1,6 +1,6 @@
 /**
- * A process that is going to be killed, for crash.ts. It opens the host when told to, which repairs what its predecessor
- * left, then acts at random.
+ * A process that crash.ts kills. It opens the host on request, which recovers the unfinished work of the previous process,
+ * and then performs random operations.
  */
 
 import { subscribe } from 'node:diagnostics_channel';
@@ -11,11 +11,11 @@ import { actAtRandom } from './actor.js';
 import { armFault } from './faults.js';
 import { Random } from './random.js';
 
-/** When the process kills itself; without, others do. */
+/** The point at which the process kills itself. Without it, the parent process kills it. */
 export type Doom =
-  /** At the n-th beginning or end of a transaction, a commit or a program. */
+  /** At the n-th start or end of a transaction, a commit or a program. */
   | { at: 'boundary'; count: number }
-  /** Before the n-th message to the kernel, what is before it in the same send being done. */
+  /** Before the n-th netlink message. The previous messages of the same send are executed. */
   | { at: 'message'; count: number };
 
 export type Order =

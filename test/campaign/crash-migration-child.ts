@@ -1,16 +1,19 @@
-/** A process that moves a state into a cluster, and may kill itself on the way, for crash-migration.ts. */
+/** A process of crash-migration.ts: migrates a state folder into a cluster, and may kill itself during the migration. */
 import { subscribe } from 'node:diagnostics_channel';
 import { type Migration, migrate } from '../../src/cluster/migrate.js';
 
 export interface MoveOrder {
   migration: Migration;
-  /** Kills itself at the n-th beginning or end of a transaction. */
+  /** Kills itself at the n-th start or end of a transaction. */
   boundary?: number;
 }
 
-export type Told = { event: 'ready' | 'moving' } | { event: 'moved' } | { event: 'failed'; code: string; text: string };
+export type ChildMessage =
+  | { event: 'ready' | 'moving' }
+  | { event: 'moved' }
+  | { event: 'failed'; code: string; text: string };
 
-const say = (told: Told) => process.send?.(told);
+const say = (report: ChildMessage) => process.send?.(report);
 
 process.once('message', async ({ migration, boundary = Number.POSITIVE_INFINITY }: MoveOrder) => {
   let left = boundary;

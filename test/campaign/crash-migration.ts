@@ -11,17 +11,18 @@ import type { Entry } from '../../src/store/store.js';
 import { TestEtcd } from '../support/etcd.js';
 import { TestHost } from '../support/host.js';
 import type { Campaign } from './campaign.js';
-import type { MoveOrder, Told } from './crash-migration-child.js';
+import type { ChildMessage, MoveOrder } from './crash-migration-child.js';
 import type { Random } from './random.js';
 
 const NODE = 'node1';
-/** A migration takes about so long, in milliseconds, and has about so many boundaries of transactions. */
+/** Approximate duration of a migration in milliseconds, and its approximate number of transaction boundaries. */
 const LONGEST = 60;
 const BOUNDARIES = 8;
 
 /**
- * Kills processes that move a state into a cluster; gone on with, each must arrive there whole. Resolves to the kills.
- * @param program crash-migration-child.ts
+ * Kills processes that migrate a state folder into a cluster. Each resumed migration must be complete. Resolves to the number
+ * of kills.
+ * @param program path of the compiled crash-migration-child.ts
  */
 export async function killMigrations(
   program: string,
@@ -35,21 +36,24 @@ export async function killMigrations(
   let kills = 0;
   try {
     await furnish(machine);
-    const before = await contentOf(machine.options.state);
+    const before = await contentOf(machine.options.stateDir);
     while (kills < count && !campaign.expired(0)) {
       const state = path.join(folder, `${kills}`);
-      await cp(machine.options.state, state, { recursive: true });
+      await cp(machine.options.stateDir, state, { recursive: true });
       const store = { etcd: [etcd.url], prefix: `move${kills}/` };
-      const migration = { state, store, node: NODE };
-      // Killed more than once now and then; the last one lives.
+      const migration = { stateDir: state, store, node: NODE };
+      // Some migrations are killed several times. The last process is not killed.
       for (let again = true; again; again = random.chance(0.3)) {
         await killOnTheWay(program, migration, random);
         kills++;
       }
-      const told = await finish(program, migration);
-      // The one that was killed may have been done.
-      if (told.event === 'failed' && !(told.code === 'ERR_VETHWORK_CONFLICT' && told.text.includes('has moved to'))) {
-        campaign.finding(`a migration can't be gone on with: ${told.text}`);
+      const report = await finish(program, migration);
+      // The migration may have been complete before the kill.
+      if (
+        report.event === 'failed' &&
+        !(report.code === 'ERR_VETHWORK_CONFLICT' && report.text.includes('has moved to'))
+      ) {
+        campaign.finding(`a migration cannot be resumed: ${report.text}`);
       }
       for (const text of await differences(before, migration)) campaign.finding(`after ${kills} migrations: ${text}`);
     }
@@ -88,11 +92,11 @@ async function killOnTheWay(program: string, migration: MoveOrder['migration'], 
   await ended;
 }
 
-async function finish(program: string, migration: MoveOrder['migration']): Promise<Told> {
+async function finish(program: string, migration: MoveOrder['migration']): Promise<ChildMessage> {
   const child = await begin(program, { migration });
-  let last: Told = { event: 'ready' };
-  child.on('message', (told: Told) => {
-    last = told;
+  let last: ChildMessage = { event: 'ready' };
+  child.on('message', (report: ChildMessage) => {
+    last = report;
   });
   await once(child, 'exit');
   return last;
@@ -107,8 +111,11 @@ async function contentOf(state: string): Promise<Entry[]> {
   }
 }
 
-/** What of a state is not in its cluster as it was; and what is left there, and where it was, of the move itself. */
-async function differences(before: readonly Entry[], { state, store }: MoveOrder['migration']): Promise<string[]> {
+/** Differences between the state and the cluster's records, and leftovers of the migration in both. */
+async function differences(
+  before: readonly Entry[],
+  { stateDir: state, store }: MoveOrder['migration'],
+): Promise<string[]> {
   const cluster = await openEtcdStore(store);
   try {
     const there = new Map((await cluster.list('')).map(({ key, value }) => [key, value]));
@@ -117,7 +124,9 @@ async function differences(before: readonly Entry[], { state, store }: MoveOrder
       const [kind, ...rest] = key.split('/');
       const wantedKey = kind === 'device' || kind === 'place' ? [kind, NODE, ...rest].join('/') : key;
       const more = kind === 'interface' ? { node: NODE } : kind === 'host' ? { networkNode: NODE } : undefined;
-      const wanted = more === undefined ? value : { ...(value as object), ...more };
+      // Nodes of a cluster have settings of their own.
+      const { settings: _, ...common } = value as { settings?: unknown };
+      const wanted = more === undefined ? value : { ...(kind === 'host' ? common : (value as object)), ...more };
       if (!isDeepStrictEqual(there.get(wantedKey), wanted)) found.push(`${wantedKey} is not what it was`);
       there.delete(wantedKey);
     }

@@ -1,6 +1,6 @@
 /**
- * Processes are killed in the middle of creating, attaching, floating, routing, detaching, deleting and moving into a cluster, at random
- * instants and at the boundaries of steps. The next process opens the host; by then everything must be as recorded.
+ * Kills processes that create, attach, float, route, detach, delete and migrate, at random times and at boundaries of steps.
+ * The next process opens the host. After that, the state must match the records.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,13 +18,13 @@ import { Random } from './random.js';
 
 const CHILD = fileURLToPath(new URL('crash-child.js', import.meta.url));
 const MOVER = fileURLToPath(new URL('crash-migration-child.js', import.meta.url));
-/** Bound of the time, in milliseconds, that a child takes for anything: longer means that it hangs. */
+/** Timeout in milliseconds for each step of a child. Exceeding it means that the child hangs. */
 const PATIENCE = 60_000;
-/** Processes that stay alive for the longest act this long, in milliseconds. */
+/** Maximum lifetime of a process, in milliseconds. */
 const LONGEST_LIFE = 150;
-/** Moves into a cluster that are killed. */
+/** Number of killed migrations. */
 const MIGRATIONS = 30;
-/** Hosts at the same time. */
+/** Number of concurrent hosts. */
 const LANES = 3;
 
 class Child {
@@ -45,7 +45,7 @@ class Child {
     this.#process.send(order, () => undefined);
   }
 
-  /** Resolves to the message, or to undefined if the child ends before. */
+  /** Resolves to the message, or to undefined if the child ends first. */
   async hear<Event extends Message['event']>(event: Event): Promise<Extract<Message, { event: Event }> | undefined> {
     const end = Date.now() + PATIENCE;
     for (;;) {
@@ -61,7 +61,7 @@ class Child {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
-  /** Kills it after a while, unless it has killed itself by then; resolves when it is gone. */
+  /** Kills the child after a delay, unless it has killed itself. Resolves when the child has ended. */
   async killAfter(milliseconds: number): Promise<void> {
     await Promise.race([this.#ended, sleep(milliseconds)]);
     this.#process.kill('SIGKILL');
@@ -71,7 +71,7 @@ class Child {
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** In all lanes. */
+/** Totals of all hosts. */
 let kills = 0;
 
 interface Kills {
@@ -86,10 +86,10 @@ async function runLane(campaign: Campaign, lane: number, random: Random): Promis
   const guests = [(await machine.guest()).name, (await machine.guest()).name];
   const devices = ['dev0', 'dev1'];
   await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
-  const store = await openLmdbStore(machine.options.state);
+  const store = await openLmdbStore(machine.options.stateDir);
   const stage: Stage = {
     store,
-    state: machine.options.state,
+    state: machine.options.stateDir,
     node: machine.node.name,
     guests,
     links: ['lo', 'eth0', ...devices],
@@ -147,7 +147,7 @@ async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane):
     const mode = random.pick(['instant', 'boundary', 'message'] as const);
     const doom = chooseDoom(mode, 80, random);
     child.tell({ order: 'act', seed: random.fork(), guests: [...stage.guests], devices, prefix: stage.prefix, doom });
-    // What kills itself may not get to say so.
+    // A process that kills itself may not report it.
     const acting = await child.hear('acting');
     if (acting === undefined && doom === undefined) campaign.finding('a process ended before it did anything');
     await child.killAfter(doom === undefined ? random.next() * LONGEST_LIFE : 2 * LONGEST_LIFE);
@@ -163,7 +163,7 @@ function chooseDoom(mode: string | undefined, most: number, random: Random): Doo
   return { at: mode, count: random.integer(1, most) };
 }
 
-/** What is left on the machine once the host is torn down. */
+/** Leftovers on the machine after the teardown of the host. */
 async function leftovers({ prefix, state }: Stage): Promise<string[]> {
   const namespaces = (await readdir('/run/netns')).filter((name) => name.startsWith(prefix));
   const running = await processes(`conf-file=.*/${prefix}`);

@@ -1,6 +1,6 @@
 /**
- * Others delete and alter, with `ip`, `nft` and `kill`, everything that networks are made of. Each time the difference
- * must be found, named and repaired, and nothing else changed; a ping through another network goes on meanwhile.
+ * Deletes and modifies all objects of networks with `ip`, `nft` and `kill`. Each time, the difference must be detected,
+ * reported and repaired without other changes. A continuous ping through another network must lose no packets.
  */
 
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ import { type Campaign, runCampaign } from './campaign.js';
 import { type Harm, harmsOf, type Reach, rulesetHarms, serviceHarms } from './harms.js';
 import { changes, namespacePicture, statePicture } from './picture.js';
 
-/** Seconds between two packets. */
+/** Interval of the ping, in seconds. */
 const INTERVAL = '0.02';
 
 interface Victim {
@@ -29,7 +29,7 @@ interface Victim {
   guest: TestNamespace;
 }
 
-/** A network with one of everything. */
+/** Creates a network with one object of each kind. */
 async function victimNetwork(machine: TestHost, host: Host): Promise<Victim> {
   const network = await host.createNetwork({ name: 'victim', netblock: '172.16.0.0/24', provideDns: true });
   const guest = await machine.guest();
@@ -40,7 +40,7 @@ async function victimNetwork(machine: TestHost, host: Host): Promise<Victim> {
   return { network, guest };
 }
 
-/** One that must not notice. */
+/** Creates a network that must not be affected. */
 async function otherNetwork(machine: TestHost, host: Host) {
   const network = await host.createNetwork({ name: 'other', netblock: '172.17.0.0/24' });
   const [guest, neighbour] = [await machine.guest(), await machine.guest()];
@@ -66,14 +66,14 @@ async function allHarms(machine: TestHost, store: Store, { network, guest }: Vic
   const names = namesOf([...hostPlan, ...plan]);
   const nameOf = (index: number) => names.get(index) as string;
   const outer = networkNames(network.info.vni).innerOuter;
-  const runtime = await runtimeRoot(machine.options.state);
+  const runtime = await runtimeRoot(machine.options.stateDir);
   return [
     ...[node, network.uuid, guest.name].flatMap((netns) =>
       harmsOf(plan, { netns, nameOf, reach: 'network', mayBeAddedTo: netns === guest.name }),
     ),
     ...harmsOf(hostPlan, { netns: node, nameOf, reach: 'egress', mayBeAddedTo: true }),
     ...(await rulesetHarms(network.uuid, () => 'network')),
-    // The bridges' table has everybody's addresses.
+    // The bridge table contains addresses of all networks.
     ...(await rulesetHarms(node, (family) => (family === 'ip' ? 'egress' : 'host'))),
     ...serviceHarms(network.uuid, runtime, async () => !(await machine.node.ip('link')).includes(outer)),
   ];
@@ -114,20 +114,22 @@ class Trials {
       this.campaign.finding(`${what}: could not be done: ${(error as Error).message}`);
       return;
     }
-    const told = (await this.host.reconcile({ dryRun: true })).map(repairText);
+    const reported = (await this.host.reconcile({ dryRun: true })).map(repairText);
     const done = (await this.host.reconcile()).map(repairText);
     const again = (await this.host.reconcile()).map(repairText);
     await this.host.drained();
     this.#last = await this.picture();
     const left = changes(before, this.#last);
-    // The watch over the dnsmasqs, which looks every second, may have come first; it tells as well.
+    // The supervisor of dnsmasq checks every second and may repair first. It reports the repair too.
     const revived = (await this.#revivals()) > revivals;
     const problems = [
-      ...(told.length === 0 && !revived ? ['not found'] : []),
-      ...(told.length > 0 && !told.some((text) => text.includes(names)) ? [`not named: ${told.join('; ')}`] : []),
-      ...(told.every((text) => done.includes(text)) || revived
+      ...(reported.length === 0 && !revived ? ['not found'] : []),
+      ...(reported.length > 0 && !reported.some((text) => text.includes(names))
+        ? [`not named: ${reported.join('; ')}`]
+        : []),
+      ...(reported.every((text) => done.includes(text)) || revived
         ? []
-        : [`announced "${told.join('; ')}", did "${done.join('; ')}"`]),
+        : [`announced "${reported.join('; ')}", did "${done.join('; ')}"`]),
       ...again.map((text) => `not repaired at once: ${text}`),
       ...left.map((line) => `not as before: ${line}`),
     ];
@@ -143,7 +145,7 @@ class Trials {
   }
 }
 
-/** A ping that goes on. */
+/** A continuous ping. */
 class Ping {
   readonly #child;
   #heard = '';
@@ -155,12 +157,12 @@ class Ping {
     });
   }
 
-  /** The last packets may be under way when it ends. */
+  /** Number of lost packets. Replies of the last packets may be missing when ping ends. */
   async stop(): Promise<{ sent: number; lost: number }> {
     this.#child.kill('SIGINT');
     await once(this.#child, 'close');
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(this.#heard) ?? [];
-    if (sent === undefined || sent === '0') throw new Error(`the ping has sent nothing: ${this.#heard}`);
+    if (sent === undefined || sent === '0') throw new Error(`ping has sent no packets: ${this.#heard}`);
     const lost = Number(sent) - Number(received);
     return { sent: Number(sent), lost: lost <= 1 ? 0 : lost };
   }
@@ -170,14 +172,14 @@ await runCampaign('drift', 180, async (campaign) => {
   const machine = await TestHost.create({ disableBridgeNetfilter: true });
   try {
     const host = await machine.open();
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const victim = await victimNetwork(machine, host);
     const other = await otherNetwork(machine, host);
     const harms = campaign.random.shuffled(await allHarms(machine, store, victim));
     const trials = new Trials(campaign, host, async () => {
       const namespaces = [machine.node.name, victim.network.uuid, victim.guest.name];
-      const parts = [...namespaces.map(namespacePicture), statePicture(store, machine.options.state)];
-      // dnsmasq writes its leases when it has some.
+      const parts = [...namespaces.map(namespacePicture), statePicture(store, machine.options.stateDir)];
+      // dnsmasq creates the lease file with the first lease.
       return (await Promise.all(parts)).flat().filter((line) => !/^process:|^file: .*\/leases$/.test(line));
     });
     const inner = new Ping(other.guest, other.neighbour);

@@ -1,7 +1,7 @@
 /**
- * Every step of every call is made to fail once: each message to the kernel, each system call of the engine. A call that
- * makes something must leave everything as it was, and say which step failed; one that takes something away may stop
- * half-way, and reconciliation finishes it.
+ * Makes each step of each call fail once: each netlink message and each system call of the engine. A failed call that
+ * creates objects must roll back completely and name the failed step. A failed removal may be incomplete; reconciliation
+ * completes it.
  */
 
 import { CombinedError, KernelError } from '../../src/errors.js';
@@ -17,16 +17,16 @@ type Undo = () => Promise<unknown>;
 
 interface Scenario {
   name: string;
-  /** What is there before, if anything; the fault is not armed yet. */
+  /** Creates the initial state. The fault is not yet armed. */
   prepare?: () => Promise<unknown>;
-  /** The call that meets the fault; resolves to what takes it back. */
+  /** The call under test. Resolves to a function that reverts it. */
   call: (prepared: unknown) => Promise<Undo>;
-  /** Takes something away. */
+  /** True if the call removes objects. */
   removes?: boolean;
 }
 
 const ERRNOS: readonly Errno[] = ['ENOMEM', 'EBUSY', 'EEXIST', 'EPERM', 'ENOBUFS'];
-/** An answer that is cut is waited for in vain, for a second: it has its turn less often. */
+/** A truncated response causes a timeout of one second, so that this fault is used less often. */
 const KINDS: readonly FaultKind[] = [
   'refuse',
   'refuse',
@@ -36,7 +36,7 @@ const KINDS: readonly FaultKind[] = [
   'refuse',
   'cutAnswer',
 ];
-/** More steps than any call has. */
+/** Upper bound of the steps of a call. */
 const MOST_STEPS = 500;
 
 function scenarios(host: Host, network: Network, guest: string): Scenario[] {
@@ -115,11 +115,11 @@ class Trials {
     this.#kind = campaign.random.integer(0, 1000);
   }
 
-  /** Lets the first step fail, then the second, until the call comes to its end without meeting the fault. */
+  /** Makes the first step fail, then the second, and so on, until the call completes without a fault. */
   async exhaust(scenario: Scenario, round: number): Promise<void> {
     const before = await this.picture();
     for (let step = 1; step < MOST_STEPS; step++) {
-      // After the first round steps are left out when the time is up.
+      // After the first round, steps are skipped when the time limit is reached.
       if (round > 0 && this.campaign.expired()) return;
       if (this.campaign.findings.length > 20) return;
       const kind = KINDS[this.#kind++ % KINDS.length] as FaultKind;
@@ -127,7 +127,7 @@ class Trials {
       const title = `${scenario.name}, step ${step}, ${kind === 'refuse' ? errno : kind}`;
       const met = await this.#try(scenario, { title, step, kind, errno });
       if (!met && kind !== 'refuse') {
-        // The call has fewer dumps, or messages, than steps.
+        // The call has fewer dumps or messages than steps.
         step--;
         continue;
       }
@@ -137,10 +137,10 @@ class Trials {
         return;
       }
     }
-    throw new Error(`${scenario.name} has no end`);
+    throw new Error(`${scenario.name} has more than the maximum of steps`);
   }
 
-  /** True if the call met the fault. */
+  /** True if the fault occurred in the call. */
   async #try(
     { prepare, call, removes = false }: Scenario,
     { title, step, kind, errno }: { title: string; step: number; kind: FaultKind; errno: Errno },
@@ -155,7 +155,7 @@ class Trials {
     } catch (error) {
       failure = error;
     }
-    // What goes on in the background is part of it.
+    // Includes background work of the call.
     if (failure === undefined) await this.host.drained().catch(() => undefined);
     const met = !armFault('refuse', 0);
     if (met) this.faults++;
@@ -170,7 +170,7 @@ class Trials {
     return met;
   }
 
-  /** The error must say what failed. */
+  /** Checks that the error names the failed step. */
   #judge(title: string, failure: unknown, errno: Errno | undefined): void {
     const errors = failure instanceof CombinedError ? failure.errors : [failure];
     for (const error of errors) {
@@ -193,11 +193,11 @@ await runCampaign('fault', 120, async (campaign) => {
       floatingGateway: '192.168.15.66',
     });
     await network.attach({ netns: guest.name, configure: true });
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const places = [machine.node.name, guest.name, network.uuid];
     const picture = async () => {
       await host.drained().catch(() => host.drained());
-      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.state)]);
+      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.stateDir)]);
       return parts.flat();
     };
     const trials = new Trials(campaign, host, picture);

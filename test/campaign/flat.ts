@@ -1,5 +1,5 @@
-// npm run campaign:flat: whether RSS, descriptors and threads stay flat over 10,000 attachments that are made and deleted,
-// and descriptors bounded over 2,000 namespaces that are all asked at once.
+// npm run campaign:flat: checks that RSS, descriptors and threads stay constant over 10,000 attach and detach cycles, and
+// that the number of descriptors is bounded during concurrent queries of 2,000 namespaces.
 import { readdir } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -8,22 +8,22 @@ import { uniqueName } from '../support/namespaces.js';
 import { type Campaign, runCampaign } from './campaign.js';
 
 const CYCLES = 10_000;
-/** Attachments under way at once, over so many namespaces. */
+/** Number of concurrent attachments and of namespaces. */
 const AT_ONCE = 100;
 const NAMESPACES = 10;
-/** Caches and pools fill before anything is counted from. */
+/** Warm-up cycles that fill caches and pools. */
 const WARM_UP = 1000;
 const MANY_NAMESPACES = 2000;
 
-/** Above what any suite uses; the host's end of every veth is in it, and no link of others. */
+/** A device group that no suite uses. Only the host ends of the campaign's veth pairs are in it. */
 const GROUP = 0x5f1a_7000;
 const FIRST_INDEX = 0x5000_0000;
 
-/** More than this is not noise of the allocator: 1 KiB lost in each cycle would be 8 MiB. */
+/** Tolerance for noise of the allocator. A leak of 1 KiB per cycle would be 8 MiB. */
 const RSS_MEBIBYTES = 6;
-/** One more may be Node's own. */
+/** Tolerance for a descriptor of Node.js. */
 const DESCRIPTORS = 1;
-/** What the engine keeps open for namespaces that wait: 64 times three, and a thread's own while it works. */
+/** Maximum of open descriptors of the engine for idle namespaces: 64 times three, plus those of working threads. */
 const OPEN_AT_MOST = 64 * 3 + 8 * 3;
 
 setFlagsFromString('--expose-gc');
@@ -94,7 +94,7 @@ async function cycles(kernel: Kernel, campaign: Campaign, host: string, inside: 
   return done;
 }
 
-/** Looks at the descriptors while something is under way. */
+/** Samples the number of descriptors during an action. */
 async function mostDescriptors(during: Promise<unknown>): Promise<number> {
   let most = 0;
   let ended = false;
@@ -109,7 +109,7 @@ async function mostDescriptors(during: Promise<unknown>): Promise<number> {
   return most;
 }
 
-/** Every namespace is asked several things, which keep its sockets in use while it waits for its turn. */
+/** Sends several queries to each namespace, so that its sockets are in use while other queries wait. */
 async function manyNamespaces(kernel: Kernel, campaign: Campaign, names: string[]): Promise<number> {
   const before = await figures();
   const making = names.map((name) => kernel.transaction([{ op: 'namespace.add', name }]));

@@ -5,13 +5,13 @@ import { pidsIn } from '../support/host.js';
 import { eventually, json, sh } from '../support/namespaces.js';
 import { nameOfNamespace } from './look.js';
 
-/** Whose packets may be lost: the network's own, those of all that pass the egress bridge, or of everybody on the host. */
+/** Whose packets may be lost: those of the network, of all networks at the egress bridge, or of the whole host. */
 export type Reach = 'network' | 'egress' | 'host';
 
-/** Something that somebody else does to what is ours. */
+/** A modification of vethwork's objects by another program. */
 export interface Harm {
   what: string;
-  /** What a report must name. */
+  /** Text that the report must contain. */
   names: string;
   reach: Reach;
   inflict: () => Promise<unknown>;
@@ -19,10 +19,10 @@ export interface Harm {
 
 interface Place {
   netns: string;
-  /** How reports call links, and `ip` does. */
+  /** Names of links in reports, and in `ip`. */
   nameOf: (index: number) => string;
   reach: Reach;
-  /** What is added to a container or to the host's own bridge is the affair of who added it. */
+  /** vethwork does not remove objects that others add to a container or to a bridge of the host. */
   mayBeAddedTo?: boolean;
 }
 
@@ -39,7 +39,7 @@ const write = (netns: string, key: string, value: string | number) =>
     `net.${key.replaceAll('.', '#').replaceAll('/', '.').replaceAll('#', '/')}=${value}`,
   );
 
-/** Settings of a device, by the names under /proc/sys/net/ipv4/conf. */
+/** Sysctls of a device, by their names in /proc/sys/net/ipv4/conf. */
 const INET: Record<string, string> = {
   forwarding: 'forwarding',
   rpFilter: 'rp_filter',
@@ -50,7 +50,7 @@ const INET: Record<string, string> = {
   acceptRedirects: 'accept_redirects',
 };
 
-/** Everything that `ip` can do to what operations of a plan have made in one namespace. */
+/** All modifications with `ip` of the objects of a plan in one namespace. */
 export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
   const here = plan.filter((operation) => 'netns' in operation && nameOfNamespace(operation.netns) === place.netns);
   return here.flatMap((operation): Harm[] => {
@@ -78,7 +78,7 @@ export function harmsOf(plan: readonly Operation[], place: Place): Harm[] {
       case 'sysctl.set':
         return [
           harm(place, `${operation.key} is changed`, operation.key, () =>
-            // Times are rounded to the kernel's ticks: a small one would be read back as none.
+            // The kernel rounds times to ticks: a small value would be read back as 0.
             write(place.netns, operation.key, Number(operation.value) === 0 ? 80 : 0),
           ),
         ];
@@ -120,7 +120,7 @@ function linkHarms(operation: In<'link.add'> | In<'tap.add'>, place: Place): Har
   return harms;
 }
 
-/** The inner ends of pairs are harmed as well: all that they are set to can be undone. */
+/** Includes the inner ends of veth pairs, because their settings can be repaired. */
 function settingHarms({ link, changes }: In<'link.set'>, place: Place): Harm[] {
   if (!('index' in link)) return [];
   const name = place.nameOf(link.index);
@@ -201,7 +201,7 @@ function neighbourHarms({ neighbour }: In<'neighbour.add'>, place: Place): Harm[
       ip(place, 'neigh', 'replace', '10.98.0.1', ...wrong),
     ),
   ];
-  // What is added to the host's own links, or inside a container, is the affair of who added it.
+  // vethwork does not remove objects that others add to links of the host or inside a container.
   return place.nameOf(index).endsWith('-i') ? all : all.slice(0, 2);
 }
 
@@ -213,7 +213,7 @@ interface NftItem {
   table?: { family: string; name: string };
 }
 
-/** What `nft` can do to a ruleset, rule by rule. */
+/** All modifications of a ruleset with `nft`, for each rule. */
 export async function rulesetHarms(netns: string, reachOf: (family?: string) => Reach): Promise<Harm[]> {
   const nft = (...args: string[]) => sh('ip', 'netns', 'exec', netns, 'nft', ...args);
   const ruleset = async () =>
@@ -221,7 +221,7 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
   const harm = (what: string, inflict: () => Promise<unknown>, family?: string): Harm => ({
     ...{ what: `${what} (${netns})`, names: 'nftables', reach: reachOf(family), inflict },
   });
-  /** Rules are told by their comments: their handles are others after a repair. */
+  /** Rules are identified by their comments, because their handles change with a repair. */
   const deleteRule = async ({ family, table, chain, comment }: NonNullable<NftItem['rule']>) => {
     const isIt = (rule: NftItem['rule']) =>
       rule?.family === family && rule.table === table && rule.chain === chain && rule.comment === comment;
@@ -243,10 +243,10 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
       ];
     }
     const keys = set ?? map;
-    // What packets write into a set comes and goes by itself.
+    // Elements of sets that packets update are dynamic.
     if (!keys || ['asked', 'dns-queries', 'dns-clients'].includes(keys.name)) return [];
     const at = [map ? 'map' : 'set', keys.family, keys.table, keys.name];
-    // A machine by itself takes packets from nobody: somebody else lets them in.
+    // A lone host accepts no VXLAN packets. The modification adds a rule that accepts them.
     if (keys.name.startsWith('vteps')) {
       const element = `{ "eth0" . ${keys.name === 'vteps' ? '10.9.9.9' : 'fd09::9'} }`;
       const letIn = () => nft('add', 'element', keys.family, keys.table, keys.name, element);
@@ -259,8 +259,8 @@ export async function rulesetHarms(netns: string, reachOf: (family?: string) => 
 }
 
 /**
- * What can happen to the dnsmasq of a network, and to the namespace itself.
- * @param isGone whether a deleted namespace has taken its links along, as the kernel has it do some time later
+ * Modifications of the dnsmasq and of the namespace of a network.
+ * @param isGone resolves to true when the kernel has deleted the links of a deleted namespace, which is asynchronous
  */
 export function serviceHarms(network: string, runtime: string, isGone: () => Promise<boolean>): Harm[] {
   const folder = join(runtime, network);
@@ -275,7 +275,7 @@ export function serviceHarms(network: string, runtime: string, isGone: () => Pro
   const config = async () => join(folder, (await readdir(folder)).find((name) => name.endsWith('.conf')) as string);
   return [
     service('it is killed', () => killAll('SIGKILL')),
-    service('it is told to end', () => killAll('SIGTERM')),
+    service('it gets SIGTERM', () => killAll('SIGTERM')),
     service('its configuration is changed', async () => writeFile(await config(), 'port=0\n')),
     service('its configuration is removed', async () => rm(await config())),
     service('its reservations are emptied', () => writeFile(join(folder, 'dhcp-hosts'), '')),

@@ -8,8 +8,8 @@ import { processes } from '../support/processes.js';
 import { entriesOf, nftRuleset } from './look.js';
 
 /*
- * What is on a cluster's nodes, and in its store, of networks and interfaces that the store does not have (any more), and
- * the other way round; as `ip`, `nft`, `pgrep` and `etcdctl` see it.
+ * Compares the objects on the nodes of a cluster with the records in the store, in both directions. Reads them with `ip`,
+ * `nft`, `pgrep` and `etcdctl`.
  */
 
 const NETWORK = 'network/';
@@ -24,8 +24,8 @@ interface Recorded {
 }
 
 /**
- * @param made uuids of all networks that anybody has asked for: namespaces and processes of others are not looked at
- * @param gone numbers of nodes that have left: what is there is theirs to remove when they are back
+ * @param made UUIDs of all networks of the campaign. Other namespaces and processes are ignored.
+ * @param gone numbers of nodes without agent. They remove their objects after their return.
  */
 export async function leftovers(
   cluster: TestCluster,
@@ -76,7 +76,7 @@ async function namespaces({ networks }: Recorded, made: ReadonlySet<string>): Pr
   );
 }
 
-/** Processes of dnsmasq, and folders with their files. */
+/** dnsmasq processes, and the folders of their files. */
 async function servers({ networks }: Recorded, made: ReadonlySet<string>): Promise<string[]> {
   const served = networks.filter(({ provideDhcp, provideDns }) => provideDhcp || provideDns).map(({ uuid }) => uuid);
   const uuidsIn = (text: string) => [...made].filter((uuid) => text.includes(uuid));
@@ -129,7 +129,7 @@ async function onNode(
 
 type Key = string | number | { concat: (string | number)[] } | { elem: { val: Key } };
 
-/** Ports, or VNIs, that elements of sets and maps are about. */
+/** Bridge ports or VNIs in elements of sets and maps. */
 function keysOf(object: object): string[] {
   const { set, map } = object as Record<'set' | 'map', { elem?: (Key | [Key, unknown])[] } | undefined>;
   const first = (key: Key): string => {
@@ -139,7 +139,7 @@ function keysOf(object: object): string[] {
   return ((set ?? map)?.elem ?? []).map((element) => first(Array.isArray(element) ? element[0] : element));
 }
 
-/** Sets of the VTEPs that a node takes packets from. */
+/** Sets of VTEPs from which a node accepts packets. */
 const isOfPeers = (object: object) => /^vteps/.test((object as { set?: { name: string } }).set?.name ?? '');
 
 function addressesOf(object: object): string[] {

@@ -4,19 +4,18 @@ import { processes } from '../support/processes.js';
 import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
 
 /*
- * What a machine looks like to `ip` and `nft`, as lines of text: equal before and after where nothing has changed. What
- * comes and goes by itself, such as carriers and counters, is left out, and so is what follows from the order in which
- * things were made.
+ * Snapshot of a machine from `ip` and `nft`, as lines of text. Snapshots are equal if nothing has changed. Dynamic values,
+ * such as carriers and counters, and values that depend on the order of creation are excluded.
  */
 
-/** Set when the link is first up, when others open it, or a moment after it was made. */
+/** Attributes that change when a link is first up, when a program opens it, or shortly after its creation. */
 const PASSING =
   /^(qdisc|operstate|linkmode|link_netnsid|link_index|ifindex|stats|packets|bytes|handle|timer|hello_timer|tentative)/;
-/** Of a bridge's port: it follows the carrier, and ports are numbered in the order in which they came. */
+/** Attributes of a bridge port that depend on the carrier or on the order of the ports. */
 const PASSING_OF_PORT = new Set(['state', 'no', 'id', 'designated_port']);
 const CARRIER = new Set(['LOWER_UP', 'NO-CARRIER', 'M-DOWN']);
 
-/** Links that have a MAC of the kernel's choice, another one whenever they are made. */
+/** Links with a random MAC address from the kernel. */
 const ANY_MAC = /-o$|^vxlan-/;
 
 function plain(value: unknown): unknown {
@@ -45,7 +44,7 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     nftRuleset(netns),
   ]);
   const isIpv4 = (route: unknown) => !JSON.stringify(route).includes('::');
-  const told = [
+  const addressing = [
     ...lines('link', links),
     ...lines('route', routes.filter(isIpv4)),
     ...lines('rule', rules),
@@ -53,17 +52,17 @@ export async function namespacePicture(netns: string): Promise<string[]> {
     ...lines('neighbour', neighbours),
     ...lines('place', places),
   ].sort();
-  // The order of rules counts.
-  return [...told, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
+  // The order of rules is significant.
+  return [...addressing, ...lines('nft', ruleset)].map((line) => `${netns}: ${line}`);
 }
 
-/** Namespaces of networks, dnsmasqs and their files, and what the store holds. */
+/** Namespaces of networks, dnsmasq processes and files, and the content of the store. */
 export async function statePicture(store: Store, state: string): Promise<string[]> {
   const root = await runtimeRoot(state);
-  // Locks are held for a moment, and what dnsmasq says is not what it is.
+  // Lock files are temporary, and logs of dnsmasq are not state.
   const files = (await entriesOf(root, true)).filter((file) => !/\.lock$|\/log$/.test(file)).sort();
   const running = await processes(`conf-file=${root}/`);
-  // Spent indexes are not given back, and events are kept.
+  // Used interface indexes are not released, and events are kept.
   const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event)/.test(key));
   return [
     ...files.map((file) => `file: ${file}`),
@@ -72,7 +71,7 @@ export async function statePicture(store: Store, state: string): Promise<string[
   ];
 }
 
-/** The lines that only one of two pictures has. */
+/** Lines that only one of two snapshots contains. */
 export function changes(before: readonly string[], after: readonly string[]): string[] {
   const [left, right] = [new Set(before), new Set(after)];
   return [

@@ -1,7 +1,7 @@
 /**
- * Passes hostile values to everything that the package exports: each call must end with a result or a typed error that says
- * which argument was wrong, in a message of bounded length, and a call that is refused must have changed nothing. It runs
- * in namespaces of its own (network, processes, mounts), which end with it.
+ * Passes invalid values to all exports of the package. Each call must end with a result or with a typed error that names the
+ * invalid argument in a message of bounded length. A refused call must not change anything. The campaign runs in new
+ * network, PID and mount namespaces, which the kernel removes at its end.
  */
 import { spawn as spawnProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,23 +25,23 @@ import { patience } from '../support/patience.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import { changes, namespacePicture, statePicture } from './picture.js';
 
-/** Something that can be called. */
+/** A function under test. */
 interface Target {
   name: string;
   good: readonly unknown[];
   call: (...args: never[]) => unknown;
-  /** Takes back what was accepted. Without it, nothing is to be taken back. */
+  /** Reverts an accepted call. Absent if there is nothing to revert. */
   undo?: (result: never) => unknown;
-  /** Is called less often: it takes long. */
+  /** True for slow functions, which are called less often. */
   rare?: boolean;
 }
 
-/** Of a message. */
+/** Maximum length of a message. */
 const LONGEST_MESSAGE = 1000;
 const LONGEST_JSON = 10_000;
-/** Calls between two looks. */
+/** Number of calls between two comparisons of the state. */
 const BATCH = 40;
-/** Turns of another event loop, 20 ms each, in which this one has none: it is blocked. */
+/** Intervals of 20 ms without an iteration of this event loop, after which it counts as blocked. */
 const BLOCKED_TURNS = 1500;
 
 const nowhere = 'vwt-no-such-namespace';
@@ -257,7 +257,7 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
   ];
 }
 
-/** What is wrong with how a call was refused; undefined if nothing is. */
+/** Description of a wrong refusal; undefined if the refusal is correct. */
 function fault(error: unknown): string | undefined {
   if (error instanceof CombinedError && error.errors.length > 0) return error.errors.map(fault).find(Boolean);
   if (!(error instanceof VethworkError))
@@ -274,7 +274,7 @@ function fault(error: unknown): string | undefined {
   }
 }
 
-/** Watches from another thread that this event loop has its turns, and says what it was doing where it has none. */
+/** Monitors this event loop from another thread, and reports the current call if the loop is blocked. */
 class Heartbeat {
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #text = new Uint8Array(new SharedArrayBuffer(1024));
@@ -323,12 +323,12 @@ async function run(campaign: Campaign) {
     await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
     const network = await host.createNetwork({ name: 'base', netblock: '172.16.0.0/24', provideDhcp: false });
     const nic = await network.attach({ tap: 'tap0' });
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const targets = [...kernelTargets(kernel, guest.name), ...hostTargets(machine, host, network, nic, guest.name)];
     const picture = async () => {
       await host.drained();
       const places = [machine.node.name, guest.name, network.uuid];
-      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.state)]);
+      const parts = await Promise.all([...places.map(namespacePicture), statePicture(store, machine.options.stateDir)]);
       return parts.flat();
     };
     let before = await picture();
@@ -347,7 +347,7 @@ async function run(campaign: Campaign) {
     while (!campaign.expired(counts.calls) && campaign.findings.length < 30) {
       const target = random.pick(targets) as Target;
       if (target.rare === true && !random.chance(0.1)) continue;
-      // Now and then what is good, so that refusals are refusals of what is bad.
+      // Some calls use valid arguments (positive control).
       const { what, args } = random.chance(0.03)
         ? { what: 'good', args: [...target.good] }
         : attack(random, target.good);
@@ -383,7 +383,7 @@ async function run(campaign: Campaign) {
 }
 
 if (process.env.VETHWORK_SANDBOX === undefined) {
-  // The first process of a process namespace can't be killed from within: that is the shell.
+  // PID 1 of a PID namespace cannot be killed from within. The shell is PID 1.
   const prepare =
     'mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && mkdir -p /run/netns && cd /tmp && "$@"; exit $?';
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];

@@ -8,7 +8,7 @@ import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { TestEtcd } from './etcd.js';
 import { json, TestNamespace } from './namespaces.js';
 
-/** A forwarding entry as `bridge -j fdb` has it. */
+/** A forwarding entry, as `bridge -j fdb` prints it. */
 export interface FdbEntry {
   mac: string;
   ifname: string;
@@ -22,11 +22,11 @@ export interface ClusterSetting {
   nodes: number;
   mtu?: number;
   options?: Partial<ClusterHostOptions>;
-  /** Underlay of IPv6 alone. */
+  /** Use an underlay with only IPv6. */
   ipv6?: boolean;
 }
 
-/** An instance: a namespace whose eth0 is attached on a node. */
+/** A namespace that represents an instance; its eth0 is attached on a node. */
 export interface ClusterGuest {
   namespace: TestNamespace;
   address: string;
@@ -36,13 +36,13 @@ export interface ClusterGuest {
 }
 
 /**
- * Machines of a cluster, made of namespaces: nodes over an underlay bridge, the world beyond the first of them, which is
- * the network node, and an etcd.
+ * A cluster of namespaces: nodes on an underlay bridge, the outside behind the first node, which is the network node, and
+ * an etcd.
  */
 export class TestCluster implements AsyncDisposable {
   readonly #handles: Host[] = [];
   readonly #guests: TestNamespace[] = [];
-  /** What the nodes have told of late. */
+  /** Recent log messages of the nodes. */
   readonly log: string[] = [];
 
   private constructor(
@@ -84,7 +84,7 @@ export class TestCluster implements AsyncDisposable {
     await namespace.ip('link', 'set', 'eth0', 'up');
   }
 
-  /** Nodes are counted from 1. */
+  /** @param number of the node, from 1 */
   node(number: number): TestNamespace {
     return this.nodes[number - 1] as TestNamespace;
   }
@@ -97,7 +97,7 @@ export class TestCluster implements AsyncDisposable {
     return {
       store: { etcd: [this.etcd.url], timeout: 3000 },
       node: `node${number}`,
-      state: join(this.folder, `node${number}`),
+      stateDir: join(this.folder, `node${number}`),
       netns: this.node(number).name,
       meshNic: 'eth0',
       deletionHalo: 0,
@@ -105,24 +105,24 @@ export class TestCluster implements AsyncDisposable {
       leaseTime: 5000,
       nodeTimeout: 60000,
       ...(number === 1 && ({ role: 'network', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24' } as const)),
-      ...(this.setting.ipv6 && { underlayAddress: this.vtep(number) }),
+      ...(this.setting.ipv6 && { meshAddress: this.vtep(number) }),
       ...this.setting.options,
     };
   }
 
   async open(number: number, options: Partial<ClusterHostOptions> = {}): Promise<Host> {
-    const tell = (text: string) => {
+    const report = (text: string) => {
       this.log.push(`${new Date().toISOString()} node${number}: ${text}`);
       if (this.log.length > 200) this.log.shift();
     };
     const { host } = await openNode(
       { ...this.options(number), ...options },
       {
-        leadership: (isLeader) => tell(isLeader ? 'is leader' : 'has lost leadership'),
+        leadership: (isLeader) => report(isLeader ? 'is leader' : 'has lost leadership'),
         reconciled: (network, took, problems) =>
-          tell(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
-        failed: (what, error) => tell(`${what} failed: ${error}`),
-        repaired: (repairs) => tell(`repaired ${repairs.map(repairText).join('; ')}`),
+          report(`reconciled ${network} in ${took} ms ${JSON.stringify(problems)}`),
+        failed: (what, error) => report(`${what} failed: ${error}`),
+        repaired: (repairs) => report(`repaired ${repairs.map(repairText).join('; ')}`),
       },
     );
     this.#handles.push(host);
@@ -136,7 +136,7 @@ export class TestCluster implements AsyncDisposable {
     return [first, ...(await Promise.all(others))];
   }
 
-  /** A container on the node of a handle, configured by `attach`. */
+  /** Attaches a container on the node of a handle; `attach` configures it. */
   async guest(host: Host, network: string, options: { address?: string; mac?: string } = {}): Promise<ClusterGuest> {
     const namespace = await TestNamespace.create('guest');
     this.#guests.push(namespace);
@@ -146,7 +146,7 @@ export class TestCluster implements AsyncDisposable {
     return { namespace, address, mac, uuid, node };
   }
 
-  /** A container that is configured by DHCP. */
+  /** Attaches a container that gets its configuration by DHCP. */
   async client(host: Host, network: string): Promise<ClusterGuest & { lease: DhcpAnswer | undefined }> {
     const namespace = await TestNamespace.create('guest');
     this.#guests.push(namespace);
@@ -161,7 +161,7 @@ export class TestCluster implements AsyncDisposable {
     await guest.namespace.remove();
   }
 
-  /** What `bridge` says of the VXLAN link of a network on a node; undefined without that link. */
+  /** Output of `bridge fdb` for the VXLAN link of a network on a node; undefined without that link. */
   async fdb(number: number, vni: number): Promise<FdbEntry[] | undefined> {
     const node = this.node(number);
     const device = `vxlan-${vni.toString(16).padStart(6, '0')}`;
@@ -171,7 +171,7 @@ export class TestCluster implements AsyncDisposable {
     return entries;
   }
 
-  /** VTEPs that a node floods a network to, in order. */
+  /** VTEPs to which a node floods frames of a network, sorted. */
   async flood(number: number, vni: number): Promise<string[] | undefined> {
     const entries = await this.fdb(number, vni);
     return entries
@@ -180,7 +180,7 @@ export class TestCluster implements AsyncDisposable {
       .sort();
   }
 
-  /** As long as there are agents who take them away. */
+  /** Deletes all networks while the agents that remove them still run. */
   async deleteNetworks(): Promise<void> {
     const [host] = this.#handles;
     const networks = (await host?.listNetworks().catch(() => [])) ?? [];

@@ -5,20 +5,20 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
-/** Beside the package, so that imports are found. */
+/** Output folder inside the package, so that imports are resolved. */
 const CACHE = join(PROJECT, 'node_modules', '.cache', 'vethwork-test');
 
 /**
- * Translates `src` and a script beside the tests to JavaScript, for tests that need processes of their own: Node 20
- * does not know TypeScript, and vitest translates only what it runs itself.
+ * Compiles `src` and a test script to JavaScript, for tests that start processes: Node.js 20 does not run TypeScript, and
+ * vitest compiles only modules that it runs itself.
  * @param script path below the project, for example `test/integration/store/child.ts`
- * @param others what it imports of the tests
- * @returns where the script is, and the folder to remove afterwards
+ * @param others test modules that the script imports
+ * @returns path of the compiled script, and the folder to remove afterwards
  */
 export async function compile(script: string, ...others: string[]): Promise<{ script: string; folder: string }> {
   await mkdir(CACHE, { recursive: true });
   const folder = await mkdtemp(join(CACHE, 'program-'));
-  // The addon is looked for beside package.json, or where the variable says that has this name in front.
+  // node-gyp-build looks for the addon next to package.json, or in the folder of the variable <package name>_PREBUILD.
   await writeFile(join(folder, 'package.json'), '{"name":"vethwork","type":"module"}');
   await symlink(join(PROJECT, 'build'), join(folder, 'build'));
   const sources = await readdir(join(PROJECT, 'src'), { recursive: true });
@@ -37,7 +37,7 @@ async function translate(file: string, folder: string): Promise<void> {
   await copyFile(await translation(file), target);
 }
 
-/** The file with the translation of a source, which is made once: its name follows from what it is made of. */
+/** The cached output of a source file. The name of the file is a hash of its inputs. */
 async function translation(file: string): Promise<string> {
   const source = await readFile(join(PROJECT, file), 'utf8');
   const name = createHash('sha256').update(`${file}\n${source}`).digest('hex');
@@ -53,7 +53,7 @@ async function translation(file: string): Promise<string> {
       inlineSourceMap: true,
     },
   });
-  // Others may be at the same.
+  // Other processes may write the same file.
   const draft = join(CACHE, `${name}.${process.pid}`);
   await writeFile(draft, outputText);
   await rename(draft, cached);

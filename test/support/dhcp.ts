@@ -4,7 +4,7 @@ import path from 'node:path';
 import { NotRunError } from './attempt.js';
 import type { TestNamespace } from './namespaces.js';
 
-/** What a DHCP client was told, by udhcpc's names: `ip`, `subnet`, `router`, `dns`, `domain`, `mtu`, `broadcast`, `serverid`, … */
+/** Parameters of a DHCP lease, by udhcpc's names: `ip`, `subnet`, `router`, `dns`, `domain`, `mtu`, `broadcast`, `serverid`, … */
 export type DhcpAnswer = Record<string, string>;
 
 const ACTION = `#!/bin/sh
@@ -16,10 +16,10 @@ ip address add "$ip/$mask" dev "$interface"
 `;
 
 /**
- * Asks for a lease with busybox's DHCP client, and sets the address and default route it is given.
- * @param options `quick`: give up after a second, for those who expect nothing; `args`: further arguments of udhcpc
- * @returns what was offered and confirmed, or `undefined` without a lease
- * @throws NotRunError if it could not ask
+ * Requests a lease with busybox's DHCP client, and sets its address and default route.
+ * @param options `quick`: timeout of one second, for tests that expect no lease; `args`: further arguments of udhcpc
+ * @returns the lease, or `undefined` without one
+ * @throws NotRunError if the client cannot send
  */
 export async function askForLease(
   namespace: TestNamespace,

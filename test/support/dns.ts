@@ -1,13 +1,13 @@
 import { NotRunError } from './attempt.js';
 import type { TestNamespace } from './namespaces.js';
 
-/** What `dig` ends with if no server answers. */
+/** Exit code of `dig` if no server responds. */
 const SILENCE = 9;
 
 /**
- * The answers of a DNS server, one a line; undefined if it does not answer.
+ * Answers of a DNS server, one per line; undefined without a response.
  * @param args further arguments of `dig`, such as `-x` before an address
- * @throws NotRunError if it could not be asked
+ * @throws NotRunError if `dig` fails for another reason
  */
 export async function lookUp(
   from: TestNamespace,

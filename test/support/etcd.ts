@@ -7,17 +7,17 @@ import { join } from 'node:path';
 import { attempt, sh } from './namespaces.js';
 import { patience } from './patience.js';
 
-/** Where an etcd is started, and with what beside. */
+/** Options of a test etcd. */
 export interface EtcdSetting {
-  /** The address that it listens at. Default 127.0.0.1. */
+  /** Listen address. Default 127.0.0.1. */
   address?: string;
-  /** A namespace to run in; the port is fixed then. */
+  /** Network namespace of the process; the ports are then fixed. */
   netns?: string;
-  /** Arguments and files of its certificates. */
+  /** Arguments and files of the TLS certificates. */
   tls?: { ca: string; cert: string; key: string };
 }
 
-/** A real etcd of one server, that a test may kill and start again. */
+/** A real etcd with one member, which tests can kill and restart. */
 export class TestEtcd implements AsyncDisposable {
   #process: ChildProcess | undefined;
   #output = '';
@@ -40,7 +40,7 @@ export class TestEtcd implements AsyncDisposable {
     return etcd;
   }
 
-  /** Starts it, again, with the content that it had; elsewhere if clients are not to find it. */
+  /** Starts etcd with its existing data; on another port if clients must not reach it. */
   async run(elsewhere = false): Promise<void> {
     const { tls, netns } = this.setting;
     this.#url = elsewhere ? this.url.replace(/\d+$/, String((await freePorts(1))[0])) : this.url;
@@ -69,12 +69,12 @@ export class TestEtcd implements AsyncDisposable {
     }
   }
 
-  /** What `etcdctl` prints. */
+  /** Runs `etcdctl` and resolves to its output. */
   ctl(...args: string[]): Promise<string> {
     return sh(...this.#ctl(...args));
   }
 
-  /** Names of all keys that start with the prefix. */
+  /** All keys with the prefix. */
   async keys(prefix = 'vethwork/'): Promise<string[]> {
     return (await this.ctl('get', '--prefix', '--keys-only', prefix)).split('\n').filter(Boolean);
   }
@@ -89,12 +89,12 @@ export class TestEtcd implements AsyncDisposable {
     ];
   }
 
-  /** Writes a copy of all to a file. */
+  /** Saves a snapshot to a file. */
   async save(file: string): Promise<void> {
     await this.ctl('snapshot', 'save', file);
   }
 
-  /** Is killed, and runs again with what was there when the copy was made, in the same cluster. */
+  /** Kills etcd, restores the snapshot and restarts etcd as the same cluster. */
   async restore(file: string): Promise<void> {
     await this.kill();
     await rm(join(this.folder, 'data'), { recursive: true });
@@ -103,7 +103,7 @@ export class TestEtcd implements AsyncDisposable {
     await this.run();
   }
 
-  /** Without a chance to say good-bye. */
+  /** Kills etcd with SIGKILL. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const running = this.#process;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
@@ -112,7 +112,7 @@ export class TestEtcd implements AsyncDisposable {
     await ended;
   }
 
-  /** Stops it for a while, connections and all: nothing is refused, nothing is answered. */
+  /** Suspends etcd with SIGSTOP: connections stay open, and requests get no response. */
   pause(): void {
     this.#process?.kill('SIGSTOP');
   }
@@ -128,7 +128,7 @@ export class TestEtcd implements AsyncDisposable {
   }
 }
 
-/** Ports that nobody listens on by now. */
+/** Free TCP ports. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

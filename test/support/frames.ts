@@ -1,10 +1,10 @@
 import type { TestNamespace } from './namespaces.js';
 import { PYTHON, SCAPY } from './scapy.js';
 
-/** Where frames come from: an interface inside a namespace, or the program that has a tap of a namespace open. */
+/** Source of frames: an interface inside a namespace, or a program that has opened a tap. */
 export type Origin = { namespace: TestNamespace; nic: string } | { namespace: TestNamespace; tap: string };
 
-/** Sends what scapy makes of each expression; frames are sent by raw sockets, or written into the tap. */
+/** Python program that sends the frames of scapy expressions, through a raw socket or into the tap. */
 const PROGRAM = `
 import fcntl, json, os, socket, struct, sys, time
 ${SCAPY}from scapy.contrib.lldp import *
@@ -33,16 +33,16 @@ print(len(frames))
 
 /**
  * Sends frames.
- * @param frames expressions of Python that scapy turns into a frame or a list of frames, as `Ether()/ARP()`
- * @returns how many were sent
+ * @param frames Python expressions, each a scapy frame or a list of frames, for example `Ether()/ARP()`
+ * @returns number of sent frames
  */
 export async function sendFrames(origin: Origin, frames: readonly string[]): Promise<number> {
   const where = 'nic' in origin ? ['nic', origin.nic] : ['tap', origin.tap];
   const child = origin.namespace.spawn(PYTHON, ['-c', PROGRAM, ...where]);
-  let told = '';
+  let output = '';
   let complaint = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    told += text;
+    output += text;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
@@ -50,10 +50,10 @@ export async function sendFrames(origin: Origin, frames: readonly string[]): Pro
   child.stdin?.end(JSON.stringify(frames));
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0) throw new Error(`the frames could not be sent: ${complaint}`);
-  return Number(told);
+  return Number(output);
 }
 
-/** A program that prints each datagram that it gets, of both families: who sent it, and its text. */
+/** Python program that prints sender and payload of each received UDP datagram (IPv4 and IPv6). */
 export const UDP_LISTENER = [
   PYTHON,
   '-uc',

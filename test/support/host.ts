@@ -7,7 +7,7 @@ import { connect, TestNamespace } from './namespaces.js';
 import { ping } from './ping.js';
 import { askTcp } from './traffic.js';
 
-/** A machine of the walk-through, made of namespaces: the host, and the world beyond its uplink. */
+/** The machine of the walk-through as namespaces: the host, and the outside at its uplink. */
 export class TestHost {
   readonly #handles: Host[] = [];
   readonly #guests: TestNamespace[] = [];
@@ -31,20 +31,20 @@ export class TestHost {
       netns: node.name,
       egressNic: 'eth0',
       floatingNetwork: '192.168.15.0/24',
-      state: await mkdtemp(join(tmpdir(), 'vethwork-test-')),
+      stateDir: await mkdtemp(join(tmpdir(), 'vethwork-test-')),
       dnsServers: ['10.0.0.1'],
       ...options,
     });
   }
 
-  /** As another process would: the state folder may be open several times. */
+  /** Opens the state folder again, as another process does. */
   async open(options: Partial<HostOptions> = {}): Promise<Host> {
     const host = await openHost({ ...this.options, ...options });
     this.#handles.push(host);
     return host;
   }
 
-  /** A container, with a TCP server on port 80 that says OK. */
+  /** Creates a container with a TCP server on port 80 that sends OK. */
   async guest(): Promise<TestNamespace> {
     const guest = await TestNamespace.create('guest');
     this.#guests.push(guest);
@@ -52,12 +52,12 @@ export class TestHost {
     return guest;
   }
 
-  /** Closes all that were opened; their networks keep running. */
+  /** Closes all opened hosts. Their networks keep running. */
   async close(): Promise<void> {
     for (const host of this.#handles.splice(0)) await host.close();
   }
 
-  /** Removes all networks and everything that stands for a machine. */
+  /** Removes all networks and all namespaces. */
   async remove(): Promise<void> {
     const [host, ...others] = this.#handles;
     for (const other of others) await other.close();
@@ -66,21 +66,21 @@ export class TestHost {
     await host?.teardown();
     await host?.close();
     for (const namespace of [...this.#guests, this.world, this.node]) await namespace.remove();
-    await rm(this.options.state, { recursive: true, force: true });
+    await rm(this.options.stateDir, { recursive: true, force: true });
   }
 }
 
-/** One echo request; true if it was answered. */
+/** Sends one ICMP echo request; true if there is a reply. */
 export function pings(from: TestNamespace, address: string, ...options: string[]): Promise<boolean> {
   return ping(from, address, '-W1', ...options);
 }
 
-/** A TCP connection to port 80; true if the server there said OK. */
+/** Opens a TCP connection to port 80; true if the server sends OK. */
 export async function talks(from: TestNamespace, address: string): Promise<boolean> {
   return (await askTcp(from, address, 80)) === 'OK';
 }
 
-/** Processes of a namespace; none if it is gone. */
+/** Processes of a namespace; empty if it does not exist. */
 export async function pidsIn(namespace: string): Promise<number[]> {
   const { exitCode, stdout, stderr } = await attempt('ip', 'netns', 'pids', namespace);
   if (exitCode !== 0 && !stderr.includes('No such file'))

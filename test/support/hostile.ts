@@ -1,8 +1,8 @@
 import type { Random } from '../campaign/random.js';
 
 /*
- * Values that no caller should pass, and what is left of good arguments when one of them gets in. Everything is made anew each
- * time: some of it is destructive.
+ * Invalid values, and valid arguments that are modified with them. Values are created for each use, because some of them
+ * can be used only once.
  */
 
 class Thrown extends Error {}
@@ -19,7 +19,7 @@ function revoked(target: object): unknown {
   return proxy;
 }
 
-/** An array that says it is longer than memory, and has whatever it is asked for. */
+/** A proxy of an array with an excessive length and a value at each index. */
 const endless = (entry: unknown, lengths: number[]) =>
   new Proxy([] as unknown[], {
     get: (list, name) => {
@@ -58,7 +58,7 @@ function fickle(): object {
   };
 }
 
-/** By name, which findings tell. */
+/** Invalid values by name. Findings contain the name. */
 const values: Record<string, () => unknown> = {
   undefined: () => undefined,
   null: () => null,
@@ -152,14 +152,14 @@ const values: Record<string, () => unknown> = {
   'a URL elsewhere': () => new URL('http://localhost/'),
 };
 
-/** One hostile argument list. */
+/** An invalid list of arguments. */
 export interface Attack {
-  /** What was put where. */
+  /** Description of the modification: value and path. */
   what: string;
   args: unknown[];
 }
 
-/** Every place within plain data, as paths. */
+/** Paths of all values in plain data. */
 function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [path];
   const names = Array.isArray(value) ? value.keys() : Object.keys(value);
@@ -173,7 +173,7 @@ function replaced(value: unknown, [key, ...rest]: (string | number)[], by: (old:
   return copy;
 }
 
-/** Ways to spoil what is at a place, besides putting something else there. */
+/** Modifications other than the replacement of a value. */
 const spoilers: Record<string, (old: unknown, hostile: unknown) => unknown> = {
   'with another property': (old, hostile) => (isObject(old) ? { ...old, surprise: hostile } : hostile),
   'with an empty key': (old, hostile) => (isObject(old) ? { ...old, '': hostile } : hostile),
@@ -188,24 +188,27 @@ const spoilers: Record<string, (old: unknown, hostile: unknown) => unknown> = {
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
-/** Spoils one place of good arguments; sometimes two. */
+/** Modifies valid arguments at one path, sometimes at two. */
 export function attack(random: Random, good: readonly unknown[]): Attack {
   let args: unknown[] = [...good];
-  const told: string[] = [];
-  // Only good data is walked through: what is hostile stays as it is.
+  const changes: string[] = [];
+  // Only valid data is traversed.
   const all = places(good).slice(1);
   const paths = all.length === 0 ? [[0]] : all;
   const chosen = new Set([random.pick(paths), ...(random.chance(0.2) ? [random.pick(paths)] : [])]);
   for (const path of chosen) {
-    if (path === undefined || (told.length > 0 && [...chosen].some((other) => other !== path && isWithin(path, other))))
+    if (
+      path === undefined ||
+      (changes.length > 0 && [...chosen].some((other) => other !== path && isWithin(path, other)))
+    )
       continue;
     const [name, make] = random.pick(Object.entries(values)) as [string, () => unknown];
     const [how, spoil] = random.pick(Object.entries(spoilers)) as [string, (old: unknown, hostile: unknown) => unknown];
     const isPlain = random.chance(0.75);
     args = replaced(args, path, (old) => (isPlain ? make() : spoil(old, make()))) as unknown[];
-    told.push(`[${path.join('.')}] ${isPlain ? name : `${how} (${name})`}`);
+    changes.push(`[${path.join('.')}] ${isPlain ? name : `${how} (${name})`}`);
   }
-  return { what: told.join(', '), args };
+  return { what: changes.join(', '), args };
 }
 
 const isWithin = (one: readonly unknown[] | undefined, other: readonly unknown[] | undefined): boolean =>

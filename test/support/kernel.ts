@@ -3,7 +3,7 @@ import { json, TestNamespace } from './namespaces.js';
 
 export { rejection } from './rejection.js';
 
-/** What `ip -d -j link` says of a link; only what the tests look at. */
+/** A link as `ip -d -j link` prints it; only the fields that tests use. */
 export interface IpLink {
   ifindex: number;
   ifname: string;
@@ -32,19 +32,19 @@ export function ipLinks(namespace: TestNamespace): Promise<IpLink[]> {
   return json<IpLink[]>('ip', '-n', namespace.name, '-d', '-j', 'link');
 }
 
-/** One link, as `ip` sees it. Rejects if there is none of this name. */
+/** Reads one link with `ip`. Rejects if it does not exist. */
 export async function ipLink(namespace: TestNamespace, name: string): Promise<IpLink> {
   const link = (await ipLinks(namespace)).find(({ ifname }) => ifname === name);
   if (link === undefined) throw new Error(`ip shows no ${name} in ${namespace.name}`);
   return link;
 }
 
-/** Whether `ip` shows a link of this name. */
+/** True if `ip` lists a link with this name. */
 export async function hasLink(namespace: TestNamespace, name: string): Promise<boolean> {
   return (await ipLinks(namespace)).some(({ ifname }) => ifname === name);
 }
 
-/** What `ip` shows of a namespace, without counters and timers: equal before and after if nothing was left. */
+/** State of a namespace as `ip` prints it, without counters and timers. It is equal before and after a complete removal. */
 export async function ipPicture(namespace: TestNamespace): Promise<unknown> {
   const [links, addresses, routes, routes6, rules, neighbours, fdb] = await Promise.all([
     ipLinks(namespace),
@@ -65,14 +65,14 @@ function withoutTimers(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutTimers(inner)]));
 }
 
-/** A kernel and namespaces that end with the scope: `await using stage = await openStage(2)`. */
+/** A kernel handle and namespaces that are removed at the end of the scope: `await using stage = await openStage(2)`. */
 export async function openStage(count = 1) {
   const namespaces = await Promise.all(Array.from({ length: count }, () => TestNamespace.create('kernel')));
   const kernel = openKernel();
   return {
     kernel,
     namespaces,
-    /** The first namespace, and the second. */
+    /** The first and the second namespace. */
     namespace: namespaces[0] as TestNamespace,
     other: namespaces[1] as TestNamespace,
     netns: (namespaces[0] as TestNamespace).name,

@@ -13,9 +13,9 @@ interface Entry {
 const EVERYBODY = '00:00:00:00:00:00';
 
 /**
- * What is wrong with the forwarding entries of a network on any node, as `bridge` shows them: they are to follow from who
- * has interfaces where, and from nothing else: a node whose agent is not heard of is part of the mesh as before.
- * @param gone numbers of nodes without agents, whose own entries may be out of date
+ * Differences between the actual and the expected forwarding entries of a network on all nodes, as `bridge` prints them. The
+ * expected entries depend only on the nodes of the interfaces. A node with a failed agent remains in the mesh.
+ * @param gone numbers of nodes without agents, whose own entries may be outdated
  */
 export async function meshFindings(cluster: TestCluster, host: Host, gone: readonly number[] = []): Promise<string[]> {
   const findings: string[] = [];

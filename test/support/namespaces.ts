@@ -8,25 +8,25 @@ export { attempt } from './attempt.js';
 
 const execFileAsync = promisify(execFile);
 
-/** Runs a foreign program to its end and gives its standard output. Rejects, naming its standard error, if it fails. */
+/** Runs an external program to its end and resolves to its standard output. Rejects with its standard error if it fails. */
 export async function sh(file: string, ...args: string[]): Promise<string> {
   const { stdout } = await execFileAsync(file, args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
 
-/** As `sh`, with the output read as JSON (`ip -j`, `nft -j`, `bridge -j`). */
+/** As `sh`; parses the output as JSON (`ip -j`, `nft -j`, `bridge -j`). */
 export async function json<Value = unknown>(file: string, ...args: string[]): Promise<Value> {
   return JSON.parse((await sh(file, ...args)) || '[]') as Value;
 }
 
-/** True where network namespaces can be made: suites use `describe.skipIf(!privileged)`. */
+/** True if the process may create network namespaces. Suites use `describe.skipIf(!privileged)`. */
 export const privileged = process.getuid?.() === 0;
 
-/** A network namespace of the test's own, made and removed with iproute2. */
+/** A network namespace of a test. iproute2 creates and removes it. */
 export class TestNamespace {
   private constructor(readonly name: string) {}
 
-  /** @param label goes into the name, which is unique. Name it exactly with `exact` where the name matters. */
+  /** @param label part of the unique name. `exact` sets the complete name. */
   static async create(label = 'ns', options: { exact?: boolean; loopback?: boolean } = {}): Promise<TestNamespace> {
     const namespace = new TestNamespace(options.exact ? label : uniqueName(label));
     await sh('ip', 'netns', 'add', namespace.name);
@@ -34,7 +34,7 @@ export class TestNamespace {
     return namespace;
   }
 
-  /** One that exists already. */
+  /** An existing namespace. */
   static named(name: string): TestNamespace {
     return new TestNamespace(name);
   }
@@ -43,12 +43,12 @@ export class TestNamespace {
     return `/run/netns/${this.name}`;
   }
 
-  /** Runs a program inside, to its end. */
+  /** Runs a program in the namespace to its end. */
   run(file: string, ...args: string[]): Promise<string> {
     return sh('ip', 'netns', 'exec', this.name, file, ...args);
   }
 
-  /** As `run`, resolving whatever the exit code is; see `attempt`. */
+  /** As `run`, but resolves for every exit code; see `attempt`. */
   attempt(file: string, ...args: string[]): Promise<Outcome> {
     return attempt('ip', 'netns', 'exec', this.name, file, ...args);
   }
@@ -58,19 +58,19 @@ export class TestNamespace {
     return sh('ip', '-n', this.name, ...args);
   }
 
-  /** Starts a program inside and leaves it running; `ip netns exec` becomes the program, so its pid is the child's. */
+  /** Starts a program in the namespace. `ip netns exec` executes the program, so that its pid is that of the child. */
   spawn(file: string, args: string[], options: SpawnOptions = {}): ChildProcess {
     return spawn('ip', ['netns', 'exec', this.name, file, ...args], options);
   }
 
-  /** Ends every process inside, then removes the namespace. Does nothing if it is gone. */
+  /** Kills all processes of the namespace, then removes it. Does nothing if it does not exist. */
   async remove(): Promise<void> {
     const { stdout } = await attempt('ip', 'netns', 'pids', this.name);
     for (const pid of stdout.split('\n').filter(Boolean)) {
       try {
         process.kill(Number(pid), 'SIGKILL');
       } catch {
-        // it has ended by itself
+        // The process has already ended.
       }
     }
     await attempt('ip', 'netns', 'delete', this.name);
@@ -81,12 +81,12 @@ export class TestNamespace {
   }
 }
 
-/** A name no other test run uses: `vwt-<label>-<8 hex digits>`. */
+/** A unique name: `vwt-<label>-<8 hex digits>`. */
 export function uniqueName(label: string): string {
   return `vwt-${label}-${randomBytes(4).toString('hex')}`;
 }
 
-/** Joins two namespaces by a veth pair; both ends are up. */
+/** Connects two namespaces with a veth pair; both ends are up. */
 export async function connect(
   [left, leftDevice]: readonly [TestNamespace, string],
   [right, rightDevice]: readonly [TestNamespace, string],
@@ -97,8 +97,8 @@ export async function connect(
 }
 
 /**
- * Asks again until `probe` gives something true; rejects after `timeout` milliseconds, a bound against hanging only, which
- * is longer where processes are slow.
+ * Polls until `probe` returns a truthy value. Rejects after `timeout` milliseconds, multiplied on slow systems. The timeout
+ * only detects a hanging test.
  */
 export async function eventually<Value>(probe: () => Value | Promise<Value>, timeout = 60_000): Promise<Value> {
   const end = Date.now() + patience(timeout);
@@ -111,8 +111,8 @@ export async function eventually<Value>(probe: () => Value | Promise<Value>, tim
 }
 
 /**
- * Looks again until nothing is found any more; resolves to what was found last if that takes longer than `timeout` milliseconds.
- * What a look rejects with is nobody's finding: it rejects.
+ * Polls until there are no findings. Resolves to the last findings after `timeout` milliseconds. Rejects if the probe
+ * rejects.
  */
 export async function lastFindings(look: () => Promise<readonly string[]>, timeout = 60_000): Promise<string[]> {
   const end = Date.now() + patience(timeout);

@@ -3,7 +3,7 @@ import type { NftCommand } from '../../src/kernel/index.js';
 import type { NftObject } from '../../src/kernel/query.js';
 import { json, type TestNamespace } from './namespaces.js';
 
-/** Loads a ruleset in nft's own language. Rejects, naming what nft said, if it is refused. */
+/** Loads a ruleset in nft syntax. Rejects with the error of nft if it is refused. */
 export async function loadWithNft(namespace: TestNamespace, ruleset: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const done = (error: Error | null) => (error === null ? resolve() : reject(error));
@@ -12,7 +12,7 @@ export async function loadWithNft(namespace: TestNamespace, ruleset: string): Pr
   });
 }
 
-/** The ruleset as nft lists it, without handles and the times that run. */
+/** The ruleset as nft lists it, without handles and expiry times. */
 export async function nftPicture(namespace: TestNamespace): Promise<unknown[]> {
   const { nftables } = await json<{ nftables: object[] }>(
     'ip',
@@ -34,7 +34,7 @@ function withoutHandles(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutHandles(inner)]));
 }
 
-/** The commands that make what was listed. */
+/** The nft commands that create a listed ruleset. */
 export function commandsOf(objects: readonly NftObject[]): NftCommand[] {
   const sets = objects.filter(({ object }) => object === 'set');
   return objects.map(({ object, handle: _handle, elementCount: _count, ...rest }) => {

@@ -1,7 +1,7 @@
-/** How many times longer than usual anything may take here: addons with sanitizers are slow (scripts/test-asan.mjs). */
+/** Factor for timeouts: addons with sanitizers are slow (scripts/test-asan.mjs). */
 const slowness = Number(process.env.VETHWORK_TEST_SLOWNESS ?? 1);
 
-/** A bound against hanging, in milliseconds, from what is more than enough on a usual machine. */
+/** Timeout in milliseconds that only detects hanging. @param milliseconds a sufficient time on an ordinary machine */
 export function patience(milliseconds: number): number {
   return milliseconds * slowness;
 }

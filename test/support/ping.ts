@@ -2,8 +2,8 @@ import { NotRunError } from './attempt.js';
 import type { TestNamespace } from './namespaces.js';
 
 /**
- * One echo request; whether it was answered.
- * @throws NotRunError if none could be sent, for want of a route, say: `ping` ends with 1 without an answer, and with 2 then
+ * Sends one ICMP echo request; true if there is a reply.
+ * @throws NotRunError if it cannot be sent, for example without a route: exit code 2 of `ping`; 1 means no reply
  */
 export async function ping(from: TestNamespace, address: string, ...options: string[]): Promise<boolean> {
   const { exitCode, stderr } = await from.attempt('ping', '-n', '-c', '1', ...options, address);

@@ -1,7 +1,7 @@
 import { attempt, NotRunError } from './attempt.js';
 
 /**
- * `pid command line` of each process whose command line matches, by `pgrep`; none is an empty list.
+ * `pid command line` of each process whose command line matches (`pgrep -af`); empty if none matches.
  * @param pattern an extended regular expression
  */
 export async function processes(pattern: string): Promise<string[]> {

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Listens at a port of its own. */
+/** Listens on a free port. */
 async function listen(server: Server | ReturnType<typeof createHttp2Server>): Promise<string> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A way to a server that may be cut, as a network is: connections stay, and nothing passes until it is mended. */
+/** A TCP proxy that can simulate a network failure: connections stay open, and no data passes until it is restored. */
 export class TestWire implements AsyncDisposable {
   readonly #requests = new Set<Socket>();
   readonly #answers = new Set<Socket>();
@@ -37,7 +37,7 @@ export class TestWire implements AsyncDisposable {
     this.#hold(this.#requests, this.#answers);
   }
 
-  /** The server does what it is asked for with this text in it, and hears more, but its answers don't arrive. */
+  /** Requests pass. After a request that contains this text, responses are dropped. */
   loseAnswersTo(text: string): void {
     this.#cue = text;
   }
@@ -76,7 +76,7 @@ export class TestWire implements AsyncDisposable {
   }
 }
 
-/** A way to an etcd on which watches may stall while everything else passes. */
+/** An HTTP/2 proxy of etcd that can stall watches, while other requests pass. */
 export class TestGateway implements AsyncDisposable {
   readonly #server = createHttp2Server();
   readonly #watches = new Set<{ pause(): unknown }>();
@@ -108,7 +108,7 @@ export class TestGateway implements AsyncDisposable {
     return gateway;
   }
 
-  /** What is being watched by now is told of no more; connections stay, and answer. */
+  /** Stops the events of the current watches. Connections stay open and respond. */
   stall(): void {
     for (const watch of this.#watches) watch.pause();
   }
@@ -135,6 +135,6 @@ function relay(stream: ServerHttp2Stream, answer: ReturnType<ReturnType<typeof c
   stream.on('close', () => answer.close());
   answer.on('data', (data) => stream.write(data));
   answer.on('error', () => undefined);
-  // By then its trailers are known.
+  // The trailers are known at the end of the stream.
   answer.on('close', () => stream.end());
 }

@@ -1,15 +1,15 @@
 import { expect } from 'vitest';
 
-/** Who may ask, and who must get no answer, by what the test calls them. */
+/** The client that must get a response, and the clients that must not, by their names in the test. */
 export interface Askers<Who> {
   answered: Who;
   refused: Readonly<Record<string, Who>>;
 }
 
 /**
- * Asserts that a question is answered to one and to none of the others. The one asks before the others and after them: that
- * these get no answer is then neither for want of the program that asks, nor of a server that runs.
- * @param ask resolves to the answer, or to undefined, false or an empty text without one
+ * Asserts that one client gets a response and the others do not. The allowed client asks before and after the others
+ * (positive control), so that a missing response is not caused by a missing program or a stopped server.
+ * @param ask resolves to the response, or to undefined, false or an empty text without one
  */
 export async function expectAnsweredOnly<Who>(
   { answered, refused }: Askers<Who>,

@@ -1,4 +1,4 @@
-/** What a promise rejects with; undefined if it does not. */
+/** The rejection reason of a promise; undefined if it resolves. */
 export function rejection(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => undefined,

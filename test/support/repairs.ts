@@ -1,5 +1,5 @@
 import type { RepairResult } from '../../src/api/observation.js';
 import { repairText } from '../../src/format/repair.js';
 
-/** What was repaired, one repair on each line. */
+/** Descriptions of the repairs, one per line. */
 export const repairLines = (results: readonly RepairResult[]): string => results.map(repairText).join('\n');

@@ -1,9 +1,9 @@
 import type { TestNamespace } from './namespaces.js';
 
-/** Debian's, which has scapy; another may come first in the PATH. */
+/** Debian's Python, which has scapy. Another Python may be first in the PATH. */
 export const PYTHON = '/usr/bin/python3';
 
-/** What the tests need of scapy. To import `scapy.all` takes three times as long. */
+/** Imports of the tests. The import of `scapy.all` takes three times as long. */
 export const SCAPY = `
 import logging
 logging.getLogger("scapy").setLevel(logging.ERROR)
@@ -18,8 +18,8 @@ from scapy.layers.dhcp import *
 `;
 
 /**
- * Runs a Python program that begins with scapy, inside a namespace, and gives what it prints. Rejects if it fails.
- * @param values are variables of the program
+ * Runs a Python program with scapy in a namespace and resolves to its output. Rejects if it fails.
+ * @param values variables of the program
  */
 export function scapy(from: TestNamespace, values: Record<string, string | number>, program: string): Promise<string> {
   const variables = Object.entries(values).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`);

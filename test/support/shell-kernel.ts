@@ -12,7 +12,7 @@ s.bind((d.get('sourceAddress', ''), d.get('sourcePort', 0)))
 s.sendto(base64.b64decode(d['payload']), (d['destination'], d['port']))
 `;
 
-/** The part of the kernel that dnsmasq's supervision needs, done by foreign tools. */
+/** The kernel interface that the dnsmasq supervisor needs, implemented with external programs. */
 export const shellKernel: Pick<Kernel, 'run' | 'sendDatagram'> = {
   run(file, args, { netns, timeout }): Promise<RunResult> {
     return new Promise((resolve, reject) => {

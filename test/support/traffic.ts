@@ -4,19 +4,19 @@ import { NotRunError } from './attempt.js';
 import { eventually, type TestNamespace } from './namespaces.js';
 import { ping } from './ping.js';
 
-/** A bound against hanging, in seconds; what must not arrive is waited for as long. */
+/** Timeout in seconds. Checks that expect no packet wait for this time. */
 const PATIENCE = 2;
 
 export const TCP = 8080;
 export const UDP = 9090;
 
-/** One echo. `size`: of the whole packet, which must not be cut. */
+/** Sends one ICMP echo request. `size`: length of the IP packet, sent with "don't fragment". */
 export function pings(from: TestNamespace, address: string, size?: number): Promise<boolean> {
   const whole = size === undefined ? [] : ['-M', 'do', '-s', String(size - 28)];
   return ping(from, address, '-W', String(PATIENCE), ...whole);
 }
 
-/** Answers every TCP connection with a name and the address it sees. Stop it when done. */
+/** Starts a TCP server that sends a name and the client's address. The caller stops it. */
 export async function serveTcp(at: TestNamespace, name: string, port = TCP): Promise<Background> {
   const server = start(
     inside(
@@ -34,7 +34,7 @@ export async function serveTcp(at: TestNamespace, name: string, port = TCP): Pro
 
 type Connection = 'open' | 'refused' | 'silent';
 
-/** What `socat` tells of its attempt to connect: the first that fits. Whatever else it says is no answer to that. */
+/** Messages of `socat` about the connection attempt; the first match decides. Other output is an error. */
 const CONNECTIONS: readonly [RegExp, Connection][] = [
   [/successfully connected|starting data transfer/, 'open'],
   [/Connection refused|Operation not permitted/, 'refused'],
@@ -42,9 +42,9 @@ const CONNECTIONS: readonly [RegExp, Connection][] = [
 ];
 
 /**
- * One TCP connection, and what the server said before it was closed.
+ * Opens one TCP connection and reads the server's data until it is closed.
  * @param options of socat, such as `bind=10.0.0.1`
- * @throws NotRunError if none could be tried, for want of a route, say
+ * @throws NotRunError if no connection can be tried, for example without a route
  */
 async function connectTcp(from: TestNamespace, address: string, port: number, options: string[]) {
   const target = [`TCP4:${address}:${port}`, `connect-timeout=${PATIENCE}`, ...options].join();
@@ -55,18 +55,18 @@ async function connectTcp(from: TestNamespace, address: string, port: number, op
   return { connection, said: stdout.trim() };
 }
 
-/** Whether a TCP connection is made, refused, or nothing is heard. */
+/** Result of a TCP connection attempt: established, refused, or no response. */
 export async function knock(from: TestNamespace, address: string, port: number): Promise<Connection> {
   return (await connectTcp(from, address, port, [])).connection;
 }
 
-/** What the server says to one TCP connection; empty only if none is made. */
+/** Data of the server on one TCP connection; empty only without a connection. */
 export async function askTcp(from: TestNamespace, address: string, port = TCP, ...options: string[]): Promise<string> {
   const { connection, said } = await connectTcp(from, address, port, options);
   return connection === 'open' ? said || '(connected to one that says nothing)' : '';
 }
 
-/** Answers every line with a name before it, in one long connection (TCP) or for each datagram (UDP). */
+/** Starts an echo server that prefixes each line with a name: one long connection (TCP) or datagrams (UDP). */
 export async function serveEcho(at: TestNamespace, name: string, protocol: 'tcp' | 'udp'): Promise<Background> {
   const listen = protocol === 'tcp' ? `TCP4-LISTEN:${TCP + 1},fork,reuseaddr` : `UDP4-RECVFROM:${UDP},fork,reuseaddr`;
   const server = start(inside(at.name, 'socat', '-d', '-d', listen, `EXEC:sed -u s/^/${name}-/`));
@@ -76,7 +76,7 @@ export async function serveEcho(at: TestNamespace, name: string, protocol: 'tcp'
   return server;
 }
 
-/** A flow that goes on: one TCP connection, or datagrams from one source port. */
+/** A long-lived flow: one TCP connection, or datagrams from one source port. */
 export class Flow implements AsyncDisposable {
   readonly #child: ChildProcess;
   #heard = '';
@@ -90,11 +90,11 @@ export class Flow implements AsyncDisposable {
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#heard += text;
     });
-    // A connection that was cut ends the program.
+    // The program ends when the connection is reset.
     this.#child.stdin?.on('error', () => undefined);
   }
 
-  /** Sends a line and waits for its answer: the name of who answered, or undefined. */
+  /** Sends a line and waits for the echo. Resolves to the name of the server, or undefined without a reply. */
   async ask(): Promise<string | undefined> {
     const line = `line${++this.#lines}`;
     this.#child.stdin?.write(`${line}\n`);
@@ -121,14 +121,14 @@ export class Ear implements AsyncDisposable {
     return new Ear(tcpdump);
   }
 
-  /** Resolves once something that matches was heard; rejects if it is not. */
+  /** Resolves when a captured line matches; rejects after the timeout. */
   until(pattern: RegExp): Promise<void> {
     return this.tcpdump.until(pattern);
   }
 
-  /** What was heard, a line for each frame. */
+  /** Captured frames, one line each. */
   async close(): Promise<string[]> {
-    // What has passed may not have been printed yet.
+    // tcpdump may not yet have printed the last frames.
     await new Promise((resolve) => setTimeout(resolve, 200));
     return (await this.tcpdump.stop()).split('\n').filter(Boolean);
   }
@@ -138,7 +138,7 @@ export class Ear implements AsyncDisposable {
   }
 }
 
-/** Listens at several places while something happens; what each heard. */
+/** Captures at several points during an action. Resolves to the captured frames of each point. */
 export async function listen<Place extends string>(
   places: Readonly<Record<Place, readonly [TestNamespace, string]>>,
   filter: string,

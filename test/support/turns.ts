@@ -1,4 +1,4 @@
-/** Counts the turns of the event loop from now on, until stopped. */
+/** Counts iterations of the event loop until it is stopped. */
 export class Turns {
   count = 0;
   #isOver = false;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { eventually, type TestNamespace } from './namespaces.js';
 import { PYTHON, SCAPY } from './scapy.js';
 
-/** Python that scapy runs: VXLAN packets, each with an inner datagram that says which it is. */
+/** Python code with scapy that sends VXLAN packets. The inner datagram of each has its own text. */
 const SCRIPT = `
 import json, random, sys
 ${SCAPY}from scapy.layers.vxlan import VXLAN
@@ -48,29 +48,29 @@ for each in task['packets']:
         sockets[each['iface']].send(Ether(dst=target(each['dst'])) / part)
 `;
 
-/** A VXLAN packet, as somebody forges it. */
+/** A forged VXLAN packet. */
 export interface Forgery {
-  /** What its inner datagram says. */
+  /** Text of the inner datagram. */
   word: string;
   src: string;
   dst: string;
-  /** Where the sender sends it. */
+  /** Destination address of the packet. */
   iface: string;
-  /** Flags of VXLAN. Default 8: it has a VNI. */
+  /** Flags of the VXLAN header. Default 8 (valid VNI). */
   flags?: number;
-  /** Of IPv4. */
+  /** Add IPv4 options. */
   options?: boolean;
-  /** A header of IPv6 between it and UDP. */
+  /** IPv6 extension header before the UDP header. */
   extension?: boolean;
-  /** Bytes of each. */
+  /** Size of each fragment in bytes. */
   fragments?: number;
-  /** A UDP checksum of zero. */
+  /** Send with a UDP checksum of zero. */
   noChecksum?: boolean;
 }
 
 const PORT = 9999;
 
-/** An instance's socket, and those who forge packets for it. */
+/** A UDP socket of an instance, which receives the inner datagrams of forged packets. */
 export class Target implements AsyncDisposable {
   readonly #listener;
   #heard = '';
@@ -87,14 +87,14 @@ export class Target implements AsyncDisposable {
     });
   }
 
-  /** Resolves when it listens. */
+  /** Resolves when the socket is bound. */
   async ready(): Promise<this> {
     const { namespace } = this.instance;
     await eventually(async () => (await namespace.run('ss', '-Hlun', `sport = :${PORT}`)).trim() !== '');
     return this;
   }
 
-  /** @param via MAC address of the one that is to receive them */
+  /** @param via destination MAC address of the frames */
   async forge(sender: TestNamespace, via: string, packets: readonly Forgery[]): Promise<void> {
     const { address, mac } = this.instance;
     const from = address.replace(/\d+$/, '77');
@@ -103,8 +103,8 @@ export class Target implements AsyncDisposable {
   }
 
   /**
-   * What has arrived since it was asked last: before a datagram of the network's own gateway, which comes after all others.
-   * @param gateway the network's namespace
+   * Datagrams since the last call. A datagram from the network's gateway marks the end, because it arrives after the others.
+   * @param gateway namespace of the network
    */
   async heard(gateway: TestNamespace): Promise<string[]> {
     const end = `end${Math.random()}`;
@@ -126,7 +126,7 @@ interface NftRule {
   rule?: { chain: string; comment: string; expr: { counter?: { packets: number } }[] };
 }
 
-/** VXLAN packets that a host has refused. */
+/** Number of VXLAN packets that a host has dropped. */
 export async function refused(host: TestNamespace): Promise<number> {
   const text = await host.run('nft', '-j', 'list', 'chain', 'inet', 'vethwork_mesh', 'vxlan');
   const { nftables } = JSON.parse(text) as { nftables: NftRule[] };

@@ -16,26 +16,26 @@ import { connect, TestNamespace } from './namespaces.js';
 
 type AttachWishes = Omit<Partial<AttachOptions>, 'netns' | 'tap' | 'device'>;
 
-/** An instance: a namespace whose eth0 is attached to a network. */
+/** A namespace that represents an instance; its eth0 is attached to a network. */
 export interface Instance {
   name: string;
   namespace: TestNamespace;
   nic: Interface;
-  /** What the DHCP server said; only of those that asked. */
+  /** The DHCP lease; only for instances with a DHCP client. */
   lease?: DhcpAnswer | undefined;
 }
 
 export interface Setting {
-  /** Settings of the host namespace, as `ipv4.conf.all.rp_filter`, before the host is opened. */
+  /** Sysctls of the host namespace, such as `ipv4.conf.all.rp_filter`, which are set before the host is opened. */
   sysctls?: Record<string, number>;
   options?: Partial<HostOptions>;
-  /** Done on the machine before the host is opened. */
+  /** Runs in the host namespace before the host is opened. */
   before?: (machine: TestNamespace) => Promise<unknown>;
 }
 
 /**
- * The walk-through's machine: a namespace that stands for the host, with an uplink `eth0` (MTU 8950, 10.0.0.74/24) to
- * another that stands for the outside (10.0.0.1, with a route to the floating network). Closing it removes everything.
+ * The machine of the walk-through: a namespace that represents the host, with an uplink `eth0` (MTU 8950, 10.0.0.74/24) to a
+ * namespace that represents the outside (10.0.0.1, with a route to the floating network). Closing it removes everything.
  */
 export class Walkthrough implements AsyncDisposable {
   readonly #instances: Instance[] = [];
@@ -68,7 +68,7 @@ export class Walkthrough implements AsyncDisposable {
       await before?.(machine);
       const complete = {
         netns: machine.name,
-        state,
+        stateDir: state,
         egressNic: 'eth0',
         floatingNetwork: '192.168.15.0/24',
         deletionHalo: 0,
@@ -84,7 +84,7 @@ export class Walkthrough implements AsyncDisposable {
     }
   }
 
-  /** A network that goes with the walk-through. Its floating gateway is none of the addresses that tests ask for by name. */
+  /** Creates a network of the walk-through. Its floating gateway differs from the addresses that tests request. */
   async network(options: Partial<CreateNetworkOptions> = {}): Promise<Network> {
     const floatingGateway = `192.168.15.${194 + this.#networks.length}`;
     const network = await this.host.createNetwork({
@@ -97,12 +97,12 @@ export class Walkthrough implements AsyncDisposable {
     return network;
   }
 
-  /** A container, completely configured by `attach`. */
+  /** Attaches a container; `attach` configures it. */
   async container(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
     return this.#instance(network, name, { configure: true, ...wishes });
   }
 
-  /** An instance that asks for its address with a real DHCP client. */
+  /** Attaches an instance with a real DHCP client. */
   async client(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
     const instance = await this.#instance(network, name, wishes);
     await instance.namespace.ip('link', 'set', 'eth0', 'up');
@@ -123,18 +123,18 @@ export class Walkthrough implements AsyncDisposable {
     }
   }
 
-  /** Opens the host again, once it was closed: as another process. */
+  /** Opens the host again after it was closed, as another process does. */
   async reopen(options: Partial<HostOptions> = {}): Promise<void> {
     this.host = await openHost({ ...this.options, ...options });
     for (const [index, { uuid }] of this.#networks.entries()) this.#networks[index] = await this.host.getNetwork(uuid);
   }
 
-  /** The inside of a network: its namespace. */
+  /** The namespace of a network. */
   inside(network: Network): TestNamespace {
     return TestNamespace.named(network.uuid);
   }
 
-  /** Starts a program that runs until everything is removed. */
+  /** Starts a program that is stopped when everything is removed. */
   start(namespace: TestNamespace, ...command: string[]): Background {
     const background = start(inside(namespace.name, ...command));
     this.#running.push(background);
@@ -143,7 +143,7 @@ export class Walkthrough implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#running.map((background) => background.stop()));
-    // What a failed test left half done is for the namespaces' removal.
+    // The removal of the namespaces also removes leftovers of a failed test.
     for (const network of this.#networks) await network.delete().catch(() => undefined);
     await this.host.drained().catch(() => undefined);
     await this.host.teardown().catch(() => undefined);
@@ -155,6 +155,6 @@ export class Walkthrough implements AsyncDisposable {
       this.machine,
     ];
     for (const namespace of namespaces) await namespace.remove();
-    await rm(this.options.state, { recursive: true, force: true });
+    await rm(this.options.stateDir, { recursive: true, force: true });
   }
 }

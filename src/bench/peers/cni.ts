@@ -6,8 +6,8 @@ import type { Lan } from '../lan.js';
 import { LAN, LAN_CIDR, type Slot } from '../stage.js';
 import { debianVersion, findProgram } from './requirements.js';
 
-const PLACES = ['/usr/lib/cni', '/opt/cni/bin'];
-const AT_ONCE = 4;
+const FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
+const CONCURRENCY = 4;
 let opened = 0;
 
 /** The bridge plugin of the Container Network Interface, called as a container runtime calls it. */
@@ -15,18 +15,18 @@ export const cni: Peer = {
   name: 'cni',
   title: 'CNI bridge plugin',
   description:
-    'ADD and DEL of the bridge plugin with host-local address management, one call a container; without the loopback plugin',
+    'ADD and DEL of the bridge plugin with host-local address management, one call per container; without the loopback plugin',
   inProcess: false,
-  stays: false,
-  most: 64,
+  longRunning: false,
+  maxInterfaces: 64,
   missing: async () =>
-    (await findProgram('bridge', PLACES)) === undefined
+    (await findProgram('bridge', FOLDERS)) === undefined
       ? 'missing: the CNI plugins (apt-get install containernetworking-plugins)'
       : undefined,
   version: () => debianVersion('containernetworking-plugins'),
   open: async (stage) => {
-    const program = (await findProgram('bridge', PLACES)) ?? 'bridge';
-    const folder = await stage.room('cni');
+    const program = (await findProgram('bridge', FOLDERS)) ?? 'bridge';
+    const folder = await stage.contenderFolder('cni');
     opened++;
     const config = join(folder, `bridge${opened}.json`);
     const network = {
@@ -49,7 +49,7 @@ export const cni: Peer = {
 };
 
 class Cni implements Contender {
-  /** The loopback is another plugin's. */
+  /** Another plugin configures the loopback interface. */
   readonly lan: Lan = { ...LAN, without: ['loopback'] };
   readonly #shell = new Shell();
 
@@ -78,9 +78,9 @@ class Cni implements Contender {
     const call = ({ netns }: Slot) =>
       `CNI_COMMAND=${command} CNI_CONTAINERID=${netns} CNI_NETNS=/run/netns/${netns} CNI_IFNAME=eth0 ` +
       `CNI_PATH=${this.program.slice(0, this.program.lastIndexOf('/'))} ${this.program} <${this.config} >&2`;
-    return this.#shell.runBeside(
+    return this.#shell.runConcurrently(
       slots.map((slot) => [call(slot)]),
-      AT_ONCE,
+      CONCURRENCY,
     );
   }
 }

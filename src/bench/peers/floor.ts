@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { json } from '../../demo/tools.js';
-import type { Contender, NetworkWish, Peer } from '../contender.js';
+import type { Contender, NetworkSpec, Peer } from '../contender.js';
 import { Coprocess } from '../coprocess.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, uplink } from '../stage.js';
 import { linkNames } from './names.js';
@@ -10,18 +10,19 @@ import { linkNames } from './names.js';
 const folder = fileURLToPath(new URL('../../../build/native/', import.meta.url));
 const programs = { attach: join(folder, 'bench_attach'), network: join(folder, 'bench_network') };
 
-/** What the kernel itself takes: C++ programs that write netlink by hand. They are built in a checkout only. */
+/** Lower bound: C++ programs that send hand-written netlink messages. Only a checkout has them. */
 export const floor: Peer = {
   name: 'floor',
   title: 'raw netlink floor (C++)',
-  description: 'hand-written netlink in the fewest messages, no checks, no roll-back, no threads; timed by itself',
+  description:
+    'hand-written netlink in the fewest messages, no checks, no roll-back, no threads; measures its own time',
   inProcess: false,
-  stays: true,
-  most: 1000,
+  longRunning: true,
+  maxInterfaces: 1000,
   missing: async () =>
     Object.values(programs).every((program) => existsSync(program))
       ? undefined
-      : 'missing: the floor programs, which come with a checkout (npm run build:bench)',
+      : 'missing: the floor programs, which only a checkout has (npm run build:bench)',
   open: async () => {
     const links = await json<{ ifname: string; ifindex: number }[]>(['ip', '-j', 'link']);
     return new Floor(new Map(links.map(({ ifname, ifindex }) => [ifname, ifindex])));
@@ -52,20 +53,20 @@ class Floor implements Contender {
     return this.#links.ask('drain');
   }
 
-  createNetwork(wish: NetworkWish) {
-    const [network, bits] = wish.netblock.split('/');
-    const [egress, egressBits] = wish.egressCidr.split('/');
-    const id = linkNames(wish).vxlan.slice('vxlan-'.length);
+  createNetwork(spec: NetworkSpec) {
+    const [network, bits] = spec.netblock.split('/');
+    const [egress, egressBits] = spec.egressCidr.split('/');
+    const id = linkNames(spec).vxlan.slice('vxlan-'.length);
     return this.#networks.ask(
       [
-        ...['create', wish.uuid, wish.vni, this.#index(uplink.nic), this.#index(EGRESS_BRIDGE), network, bits],
-        ...[wish.gateway, egress, egressBits, FLOATING_GATEWAY, id],
+        ...['create', spec.uuid, spec.vni, this.#index(uplink.nic), this.#index(EGRESS_BRIDGE), network, bits],
+        ...[spec.gateway, egress, egressBits, FLOATING_GATEWAY, id],
       ].join(' '),
     );
   }
 
-  deleteNetwork(wish: NetworkWish) {
-    return this.#networks.ask(`delete ${wish.uuid}`);
+  deleteNetwork(spec: NetworkSpec) {
+    return this.#networks.ask(`delete ${spec.uuid}`);
   }
 
   async close() {

@@ -8,7 +8,7 @@ import { pyroute2 } from './pyroute2.js';
 import { shell } from './shell.js';
 import { walkthrough } from './walkthrough.js';
 
-/** In the order of the tables: ours first, then what it is compared with. */
+/** All peers in the order of the tables: vethwork first. */
 export const peers: readonly Peer[] = [
   model,
   modelWithDhcp,

@@ -1,29 +1,31 @@
 import { type Kernel, match, nftTable, type Operation, openKernel, statement } from '../../kernel/index.js';
 import { bringUp } from '../../plan/link.js';
-import type { Contender, NetworkWish, Peer } from '../contender.js';
+import type { Contender, NetworkSpec, Peer } from '../contender.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, uplink } from '../stage.js';
 import { linkNames } from './names.js';
 
-/** A device group of this contender's own. */
+/** A device group that only this contender uses. */
 const GROUP = 0x62656e63;
-/** A link is out of service in a millisecond or two; deleting any number of them takes some 20 together. */
-const WORTH_DELETING = 16;
-/** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
+/**
+ * Minimum number of links for which `detach` deletes them at once. Taking one link out of service takes 1 to 2 ms;
+ * deleting any number of links together takes about 20 ms.
+ */
+const MIN_BULK_DELETE = 16;
+/** With more than one queue, the kernel would reduce their number and wait for two RCU grace periods per pair. */
 const QUEUES = { txQueues: 1, rxQueues: 1 } as const;
-/** Of links that have no use for an address of their own, as the model does it. */
+/** Disables the IPv6 link-local address, as vethwork does. */
 const NO_IPV6 = { inet6: { addressGeneration: 'none' } } as const;
-/** Below the range of the model. */
+/** First interface index. It is below the range that vethwork uses. */
 const FIRST_INDEX = 0x30000000;
 
-/** vethwork's kernel layer: the same work as everybody's, in one transaction. */
+/** vethwork's kernel layer: each operation is one transaction. */
 export const kernelLayer: Peer = {
   name: 'kernel',
   title: 'vethwork/kernel',
-  description:
-    "vethwork's kernel layer: one transaction a piece of work, with checks and roll-back; nothing is remembered",
+  description: "vethwork's kernel layer: one transaction per operation, with checks and roll-back; no records",
   inProcess: true,
-  stays: true,
-  most: 1000,
+  longRunning: true,
+  maxInterfaces: 1000,
   missing: async () => undefined,
   open: async () => KernelContender.open(),
 };
@@ -67,7 +69,7 @@ class KernelContender implements Contender {
   }
 
   async detach(slots: readonly Slot[]): Promise<undefined> {
-    if (slots.length >= WORTH_DELETING) {
+    if (slots.length >= MIN_BULK_DELETE) {
       const links = slots.map(({ device }) => this.#indexes.get(device)?.outer ?? 0);
       const errors = await this.kernel.teardown([...links.map(markForDeletion), DELETE_GROUP]);
       if (errors.length > 0) throw new AggregateError(errors, 'detach');
@@ -89,12 +91,12 @@ class KernelContender implements Contender {
     await this.kernel.teardown([DELETE_GROUP]);
   }
 
-  async createNetwork(wish: NetworkWish): Promise<undefined> {
-    if (wish.dhcp) throw new Error('dnsmasq is the model’s');
-    await this.kernel.transaction(this.#network(wish));
+  async createNetwork(spec: NetworkSpec): Promise<undefined> {
+    if (spec.dhcp) throw new Error('the kernel layer does not run dnsmasq');
+    await this.kernel.transaction(this.#network(spec));
   }
 
-  async deleteNetwork({ uuid }: NetworkWish): Promise<undefined> {
+  async deleteNetwork({ uuid }: NetworkSpec): Promise<undefined> {
     const links = this.#networks.get(uuid) ?? [];
     const errors = await this.kernel.teardown([
       ...links.map(markForDeletion),
@@ -142,9 +144,9 @@ class KernelContender implements Contender {
     ];
   }
 
-  #network(wish: NetworkWish): Operation[] {
-    const { uuid: netns, vni, netblock, gatewayCidr, egressCidr } = wish;
-    const names = linkNames(wish);
+  #network(spec: NetworkSpec): Operation[] {
+    const { uuid: netns, vni, netblock, gatewayCidr, egressCidr } = spec;
+    const names = linkNames(spec);
     const index = () => this.#next++;
     const [bridge, vxlan, vethOuter, vethInner, egressOuter, egressInner] = [
       index(),

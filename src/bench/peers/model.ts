@@ -1,5 +1,5 @@
 import type { Host, Interface, Network } from '../../api/types.js';
-import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
+import type { Contender, FloatSpec, NetworkSpec, Peer } from '../contender.js';
 import type { Lan } from '../lan.js';
 import type { Slot } from '../stage.js';
 
@@ -9,25 +9,25 @@ function peer(name: string, title: string, description: string, dhcp: boolean): 
     title,
     description,
     inProcess: true,
-    stays: true,
-    most: 1000,
+    longRunning: true,
+    maxInterfaces: 1000,
     missing: async () => undefined,
     open: ({ host }) => ModelContender.open(host, dhcp),
   };
 }
 
-/** vethwork as users have it. */
+/** The public API of vethwork. */
 export const model = peer(
   'model',
   'vethwork',
-  'network.attach and its like: addresses are allocated, every step is durable before the kernel is touched',
+  'the public API: addresses are allocated, and records are durable before the kernel is changed',
   false,
 );
 
 export const modelWithDhcp = peer(
   'model-dhcp',
   'vethwork, with DHCP',
-  'as vethwork, on a network whose dnsmasq knows of every interface before it is up',
+  'as vethwork, on a network with DHCP: dnsmasq is configured for each interface before it is up',
   true,
 );
 
@@ -78,20 +78,20 @@ class ModelContender implements Contender {
     await this.host.drained();
   }
 
-  async createNetwork(wish: NetworkWish): Promise<undefined> {
-    const { uuid, netblock, dhcp } = wish;
+  async createNetwork(spec: NetworkSpec): Promise<undefined> {
+    const { uuid, netblock, dhcp } = spec;
     const network = await this.host.createNetwork({ name: uuid, uuid, netblock, provideDhcp: dhcp });
-    wish.vni = network.info.vni;
+    spec.vni = network.info.vni;
     this.#networks.set(uuid, network);
   }
 
-  async deleteNetwork({ uuid }: NetworkWish): Promise<undefined> {
+  async deleteNetwork({ uuid }: NetworkSpec): Promise<undefined> {
     await this.#networks.get(uuid)?.delete();
     await this.host.drained();
   }
 
-  /** Interfaces to give floating addresses to; their making is not part of what is timed. */
-  async prepareFloats({ uuid }: NetworkWish, floats: readonly FloatWish[]): Promise<void> {
+  /** Creates the interfaces that get floating addresses. Not measured. */
+  async prepareFloats({ uuid }: NetworkSpec, floats: readonly FloatSpec[]): Promise<void> {
     await Promise.all(
       floats.map(async ({ address, target }, index) => {
         const options = {
@@ -104,11 +104,11 @@ class ModelContender implements Contender {
     );
   }
 
-  async float(_wish: NetworkWish, floats: readonly FloatWish[]): Promise<undefined> {
+  async float(_spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<undefined> {
     for (const { address } of floats) await this.#floating.get(address)?.float({ address });
   }
 
-  async defloat(_wish: NetworkWish, floats: readonly FloatWish[]): Promise<undefined> {
+  async defloat(_spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<undefined> {
     for (const { address } of floats) await this.#floating.get(address)?.defloat();
     await this.host.drained();
   }

@@ -1,7 +1,7 @@
-import type { FloatWish, NetworkWish } from '../contender.js';
+import type { FloatSpec, NetworkSpec } from '../contender.js';
 
-/** The walk-through's names of a network's links, which every contender uses. */
-export function linkNames({ vni }: NetworkWish) {
+/** Link names of a network, as in the walk-through. All contenders use them. */
+export function linkNames({ vni }: NetworkSpec) {
   const id = vni.toString(16).padStart(6, '0');
   return {
     vxlan: `vxlan-${id}`,
@@ -13,7 +13,7 @@ export function linkNames({ vni }: NetworkWish) {
   } as const;
 }
 
-export function floatNames({ address }: FloatWish) {
+export function floatNames({ address }: FloatSpec) {
   const id = address
     .split('.')
     .map((byte) => Number(byte).toString(16).padStart(2, '0'))

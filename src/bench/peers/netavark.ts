@@ -5,26 +5,26 @@ import type { Lan } from '../lan.js';
 import { LAN, LAN_CIDR, type Slot } from '../stage.js';
 import { findProgram } from './requirements.js';
 
-const PLACES = ['/usr/lib/podman', '/usr/libexec/podman', '/usr/local/lib/podman'];
-const AT_ONCE = 4;
+const FOLDERS = ['/usr/lib/podman', '/usr/libexec/podman', '/usr/local/lib/podman'];
+const CONCURRENCY = 4;
 
 /** Podman's network stack, called as Podman calls it. */
 export const netavark: Peer = {
   name: 'netavark',
   title: 'netavark',
   description:
-    'setup and teardown of a bridge network, one call a container; as an internal network, without firewall rules and default route',
+    'setup and teardown of a bridge network, one call per container; as an internal network, without firewall rules and default route',
   inProcess: false,
-  stays: false,
-  most: 64,
+  longRunning: false,
+  maxInterfaces: 64,
   missing: async () =>
-    (await findProgram('netavark', PLACES)) === undefined ? 'missing: netavark (apt-get install netavark)' : undefined,
-  version: async () => (await run([(await findProgram('netavark', PLACES)) ?? 'netavark', '--version'])).trim(),
-  open: async () => new Netavark((await findProgram('netavark', PLACES)) ?? 'netavark'),
+    (await findProgram('netavark', FOLDERS)) === undefined ? 'missing: netavark (apt-get install netavark)' : undefined,
+  version: async () => (await run([(await findProgram('netavark', FOLDERS)) ?? 'netavark', '--version'])).trim(),
+  open: async () => new Netavark((await findProgram('netavark', FOLDERS)) ?? 'netavark'),
 };
 
 class Netavark implements Contender {
-  /** It makes the default route only together with firewall rules, which would cost it ten times as much. */
+  /** netavark adds a default route only together with firewall rules, which would take ten times as long. */
   readonly lan: Lan = { ...LAN, without: ['default route'] };
   readonly #shell = new Shell();
 
@@ -47,16 +47,16 @@ class Netavark implements Contender {
   }
 
   #call(command: 'setup' | 'teardown', slots: readonly Slot[]): Promise<number | undefined> {
-    return this.#shell.runBeside(
+    return this.#shell.runConcurrently(
       slots.map((slot) => [
         withInput(`${this.program} ${command} /run/netns/${slot.netns} >&2`, [JSON.stringify(options(slot))]),
       ]),
-      AT_ONCE,
+      CONCURRENCY,
     );
   }
 }
 
-/** What Podman passes for one container. */
+/** The options that Podman passes for one container. */
 function options({ netns, address }: Slot): object {
   return {
     container_id: netns.padStart(64, '0'),

@@ -4,7 +4,7 @@ import { Coprocess, DONE } from '../coprocess.js';
 import { LAN, type Slot } from '../stage.js';
 import { debianVersion } from './requirements.js';
 
-/** Its own loop: one request a line, as JSON; answers with the time that the work took. */
+/** The Python program: one JSON request per line; the response has the duration. */
 const PROGRAM = `
 import json, sys, time, traceback
 from pyroute2 import IPRoute, netns
@@ -44,21 +44,21 @@ for line in sys.stdin:
         print('${DONE} 1', flush=True)
 `;
 
-/** The Python library, in a process that has it loaded and its socket open. */
+/** The Python library, in a long-running process with an open netlink socket. */
 export const pyroute2: Peer = {
   name: 'pyroute2',
   title: 'pyroute2',
-  description: 'IPRoute in a Python process that stays; a socket opened inside each namespace; timed by itself',
+  description: 'IPRoute in a long-running Python process; one socket per namespace; measures its own time',
   inProcess: false,
-  stays: true,
-  most: 1000,
+  longRunning: true,
+  maxInterfaces: 1000,
   missing: async () =>
     (await findPython()) === undefined ? 'missing: pyroute2 (apt-get install python3-pyroute2)' : undefined,
   version: () => debianVersion('python3-pyroute2'),
   open: async () => new Pyroute2((await findPython()) ?? ''),
 };
 
-/** A Python that has the library; Debian's, where another comes first. */
+/** A Python interpreter that has the library. Debian's is tried too if another one is first in PATH. */
 async function findPython(): Promise<string | undefined> {
   for (const python of ['python3', '/usr/bin/python3']) {
     const found = await attempt([python, '-c', 'import pyroute2']).catch(() => undefined);

@@ -1,25 +1,25 @@
 import { run } from '../../demo/tools.js';
-import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
+import type { Contender, FloatSpec, NetworkSpec, Peer } from '../contender.js';
 import { Shell, withInput } from '../coprocess.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, type Stage, uplink } from '../stage.js';
 import { dnsmasqConfig, stopDnsmasq } from './dnsmasq.js';
 import { floatNames, linkNames } from './names.js';
 import { missingPrograms } from './requirements.js';
 
-const AT_ONCE = 4;
-/** Said at creation, the kernel need not reduce them to one, which takes it two RCU grace periods a pair. */
+const CONCURRENCY = 4;
+/** With more than one queue, the kernel would reduce their number and wait for two RCU grace periods per pair. */
 const QUEUES = 'numtxqueues 1 numrxqueues 1';
 /** A device group that only this contender uses. */
 const GROUP = 4242;
 
-/** The best that a shell can do: as few processes as there are namespaces, each told everything at once. */
+/** The fastest shell implementation: one batch process per namespace. */
 export const shell: Peer = {
   name: 'shell',
   title: 'best shell (ip -batch, nft -f)',
-  description: 'one ip -batch for the host and one for each namespace; many links are deleted by group in one message',
+  description: 'one ip -batch for the host and one per namespace; several links are deleted by group in one message',
   inProcess: false,
-  stays: false,
-  most: 1000,
+  longRunning: false,
+  maxInterfaces: 1000,
   missing: () => missingPrograms({ ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux', dnsmasq: 'dnsmasq-base' }),
   version: async () => `${(await run(['ip', '-V'])).trim()}; ${(await run(['nft', '-v'])).trim()}`,
   open: async (stage) => new BestShell(stage),
@@ -27,7 +27,7 @@ export const shell: Peer = {
 
 const batch = (lines: readonly string[]) => withInput('ip -batch -', lines);
 
-/** Without an IPv6 address of its own, which has to be said before the link is up. */
+/** Disables the IPv6 link-local address. This must be set before the link is up. */
 const bringUp = (device: string) => [`link set ${device} addrgenmode none`, `link set ${device} up`];
 
 const inside = (netns: string, lines: readonly string[]) => withInput(`ip -n ${netns} -batch -`, lines);
@@ -57,7 +57,7 @@ class BestShell implements Contender {
     ]);
     if (slots.length === 1) return this.#shell.run([batch(pairs), ...insides.flat()]);
     await this.#shell.run([batch(pairs)]);
-    await this.#shell.runBeside(insides, AT_ONCE);
+    await this.#shell.runConcurrently(insides, CONCURRENCY);
     return undefined;
   }
 
@@ -79,9 +79,9 @@ class BestShell implements Contender {
     return this.#shell.run([batch([...lines, `link del group ${GROUP}`])]);
   }
 
-  async createNetwork(wish: NetworkWish) {
-    const { uuid, vni, netblock, gatewayCidr, egressCidr } = wish;
-    const { vxlan, bridge, vethOuter, vethInner, egressOuter, egressInner } = linkNames(wish);
+  async createNetwork(spec: NetworkSpec) {
+    const { uuid, vni, netblock, gatewayCidr, egressCidr } = spec;
+    const { vxlan, bridge, vethOuter, vethInner, egressOuter, egressInner } = linkNames(spec);
     const outer = [
       `netns add ${uuid}`,
       `link add ${bridge} up type bridge forward_delay 0 stp_state 0`,
@@ -104,7 +104,7 @@ class BestShell implements Contender {
       `  chain postrouting { type nat hook postrouting priority 100; ip saddr ${netblock} oifname "${egressInner}" masquerade; }`,
       '}',
     ];
-    const config = wish.dhcp ? await dnsmasqConfig(await this.stage.room('shell'), wish) : undefined;
+    const config = spec.dhcp ? await dnsmasqConfig(await this.stage.contenderFolder('shell'), spec) : undefined;
     return this.#shell.run([
       batch(outer),
       [
@@ -118,27 +118,27 @@ class BestShell implements Contender {
     ]);
   }
 
-  async deleteNetwork(wish: NetworkWish) {
-    const { vxlan, bridge, vethOuter, egressOuter } = linkNames(wish);
-    const config = wish.dhcp ? await dnsmasqConfig(await this.stage.room('shell'), wish) : undefined;
+  async deleteNetwork(spec: NetworkSpec) {
+    const { vxlan, bridge, vethOuter, egressOuter } = linkNames(spec);
+    const config = spec.dhcp ? await dnsmasqConfig(await this.stage.contenderFolder('shell'), spec) : undefined;
     const links = [vethOuter, egressOuter, vxlan, bridge].map((link) => `link set ${link} group ${GROUP}`);
     return this.#shell.run([
       ...(config === undefined ? [] : [stopDnsmasq(config)]),
-      batch([...links, `link del group ${GROUP}`, `netns del ${wish.uuid}`]),
+      batch([...links, `link del group ${GROUP}`, `netns del ${spec.uuid}`]),
     ]);
   }
 
-  float(wish: NetworkWish, floats: readonly FloatWish[]) {
+  float(spec: NetworkSpec, floats: readonly FloatSpec[]) {
     const pairs = floats.map((each) => {
       const { outer, inner } = floatNames(each);
-      return `link add ${outer} ${QUEUES} up master ${EGRESS_BRIDGE} type veth peer name ${inner} ${QUEUES} netns ${wish.uuid}`;
+      return `link add ${outer} ${QUEUES} up master ${EGRESS_BRIDGE} type veth peer name ${inner} ${QUEUES} netns ${spec.uuid}`;
     });
     const addresses = floats.map((each) => `address add ${each.address}/32 dev ${floatNames(each).inner}`);
     const elements = floats.map(({ address, target }) => `${address} : ${target}`).join(', ');
     return this.#shell.run([
       batch(pairs),
       [
-        `nsenter --net=/run/netns/${wish.uuid} sh -e <<'INSIDE'`,
+        `nsenter --net=/run/netns/${spec.uuid} sh -e <<'INSIDE'`,
         batch(addresses),
         `nft add element ip nat floating '{ ${elements} }'`,
         'INSIDE',
@@ -146,11 +146,11 @@ class BestShell implements Contender {
     ]);
   }
 
-  defloat(wish: NetworkWish, floats: readonly FloatWish[]) {
+  defloat(spec: NetworkSpec, floats: readonly FloatSpec[]) {
     const elements = floats.map(({ address }) => address).join(', ');
     const links = floats.map((each) => `link del ${floatNames(each).outer}`);
     return this.#shell.run([
-      `nsenter --net=/run/netns/${wish.uuid} nft delete element ip nat floating '{ ${elements} }'`,
+      `nsenter --net=/run/netns/${spec.uuid} nft delete element ip nat floating '{ ${elements} }'`,
       batch(links),
     ]);
   }

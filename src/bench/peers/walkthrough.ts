@@ -1,23 +1,23 @@
 import { join } from 'node:path';
 import { run } from '../../demo/tools.js';
-import type { Contender, FloatWish, NetworkWish, Peer } from '../contender.js';
+import type { Contender, FloatSpec, NetworkSpec, Peer } from '../contender.js';
 import { Shell } from '../coprocess.js';
 import { EGRESS_BRIDGE, FLOATING_GATEWAY, LAN, type Slot, type Stage, uplink } from '../stage.js';
 import { dnsmasqConfig, stopDnsmasq } from './dnsmasq.js';
 import { floatNames, linkNames } from './names.js';
 import { missingPrograms } from './requirements.js';
 
-/** Lists of commands that are run beside each other: more do not help, as the kernel does one change at a time. */
-const AT_ONCE = 4;
+/** Maximum of concurrent command lists. More do not help, because the kernel serializes changes of links. */
+const CONCURRENCY = 4;
 
-/** The walk-through's commands, one process each. */
+/** The commands of the walk-through, one process per command. */
 export const walkthrough: Peer = {
   name: 'walkthrough',
   title: "the walk-through's commands",
-  description: 'ip, brctl, sysctl and iptables, one process a step, started by a shell that stays',
+  description: 'ip, brctl, sysctl and iptables, one process per command, started by a long-running shell',
   inProcess: false,
-  stays: false,
-  most: 64,
+  longRunning: false,
+  maxInterfaces: 64,
   missing: () =>
     missingPrograms({
       ip: 'iproute2',
@@ -51,9 +51,9 @@ const attachTap = ({ device }: Slot): string[] => [
   `ip link set ${device} up`,
 ];
 
-const create = (wish: NetworkWish, config: string): string[] => {
-  const { uuid, vni, netblock, gatewayCidr, egressCidr, dhcp } = wish;
-  const { vxlan, bridge, vethOuter, vethInner, egressOuter, egressInner } = linkNames(wish);
+const create = (spec: NetworkSpec, config: string): string[] => {
+  const { uuid, vni, netblock, gatewayCidr, egressCidr, dhcp } = spec;
+  const { vxlan, bridge, vethOuter, vethInner, egressOuter, egressInner } = linkNames(spec);
   const inside = `ip netns exec ${uuid}`;
   return [
     `ip link add ${vxlan} type vxlan id ${vni} dev ${uplink.nic} dstport 4789`,
@@ -85,31 +85,31 @@ const create = (wish: NetworkWish, config: string): string[] => {
   ];
 };
 
-const remove = (wish: NetworkWish, config: string): string[] => {
-  const { vxlan, bridge, vethOuter, egressOuter } = linkNames(wish);
+const remove = (spec: NetworkSpec, config: string): string[] => {
+  const { vxlan, bridge, vethOuter, egressOuter } = linkNames(spec);
   return [
-    ...(wish.dhcp ? [stopDnsmasq(config)] : []),
+    ...(spec.dhcp ? [stopDnsmasq(config)] : []),
     `ip link delete ${vethOuter}`,
     `ip link delete ${egressOuter}`,
-    `ip netns del ${wish.uuid}`,
+    `ip netns del ${spec.uuid}`,
     `ip link delete ${bridge}`,
     `ip link delete ${vxlan}`,
   ];
 };
 
-const float = (wish: NetworkWish, each: FloatWish): string[] => {
+const float = (spec: NetworkSpec, each: FloatSpec): string[] => {
   const { outer, inner } = floatNames(each);
-  const inside = `ip netns exec ${wish.uuid}`;
+  const inside = `ip netns exec ${spec.uuid}`;
   return [
     `ip link add ${outer} type veth peer name ${inner}`,
-    `ip link set ${inner} netns ${wish.uuid}`,
+    `ip link set ${inner} netns ${spec.uuid}`,
     `${inside} ip addr add ${each.address}/32 dev ${inner}`,
     `${inside} iptables -t nat -A PREROUTING -d ${each.address} -j DNAT --to-destination ${each.target}`,
   ];
 };
 
-const defloat = (wish: NetworkWish, each: FloatWish): string[] => [
-  `ip netns exec ${wish.uuid} iptables -t nat -D PREROUTING -d ${each.address} -j DNAT --to-destination ${each.target}`,
+const defloat = (spec: NetworkSpec, each: FloatSpec): string[] => [
+  `ip netns exec ${spec.uuid} iptables -t nat -D PREROUTING -d ${each.address} -j DNAT --to-destination ${each.target}`,
   `ip link del ${floatNames(each).outer}`,
 ];
 
@@ -124,41 +124,41 @@ class Walkthrough implements Contender {
   }
 
   attach(slots: readonly Slot[]) {
-    return this.#shell.runBeside(slots.map(attach), AT_ONCE);
+    return this.#shell.runConcurrently(slots.map(attach), CONCURRENCY);
   }
 
   attachTaps(slots: readonly Slot[]) {
-    return this.#shell.runBeside(slots.map(attachTap), AT_ONCE);
+    return this.#shell.runConcurrently(slots.map(attachTap), CONCURRENCY);
   }
 
   detach(slots: readonly Slot[]) {
-    return this.#shell.runBeside(
+    return this.#shell.runConcurrently(
       slots.map(({ device }) => [`ip link del ${device}`]),
-      AT_ONCE,
+      CONCURRENCY,
     );
   }
 
-  async createNetwork(wish: NetworkWish) {
-    return this.#shell.run(create(wish, await this.#config(wish)));
+  async createNetwork(spec: NetworkSpec) {
+    return this.#shell.run(create(spec, await this.#config(spec)));
   }
 
-  async deleteNetwork(wish: NetworkWish) {
-    return this.#shell.run(remove(wish, await this.#config(wish)));
+  async deleteNetwork(spec: NetworkSpec) {
+    return this.#shell.run(remove(spec, await this.#config(spec)));
   }
 
-  float(wish: NetworkWish, floats: readonly FloatWish[]) {
-    return this.#shell.run(floats.flatMap((each) => float(wish, each)));
+  float(spec: NetworkSpec, floats: readonly FloatSpec[]) {
+    return this.#shell.run(floats.flatMap((each) => float(spec, each)));
   }
 
-  defloat(wish: NetworkWish, floats: readonly FloatWish[]) {
-    return this.#shell.run(floats.flatMap((each) => defloat(wish, each)));
+  defloat(spec: NetworkSpec, floats: readonly FloatSpec[]) {
+    return this.#shell.run(floats.flatMap((each) => defloat(spec, each)));
   }
 
   close() {
     return this.#shell.close();
   }
 
-  async #config(wish: NetworkWish): Promise<string> {
-    return wish.dhcp ? dnsmasqConfig(join(await this.stage.room('walkthrough')), wish) : '';
+  async #config(spec: NetworkSpec): Promise<string> {
+    return spec.dhcp ? dnsmasqConfig(join(await this.stage.contenderFolder('walkthrough')), spec) : '';
   }
 }

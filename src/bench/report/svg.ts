@@ -15,7 +15,7 @@ interface Plotter {
   lite: typeof import('vega-lite');
 }
 
-/** @throws MissingPlotterError, which says how to install them */
+/** @throws MissingPlotterError if vega or vega-lite is not installed */
 export async function requirePlotter(): Promise<Plotter> {
   try {
     return { vega: await import('vega'), lite: await import('vega-lite') };
@@ -24,7 +24,7 @@ export async function requirePlotter(): Promise<Plotter> {
   }
 }
 
-/** One colour for each contender in all plots; vethwork's are blue. */
+/** Colour of each contender in all plots. The colours of vethwork are blue. */
 const COLOURS: Readonly<Record<string, string>> = {
   model: '#1f5fa8',
   'model-dhcp': '#5b93cf',
@@ -113,11 +113,11 @@ function colour(titles: ReadonlyMap<string, string>, values: readonly Point[]) {
 
 /** A bar for the median, with a line from minimum to maximum. */
 function bars(title: string, values: Point[], titles: ReadonlyMap<string, string>): TopLevelSpec {
-  const least = Math.min(...values.map(({ min }) => min));
-  const most = Math.max(...values.map(({ max }) => max));
+  const minimum = Math.min(...values.map(({ min }) => min));
+  const maximum = Math.max(...values.map(({ max }) => max));
   const y = { field: 'contender', type: 'nominal', sort: null, title: null, axis: { labelLimit: 0 } } as const;
   // Space for the labels to the right of the longest bar.
-  const scale = { type: 'log' as const, domain: [least / 2, most * 3] };
+  const scale = { type: 'log' as const, domain: [minimum / 2, maximum * 3] };
   return {
     $schema: SCHEMA,
     title,
@@ -130,8 +130,8 @@ function bars(title: string, values: Point[], titles: ReadonlyMap<string, string
         mark: { type: 'bar', height: 14 },
         encoding: {
           y,
-          x: { field: 'median', type: 'quantitative', scale, title: 'ms (median, least to most; logarithmic)' },
-          x2: { datum: least / 2 },
+          x: { field: 'median', type: 'quantitative', scale, title: 'ms (median, minimum to maximum; logarithmic)' },
+          x2: { datum: minimum / 2 },
           color: { field: 'contender', type: 'nominal', scale: colour(titles, values), legend: null },
         },
       },

@@ -19,7 +19,7 @@ export function figureNames({ contenders }: CaseResult): string[] {
   return [...new Set(contenders.flatMap(({ figures }) => Object.keys(figures)))];
 }
 
-/** The reference of the ratios: the first contender that has the figure. That is vethwork wherever it was measured. */
+/** The reference of the ratios: the first contender that has the figure. This is vethwork if it was measured. */
 export function reference({ contenders }: CaseResult, figure: string): ContenderResult | undefined {
   return contenders.find(({ figures }) => figures[figure] !== undefined);
 }
@@ -66,8 +66,8 @@ function formatScenario(scenario: ScenarioResult, titles: ReadonlyMap<string, st
 /** The machine in one sentence. */
 export function machineText({ cpu, cpus, memory, kernel, node, disk, load, idleLoop }: Machine): string {
   return (
-    `Linux ${kernel}, Node.js ${node}, ${cpus} x ${cpu}, ${memory} GiB, state on ${disk}; at the start the load was ` +
-    `${load.toFixed(1)} and an idle event loop ${milliseconds(idleLoop)} ms late (p99)`
+    `Linux ${kernel}, Node.js ${node}, ${cpus} x ${cpu}, ${memory} GiB, state on ${disk}; load average at the ` +
+    `start ${load.toFixed(1)}, delay of an idle event loop ${milliseconds(idleLoop)} ms (p99)`
   );
 }
 

@@ -3,15 +3,15 @@ import type { Contender } from '../contender.js';
 import { type Case, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import type { Slot, Stage } from '../stage.js';
-import { type Before, look, verifyAttached, verifyGone, verifyOutOfService, verifyTaps } from '../verify.js';
+import { type Before, readState, verifyAttached, verifyGone, verifyOutOfService, verifyTaps } from '../verify.js';
 
 type Work = 'attach' | 'attachTaps';
 
-/** Interfaces at once. */
+/** Numbers of concurrent interfaces. */
 const COUNTS = [1, 10, 64, 100, 1000];
 const QUICK_COUNTS = [1, 4];
 
-/** Interfaces are attached, and detached again: until they are out of service, and until nothing is left of them. */
+/** Attaches interfaces and detaches them. Measures the time until out of service, and the time until deleted. */
 export const attach: Scenario = {
   name: 'attach',
   title: 'Attach and detach interfaces',
@@ -26,7 +26,7 @@ export const attach: Scenario = {
   },
 };
 
-/** Attach so many at once, verify, detach all, verify. */
+/** Attaches `count` interfaces concurrently, verifies, detaches all, verifies. */
 export async function attachCase(stage: Stage, work: Work, count: number): Promise<Case> {
   const slots = await stage.slots(count);
   let before: Before;
@@ -34,9 +34,9 @@ export async function attachCase(stage: Stage, work: Work, count: number): Promi
     name: `${work === 'attach' ? 'veth' : 'tap'}-${count}`,
     title: `${count} ${work === 'attach' ? 'veth' : 'tap'}${count === 1 ? '' : 's'}${count > 1 ? ' at once' : ''}`,
     ...(work === 'attach' && { at: count }),
-    can: ({ peer, contender }) => contender[work] !== undefined && peer.most >= count,
+    can: ({ peer, contender }) => contender[work] !== undefined && peer.maxInterfaces >= count,
     prepare: async (contender) => {
-      before = await look(contender);
+      before = await readState(contender);
     },
     steps: [
       {
@@ -46,11 +46,11 @@ export async function attachCase(stage: Stage, work: Work, count: number): Promi
       },
       {
         figures: ['detach', 'gone'],
-        work: (contender, isFirst) =>
+        work: (contender, isWarmUp) =>
           detachAll(
             contender,
             slots,
-            isFirst ? () => verifyOutOfService(contender, work === 'attach' ? slots : [], before) : undefined,
+            isWarmUp ? () => verifyOutOfService(contender, work === 'attach' ? slots : [], before) : undefined,
           ),
         verify: (contender) => verifyGone(contender, work === 'attach' ? slots : [], before),
       },
@@ -58,10 +58,14 @@ export async function attachCase(stage: Stage, work: Work, count: number): Promi
   };
 }
 
-/** @param look between the two, where their times are not of interest */
-async function detachAll(contender: Contender, slots: readonly Slot[], look?: () => Promise<void>): Promise<number[]> {
+/** @param verify runs between detach and drain, in the warm-up only */
+async function detachAll(
+  contender: Contender,
+  slots: readonly Slot[],
+  verify?: () => Promise<void>,
+): Promise<number[]> {
   const detach = await timed(async () => contender.detach?.(slots));
-  await look?.();
+  await verify?.();
   const start = performance.now();
   const drain = contender.drain === undefined ? 0 : ((await contender.drain()) ?? performance.now() - start);
   return [detach, detach + drain];

@@ -4,29 +4,29 @@ import { type CaseResult, type ContenderResult, type Entrant, timed } from '../m
 import type { Fact, Scenario, Setting } from '../scenario.js';
 import type { Slot } from '../stage.js';
 import { quantile, summarise } from '../statistics.js';
-import { look, verifyAttached, verifyGone } from '../verify.js';
+import { readState, verifyAttached, verifyGone } from '../verify.js';
 
-/** Instances that come and go beside each other. */
+/** Number of concurrent workers. */
 const WORKERS = 8;
-/** Each contender's turns, and how long one is, in milliseconds. */
+/** Number of turns of each contender, and the duration of a turn in milliseconds. */
 const TURNS = 3;
 const TURN = 3000;
 const QUICK_TURN = 500;
 
-/** What one contender has done so far. */
+/** Results of one contender. */
 interface Tally {
   entrant: Entrant;
-  /** Of each attach. */
+  /** Duration of each attach, in milliseconds. */
   latencies: number[];
-  /** In milliseconds, turns and draining included. */
+  /** Total duration in milliseconds, including draining. */
   spent: number;
   failed?: string;
 }
 
-/** Interfaces come and go all the time, eight at a time. */
+/** Eight workers attach and detach interfaces without pause. */
 export const churn: Scenario = {
   name: 'churn',
-  title: `Churn: attach and detach without a pause, ${WORKERS} beside each other`,
+  title: `Churn: attach and detach without pause, ${WORKERS} workers`,
   run: async (setting) => {
     const slots = await setting.stage.slots(WORKERS);
     const able = setting.entrants.filter(({ contender }) => contender.attach && contender.detach);
@@ -35,22 +35,23 @@ export const churn: Scenario = {
       for (const tally of tallies.filter(({ failed }) => failed === undefined)) {
         setting.signal.throwIfAborted();
         setting.progress(`churn: turn ${turn + 1} of ${TURNS}, ${tally.entrant.peer.title}`);
-        await yieldToEventLoop(setting, tally, slots);
+        await runTurn(setting, tally, slots);
       }
     }
-    const result: CaseResult = { name: 'churn', title: `${WORKERS} at work`, contenders: tallies.map(toResult) };
+    const result: CaseResult = { name: 'churn', title: `${WORKERS} workers`, contenders: tallies.map(toResult) };
     return { cases: [result], facts: tallies.flatMap(toFacts) };
   },
 };
 
-async function yieldToEventLoop({ stage, quick }: Setting, tally: Tally, slots: readonly Slot[]): Promise<void> {
+/** Runs one turn of a contender: attach and detach until the time is over. */
+async function runTurn({ stage, quick }: Setting, tally: Tally, slots: readonly Slot[]): Promise<void> {
   const { peer, contender } = tally.entrant;
-  // A process that does one thing at a time has company.
+  // A contender in another process runs one request at a time: each worker gets a process.
   const others: Contender[] = [];
   try {
     while (!peer.inProcess && others.length < slots.length - 1) others.push(await peer.open(stage));
     const workers = slots.map((slot, index) => ({ slot, contender: others[index - 1] ?? contender }));
-    const before = await look(contender);
+    const before = await readState(contender);
     await Promise.all(workers.map((worker) => worker.contender.attach?.([worker.slot])));
     await verifyAttached(contender, slots, before);
     await Promise.all(workers.map((worker) => worker.contender.detach?.([worker.slot])));
@@ -90,6 +91,10 @@ function toResult({ entrant, latencies, failed }: Tally): ContenderResult {
 function toFacts({ entrant, latencies, spent, failed }: Tally): Fact[] {
   if (failed !== undefined) return [];
   return [
-    { name: `attached and gone, ${entrant.peer.title}`, value: latencies.length / (spent / 1000), unit: 'per second' },
+    {
+      name: `attached and detached, ${entrant.peer.title}`,
+      value: latencies.length / (spent / 1000),
+      unit: 'per second',
+    },
   ];
 }

@@ -1,54 +1,54 @@
-import type { Contender, FloatWish, NetworkWish } from '../contender.js';
+import type { Contender, FloatSpec, NetworkSpec } from '../contender.js';
 import { type Case, type Entrant, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import { verifyFloating, verifyNotFloating } from '../verify.js';
 import { nextNetwork } from './network.js';
 
-const AT = [1, 200];
-const QUICK_AT = [1, 20];
+const POSITIONS = [1, 200];
+const QUICK_POSITIONS = [1, 20];
 
 const canFloat = ({ contender }: Entrant) => contender.float !== undefined && contender.createNetwork !== undefined;
 
-/** A floating IP is given and taken, as the first of its network and when there are many. */
+/** Assigns and removes a floating IP: the first of a network, and one more where many exist. */
 export const float: Scenario = {
   name: 'float',
   title: 'Float and defloat an address',
   over: 'floating addresses of the network',
   run: async (setting) => {
     const entrants = setting.entrants.filter(({ peer }) => peer.name !== 'model-dhcp').filter(canFloat);
-    const places = new Map<Contender, { wish: NetworkWish; floats: FloatWish[]; standing: number }>();
+    const places = new Map<Contender, { spec: NetworkSpec; floats: FloatSpec[]; existing: number }>();
     const cases = [];
     try {
       for (const [number, { contender }] of entrants.entries()) {
-        const wish = nextNetwork(false);
-        const floats = Array.from({ length: Math.max(...AT) }, (_, index) => ({
+        const spec = nextNetwork(false);
+        const floats = Array.from({ length: Math.max(...POSITIONS) }, (_, index) => ({
           address: `10.200.${100 + number}.${1 + index}`,
           target: `172.30.1.${2 + index}`,
         }));
-        await contender.createNetwork?.(wish);
-        await contender.prepareFloats?.(wish, floats);
-        places.set(contender, { wish, floats, standing: 0 });
+        await contender.createNetwork?.(spec);
+        await contender.prepareFloats?.(spec, floats);
+        places.set(contender, { spec, floats, existing: 0 });
       }
-      for (const at of setting.quick ? QUICK_AT : AT) {
-        setting.progress(`floating addresses: ${at - 1} that stay`);
+      for (const at of setting.quick ? QUICK_POSITIONS : POSITIONS) {
+        setting.progress(`floating addresses: creating ${at - 1}`);
         for (const [contender, place] of places) {
-          const { wish, floats, standing } = place;
-          if (at - 1 > standing) await contender.float?.(wish, floats.slice(standing, at - 1));
-          place.standing = at - 1;
+          const { spec, floats, existing } = place;
+          if (at - 1 > existing) await contender.float?.(spec, floats.slice(existing, at - 1));
+          place.existing = at - 1;
         }
         cases.push(await measure(floatCase(at, places), entrants, setting));
       }
     } finally {
-      for (const [contender, { wish }] of places) await contender.deleteNetwork?.(wish);
+      for (const [contender, { spec }] of places) await contender.deleteNetwork?.(spec);
     }
     return { cases };
   },
 };
 
-function floatCase(at: number, places: ReadonlyMap<Contender, { wish: NetworkWish; floats: FloatWish[] }>): Case {
+function floatCase(at: number, places: ReadonlyMap<Contender, { spec: NetworkSpec; floats: FloatSpec[] }>): Case {
   const place = (contender: Contender) => {
-    const { wish, floats } = places.get(contender) as { wish: NetworkWish; floats: FloatWish[] };
-    return [wish, floats.slice(at - 1, at)] as const;
+    const { spec, floats } = places.get(contender) as { spec: NetworkSpec; floats: FloatSpec[] };
+    return [spec, floats.slice(at - 1, at)] as const;
   };
   return {
     name: `float-${at}`,

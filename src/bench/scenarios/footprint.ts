@@ -7,7 +7,7 @@ const NETWORKS = 200;
 const QUICK_NETWORKS = 20;
 const KIB = 1024;
 
-/** What a network costs while nothing happens to it. */
+/** Memory and file descriptors of idle networks. */
 export const footprint: Scenario = {
   name: 'footprint',
   title: 'Memory and descriptors of networks',
@@ -24,15 +24,15 @@ export const footprint: Scenario = {
     };
     const facts: Fact[] = [];
     try {
-      // What the first ones bring along is not theirs alone.
+      // The first networks also allocate memory that all networks share.
       for (let warm = 0; warm < 5; warm++) await make(false);
       const before = await ownFootprint();
       while (networks.length < count + 5) await make(false);
       const after = await ownFootprint();
       facts.push(
-        { name: 'memory of this process, a network', value: (after.rss - before.rss) / count / KIB, unit: 'KiB' },
+        { name: 'memory of this process, per network', value: (after.rss - before.rss) / count / KIB, unit: 'KiB' },
         {
-          name: 'descriptors of this process, a network',
+          name: 'descriptors of this process, per network',
           value: (after.descriptors - before.descriptors) / count,
           unit: '',
         },
@@ -41,7 +41,11 @@ export const footprint: Scenario = {
       );
       await make(true);
       const pid = (await run(['ip', 'netns', 'pids', networks.at(-1)?.uuid ?? ''])).trim();
-      facts.push({ name: 'memory of a network’s dnsmasq (its share)', value: (await shareOf(pid)) / KIB, unit: 'MiB' });
+      facts.push({
+        name: 'memory of a network’s dnsmasq (proportional set size)',
+        value: (await shareOf(pid)) / KIB,
+        unit: 'MiB',
+      });
     } finally {
       await Promise.all(networks.map((network) => network.delete()));
       await host.drained();
@@ -54,7 +58,7 @@ async function ownFootprint(): Promise<{ rss: number; descriptors: number }> {
   return { rss: process.memoryUsage.rss(), descriptors: (await readdir('/proc/self/fd')).length };
 }
 
-/** Memory of a process, pages that it shares divided by how many share them, in KiB. */
+/** Proportional set size (Pss) of a process, in KiB: shared pages are divided by the number of processes that use them. */
 async function shareOf(pid: string): Promise<number> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'latin1');
   return Number(/^Pss:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0);

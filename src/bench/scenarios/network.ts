@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { NetworkWish } from '../contender.js';
+import type { NetworkSpec } from '../contender.js';
 import { type Case, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import { verifyNetwork, verifyNetworkGone } from '../verify.js';
 
-/** A network on the network node is made and deleted, with and without dnsmasq. */
+/** Creates and deletes a network on the network node, with and without dnsmasq. */
 export const network: Scenario = {
   name: 'network',
   title: 'Create and delete a network on the network node',
@@ -17,13 +17,13 @@ export const network: Scenario = {
 
 let made = 0;
 
-/** A network that nobody has had before. */
-export function nextNetwork(dhcp: boolean): NetworkWish {
+/** A network specification with a new UUID, VNI and egress address. */
+export function nextNetwork(dhcp: boolean): NetworkSpec {
   made++;
   const third = made % 250;
   return {
     uuid: randomUUID(),
-    // Of no interest to the model, which chooses its own.
+    // vethwork chooses its own VNI.
     vni: 0x100000 + made,
     netblock: '172.30.1.0/24',
     gateway: '172.30.1.1',
@@ -35,7 +35,7 @@ export function nextNetwork(dhcp: boolean): NetworkWish {
 }
 
 function networkCase(dhcp: boolean): Case {
-  let wish: NetworkWish;
+  let spec: NetworkSpec;
   return {
     name: dhcp ? 'network-dhcp' : 'network',
     title: dhcp ? 'a network with NAT and dnsmasq' : 'a network with NAT',
@@ -44,18 +44,18 @@ function networkCase(dhcp: boolean): Case {
       peer.name !== 'model-dhcp' &&
       (!dhcp || ['model', 'walkthrough', 'shell'].includes(peer.name)),
     prepare: async () => {
-      wish = nextNetwork(dhcp);
+      spec = nextNetwork(dhcp);
     },
     steps: [
       {
         figures: ['create'],
-        work: async (contender) => [await timed(async () => contender.createNetwork?.(wish))],
-        verify: () => verifyNetwork(wish),
+        work: async (contender) => [await timed(async () => contender.createNetwork?.(spec))],
+        verify: () => verifyNetwork(spec),
       },
       {
         figures: ['delete'],
-        work: async (contender) => [await timed(async () => contender.deleteNetwork?.(wish))],
-        verify: () => verifyNetworkGone(wish),
+        work: async (contender) => [await timed(async () => contender.deleteNetwork?.(spec))],
+        verify: () => verifyNetworkGone(spec),
       },
     ],
   };

@@ -10,11 +10,11 @@ import { VerificationError } from '../verify.js';
 
 const SIZES = [10, 100, 500];
 const QUICK_SIZES = [10];
-const AT_ONCE = 10;
-/** For so long nothing has to happen, in milliseconds. */
-const QUIET = 2000;
+const CONCURRENCY = 10;
+/** The kernel is settled if it has sent no notification for this time, in milliseconds. */
+const SETTLE_TIME = 2000;
 
-/** `host.reconcile()` where all is in order: it looks at everything and writes nothing. */
+/** `host.reconcile()` without drift: it reads the complete state and writes nothing. */
 export const reconcile: Scenario = {
   name: 'reconcile',
   title: 'Reconcile with nothing to do',
@@ -32,12 +32,12 @@ export const reconcile: Scenario = {
           setting.progress(`reconcile: ${networks.length} of ${size} networks`);
           const options = { netblock: '172.23.0.0/24', provideDhcp: false };
           const first = networks.length;
-          const batch = Array.from({ length: Math.min(AT_ONCE, size - networks.length) }, (_, n) =>
+          const batch = Array.from({ length: Math.min(CONCURRENCY, size - networks.length) }, (_, n) =>
             host.createNetwork({ ...options, name: `many${first + n}` }),
           );
           networks.push(...(await Promise.all(batch)));
         }
-        setting.progress('reconcile: waiting for the kernel to be done with the networks');
+        setting.progress('reconcile: waiting until the kernel is settled');
         await settled(setting.signal);
         cases.push(await measure(reconcileCase(setting.stage, size), entrants, setting));
       }
@@ -50,14 +50,14 @@ export const reconcile: Scenario = {
   },
 };
 
-/** Whatever is written on the host is told by these. */
+/** Monitors that print each change of the host's network configuration. */
 const listen = () => [start(['ip', 'monitor', 'link', 'address', 'route', 'rule']), start(['nft', 'monitor'])];
 
-/** Of links that are new, the kernel itself has news for seconds: of their IPv6 addresses, and of ports that are up. */
+/** Waits until the kernel sends no notifications. For new links it sends some for seconds: IPv6 addresses, port states. */
 async function settled(signal: AbortSignal): Promise<void> {
   for (let isQuiet = false; !isQuiet; ) {
     const monitors = listen();
-    await sleep(QUIET);
+    await sleep(SETTLE_TIME);
     isQuiet = (await Promise.all(monitors.map((monitor) => monitor.stop()))).join('') === '';
     signal.throwIfAborted();
   }
@@ -76,7 +76,7 @@ function reconcileCase({ host }: Stage, size: number): Case {
         figures: ['reconcile'],
         work: async () => {
           const monitors = listen();
-          // Until both listen.
+          // Both monitors need time to subscribe.
           await sleep(50);
           const took = await timed(async () => {
             repairs = await host.reconcile();

@@ -6,45 +6,45 @@ import { attachCase } from './attach.js';
 
 const SIZES = [10, 100, 1000, 5000];
 const QUICK_SIZES = [10, 100];
-/** Interfaces of a network: a bridge takes 1,023 ports. */
+/** Interfaces per network: a bridge has at most 1,023 ports. */
 const PER_NETWORK = 1000;
-const AT_ONCE = 100;
-/** The namespace that the other ends are in. */
-const CROWD = 'crowd';
+const CONCURRENCY = 100;
+/** Namespace of the inner ends of the existing interfaces. */
+const POPULATION_NETNS = 'crowd';
 
-/** One attach, with more and more interfaces that are there already. */
+/** Attaches one interface where an increasing number of interfaces exists. */
 export const scale: Scenario = {
   name: 'scale',
-  title: 'Attach one interface where many are',
+  title: 'Attach one interface where many exist',
   over: 'interfaces present',
   run: async (setting) => {
-    const crowd = await Crowd.open(setting);
+    const population = await Population.open(setting);
     const cases = [];
     try {
       for (const size of setting.quick ? QUICK_SIZES : SIZES) {
-        await crowd.growTo(size);
+        await population.growTo(size);
         const base = await attachCase(setting.stage, 'attach', 1);
-        const wanted = { ...base, name: `scale-${size}`, title: `1 veth beside ${size} interfaces`, at: size };
+        const wanted = { ...base, name: `scale-${size}`, title: `1 veth where ${size} interfaces exist`, at: size };
         cases.push(await measure(wanted, setting.entrants, setting));
       }
     } finally {
       setting.progress('scale: removing the interfaces');
-      await crowd.close();
+      await population.close();
     }
     return { cases };
   },
 };
 
-/** Interfaces of networks of vethwork's, so that its records grow as the kernel does. */
-class Crowd {
+/** Existing interfaces. vethwork creates them, so that its records grow with the kernel's tables. */
+class Population {
   readonly #networks: Network[] = [];
   #size = 0;
 
   private constructor(private readonly setting: Setting) {}
 
-  static async open(setting: Setting): Promise<Crowd> {
-    await run(['ip', 'netns', 'add', CROWD]);
-    return new Crowd(setting);
+  static async open(setting: Setting): Promise<Population> {
+    await run(['ip', 'netns', 'add', POPULATION_NETNS]);
+    return new Population(setting);
   }
 
   async growTo(size: number): Promise<void> {
@@ -57,9 +57,9 @@ class Crowd {
         this.#networks.push(await stage.host.createNetwork(options));
       }
       const network = this.#networks.at(-1) as Network;
-      const count = Math.min(AT_ONCE, size - this.#size, this.#networks.length * PER_NETWORK - this.#size);
+      const count = Math.min(CONCURRENCY, size - this.#size, this.#networks.length * PER_NETWORK - this.#size);
       const names = Array.from({ length: count }, (_, index) => `e${this.#size + index}`);
-      await Promise.all(names.map((name) => network.attach({ netns: CROWD, name })));
+      await Promise.all(names.map((name) => network.attach({ netns: POPULATION_NETNS, name })));
       this.#size += count;
     }
   }
@@ -67,6 +67,6 @@ class Crowd {
   async close(): Promise<void> {
     for (const network of this.#networks) await network.delete();
     await this.setting.stage.host.drained();
-    await run(['ip', 'netns', 'delete', CROWD]);
+    await run(['ip', 'netns', 'delete', POPULATION_NETNS]);
   }
 }

@@ -7,7 +7,7 @@ import { quantile } from '../statistics.js';
 const NETWORKS = 100;
 const QUICK_NETWORKS = 10;
 
-/** Run by a process of its own: what it costs to begin. */
+/** Program of a new process: measures import and `openHost`. */
 const program = `
 const [url, options] = process.argv.slice(1);
 const begun = performance.now();
@@ -19,7 +19,7 @@ await host.close();
 console.log(JSON.stringify({ import: imported - begun, open: opened - imported }));
 `;
 
-/** How long a program waits for its first call: import, and `openHost` with its look at everything. */
+/** Start-up time of a program: import, and `openHost` with its first reconciliation. */
 export const startUp: Scenario = {
   name: 'start',
   title: 'Import and openHost',
@@ -28,7 +28,7 @@ export const startUp: Scenario = {
     const count = quick ? QUICK_NETWORKS : NETWORKS;
     const facts: Fact[] = [];
     const networks: Network[] = [];
-    const look = async (what: string) => {
+    const sample = async (what: string) => {
       const samples: { import: number; open: number }[] = [];
       for (let run = 0; run < runs; run++) {
         progress(`start: ${what}, run ${run + 1} of ${runs}`);
@@ -36,19 +36,19 @@ export const startUp: Scenario = {
       }
       const median = (of: 'import' | 'open') =>
         quantile(
-          samples.map((sample) => sample[of]),
+          samples.map((times) => times[of]),
           0.5,
         );
       if (networks.length === 0) facts.push({ name: 'import, median', value: median('import'), unit: 'ms' });
       facts.push({ name: `openHost with ${what}, median`, value: median('open'), unit: 'ms' });
     };
     try {
-      await look('no network');
+      await sample('no network');
       while (networks.length < count) {
         const options = { name: `many${networks.length}`, netblock: '172.23.0.0/24', provideDhcp: false };
         networks.push(await stage.host.createNetwork(options));
       }
-      await look(`${count} networks`);
+      await sample(`${count} networks`);
     } finally {
       await Promise.all(networks.map((network) => network.delete()));
       await stage.host.drained();
@@ -60,7 +60,7 @@ export const startUp: Scenario = {
 async function begin(folder: string): Promise<{ import: number; open: number }> {
   const url = new URL('../../index.js', import.meta.url).href;
   const options = {
-    state: `${folder}/state`,
+    stateDir: `${folder}/state`,
     egressNic: uplink.nic,
     floatingNetwork: FLOATING_NETWORK,
     dnsServers: [],

@@ -5,9 +5,9 @@ import { device, story } from './names.js';
 
 export const emptyHost: Chapter = {
   title: 'A host without networks',
-  text: `A network namespace stands for the machine; its eth0 leads to the outside. Opening the host made one thing: the
-    egress bridge, named after that NIC and still without ports. It holds the first address of the floating network,
-    and whatever leaves a network will pass through it.`,
+  text: `A network namespace represents the machine. Its eth0 is the uplink. openHost created one object: the egress bridge,
+    which is named after that NIC and has no ports yet. It has the first address of the floating network. All traffic
+    from networks to the outside passes through it.`,
   async play(scene) {
     await scene.show('host', 'ip', 'address');
     const all = await links(scene.stage.host);
@@ -17,6 +17,6 @@ export const emptyHost: Chapter = {
       `${story.egressAddress}/24`,
     ]);
     scene.equal(`${device.egressBridge} has no ports`, ports(all, device.egressBridge), []);
-    scene.equal('eth0 is as it was', ipv4(all.get(machine.nic)), [`${machine.address}/24`]);
+    scene.equal('eth0 is unchanged', ipv4(all.get(machine.nic)), [`${machine.address}/24`]);
   },
 };

@@ -7,22 +7,27 @@ import { startWebServer } from './web-server.js';
 
 export const floatingIp: Chapter = {
   title: 'Two instances, one with a floating IP',
-  text: `A second instance gets a floating IP: an address of the floating network that leads to it from outside. A
-    further veth pair, named after that address in hexadecimal, brings the traffic into the network's namespace, where
-    its destination is rewritten. The instance itself knows nothing of it.`,
+  text: `A second instance gets a floating IP: an address of the floating network, under which the outside reaches the
+    instance. Another veth pair, named after that address in hexadecimal, carries the traffic into the network's
+    namespace. nftables rewrites the destination address there. The instance is not configured for the address.`,
   async play(scene) {
     const { name } = story.second;
     const routesBefore = await routes(scene.stage.host);
     const { nic } = await startGuest(scene, story.second);
     await scene.call('nic.float', (options) => nic.float(options), { address: story.floating });
     await checkDevices(scene, routesBefore);
-    await checkWayIn(scene);
-    await checkWayOut(scene);
+    await checkInbound(scene);
+    await checkOutbound(scene);
 
-    scene.say('The instances reach each other directly, at full size; and the floating IP works from everywhere:');
+    scene.say(
+      'The instances reach each other directly, with packets of full size. The floating IP is reachable from everywhere:',
+    );
     const neighbour = story.first.name;
     scene.check('instance to instance', await scene.pings(neighbour, story.second.address));
-    scene.check(`${story.mtu} bytes in one piece`, await scene.pings(neighbour, story.second.address, story.mtu));
+    scene.check(
+      `${story.mtu} bytes without fragmentation`,
+      await scene.pings(neighbour, story.second.address, story.mtu),
+    );
     await using _server = await startWebServer(scene, name);
     for (const from of ['outside', 'host', neighbour, name]) {
       scene.equal(`TCP to the floating IP from ${from}`, await scene.fetch(from, story.floating), `this is ${name}`);
@@ -45,16 +50,16 @@ async function checkDevices(scene: Scene, routesBefore: string[]): Promise<void>
   scene.equal(`${device.floatingInner} has the floating IP, /32`, ipv4(inner), [`${story.floating}/32`]);
   scene.equal('both ends are up', isUp, [true, true]);
 
-  scene.say("The namespace's rules have the address in a map; the host's routes are as before:");
+  scene.say("The address is in a map of the namespace's ruleset. The host's routes are unchanged:");
   await scene.show('host', ...enter, 'nft', 'list', 'ruleset');
   await scene.show('host', 'ip', 'route');
   const mapped = `${story.floating} : ${story.second.address}`;
   scene.check(`nftables maps ${mapped}`, (await ruleset(uuid)).includes(mapped));
-  scene.equal("the host's routes are as before", await routes(scene.stage.host), routesBefore);
+  scene.equal("the host's routes are unchanged", await routes(scene.stage.host), routesBefore);
 }
 
-/** The four devices that tell which way a packet takes. */
-function crossroads(scene: Scene) {
+/** The four devices that show the path of a packet. */
+function capturePoints(scene: Scene) {
   const { host } = scene.stage;
   const { uuid } = scene.network;
   return {
@@ -65,12 +70,12 @@ function crossroads(scene: Scene) {
   };
 }
 
-async function checkWayIn(scene: Scene): Promise<void> {
+async function checkInbound(scene: Scene): Promise<void> {
   scene.say(
-    `From outside to the floating IP: in through ${device.floatingOuter}, and the answer goes back the same way.`,
+    `A ping from the outside to the floating IP arrives through ${device.floatingOuter}. The reply takes the same path.`,
   );
   const seen = await scene.listen(
-    crossroads(scene),
+    capturePoints(scene),
     ['icmp'],
     () => scene.show('outside', 'ping', '-c', '1', '-W', '2', story.floating),
     { [device.floatingOuter]: /echo reply/, [device.floatingInner]: /echo reply/ },
@@ -78,20 +83,20 @@ async function checkWayIn(scene: Scene): Promise<void> {
   const there = `${machine.outside} > ${story.floating}`;
   const back = `${story.floating} > ${machine.outside}`;
   for (const name of [device.floatingOuter, device.floatingInner]) {
-    scene.equal(`in and back through ${name}`, ways(seen[name]), [there, back]);
+    scene.equal(`request and reply of the inbound ping pass ${name}`, addressPairs(seen[name]), [there, back]);
   }
   for (const name of [device.egressOuter, device.egressInner]) {
-    scene.equal(`nothing of it on ${name}`, ways(seen[name]), []);
+    scene.equal(`no packet passes ${name}`, addressPairs(seen[name]), []);
   }
 }
 
-async function checkWayOut(scene: Scene): Promise<void> {
+async function checkOutbound(scene: Scene): Promise<void> {
   const { floatingGateway } = story;
   scene.say(
-    `What the instance starts itself leaves as that of any other: through ${device.egressInner}, as ${floatingGateway}.`,
+    `Connections from the instance use the path of all instances: through ${device.egressInner}, with the source address ${floatingGateway}.`,
   );
   const seen = await scene.listen(
-    crossroads(scene),
+    capturePoints(scene),
     ['icmp'],
     () => scene.show(story.second.name, 'ping', '-c', '1', '-W', '2', machine.outside),
     { [device.egressOuter]: /echo reply/, [device.egressInner]: /echo reply/ },
@@ -99,13 +104,13 @@ async function checkWayOut(scene: Scene): Promise<void> {
   const there = `${floatingGateway} > ${machine.outside}`;
   const back = `${machine.outside} > ${floatingGateway}`;
   for (const name of [device.egressOuter, device.egressInner]) {
-    scene.equal(`out and back through ${name}`, ways(seen[name]), [there, back]);
+    scene.equal(`request and reply of the outbound ping pass ${name}`, addressPairs(seen[name]), [there, back]);
   }
   for (const name of [device.floatingOuter, device.floatingInner]) {
-    scene.equal(`nothing of it on ${name}`, ways(seen[name]), []);
+    scene.equal(`no packet passes ${name}`, addressPairs(seen[name]), []);
   }
 }
 
-function ways(packets: readonly { source: string; destination: string }[] = []): string[] {
+function addressPairs(packets: readonly { source: string; destination: string }[] = []): string[] {
   return packets.map(({ source, destination }) => `${source} > ${destination}`);
 }

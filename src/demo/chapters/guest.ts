@@ -5,7 +5,7 @@ import { device, story } from './names.js';
 
 type Wanted = typeof story.first | typeof story.second;
 
-/** Starts an instance on the network, as a hypervisor would, and lets its DHCP client ask for an address. */
+/** Starts an instance on the network, as a hypervisor does, and runs its DHCP client. */
 export async function startGuest(scene: Scene, wanted: Wanted): Promise<Guest> {
   const { name, device: vnet, mac, address } = wanted;
   const { stage, network, signal } = scene;
@@ -21,22 +21,22 @@ export async function startGuest(scene: Scene, wanted: Wanted): Promise<Guest> {
   scene.addGuest(guest);
   scene.print(formatInterface(nic.info));
 
-  scene.say(`On the host there is ${vnet}, the hypervisor's end of the instance's wire, now a port of the bridge:`);
+  scene.say(`${vnet} is the host end of the instance's veth pair. It is now a port of the bridge:`);
   await scene.show('host', 'ip', 'address', 'show', vnet);
   await scene.show('host', 'ip', '-br', 'link', 'show', 'master', device.bridge);
   const all = await links(stage.host);
   scene.check(`${vnet} is a port of ${device.bridge}`, ports(all, device.bridge).includes(vnet));
   scene.equal(`${vnet} has the network's MTU`, all.get(vnet)?.mtu, story.mtu);
 
-  scene.say('The instance asks for its address with an ordinary DHCP client:');
+  scene.say('A DHCP client in the instance requests its address:');
   await scene.show(name, ...(await instance.dhcpCommand()));
   await scene.show(name, 'ip', 'address', 'show', 'eth0');
   const { ip, router, mtu, hostname } = await instance.lease();
   scene.equal(
-    `${name} is given ${address} by DHCP, with gateway and MTU`,
+    `${name} gets ${address} by DHCP, with gateway and MTU`,
     [ip, router, mtu],
     [address, story.gateway, String(story.mtu)],
   );
-  scene.equal(`${name} is told its name`, hostname, name);
+  scene.equal(`${name} gets its host name by DHCP`, hostname, name);
   return guest;
 }

@@ -1,4 +1,4 @@
-/** The walk-through's own values, so that the output can be laid beside it. */
+/** Values of the walk-through, so that the output can be compared with it. */
 export const story = {
   network: 'demo',
   uuid: '17be6538-8f96-4ccb-b71e-a7e3022fead3',
@@ -11,11 +11,11 @@ export const story = {
   second: { name: 'floatingdemo', device: 'vnet1', mac: '02:00:00:c7:f9:cc', address: '172.16.0.37' },
   floating: '192.168.15.29',
   routed: '192.168.15.30',
-  /** The uplink's 8950 less the 50 bytes of VXLAN. */
+  /** MTU of the uplink (8950) minus the VXLAN overhead (50). */
   mtu: 8900,
 } as const;
 
-/** What the kernel objects of the story are called. */
+/** Names of the kernel objects of the walk-through. */
 export const device = {
   egressBridge: 'egr-br-eth0',
   vxlan: 'vxlan-e2300f',

@@ -6,17 +6,17 @@ import { story } from './names.js';
 
 export const oneInstance: Chapter = {
   title: 'One instance without a floating IP',
-  text: `An instance is a namespace here, with a real DHCP client in it. Attaching it adds nothing to the network but its
-    own wire: dnsmasq is already on the network and answers. Nobody outside can reach the instance, but it can reach
-    the outside, where it is seen as the floating gateway.`,
+  text: `A namespace represents the instance. A real DHCP client runs in it. Attaching the instance adds only its veth pair
+    to the network: dnsmasq already runs there and replies. The outside cannot reach the instance. The instance can
+    reach the outside, with the floating gateway as its source address.`,
   async play(scene) {
     const { name } = story.first;
     const { uuid } = scene.network;
     const before = [...(await links(uuid)).keys()];
     await startGuest(scene, story.first);
-    scene.equal("nothing changed inside the network's namespace", [...(await links(uuid)).keys()], before);
+    scene.equal("the links in the network's namespace are unchanged", [...(await links(uuid)).keys()], before);
 
-    scene.say(`The instance pings ${machine.outside}, a host beyond the uplink, which tells who it thinks is calling:`);
+    scene.say(`The instance pings ${machine.outside}, a host outside. A capture there shows the source address:`);
     const outside = { netns: scene.stage.outside, device: machine.nic };
     const { outside: packets = [] } = await scene.listen(
       { outside },
@@ -24,10 +24,10 @@ export const oneInstance: Chapter = {
       () => scene.show(name, 'ping', '-c', '1', '-W', '2', machine.outside),
       { outside: /echo reply/ },
     );
-    const request = packets.find((packet) => packet.what.includes('echo request'));
-    const reply = packets.find((packet) => packet.what.includes('echo reply'));
-    scene.equal('the outside sees the floating gateway', request?.source, story.floatingGateway);
-    scene.equal('and answers it', reply?.destination, story.floatingGateway);
+    const request = packets.find((packet) => packet.info.includes('echo request'));
+    const reply = packets.find((packet) => packet.info.includes('echo reply'));
+    scene.equal('the source address is the floating gateway', request?.source, story.floatingGateway);
+    scene.equal('the reply goes to the floating gateway', reply?.destination, story.floatingGateway);
     scene.check(`${name} reaches the outside`, await scene.pings(name, machine.outside));
     scene.check(`${name} reaches its gateway`, await scene.pings(name, story.gateway));
     const time = await scene.network.ping(story.first.address);

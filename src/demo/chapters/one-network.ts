@@ -9,9 +9,10 @@ import { device, story } from './names.js';
 
 export const oneNetwork: Chapter = {
   title: 'One network, no instances',
-  text: `A network is made of a VXLAN device, through which other machines would join; a bridge, to which it and the
-    instances are attached; and a namespace named by the network's UUID, which holds its DHCP server, its routes and
-    its address translation. Two veth pairs join the namespace to the network's bridge and to the egress bridge.`,
+  text: `A network consists of a VXLAN device, which connects other machines; a bridge, whose ports are the VXLAN device
+    and the instances; and a namespace, which is named after the network's UUID and contains the DHCP server, the
+    routes and the address translation. Two veth pairs connect the namespace with the network's bridge and with the
+    egress bridge.`,
   async play(scene) {
     scene.network = await createNetwork(scene);
     const { uuid, info } = scene.network;
@@ -24,7 +25,7 @@ export const oneNetwork: Chapter = {
   },
 };
 
-/** With the walk-through's UUID, or a random one where another run on this machine has it: it names a namespace. */
+/** Uses the walk-through's UUID, or a random one if another run uses it: the UUID is the name of a namespace. */
 async function createNetwork(scene: Scene): Promise<Network> {
   const { network: name, netblock, vni, floatingGateway, uuid } = story;
   const free = !existsSync(`/run/netns/${uuid}`) && (await claim(uuid));
@@ -41,7 +42,7 @@ async function checkOutside(scene: Scene): Promise<void> {
   await scene.show('host', 'ip', 'address');
   const all = await links(scene.stage.host);
   const vxlan = all.get(device.vxlan);
-  scene.equal(`${device.vxlan} carries VXLAN id ${story.vni}`, vxlan?.linkinfo?.info_data?.id, story.vni);
+  scene.equal(`${device.vxlan} has VXLAN id ${story.vni}`, vxlan?.linkinfo?.info_data?.id, story.vni);
 
   scene.say('The ports of the two bridges:');
   await scene.show('host', 'ip', '-br', 'link', 'show', 'master', device.bridge);
@@ -49,21 +50,22 @@ async function checkOutside(scene: Scene): Promise<void> {
   scene.equal(`ports of ${device.bridge}`, ports(all, device.bridge), [device.outer, device.vxlan]);
   scene.equal(`ports of ${device.egressBridge}`, ports(all, device.egressBridge), [device.egressOuter]);
   const mtus = [device.vxlan, device.bridge, device.outer].map((name) => all.get(name)?.mtu);
-  scene.equal(`one MTU on the way: ${story.mtu}`, mtus, [story.mtu, story.mtu, story.mtu]);
+  scene.equal(`all devices of the path have MTU ${story.mtu}`, mtus, [story.mtu, story.mtu, story.mtu]);
 
-  scene.say('The namespace, seen by ip netns like any other:');
+  scene.say('The namespace is a named namespace of ip netns:');
   await scene.show('host', 'ls', '-d', `/run/netns/${uuid}`);
-  scene.check('a namespace is named by the UUID', existsSync(`/run/netns/${uuid}`));
+  scene.check('the namespace has the UUID as its name', existsSync(`/run/netns/${uuid}`));
 }
 
 async function checkInside(scene: Scene): Promise<void> {
   const { uuid } = scene.network;
   const enter = ['ip', 'netns', 'exec', uuid];
-  scene.say(`In it are the inner ends: ${device.inner} is the network's gateway, and ${device.egressInner} has an address
-    of the floating network, the floating gateway, which stands for all instances towards the outside.`);
+  scene.say(`It contains the inner ends of the veth pairs: ${device.inner} has the gateway address of the network, and
+    ${device.egressInner} has the floating gateway, an address of the floating network. The floating gateway is the
+    source address of all instances in the outside.`);
   await scene.show('host', ...enter, 'ip', 'address');
   const inner = await links(uuid);
-  scene.equal(`${device.inner} is the gateway`, ipv4(inner.get(device.inner)), [`${story.gateway}/24`]);
+  scene.equal(`${device.inner} has the gateway address`, ipv4(inner.get(device.inner)), [`${story.gateway}/24`]);
   scene.equal(`${device.inner} has the same MTU`, inner.get(device.inner)?.mtu, story.mtu);
   const egress = ipv4(inner.get(device.egressInner));
   scene.equal(`${device.egressInner} has the floating gateway`, egress, [`${story.floatingGateway}/24`]);
@@ -72,12 +74,12 @@ async function checkInside(scene: Scene): Promise<void> {
   const wayOut = `default via ${story.egressAddress} dev ${device.egressInner}`;
   const seen = await routes(uuid);
   scene.check(
-    'the default route leads to the egress bridge',
+    'the default route points to the egress bridge',
     seen.some((route) => route.startsWith(wayOut)),
     seen[0],
   );
 
-  scene.say('What goes out is masqueraded as the floating gateway:');
+  scene.say('A rule masquerades outgoing packets with the floating gateway:');
   await scene.show('host', ...enter, 'nft', 'list', 'ruleset');
   const rules = await ruleset(uuid);
   const tables = [...rules.matchAll(/^table \S+ (\S+)/gm)].map((match) => match[1]);
@@ -87,7 +89,9 @@ async function checkInside(scene: Scene): Promise<void> {
 }
 
 async function checkDnsmasq(scene: Scene): Promise<void> {
-  scene.say('And there is one process in it, the DHCP server; it serves this network only, and not as root:');
+  scene.say(
+    'One process runs in the namespace: the DHCP server. It serves only this network and does not run as root:',
+  );
   const { stdout } = await scene.ask('host', 'ip', 'netns', 'pids', scene.network.uuid);
   const pids = stdout.split('\n').filter((pid) => pid !== '');
   const read = (pid: string, file: string): Promise<string> => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
@@ -97,6 +101,6 @@ async function checkDnsmasq(scene: Scene): Promise<void> {
   }
   const named = processes.map((status) => /^Name:\s*(.*)$/m.exec(status)?.[1]);
   const roots = processes.filter((status) => /^Uid:\s*0\s/m.test(status));
-  scene.equal('dnsmasq runs in the namespace, alone', named, ['dnsmasq']);
-  scene.equal('dnsmasq is not root', roots.length, 0);
+  scene.equal('dnsmasq is the only process in the namespace', named, ['dnsmasq']);
+  scene.equal('dnsmasq does not run as root', roots.length, 0);
 }

@@ -5,9 +5,10 @@ import { machine } from '../stage.js';
 import { device, story } from './names.js';
 
 export const otherWaysIn: Chapter = {
-  title: 'A container, and a tap',
-  text: `Not in the walk-through, but what an orchestrator mostly does: a container is attached by putting a configured
-    eth0 into its namespace, with no DHCP involved; a virtual machine by making the tap which its hypervisor opens.`,
+  title: 'A container and a tap',
+  text: `The walk-through does not contain these cases, but orchestrators need them. For a container, vethwork creates a
+    configured eth0 in its namespace, without DHCP. For a virtual machine, vethwork creates the tap that its hypervisor
+    opens.`,
   async play(scene) {
     const { network, stage, signal } = scene;
     const netns = await stage.addContainer('container', signal);

@@ -18,7 +18,7 @@ const guests = [
 const OVERLAY_MTU = 1550;
 
 /**
- * Runs a cluster: a network node and two hypervisor nodes, each with its agent, and a real etcd.
+ * Runs the demo of a cluster: a network node and two hypervisor nodes, each with its agent, and a real etcd.
  * @throws PrivilegeError, MissingProgramError before anything is created; the signal's reason if it was aborted
  */
 export async function runClusterDemo({ signal, write }: ClusterDemoOptions): Promise<Report> {
@@ -38,7 +38,7 @@ export async function runClusterDemo({ signal, write }: ClusterDemoOptions): Pro
     await play.all();
   } catch (error) {
     signal.throwIfAborted();
-    play.check('played to its end', false, error instanceof Error ? error.message : String(error));
+    play.check('the demo ran to its end', false, error instanceof Error ? error.message : String(error));
   } finally {
     leftovers.push(...(await stage.remove(play.network)));
   }
@@ -80,7 +80,7 @@ class Play {
     this.write(`\n== ${title} ==\n\n${wrap(text)}\n\n`);
   }
 
-  /** `vethwork …`, shown with what it says. */
+  /** Runs `vethwork …` and prints the command with its output. */
   async #vethwork(node: NodeName, ...args: string[]): Promise<Outcome> {
     const outcome = await this.stage.vethwork(node, ...args);
     this.write(`${node}$ vethwork ${args.join(' ')}\n${outcome.stdout}${outcome.stderr}`);
@@ -119,19 +119,22 @@ class Play {
   }
 
   async #members(): Promise<void> {
-    this.#open('Three nodes', 'Each node runs an agent; what they know is in etcd. node1 is the network node.');
+    this.#open(
+      'Three nodes',
+      'Each node runs an agent. The agents store their state in etcd. node1 is the network node.',
+    );
     await this.#vethwork('node2', 'status');
     const states = await this.#states();
     this.check('all nodes are members', states === 'node1 member, node2 member, node3 member', states);
   }
 
   async #create(): Promise<void> {
-    this.#open('A network', 'Any node may ask for it. The network node alone has its namespace, DHCP and NAT.');
+    this.#open('A network', 'Each node can create a network. Only the network node has its namespace, DHCP and NAT.');
     await this.#vethwork('node2', 'network', 'create', 'demo', '172.16.0.0/24');
     const network = await this.#value<{ uuid: string; vni: number; mtu: number }>('node3', 'network', 'show', 'demo');
     this.network = network.uuid;
     this.#device = `vxlan-${network.vni.toString(16).padStart(6, '0')}`;
-    this.check('its MTU is that of the mesh NIC less 50', network.mtu === OVERLAY_MTU, String(network.mtu));
+    this.check('its MTU is the MTU of the mesh NIC minus 50', network.mtu === OVERLAY_MTU, String(network.mtu));
     for (const node of nodeNames) {
       const has = await this.stage.hasLink(node, this.#device);
       this.check(`${node} ${node === 'node1' ? 'has' : 'does not have'} ${this.#device}`, has === (node === 'node1'));
@@ -139,7 +142,7 @@ class Play {
   }
 
   async #connect(): Promise<void> {
-    this.#open('An instance on each node', 'They get their addresses by DHCP, which is answered on node1.');
+    this.#open('An instance on each node', 'The instances get their addresses by DHCP from node1.');
     for (const { name, node, mac } of guests) {
       const instance = await this.stage.addInstance(name, node, mac);
       await this.#vethwork(node, 'interface', 'attach', 'demo', '--device', 'vnet0', '--mac', mac);
@@ -147,11 +150,11 @@ class Play {
       const { ip, mtu } = await instance.lease();
       if (ip !== undefined) this.#addresses.set(name, ip);
       this.check(`${name} on ${node} has an address by DHCP`, ip !== undefined, `${ip}`);
-      this.check(`${name} was told the MTU`, mtu === String(OVERLAY_MTU), `${mtu}`);
+      this.check(`${name} gets the MTU by DHCP`, mtu === String(OVERLAY_MTU), `${mtu}`);
     }
     for (const { name: from } of guests) {
       for (const { name: to } of guests.filter(({ name }) => name !== from)) {
-        this.check(`${from} reaches ${to}, once each`, await this.#pings(from, this.#address(to)));
+        this.check(`${from} reaches ${to} without duplicates`, await this.#pings(from, this.#address(to)));
       }
       const whole = ['-M', 'do', '-s', String(OVERLAY_MTU - 28)];
       this.check(
@@ -165,15 +168,19 @@ class Play {
   async #mesh(): Promise<void> {
     this.#open(
       'The mesh',
-      'Each node knows who carries the network, and where every MAC is: nothing known is flooded.',
+      'Each node has a forwarding entry for each MAC address of the network. Frames to these addresses are not flooded.',
     );
     const everyone = nodeNames.map((node) => underlay[node]);
     for (const node of nodeNames) {
       const flood = await this.stage.flood(node, this.#device);
       const others = everyone.filter((address) => address !== underlay[node]);
-      this.check(`${node} floods to the other two, never to itself`, flood.join() === others.join(), flood.join());
+      this.check(
+        `${node} floods to the other two nodes and not to itself`,
+        flood.join() === others.join(),
+        flood.join(),
+      );
     }
-    // Not the neighbours' questions whether they are still there.
+    // The length excludes ARP requests of neighbour unreachability detection.
     const capture = await Capture.start(
       { netns: this.stage.netns('switch'), device: 'br0' },
       'udp',
@@ -185,14 +192,17 @@ class Play {
     );
     await this.#pings('vm2', this.#address('vm3'));
     const packets = await capture.stop();
-    for (const { source, destination, what } of packets) this.write(`    ${source} > ${destination}: ${what}\n`);
+    for (const { source, destination, info } of packets) this.write(`    ${source} > ${destination}: ${info}\n`);
     const pair = new Set<string>([underlay.node2, underlay.node3]);
     const isBetween = packets.every(({ source, destination }) => pair.has(source) && pair.has(destination));
-    this.check('VXLAN from vm2 to vm3 passes between node2 and node3 alone', packets.length > 0 && isBetween);
+    this.check('VXLAN packets from vm2 to vm3 pass only between node2 and node3', packets.length > 0 && isBetween);
   }
 
   async #float(): Promise<void> {
-    this.#open('A floating IP', 'node3 asks for it, the instance is on node2, and the network node carries it out.');
+    this.#open(
+      'A floating IP',
+      'node3 assigns it, the instance is on node2, and the network node translates the address.',
+    );
     const nics = await this.#value<{ uuid: string; node: string }[]>('node3', 'interface', 'list');
     const nic = nics.find(({ node }) => node === 'node2')?.uuid ?? '';
     await this.#vethwork('node3', 'interface', 'float', nic);
@@ -201,28 +211,34 @@ class Play {
   }
 
   async #loseNode(): Promise<void> {
-    this.#open('An agent is lost', 'The agent of node3 is killed. What runs on its node goes on.');
+    this.#open('Failure of an agent', 'The agent of node3 is killed. The networks on node3 keep running.');
     await this.stage.killAgent('node3');
-    await this.stage.eventually('node3 is gone', async () => (await this.#states()).includes('node3 gone'));
-    this.check('node3 is shown as gone', true);
-    this.check('its instance is reached', await this.#pings('vm1', this.#address('vm3')));
-    this.check('node1 floods to it', (await this.stage.flood('node1', this.#device)).includes(underlay.node3));
+    await this.stage.eventually('node3 has the state gone', async () => (await this.#states()).includes('node3 gone'));
+    this.check('node3 has the state gone', true);
+    this.check('its instance is reachable', await this.#pings('vm1', this.#address('vm3')));
+    this.check('node1 floods to node3', (await this.stage.flood('node1', this.#device)).includes(underlay.node3));
     await this.stage.startAgent('node3');
     await this.stage.eventually('node3 is a member', async () => (await this.#states()).includes('node3 member'));
-    this.check('it is back, and its instance as before', await this.#pings('vm1', this.#address('vm3')));
+    this.check(
+      'node3 is a member again, and its instance is reachable',
+      await this.#pings('vm1', this.#address('vm3')),
+    );
   }
 
   async #loseStore(): Promise<void> {
     this.#open(
-      'The store is lost',
-      'etcd is killed: networks go on, changes are refused, and all heals when it is back.',
+      'Failure of the store',
+      'etcd is killed. Networks keep running. Changes are refused until etcd runs again.',
     );
     await this.stage.killStore();
     const refused = await this.#vethwork('node2', 'network', 'create', 'other', '172.17.0.0/24');
-    this.check('a change is refused in clear words', refused.code === 1 && /can't be reached/.test(refused.stderr));
+    this.check(
+      'a change is refused, and the error names the cause',
+      refused.code === 1 && /can't be reached/.test(refused.stderr),
+    );
     this.check('instances reach each other', await this.#pings('vm2', this.#address('vm3')));
-    this.check('and the outside', await this.#pings('vm3', underlay.outside));
-    await this.stage.eventually('the agent says that the store is away', async () => {
+    this.check('instances reach the outside', await this.#pings('vm3', underlay.outside));
+    await this.stage.eventually('the agent reports that the store is unreachable', async () => {
       const { stderr, stdout } = await this.stage.attempt(
         'node2',
         'busybox',
@@ -233,21 +249,24 @@ class Play {
       );
       return /503/.test(stderr) || stdout.includes('unreachable');
     });
-    this.check('the agents say so', true);
+    this.check('the agent reports that the store is unreachable', true);
     await this.stage.startStore();
-    await this.stage.eventually('the agents are well', async () => (await this.stage.health('node2'))?.status === 'ok');
+    await this.stage.eventually(
+      'the agent reports the status ok',
+      async () => (await this.stage.health('node2'))?.status === 'ok',
+    );
     const made = await this.#vethwork('node2', 'network', 'create', 'other', '172.17.0.0/24');
-    this.check('changes are made again', made.code === 0);
+    this.check('changes succeed again', made.code === 0);
     await this.#vethwork('node3', 'network', 'delete', 'other');
   }
 
   async #remove(): Promise<void> {
-    this.#open('Removal', 'Deleted on one node, the network is gone from all.');
+    this.#open('Removal', 'A network that is deleted on one node is removed from all nodes.');
     await this.#vethwork('node3', 'network', 'delete', 'demo');
     for (const node of nodeNames) {
-      this.check(`${node} has nothing of it`, !(await this.stage.hasLink(node, this.#device)));
+      this.check(`${node} does not have ${this.#device}`, !(await this.stage.hasLink(node, this.#device)));
     }
     const { stdout } = await attempt(['ip', 'netns', 'list']);
-    this.check('its namespace is gone', !stdout.includes(this.network ?? ' '));
+    this.check('its namespace is deleted', !stdout.includes(this.network ?? ' '));
   }
 }

@@ -10,9 +10,10 @@ import { attempt, type Background, inside, json, type Outcome, run, start } from
 const MTU = 1600;
 const FLOATING_NETWORK = '192.168.15.0/24';
 const program = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-const PATIENCE = 60_000;
+/** Time limit of `eventually`, in milliseconds. */
+const TIMEOUT = 60_000;
 
-/** Machines of the cluster, by name: their addresses on the underlay. */
+/** Addresses of the machines in the underlay network. */
 export const underlay = {
   outside: '10.0.0.1',
   store: '10.0.0.2',
@@ -26,8 +27,9 @@ export type NodeName = 'node1' | 'node2' | 'node3';
 export const nodeNames: readonly NodeName[] = ['node1', 'node2', 'node3'];
 
 /**
- * A switch, an etcd, a network node with two hypervisor nodes, and the world outside: namespaces, with the etcd and the
- * agents as processes inside. Every name is unique to the run; nothing outside of them is touched.
+ * The environment of the cluster demo: namespaces for a switch, an etcd, a network node, two hypervisor nodes and the
+ * outside. etcd and the agents run in their namespaces. Names are unique to the run. Nothing outside of the namespaces is
+ * changed.
  */
 export class ClusterStage {
   readonly instances: Instance[] = [];
@@ -56,7 +58,7 @@ export class ClusterStage {
     return stage;
   }
 
-  /** The namespace that stands for a machine, or an instance. */
+  /** The namespace that represents a machine or an instance. */
   netns(name: string): string {
     return `vethwork-demo-${this.#id}-${name}`;
   }
@@ -113,7 +115,7 @@ export class ClusterStage {
       dnsServers: [],
       deletionHalo: 0,
       leaseTime: 3000,
-      state: join(this.folder, node),
+      stateDir: join(this.folder, node),
       listen: '127.0.0.1:9471',
     };
   }
@@ -122,7 +124,7 @@ export class ClusterStage {
     const file = this.configFile(node);
     await writeFile(file, JSON.stringify(this.config(node), null, 2));
     this.#agents.set(node, start([...this.#enter(node), process.execPath, program, 'agent', '--config', file]));
-    await this.eventually(`the agent of ${node} is in charge`, async () => (await this.health(node))?.active === true);
+    await this.eventually(`the agent of ${node} is active`, async () => (await this.health(node))?.active === true);
   }
 
   /** Kills the agent with SIGKILL. */
@@ -131,7 +133,7 @@ export class ClusterStage {
     this.#agents.delete(node);
   }
 
-  /** What the agent says of itself; undefined if nothing. */
+  /** Response of the agent's /healthz; undefined if there is none. */
   async health(node: NodeName): Promise<{ status: string; active: boolean } | undefined> {
     const { stdout } = await this.attempt(node, 'busybox', 'wget', '-q', '-O', '-', 'http://127.0.0.1:9471/healthz');
     return stdout === '' ? undefined : (JSON.parse(stdout) as { status: string; active: boolean });
@@ -141,12 +143,12 @@ export class ClusterStage {
     return join(this.folder, `${node}.json`);
   }
 
-  /** Not `ip netns exec`, which would have a mount namespace of its own: what is pinned there would be seen by nobody. */
+  /** Not `ip netns exec`: it creates a mount namespace, so that the namespaces that vethwork mounts there would be invisible. */
   #enter(node: NodeName): string[] {
     return ['nsenter', `--net=/run/netns/${this.netns(node)}`];
   }
 
-  /** `vethwork …` on a node, as its administrator would type it. */
+  /** Runs `vethwork …` on a node. */
   vethwork(node: NodeName, ...args: string[]): Promise<Outcome> {
     return attempt(this.#command(node, ...args), this.signal);
   }
@@ -155,7 +157,7 @@ export class ClusterStage {
     return [...this.#enter(node), process.execPath, program, '--cluster', this.configFile(node), ...args];
   }
 
-  /** Runs a program on a machine or in an instance, whatever comes of it. */
+  /** Runs a program on a machine or in an instance. Resolves for every exit code. */
   attempt(place: string, ...command: string[]): Promise<Outcome> {
     return attempt(inside(this.netns(place), ...command), this.signal);
   }
@@ -165,7 +167,7 @@ export class ClusterStage {
     return links.some(({ ifname }) => ifname === device);
   }
 
-  /** VTEPs that a node floods a VXLAN link's frames to. */
+  /** VTEPs to which a node floods frames of a VXLAN link (`bridge fdb`, zero MAC address). */
   async flood(node: NodeName, device: string): Promise<string[]> {
     if (!(await this.hasLink(node, device))) return [];
     const command = ['bridge', '-n', this.netns(node), '-j', 'fdb', 'show', 'dev', device];
@@ -190,21 +192,21 @@ export class ClusterStage {
     return instance;
   }
 
-  /** @throws Error that names what did not come about */
+  /** Polls until `probe` is true. @throws Error that names the condition after the time limit */
   async eventually(what: string, probe: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + PATIENCE;
+    const end = performance.now() + TIMEOUT;
     while (!(await probe())) {
-      if (Date.now() > end) throw new Error(`not after ${PATIENCE / 1000} s: ${what}`);
+      if (performance.now() > end) throw new Error(`not true after ${TIMEOUT / 1000} s: ${what}`);
       await delay(200, undefined, { signal: this.signal });
     }
   }
 
-  /** Removes everything; gives what could not be removed, in words. */
+  /** Removes everything. Resolves to descriptions of what could not be removed. */
   async remove(network?: string): Promise<string[]> {
     for (const agent of this.#agents.values()) await agent.stop();
-    // The network node last: the others' networks are its own.
+    // The network node is last, because the other nodes' networks depend on it.
     for (const node of [...this.#agents.keys()].reverse()) {
-      // Also after an interrupt.
+      // Without the signal, so that it also runs after an interrupt.
       await attempt(this.#command(node, 'teardown'));
     }
     await this.#etcd?.stop();

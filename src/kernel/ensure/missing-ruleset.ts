@@ -1,29 +1,40 @@
 import type { NamespaceRef } from '../namespace.js';
-import type { NftCommand, SetElement } from '../nftables/index.js';
+import type { NftCommand, NftFamily, SetElement } from '../nftables/index.js';
 import type { Operation } from '../operation.js';
 import type { NftObject } from '../query.js';
 import type { Actual } from './actual.js';
 import { isStructure, sameObject, sameStructure } from './same-ruleset.js';
 
+/** True for an object that belongs to others: it is not compared, and stays. */
+export type IsForeign = (object: NftObject) => boolean;
+
 /**
  * Computes the missing parts of a plan's rulesets. Missing elements are added. If anything else in a table differs, the
  * table is deleted and created again with all its elements in one atomic batch, so that no packet sees an incomplete
- * table.
+ * table. In a table with objects of others, only the objects of the plan are deleted and created again.
  */
-export function missingRuleset(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingRuleset(
+  plan: readonly Operation[],
+  actual: Actual,
+  isForeign: IsForeign = () => false,
+): Operation[] {
   const byNamespace = new Map<NamespaceRef | undefined, NftCommand[]>();
   for (const operation of plan) {
     if (operation.op !== 'nftables.batch') continue;
     byNamespace.set(operation.netns, [...(byNamespace.get(operation.netns) ?? []), ...operation.commands]);
   }
   return [...byNamespace].flatMap(([netns, wanted]): Operation[] => {
-    const commands = missingCommands(wanted, actual.get(netns)?.nft ?? []);
+    const commands = missingCommands(wanted, actual.get(netns)?.nft ?? [], isForeign);
     return commands.length === 0 ? [] : [{ op: 'nftables.batch', netns, commands }];
   });
 }
 
 /** Computes the missing commands for each table. */
-function missingCommands(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
+function missingCommands(
+  wanted: readonly NftCommand[],
+  there: readonly NftObject[],
+  isForeign: IsForeign,
+): NftCommand[] {
   const byTable = new Map<string, NftCommand[]>();
   for (const command of wanted) {
     const key = tableOf(command);
@@ -33,6 +44,7 @@ function missingCommands(wanted: readonly NftCommand[], there: readonly NftObjec
     missingInTable(
       commands,
       there.filter((object) => tableOf(object) === key),
+      isForeign,
     ),
   );
 }
@@ -42,24 +54,68 @@ function tableOf(one: NftCommand | NftObject): string {
   return `${family} ${table ?? name}`;
 }
 
-function missingInTable(wanted: readonly NftCommand[], there: readonly NftObject[]): NftCommand[] {
-  const elements = there.filter(({ object }) => object === 'element');
-  const objects = there.filter(({ object }) => object !== 'element');
+function missingInTable(
+  wanted: readonly NftCommand[],
+  there: readonly NftObject[],
+  isForeign: IsForeign,
+): NftCommand[] {
+  const own = there.filter((object) => !isForeign(object));
+  const elements = own.filter(({ object }) => object === 'element');
+  const objects = own.filter(({ object }) => object !== 'element');
   // A plan without `table.add` does not describe the complete table: missing objects are only added.
   const table = wanted.find((command) => command.command === 'table.add');
   if (table !== undefined && !sameStructure(wanted.filter(isStructure), objects)) {
+    if (own.length < there.length) return replaceOwn(table, wanted, objects, elements);
     const deletion: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
     return [table, deletion, ...wanted, ...otherElements(elements, wanted)];
   }
-  const present = new Set(elements.map(elementKey));
+  return missingElements(wanted, elements, (command) => {
+    const isThere = table !== undefined || objects.some((object) => sameObject(command, object));
+    return !isThere && isStructure(command);
+  });
+}
+
+/** Returns the missing elements, and the other commands that are wanted. */
+function missingElements(
+  wanted: readonly NftCommand[],
+  there: readonly NftObject[],
+  isMissing: (command: NftCommand) => boolean,
+): NftCommand[] {
+  const present = new Set(there.map(elementKey));
   return wanted.flatMap((command): NftCommand[] => {
-    if (command.command !== 'element.add') {
-      const isThere = table !== undefined || objects.some((object) => sameObject(command, object));
-      return isThere || !isStructure(command) ? [] : [command];
-    }
+    if (command.command !== 'element.add') return isMissing(command) ? [command] : [];
     const absent = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
     return absent.length === 0 ? [] : [{ ...command, elements: absent }];
   });
+}
+
+/**
+ * Replaces the rules, and the chains and sets that differ, and leaves the other objects of the table alone. Chains and
+ * sets that are as planned are kept, because foreign rules may refer to them.
+ */
+function replaceOwn(
+  { family, name: table }: { family: NftFamily; name: string },
+  wanted: readonly NftCommand[],
+  objects: readonly NftObject[],
+  elements: readonly NftObject[],
+): NftCommand[] {
+  const isKept = (object: NftObject) => wanted.some((command) => sameObject(command, object));
+  const namesOf = (kind: NftObject['object'], kept: boolean) =>
+    objects.filter((object) => object.object === kind && isKept(object) === kept).map(({ name }) => String(name));
+  const differingChains = namesOf('chain', false);
+  const differingSets = new Set(namesOf('set', false));
+  const kept = elements.filter(({ set }) => !differingSets.has(String(set)));
+  const replaced = elements.filter(({ set }) => differingSets.has(String(set)));
+  return [
+    // Before the deletions: rules refer to chains and sets.
+    ...[...namesOf('chain', true), ...differingChains].map(
+      (chain): NftCommand => ({ command: 'chain.flush', family, table, name: chain }),
+    ),
+    ...differingChains.map((chain): NftCommand => ({ command: 'chain.delete', family, table, name: chain })),
+    ...[...differingSets].map((set): NftCommand => ({ command: 'set.delete', family, table, name: set })),
+    ...missingElements(wanted, kept, () => true),
+    ...otherElements(replaced, wanted),
+  ];
 }
 
 /**

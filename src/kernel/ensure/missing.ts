@@ -3,16 +3,17 @@ import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
-import { missingRuleset } from './missing-ruleset.js';
+import { type IsForeign, missingRuleset } from './missing-ruleset.js';
 import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**
  * Returns the operations of a plan that are missing, compared with the actual state: none if the plan is satisfied. An
  * operation may be replaced by others that lead to the same state. Deletions are ignored.
+ * @param isForeign tells the objects in the tables of the plan that belong to others. Default: none
  */
-export function missingOperations(plan: readonly Operation[], actual: Actual): Operation[] {
+export function missingOperations(plan: readonly Operation[], actual: Actual, isForeign?: IsForeign): Operation[] {
   const steps = plan.flatMap((operation) => remaining(operation, actual));
-  return [...steps, ...missingRuleset(plan, actual)];
+  return [...steps, ...missingRuleset(plan, actual, isForeign)];
 }
 
 type Of<Op extends OperationName> = Extract<Operation, { op: Op }>;

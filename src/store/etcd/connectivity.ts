@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '../../util/backoff.js';
 import { asStoreError, isTransient } from './client.js';
 
-const FIRST_PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 500;
+const BACKOFF = { initial: 25, maximum: 500 };
 
 /**
  * Retries requests and tracks whether the server can be reached. After a request has failed for the whole timeout, the
@@ -13,7 +13,8 @@ export class Connectivity {
   readonly #timeout: number;
   readonly #probe: () => Promise<void>;
   readonly #listeners = new Set<(isOut: boolean) => void>();
-  #lastContact = Date.now();
+  /** Monotonic (`performance.now()`), as are all deadlines here. */
+  #lastContact = performance.now();
   #isOut = false;
   #probing: Promise<void> | undefined;
   #closed = false;
@@ -34,7 +35,7 @@ export class Connectivity {
 
   /** Time of the last contact. Undefined while the server can be reached. */
   get outdatedSince(): Date | undefined {
-    return this.#isOut ? new Date(this.#lastContact) : undefined;
+    return this.#isOut ? new Date(Date.now() - (performance.now() - this.#lastContact)) : undefined;
   }
 
   onOutage(listener: (isOut: boolean) => void): () => void {
@@ -44,7 +45,7 @@ export class Connectivity {
 
   /** Records that the server has answered. */
   markContact(): void {
-    this.#lastContact = Date.now();
+    this.#lastContact = performance.now();
     this.#setOut(false);
   }
 
@@ -53,20 +54,21 @@ export class Connectivity {
    * @throws StoreError
    */
   async retry<Result>(work: () => Promise<Result>): Promise<Result> {
-    const end = Date.now() + this.#timeout;
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const end = performance.now() + this.#timeout;
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
       try {
         const result = await work();
         this.markContact();
         return result;
       } catch (error) {
         if (!isTransient(error)) throw error;
-        if (Date.now() >= end || this.#closed) {
+        if (performance.now() >= end || this.#closed) {
           this.#setOut(true);
           this.#probing ??= this.#probeUntilReachable();
           throw asStoreError(this.#location, error);
         }
-        await delay(pause);
+        await backoff.wait();
       }
     }
   }
@@ -83,7 +85,7 @@ export class Connectivity {
 
   async #probeUntilReachable(): Promise<void> {
     while (this.#isOut && !this.#closed) {
-      await delay(LONGEST_PAUSE_MS);
+      await delay(BACKOFF.maximum);
       await this.#probe().catch(() => undefined);
     }
     this.#probing = undefined;

@@ -50,8 +50,8 @@ export const etcdSchema = z
   .superRefine(({ etcd, tls, username, password }, context) => {
     const lack = (path: PropertyKey[], message: string) =>
       context.addIssue({ code: 'custom', path, message, input: undefined });
-    if (username !== undefined && password === undefined) lack(['password'], 'a password, as there is a username');
-    if (password !== undefined && username === undefined) lack(['username'], 'a username, as there is a password');
+    if (username !== undefined && password === undefined) lack(['password'], 'a password, because there is a username');
+    if (password !== undefined && username === undefined) lack(['username'], 'a username, because there is a password');
     if (tls?.cert !== undefined && tls.key === undefined) lack(['tls', 'key'], 'the key of the certificate tls.cert');
     if (tls?.key !== undefined && tls.cert === undefined) lack(['tls', 'cert'], 'the certificate of the key tls.key');
     if (tls !== undefined && Object.values(tls).every((value) => value === undefined)) {
@@ -60,7 +60,7 @@ export const etcdSchema = z
     const isSecure = etcd.map((server) => server.startsWith('https:'));
     const plain = isSecure.indexOf(false);
     if (plain >= 0 && (tls !== undefined || isSecure.includes(true))) {
-      const message = `a URL that begins with https://, as ${tls === undefined ? 'others do' : 'there is store.tls'}`;
+      const message = `a URL that begins with https://, because ${tls === undefined ? 'other URLs do' : 'store.tls is set'}`;
       context.addIssue({ code: 'custom', path: ['etcd', plain], message, input: etcd[plain] });
     }
   });

@@ -23,7 +23,7 @@ class Follower {
 
   constructor(state: string, ...args: string[]) {
     const program = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
-    const argv = [program, '--state', state, '--json', 'events', '--follow', ...args];
+    const argv = [program, '--state-dir', state, '--json', 'events', '--follow', ...args];
     this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#heard += text;
@@ -71,7 +71,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
   async function vethwork(...argv: string[]) {
     let stdout = '';
     let stderr = '';
-    const code = await run(['--state', state, ...argv], {
+    const code = await run(['--state-dir', state, ...argv], {
       stdout: { write: (text: string) => (stdout += text) },
       stderr: { write: (text: string) => (stderr += text) },
     });

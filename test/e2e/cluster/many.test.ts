@@ -178,7 +178,7 @@ describe.skipIf(!privileged)('across nodes', () => {
       netns: cluster.node(1).name,
       egressNic: 'eth0',
       floatingNetwork: '192.168.15.0/24',
-      state,
+      stateDir: state,
       dnsServers: [],
     };
     const alone = await openHost(machine);
@@ -189,8 +189,10 @@ describe.skipIf(!privileged)('across nodes', () => {
     const before = { pid: await dnsmasq(), links: await sh('ip', '-n', cluster.node(1).name, '-o', 'link') };
 
     const { store } = cluster.options(1);
-    expect(await migrate({ state, store, node: 'node1' })).toEqual({ networks: 1, interfaces: 1 });
-    expect(await rejection(migrate({ state, store, node: 'node1' }))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
+    expect(await migrate({ stateDir: state, store, node: 'node1' })).toEqual({ networks: 1, interfaces: 1 });
+    expect(await rejection(migrate({ stateDir: state, store, node: 'node1' }))).toMatchObject({
+      code: 'ERR_VETHWORK_CONFLICT',
+    });
     // Whoever has the folder open still looks, and changes nothing any more.
     const moved = { code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining('has moved to the cluster at') };
     expect(await rejection(openHost(machine))).toMatchObject(moved);

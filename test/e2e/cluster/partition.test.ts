@@ -25,7 +25,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     for (const number of [1, 2, 3]) {
       const wire = await TestWire.to(cluster.etcd.url);
       wires.push(wire);
-      hosts.push(await cluster.open(number, { store: { etcd: [wire.url], timeout: 2 } }));
+      hosts.push(await cluster.open(number, { store: { etcd: [wire.url], timeout: 2000 } }));
     }
     network = await host(2).createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
     for (const number of [1, 1, 2, 2, 3, 3]) guests.push(await cluster.guest(host(number), network.uuid));
@@ -159,7 +159,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
 
   test('what a living process has recorded, and was never told of, is taken back by it', async () => {
     await using wire = await TestWire.to(cluster.etcd.url);
-    const visitor = await cluster.open(3, { agent: false, store: { etcd: [wire.url], timeout: 1 } });
+    const visitor = await cluster.open(3, { agent: false, store: { etcd: [wire.url], timeout: 1000 } });
     const net = await visitor.getNetwork(network.uuid);
     const before = await network.listAddresses();
     wire.loseAnswersTo('unsure');

@@ -18,7 +18,7 @@ const PATIENCE = 90_000;
 
 interface Health {
   status: string;
-  doubt?: string;
+  blocked?: string;
   damaged?: string[];
 }
 
@@ -40,7 +40,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
   afterAll(() => rm(child.folder, { recursive: true }));
 
   async function setUp(): Promise<void> {
-    cluster = await TestCluster.create({ nodes: 2, options: { leaseTime: 3 } });
+    cluster = await TestCluster.create({ nodes: 2, options: { leaseTime: 3000 } });
     agents = new Agents(cluster, child.script);
     for (const number of [1, 2]) {
       await agents.start(number);
@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
   const is = (number: number, status: string) =>
     eventually(async () => (await health(number)).status === status, PATIENCE);
   const healthy = (number: number) => is(number, 'ok');
-  const doubted = (number: number) => is(number, 'store doubted');
+  const suspected = (number: number) => is(number, 'store suspect');
 
   async function restart(number: number, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     await agents.stop(number, signal);
@@ -128,11 +128,11 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       await cluster.etcd.save(copy);
       const { other, late } = await comesLater();
       await cluster.etcd.restore(copy);
-      for (const number of [1, 2]) await doubted(number);
-      expect((await health(1)).doubt).toContain('accept-store');
+      for (const number of [1, 2]) await suspected(number);
+      expect((await health(1)).blocked).toContain('accept-store');
       await expectAlive([...guests, late]);
       for (const number of [1, 2]) await restart(number);
-      for (const number of [1, 2]) await doubted(number);
+      for (const number of [1, 2]) await suspected(number);
       await expectAlive([...guests, late]);
       for (const number of [1, 2]) expect(await links(number)).toContain(`later${number}`);
 
@@ -149,7 +149,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       }
       const told: string[] = [];
       for await (const { event, detail = '' } of asking.events({ history: true, follow: false })) {
-        if (event === 'store.doubted') told.push(detail);
+        if (event === 'store.suspect') told.push(detail);
       }
       expect(told.join()).toContain('accept-store');
 
@@ -173,7 +173,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       }
       await another.close();
       for (const number of [1, 2]) await agents.start(number);
-      for (const number of [1, 2]) await doubted(number);
+      for (const number of [1, 2]) await suspected(number);
       await expectAlive([...guests, late]);
       await host(1).acceptStore();
       await late.namespace.remove();
@@ -184,9 +184,9 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       const { other, late } = await comesLater('later-lost');
       for (const prefix of ['interface/', 'member/', 'network/'])
         await cluster.etcd.ctl('del', '--prefix', `vethwork/${prefix}`);
-      for (const number of [1, 2]) await doubted(number);
+      for (const number of [1, 2]) await suspected(number);
       for (const number of [1, 2]) await restart(number);
-      for (const number of [1, 2]) await doubted(number);
+      for (const number of [1, 2]) await suspected(number);
       await expectAlive([...guests, late]);
       await host(2).acceptStore();
       for (const number of [1, 2]) await healthy(number);

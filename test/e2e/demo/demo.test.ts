@@ -49,7 +49,7 @@ function failures(report: Report): unknown[] {
 }
 
 describe.skipIf(!privileged)('vethwork demo', () => {
-  it('plays the whole walk-through, twice at once, and leaves nothing behind', async () => {
+  it('runs the walk-through end to end, twice concurrently, and leaves nothing behind', async () => {
     const before = traces();
     const links = await ownLinks();
     const runs = await Promise.all([startDemo(['--json']).result, startDemo(['--json']).result]);
@@ -70,7 +70,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
     expect([...links].filter(([name, link]) => linksNow.get(name) !== link)).toEqual([]);
   });
 
-  it('cleans up when it is terminated midway', async () => {
+  it('cleans up when it is terminated', async () => {
     const before = traces();
     const { child, result } = startDemo([]);
     await new Promise<void>((resolve) => {
@@ -86,7 +86,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
     expect(traces()).toEqual(before);
   });
 
-  it('is left standing with --keep, for a look, and removed with --remove', async () => {
+  it('keeps everything with --keep, and removes it with --remove', async () => {
     const kept = await startDemo(['--keep', '--json']).result;
     const report = JSON.parse(kept.stdout) as Report;
     expect(failures(report)).toEqual([]);
@@ -102,7 +102,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
     expect(traces().filter((name) => report.kept?.folder.endsWith(name) || name.startsWith(host))).toEqual([]);
   });
 
-  it('says in one sentence what privilege it lacks', async () => {
+  it('names the missing capability', async () => {
     const before = traces();
     const { code, stdout, stderr } = await startDemo([], ['setpriv', '--bounding-set=-sys_admin']).result;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -110,7 +110,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
     expect(traces()).toEqual(before);
   });
 
-  it('says which package it lacks', async () => {
+  it('names the missing package', async () => {
     const empty = await mkdtemp(join(tmpdir(), 'vethwork-test-'));
     try {
       const missing = checkRequirements(empty);

@@ -326,7 +326,7 @@ sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.
   }
 
   async function readLog(): Promise<string> {
-    const { log } = runtimePaths(await runtimeRoot(stage.options.state as string), network.uuid);
+    const { log } = runtimePaths(await runtimeRoot(stage.options.stateDir as string), network.uuid);
     return readFile(log, 'latin1');
   }
 });

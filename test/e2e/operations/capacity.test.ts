@@ -136,7 +136,7 @@ describe.skipIf(!privileged)('limits of names and VNIs', () => {
         const state = await mkdtemp(path.join(tmpdir(), 'vethwork-nic-'));
         states.push(state);
         const floatingNetwork = `192.168.${20 + number}.0/24`;
-        hosts.push(await openHost({ netns: scene.machine.name, state, egressNic: nic, floatingNetwork }));
+        hosts.push(await openHost({ netns: scene.machine.name, stateDir: state, egressNic: nic, floatingNetwork }));
       }
       const names = hosts.map(({ info }) => info.egressBridge);
       expect(new Set(names).size).toBe(2);

@@ -3,7 +3,13 @@ import { openHost } from '../../../src/index.js';
 
 const [netns, container, state] = process.argv.slice(2) as [string, string, string];
 
-const host = await openHost({ netns, state, egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', dnsServers: [] });
+const host = await openHost({
+  netns,
+  stateDir: state,
+  egressNic: 'eth0',
+  floatingNetwork: '192.168.15.0/24',
+  dnsServers: [],
+});
 const network = await host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDns: true });
 const tap = await network.attach({ tap: 'vnet0', hostname: 'one' });
 const veth = await network.attach({ netns: container, configure: true });

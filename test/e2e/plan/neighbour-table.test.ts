@@ -281,7 +281,7 @@ describe.skipIf(!privileged)('raising the neighbour table', () => {
     await host.ip('link', 'set', 'up0', 'up');
     const state = `/tmp/vethwork-test-${host.name}`;
     const init = (...options: string[]) => {
-      const argv = ['--state', state, '--egress-nic', 'up0', '--floating-network', '192.168.15.0/24', 'init'];
+      const argv = ['--state-dir', state, '--egress-nic', 'up0', '--floating-network', '192.168.15.0/24', 'init'];
       return host.attempt(process.execPath, program, ...argv, ...options);
     };
     try {
@@ -291,7 +291,7 @@ describe.skipIf(!privileged)('raising the neighbour table', () => {
       expect(await host.ip('link')).not.toContain('egr-br-up0');
       // The control: without the option it works.
       expect(await init()).toMatchObject({ exitCode: 0 });
-      const torn = await host.attempt(process.execPath, program, '--state', state, 'teardown');
+      const torn = await host.attempt(process.execPath, program, '--state-dir', state, 'teardown');
       expect(torn.exitCode).toBe(0);
     } finally {
       await attempt('rm', '-rf', state);

@@ -212,7 +212,7 @@ describe.skipIf(!privileged)('configuration', () => {
     const metadata = { 'a\ndhcp-script=/bin/sh': '\ndhcp-option=3,1.2.3.4\n' };
     const wishes = { metadata, model: 'x', instance: 'address=/#/1.2.3.4', hostname: 'honest' };
     const nic = await network.attach({ tap: 'tap0', ...wishes });
-    const folder = join(await runtimeRoot(stage.options.state), network.uuid);
+    const folder = join(await runtimeRoot(stage.options.stateDir), network.uuid);
     const found = async (...texts: string[]) => {
       const patterns = texts.flatMap((text) => ['-e', text]);
       const { exitCode, stdout, stderr } = await attempt('grep', '-rhF', ...patterns, folder);
@@ -272,9 +272,14 @@ describe.skipIf(!privileged)('the state folder', () => {
     try {
       const state = join(base, 'state');
       await mkdir(state, { mode: 0o755 });
-      const options = { netns: stage.machine.name, egressNic: 'eth0', floatingNetwork: '192.168.16.0/24', state };
+      const options = {
+        netns: stage.machine.name,
+        egressNic: 'eth0',
+        floatingNetwork: '192.168.16.0/24',
+        stateDir: state,
+      };
       await chown(state, 12345, 12345);
-      await expect(openHost(options)).rejects.toMatchObject({ name: 'ValidationError', field: 'state' });
+      await expect(openHost(options)).rejects.toMatchObject({ name: 'ValidationError', field: 'stateDir' });
       await chown(state, 0, 0);
       await using other = await TestNamespace.create('other');
       await connect([other, 'eth0'], [stage.outside, 'other0']);
@@ -294,7 +299,12 @@ describe.skipIf(!privileged)('the state folder', () => {
   test('a domain that would be more than a domain is refused', async () => {
     await using stage = await Walkthrough.open();
     const base = await mkdtemp(join(tmpdir(), 'vethwork-state-'));
-    const options = { netns: stage.machine.name, egressNic: 'eth0', floatingNetwork: '192.168.16.0/24', state: base };
+    const options = {
+      netns: stage.machine.name,
+      egressNic: 'eth0',
+      floatingNetwork: '192.168.16.0/24',
+      stateDir: base,
+    };
     for (const domain of ['a\nserver=1.2.3.4', 'a b', 'a/b', 'a#', '', '-a']) {
       await expect(openHost({ ...options, domain })).rejects.toMatchObject({ field: 'domain' });
     }

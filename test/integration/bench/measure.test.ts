@@ -7,13 +7,13 @@ import { VerificationError } from '../../../src/bench/verify.js';
 
 const lan = { bridge: 'br0', gateway: '172.20.0.1', prefix: 16 };
 
-/** Who writes down what it is asked. */
-function entrant(name: string, diary: string[], own?: number): Entrant {
+/** A contender that logs each attach. */
+function entrant(name: string, log: string[], own?: number): Entrant {
   const contender: Contender = {
     lan,
     cpu: () => 0,
     attach: async () => {
-      diary.push(name);
+      log.push(name);
       return own;
     },
     close: async () => undefined,
@@ -23,8 +23,8 @@ function entrant(name: string, diary: string[], own?: number): Entrant {
     title: name,
     description: '',
     inProcess: false,
-    stays: true,
-    most: 1000,
+    longRunning: true,
+    maxInterfaces: 1000,
     missing: async () => undefined,
     open: async () => contender,
   };
@@ -57,33 +57,33 @@ const attachCase = (verify: (contender: Contender) => Promise<void> = async () =
   steps: [{ figures: ['attach'], work: async (contender) => [(await contender.attach?.([])) ?? 1], verify }],
 });
 
-describe('how it is measured', () => {
-  it('lets contenders take turns, the warm-up first and uncounted', async () => {
-    const diary: string[] = [];
-    const result = await measure(attachCase(), [entrant('a', diary, 5), entrant('b', diary, 7)], setting(3).limits);
-    expect(diary.join('')).toBe('abababab');
+describe('the measurement', () => {
+  it('alternates the contenders and does not record the warm-up', async () => {
+    const log: string[] = [];
+    const result = await measure(attachCase(), [entrant('a', log, 5), entrant('b', log, 7)], setting(3).limits);
+    expect(log.join('')).toBe('abababab');
     expect(result.contenders.map(({ peer, figures }) => [peer, figures.attach])).toEqual([
       ['a', { runs: 3, median: 5, min: 5, max: 5, cpu: 0 }],
       ['b', { runs: 3, median: 7, min: 7, max: 7, cpu: 0 }],
     ]);
   });
 
-  it('warms up until time is up, and not for ever; who stays, at first in a scenario for longer', async () => {
-    const diary: string[] = [];
+  it('limits the warm-up; the first of a long-running peer in a scenario is longer', async () => {
+    const log: string[] = [];
     const { limits } = setting(1, { milliseconds: Number.POSITIVE_INFINITY });
-    const entrants = [entrant('a', diary, 5)];
+    const entrants = [entrant('a', log, 5)];
     const result = await measure(attachCase(), entrants, limits);
-    expect(diary).toHaveLength(20 + 1);
+    expect(log).toHaveLength(20 + 1);
     expect(result.contenders[0]?.figures.attach?.runs).toBe(1);
     await measure(attachCase(), entrants, limits);
-    expect(diary).toHaveLength(20 + 1 + 2 + 1);
+    expect(log).toHaveLength(20 + 1 + 2 + 1);
     await measure(attachCase(), entrants, { ...limits, warm: new WeakSet() });
-    expect(diary).toHaveLength(20 + 1 + 2 + 1 + 20 + 1);
+    expect(log).toHaveLength(20 + 1 + 2 + 1 + 20 + 1);
   });
 
-  it('has no figure of a contender whose work is not there, and clears up after it', async () => {
-    const diary: string[] = [];
-    const [honest, liar] = [entrant('honest', diary), entrant('liar', diary)];
+  it('has no figures of a contender that fails the verification, and removes its leftovers', async () => {
+    const log: string[] = [];
+    const [honest, liar] = [entrant('honest', log), entrant('liar', log)];
     const { limits, cleared } = setting(3);
     const verify = async (contender: Contender) => {
       if (contender === liar.contender) throw new VerificationError('eth0 is not up');
@@ -95,11 +95,11 @@ describe('how it is measured', () => {
       figures: {},
       failed: 'verification failed: eth0 is not up',
     });
-    expect(diary.filter((name) => name === 'liar')).toHaveLength(1);
+    expect(log.filter((name) => name === 'liar')).toHaveLength(1);
     expect(cleared).toEqual(['cleared']);
   });
 
-  it('drops the figures of runs that went well if a later one fails', async () => {
+  it('discards the figures of successful runs if a later run fails', async () => {
     let rounds = 0;
     const verify = async () => {
       rounds++;
@@ -110,7 +110,7 @@ describe('how it is measured', () => {
     expect(rounds).toBe(3);
   });
 
-  it('stops with a slow contender after three runs, however many were asked for', async () => {
+  it('stops measuring a slow contender after three runs', async () => {
     const slow = async () => {
       await sleep(5);
     };
@@ -118,7 +118,7 @@ describe('how it is measured', () => {
     expect(result.contenders[0]?.figures.attach?.runs).toBe(3);
   });
 
-  it('leaves out who cannot do the work', async () => {
+  it('skips contenders that do not support the operation', async () => {
     const { attach: _, ...idle } = entrant('idle', []).contender;
     const result = await measure(
       attachCase(),

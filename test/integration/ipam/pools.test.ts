@@ -147,6 +147,25 @@ describe('an address pool', () => {
     expect(await pool.reserve({ address: released, ignoreHalo: true })).toBe(released);
   });
 
+  test('a clock that is set back ends a halo, and never extends it by more than ten seconds', async () => {
+    const pool = newPool('172.16.0.0/29');
+    const addresses = await Promise.all(Array.from({ length: pool.capacity }, () => pool.reserve()));
+    const released = addresses[0] as string;
+    const year = 365 * 24 * 3_600_000;
+    pool.clock.now = 10 * year;
+    await pool.release(released, { halo: 5000 });
+    pool.clock.now -= 10_000;
+    await expect(pool.reserve({ address: released })).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
+    pool.clock.now -= year;
+    expect(await pool.get(released)).toBeUndefined();
+    expect((await pool.usage()).used).toBe(pool.capacity - 1);
+    expect(await pool.reserve({ address: released })).toBe(released);
+    await pool.release(released, { halo: 5000 });
+    await expect(pool.reserve()).rejects.toBeInstanceOf(CongestedNetworkError);
+    pool.clock.now += year;
+    expect(await pool.reserve()).toBe(released);
+  });
+
   test('releases only what is taken, and only for its owner', async () => {
     const pool = newPool('172.16.0.0/24');
     expect(await pool.release('172.16.0.5')).toBe(false);

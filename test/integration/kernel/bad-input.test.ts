@@ -388,6 +388,7 @@ describe('whatever is passed to the kernel', () => {
     ['namespace.id', 'target'],
     ['filter.list', 'parent'],
     ['nftables.list', 'family'],
+    ['nftables.target', 'name'],
     ['link.offloads', 'index'],
     ['neighbour.list', 'family'],
   ])('%s', async (query, name) => {

@@ -117,7 +117,7 @@ describe('the pages of the documentation', () => {
   it('have every operation and query of the kernel layer', () => {
     const names = (file: string, name: RegExp) => [...read(file).matchAll(name)].map(([, each = '']) => each);
     const operations = names('src/kernel/operation.ts', /\bop: '([a-z.]+)'/g);
-    const queries = names('src/kernel/query.ts', /^ {2}'([a-z.]+)': \{ takes/gm);
+    const queries = names('src/kernel/query.ts', /^ {2}'([a-z.]+)': \{ parameters/gm);
     expect(operations.length).toBeGreaterThan(20);
     expect(queries.length).toBeGreaterThan(10);
     const page = read('docs/kernel.md');

@@ -52,7 +52,7 @@ describe('an addon that does not load', () => {
     const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime: string } };
     const here = `linux-${process.arch} with glibc ${report.header.glibcVersionRuntime} and Node.js ${process.versions.node}`;
     expect(code).toBe('ERR_VETHWORK_PLATFORM');
-    expect(message).toContain(`does not load on ${here} (there is none for it)`);
+    expect(message).toContain(`does not load on ${here} (there is no binary for it)`);
     expect(message).toContain(`${targets.map(({ name }) => name).join(' and ')} with glibc ${oldestGlibc} or later`);
     expect(message).toContain('`npm rebuild vethwork`');
     expect(message).not.toMatch(/\n|\.$/);
@@ -67,13 +67,13 @@ describe('an addon that does not load', () => {
     for (const content of contents) {
       await writeFile(binary, content);
       expect(failure().message).toMatch(
-        /does not load on linux-.+ \(.*vethwork\.glibc\.node.*\): the package has it for/,
+        /does not load on linux-.+ \(.*vethwork\.glibc\.node.*\): the package has binaries for/,
       );
       // The file that was loaded before would be taken for it.
       await rm(binary);
     }
     await library('extern int notThere; int* address = &notThere;');
-    expect(failure().message).toMatch(/\(.*undefined symbol: notThere.*\): the package has it for/);
+    expect(failure().message).toMatch(/\(.*undefined symbol: notThere.*\): the package has binaries for/);
     expect(failure().cause).toBeInstanceOf(Error);
   });
 

@@ -145,7 +145,7 @@ describe('the state folder', () => {
     await writeFile(join(folder, 'letter.txt'), 'private');
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
       code: 'ERR_VETHWORK_VALIDATION',
-      field: 'state',
+      field: 'stateDir',
       value: folder,
     });
     expect(await mode()).toBe(0o755);
@@ -153,19 +153,19 @@ describe('the state folder', () => {
 
   test.each([undefined, '', 5, 'a\0b'])('is not %j', async (value) => {
     const opened = openLmdbStore(value as string);
-    await expect(opened).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state', value });
+    await expect(opened).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'stateDir', value });
   });
 
   test('is refused if a file is in the way', async () => {
     await writeFile(folder, '');
-    await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state' });
+    await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'stateDir' });
     await expect(openLmdbStore(join(folder, 'below'))).rejects.toMatchObject({
       code: 'ERR_VETHWORK_VALIDATION',
-      field: 'state',
+      field: 'stateDir',
     });
     const loop = join(base, 'loop');
     await symlink(loop, loop);
-    await expect(openLmdbStore(loop)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'state' });
+    await expect(openLmdbStore(loop)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'stateDir' });
   });
 
   test.each<[string, (file: string) => Promise<void>]>([
@@ -204,7 +204,7 @@ describe('the state folder', () => {
     await layout(2);
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
       code: 'ERR_VETHWORK_STORE',
-      message: expect.stringContaining('newer version (layout 2'),
+      message: expect.stringContaining('(layout 2; this version supports'),
     });
     expect(await layout(1)).toBe(1);
     const again = await openLmdbStore(folder);

@@ -133,7 +133,7 @@ test.each([
   expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'config' });
   expect(isSilent(told(error)), told(error)).toBe(true);
   await write('host.json', text);
-  const { code, output } = await vethwork('--json', '--state', folder, 'status');
+  const { code, output } = await vethwork('--json', '--state-dir', folder, 'status');
   expect(code).toBe(2);
   expect(isSilent(output), output).toBe(true);
 });
@@ -146,7 +146,7 @@ describe('the command line', () => {
     [['migrate', '--node', 'a', '--to', 'etcd://10.0.0.5:2379', '--username', 'net'], 'VETHWORK_ETCD_PASSWORD'],
   ])('%j', async (argv, hint) => {
     for (const json of [[], ['--json']]) {
-      const { code, output } = await vethwork(...json, '--state', folder, ...argv);
+      const { code, output } = await vethwork(...json, '--state-dir', folder, ...argv);
       expect(code).toBe(2);
       expect(output).toContain(hint);
       expect(isSilent(output), output).toBe(true);

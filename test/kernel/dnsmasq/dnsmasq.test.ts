@@ -404,6 +404,46 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   });
 
+  it.each([
+    ['the folder of all hosts', () => path.dirname(root)],
+    ['the log', () => runtimePaths(root, network).log],
+    ['the leases', () => runtimePaths(root, network).leases],
+  ])('is replaced when %s was removed, and leases are freed as before', async (_what, removed) => {
+    let wish = desired();
+    await supervisor.start(wish, async () => wish);
+    expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
+    const before = await pid();
+    await rm(removed(), { recursive: true });
+    await eventually(async () => ![before, undefined].includes((await pids())[0]));
+    await eventually(async () => events.some(({ event }) => event === 'restarted'));
+    expect(events.map(({ event }) => event)).toEqual(['restarted']);
+    await pid();
+    expect(await supervisor.lacking(wish, { files: true })).toBeUndefined();
+    expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
+    expect(await leases()).toEqual([expect.objectContaining({ mac: web.mac, address: web.address })]);
+    wish = desired({ reservations: [{ ...db, address: web.address }] });
+    await supervisor.update(wish, async () => wish);
+    await supervisor.release(server(), web.address);
+    await become(db.mac);
+    expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
+  });
+
+  it('is reported and replaced by a call when its files were removed and nobody watches', async () => {
+    await supervisor.start(desired());
+    await supervisor.close();
+    const before = await pid();
+    await rm(path.dirname(root), { recursive: true });
+    const other = newSupervisor();
+    expect(await other.lacking(desired(), { files: false })).toContain('files were removed');
+    await other.update(desired({ reservations: [web, db] }));
+    expect(await pids()).toHaveLength(1);
+    expect(await pids()).not.toContain(before);
+    expect(await other.lacking(desired({ reservations: [web, db] }), { files: true })).toBeUndefined();
+    await become(db.mac);
+    expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
+    expect(await leases()).toHaveLength(1);
+  });
+
   it('stops a dnsmasq that outlived its namespace, and serves the new one', async () => {
     await supervisor.start(desired());
     const before = await pid();

@@ -92,6 +92,11 @@ describe.skipIf(!privileged)('the doctor', () => {
       [{ severity: 'error', code: 'forwarding', subject: 'net.ipv4.conf.eth0.forwarding' }],
     ],
     [
+      'a host without a default route',
+      ({ node }) => node.ip('route', 'delete', 'default'),
+      [{ severity: 'warning', code: 'no-way-out', subject: 'default route' }],
+    ],
+    [
       'a VXLAN link of another program',
       ({ node }) => node.ip('link', 'add', 'flannel.1', 'type', 'vxlan', 'id', '77', 'dstport', '4789'),
       [{ severity: 'note', code: 'foreign-vxlan', subject: 'flannel.1', problem: expect.stringContaining('77') }],
@@ -228,7 +233,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
     // A machine without the folders in which dnsmasq is.
     const script = `mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/local/sbin; exec "$@"`;
-    const argv = [process.execPath, program, '--json', '--state', root, 'doctor'];
+    const argv = [process.execPath, program, '--json', '--state-dir', root, 'doctor'];
     const { stdout, exitCode } = await attempt('unshare', '-m', 'sh', '-c', script, 'sh', ...argv);
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ severity: 'error', code: 'dnsmasq' }));
@@ -238,7 +243,7 @@ describe.skipIf(!privileged)('the doctor', () => {
 
   test('names the capability that is missing, and asks nothing that needs it', async () => {
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
-    const argv = [process.execPath, program, '--json', '--state', await machineOf({}), 'doctor'];
+    const argv = [process.execPath, program, '--json', '--state-dir', await machineOf({}), 'doctor'];
     const drop = ['--bounding-set', '-sys_admin', '--inh-caps', '-sys_admin'];
     const { stdout, exitCode } = await attempt('setpriv', ...drop, ...argv);
     expect(exitCode).toBe(1);
@@ -253,7 +258,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     const doctor = async () => {
       let stdout = '';
       const output = { write: (text: string) => (stdout += text) };
-      const code = await run(['--state', state, '--host-netns', namespace.name, 'doctor'], {
+      const code = await run(['--state-dir', state, '--host-netns', namespace.name, 'doctor'], {
         stdout: output,
         stderr: output,
       });

@@ -56,6 +56,26 @@ describe.skipIf(!privileged)('watch', () => {
     expect(events.filter(({ event }) => event === 'link.deleted')).toHaveLength(1);
   });
 
+  test('settings: those of all links and of one, by either family', async () => {
+    await using stage = await openStage();
+    const { kernel, netns, namespace } = stage;
+    await namespace.ip('link', 'add', 'one', 'index', '5000', 'type', 'bridge');
+    await using watch = kernel.watch(netns, { topics: ['setting'], snapshot: true });
+    await watch.ready;
+    await namespace.run('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.one.rp_filter=2');
+    await namespace.run('sysctl', '-qw', 'net.ipv6.conf.default.forwarding=1');
+    const events = await until(watch, (event) => 'family' in event && event.family === 'inet6');
+    expect(events[0]).toEqual({ event: 'snapshot', snapshot: {} });
+    expect(events).toContainEqual({ event: 'setting.changed', family: 'inet', scope: 'all', forwarding: true });
+    expect(events).toContainEqual({ event: 'setting.changed', family: 'inet', index: 5000, rpFilter: 2 });
+    expect(events.at(-1)).toMatchObject({
+      event: 'setting.changed',
+      family: 'inet6',
+      scope: 'default',
+      forwarding: true,
+    });
+  });
+
   test('a port that leaves its bridge is no deleted link', async () => {
     await using stage = await openStage();
     const { namespace } = stage;

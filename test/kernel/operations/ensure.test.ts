@@ -184,7 +184,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
     await one.attach({ tap: 'vnet0' });
     await machine.close();
     // As it was written before there were names and places.
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const second = (await store.get<NetworkRecord>(keys.network(two.uuid)))?.value as NetworkRecord;
     const index = (await store.list('')).map(({ key }) => key).filter((key) => /^(name|place)\/|^schema$/.test(key));
     expect(index.length).toBeGreaterThanOrEqual(3);

@@ -106,7 +106,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
   });
 
   test('leave no files when they have ended', async () => {
-    const folder = join(machine.options.state, 'processes');
+    const folder = join(machine.options.stateDir, 'processes');
     const { child } = await start({ what: 'open' });
     const files = await readdir(folder);
     expect(files).toHaveLength(2);

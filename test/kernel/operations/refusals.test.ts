@@ -268,9 +268,11 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     const nic = await network.attach({ tap: 'tap1' });
     for (const egressNic of ['egr-br-eth0', names.bridge, names.vxlan, 'tap1']) {
       expect(
-        await rejection(machine.open({ egressNic, meshNic: 'eth0', state: `${machine.options.state}/x` })),
+        await rejection(machine.open({ egressNic, meshNic: 'eth0', stateDir: `${machine.options.stateDir}/x` })),
       ).toMatchObject({ name: 'ValidationError', field: 'egressNic' });
-      expect(await rejection(machine.open({ meshNic: egressNic, state: `${machine.options.state}/x` }))).toMatchObject({
+      expect(
+        await rejection(machine.open({ meshNic: egressNic, stateDir: `${machine.options.stateDir}/x` })),
+      ).toMatchObject({
         name: 'ValidationError',
         field: 'meshNic',
       });

@@ -124,6 +124,65 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     await again.detach();
   });
 
+  test.each(['before', 'after'] as const)(
+    'ensureInterface does not take a new namespace for it %s a look',
+    async (when) => {
+      const guest = await machine.guest();
+      const place = { netns: guest.name, configure: true };
+      const nic = await network.ensureInterface(place);
+      // Positive control: it is the same one as long as the namespace is.
+      expect((await network.ensureInterface(place)).uuid).toBe(nic.uuid);
+      const refused = (reason: RegExp) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringMatching(reason) });
+      const gone = refused(new RegExp(`${nic.uuid}.* is gone: detach it first`));
+      await guest.remove();
+      // The pair goes some milliseconds after the last process in the namespace.
+      await expect(network.ensureInterface(place)).rejects.toMatchObject(refused(/detach it first/));
+      await sh('ip', 'netns', 'add', guest.name);
+      await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
+      if (when === 'after') await host.reconcile();
+      await expect(network.ensureInterface(place)).rejects.toMatchObject(gone);
+      expect(await sh('ip', '-n', guest.name, '-o', 'link')).not.toContain('eth0');
+      await nic.detach();
+      expect((await network.ensureInterface(place)).uuid).not.toBe(nic.uuid);
+      expect(await sh('ip', '-n', guest.name, '-o', 'link')).toContain('eth0');
+    },
+  );
+
+  test('ensureInterface does not take a new namespace for one that lives on without its name', async () => {
+    const guest = await machine.guest();
+    const place = { netns: guest.name, configure: true };
+    const nic = await network.ensureInterface(place);
+    // The TCP server in it keeps the namespace alive.
+    await sh('ip', 'netns', 'delete', guest.name);
+    await sh('ip', 'netns', 'add', guest.name);
+    await expect(network.ensureInterface(place)).rejects.toMatchObject({
+      code: 'ERR_VETHWORK_CONFLICT',
+      message: expect.stringContaining('its namespace has no path any more: detach it first'),
+    });
+    expect(await pings(TestNamespace.named(network.uuid), nic.info.address)).toBe(true);
+    await nic.detach();
+  });
+
+  test('ensureInterface attaches a device that is plugged in again, and refuses another of its name', async () => {
+    const plug = async (mac: string) => {
+      await connect([machine.node, 'nic9'], [machine.world, 'cable']);
+      await machine.node.ip('link', 'set', 'nic9', 'address', mac);
+    };
+    await plug('02:00:00:00:09:01');
+    const nic = await network.ensureInterface({ device: 'nic9' });
+    await machine.node.ip('link', 'delete', 'nic9');
+    await plug('02:00:00:00:09:02');
+    await expect(network.ensureInterface({ device: 'nic9' })).rejects.toMatchObject({
+      code: 'ERR_VETHWORK_CONFLICT',
+      message: expect.stringContaining('the device nic9 is gone: detach it first'),
+    });
+    await machine.node.ip('link', 'delete', 'nic9');
+    await plug('02:00:00:00:09:01');
+    expect((await network.ensureInterface({ device: 'nic9' })).uuid).toBe(nic.uuid);
+    expect(await machine.node.ip('-o', 'link', 'show', 'nic9')).toContain('master br-vxlan-');
+    await nic.detach();
+  });
+
   test('a container whose namespace has lost its name goes on', async () => {
     const guest = await machine.guest();
     const nic = await attach(guest.name);
@@ -168,7 +227,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
   test('a record without an identity gets one while the pair shows which namespace is meant', async () => {
     const [here, replaced] = [await machine.guest(), await machine.guest()];
     const nics = [await attach(here.name), await attach(replaced.name)];
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     for (const { uuid } of nics) {
       const entry = await store.get<{ attachment: { identity?: string } }>(`interface/${uuid}`);
       const { identity: _, ...attachment } = entry?.value.attachment ?? {};

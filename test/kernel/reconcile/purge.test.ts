@@ -54,7 +54,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
   });
 
   const another = () => {
-    const state = `${machine.options.state}-${others.length}`;
+    const state = `${machine.options.stateDir}-${others.length}`;
     others.push(state);
     return state;
   };
@@ -68,11 +68,11 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     const text = new RegExp(
       `^the egress bridge egr-br-eth0 \\(index \\d+\\) is not recorded in ${state}: .*vethwork purge`,
     );
-    expect(await rejection(openHost({ ...machine.options, state }))).toMatchObject(conflict(text));
+    expect(await rejection(openHost({ ...machine.options, stateDir: state }))).toMatchObject(conflict(text));
     // With another NIC and another bridge, too.
     await machine.node.ip('link', 'add', 'eth1', 'type', 'bridge');
     const second = { egressNic: 'eth1', floatingNetwork: '192.168.16.0/24' };
-    expect(await rejection(openHost({ ...machine.options, ...second, state }))).toMatchObject(conflict(text));
+    expect(await rejection(openHost({ ...machine.options, ...second, stateDir: state }))).toMatchObject(conflict(text));
     await machine.node.ip('link', 'delete', 'eth1');
     expect(await picture(machine.node)).toEqual(before);
     expect((await attempt('test', '-e', state)).exitCode).toBe(1);
@@ -85,7 +85,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     for (const { ifname, ifalias } of await ipLinks(machine.node)) {
       if (ifalias !== undefined) await machine.node.ip('link', 'delete', ifname);
     }
-    const opening = openHost({ ...machine.options, state: another() });
+    const opening = openHost({ ...machine.options, stateDir: another() });
     expect(await rejection(opening)).toMatchObject(conflict(/^the nftables table \w+ vethwork\w* is not recorded in /));
     await machine.open();
   });
@@ -93,11 +93,11 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
   test('is refused to a folder that has served it before', async () => {
     await machine.open();
     await machine.close();
-    expect((await cli('purge', '--yes', '--state', '/nonexistent', '--host-netns', machine.node.name)).exitCode).toBe(
-      0,
-    );
+    expect(
+      (await cli('purge', '--yes', '--state-dir', '/nonexistent', '--host-netns', machine.node.name)).exitCode,
+    ).toBe(0);
     const state = another();
-    const second = await openHost({ ...machine.options, state });
+    const second = await openHost({ ...machine.options, stateDir: state });
     expect(await rejection(openHost(machine.options))).toMatchObject(conflict(/^the egress bridge egr-br-eth0 /));
     await second.teardown();
     await second.close();
@@ -152,15 +152,15 @@ describe.skipIf(!privileged)('a lost state folder', () => {
     await first.attach({ tap: 'vnet0' });
     await second.attach({ device: 'device0' });
     await first.routeAddress();
-    const root = await runtimeRoot(machine.options.state);
+    const root = await runtimeRoot(machine.options.stateDir);
     await machine.close();
-    await rm(machine.options.state, { recursive: true });
-    await mkdir(machine.options.state);
+    await rm(machine.options.stateDir, { recursive: true });
+    await mkdir(machine.options.stateDir);
     return { first: first.uuid, second: second.uuid, root };
   }
 
   const purge = (...flags: string[]) =>
-    cli('purge', '--state', machine.options.state, '--host-netns', machine.node.name, ...flags);
+    cli('purge', '--state-dir', machine.options.stateDir, '--host-netns', machine.node.name, ...flags);
 
   test('is explained, and all that was made is listed and removed, and nothing else', async () => {
     const network = await theirs.createNetwork({ ...demo, netblock: '172.17.0.0/24' });

@@ -58,6 +58,32 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await picture()).toBe(before);
   });
 
+  test('a callback that throws stops neither a reconciliation nor the opening of a host', async () => {
+    const warnings: string[] = [];
+    const collect = ({ message }: Error) => warnings.push(message);
+    const broken = [
+      () => {
+        throw new Error('broken progress');
+      },
+      async () => {
+        throw new Error('broken later');
+      },
+    ];
+    process.on('warning', collect);
+    try {
+      for (const onProgress of broken) {
+        await machine.node.run('nft', 'flush', 'ruleset');
+        expect(await host.reconcile({ onProgress })).not.toEqual([]);
+        expect(await host.reconcile({ dryRun: true })).toEqual([]);
+        await machine.open({ onProgress });
+      }
+      await eventually(() => warnings.some((text) => text.includes('broken later')));
+    } finally {
+      process.off('warning', collect);
+    }
+    expect(warnings).toContain('the callback onProgress failed: broken progress');
+  });
+
   test.each<[string, () => Promise<unknown>]>([
     ['the ruleset of the namespace is flushed', () => inside('nft', 'flush', 'ruleset')],
     ['the ruleset of the host is flushed', () => machine.node.run('nft', 'flush', 'ruleset')],
@@ -85,8 +111,42 @@ describe.skipIf(!privileged)('reconciliation', () => {
     ['a routed address lacks its route', () => machine.node.ip('route', 'delete', `${routed}/32`)],
     ['a proxy entry is deleted', () => machine.node.ip('neigh', 'delete', 'proxy', routed, 'dev', 'egr-br-eth0')],
     ['forwarding is switched off', () => machine.node.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
+    ['forwarding is switched off inside', () => inside('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
+    [
+      'forwarding of one link is switched off inside',
+      () => inside('sysctl', '-qw', `net.ipv4.conf.veth-${vni}-i.forwarding=0`),
+    ],
+    [
+      'ICMP redirects and IPv6 autoconfiguration are switched on inside',
+      () =>
+        inside(
+          ...['sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=1', 'net.ipv6.conf.default.accept_ra=1'],
+          ...['net.ipv6.conf.default.accept_dad=1', 'net.ipv6.conf.default.dad_transmits=1'],
+        ),
+    ],
+    [
+      'the settings of links inside are changed',
+      () =>
+        inside(
+          ...['sysctl', '-qw', `net.ipv4.conf.egr-${vni}-i.rp_filter=1`, `net.ipv4.conf.egr-${vni}-i.arp_ignore=0`],
+          ...[`net.ipv4.conf.veth-${vni}-i.send_redirects=1`, `net.ipv4.conf.veth-${vni}-i.accept_redirects=1`],
+          `net.ipv4.conf.veth-${vni}-i.arp_announce=0`,
+        ),
+    ],
     ['the namespace is deleted', () => loseNamespace('ip', 'netns', 'delete', network.uuid)],
     ['the namespace lost its pin, whose file is left', () => loseNamespace('umount', `/run/netns/${network.uuid}`)],
+    ['the pin is unmounted while dnsmasq keeps the namespace alive', () => sh('umount', `/run/netns/${network.uuid}`)],
+    [
+      'another namespace has the name while dnsmasq keeps the first one alive',
+      async () => {
+        await sh('ip', 'netns', 'delete', network.uuid);
+        await sh('ip', 'netns', 'add', network.uuid);
+      },
+    ],
+    [
+      'the inner end is moved to another namespace',
+      () => sh('ip', '-n', network.uuid, 'link', 'set', `veth-${vni}-i`, 'netns', guest.name),
+    ],
   ])('repairs it when %s', async (_what, harm) => {
     const before = await picture();
     await harm();
@@ -98,6 +158,67 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(sortLines(await picture())).toBe(sortLines(before));
     expect(await talks(machine.world, floating)).toBe(true);
     expect(await talks(machine.world, routed)).toBe(true);
+  });
+
+  test('chains and sets that others put into our tables are named, and stay when our part is repaired', async () => {
+    const node = (...command: string[]) => machine.node.run(...(command as [string, ...string[]]));
+    const places = [
+      { nft: inside, family: 'ip', set: 'routed' },
+      { nft: node, family: 'bridge', set: 'guarded' },
+      { nft: node, family: 'inet', set: 'vnis', table: 'vethwork_mesh' },
+    ].map(({ table = 'vethwork', ...each }) => ({ ...each, table }));
+    const clean = await picture();
+    for (const { nft, family, table, set } of places) {
+      const where = [family, table];
+      await nft('nft', 'add', 'chain', ...where, 'mine', '{ type filter hook input priority 50; }');
+      await nft('nft', 'add', 'set', ...where, 'own', '{ type ipv4_addr; }');
+      await nft('nft', 'add', 'element', ...where, 'own', '{ 10.99.0.1 }');
+      await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr { 10.99.0.3, 10.99.0.7 } counter drop');
+      await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr @own drop');
+      // Refers to a set of ours, which must be kept therefore.
+      const key = { routed: 'ip saddr', guarded: 'iifname', vnis: 'mark' }[set] as string;
+      await nft(
+        'nft',
+        'add',
+        'rule',
+        ...where,
+        'mine',
+        `${set === 'guarded' ? 'iifname "none"' : `${key} @${set}`} drop`,
+      );
+    }
+    const before = await picture();
+    expect(before).not.toBe(clean);
+    expect(await host.reconcile()).toEqual([]);
+    expect(await picture()).toBe(before);
+    expect((await host.refresh()).warnings?.join()).toContain('the chain mine of the table bridge vethwork');
+    for (const { nft, family, table } of places) {
+      await nft('nft', 'flush', 'chain', family, table, 'input');
+      await nft('nft', 'delete', 'chain', family, table, 'input');
+    }
+    await inside('nft', 'insert', 'rule', 'ip', 'vethwork', 'forward', 'drop');
+    await inside('nft', 'delete', 'element', 'ip', 'vethwork', 'floating', `{ ${floating} }`);
+    const told = await host.reconcile();
+    for (const { family, table } of places) {
+      const mine = `the chain mine of the table ${family} ${table}`;
+      expect(told.map(({ description }) => description).join()).toContain(mine);
+    }
+    expect(told.filter(({ error }) => error !== undefined)).toEqual([]);
+    expect(await host.reconcile()).toEqual([]);
+    // Chains that were made again are listed last.
+    expect(sortLines(await picture())).toBe(sortLines(before));
+    expect(await talks(machine.world, floating)).toBe(true);
+    for (const { nft, family, table } of places) {
+      for (const part of [
+        ['chain', 'mine'],
+        ['set', 'own'],
+      ]) {
+        const [kind, name] = part as [string, string];
+        if (kind === 'chain') await nft('nft', 'flush', 'chain', family, table, name);
+        await nft('nft', 'delete', kind, family, table, name);
+      }
+    }
+    expect(await host.reconcile()).toEqual([]);
+    expect(sortLines(await picture())).toBe(sortLines(clean));
   });
 
   test('a host that an earlier version has made gets all that shuts its links off', async () => {
@@ -177,6 +298,10 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(isRight, 60_000);
     await sh('ip', '-n', later.uuid, 'route', 'delete', 'default');
     await eventually(async () => (await sh('ip', '-n', later.uuid, 'route')).includes('default'), 60_000);
+    const forwarding = (value: string) => inside('sysctl', value, 'net.ipv4.ip_forward');
+    expect(await inside('sysctl', '-n', 'net.ipv4.ip_forward')).toBe('1\n');
+    await inside('sysctl', '-qw', 'net.ipv4.ip_forward=0');
+    await eventually(async () => (await forwarding('-n')) === '1\n', 60_000);
     for (const pid of await pidsIn(network.uuid)) process.kill(pid);
     await sh('ip', 'netns', 'delete', network.uuid);
     // Until the kernel has taken it apart, the namespace that was deleted may still answer.

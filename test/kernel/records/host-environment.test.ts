@@ -24,9 +24,9 @@ describe.skipIf(!privileged)('settings are remembered', () => {
 
   test('a second process without options, and one with fewer, changes nothing', async () => {
     expect(await masquerades()).toBe(true);
-    const { state, netns } = machine.options;
-    for (const options of [{ state }, { state, netns }, { state, egressNic: 'eth0' }]) {
-      const other = await openHost(options as { state: string });
+    const { stateDir, netns } = machine.options;
+    for (const options of [{ stateDir }, { stateDir, netns }, { stateDir, egressNic: 'eth0' }]) {
+      const other = await openHost(options as { stateDir: string });
       expect(await other.reconcile()).toEqual([]);
       expect(await masquerades()).toBe(true);
       await other.close();
@@ -41,13 +41,13 @@ describe.skipIf(!privileged)('settings are remembered', () => {
     ['dnsServers', ['10.0.0.9']],
     ['deletionHalo', 1000],
   ])('another value is a conflict, or changes it for all: %s', async (field, value) => {
-    const { state } = machine.options;
-    await expect(openHost({ state, [field]: value })).rejects.toMatchObject({
+    const { stateDir: state } = machine.options;
+    await expect(openHost({ stateDir: state, [field]: value })).rejects.toMatchObject({
       name: 'ConflictError',
       message: expect.stringContaining(`${field} is `),
     });
     expect(await masquerades()).toBe(true);
-    const other = await openHost({ state, [field]: value, updateSettings: true });
+    const other = await openHost({ stateDir: state, [field]: value, updateSettings: true });
     expect(await masquerades()).toBe(field !== 'outboundNat');
     // The process that had it open before follows.
     expect(await host.reconcile()).toEqual([]);
@@ -58,13 +58,13 @@ describe.skipIf(!privileged)('settings are remembered', () => {
       expect.objectContaining({ event: 'host.settings', detail: expect.stringContaining(field) }),
     );
     await other.close();
-    await (await openHost({ state })).close();
+    await (await openHost({ stateDir: state })).close();
   });
 
   test('what links and addresses follow from never changes', async () => {
-    const { state } = machine.options;
+    const { stateDir: state } = machine.options;
     for (const change of [{ egressNic: 'lo' }, { floatingNetwork: '192.168.16.0/24' }, { vxlanPort: 4790 }]) {
-      await expect(openHost({ state, ...change, updateSettings: true })).rejects.toMatchObject({
+      await expect(openHost({ stateDir: state, ...change, updateSettings: true })).rejects.toMatchObject({
         name: 'ConflictError',
       });
     }
@@ -79,9 +79,9 @@ describe.skipIf(!privileged)('a new host', () => {
     await node.ip('address', 'add', '10.0.0.74/24', 'dev', 'eth0');
     const base = await mkdtemp(join(tmpdir(), 'vethwork-test-'));
     const state = join(base, 'state');
-    const options = { state, netns: node.name, egressNic: 'eth0' };
+    const options = { stateDir: state, netns: node.name, egressNic: 'eth0' };
     const before = await node.ip('address');
-    await expect(openHost({ state, netns: node.name })).rejects.toMatchObject({ field: 'egressNic' });
+    await expect(openHost({ stateDir: state, netns: node.name })).rejects.toMatchObject({ field: 'egressNic' });
     await expect(openHost(options)).rejects.toMatchObject({ field: 'floatingNetwork' });
     for (const floatingNetwork of ['10.0.0.0/24', '10.0.0.64/28', '10.0.0.0/16']) {
       await expect(openHost({ ...options, floatingNetwork })).rejects.toMatchObject({

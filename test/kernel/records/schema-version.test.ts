@@ -20,13 +20,13 @@ describe.skipIf(!privileged)('records of another version', () => {
   afterEach(() => machine.remove());
 
   async function write(entries: readonly { key: string; value: Json }[]): Promise<void> {
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     await store.commit({ conditions: [], puts: entries, deletes: [] });
     await store.close();
   }
 
   async function read(): Promise<Entry[]> {
-    const store = await openLmdbStore(machine.options.state);
+    const store = await openLmdbStore(machine.options.stateDir);
     const entries = await store.list('');
     await store.close();
     return entries;

@@ -39,7 +39,7 @@ describe("the agent's log", () => {
       level: 'error',
       err: {
         ...{ type: 'StoreError', code: 'ERR_VETHWORK_STORE', message: expect.stringContaining('request failed') },
-        stack: expect.stringContaining('agent-logger.test'),
+        stack: expect.stringContaining('logger.test'),
         cause: { type: 'KernelError', code: 'ECONNREFUSED' },
       },
     });

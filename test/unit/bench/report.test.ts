@@ -58,7 +58,7 @@ describe('the report of the benchmark', () => {
 vethwork    2.00       1.00  4.00  1.00x  1.00    0.25      3
 best shell  20.0       10.0  40.0  10.0x                    3`);
     expect(text).toContain(
-      '2 x a CPU, 8 GiB, state on ext4; at the start the load was 0.5 and an idle event loop 0.25 ms late (p99)',
+      '2 x a CPU, 8 GiB, state on ext4; load average at the start 0.5, delay of an idle event loop 0.25 ms (p99)',
     );
     expect(text).toContain('one: best shell: failed: no map');
     expect(text).toContain('not measured: CNI: missing: the CNI plugins');

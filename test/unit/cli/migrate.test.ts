@@ -43,7 +43,7 @@ describe('the file of an agent', () => {
     ['node', { ...good, node: 'two words' }],
     ['egressNic', { ...good, role: 'network' }],
     ['vxlanSourcePorts.high', { ...good, vxlanSourcePorts: { low: 2, high: 1 } }],
-    ['underlayAddress', { ...good, underlayAddress: '10.0.0' }],
+    ['meshAddress', { ...good, meshAddress: '10.0.0' }],
     ['logLevel', { ...good, logLevel: 'loud' }],
     ['surprise', { ...good, surprise: 1 }],
     ['config', '{'],

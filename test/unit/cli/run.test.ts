@@ -34,7 +34,7 @@ describe('help', () => {
     const { code, stdout } = await vethwork('--help');
     expect(code).toBe(0);
     expect(stdout).toContain('Exit codes:');
-    expect(stdout).toContain('VETHWORK_STATE');
+    expect(stdout).toContain('VETHWORK_STATE_DIR');
   });
 
   it.each(commands.map((path) => [path.join(' '), path] as const))(
@@ -81,7 +81,7 @@ describe('wrong usage', () => {
     ['demo flags that exclude each other', ['demo', '--keep', '--remove'], '--remove'],
     ['a host that was never set up', ['network', 'list'], '--egress-nic'],
   ])('%s: one line on stderr, exit code 2, nothing touched', async (_, argv, mention) => {
-    const { code, stdout, stderr } = await vethwork('--state', state, ...argv);
+    const { code, stdout, stderr } = await vethwork('--state-dir', state, ...argv);
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
     expect(stderr).toContain(mention);
     expect(stdout).toBe('');
@@ -113,7 +113,7 @@ describe('wrong usage', () => {
 
   it('a damaged host file is named', async () => {
     await writeFile(join(state, 'host.json'), '{"egressNic": ""}');
-    const { code, stderr } = await vethwork('network', 'list', '--state', state);
+    const { code, stderr } = await vethwork('network', 'list', '--state-dir', state);
     expect(code).toBe(2);
     expect(stderr).toContain(join(state, 'host.json'));
   });

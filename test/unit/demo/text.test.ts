@@ -11,8 +11,8 @@ describe('what tcpdump prints', () => {
       '',
     ].join('\n');
     expect(parsePackets(text)).toEqual([
-      { source: '10.0.0.1', destination: '192.168.15.29', what: 'ICMP echo request, id 1, seq 1, length 64' },
-      { source: '10.0.0.1', destination: '192.168.15.29', what: 'tcp 0' },
+      { source: '10.0.0.1', destination: '192.168.15.29', info: 'ICMP echo request, id 1, seq 1, length 64' },
+      { source: '10.0.0.1', destination: '192.168.15.29', info: 'tcp 0' },
     ]);
   });
 });

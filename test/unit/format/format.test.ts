@@ -93,6 +93,7 @@ describe('the status', () => {
     egressBridge: 'egr-br-eth0',
     floatingNetwork: '192.168.15.0/24',
     floatingAddress: '192.168.15.1',
+    outboundNat: true,
     egressNic: 'eth0',
     meshNic: 'eth0',
     mtu: 8900,
@@ -116,6 +117,16 @@ describe('the status', () => {
     });
     expect(text).toContain('health          : 1 to repair (vethwork reconcile)');
     expect(text).toContain('    dnsmasq of demo is dead');
+  });
+
+  it('says what floating addresses lack', () => {
+    const warnings = ['the host has no default route'];
+    const lacking = formatStatus({ host: { ...host, outboundNat: false, warnings }, repairs: [], networks: [] });
+    expect(lacking).toContain('outbound nat    : no: replies from outside need a route to 192.168.15.0/24');
+    expect(lacking).toContain('warning: the host has no default route');
+    const healthy = formatStatus({ host, repairs: [], networks: [] });
+    expect(healthy).toContain('outbound nat    : yes');
+    expect(healthy).not.toContain('warning');
   });
 });
 

@@ -6,7 +6,7 @@ import { effectiveSettings, recordedSettings, settingsRecord } from '../../../sr
 import type { HostRecord } from '../../../src/records/records.js';
 import { parseEtcdOptions } from '../../../src/store/etcd/options.js';
 
-const host = { state: '/state', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', dnsServers: ['10.0.0.53'] };
+const host = { stateDir: '/state', egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', dnsServers: ['10.0.0.53'] };
 
 describe('durations are milliseconds', () => {
   test.each([

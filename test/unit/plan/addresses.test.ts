@@ -9,7 +9,7 @@ test('a floating IP', () => {
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.29","address":"02:f1:c0:a8:0f:1d","state":"permanent"},"mode":"replace","undo":"delete"}
-    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0,"arpNotify":1}}}
+    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"forwarding":1,"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0,"arpNotify":1}}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":3002,"address":"192.168.15.29/32"}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"up":true}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"192.168.15.0/24","index":3002,"table":3002,"scope":"link","source":"192.168.15.29","protocol":"boot"}}

@@ -35,10 +35,10 @@ test('a network', () => {
     {"op":"link.ipv6","netns":"node1","index":2002,"disabled":true}
     {"op":"link.ipv6","netns":"node1","index":2001,"disabled":true}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":1},"changes":{"up":true}}
-    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
+    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"forwarding":1,"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2004},"changes":{"up":true}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":2004,"address":"172.16.0.1/24"}}
-    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
+    {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"forwarding":1,"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":2006},"changes":{"up":true}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":2006,"address":"192.168.15.194/24"}}
     {"op":"route.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","route":{"destination":"default","gateway":"192.168.15.1","index":2006,"protocol":"boot"}}

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { type Kernel, type KernelWatch, type NamespaceWatch, openKernel } from '../../src/kernel/index.js';
-import { rejection } from '../support/kernel.js';
-import { privileged, sh, TestNamespace } from '../support/namespaces.js';
+import { type Kernel, type KernelWatch, type NamespaceWatch, openKernel } from '../../../src/kernel/index.js';
+import { rejection } from '../../support/kernel.js';
+import { privileged, sh, TestNamespace } from '../../support/namespaces.js';
 
 /** Inotify watches of this process (proc_pid_fdinfo(5)). */
 async function inotifyCount(): Promise<number> {

@@ -1,0 +1,41 @@
+import { ConflictError, NotFoundError } from '../errors.js';
+import { asCall } from '../host/context.js';
+import { removeInterface } from '../operations/detach.js';
+import { type InterfaceRecord, keys } from '../records/records.js';
+import { transact } from '../store/transaction.js';
+import { clusterKeys } from './keys.js';
+import { membersIn } from './membership.js';
+import type { ClusterContext, NodeRecord } from './types.js';
+
+/**
+ * Removes a node from the cluster that is gone for good: other nodes do not send to its VTEP any more. If its agent starts
+ * again, it joins as a new node, and removes what the node still has of its former interfaces.
+ * @param options.detach detach the interfaces of the node as well
+ * @throws NotFoundError, ConflictError for the network node, a member, or a node with interfaces unless `detach` is set
+ */
+export function removeNode(context: ClusterContext, name: string, { detach }: { detach: boolean }): Promise<void> {
+  return asCall(context, async () => {
+    const { store, networkNode } = context;
+    const known = await store.get<NodeRecord>(clusterKeys.knownNode(name));
+    if (known === undefined) throw new NotFoundError('node', name);
+    if (name === networkNode) throw new ConflictError(`node ${name} is the network node of the cluster`);
+    requireGone(context, name);
+    const interfaces = (await store.list<InterfaceRecord>(keys.interfaces)).filter(({ value }) => value.node === name);
+    if (interfaces.length > 0 && !detach) {
+      throw new ConflictError(
+        `${interfaces.length} interfaces are on node ${name}: detach them first, or with the node`,
+      );
+    }
+    for (const { value } of interfaces) await removeInterface(context, value.uuid, { haloMs: 0 });
+    await transact(store, async (transaction) => {
+      await transaction.get(clusterKeys.knownNode(name));
+      requireGone(context, name);
+      transaction.delete(clusterKeys.knownNode(name));
+    });
+  });
+}
+
+function requireGone({ store }: ClusterContext, name: string): void {
+  if (!membersIn(store).some((member) => member.name === name)) return;
+  throw new ConflictError(`node ${name} is a member: tear it down there, or end its agent and wait for its lease`);
+}

@@ -1,0 +1,32 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ReadOnlySysctlError } from '../errors.js';
+
+/** A sysctl that every host and every network needs to write. */
+const PROBE = 'net.ipv4.ip_forward';
+/** Its file, relative to the root folder. */
+const PROBE_FILE = 'proc/sys/net/ipv4/ip_forward';
+
+/** What makes /proc/sys writable in a container: options of docker-run(1) and podman-run(1). */
+export const SYSCTL_REMEDY =
+  'run the container with a writable one (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL, or --privileged)';
+
+/**
+ * Checks that sysctls can be written: container engines mount /proc/sys read-only, and every namespace and link needs
+ * some. Nothing is written.
+ * @throws ReadOnlySysctlError
+ */
+export async function requireWritableSysctls(): Promise<void> {
+  if (await areSysctlsReadOnly()) throw new ReadOnlySysctlError(PROBE, SYSCTL_REMEDY);
+}
+
+/** True if the file system of the sysctls is mounted read-only. @param root folder of the machine's files */
+export async function areSysctlsReadOnly(root = '/'): Promise<boolean> {
+  try {
+    // Not access(2), which checks with the real user id.
+    await (await open(join(root, PROBE_FILE), 'r+')).close();
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
+}
