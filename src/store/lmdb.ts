@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
+import { Locks } from '../util/locks.js';
 import { lmdbError } from '../util/platform.js';
-import { Semaphore } from '../util/semaphore.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { whileWriting } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
@@ -17,10 +17,10 @@ const LAYOUT = 1;
 const MAX_COMMITS = 128;
 
 /**
- * One at a time: lmdb creates the databases of a new file on this thread, and would wait for ever for a transaction of
- * another opening, whose callback needs this thread.
+ * Order of openings and transactions of this process, by folder. lmdb opens databases on this thread. It would wait for
+ * ever for a transaction of another store of this process, whose callback needs this thread.
  */
-const opening = new Semaphore(1);
+const access = new Locks();
 
 /**
  * Opens the embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at
@@ -36,7 +36,7 @@ export async function openLmdbStore(folder: string): Promise<LoneStore> {
   // lmdb identifies its readers by process id. It would block this thread, and then fail.
   const presence = await Presence.join(path, { isPidUnique: true });
   try {
-    const databases = await opening.run(async () => {
+    const databases = await access.exclusive(path, async () => {
       await checkLmdbFile(join(path, STORE_FILE));
       const opened = openFile(lmdb, path);
       try {
@@ -184,7 +184,7 @@ class LmdbStore implements LoneStore {
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commit: encoded, resolve, reject });
-      this.#writer ??= whileWriting(() => this.#write());
+      this.#writer ??= whileWriting(() => access.shared(this.#path, () => this.#write()));
     });
   }
 

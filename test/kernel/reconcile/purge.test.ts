@@ -110,6 +110,15 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     for (const store of stores) await store.close();
     await machine.open();
   });
+
+  test('is opened by many at once, and set up by one', async () => {
+    const hosts = await Promise.all(Array.from({ length: 6 }, () => machine.open()));
+    for (const host of hosts) expect(await host.reconcile()).toEqual([]);
+    const [network] = await Promise.all(
+      hosts.map((host) => host.ensureNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false })),
+    );
+    expect(await hosts[5]?.listNetworks()).toMatchObject([{ uuid: network?.uuid }]);
+  });
 });
 
 describe.skipIf(!privileged)('a lost state folder', () => {
