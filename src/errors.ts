@@ -95,6 +95,8 @@ export class DifferenceError extends ConflictError {
 export interface LockHolder {
   /** Process id, in the PID namespace of that process. */
   pid: number;
+  /** That PID namespace, for example `pid:[4026531836]`. */
+  pidNamespace?: string;
   /** Start time in clock ticks since boot, and the boot id. */
   started: string;
   /** Host name of the machine or container. */

@@ -5,9 +5,9 @@
 namespace vethwork {
 namespace {
 
-/// lockFile(fd): errno
+/// lockFile(fd, shared): errno
 Napi::Value lock(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), lockFile(info[0].ToNumber().Int32Value()));
+  return Napi::Number::New(info.Env(), lockFile(info[0].ToNumber().Int32Value(), info[1].ToBoolean().Value()));
 }
 
 /// shareFile(path, owner, uid, user): errno

@@ -36,7 +36,7 @@ struct AccessList {
 
 }  // namespace
 
-int lockFile(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+int lockFile(int fd, bool shared) { return ::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 ? 0 : errno; }
 
 int shareFile(const std::string& path, unsigned int owner, uid_t uid, unsigned int user) {
   const AccessList list{.entries = {entry(ACL_USER_OBJ, owner), entry(ACL_USER, user, uid), entry(ACL_GROUP_OBJ, 0),

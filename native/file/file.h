@@ -6,10 +6,11 @@
 
 namespace vethwork {
 
-/// Acquires the exclusive lock (flock(2)) of an open file without blocking. The kernel releases it with the last
-/// descriptor of the open file description, however the process ends.
+/// Acquires the lock (flock(2)) of an open file without blocking. The kernel releases it with the last descriptor of
+/// the open file description, however the process ends.
+/// @param shared acquires a shared lock instead of the exclusive one
 /// @return 0, or the errno: EWOULDBLOCK if another open file description holds the lock
-int lockFile(int fd);
+int lockFile(int fd, bool shared);
 
 /// Gives one user besides the owner access to a file or folder with an access control list (acl(5)), whatever the
 /// user's groups. The group and all others have no access.

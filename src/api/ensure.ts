@@ -5,7 +5,6 @@ import { Observer } from '../kernel/ensure/observer.js';
 import { checkNetworkOptions } from '../operations/create-network.js';
 import { presenceOf } from '../reconcile/presence.js';
 import { reconcile } from '../reconcile/reconcile.js';
-import { isOwnerAlive } from '../records/claim.js';
 import { networksNamed } from '../records/names.js';
 import { readInterface, readNetwork } from '../records/queries.js';
 import {
@@ -66,7 +65,7 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
       if (found.state !== 'deleting') compare(found);
       if (found.state === 'created' && (await isUsable(found))) return found;
       // The owner was killed, or a device has returned. In a cluster, the agents recover the change.
-      if (context.node === undefined && !isOwnerAlive(found.claim)) {
+      if (context.node === undefined && !context.owner.isAlive(found.claim)) {
         await reconcile(context, { dryRun: false, cause: 'request', signal });
       }
     }

@@ -156,7 +156,7 @@ export class HostHandle implements Host {
   }
 
   async close(): Promise<void> {
-    const { coordinator, calls, dhcp, reaper, kernel, store, events } = this.#context;
+    const { coordinator, calls, dhcp, reaper, kernel, store, events, owner } = this.#context;
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
     await calls.idle();
     await coordinator.stop();
@@ -165,6 +165,7 @@ export class HostHandle implements Host {
     await kernel.close();
     await events.close();
     await store.close();
+    await owner.leave();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

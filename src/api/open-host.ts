@@ -8,6 +8,7 @@ import type { Context } from '../host/context.js';
 import { type DetectedHost, detectHost } from '../host/detect.js';
 import { HostEnvironment, refuseOverlap } from '../host/environment.js';
 import { Events } from '../host/events.js';
+import { refuseOtherHost } from '../host/foreign.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
@@ -18,13 +19,14 @@ import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { refuseIfMigrated } from '../records/migration.js';
+import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import { hasStore } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
-import { openLmdbStore } from '../store/lmdb.js';
-import type { Store } from '../store/store.js';
+import { type LoneStore, openLmdbStore } from '../store/lmdb.js';
 import { transact } from '../store/transaction.js';
+import { withFileLock } from '../util/file-lock.js';
 import { readOptions } from '../util/input.js';
 import { HostHandle } from './host.js';
 import { type HostRequest, parseHostOptions, type Settings } from './options.js';
@@ -35,7 +37,7 @@ import type { Host, HostOptions } from './types.js';
  * objects of the host itself if they are missing, and reconciles all networks. Several processes may open the same
  * host. Networks keep running after `Host.close`.
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the recorded
- *   host has other settings, StoreError if the store cannot be reached, KernelError
+ *   host has other settings, or another state folder serves the namespace, StoreError if the store cannot be reached, KernelError
  */
 export async function openHost(options: HostOptions | ClusterHostOptions): Promise<Host> {
   const given = readOptions<HostOptions | ClusterHostOptions>(options);
@@ -62,22 +64,30 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   const undo: (() => Promise<void>)[] = [];
   try {
     // The state folder of a new host is created after all checks, so that a failed call leaves nothing behind.
-    let store = (await hasStore(request.stateDir)) ? await openLmdbStore(request.stateDir) : undefined;
-    if (store !== undefined) undo.push(() => (store as Store).close());
-    if (store !== undefined) await transact(store, (transaction) => migrateRecords(transaction, request.stateDir));
-    const known = (await store?.get<HostRecord>(keys.host))?.value;
+    let store: LoneStore | undefined;
+    const open = async () => {
+      const opened = await openLmdbStore(request.stateDir);
+      undo.push(() => opened.close());
+      return opened;
+    };
+    const recorded = async () => {
+      if (store === undefined && (await hasStore(request.stateDir))) store = await open();
+      return (await store?.get<HostRecord>(keys.host))?.value;
+    };
+    let known = await recorded();
+    if (store !== undefined) {
+      await transact(store, (transaction) => migrateRecords(transaction, request.stateDir));
+      known = await recorded();
+    }
     refuseIfMigrated(known);
     const { settings } = await effectiveSettings(request, known, where(request));
     const kernel = await openKernelIn(settings.netns);
     undo.push(() => kernel.close());
     const detected = await detectHost(kernel, settings.netns, settings);
+    await refuseOtherHost(kernel, settings.netns, { state: request.stateDir, recorded });
     if (known === undefined) refuseOverlap(settings.floatingNetwork, detected);
     signal?.throwIfAborted();
-    if (store === undefined) {
-      const opened = await openLmdbStore(request.stateDir);
-      undo.push(() => opened.close());
-      store = opened;
-    }
+    store ??= await open();
     const events = new Events(new Journal(join(request.stateDir, 'events')));
     undo.push(() => events.close());
     return await openWith(request, { kernel, detected, store, events });
@@ -87,24 +97,32 @@ async function openLoneHost(request: HostRequest): Promise<Host> {
   }
 }
 
+/** Name of the lock file in the state folder while a host is recorded and its objects are created. */
+const INITIALISATION = 'initialise.lock';
+
 const where = ({ stateDir }: HostRequest) => `the state folder ${stateDir}`;
 
 async function openWith(
   request: HostRequest,
-  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: Store; events: Events },
+  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: LoneStore; events: Events },
 ): Promise<Host> {
-  const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
-    refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
-    await migrateRecords(transaction, request.stateDir);
-    return recordHost(transaction, request, { where: where(request), isShared: false });
+  // A process that opens a new host at the same time waits until it is complete.
+  const { context, settings, changed } = await withFileLock(join(request.stateDir, INITIALISATION), async () => {
+    const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
+      refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
+      await migrateRecords(transaction, request.stateDir);
+      return recordHost(transaction, request, { where: where(request), isShared: false });
+    });
+    const context = assembleContext({
+      ...{ kernel, store, events },
+      environment: new HostEnvironment(kernel, store, { record, settings, detected }),
+      owner: new Owner(store.presence),
+      runtimeRoot: await runtimeRoot(settings.stateDir),
+      coordinator: (context) => new Standalone(context, store),
+    });
+    if (isNew) await initialise(context);
+    return { context, settings, changed };
   });
-  const context = assembleContext({
-    ...{ kernel, store, events },
-    environment: new HostEnvironment(kernel, store, { record, settings, detected }),
-    runtimeRoot: await runtimeRoot(settings.stateDir),
-    coordinator: (context) => new Standalone(context, store),
-  });
-  if (isNew) await initialise(context);
   if (changed.length > 0) {
     const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
     await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);

@@ -14,6 +14,7 @@ import { addMigrateCommand } from './migrate.js';
 import { addNetworkCommands } from './network.js';
 import { addNodeCommands } from './node.js';
 import { addObserveCommands } from './observe.js';
+import { addPurgeCommand } from './purge.js';
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -40,6 +41,7 @@ ${exitCodesHelp}`,
     );
   addGlobalOptions(program);
   addHostCommands(program, app);
+  addPurgeCommand(program, app);
   addNetworkCommands(program, app);
   addNodeCommands(program, app);
   addInterfaceCommands(program, app);

@@ -1,4 +1,4 @@
-import { claim, hasEnded } from '../records/claim.js';
+import type { Owner } from '../records/owner.js';
 import type { ClusterStore, LeasedEntry } from '../store/etcd/cluster-store.js';
 import { clusterKeys } from './keys.js';
 import type { NodeRecord } from './types.js';
@@ -18,7 +18,8 @@ export const membersIn = (store: ClusterStore): NodeRecord[] =>
   store.peekList<NodeRecord>(clusterKeys.nodes).map(({ value }) => value);
 
 /** True if a process holds the leadership of a node. A process on another machine is assumed to run. */
-export const hasLeader = ({ vacant, claim }: NodeRecord): boolean => vacant !== true && !hasEnded(claim);
+export const hasLeader = ({ vacant, claim }: NodeRecord, self: Owner): boolean =>
+  vacant !== true && !self.hasEnded(claim);
 
 /**
  * Leader election among the processes of a node. The leader is the agent of the node: only it writes to the kernel of
@@ -26,6 +27,7 @@ export const hasLeader = ({ vacant, claim }: NodeRecord): boolean => vacant !== 
  */
 export class Membership {
   readonly #store: ClusterStore;
+  readonly #owner: Owner;
   readonly #record: NodeRecord;
   readonly #ttl: number;
   readonly #onLeadership: (isLeader: boolean) => void;
@@ -43,10 +45,11 @@ export class Membership {
   constructor(
     store: ClusterStore,
     self: Omit<NodeRecord, 'claim' | 'vacant'>,
-    { ttl, onLeadership }: { ttl: number; onLeadership: (isLeader: boolean) => void },
+    { owner, ttl, onLeadership }: { owner: Owner; ttl: number; onLeadership: (isLeader: boolean) => void },
   ) {
     this.#store = store;
-    this.#record = { ...self, claim: claim(self.name) };
+    this.#record = { ...self, claim: owner.claim() };
+    this.#owner = owner;
     this.#ttl = ttl;
     this.#onLeadership = onLeadership;
   }
@@ -102,8 +105,7 @@ export class Membership {
   /** True if the member record in the store is that of this process. */
   #isOurs(): boolean {
     const there = this.#store.peek<NodeRecord>(clusterKeys.node(this.#record.name))?.value;
-    const { pid, started } = this.#record.claim;
-    return there?.claim.pid === pid && there.claim.started === started;
+    return there !== undefined && this.#owner.isOwn(there.claim);
   }
 
   /** As `#attempt`, unless the node has left the cluster. */
@@ -125,7 +127,7 @@ export class Membership {
     const key = clusterKeys.node(name);
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
-    if (there !== undefined && hasLeader(there.value)) return;
+    if (there !== undefined && hasLeader(there.value, this.#owner)) return;
     const held = await this.#store.putWithLease(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();

@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import { deviceName } from '../plan/interface.js';
-import { type Claim, claim, isOwn, isOwnerAlive } from '../records/claim.js';
+import type { Claim } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
+import { Owner } from '../records/owner.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
@@ -53,14 +54,20 @@ type Origin = { node: string; runtime: string; bridge: string; claim: Claim };
 export async function migrate({ stateDir, store: target, node }: Migration): Promise<MigratedCounts> {
   const place = parseEtcdOptions(target);
   const source = await openLmdbStore(stateDir);
+  const owner = new Owner(source.presence);
   try {
     await transact(source, (transaction) => migrateRecords(transaction, stateDir));
     const host = (await source.get<HostRecord>(keys.host))?.value;
     if (host === undefined) throw new NotFoundError('host in the state folder', stateDir);
     const cluster = await openEtcdStore(place);
     try {
-      const origin = { node, runtime: await runtimeRoot(stateDir), bridge: host.egressBridge.mac, claim: claim() };
-      return await move(source, cluster, origin);
+      const origin = {
+        node,
+        runtime: await runtimeRoot(stateDir),
+        bridge: host.egressBridge.mac,
+        claim: owner.claim(),
+      };
+      return await move({ source, cluster, owner }, origin);
     } finally {
       await cluster.close();
     }
@@ -69,12 +76,16 @@ export async function migrate({ stateDir, store: target, node }: Migration): Pro
   }
 }
 
-async function move(source: Store, cluster: ClusterStore, origin: Origin): Promise<MigratedCounts> {
-  const isResumed = await claimCluster(cluster, origin, source);
+/** The two stores, and the process that migrates. */
+type Places = { source: Store; cluster: ClusterStore; owner: Owner };
+
+async function move(places: Places, origin: Origin): Promise<MigratedCounts> {
+  const { source, cluster, owner } = places;
+  const isResumed = await claimCluster(places, origin);
   const host = await markMigrated(source, isResumed, `the cluster at ${cluster.location}`);
   let entries: Entry[];
   try {
-    entries = await copy(source, cluster, origin);
+    entries = await copy(places, origin);
   } catch (error) {
     // The cluster is not usable yet, so the folder is. The next attempt deletes the rest of the copy.
     await transact(source, async (transaction) => transaction.put(keys.host, host));
@@ -83,7 +94,7 @@ async function move(source: Store, cluster: ClusterStore, origin: Origin): Promi
   }
   await transact(cluster, async (transaction) => {
     const known = await transaction.get<Origin>(clusterKeys.migration);
-    if (known === undefined || !isOwn(known.claim))
+    if (known === undefined || !owner.isOwn(known.claim))
       throw new ConflictError('another migration into the cluster has begun');
     // The settings of a lone host are not settings of the cluster.
     const { settings: _, ...common } = host;
@@ -98,7 +109,7 @@ async function move(source: Store, cluster: ClusterStore, origin: Origin): Promi
  * Records the origin in the cluster. Resolves to true if this migration is resumed.
  * @throws ConflictError if the cluster is in use
  */
-async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store): Promise<boolean> {
+async function claimCluster({ cluster, owner, source }: Places, origin: Origin): Promise<boolean> {
   const isUsed = (await cluster.list('')).length > 0;
   const hasMoved = (await source.get<HostRecord>(keys.host))?.value.movedTo !== undefined;
   return transact(cluster, async (transaction) => {
@@ -110,7 +121,7 @@ async function claimCluster(cluster: ClusterStore, origin: Origin, source: Store
       if (isUsed || host !== undefined) throw new ConflictError(`the cluster at ${cluster.location} is not empty`);
     } else if (known.node !== origin.node || known.runtime !== origin.runtime || known.bridge !== origin.bridge) {
       throw new ConflictError(`another host, ${known.node}, is being migrated into the cluster at ${cluster.location}`);
-    } else if (isOwnerAlive(known.claim) && !isOwn(known.claim)) {
+    } else if (owner.isAlive(known.claim) && !owner.isOwn(known.claim)) {
       throw new ConflictError(`process ${known.claim.pid} is migrating this state`);
     }
     transaction.put(clusterKeys.migration, origin);
@@ -134,8 +145,8 @@ function markMigrated(source: Store, isResumed: boolean, movedTo: string): Promi
 }
 
 /** Copies all entries except the host. Resolves to the entries. */
-async function copy(source: Store, cluster: ClusterStore, origin: Origin): Promise<Entry[]> {
-  const entries = await waitForIdle(source);
+async function copy({ source, cluster, owner }: Places, origin: Origin): Promise<Entry[]> {
+  const entries = await waitForIdle(source, owner);
   await empty(cluster, (key) => key !== clusterKeys.migration);
   const puts = entries.filter(({ key }) => key !== keys.host).map((entry) => moved(entry, origin.node));
   puts.push({ key: clusterKeys.runtime(origin.node), value: origin.runtime });
@@ -157,11 +168,11 @@ async function empty(cluster: ClusterStore, isUnwanted: (key: string) => boolean
  * Waits for the end of running changes and returns all entries.
  * @throws ConflictError for a change that does not end
  */
-async function waitForIdle(source: Store): Promise<Entry[]> {
+async function waitForIdle(source: Store, owner: Owner): Promise<Entry[]> {
   const deadline = performance.now() + IDLE_TIMEOUT_MS;
   for (;;) {
     const entries = await source.list('');
-    const changing = entries.map(changeIn).filter((change) => change !== undefined);
+    const changing = entries.map((entry) => changeIn(entry, owner)).filter((change) => change !== undefined);
     const interrupted = changing.find(({ isOwnerAlive }) => !isOwnerAlive);
     if (interrupted !== undefined) {
       throw new ConflictError(`a change of ${interrupted.title} was interrupted: reconcile first`);
@@ -183,7 +194,7 @@ function moved({ key, value }: Entry, node: string): { key: string; value: Json 
 }
 
 /** Returns the unfinished change in an entry; undefined if there is none. `isOwnerAlive`: its owner runs. */
-function changeIn({ key, value }: Entry): { title: string; isOwnerAlive: boolean } | undefined {
+function changeIn({ key, value }: Entry, owner: Owner): { title: string; isOwnerAlive: boolean } | undefined {
   const isNetwork = key.startsWith(keys.networks);
   if (!isNetwork && !key.startsWith(keys.interfaces)) return undefined;
   const lifecycles: (Lifecycle | undefined)[] = isNetwork
@@ -194,5 +205,5 @@ function changeIn({ key, value }: Entry): { title: string; isOwnerAlive: boolean
   const title = isNetwork
     ? `network ${(value as NetworkRecord).uuid}`
     : `${deviceName((value as InterfaceRecord).attachment)} of network ${(value as InterfaceRecord).network}`;
-  return { title, isOwnerAlive: changing.every((each) => isOwnerAlive(each?.claim)) };
+  return { title, isOwnerAlive: changing.every((each) => owner.isAlive(each?.claim)) };
 }

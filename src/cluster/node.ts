@@ -56,6 +56,7 @@ export class Node {
     this.#isCandidate = isCandidate;
     this.controller = new Controller(context, events);
     this.#membership = new Membership(context.store, context.self, {
+      owner: context.owner,
       ttl: leaseTime,
       onLeadership: (isLeader) => {
         this.#starting = this.#starting
@@ -202,14 +203,14 @@ export class Node {
    * @throws ConflictError while networks (network node) or interfaces (hypervisor) exist
    */
   async tearDown(remove: () => Promise<void>): Promise<void> {
-    const { store, node, role, storeGuard } = this.#context;
+    const { store, node, role, owner, storeGuard } = this.#context;
     storeGuard.requireUnblocked();
     await transact(
       store,
       role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
     );
     const agent = this.members.find(({ name }) => name === node);
-    if (!this.isLeader && agent !== undefined && hasLeader(agent)) {
+    if (!this.isLeader && agent !== undefined && hasLeader(agent, owner)) {
       const text = `process ${agent.claim.pid} is the agent of node ${node}, and would create its objects again: end it first`;
       throw new ConflictError(text);
     }

@@ -12,11 +12,13 @@ import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import { makeFolder } from '../store/folder.js';
 import { Journal } from '../store/journal.js';
+import { Presence } from '../store/presence.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { guardCallbacks } from '../util/callback.js';
 import { ClusterCoordinator } from './coordinator.js';
@@ -59,11 +61,14 @@ export async function openNode(options: ClusterHostOptions, callbacks: NodeEvent
     const stateDir = request.stateDir ?? join(STATE_ROOT, request.node);
     await makeFolder(stateDir);
     const journal = new Events(new Journal(join(stateDir, 'events')));
+    let owner: Owner | undefined;
     try {
-      return await openWith({ ...request, meshNic, stateDir }, { kernel, store, journal, events });
+      owner = new Owner(await Presence.join(stateDir), request.node);
+      return await openWith({ ...request, meshNic, stateDir }, { kernel, store, journal, owner, events });
     } catch (error) {
       await journal.close();
       await store.close();
+      await owner?.leave();
       throw error;
     }
   } catch (error) {
@@ -74,8 +79,9 @@ export async function openNode(options: ClusterHostOptions, callbacks: NodeEvent
 
 async function openWith(
   request: ClusterRequest & { meshNic: string; stateDir: string },
-  { kernel, store, journal, events }: { kernel: Kernel; store: ClusterStore; journal: Events; events: NodeEvents },
+  opened: { kernel: Kernel; store: ClusterStore; journal: Events; owner: Owner; events: NodeEvents },
 ): Promise<OpenedNode> {
+  const { kernel, store, journal, owner, events } = opened;
   const { node: name, role, netns, meshNic, stateDir, meshAddress } = request;
   const storeGuard = await StoreGuard.open(store, join(stateDir, 'store.json'));
   // An empty store that is not trusted: a new record would create another cluster.
@@ -105,7 +111,7 @@ async function openWith(
   });
   const { address } = detected.underlay;
   const shared = assembleContext({
-    ...{ kernel, store, environment, events: journal },
+    ...{ kernel, store, environment, owner, events: journal },
     runtimeRoot: await runtimeFolder(store, name),
     coordinator: () =>
       new ClusterCoordinator(

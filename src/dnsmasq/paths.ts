@@ -6,7 +6,8 @@ import { parse, uuid } from '../util/validate.js';
 import { share } from './share.js';
 import type { Account } from './user.js';
 
-const RUN = '/run/vethwork';
+/** Parent of the runtime folders. */
+export const RUN = '/run/vethwork';
 /** In a folder with this mode bit, only the owner may remove a file (S_ISVTX, inode(7)). */
 const STICKY = 0o1000;
 

@@ -4,6 +4,7 @@ import { IndexAllocator } from '../ipam/ifindex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { deleteMarkedLinks } from '../plan/deletion.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
+import type { Owner } from '../records/owner.js';
 import { floatingPool } from '../records/records.js';
 import type { Store } from '../store/store.js';
 import { Locks } from '../util/locks.js';
@@ -22,6 +23,7 @@ export interface HostParts {
   store: Store;
   events: Events;
   environment: HostEnvironment;
+  owner: Owner;
   /** Folder of the files of dnsmasq. */
   runtimeRoot: string;
   coordinator: (context: () => Context) => Coordinator;
@@ -31,11 +33,11 @@ export interface HostParts {
 
 /** Assembles the context of a lone host or of a node of a cluster. */
 export function assembleContext(parts: HostParts): Context {
-  const { kernel, store, events, environment, runtimeRoot, node } = parts;
+  const { kernel, store, events, environment, owner, runtimeRoot, node } = parts;
   const { netns, floatingNetwork } = environment.settings;
   const supervisor = new DnsmasqSupervisor(kernel, { root: runtimeRoot, onEvent: events.supervised });
   const context: Context = {
-    ...{ kernel, store, events, environment },
+    ...{ kernel, store, events, environment, owner },
     get settings() {
       return environment.settings;
     },

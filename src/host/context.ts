@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost } from '../plan/desired.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
+import type { Owner } from '../records/owner.js';
 import type { Store } from '../store/store.js';
 import type { Locks } from '../util/locks.js';
 import type { Calls } from './calls.js';
@@ -35,6 +36,7 @@ export interface Context {
   readonly pendingRemovals: PendingRemovals;
   readonly coordinator: Coordinator;
   readonly calls: Calls;
+  readonly owner: Owner;
   /** Name of this node; absent on a lone host. */
   readonly node?: string;
   /** This node, as input of `desiredState`. */

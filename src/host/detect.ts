@@ -161,7 +161,10 @@ export async function findLink(kernel: Kernel, netns: NamespaceRef | undefined, 
   try {
     return await kernel.query('link.get', { netns, link: { name } });
   } catch (error) {
-    if (error instanceof KernelError && error.code === 'ENODEV') throw new NotFoundError('network interface', name);
+    if (isLinkMissing(error)) throw new NotFoundError('network interface', name);
     throw error;
   }
 }
+
+/** True if the error means that a link does not exist. */
+export const isLinkMissing = (error: unknown): boolean => error instanceof KernelError && error.code === 'ENODEV';

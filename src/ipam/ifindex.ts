@@ -8,6 +8,10 @@ import { type Transaction, transact } from '../store/transaction.js';
  */
 const FIRST = 2 ** 30;
 const LAST = 2 ** 31 - 1;
+
+/** True for an index in the range of vethwork, of any store. The kernel's own indexes are lower. */
+export const isChosenIndex = (index: number): boolean => index >= FIRST;
+
 const KEY = 'ifindex';
 /** Key of the counter's initial value. */
 const START_KEY = 'ifindex-start';

@@ -39,7 +39,7 @@ interface Addon {
   watchNext(id: number): Promise<Buffer | undefined>;
   watchClose(id: number): void;
   /** Return an errno, 0 for success. Neither blocks. */
-  lockFile(fd: number): number;
+  lockFile(fd: number, shared: boolean): number;
   shareFile(path: string, owner: number, uid: number, user: number): number;
 }
 
@@ -76,8 +76,12 @@ process.once('exit', () => addon.end());
 /** Ends the process without joining its threads. For the last `exit` listener. */
 export const exitNow = (code: number): never => addon.exit(code);
 
-/** Acquires the lock of an open file (flock(2)), without blocking. @returns an errno, or 0 */
-export const lockFile = (fd: number): number => addon.lockFile(fd);
+/**
+ * Acquires the lock of an open file (flock(2)), without blocking.
+ * @param options.shared acquires a shared lock instead of the exclusive one
+ * @returns an errno, or 0
+ */
+export const lockFile = (fd: number, { shared = false } = {}): number => addon.lockFile(fd, shared);
 
 /**
  * Gives one user besides the owner access to a file or folder with an access control list (acl(5)). The group and all

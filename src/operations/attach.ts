@@ -14,7 +14,6 @@ import type { DesiredAttachment } from '../plan/desired.js';
 import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
-import { claim } from '../records/claim.js';
 import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
@@ -192,7 +191,7 @@ const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
  */
 async function reserveInterface(
   transaction: Transaction,
-  { floating, node, detected, coordinator }: Context,
+  { floating, node, detected, coordinator, owner: self }: Context,
   uuid: string,
   request: AttachPlan,
   chosen: ChosenAttachment,
@@ -240,7 +239,7 @@ async function reserveInterface(
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
     state: 'initial',
-    claim: claim(node),
+    claim: self.claim(),
   };
   await createInterface(transaction, nic);
   return { network, nic };

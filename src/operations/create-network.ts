@@ -10,7 +10,6 @@ import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { reserveVni } from '../ipam/vni.js';
 import { asCapacityError } from '../records/capacity.js';
-import { claim } from '../records/claim.js';
 import { reserveEgress } from '../records/egress.js';
 import { reserveName } from '../records/names.js';
 import { networkOf } from '../records/queries.js';
@@ -154,7 +153,7 @@ async function reserveNetwork(
     hasHostnameIndex: true,
     metadata: request.metadata,
     state: 'initial',
-    claim: claim(context.node),
+    claim: context.owner.claim(),
   };
   transaction.create(keys.network(uuid), record);
   return record;

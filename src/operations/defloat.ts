@@ -1,7 +1,6 @@
 import { floatingResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
-import { claim } from '../records/claim.js';
 import { type RequireFree, sameAsFirst } from '../records/contention.js';
 import { networkOf } from '../records/queries.js';
 import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
@@ -32,7 +31,7 @@ export async function removeFloating(
     if (nic?.floating === undefined || !isSame(nic.floating.pair.outer) || !isDue(nic.floating)) return undefined;
     const network = await networkOf(transaction, nic.network);
     requireFree(`interface ${uuid}`, nic, nic.floating, network);
-    const floating = { ...nic.floating, state: 'deleting', claim: claim(context.node) } as const;
+    const floating = { ...nic.floating, state: 'deleting', claim: context.owner.claim() } as const;
     const changed: InterfaceRecord = { ...nic, floating };
     transaction.put(keys.interface(uuid), changed);
     return { network, nic: changed };

@@ -3,7 +3,6 @@ import { networkResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
 import { releaseVni } from '../ipam/vni.js';
-import { claim } from '../records/claim.js';
 import { type RequireFree, sameAsFirst, waitForOwner } from '../records/contention.js';
 import { membersOf, releaseInterface } from '../records/members.js';
 import { releaseName } from '../records/names.js';
@@ -34,7 +33,7 @@ export async function removeNetwork(
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (network === undefined || !isSame(network.vxlan) || !isDue(network)) return undefined;
     requireFree(`network ${uuid}`, network);
-    const deleting: NetworkRecord = { ...network, state: 'deleting', claim: claim(context.node) };
+    const deleting: NetworkRecord = { ...network, state: 'deleting', claim: context.owner.claim() };
     transaction.put(keys.network(uuid), deleting);
     return { network: deleting };
   };
@@ -62,11 +61,11 @@ export async function removeNetwork(
  * the mark, and a process that is creating an interface of the network removes it again.
  */
 function finalMembers(
-  { store }: Context,
+  { store, owner }: Context,
   marked: NetworkRecord,
 ): Promise<{ network: NetworkRecord; members: InterfaceRecord[] }> {
   const { uuid } = marked;
-  return waitForOwner((requireFree) =>
+  return waitForOwner(owner, (requireFree) =>
     transact(store, async (transaction) => {
       const network = (await transaction.get<NetworkRecord>(keys.network(uuid))) ?? marked;
       const members = await membersOf(transaction, uuid);

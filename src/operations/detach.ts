@@ -1,7 +1,6 @@
 import { floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
 import { asCall, type Context, deletionHalo } from '../host/context.js';
-import { claim } from '../records/claim.js';
 import type { RequireFree } from '../records/contention.js';
 import { releaseInterface } from '../records/members.js';
 import { networkOf } from '../records/queries.js';
@@ -39,7 +38,7 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
       if (nic === undefined || !isDue(nic)) return undefined;
       const network = await networkOf(transaction, nic.network);
       requireFree(`interface ${uuid}`, nic, nic.floating, network);
-      const deleting: InterfaceRecord = { ...nic, state: 'deleting', claim: claim(context.node) };
+      const deleting: InterfaceRecord = { ...nic, state: 'deleting', claim: context.owner.claim() };
       transaction.put(keys.interface(uuid), deleting);
       return { network, nic: deleting };
     };

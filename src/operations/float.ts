@@ -3,7 +3,6 @@ import { ConflictError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
 import type { Pair } from '../plan/desired.js';
 import { asCapacityError } from '../records/capacity.js';
-import { claim } from '../records/claim.js';
 import { reserveEgress } from '../records/egress.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
@@ -76,7 +75,7 @@ async function reserveFloating(
     throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces cannot have floating addresses`);
   }
   const address = await reserveEgress(transaction, context, { use: 'floating', owner: uuid }, { address: wanted });
-  const floating = { address, pair, state: 'initial', claim: claim(context.node) } as const;
+  const floating = { address, pair, state: 'initial', claim: context.owner.claim() } as const;
   const changed: InterfaceRecord = { ...nic, floating };
   transaction.put(keys.interface(uuid), changed);
   return { nic: changed, network, address, isNew: true };

@@ -21,13 +21,15 @@ export interface RemovalOptions<Records> {
  * @param mark changes the records; resolves to the changed ones, or to undefined if there is nothing to remove
  */
 export async function markForDeletion<Records extends object>(
-  { coordinator }: Context,
+  { coordinator, owner }: Context,
   mark: (transaction: Transaction, requireFree: RequireFree) => Promise<Records | undefined>,
   { own, signal }: Pick<RemovalOptions<Records>, 'own' | 'signal'>,
 ): Promise<(Records & { revision: number }) | undefined> {
   const commit = (requireFree: RequireFree) => coordinator.commit((transaction) => mark(transaction, requireFree));
   try {
-    const { result, revision } = await (own === undefined ? waitForOwner(commit, signal) : commit(() => undefined));
+    const { result, revision } = await (own === undefined
+      ? waitForOwner(owner, commit, signal)
+      : commit(() => undefined));
     return result && { ...result, revision };
   } catch (error) {
     if (own === undefined) throw error;

@@ -1,7 +1,6 @@
 import { resourceId, routedResource } from '../desired/resources.js';
 import { ConflictError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
-import { claim } from '../records/claim.js';
 import { liveNetworkOf } from '../records/queries.js';
 import { keys, type NetworkRecord, withRouted } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -61,7 +60,7 @@ async function routeOnce(
  */
 async function reserveRouted(
   transaction: Transaction,
-  { floating, node }: Pick<Context, 'floating' | 'node'>,
+  { floating, owner }: Pick<Context, 'floating' | 'owner'>,
   uuid: string,
   wanted: string | undefined,
 ): Promise<{ network: NetworkRecord; address: string; isNew: boolean }> {
@@ -73,7 +72,7 @@ async function reserveRouted(
     return { network, address: wanted, isNew: false };
   }
   const address = await floating.reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
-  const changed = withRouted(network, address, { state: 'initial', claim: claim(node) });
+  const changed = withRouted(network, address, { state: 'initial', claim: owner.claim() });
   transaction.put(keys.network(uuid), changed);
   return { network: changed, address, isNew: true };
 }

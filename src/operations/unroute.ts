@@ -1,7 +1,6 @@
 import { resourceId, routedResource } from '../desired/resources.js';
 import { NotFoundError, RemovalError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
-import { claim } from '../records/claim.js';
 import type { RequireFree } from '../records/contention.js';
 import { readNetwork } from '../records/queries.js';
 import { always, keys, type NetworkRecord, withRouted } from '../records/records.js';
@@ -35,7 +34,7 @@ export async function removeRouted(
     const routed = network?.routed[address];
     if (network === undefined || routed === undefined || !isDue(routed)) return undefined;
     requireFree(`network ${uuid}`, network, routed);
-    const changed = withRouted(network, address, { state: 'deleting', claim: claim(context.node) });
+    const changed = withRouted(network, address, { state: 'deleting', claim: context.owner.claim() });
     transaction.put(keys.network(uuid), changed);
     return { network: changed };
   };

@@ -1,5 +1,6 @@
 import { match, type NftRules, nftTable, statement } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
+import type { NftObject } from '../kernel/query.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
 import { VETHWORK_GROUPS } from './group.js';
@@ -11,6 +12,13 @@ import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names
 
 const table = nftTable('ip', 'vethwork');
 const table6 = nftTable('ip6', 'vethwork');
+
+/** Tables of the namespace of a host, by family and name. */
+const HOST_TABLES = new Set(['ip vethwork', 'ip6 vethwork', 'bridge vethwork', 'inet vethwork_mesh']);
+
+/** True for an nftables table that `planHost` creates. */
+export const isHostTable = ({ object, family, name }: NftObject): boolean =>
+  object === 'table' && HOST_TABLES.has(`${family} ${name}`);
 
 /** Sysctl that passes bridged frames to iptables if it is 1. Absent without the module br_netfilter. */
 export const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';

@@ -5,7 +5,6 @@ import { removeFloating } from '../operations/defloat.js';
 import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
 import { removeRouted } from '../operations/unroute.js';
-import { isOwn, isOwnerAlive } from '../records/claim.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
 import type { Repair, Repairs } from './repair.js';
 
@@ -51,13 +50,13 @@ export async function recover(
 }
 
 /** True if this process owns a change. */
-function isOurs({ node }: Context, { claim }: Lifecycle): boolean {
-  return claim !== undefined && claim.node === node && isOwn(claim);
+function isOurs({ owner }: Context, { claim }: Lifecycle): boolean {
+  return claim !== undefined && owner.isOwn(claim);
 }
 
 /** True for a change whose owner has ended, if this node is responsible for it. */
-function isInterrupted({ node, coordinator }: Context, { claim }: Lifecycle): boolean {
-  if (claim !== undefined && claim.node === node) return !isOwnerAlive(claim);
+function isInterrupted({ node, owner, coordinator }: Context, { claim }: Lifecycle): boolean {
+  if (claim !== undefined && claim.node === node) return !owner.isAlive(claim);
   return coordinator.recovers(claim);
 }
 

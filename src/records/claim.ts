@@ -7,6 +7,8 @@ export type Claim = {
   pid: number;
   /** `<start time>@<boot id>`; the start time is in clock ticks since boot (proc_pid_stat(5)). */
   started: string;
+  /** Id of the process's presence in its state folder (`Presence`). Absent in claims of earlier versions. */
+  lock?: string;
 };
 
 /** Fields of /proc/<pid>/stat (proc_pid_stat(5)), counted from the third: the second, `comm`, may contain spaces. */
@@ -38,23 +40,18 @@ function bootOf(): string {
 
 let own: Claim | undefined;
 
-/** Returns the claim of this process. */
-export function claim(node?: string): Claim {
+/** Returns the identity of this process. */
+export function claim(): Claim {
   own ??= { pid: process.pid, started: startOf(process.pid) ?? '' };
-  return node === undefined ? own : { node, ...own };
+  return own;
 }
 
-/** True if this process made the claim. */
-export const isOwn = ({ pid, started }: Claim): boolean => pid === claim().pid && started === claim().started;
-
-/** True if the process that made the claim still runs on this machine. */
-export function isOwnerAlive(claim: Claim | undefined): boolean {
-  return claim !== undefined && startOf(claim.pid) === claim.started;
+/** True if the process that made the claim runs on this machine, in the PID namespace of this process. */
+export function isProcessAlive(claim: Claim): boolean {
+  return startOf(claim.pid) === claim.started;
 }
 
-/**
- * True if the process ran on this machine since its last boot, and has ended. False for processes of other machines.
- */
-export function hasEnded(claim: Claim): boolean {
-  return claim.started.endsWith(`@${bootOf()}`) && !isOwnerAlive(claim);
+/** True if the process that made the claim began since the last boot of this machine. */
+export function isOfThisBoot(claim: Claim): boolean {
+  return claim.started.endsWith(`@${bootOf()}`);
 }

@@ -1,6 +1,6 @@
 import { ConflictError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
-import { isOwn, isOwnerAlive } from './claim.js';
+import type { Owner } from './owner.js';
 import type { Lifecycle } from './records.js';
 
 /** Maximum wait for the owner of a change, in milliseconds. An owner that takes longer is assumed to hang. */
@@ -14,19 +14,20 @@ class ContentionError extends ConflictError {}
 export type RequireFree = (title: string, ...lifecycles: readonly (Lifecycle | undefined)[]) => void;
 
 /**
- * Runs a task when no other live process owns the objects that it changes. A change must be finished by its owner: a
+ * Runs a task when no other live owner owns the objects that it changes. A change must be finished by its owner: a
  * second removal would release the address and the names twice, after another object may have reserved them. After one
  * minute the task runs in any case.
  * @param task calls `requireFree` for the objects that it changes; it may run several times
  */
 export async function waitForOwner<Result>(
+  self: Owner,
   task: (requireFree: RequireFree) => Promise<Result>,
   signal?: AbortSignal,
 ): Promise<Result> {
   const deadline = performance.now() + LIMIT_MS;
   const requireFree: RequireFree = (title, ...lifecycles) => {
     const claims = lifecycles.map((each) => each?.claim).filter((claim) => claim !== undefined);
-    const other = claims.find((claim) => !isOwn(claim) && isOwnerAlive(claim));
+    const other = claims.find((claim) => !self.isOwn(claim) && self.isAlive(claim));
     if (other !== undefined) throw new ContentionError(`${title} is being changed by process ${other.pid}`);
   };
   const backoff = new Backoff(BACKOFF);

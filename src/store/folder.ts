@@ -6,6 +6,9 @@ import { ValidationError } from '../errors.js';
 /** Name of the embedded store's file in a state folder. */
 export const STORE_FILE = 'store.mdb';
 
+/** Name of the folder, in a state folder, with a file for each process that has it open. */
+export const PROCESSES = 'processes';
+
 /** Resolves to whether a folder contains a store. */
 export const hasStore = (folder: string): Promise<boolean> =>
   access(join(folder, STORE_FILE)).then(
@@ -31,7 +34,8 @@ export async function prepareFolder(folder: unknown, marker: string): Promise<st
   await create(path);
   const { uid, mode } = await stat(path);
   if (uid !== process.geteuid?.()) throw new ValidationError(FIELD, folder, 'a folder that belongs to this user');
-  const files = await readdir(path);
+  // Another process may be creating the store.
+  const files = (await readdir(path)).filter((file) => file !== PROCESSES);
   if (files.length > 0 && !files.some((file) => file.startsWith(marker))) {
     throw new ValidationError(FIELD, folder, 'an empty folder or the state folder of an earlier run');
   }

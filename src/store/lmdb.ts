@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
+import { Locks } from '../util/locks.js';
 import { lmdbError } from '../util/platform.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { whileWriting } from './exit.js';
 import { prepareFolder, STORE_FILE } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
+import { Presence } from './presence.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 
 /** Version of the file layout. A folder with a higher version is refused. */
@@ -15,23 +17,47 @@ const LAYOUT = 1;
 const MAX_COMMITS = 128;
 
 /**
+ * Order of openings and transactions of this process, by folder. lmdb opens databases on this thread. It would wait for
+ * ever for a transaction of another store of this process, whose callback needs this thread.
+ */
+const access = new Locks();
+
+/**
  * Opens the embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at
  * once. A commit that has resolved survives a crash of the process and of the machine.
  * @throws ValidationError on the field `state` if the folder is not usable
  * @throws StoreError if the content is damaged or was written by a newer version
+ * @throws ConflictError if a process with the same process id in another PID namespace has the folder open
  * @throws PlatformError if lmdb does not load on this system
  */
-export async function openLmdbStore(folder: string): Promise<Store> {
+export async function openLmdbStore(folder: string): Promise<LoneStore> {
   const path = await prepareFolder(folder, STORE_FILE);
-  await checkLmdbFile(join(path, STORE_FILE));
-  const databases = openFile(await loadLmdb(), path);
+  const lmdb = await loadLmdb();
+  // lmdb identifies its readers by process id. It would block this thread, and then fail.
+  const presence = await Presence.join(path, { isPidUnique: true });
   try {
-    await checkLayout(path, databases);
+    const databases = await access.exclusive(path, async () => {
+      await checkLmdbFile(join(path, STORE_FILE));
+      const opened = openFile(lmdb, path);
+      try {
+        await checkLayout(path, opened);
+      } catch (error) {
+        await opened.root.close();
+        throw error;
+      }
+      return opened;
+    });
+    return new LmdbStore(path, databases, presence);
   } catch (error) {
-    await databases.root.close();
+    await presence.leave();
     throw error;
   }
-  return new LmdbStore(path, databases);
+}
+
+/** The store of a lone host. */
+export interface LoneStore extends Store {
+  /** The presence of this process in the state folder, until the store is closed. */
+  readonly presence: Presence;
 }
 
 interface Databases {
@@ -104,7 +130,7 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-class LmdbStore implements Store {
+class LmdbStore implements LoneStore {
   readonly #path: string;
   readonly #databases: Databases;
   /** Commits that wait for the next transaction. */
@@ -112,7 +138,11 @@ class LmdbStore implements Store {
   #writer: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(path: string, databases: Databases) {
+  constructor(
+    path: string,
+    databases: Databases,
+    readonly presence: Presence,
+  ) {
     this.#path = path;
     this.#databases = databases;
   }
@@ -154,7 +184,7 @@ class LmdbStore implements Store {
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commit: encoded, resolve, reject });
-      this.#writer ??= whileWriting(() => this.#write());
+      this.#writer ??= whileWriting(() => access.shared(this.#path, () => this.#write()));
     });
   }
 
@@ -167,6 +197,7 @@ class LmdbStore implements Store {
     // No further commits are accepted, so one run of the writer is enough.
     await this.#writer;
     await this.#databases.root.close();
+    await this.presence.leave();
   }
 
   #refuseIfClosed(): void {

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { ConflictError, KernelError, type LockHolder, LockTimeoutError } from '../errors.js';
@@ -61,6 +61,43 @@ export async function withFileLock<Result>(
   }
 }
 
+/**
+ * Returns whether a process holds the lock of a file, without waiting. Undefined if the file does not exist, or this
+ * user may not read it. Synchronous: it takes microseconds.
+ */
+export function isFileLocked(path: string): boolean | undefined {
+  return inspect(path, (file) => {
+    // A shared lock: those who ask at the same time do not take each other for the holder.
+    const errno = lockFile(file, { shared: true });
+    if (errno === 0) return false;
+    const code = errnoName(errno);
+    if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return true;
+    throw new KernelError({ code, errno, operation: `lock ${path}` });
+  });
+}
+
+/** Returns the last holder of the lock of a file; undefined if the file does not name one. */
+export function readFileLock(path: string): LockHolder | undefined {
+  const buffer = Buffer.alloc(MAX_HOLDER_BYTES);
+  return inspect(path, (file) => parseHolder(buffer, readSync(file, buffer, 0, MAX_HOLDER_BYTES, 0)));
+}
+
+function inspect<Result>(path: string, look: (file: number) => Result): Result | undefined {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || UNUSABLE.has(code ?? '')) return undefined;
+    throw error;
+  }
+  try {
+    return look(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 async function openOwn(path: string): Promise<FileHandle> {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   let file: FileHandle;
@@ -117,16 +154,40 @@ function self(): LockHolder {
   const { pid, started } = claim();
   // Only the program and its script: arguments may be secret.
   const command = process.argv.slice(0, 2).join(' ');
-  return { pid, started, host: hostname(), command, since: new Date().toISOString() };
+  const since = new Date().toISOString();
+  return { pid, pidNamespace: pidNamespace(), started, host: hostname(), command, since };
+}
+
+/** True if the holder is this process. */
+export const isSameProcess = (holder: LockHolder): boolean => {
+  const { pid, started } = claim();
+  return holder.pid === pid && holder.started === started && holder.pidNamespace === pidNamespace();
+};
+
+/** Returns the PID namespace of this process (pid_namespaces(7)), for example `pid:[4026531836]`. */
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    // No procfs.
+    return '';
+  }
 }
 
 async function readHolder(file: FileHandle): Promise<LockHolder | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_HOLDER_BYTES), 0, MAX_HOLDER_BYTES, 0);
+  return parseHolder(buffer, bytesRead);
+}
+
+function parseHolder(buffer: Buffer, length: number): LockHolder | undefined {
   try {
-    const { pid, started, host, command, since } = JSON.parse(buffer.toString('utf8', 0, bytesRead)) as LockHolder;
+    const { pid, pidNamespace, started, host, command, since } = JSON.parse(
+      buffer.toString('utf8', 0, length),
+    ) as LockHolder;
     const isNamed =
       typeof pid === 'number' && [started, host, command, since].every((each) => typeof each === 'string');
-    return isNamed ? { pid, started, host, command, since } : undefined;
+    if (!isNamed) return undefined;
+    return { pid, ...(typeof pidNamespace === 'string' && { pidNamespace }), started, host, command, since };
   } catch {
     // The holder has not written its description yet.
     return undefined;

@@ -2,16 +2,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { claim, isOwnerAlive } from '../../../src/records/claim.js';
+import { claim, isProcessAlive } from '../../../src/records/claim.js';
 
 test('this process holds its claims', () => {
-  expect(isOwnerAlive(claim())).toBe(true);
+  expect(isProcessAlive(claim())).toBe(true);
   expect(claim()).toMatchObject({ pid: process.pid });
 });
 
-test('no claim, and one of a process that used the same id before, are not held', () => {
-  expect(isOwnerAlive(undefined)).toBe(false);
-  expect(isOwnerAlive({ ...claim(), started: '1@00000000-0000-0000-0000-000000000000' })).toBe(false);
+test('a claim of a process that used the same id before is not held', () => {
+  expect(isProcessAlive({ ...claim(), started: '1@00000000-0000-0000-0000-000000000000' })).toBe(false);
 });
 
 test('a claim ends with its process', async () => {
@@ -23,8 +22,8 @@ test('a claim ends with its process', async () => {
     readFile('/proc/sys/kernel/random/boot_id', 'latin1'),
   ]);
   const held = { pid, started: `${stat.split(' ')[21]}@${boot.trim()}` };
-  expect(isOwnerAlive(held)).toBe(true);
+  expect(isProcessAlive(held)).toBe(true);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  expect(isOwnerAlive(held)).toBe(false);
+  expect(isProcessAlive(held)).toBe(false);
 });
