@@ -9,7 +9,7 @@ import { floatingPool, keys, type NetworkRecord } from '../../../src/records/rec
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { transact } from '../../../src/store/transaction.js';
 import { ipLinks, rejection } from '../../support/kernel.js';
-import { privileged, type TestNamespace } from '../../support/namespaces.js';
+import { connect, privileged, TestNamespace } from '../../support/namespaces.js';
 import { Walkthrough } from '../../support/walkthrough.js';
 
 /** Makes a bridge have as many ports as it takes, less those that are to stay free. */
@@ -128,27 +128,25 @@ describe('ports that are promised already', () => {
 describe.skipIf(!privileged)('limits of names and VNIs', () => {
   it('two NICs that share their first characters have bridges of their own', async () => {
     await using scene = await Walkthrough.open();
-    const states: string[] = [];
-    const hosts = [];
-    try {
-      for (const [number, nic] of ['enp0s31f6np0', 'enp0s31f6np1'].entries()) {
-        await scene.machine.ip('link', 'add', nic, 'type', 'veth', 'peer', 'name', `peer${number}`);
-        const state = await mkdtemp(path.join(tmpdir(), 'vethwork-nic-'));
-        states.push(state);
+    const names: string[] = [];
+    for (const [number, nic] of ['enp0s31f6np0', 'enp0s31f6np1'].entries()) {
+      // One state folder serves a namespace.
+      await using node = await TestNamespace.create('nic');
+      await connect([node, nic], [scene.outside, `nic${number}`]);
+      const stateDir = await mkdtemp(path.join(tmpdir(), 'vethwork-nic-'));
+      try {
         const floatingNetwork = `192.168.${20 + number}.0/24`;
-        hosts.push(await openHost({ netns: scene.machine.name, stateDir: state, egressNic: nic, floatingNetwork }));
-      }
-      const names = hosts.map(({ info }) => info.egressBridge);
-      expect(new Set(names).size).toBe(2);
-      const bridges = (await ipLinks(scene.machine)).filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge');
-      expect(bridges.map(({ ifname }) => ifname).sort()).toEqual(['egr-br-eth0', ...names].sort());
-    } finally {
-      for (const host of hosts) {
+        const host = await openHost({ netns: node.name, stateDir, egressNic: nic, floatingNetwork });
+        names.push(host.info.egressBridge);
+        const bridges = (await ipLinks(node)).filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge');
+        expect(bridges.map(({ ifname }) => ifname)).toEqual([host.info.egressBridge]);
         await host.teardown();
         await host.close();
+      } finally {
+        await rm(stateDir, { recursive: true });
       }
-      for (const state of states) await rm(state, { recursive: true });
     }
+    expect(new Set(names).size).toBe(2);
   });
 
   it('a VNI is one network, however it is asked for', async () => {

@@ -272,8 +272,12 @@ describe.skipIf(!privileged)('the state folder', () => {
     try {
       const state = join(base, 'state');
       await mkdir(state, { mode: 0o755 });
+      // One state folder serves a namespace.
+      await using other = await TestNamespace.create('other');
+      await connect([other, 'eth0'], [stage.outside, 'other0']);
+      await other.ip('address', 'add', '10.77.0.1/24', 'dev', 'eth0');
       const options = {
-        netns: stage.machine.name,
+        netns: other.name,
         egressNic: 'eth0',
         floatingNetwork: '192.168.16.0/24',
         stateDir: state,
@@ -281,10 +285,7 @@ describe.skipIf(!privileged)('the state folder', () => {
       await chown(state, 12345, 12345);
       await expect(openHost(options)).rejects.toMatchObject({ name: 'ValidationError', field: 'stateDir' });
       await chown(state, 0, 0);
-      await using other = await TestNamespace.create('other');
-      await connect([other, 'eth0'], [stage.outside, 'other0']);
-      await other.ip('address', 'add', '10.77.0.1/24', 'dev', 'eth0');
-      const host = await openHost({ ...options, netns: other.name });
+      const host = await openHost(options);
       expect((await stat(state)).mode & 0o777).toBe(0o700);
       for (const file of await readdir(state, { recursive: true, withFileTypes: true })) {
         if (file.isDirectory()) expect((await stat(join(file.parentPath, file.name))).mode & 0o077).toBe(0);
