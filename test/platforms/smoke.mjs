@@ -100,7 +100,7 @@ async function host() {
   ]);
   try {
     await check('a network, an attach, a floating address', async () => {
-      const opened = await openHost({ netns, egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', state });
+      const opened = await openHost({ netns, egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', stateDir: state });
       const net = await opened.createNetwork({ name: 'smoke', netblock: '172.16.0.0/24', provideDhcp: false });
       const nic = await net.attach({ tap: 'vnet0', mac: '02:00:00:bd:cd:9b' });
       assert.match(await nic.float(), /^192\.168\.15\./);
