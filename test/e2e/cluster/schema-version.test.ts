@@ -28,4 +28,5 @@ test.skipIf(!privileged)('records of an earlier version are migrated, those of a
   await cluster.etcd.ctl('put', 'vethwork/schema', String(SCHEMA_VERSION));
   const again = await cluster.open(1);
   expect((await again.listNetworks()).map(({ uuid }) => uuid)).toEqual([network.uuid]);
+  await (await again.getNetwork('demo')).delete();
 });
