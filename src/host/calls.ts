@@ -1,26 +1,25 @@
-/** Sequence numbers of the running calls, in ascending order. A process owns changes, whichever of its hosts makes them. */
-const running = new Set<number>();
-let next = 0;
-
 /**
- * Tracks the calls of this process that change something. A call finishes or undoes its change, unless it cannot reach
- * the store: then the call ends, and its change stays claimed by a process that still runs. Such a change is orphaned.
+ * Tracks the calls of an opened host that change something. A call finishes or undoes its change, unless it cannot reach
+ * the store: then the call ends, and its change stays claimed by an owner that is alive. Such a change is orphaned.
  */
 export class Calls {
+  /** Sequence numbers of the running calls, in ascending order. */
+  readonly #running = new Set<number>();
   readonly #work = new Set<Promise<unknown>>();
   /** By change: the next sequence number at the time when the change was first seen. */
   #seen = new Map<string, number>();
+  #next = 0;
 
   /** Runs a call and tracks it. */
   async track<Result>(work: () => Promise<Result>): Promise<Result> {
-    const number = next++;
-    running.add(number);
+    const number = this.#next++;
+    this.#running.add(number);
     const result = work();
     this.#work.add(result);
     try {
       return await result;
     } finally {
-      running.delete(number);
+      this.#running.delete(number);
       this.#work.delete(result);
     }
   }
@@ -28,12 +27,12 @@ export class Calls {
   /**
    * Returns the orphaned changes: all calls that ran when the change was first seen have ended. To be called
    * periodically.
-   * @param changes names of all unfinished changes of this process; a name must be unique to one change
+   * @param changes names of all unfinished changes of this host; a name must be unique to one change
    */
   orphans(changes: readonly string[]): Set<string> {
-    this.#seen = new Map(changes.map((change) => [change, this.#seen.get(change) ?? next]));
-    const [oldest = next] = running;
-    return new Set(changes.filter((change) => (this.#seen.get(change) ?? next) <= oldest));
+    this.#seen = new Map(changes.map((change) => [change, this.#seen.get(change) ?? this.#next]));
+    const [oldest = this.#next] = this.#running;
+    return new Set(changes.filter((change) => (this.#seen.get(change) ?? this.#next) <= oldest));
   }
 
   /** Resolves when all calls that run now have ended. */

@@ -67,6 +67,3 @@ export function asOf({ coordinator }: Context): { asOf?: string } {
   const time = coordinator.asOf();
   return time === undefined ? {} : { asOf: time };
 }
-
-/** Returns the time before a released address is reused, in milliseconds. */
-export const deletionHalo = ({ settings }: Context): number => settings.deletionHalo;

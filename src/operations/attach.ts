@@ -88,7 +88,8 @@ async function create(
     return await settleInterface(context, nic);
   } catch (error) {
     // Reconciliation removes what this removal cannot.
-    await removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated }).catch(() => undefined);
+    const undo = () => removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated });
+    await attachLimit.runReleased(undo).catch(() => undefined);
     if (signal?.aborted) throw error;
     const failure = asCapacityError(await asNameConflict(context, nic, error), networkNames(network.vni).bridge);
     throw await asDeletion(context, network.uuid, failure);

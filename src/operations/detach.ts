@@ -1,6 +1,6 @@
 import { floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
-import { asCall, type Context, deletionHalo } from '../host/context.js';
+import { asCall, type Context } from '../host/context.js';
 import type { RequireFree } from '../records/contention.js';
 import { releaseInterface } from '../records/members.js';
 import { networkOf } from '../records/queries.js';
@@ -15,7 +15,7 @@ export function detach(
   signal?: AbortSignal,
 ): Promise<void> {
   const { locks } = context;
-  const remove = () => removeInterface(context, uuid, { haloMs: deletionHalo(context), signal });
+  const remove = () => removeInterface(context, uuid, { haloMs: context.settings.deletionHalo, signal });
   return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
 }
 

@@ -58,8 +58,7 @@ export class Standalone implements Coordinator {
   }
 
   async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
-    const remove = () => removeResources(this.#context(), network, { resources: isCreated ? resources : [], members });
-    return [...(await attachLimit.runReleased(remove))];
+    return [...(await removeResources(this.#context(), network, { resources: isCreated ? resources : [], members }))];
   }
 
   exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result> {

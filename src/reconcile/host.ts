@@ -11,7 +11,7 @@ import { throwFirst } from '../util/errors.js';
 import { describeOperations, keptText, type Repair } from './repair.js';
 
 /** Returns the repair of the host itself: egress bridge, nftables tables, sysctls. Undefined if nothing differs. */
-export async function hostDrift(context: Context): Promise<Repair | undefined> {
+async function hostDrift(context: Context): Promise<Repair | undefined> {
   const { kernel, host, settings } = context;
   const peers = context.peers?.() ?? NO_PEERS;
   const plan = planHost(host, peers);
@@ -42,12 +42,12 @@ export async function reconcileHost(
   run: ((repair: Repair) => Promise<unknown>) | undefined,
 ): Promise<RepairResult[]> {
   const repair = await hostDrift(context);
-  if (run === undefined)
-    return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
-  if (repair !== undefined) await run(repair);
-  // Deletes links that an ended process has marked for deletion.
-  const { kernel, host, reaper } = context;
-  const links = await kernel.query('link.list', { netns: host.netns });
-  if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();
+  if (run !== undefined) {
+    if (repair !== undefined) await run(repair);
+    // Deletes links that an ended process has marked for deletion.
+    const { kernel, host, reaper } = context;
+    const links = await kernel.query('link.list', { netns: host.netns });
+    if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();
+  }
   return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
 }

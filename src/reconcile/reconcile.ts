@@ -38,11 +38,12 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   await environment.refresh();
   const repairs = new Repairs(context, request);
   const results = await repairHost(context, request);
-  const { states: interrupted } = await coordinator.states.all();
-  results.push(...(await recover(context, interrupted.values(), repairs)));
+  const read = await coordinator.states.all();
+  const recovered = await recover(context, read.states.values(), repairs);
+  results.push(...recovered);
 
   // One reading of the kernel serves all networks. It is repeated for a network that changes during the reconciliation.
-  const before = await coordinator.states.all();
+  const before = recovered.length === 0 ? read : await coordinator.states.all();
   const recorded = recordedIndexes(context, before);
   const observer = new Observer(kernel);
   const uuids = await coordinator.states.list();

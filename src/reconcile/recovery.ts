@@ -1,6 +1,6 @@
 import type { RepairResult } from '../api/observation.js';
 import { interfaceTitle, isChanging, type NetworkState, networkTitle } from '../desired/network-state.js';
-import { type Context, deletionHalo } from '../host/context.js';
+import type { Context } from '../host/context.js';
 import { removeFloating } from '../operations/defloat.js';
 import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
@@ -84,7 +84,7 @@ function changesOf(context: Context, { network, members }: NetworkState): Change
     const { floating } = member;
     if (member.state !== 'created' || floating === undefined) {
       const remove: Change['remove'] = (options) =>
-        removeInterface(context, member.uuid, { ...options, haloMs: deletionHalo(context) });
+        removeInterface(context, member.uuid, { ...options, haloMs: context.settings.deletionHalo });
       return [{ ...about, lifecycle: member, title: what, remove }];
     }
     const remove: Change['remove'] = (options) => removeFloating(context, member.uuid, options);
