@@ -1,3 +1,6 @@
+/** Id of the routing table of routes without a table (RT_TABLE_MAIN). */
+export const MAIN_TABLE = 254;
+
 /** A route (rtnetlink(7), RTM_NEWROUTE; ip-route(8)). Like `ip route`. */
 export interface Route {
   /** Destination with prefix length; `default` is 0.0.0.0/0, or ::/0 with `family: 'inet6'`. */

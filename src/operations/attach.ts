@@ -10,6 +10,7 @@ import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { MAIN_TABLE } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -21,6 +22,7 @@ import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../
 import { type Transaction, transact } from '../store/transaction.js';
 import { attachLimit } from './attach-limit.js';
 import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
+import { applyAndSettle } from './creation.js';
 import { asDeletion } from './deletion.js';
 import { removeInterface } from './detach.js';
 import { retryTakenIndexes } from './retry-indexes.js';
@@ -30,8 +32,6 @@ import { retryTakenIndexes } from './retry-indexes.js';
  * 10^-8.
  */
 const MAC_SAMPLES = 8;
-/** The routing table that routes without a table belong to (RT_TABLE_MAIN). */
-const MAIN_TABLE = 254;
 
 interface Reserved {
   network: NetworkRecord;
@@ -75,21 +75,20 @@ async function create(
   { network, nic, revision }: Reserved,
   signal: AbortSignal | undefined,
 ): Promise<InterfaceRecord> {
-  const { coordinator, localNode } = context;
-  const resource = interfaceResource(localNode, network, nic);
-  let isCreated = false;
+  const resource = interfaceResource(context.localNode, network, nic);
+  const creation = {
+    ...{ network, revision, resources: resource ? [resource] : [] },
+    ids: [resourceId.network, resourceId.interface(nic.uuid)],
+    ...{ nic, needsThisNode: true, isEverywhere: true, signal },
+  };
+  const own = { network, nic };
   try {
-    await coordinator.apply({
-      ...{ network, revision, resources: resource ? [resource] : [] },
-      ids: [resourceId.network, resourceId.interface(nic.uuid)],
-      ...{ nic, needsThisNode: true, isEverywhere: true, signal },
+    return await applyAndSettle(context, creation, {
+      settle: () => settleInterface(context, nic),
+      undo: (applied) =>
+        attachLimit.runReleased(() => removeInterface(context, nic.uuid, { haloMs: 0, own, ...applied })),
     });
-    isCreated = true;
-    return await settleInterface(context, nic);
   } catch (error) {
-    // Reconciliation removes what this removal cannot.
-    const undo = () => removeInterface(context, nic.uuid, { haloMs: 0, own: { network, nic }, isCreated });
-    await attachLimit.runReleased(undo).catch(() => undefined);
     if (signal?.aborted) throw error;
     const failure = asCapacityError(await asNameConflict(context, nic, error), networkNames(network.vni).bridge);
     throw await asDeletion(context, network.uuid, failure);

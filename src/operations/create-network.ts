@@ -15,6 +15,7 @@ import { reserveName } from '../records/names.js';
 import { networkOf } from '../records/queries.js';
 import { keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { applyAndSettle } from './creation.js';
 import { removeNetwork } from './delete-network.js';
 import { retryTakenIndexes } from './retry-indexes.js';
 
@@ -66,19 +67,18 @@ async function create(
   revision: number,
   signal: AbortSignal | undefined,
 ): Promise<NetworkRecord> {
-  const { coordinator, localNode, host } = context;
+  const { localNode, host } = context;
   const { uuid } = network;
-  let isCreated = false;
+  const creation = {
+    ...{ network, revision, ids: [resourceId.network], signal },
+    resources: isRouter(localNode) ? [networkResource(localNode, network)] : [],
+  };
   try {
-    await coordinator.apply({
-      ...{ network, revision, ids: [resourceId.network], signal },
-      resources: isRouter(localNode) ? [networkResource(localNode, network)] : [],
+    return await applyAndSettle(context, creation, {
+      settle: () => settleNetwork(context, uuid),
+      undo: (applied) => removeNetwork(context, uuid, { own: { network }, ...applied }),
     });
-    isCreated = true;
-    return await settleNetwork(context, uuid);
   } catch (error) {
-    // Reconciliation removes what this removal cannot.
-    await removeNetwork(context, uuid, { own: { network }, isCreated }).catch(() => undefined);
     throw asCapacityError(error, host.egressBridge.name);
   }
 }

@@ -7,6 +7,7 @@ import { reserveEgress } from '../records/egress.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { applyAndSettle } from './creation.js';
 import { removeFloating } from './defloat.js';
 import { asDeletion } from './deletion.js';
 import { retryTakenIndexes } from './retry-indexes.js';
@@ -40,17 +41,17 @@ async function floatOnce(
   const { nic, network, address, isNew } = result;
   if (!isNew) return address;
   const resource = floatingResource(localNode, network, nic);
-  let isCreated = false;
+  const creation = {
+    ...{ network, revision, resources: resource ? [resource] : [], signal },
+    ids: [resourceId.network, resourceId.floating(uuid)],
+  };
   try {
-    await coordinator.apply({
-      ...{ network, revision, resources: resource ? [resource] : [], signal },
-      ids: [resourceId.network, resourceId.floating(uuid)],
+    await applyAndSettle(context, creation, {
+      settle: () => settleFloating(context, uuid),
+      undo: (applied) => removeFloating(context, uuid, { own: { network, nic }, ...applied }),
     });
-    isCreated = true;
-    await settleFloating(context, uuid);
     return address;
   } catch (error) {
-    await removeFloating(context, uuid, { own: { network, nic }, isCreated }).catch(() => undefined);
     if (signal?.aborted) throw error;
     throw await asDeletion(context, network.uuid, asCapacityError(error, host.egressBridge.name));
   }

@@ -4,6 +4,7 @@ import { asCall, type Context } from '../host/context.js';
 import { liveNetworkOf } from '../records/queries.js';
 import { keys, type NetworkRecord, withRouted } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { applyAndSettle } from './creation.js';
 import { asDeletion } from './deletion.js';
 import { removeRouted } from './unroute.js';
 
@@ -37,18 +38,18 @@ async function routeOnce(
   const { network, address, isNew } = result;
   if (!isNew) return address;
   const resource = routedResource(localNode, network, address);
-  let isCreated = false;
+  const creation = {
+    ...{ network, revision, resources: resource ? [resource] : [], signal },
+    ids: [resourceId.network, resourceId.routed(address)],
+    isEverywhere: true,
+  };
   try {
-    await coordinator.apply({
-      ...{ network, revision, resources: resource ? [resource] : [], signal },
-      ids: [resourceId.network, resourceId.routed(address)],
-      isEverywhere: true,
+    await applyAndSettle(context, creation, {
+      settle: () => settleRouted(context, uuid, address),
+      undo: (applied) => removeRouted(context, uuid, address, { own: { network }, ...applied }),
     });
-    isCreated = true;
-    await settleRouted(context, uuid, address);
     return address;
   } catch (error) {
-    await removeRouted(context, uuid, address, { own: { network }, isCreated }).catch(() => undefined);
     if (signal?.aborted) throw error;
     throw await asDeletion(context, uuid, error);
   }

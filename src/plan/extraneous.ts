@@ -4,10 +4,8 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { NftCommand } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
-import type { Route } from '../kernel/route.js';
+import { MAIN_TABLE, type Route } from '../kernel/route.js';
 import { REPLY_RULE_PRIORITY } from './floating-ip.js';
-
-const MAIN_TABLE = 254;
 
 /**
  * Returns the deletions of extraneous objects of a network: addresses and routes of its links, and rules, elements and

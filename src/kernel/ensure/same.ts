@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import type { Address } from '../address.js';
 import type { Neighbour } from '../neighbour.js';
-import type { Route } from '../route.js';
+import { MAIN_TABLE, type Route } from '../route.js';
 import type { Rule } from '../rule.js';
 
 /**
@@ -12,7 +12,6 @@ import type { Rule } from '../rule.js';
 export const sameAddress = (there: Address, wanted: Address): boolean =>
   there.index === wanted.index && canonical(there.address) === canonical(wanted.address);
 
-const MAIN_TABLE = 254;
 const IPV6_METRIC = 1024;
 
 /** Compared attributes of routes. `protocol` and expiring attributes are ignored. */
