@@ -1,4 +1,3 @@
-export type * from './api/observation.js';
 export { openHost } from './api/open-host.js';
 export type * from './api/types.js';
 export type { ClusterHostOptions } from './cluster/options.js';

@@ -1,5 +1,5 @@
-import type { DriftWatch, RepairResult } from '../api/observation.js';
 import { openNode } from '../api/open-host.js';
+import type { DriftWatch, RepairResult } from '../api/types.js';
 import { ConflictError, StoreError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
 import type { AgentConfig } from './config.js';

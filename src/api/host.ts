@@ -15,7 +15,6 @@ import { transact } from '../store/transaction.js';
 import { ensureNetwork } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
-import type { DriftWatch, DriftWatchOptions, EventOptions, HostEvent, RepairResult } from './observation.js';
 import {
   parseDriftWatchOptions,
   parseEventOptions,
@@ -25,13 +24,18 @@ import {
 } from './options.js';
 import type {
   CreateNetworkOptions,
+  DriftWatch,
+  DriftWatchOptions,
+  EventOptions,
   Host,
+  HostEvent,
   HostInfo,
   Interface,
   InterfaceInfo,
   Network,
   NetworkInfo,
   ReconcileOptions,
+  RepairResult,
 } from './types.js';
 
 /** Implementation of `Host`. */

@@ -8,9 +8,8 @@ import { changeInterface, readInterface } from '../records/queries.js';
 import { type InterfaceRecord, interfaceInfo } from '../records/records.js';
 import type { Json } from '../store/store.js';
 import { rejectOnAbort } from '../util/abort.js';
-import type { InterfaceCounters } from './observation.js';
 import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
-import type { Interface, InterfaceInfo, RemoveOptions } from './types.js';
+import type { Interface, InterfaceCounters, InterfaceInfo, RemoveOptions } from './types.js';
 
 /** Implementation of `Interface`. */
 export class InterfaceHandle implements Interface {

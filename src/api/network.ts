@@ -20,7 +20,6 @@ import { transact } from '../store/transaction.js';
 import { rejectOnAbort } from '../util/abort.js';
 import { ensureInterface } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
-import type { NetworkCounters } from './observation.js';
 import { parseAddressArgument, parseAddressOptions, parseMetadata, parsePing, parseSignal } from './options.js';
 import type {
   AddressInfo,
@@ -28,6 +27,7 @@ import type {
   Interface,
   InterfaceInfo,
   Network,
+  NetworkCounters,
   NetworkInfo,
   RemoveOptions,
 } from './types.js';

@@ -4,8 +4,7 @@ import { isEventId } from '../host/event-id.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { readOptions, requireText } from '../util/input.js';
 import * as valid from '../util/validate.js';
-import type { RepairResult } from './observation.js';
-import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress } from './types.js';
+import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress, RepairResult } from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';

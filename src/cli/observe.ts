@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { EventOptions, HostEvent } from '../api/observation.js';
+import type { EventOptions, HostEvent } from '../api/types.js';
 import { formatEvent, formatStatistics } from '../format/observation.js';
 import type { App } from './app.js';
 import { examples } from './help.js';

@@ -1,5 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
-import type { HostInfo, NodeInfo } from '../api/types.js';
+import type { HostInfo, NodeInfo, RepairResult } from '../api/types.js';
 import { ConflictError } from '../errors.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { recover } from '../reconcile/recovery.js';

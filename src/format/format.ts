@@ -1,5 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
-import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo } from '../api/types.js';
+import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo, RepairResult } from '../api/types.js';
 import type { Json } from '../store/store.js';
 import { repairText } from './repair.js';
 import { fields, table } from './table.js';

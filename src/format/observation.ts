@@ -1,4 +1,4 @@
-import type { HostEvent, InterfaceCounters, NetworkCounters } from '../api/observation.js';
+import type { HostEvent, InterfaceCounters, NetworkCounters } from '../api/types.js';
 import { table } from './table.js';
 
 /** Formats an event on one line: time, event, subject, duration, reason. */

@@ -1,4 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
+import type { RepairResult } from '../api/types.js';
 
 /** A repair on one line, with why it failed where it did. */
 export const repairText = ({ description, error }: RepairResult): string =>

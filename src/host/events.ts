@@ -1,5 +1,5 @@
-import type { HostEvent } from '../api/observation.js';
 import type { EventsRequest } from '../api/options.js';
+import type { HostEvent } from '../api/types.js';
 import type { SupervisorEvent } from '../dnsmasq/index.js';
 import { ValidationError, VethworkError } from '../errors.js';
 import type { Journal, Position } from '../store/journal.js';

@@ -1,4 +1,4 @@
-import type { InterfaceCounters, NetworkCounters, Traffic } from '../api/observation.js';
+import type { InterfaceCounters, NetworkCounters, Traffic } from '../api/types.js';
 import { ConflictError, KernelError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import type { Kernel } from '../kernel/kernel.js';

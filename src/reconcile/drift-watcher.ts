@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DriftWatch, RepairResult } from '../api/observation.js';
 import type { DriftWatchRequest } from '../api/options.js';
+import type { DriftWatch, RepairResult } from '../api/types.js';
 import type { WatchTopic } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';

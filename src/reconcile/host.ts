@@ -1,4 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
+import type { RepairResult } from '../api/types.js';
 import type { Context } from '../host/context.js';
 import { raiseNeighbourTable } from '../host/neighbour-table.js';
 import { missingOperations } from '../kernel/ensure/missing.js';

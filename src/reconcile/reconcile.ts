@@ -1,5 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
-import type { ReconcileProgress } from '../api/types.js';
+import type { ReconcileProgress, RepairResult } from '../api/types.js';
 import { isRouter } from '../desired/local-node.js';
 import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';

@@ -1,4 +1,4 @@
-import type { RepairResult } from '../api/observation.js';
+import type { RepairResult } from '../api/types.js';
 import { interfaceTitle, isChanging, type NetworkState, networkTitle } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { removeFloating } from '../operations/defloat.js';

@@ -1,4 +1,4 @@
-import type { HostEvent, RepairResult } from '../api/observation.js';
+import type { HostEvent, RepairResult } from '../api/types.js';
 import { VethworkError } from '../errors.js';
 import type { Events } from '../host/events.js';
 import { describeOperation } from '../kernel/describe.js';

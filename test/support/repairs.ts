@@ -1,4 +1,4 @@
-import type { RepairResult } from '../../src/api/observation.js';
+import type { RepairResult } from '../../src/api/types.js';
 import { repairText } from '../../src/format/repair.js';
 
 /** Descriptions of the repairs, one per line. */

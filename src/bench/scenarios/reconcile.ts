@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RepairResult } from '../../api/observation.js';
-import type { Network } from '../../api/types.js';
+import type { Network, RepairResult } from '../../api/types.js';
 import { start } from '../../demo/tools.js';
 import { repairText } from '../../format/repair.js';
 import { type Case, measure, timed } from '../measure.js';

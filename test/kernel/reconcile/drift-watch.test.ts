@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { RepairResult } from '../../../src/api/observation.js';
 import { parseDriftWatchOptions } from '../../../src/api/options.js';
+import type { RepairResult } from '../../../src/api/types.js';
 import { openKernel } from '../../../src/kernel/index.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { DriftWatcher } from '../../../src/reconcile/drift-watcher.js';

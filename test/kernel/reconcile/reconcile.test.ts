@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RepairResult } from '../../../src/api/observation.js';
+import type { RepairResult } from '../../../src/api/types.js';
 import { repairText } from '../../../src/format/repair.js';
 import type { Host, Interface, Network } from '../../../src/index.js';
 import { pidsIn, TestHost, talks } from '../../support/host.js';

@@ -1,0 +1,77 @@
+import type { EventOptions, HostEvent } from './event.js';
+import type { HostInfo } from './host-info.js';
+import type { Interface } from './interface.js';
+import type { InterfaceInfo } from './interface-info.js';
+import type { Network } from './network.js';
+import type { NetworkInfo } from './network-info.js';
+import type { CreateNetworkOptions } from './network-options.js';
+import type { DriftWatch, DriftWatchOptions, ReconcileOptions, RepairResult } from './reconciliation.js';
+
+/** An opened host. A handle of a network or an interface is returned after one read of its record. */
+export interface Host extends AsyncDisposable {
+  /** Information as of the last `refresh`, or of the opening. */
+  readonly info: HostInfo;
+  /** Reads `info` again. */
+  refresh(): Promise<HostInfo>;
+  /**
+   * Creates a network.
+   * @throws ConflictError if another network of the tenant has the name, or the UUID or VNI is in use
+   */
+  createNetwork(options: CreateNetworkOptions): Promise<Network>;
+  /**
+   * Returns the network with this UUID, or with this name; creates it if it does not exist. Concurrent calls of any
+   * processes create it once. An existing network must match all given options except `metadata`.
+   * @throws DifferenceError for the first option that differs
+   */
+  ensureNetwork(options: CreateNetworkOptions): Promise<Network>;
+  /** Finds a network by UUID or name. @throws NotFoundError, ConflictError if several networks have the name */
+  getNetwork(idOrName: string): Promise<Network>;
+  listNetworks(): Promise<NetworkInfo[]>;
+  /** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
+  getInterface(idOrDevice: string): Promise<Interface>;
+  listInterfaces(): Promise<InterfaceInfo[]>;
+  /**
+   * Makes the kernel and dnsmasq match the records. Resolves to one result for each repair, also with `dryRun`; empty
+   * if nothing differs.
+   */
+  reconcile(options?: ReconcileOptions): Promise<RepairResult[]>;
+  /**
+   * Accepts the present contents of the store of a cluster, after it was restored from an older snapshot or has lost
+   * records (reported in `HostInfo.warnings` and by `/healthz`). Nodes then remove the objects without a record.
+   * @throws ConflictError on a lone host
+   */
+  acceptStore(): Promise<void>;
+  /**
+   * Removes a node from the cluster that is gone for good: the other nodes do not send to its VTEP any more. With `detach`, its
+   * interfaces are detached as well. If its agent starts again, it joins as a new node.
+   * @throws NotFoundError, ConflictError for the network node, for a member, for a node with interfaces without `detach`,
+   *   and on a lone host
+   */
+  removeNode(name: string, options?: { detach?: boolean }): Promise<void>;
+  /**
+   * Reconciles after each change of the kernel, until the watch or the host is closed. Keeps one socket for each
+   * network open. Resolves when no later change can be missed.
+   */
+  watchDrift(options?: DriftWatchOptions): Promise<DriftWatch>;
+  /**
+   * Iterates over the events of all processes of this host, from the call on. The journal in the state folder keeps the
+   * last 8 MiB, which `history` and `after` read.
+   */
+  events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
+  /**
+   * Resolves when all links that are marked for deletion are deleted.
+   * @throws RemovalError if one could not be deleted
+   */
+  drained(): Promise<void>;
+  /**
+   * Removes the objects of the host itself (egress bridge, rules) and its record. A node of a cluster leaves the
+   * cluster.
+   * @throws ConflictError while networks exist (on a hypervisor node: while interfaces are attached there), or if
+   *   another process is the agent of the node
+   */
+  teardown(): Promise<void>;
+  /**
+   * Waits for running calls, then frees threads, sockets and the store. Networks keep running. `await using` calls it.
+   */
+  close(): Promise<void>;
+}

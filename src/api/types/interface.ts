@@ -1,0 +1,30 @@
+import type { Json } from '../../store/store.js';
+import type { InterfaceCounters } from './counters.js';
+import type { InterfaceInfo } from './interface-info.js';
+import type { RemoveOptions } from './remove-options.js';
+
+/** A handle of an interface. */
+export interface Interface {
+  readonly uuid: string;
+  /** Information as of the last call through this handle. */
+  readonly info: InterfaceInfo;
+  /** Reads `info` again. @throws NotFoundError */
+  refresh(): Promise<InterfaceInfo>;
+  /** Reads the counters. @throws ConflictError if the interface is on another node of the cluster */
+  counters(): Promise<InterfaceCounters>;
+  /**
+   * Adds a floating address to the interface and resolves to it. Default: a random free one. If `signal` is aborted,
+   * the address is released again.
+   * @throws ConflictError if the network has no NAT, or the interface has another floating address
+   */
+  float(options?: { address?: string; signal?: AbortSignal }): Promise<string>;
+  /**
+   * Removes the floating address, and its connections from conntrack. Does nothing if there is none.
+   * @see RemoveOptions
+   */
+  defloat(options?: RemoveOptions): Promise<void>;
+  /** Removes the interface. Does nothing if it does not exist. @see RemoveOptions */
+  detach(options?: RemoveOptions): Promise<void>;
+  /** Replaces the metadata. */
+  setMetadata(metadata: Record<string, Json>): Promise<void>;
+}
