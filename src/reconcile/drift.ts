@@ -12,21 +12,29 @@ import { meshChanges, planMeshPort } from '../plan/mesh.js';
 import { strayPairs, withoutLinks } from '../plan/stray-pairs.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
+import { batchesOfHost, type HostElements, localState } from './host-elements.js';
 import { checkPresence } from './presence.js';
 import { describeOperations, keptText, type Repair } from './repair.js';
+
+/** Differences of a network. */
+export interface Drift {
+  repairs: Repair[];
+  /** The plan that was compared, for the search for orphaned elements. Undefined if nothing was compared. */
+  elements?: HostElements;
+}
 
 /**
  * Compares the desired state of a network with the kernel and dnsmasq. Returns repairs for missing and extraneous
  * objects. Resources that are being created or removed are skipped: their owner, or recovery, handles them.
  */
-export async function driftOf(context: Context, recorded: NetworkState, observer: Observer): Promise<Repair[]> {
+export async function driftOf(context: Context, recorded: NetworkState, observer: Observer): Promise<Drift> {
   const { kernel, host, localNode } = context;
-  if (recorded.network.state !== 'created' || recorded.unreadable !== undefined) return [];
+  if (recorded.network.state !== 'created' || recorded.unreadable !== undefined) return { repairs: [] };
   // In a cluster, the controller applies changes, possibly later.
-  if (context.node !== undefined && isChanging(recorded)) return [];
+  if (context.node !== undefined && isChanging(recorded)) return { repairs: [] };
   const { repairs, state, unreachable } = await checkPresence(context, recorded, observer);
   const desired = desiredState(localNode, state);
-  if (desired === undefined) return repairs;
+  if (desired === undefined) return { repairs };
   const resources = desired.resources
     .filter((resource) => resource.state === 'created')
     .map((resource) => ({ ...resource, operations: resource.plan() }));
@@ -72,7 +80,8 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
       });
     }
   }
-  return [...repairs, ...(await dnsmasqDrift(context, state, title))];
+  repairs.push(...(await dnsmasqDrift(context, state, title)));
+  return { repairs, elements: { state: localState(context, state), batches: batchesOfHost(context, plan) } };
 }
 
 interface MeshInput {

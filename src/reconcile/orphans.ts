@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { desiredState, resourcesOf } from '../desired/desired-state.js';
+import { resourcesOf } from '../desired/desired-state.js';
 import { isRouter } from '../desired/local-node.js';
 import { isChanging, isSameState, type NetworkState } from '../desired/network-state.js';
 import { portNames } from '../desired/resources.js';
@@ -17,6 +17,7 @@ import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
+import { batchesOfHost, type HostElements, localState, planBatches } from './host-elements.js';
 import type { Repair } from './repair.js';
 
 /*
@@ -81,12 +82,17 @@ const SETTLE_MS = 100;
  * Finds orphaned nftables elements: their port is neither a link of the namespace nor recorded. Elements of existing
  * links stay, because they may belong to another host in the same namespace.
  * @param observer earlier reading of the kernel. The candidates in it are checked against a new reading
+ * @param elements planned elements of networks, by UUID. A network that is missing, or has changed since, is planned
  */
-export async function orphanedElements(context: Context, observer: Observer): Promise<Repair[]> {
-  const first = elementKeys(await findOrphanedElements(context, observer));
+export async function orphanedElements(
+  context: Context,
+  observer: Observer,
+  elements: ReadonlyMap<string, HostElements>,
+): Promise<Repair[]> {
+  const first = elementKeys(await findOrphanedElements(context, observer, elements));
   if (first.size === 0) return [];
   await delay(SETTLE_MS);
-  const operations = await findOrphanedElements(context, new Observer(context.kernel), first);
+  const operations = await findOrphanedElements(context, new Observer(context.kernel), elements, first);
   if (operations.length === 0) return [];
   const description = 'host: remove elements of nftables sets whose ports do not exist';
   return [{ action: 'remove', description, run: () => context.kernel.transaction(operations) }];
@@ -96,21 +102,20 @@ export async function orphanedElements(context: Context, observer: Observer): Pr
 async function findOrphanedElements(
   context: Context,
   observer: Observer,
+  elements: ReadonlyMap<string, HostElements>,
   among?: ReadonlySet<string>,
 ): Promise<Operation[]> {
-  const { host, peers, localNode } = context;
+  const { host, peers } = context;
   const before = await localStates(context);
   const steady = before.filter((state) => !isChanging(state));
-  const plan: Operation[] = [];
-  const add = (operations: readonly Operation[]) =>
-    plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
-  // All sets of the namespace of the host. Those of floating addresses are in the namespace of the network.
-  add(planHost(host, peers?.() ?? NO_PEERS));
+  // All sets of the namespace of the host.
+  const plan = batchesOfHost(context, planHost(host, peers?.() ?? NO_PEERS));
   for (const state of steady) {
     await yieldIfNeeded();
-    for (const resource of desiredState(localNode, state)?.resources ?? []) {
-      if (resource.kind !== 'floating') add(resource.plan());
-    }
+    const known = elements.get(state.network.uuid);
+    plan.push(
+      ...(known !== undefined && isSameState(known.state, state) ? known.batches : planBatches(context, state)),
+    );
   }
   const nft = (await observer.observe(plan)).get(host.netns)?.nft ?? [];
   const links = await observer.links(host.netns);
@@ -128,12 +133,9 @@ async function findOrphanedElements(
 }
 
 /** Returns the states of networks, with only the interfaces of this node. */
-async function localStates({ coordinator, node }: Context): Promise<NetworkState[]> {
-  const { states } = await coordinator.states.all();
-  return [...states.values()].map((state) => ({
-    ...state,
-    members: state.members.filter((member) => member.node === node),
-  }));
+async function localStates(context: Context): Promise<NetworkState[]> {
+  const { states } = await context.coordinator.states.all();
+  return [...states.values()].map((state) => localState(context, state));
 }
 
 /** Returns the names of the ports of a network that nftables elements may refer to. */

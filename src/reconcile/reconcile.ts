@@ -8,6 +8,7 @@ import { Semaphore } from '../util/semaphore.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { driftOf } from './drift.js';
 import { reconcileHost } from './host.js';
+import type { HostElements } from './host-elements.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
 import { recover } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
@@ -46,10 +47,11 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   const recorded = recordedIndexes(context, before);
   const observer = new Observer(kernel);
   const uuids = await coordinator.states.list();
+  const elements = new Map<string, HostElements>();
   let done = 0;
   const repaired = await new Semaphore(CONCURRENCY).map(uuids, async (uuid) => {
     if (signal?.aborted) return [];
-    const here = await repairNetwork(context, uuid, { repairs, observer, before: before.states.get(uuid) });
+    const here = await repairNetwork(context, uuid, { repairs, observer, elements, before: before.states.get(uuid) });
     onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: here });
     return here;
   });
@@ -59,8 +61,8 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   const links = await orphanedLinks(context, observer, namespaces, recorded);
   results.push(...(await repairs.run(links)));
   // Elements about a link are orphans only once the link is removed.
-  const elements = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel));
-  results.push(...(await repairs.run(elements)));
+  const orphans = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel), elements);
+  results.push(...(await repairs.run(orphans)));
   return results;
 }
 
@@ -75,6 +77,8 @@ function repairHost(context: Context, { dryRun, cause }: RepairRequest): Promise
 interface NetworkRepairInput {
   repairs: Repairs;
   observer: Observer;
+  /** Receives the planned elements of the network. */
+  elements: Map<string, HostElements>;
   /** State of the network before the observer read the kernel. */
   before: NetworkState | undefined;
 }
@@ -82,7 +86,7 @@ interface NetworkRepairInput {
 function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, before }: NetworkRepairInput,
+  { repairs, observer, elements, before }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
   const { coordinator, kernel } = context;
   return coordinator.exclusive(uuid, async () => {
@@ -91,9 +95,10 @@ function repairNetwork(
     if (state === undefined) return [];
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
     const drift = await driftOf(context, state, fitting);
+    if (drift.elements !== undefined) elements.set(uuid, drift.elements);
     fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
-    if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
-    return repairs.run(drift, uuid);
+    if (drift.repairs.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
+    return repairs.run(drift.repairs, uuid);
   });
 }
