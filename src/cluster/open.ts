@@ -12,6 +12,7 @@ import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { isDefaultRoute } from '../kernel/route.js';
 import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
@@ -195,7 +196,7 @@ async function defaultNic(kernel: Kernel, { netns }: ClusterRequest): Promise<st
     kernel.query('route.list', { netns }),
     kernel.query('link.list', { netns }),
   ]);
-  const route = routes.find(({ destination, index }) => /^(default|0\.0\.0\.0\/0|::\/0)$/.test(destination) && index);
+  const route = routes.find((each) => isDefaultRoute(each) && each.index !== undefined);
   const link = links.find(({ index }) => index === route?.index);
   if (link === undefined)
     throw new ValidationError('meshNic', undefined, 'the name of a NIC: it is required without a default route');

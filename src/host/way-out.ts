@@ -1,8 +1,9 @@
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { isDefaultRoute, routeFamily } from '../kernel/route.js';
 
-/** Destinations of a default route; two halves are as good. */
-const DEFAULT = new Set(['default', '0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1']);
+/** Two routes with these destinations replace a default route. */
+const HALVES = new Set(['0.0.0.0/1', '128.0.0.0/1']);
 
 /**
  * Returns a text if the host has no default route in any table (`ip route show table all default`): instances and
@@ -13,9 +14,9 @@ export async function missingWayOut(
   netns: NamespaceRef | undefined,
 ): Promise<string | undefined> {
   const routes = await kernel.query('route.list', { netns });
-  const isOut = routes.some(({ destination, family, type = 'unicast' }) => {
-    return family !== 'inet6' && type === 'unicast' && DEFAULT.has(destination);
-  });
+  const isOut = routes
+    .filter((route) => isDefaultRoute(route) || HALVES.has(route.destination))
+    .some((route) => routeFamily(route) === 'inet' && (route.type ?? 'unicast') === 'unicast');
   return isOut ? undefined : 'the host has no default route: instances and floating addresses reach only its subnets';
 }
 

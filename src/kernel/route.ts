@@ -98,3 +98,12 @@ export interface NextHop {
   /** Like `Route.onlink`. */
   onlink?: boolean;
 }
+
+const DEFAULT_DESTINATIONS = new Set(['default', '0.0.0.0/0', '::/0']);
+
+/** True for a default route of either family. Like `ip route show default` and `ip -6 route show default`. */
+export const isDefaultRoute = ({ destination }: Route): boolean => DEFAULT_DESTINATIONS.has(destination);
+
+/** Returns the address family of a route. */
+export const routeFamily = ({ family, destination, gateway }: Route): NonNullable<Route['family']> =>
+  family ?? (destination.includes(':') || gateway?.includes(':') ? 'inet6' : 'inet');

@@ -10,7 +10,7 @@ import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import { MAIN_TABLE } from '../kernel/route.js';
+import { isDefaultRoute, MAIN_TABLE, routeFamily } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -169,10 +169,8 @@ async function freeMetric(kernel: Kernel, netns: NamespaceRef, order: number): P
   const routes = await kernel.query('route.list', { netns });
   const taken = new Set(
     routes
-      .filter(({ destination, table = MAIN_TABLE, tos = 0 }) => {
-        return /^(default|0\.0\.0\.0\/0)$/.test(destination) && table === MAIN_TABLE && tos === 0;
-      })
-      .filter(({ family, gateway }) => family !== 'inet6' && !gateway?.includes(':'))
+      .filter((route) => isDefaultRoute(route) && routeFamily(route) === 'inet')
+      .filter(({ table = MAIN_TABLE, tos = 0 }) => table === MAIN_TABLE && tos === 0)
       .map(({ metric = 0 }) => metric),
   );
   let metric = order;

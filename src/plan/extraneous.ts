@@ -4,7 +4,7 @@ import type { Neighbour } from '../kernel/neighbour.js';
 import type { NftCommand } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
-import { MAIN_TABLE, type Route } from '../kernel/route.js';
+import { isDefaultRoute, MAIN_TABLE, type Route } from '../kernel/route.js';
 import { REPLY_RULE_PRIORITY } from './floating-ip.js';
 
 /**
@@ -75,8 +75,9 @@ function routes(plan: Operation[], own: Set<number>, netns: Netns, there: Actual
     .map((route) => ({ op: 'route.delete', netns, route }));
 }
 
-function routeKey({ destination, index, gateway, table = MAIN_TABLE, metric = 0 }: Route): string {
-  const target = destination === 'default' ? '0.0.0.0/0' : destination;
+function routeKey(route: Route): string {
+  const { destination, index, gateway, table = MAIN_TABLE, metric = 0 } = route;
+  const target = isDefaultRoute(route) ? 'default' : destination;
   return `${target} ${index} ${gateway} ${table} ${metric}`;
 }
 

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import type { Address } from '../address.js';
 import type { Neighbour } from '../neighbour.js';
-import { MAIN_TABLE, type Route } from '../route.js';
+import { isDefaultRoute, MAIN_TABLE, type Route, routeFamily } from '../route.js';
 import type { Rule } from '../rule.js';
 
 /**
@@ -21,11 +21,11 @@ const ROUTE_FIELDS = [
 ] as const satisfies (keyof Route)[]; // biome-ignore format: a list of words
 
 export function sameRoute(there: Route, wanted: Route): boolean {
-  const family = familyOf(wanted.destination, wanted.gateway, wanted.family);
+  const family = routeFamily(wanted);
   const metric = family === 'inet6' ? IPV6_METRIC : 0;
   return (
-    (there.family ?? familyOf(there.destination, there.gateway)) === family &&
-    network(there.destination) === network(wanted.destination) &&
+    routeFamily(there) === family &&
+    network(there) === network(wanted) &&
     (there.table ?? MAIN_TABLE) === (wanted.table ?? MAIN_TABLE) &&
     (there.metric ?? metric) === (wanted.metric ?? metric) &&
     (there.tos ?? 0) === (wanted.tos ?? 0) &&
@@ -113,9 +113,8 @@ function canonical(text: string): string {
 
 const canonicalOrAbsent = (text: string | undefined) => (text === undefined ? undefined : canonical(text));
 
-/** Normalises the default route of either family. The family is compared separately. */
-const network = (destination: string) =>
-  /^(0\.0\.0\.0|::)\/0$/.test(destination) ? 'default' : canonical(destination);
+/** Normalises the destination of a route. The family is compared separately. */
+const network = (route: Route) => (isDefaultRoute(route) ? 'default' : canonical(route.destination));
 
 function presentKeys<Keys extends string>(values: { [Key in Keys]?: unknown }, keys: readonly Keys[]): Keys[] {
   return keys.filter((key) => values[key] !== undefined);
