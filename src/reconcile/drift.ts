@@ -9,7 +9,7 @@ import type { Operation } from '../kernel/operation.js';
 import { extraneousOperations } from '../plan/extraneous.js';
 import { isForeign } from '../plan/foreign.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
-import { strayPairs, withoutLinks } from '../plan/stray-pairs.js';
+import { strayPairs, withoutLinks } from '../plan/misplaced-pairs.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { batchesOfHost, type HostElements, localState } from './host-elements.js';
