@@ -11,9 +11,9 @@ using namespace floor_bench;
 
 namespace {
 
-constexpr std::uint32_t graveyard = 0x666c6f6f;
+constexpr std::uint32_t deletionGroup = 0x666c6f6f;
 /// Detach marks a link for deletion in 2 ms. Deleting any number of links at once takes about 20 ms.
-constexpr std::size_t worthRetiring = 4;
+constexpr std::size_t worthMarking = 4;
 /// Maximum of messages in one send, within the socket buffer.
 constexpr std::size_t atOnce = 256;
 
@@ -70,19 +70,19 @@ void attach(Socket& host, std::istringstream& words) {
   }
 }
 
-void retire(Messages& to, int index) {
+void markForDeletion(Messages& to, int index) {
   ifinfomsg down{};
   down.ifi_index = index;
   down.ifi_change = IFF_UP;
   to.begin(RTM_NEWLINK, 0, down);
   to.put(IFLA_IFNAME, "dead" + std::to_string(index));
   to.put(IFLA_MASTER, 0U);
-  to.put(IFLA_GROUP, graveyard);
+  to.put(IFLA_GROUP, deletionGroup);
 }
 
-void deleteGraveyard(Messages& to) {
+void deleteMarked(Messages& to) {
   to.begin(RTM_DELLINK, 0, link(0));
-  to.put(IFLA_GROUP, graveyard);
+  to.put(IFLA_GROUP, deletionGroup);
 }
 
 void detach(Socket& host, std::istringstream& words) {
@@ -93,29 +93,29 @@ void detach(Socket& host, std::istringstream& words) {
   Messages outer;
   for (const Slot& slot : slots) {
     const Pair pair = pairs[slot.name];
-    if (slots.size() > worthRetiring) {
+    if (slots.size() > worthMarking) {
       outer.begin(RTM_NEWLINK, 0, link(pair.outer));
-      outer.put(IFLA_GROUP, graveyard);
+      outer.put(IFLA_GROUP, deletionGroup);
       continue;
     }
-    retire(outer, pair.outer);
+    markForDeletion(outer, pair.outer);
     const Fd netns(openNamespace(slot.netns), slot.netns);
     inside(netns.get(), [&] {
       Socket socket;
       Messages inner;
-      retire(inner, pair.inner);
+      markForDeletion(inner, pair.inner);
       socket.exchange(inner);
     });
   }
-  if (slots.size() > worthRetiring) {
-    deleteGraveyard(outer);
+  if (slots.size() > worthMarking) {
+    deleteMarked(outer);
   }
   host.exchange(outer);
 }
 
 void drain(Socket& host) {
   Messages messages;
-  deleteGraveyard(messages);
+  deleteMarked(messages);
   try {
     host.exchange(messages);
   } catch (const std::system_error& error) {

@@ -18,7 +18,7 @@ using namespace floor_bench;
 
 namespace {
 
-constexpr std::uint32_t graveyard = 0x666c6f6f;
+constexpr std::uint32_t deletionGroup = 0x666c6f6f;
 std::map<std::string, std::vector<int>> networks;
 
 struct NetworkSpec {
@@ -185,10 +185,10 @@ void remove(Socket& host, std::istringstream& words) {
   Messages messages;
   for (const int index : networks[uuid]) {
     messages.begin(RTM_NEWLINK, 0, link(index));
-    messages.put(IFLA_GROUP, graveyard);
+    messages.put(IFLA_GROUP, deletionGroup);
   }
   messages.begin(RTM_DELLINK, 0, link(0));
-  messages.put(IFLA_GROUP, graveyard);
+  messages.put(IFLA_GROUP, deletionGroup);
   host.exchange(messages);
   networks.erase(uuid);
   const std::string path = "/run/netns/" + uuid;

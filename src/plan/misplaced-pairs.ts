@@ -8,7 +8,7 @@ import type { Operation } from '../kernel/operation.js';
  * created again.
  * @param plan complete plan of the network
  */
-export function strayPairs(
+export function misplacedPairs(
   plan: readonly Operation[],
   network: string,
   host: NamespaceRef | undefined,

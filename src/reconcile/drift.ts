@@ -9,7 +9,7 @@ import type { Operation } from '../kernel/operation.js';
 import { extraneousOperations } from '../plan/extraneous.js';
 import { isForeign } from '../plan/foreign.js';
 import { meshChanges, planMeshPort } from '../plan/mesh.js';
-import { strayPairs, withoutLinks } from '../plan/misplaced-pairs.js';
+import { misplacedPairs, withoutLinks } from '../plan/misplaced-pairs.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { batchesOfHost, type HostElements, localState } from './host-elements.js';
@@ -41,11 +41,11 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
   const plan = resources.flatMap(({ operations }) => operations);
   const port = desired.mesh === undefined ? [] : planMeshPort(host.netns, desired.mesh);
   const observed = await observer.observe([...plan, ...port]);
-  const stray = strayPairs(plan, state.network.uuid, host.netns, observed);
-  const actual = withoutLinks(observed, host.netns, stray);
+  const misplaced = misplacedPairs(plan, state.network.uuid, host.netns, observed);
+  const actual = withoutLinks(observed, host.netns, misplaced);
   await yieldIfNeeded();
-  if (stray.length > 0) {
-    const deletions = stray.map((index): Operation => ({ op: 'link.delete', netns: host.netns, link: { index } }));
+  if (misplaced.length > 0) {
+    const deletions = misplaced.map((index): Operation => ({ op: 'link.delete', netns: host.netns, link: { index } }));
     repairs.push({
       action: 'remove',
       description: `${networkTitle(state.network)}: links into another namespace: ${describeOperations(deletions, plan)}`,

@@ -32,14 +32,14 @@ export interface Stage {
   prefix: string;
 }
 
-type Facts = Map<string, Set<string>>;
+type ObjectLists = Map<string, Set<string>>;
 
 /** Descriptions of all differences. No operation may be in progress. */
 export async function audit(stage: Stage): Promise<string[]> {
   const entries = await stage.store.list('');
-  const scopes = scopesOf(entries);
-  const [wanted, there] = [expected(stage, entries, scopes), await actual(stage, scopes)];
-  return [...auditStore(entries, scopes), ...differences(wanted, there), ...(await auditDnsmasq(stage, scopes))];
+  const states = statesOf(entries);
+  const [wanted, there] = [expected(stage, entries, states), await actual(stage, states)];
+  return [...auditStore(entries, states), ...differences(wanted, there), ...(await auditDnsmasq(stage, states))];
 }
 
 type Entries = { key: string; value: Json }[];
@@ -48,7 +48,7 @@ function valuesOf<Value>(entries: Entries, prefix: string): Value[] {
   return entries.filter(({ key }) => key.startsWith(prefix)).map(({ value }) => value as Value);
 }
 
-function scopesOf(entries: Entries): NetworkState[] {
+function statesOf(entries: Entries): NetworkState[] {
   const members = valuesOf<InterfaceRecord>(entries, keys.interfaces);
   return valuesOf<NetworkRecord>(entries, keys.networks).map((network) => ({
     network,
@@ -57,10 +57,10 @@ function scopesOf(entries: Entries): NetworkState[] {
 }
 
 /** Checks that reservations and owners match, and that no operation is unfinished. */
-function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
+function auditStore(entries: Entries, states: NetworkState[]): string[] {
   const found: string[] = [];
   const wanted = new Map<string, string | undefined>();
-  for (const { network, members } of scopes) {
+  for (const { network, members } of states) {
     const { uuid } = network;
     if (network.state !== 'created' || network.claim) found.push(`network ${uuid} is ${network.state}`);
     wanted
@@ -100,7 +100,7 @@ function auditStore(entries: Entries, scopes: NetworkState[]): string[] {
   }
   for (const key of wanted.keys()) found.push(`the store lacks ${key}`);
   const devices = entries.filter(({ key }) => key.startsWith('device/'));
-  const interfaces = new Set(scopes.flatMap(({ members }) => members.map(({ uuid }) => uuid)));
+  const interfaces = new Set(states.flatMap(({ members }) => members.map(({ uuid }) => uuid)));
   for (const { key, value } of devices) if (!interfaces.has(value as string)) found.push(`${key} has no interface`);
   if (devices.length !== interfaces.size) found.push(`${devices.length} devices of ${interfaces.size} interfaces`);
   return found;
@@ -110,23 +110,23 @@ const label = (stage: Stage, netns: NamespaceRef | undefined) =>
   netns === stage.node ? 'host' : nameOfNamespace(netns);
 
 class Collection {
-  readonly facts: Facts = new Map();
+  readonly objects: ObjectLists = new Map();
 
-  add(kind: string, fact: string): void {
-    const known = this.facts.get(kind) ?? new Set<string>();
-    this.facts.set(kind, known.add(fact));
+  add(kind: string, object: string): void {
+    const known = this.objects.get(kind) ?? new Set<string>();
+    this.objects.set(kind, known.add(object));
   }
 }
 
 /** The expected state according to the planners. */
-function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts {
+function expected(stage: Stage, entries: Entries, states: NetworkState[]): ObjectLists {
   const collection = new Collection();
   const record = entries.find(({ key }) => key === keys.host)?.value as HostRecord | undefined;
-  if (record === undefined) return collection.facts;
+  if (record === undefined) return collection.objects;
   const host: DesiredHost = { ...record, netns: stage.node, egressMtu: 1500 };
   const plan: Operation[] = [
     ...planHost(host),
-    ...scopes
+    ...states
       .flatMap((state) => desiredState({ host, underlay: { index: 0 } }, state)?.resources ?? [])
       .flatMap((resource) => resource.plan()),
   ];
@@ -141,7 +141,7 @@ function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts
     names.set(peer.index as number, peer.name as string);
     if (isWatched(stage, peer.netns)) collection.add('link', `${label(stage, peer.netns)} ${peer.name} in none`);
   }
-  for (const { attachment } of scopes.flatMap(({ members }) => members)) {
+  for (const { attachment } of states.flatMap(({ members }) => members)) {
     if (attachment.kind === 'device') names.set(attachment.index, attachment.name);
   }
   const masters = new Map<number, number>();
@@ -153,7 +153,7 @@ function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts
   for (const [index, master] of masters) {
     if (names.has(index)) collection.add('link', `host ${nameOf(index)} in ${nameOf(master)}`);
   }
-  for (const { network, members } of scopes) {
+  for (const { network, members } of states) {
     collection.add('namespace', network.uuid);
     for (const { attachment } of members) {
       if (attachment.kind !== 'device') continue;
@@ -188,7 +188,7 @@ function expected(stage: Stage, entries: Entries, scopes: NetworkState[]): Facts
       }
     }
   }
-  return collection.facts;
+  return collection.objects;
 }
 
 /** There is no expected state for deleted containers. */
@@ -198,17 +198,17 @@ function isWatched(stage: Stage, netns: NamespaceRef | undefined): boolean {
 }
 
 /** The actual state according to `ip` and `nft`. */
-async function actual(stage: Stage, scopes: NetworkState[]): Promise<Facts> {
+async function actual(stage: Stage, states: NetworkState[]): Promise<ObjectLists> {
   const collection = new Collection();
   const named = (await readdir('/run/netns')).filter((name) => name.startsWith(stage.prefix));
   for (const name of named) collection.add('namespace', name);
-  const networks = new Set(scopes.map(({ network }) => network.uuid).filter((uuid) => named.includes(uuid)));
+  const networks = new Set(states.map(({ network }) => network.uuid).filter((uuid) => named.includes(uuid)));
   await Promise.all([
     lookInto(stage, collection, stage.node),
     ...stage.guests.map((guest) => lookInto(stage, collection, guest)),
     ...[...networks].map((network) => lookInto(stage, collection, network)),
   ]);
-  return collection.facts;
+  return collection.objects;
 }
 
 interface IpAddress {
@@ -267,7 +267,7 @@ async function lookInto(stage: Stage, collection: Collection, netns: string): Pr
   for (const { dst, lladdr, dev } of neighbours) {
     if (own(dev) && !dst.includes(':')) collection.add('neighbour', `${where} ${dst} at ${lladdr} by ${dev}`);
   }
-  for (const fact of nft.flatMap(elementsOf)) collection.add('element', `${where} ${fact}`);
+  for (const object of nft.flatMap(elementsOf)) collection.add('element', `${where} ${object}`);
 }
 
 type NftItem = Record<string, { table: string; name: string; elem?: NftElement[] }>;
@@ -284,13 +284,13 @@ function elementsOf(item: NftItem): string[] {
   });
 }
 
-function differences(wanted: Facts, there: Facts): string[] {
+function differences(wanted: ObjectLists, there: ObjectLists): string[] {
   const kinds = new Set([...wanted.keys(), ...there.keys()]);
   return [...kinds].flatMap((kind) => {
     const [left, right] = [wanted.get(kind) ?? new Set(), there.get(kind) ?? new Set()];
     return [
-      ...[...left].filter((fact) => !right.has(fact)).map((fact) => `lacking ${kind}: ${fact}`),
-      ...[...right].filter((fact) => !left.has(fact)).map((fact) => `orphan ${kind}: ${fact}`),
+      ...[...left].filter((object) => !right.has(object)).map((object) => `missing ${kind}: ${object}`),
+      ...[...right].filter((object) => !left.has(object)).map((object) => `orphan ${kind}: ${object}`),
     ];
   });
 }
@@ -298,23 +298,23 @@ function differences(wanted: Facts, there: Facts): string[] {
 const FILE = /^(dhcp-hosts|names|leases|log|pid|dnsmasq-[0-9a-f]{12}\.conf)$/;
 
 /** Checks the dnsmasq processes and files: one per network with DHCP or DNS, no lease without reservation, no others. */
-async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<string[]> {
+async function auditDnsmasq({ state }: Stage, states: NetworkState[]): Promise<string[]> {
   const found: string[] = [];
   const root = await runtimeRoot(state);
-  const served = scopes.filter(({ network }) => network.provideDhcp || network.provideDns);
+  const served = states.filter(({ network }) => network.provideDhcp || network.provideDns);
   const running = await processes(`^[^ ]*dnsmasq --conf-file=${root}/`);
   for (const { network } of served) {
     const own = running.filter((line) => line.includes(network.uuid));
     if (own.length !== 1) found.push(`${own.length} dnsmasqs serve network ${network.uuid}`);
   }
-  const strays = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
-  found.push(...strays.map((line) => `orphan process: ${line}`));
+  const orphans = running.filter((line) => !served.some(({ network }) => line.includes(network.uuid)));
+  found.push(...orphans.map((line) => `orphan process: ${line}`));
   const folders = await entriesOf(root);
   // A killed process leaves its lock file. The next process that takes the lock removes it.
   const isLock = (name: string) => served.some(({ network }) => name === `${network.uuid}.lock`);
   for (const folder of folders.filter((name) => !isLock(name))) {
-    const scope = served.find(({ network }) => network.uuid === folder);
-    if (scope === undefined) {
+    const recorded = served.find(({ network }) => network.uuid === folder);
+    if (recorded === undefined) {
       found.push(`orphan folder: ${join(root, folder)}`);
       continue;
     }
@@ -325,7 +325,7 @@ async function auditDnsmasq({ state }: Stage, scopes: NetworkState[]): Promise<s
     const leases = files.includes('leases') ? await readFile(join(root, folder, 'leases'), 'utf8') : '';
     for (const line of leases.split('\n').filter((text) => /^\d+ /.test(text))) {
       const [, mac, address] = line.split(' ');
-      if (!scope.members.some((member) => member.mac === mac && member.address === address)) {
+      if (!recorded.members.some((member) => member.mac === mac && member.address === address)) {
         found.push(`orphan lease: ${line}`);
       }
     }

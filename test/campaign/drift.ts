@@ -59,8 +59,8 @@ async function allHarms(machine: TestHost, store: Store, { network, guest }: Vic
   const host: DesiredHost = { ...(record as HostRecord), netns: node, egressMtu: 1500, disableBridgeNetfilter: true };
   const [recorded] = (await read<NetworkRecord>(keys.networks)).filter(({ uuid }) => uuid === network.uuid);
   const members = (await read<InterfaceRecord>(keys.interfaces)).filter((each) => each.network === network.uuid);
-  const scope = { network: recorded as NetworkRecord, members };
-  const desired = desiredState({ host, underlay: { index: 0 } }, scope);
+  const state = { network: recorded as NetworkRecord, members };
+  const desired = desiredState({ host, underlay: { index: 0 } }, state);
   const plan = (desired?.resources ?? []).flatMap((resource) => resource.plan());
   const hostPlan = planHost(host);
   const names = namesOf([...hostPlan, ...plan]);

@@ -150,6 +150,6 @@ function addressesOf(object: object): string[] {
 function differences(what: string, wanted: readonly string[], there: readonly string[]): string[] {
   return [
     ...there.filter((each) => !wanted.includes(each)).map((each) => `leftover ${what}: ${each}`),
-    ...wanted.filter((each) => !there.includes(each)).map((each) => `lacking ${what}: ${each}`),
+    ...wanted.filter((each) => !there.includes(each)).map((each) => `missing ${what}: ${each}`),
   ];
 }

@@ -31,7 +31,7 @@ async function ofNetwork(
 ): Promise<string[]> {
   const nics = (await host.listInterfaces()).filter(({ network }) => network === uuid);
   const placeOf = new Map(nics.map(({ mac, node = '' }) => [mac, Number(node.replace('node', ''))]));
-  const carriers = [...new Set([1, ...placeOf.values()])];
+  const participants = [...new Set([1, ...placeOf.values()])];
   const gateway = await json<{ address: string }[]>('ip', '-n', uuid, '-j', 'link', 'show', `veth-${hex(vni)}-i`);
   const bridge = await json<{ address: string }[]>(
     'ip',
@@ -47,7 +47,7 @@ async function ofNetwork(
   for (let number = 1; number <= cluster.nodes.length; number++) {
     if (gone.includes(number)) continue;
     const entries = (await cluster.fdb(number, vni)) as Entry[] | undefined;
-    const expected = carriers.includes(number) ? expectedAt(cluster, number, carriers, placeOf) : undefined;
+    const expected = participants.includes(number) ? expectedAt(cluster, number, participants, placeOf) : undefined;
     const there = entries
       ?.filter(({ flags, dst }) => flags.includes('self') && dst)
       .map(({ mac, dst }) => `${mac} ${dst}`);
@@ -63,11 +63,16 @@ async function ofNetwork(
   return findings;
 }
 
-function expectedAt(cluster: TestCluster, number: number, carriers: number[], placeOf: Map<string, number>): string[] {
-  const others = carriers.filter((carrier) => carrier !== number);
+function expectedAt(
+  cluster: TestCluster,
+  number: number,
+  participants: number[],
+  placeOf: Map<string, number>,
+): string[] {
+  const others = participants.filter((participant) => participant !== number);
   const behind = [...placeOf].filter(([, place]) => others.includes(place));
   return [
-    ...others.map((carrier) => `${EVERYBODY} ${cluster.vtep(carrier)}`),
+    ...others.map((participant) => `${EVERYBODY} ${cluster.vtep(participant)}`),
     ...behind.map(([mac, place]) => `${mac} ${cluster.vtep(place)}`),
   ];
 }

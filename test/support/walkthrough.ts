@@ -14,7 +14,7 @@ import { openHost } from '../../src/index.js';
 import { askForLease, type DhcpAnswer } from './dhcp.js';
 import { connect, TestNamespace } from './namespaces.js';
 
-type AttachWishes = Omit<Partial<AttachOptions>, 'netns' | 'tap' | 'device'>;
+type AttachExtras = Omit<Partial<AttachOptions>, 'netns' | 'tap' | 'device'>;
 
 /** A namespace that represents an instance; its eth0 is attached to a network. */
 export interface Instance {
@@ -98,22 +98,22 @@ export class Walkthrough implements AsyncDisposable {
   }
 
   /** Attaches a container; `attach` configures it. */
-  async container(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
-    return this.#instance(network, name, { configure: true, ...wishes });
+  async container(network: Network, name: string, extras: AttachExtras = {}): Promise<Instance> {
+    return this.#instance(network, name, { configure: true, ...extras });
   }
 
   /** Attaches an instance with a real DHCP client. */
-  async client(network: Network, name: string, wishes: AttachWishes = {}): Promise<Instance> {
-    const instance = await this.#instance(network, name, wishes);
+  async client(network: Network, name: string, extras: AttachExtras = {}): Promise<Instance> {
+    const instance = await this.#instance(network, name, extras);
     await instance.namespace.ip('link', 'set', 'eth0', 'up');
     instance.lease = await askForLease(instance.namespace, 'eth0');
     return instance;
   }
 
-  async #instance(network: Network, name: string, wishes: object): Promise<Instance> {
+  async #instance(network: Network, name: string, extras: object): Promise<Instance> {
     const namespace = await TestNamespace.create(name);
     try {
-      const nic = await network.attach({ netns: namespace.name, name: 'eth0', hostname: name, ...wishes });
+      const nic = await network.attach({ netns: namespace.name, name: 'eth0', hostname: name, ...extras });
       const instance = { name, namespace, nic };
       this.#instances.push(instance);
       return instance;

@@ -10,7 +10,7 @@ const QUICK_SIZES = [10, 100];
 const PER_NETWORK = 1000;
 const CONCURRENCY = 100;
 /** Namespace of the inner ends of the existing interfaces. */
-const POPULATION_NETNS = 'crowd';
+const POPULATION_NETNS = 'population';
 
 /** Attaches one interface where an increasing number of interfaces exists. */
 export const scale: Scenario = {
@@ -53,7 +53,7 @@ class Population {
       signal.throwIfAborted();
       progress(`scale: ${this.#size} of ${size} interfaces`);
       if (this.#size >= this.#networks.length * PER_NETWORK) {
-        const options = { name: `crowd${this.#networks.length}`, netblock: '172.22.0.0/16', provideDhcp: false };
+        const options = { name: `population${this.#networks.length}`, netblock: '172.22.0.0/16', provideDhcp: false };
         this.#networks.push(await stage.host.createNetwork(options));
       }
       const network = this.#networks.at(-1) as Network;

@@ -35,7 +35,7 @@ async function traces() {
   const links = await json<{ ifname: string }[]>('ip', '-j', 'link');
   return {
     links: links.map(({ ifname }) => ifname).filter((name) => /^(br0|port|keep|egr-|br-vxlan|vxlan-)/.test(name)),
-    namespaces: readdirSync('/run/netns').filter((name) => /^(c\d+|outside|crowd)$/.test(name)),
+    namespaces: readdirSync('/run/netns').filter((name) => /^(c\d+|outside|population)$/.test(name)),
     folders: folders(),
     processes: readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes('bench/inner.js')),
   };

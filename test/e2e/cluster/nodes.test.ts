@@ -105,7 +105,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
     expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces are attached on node2'));
     const asking = await cluster.open(3, { agent: false });
-    // Would take the seat if it became free.
+    // Would become the agent if there were none.
     const waiting = await cluster.open(3);
     expect(await rejection(asking.teardown())).toMatchObject(of(`process ${process.pid} is the agent of node node3`));
     const names = async () => {
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     const nodes = async () => (await host(1).refresh()).nodes?.map(({ name }) => name).sort();
     expect(await nodes()).toEqual(['node1', 'node2', 'node3']);
     await host(3).teardown();
-    // For longer than it takes to notice a seat that is free.
+    // For longer than another process needs to become the agent.
     for (const pause of [0, 2000]) {
       await sleep(pause);
       expect(await names()).toEqual(['eth0', 'lo']);

@@ -162,14 +162,14 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     const guest = await TestNamespace.create('taken');
     try {
       await guest.ip('link', 'add', 'eth0', 'type', 'bridge');
-      const wishes = { netns: guest.name, name: 'eth0', configure: true, address };
-      await expect(network.attach(wishes)).rejects.toMatchObject({
+      const options = { netns: guest.name, name: 'eth0', configure: true, address };
+      await expect(network.attach(options)).rejects.toMatchObject({
         name: 'ConflictError',
         message: expect.stringContaining('eth0'),
       });
       expect(await permanent(inside)).toEqual(before);
       await guest.ip('link', 'delete', 'eth0');
-      await network.attach(wishes);
+      await network.attach(options);
       expect(await permanent(inside)).toHaveLength(before.length + 1);
     } finally {
       await guest.remove();

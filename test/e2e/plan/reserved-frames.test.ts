@@ -68,13 +68,13 @@ class Attack implements AsyncDisposable {
   }
 
   /** Something attached in one of the ways there are, with an address that no one else has. */
-  async attacker(kind: (typeof KINDS)[number], wishes: Partial<AttachOptions> = {}): Promise<Attacker> {
+  async attacker(kind: (typeof KINDS)[number], options: Partial<AttachOptions> = {}): Promise<Attacker> {
     const number = ++this.#attackers;
     const address = `172.16.0.${10 + number}`;
     const guest = await TestNamespace.create('attacker');
     this.#guests.push(guest);
     const mac = `02:00:00:00:0a:${number.toString(16).padStart(2, '0')}`;
-    const common = { address, mac, ...wishes } as object;
+    const common = { address, mac, ...options } as object;
     if (kind === 'tap') {
       const tap = `tap${number}`;
       const nic = await this.network.attach({ tap, ...common });

@@ -99,8 +99,8 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
   });
 
   test('allowed addresses pass, and no others', async () => {
-    const wishes = { address: '172.16.0.3', allowedAddresses: ['172.16.0.210'] } as Partial<AttachOptions>;
-    const { namespace, nic } = await stage.container(network, 'router', wishes);
+    const options = { address: '172.16.0.3', allowedAddresses: ['172.16.0.210'] } as Partial<AttachOptions>;
+    const { namespace, nic } = await stage.container(network, 'router', options);
     expect(nic.info).toMatchObject({ antiSpoofing: true, allowedAddresses: ['172.16.0.210'] });
     for (const address of ['172.16.0.210', '172.16.0.211']) {
       await namespace.ip('address', 'add', `${address}/24`, 'dev', 'eth0');
@@ -210,8 +210,8 @@ describe.skipIf(!privileged)('configuration', () => {
       await expect(network.attach({ tap: 'tap0', hostname })).rejects.toMatchObject(refusal);
     }
     const metadata = { 'a\ndhcp-script=/bin/sh': '\ndhcp-option=3,1.2.3.4\n' };
-    const wishes = { metadata, model: 'x', instance: 'address=/#/1.2.3.4', hostname: 'honest' };
-    const nic = await network.attach({ tap: 'tap0', ...wishes });
+    const options = { metadata, model: 'x', instance: 'address=/#/1.2.3.4', hostname: 'honest' };
+    const nic = await network.attach({ tap: 'tap0', ...options });
     const folder = join(await runtimeRoot(stage.options.stateDir), network.uuid);
     const found = async (...texts: string[]) => {
       const patterns = texts.flatMap((text) => ['-e', text]);

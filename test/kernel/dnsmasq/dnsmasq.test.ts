@@ -409,8 +409,8 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     ['the log', () => runtimePaths(root, network).log],
     ['the leases', () => runtimePaths(root, network).leases],
   ])('is replaced when %s was removed, and leases are freed as before', async (_what, removed) => {
-    let wish = desired();
-    await supervisor.start(wish, async () => wish);
+    let config = desired();
+    await supervisor.start(config, async () => config);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
     const before = await pid();
     await rm(removed(), { recursive: true });
@@ -418,11 +418,11 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await eventually(async () => events.some(({ event }) => event === 'restarted'));
     expect(events.map(({ event }) => event)).toEqual(['restarted']);
     await pid();
-    expect(await supervisor.lacking(wish, { files: true })).toBeUndefined();
+    expect(await supervisor.lacking(config, { files: true })).toBeUndefined();
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
     expect(await leases()).toEqual([expect.objectContaining({ mac: web.mac, address: web.address })]);
-    wish = desired({ reservations: [{ ...db, address: web.address }] });
-    await supervisor.update(wish, async () => wish);
+    config = desired({ reservations: [{ ...db, address: web.address }] });
+    await supervisor.update(config, async () => config);
     await supervisor.release(server(), web.address);
     await become(db.mac);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });

@@ -143,7 +143,7 @@ describe.skipIf(!privileged)('the engine', () => {
     await using stage = await openStage(4);
     const { kernel, namespaces } = stage;
     const own = await readlink('/proc/self/ns/net');
-    const strays: Task[] = [];
+    const others: Task[] = [];
     let seenElsewhere = 0;
     const storm = Array.from({ length: 200 }, (_, n) => {
       const netns = namespaces[n % 4]?.name as string;
@@ -168,13 +168,13 @@ describe.skipIf(!privileged)('the engine', () => {
       while (!over) {
         const elsewhere = (await tasks()).filter(({ namespace }) => namespace !== own);
         seenElsewhere += elsewhere.length;
-        strays.push(...elsewhere.filter(({ name }) => name !== 'vethwork'));
+        others.push(...elsewhere.filter(({ name }) => name !== 'vethwork'));
       }
     })();
     const errors = await outcome;
     over = true;
     await sampler;
-    expect(strays).toEqual([]);
+    expect(others).toEqual([]);
     expect(seenElsewhere).toBeGreaterThan(0);
     expect(errors.filter((error) => error !== undefined)).toHaveLength(40);
     expect(errors.every((error, n) => (error === undefined) === (n % 5 !== 0))).toBe(true);

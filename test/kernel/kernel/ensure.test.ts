@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
 
   afterAll(() => kernel.close());
 
-  function wish(netns: string): Operation[] {
+  function desiredPlan(netns: string): Operation[] {
     const index = 0x5000_0001;
     return [
       { op: 'sysctl.set', netns, key: 'ipv4/ip_forward', value: 1 },
@@ -49,7 +49,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     await namespace.run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
     // A new namespace has the machine's.
     await namespace.run('sysctl', '-qw', 'net.ipv4.ip_forward=0');
-    const operations = wish(namespace.name);
+    const operations = desiredPlan(namespace.name);
     expect(await kernel.ensure(operations)).toEqual(operations);
     await namespace.ip('link', 'set', 'port', 'up');
     // So would the kernel's link watch, which notices only after a moment that the bridge has no carrier.
@@ -255,7 +255,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     ['a rule', ['rule', 'del', 'priority', '100'], 'rule.add'],
   ])('mends %s, and only that', async (_what, change, op) => {
     await using namespace = await TestNamespace.create('ensure');
-    const operations = wish(namespace.name);
+    const operations = desiredPlan(namespace.name);
     await kernel.ensure(operations);
     await namespace.ip(...change);
     const done = await kernel.ensure(operations);

@@ -56,8 +56,8 @@ describe.skipIf(!privileged)('what is to be there', () => {
   test('is refused with what differs, and nothing is changed', async () => {
     const network = await host.ensureNetwork(demo);
     const other = await host.ensureNetwork({ ...demo, name: 'other', netblock: '172.17.0.0/24' });
-    const wishes = { address: '172.16.0.2', hostname: 'one', antiSpoofing: false };
-    const nic = await network.ensureInterface({ netns: guest.name, ...wishes });
+    const options = { address: '172.16.0.2', hostname: 'one', antiSpoofing: false };
+    const nic = await network.ensureInterface({ netns: guest.name, ...options });
     await network.ensureInterface({ tap: 'vnet0', owner: 5 });
     const before = [await host.listNetworks(), await host.listInterfaces(), await links(machine.node)];
     const networks: [string, Partial<CreateNetworkOptions>][] = [

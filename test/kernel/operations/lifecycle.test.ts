@@ -209,7 +209,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     const network = await host.createNetwork(quiet);
     const controller = new AbortController();
     const attaching = Array.from({ length: 100 }, (_, number) =>
-      network.attach({ tap: `crowd${number}`, signal: controller.signal }),
+      network.attach({ tap: `tap${number}`, signal: controller.signal }),
     );
     await Promise.any(attaching);
     controller.abort(new Error('enough'));

@@ -133,8 +133,8 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     // A virtual address of two.
     const shared = ['172.17.0.3', '172.17.0.4', '172.17.0.5'];
     const second = await small.attach({ tap: 'tap2', allowedAddresses: shared, address: '172.17.0.6' });
-    const wish = { tap: 'tap3', address: '172.17.0.3' };
-    expect(await rejection(small.attach(wish))).toMatchObject({ name: 'ConflictError' });
+    const options = { tap: 'tap3', address: '172.17.0.3' };
+    expect(await rejection(small.attach(options))).toMatchObject({ name: 'ConflictError' });
     expect(await rejection(small.attach({ tap: 'tap3' }))).toMatchObject({ name: 'CongestedNetworkError' });
     await first.detach();
     const third = await small.attach({ tap: 'tap3', allowedAddresses: ['172.17.0.3'] });
@@ -145,9 +145,9 @@ describe.skipIf(!privileged)('an interface can not have', () => {
       use: 'allowed',
       interface: third.uuid,
     });
-    expect(await rejection(small.attach(wish))).toMatchObject({ name: 'ConflictError' });
+    expect(await rejection(small.attach(options))).toMatchObject({ name: 'ConflictError' });
     await third.detach();
-    const last = await small.attach(wish);
+    const last = await small.attach(options);
     expect(last.info.address).toBe('172.17.0.3');
     await small.delete();
   });

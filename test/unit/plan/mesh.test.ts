@@ -55,8 +55,8 @@ describe('a node’s part of the mesh', () => {
     const [held, ...rest] = meshEntries({ ...mesh, locations, arpSuppression: false }).slice(2);
     expect(held).toMatchObject({ family: 'bridge', index: 10, address: '02:00:00:00:00:01', sticky: true });
     expect(rest).toEqual([]);
-    const wish = { ...mesh, locations, arpSuppression: false };
-    expect(meshChanges('host', wish, meshEntries(wish))).toEqual([]);
+    const quiet = { ...mesh, locations, arpSuppression: false };
+    expect(meshChanges('host', quiet, meshEntries(quiet))).toEqual([]);
   });
 });
 
