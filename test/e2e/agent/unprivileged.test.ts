@@ -30,7 +30,7 @@ async function systemCalls(word: string): Promise<string[]> {
   return (await Promise.all(inner.map(systemCalls))).flat();
 }
 
-describe.skipIf(!privileged)('another user than root', () => {
+describe.skipIf(!privileged)('a user other than root', () => {
   let compiled: { script: string; folder: string };
   let base: string;
   let node: TestNamespace;
@@ -83,7 +83,7 @@ describe.skipIf(!privileged)('another user than root', () => {
 
   const left = async () => (await node.ip('-o', 'link')).match(/(?<=^\d+: )[^:@]+/gm)?.sort();
 
-  test('with CAP_NET_ADMIN and CAP_SYS_ADMIN has everything but DHCP, DNS and pings', async () => {
+  test('networks without DHCP, DNS and ping work with CAP_NET_ADMIN and CAP_SYS_ADMIN', async () => {
     expect(await runWith(['net_admin', 'sys_admin'])).toEqual({
       ...{ uid: USER, floating: '192.168.15.77', routed: '192.168.15.88', repairs: [], sent: true },
       ping: 'CAP_NET_RAW',
@@ -91,14 +91,14 @@ describe.skipIf(!privileged)('another user than root', () => {
     expect(await left()).toEqual(['eth0', 'lo']);
   });
 
-  test('with CAP_NET_RAW and CAP_NET_BIND_SERVICE in addition has those, too', async () => {
+  test('DHCP, DNS and ping work with CAP_NET_RAW and CAP_NET_BIND_SERVICE in addition', async () => {
     const done = await runWith(['net_admin', 'sys_admin', 'net_raw', 'net_bind_service'], 'served');
     expect(done).toMatchObject({ uid: USER, repairs: [], ping: true });
     expect(done.answer).toMatch(/^10\.5\.0\.\d+$/);
     expect(await left()).toEqual(['eth0', 'lo']);
   });
 
-  test('makes no system call that the filter of the agent’s unit refuses', async () => {
+  test('the process makes no system call that the filter of the agent’s unit denies', async () => {
     const trace = join(base, 'trace');
     // Without the privilege to trace others, one traces one's own children.
     const tracer = ['strace', '-f', '-qq', '-o', trace, '-e', 'signal=none'];
@@ -123,7 +123,7 @@ describe.skipIf(!privileged)('another user than root', () => {
     ['CAP_SYS_ADMIN', ['net_admin'], ''],
     ['CAP_NET_BIND_SERVICE', ['net_admin', 'sys_admin', 'net_raw'], 'served'],
     ['CAP_NET_RAW', ['net_admin', 'sys_admin', 'net_bind_service'], 'served'],
-  ])('is told that %s is missing, before anything is made', async (capability, has, services) => {
+  ])('a missing %s is reported before anything is created', async (capability, has, services) => {
     const { error } = await runWith(has, services);
     expect(error).toMatchObject({ name: 'PrivilegeError', code: 'ERR_VETHWORK_PRIVILEGE', capability });
     expect(await left()).toEqual(['eth0', 'lo']);

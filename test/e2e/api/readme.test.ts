@@ -69,7 +69,7 @@ describe.skipIf(!privileged)('the example in README.md', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('runs as printed, again, and after it was killed', async () => {
+  it('runs as printed, a second time, and after it was killed', async () => {
     const readme = await readFile(join(PROJECT, 'README.md'), 'utf8');
     const [, example = ''] = /^## Use it\n.*?^```ts\n(.*?)^```/ms.exec(readme) ?? [];
     expect(example).toContain("from 'vethwork'");

@@ -56,7 +56,7 @@ async function rules(namespace: TestNamespace, text: string): Promise<string[]> 
     .map((rule) => rule.trim());
 }
 
-describe.skipIf(!privileged)('the walk-through, line by line', () => {
+describe.skipIf(!privileged)('the walk-through, step by step', () => {
   let scene: Walkthrough;
   let machine: TestNamespace;
   let inside: TestNamespace;
@@ -74,7 +74,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
 
   afterAll(() => scene?.[Symbol.asyncDispose]());
 
-  it('no networks or instances: the egress bridge, empty, with the first floating address', async () => {
+  it('the host without networks has an empty egress bridge with the first floating address', async () => {
     const { eth0, 'egr-br-eth0': bridge } = await devices(machine);
     expect(line(eth0 as Device)).toEqual({ mtu: 8950, up: true, master: undefined, addresses: ['10.0.0.74/24'] });
     expect({ ...line(bridge as Device), up: bridge?.flags.includes('UP') }).toEqual({
@@ -92,7 +92,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     expect((await routes(machine)).map((route) => route.replace(/ linkdown$/, ''))).toEqual(hostRoutes);
   });
 
-  it('one network: its fields', async () => {
+  it('a network has the fields of the walk-through', async () => {
     network = await scene.network({ vni: 14823439, provideDhcp: true });
     inside = scene.inside(network);
     expect(network.info).toMatchObject({
@@ -108,7 +108,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     });
   });
 
-  it('one network: the devices outside', async () => {
+  it('a network creates the outer devices of the walk-through', async () => {
     const all = await devices(machine);
     const names = Object.keys(all).filter((name) => /e2300f|egr-br/.test(name));
     expect(names.sort()).toEqual(['br-vxlan-e2300f', 'egr-br-eth0', 'egr-e2300f-o', 'veth-e2300f-o', 'vxlan-e2300f']);
@@ -135,7 +135,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     }
   });
 
-  it('one network: the namespace with the other ends', async () => {
+  it('a network creates a namespace with the inner ends', async () => {
     expect(await readdir('/run/netns')).toContain(network.uuid);
     const all = await devices(inside);
     const { floatingGateway } = network.info;
@@ -163,7 +163,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     ).toEqual(['egr-e2300f-i', 'veth-e2300f-i']);
   });
 
-  it('no address inside is ever tentative', async () => {
+  it('no address in the namespace is ever tentative', async () => {
     // The first look after the network is made: a tentative address is so for about a second.
     await using fresh = await Walkthrough.open();
     const made = await fresh.network();
@@ -174,14 +174,14 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     expect(await namespace.ip('-6', 'address', 'show', 'dev', 'eth0')).toContain('fe80::');
   });
 
-  it('a container whose port lets no IPv6 pass has no IPv6 address', async () => {
+  it('a container whose port drops IPv6 has no IPv6 address', async () => {
     const { namespace, nic } = await scene.container(network, 'guarded');
     expect(await namespace.ip('address', 'show', 'dev', 'eth0')).toContain('inet 172.16.0.');
     expect(await namespace.ip('-6', 'address', 'show', 'dev', 'eth0')).toBe('');
     await nic.detach();
   });
 
-  it('one network: routes inside, and the masquerade', async () => {
+  it('the namespace has the routes and the masquerade rule', async () => {
     expect(await routes(inside)).toEqual([
       'default via 192.168.15.1 dev egr-e2300f-i',
       '172.16.0.0/24 dev veth-e2300f-i proto kernel scope link src 172.16.0.1',
@@ -198,7 +198,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     expect(await routes(machine)).toEqual(hostRoutes);
   });
 
-  it('one instance: one new device outside, none inside', async () => {
+  it('an instance adds one device on the host and none in the namespace', async () => {
     const before = Object.keys(await devices(inside));
     const attached = await network.attach({ tap: 'vnet0', mac: '02:00:00:bd:cd:9b', address: '172.16.0.232' });
     expect(attached.info).toMatchObject({
@@ -219,7 +219,7 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
 
   let second: Instance;
 
-  it('two instances, one with a floating IP: the pair, its address and the DNAT', async () => {
+  it('a floating IP adds a veth pair with the address, and DNAT', async () => {
     second = await scene.container(network, 'two', { address: '172.16.0.37', mac: '02:00:00:c7:f9:cc' });
     expect(await second.nic.float({ address: '192.168.15.29' })).toBe('192.168.15.29');
     const outer = (await devices(machine))['flt-c0a80f1d-o'] as Device;
@@ -234,13 +234,13 @@ describe.skipIf(!privileged)('the walk-through, line by line', () => {
     expect(await routes(machine)).toEqual(hostRoutes);
   });
 
-  it('a routed IP: one route on the host into the overlay bridge', async () => {
+  it('a routed IP adds one route on the host, to the overlay bridge', async () => {
     expect(await network.routeAddress({ address: '192.168.15.30' })).toBe('192.168.15.30');
     const added = (await routes(machine)).filter((route) => !hostRoutes.includes(route));
     expect(added).toEqual([expect.stringMatching(/^192\.168\.15\.30 dev br-vxlan-e2300f scope link/)]);
   });
 
-  it('everything goes again', async () => {
+  it('teardown removes everything', async () => {
     await network.unrouteAddress('192.168.15.30');
     await second.nic.detach();
     await network.delete();

@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
 
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('verifies what it measures, reports it, and leaves nothing behind', async () => {
+  it('verifies the results of the contenders, prints a report, and leaves nothing behind', async () => {
     const before = await traces();
     const file = join(folder, 'report.json');
     const plots = join(folder, 'plots');
@@ -94,7 +94,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     expect(await traces()).toEqual(before);
   }, 400_000);
 
-  it('takes everything along when it is killed', async () => {
+  it('leaves no process behind when it is killed', async () => {
     const before = await traces();
     const { child, result } = startBench(['--quick', '--scenario', 'churn', '--peer', 'model']);
     await eventually(() => isUnderWay(before.folders));
@@ -113,7 +113,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     expect(await traces()).toEqual(before);
   });
 
-  it('refuses what it does not know before it begins', async () => {
+  it('rejects unknown arguments before it starts', async () => {
     for (const [args, named] of [
       [['--scenario', 'nonsense'], /scenario.*attach/],
       [['--peer', 'nonsense'], /peer.*walkthrough/],
@@ -128,7 +128,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     }
   });
 
-  it('names in its help what there is', async () => {
+  it('lists scenarios and contenders in its help', async () => {
     const help = (await startBench(['--help']).result).stdout;
     for (const option of ['--scenario', '--peer']) {
       const { stderr } = await startBench([option, 'nonsense']).result;
@@ -138,7 +138,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     }
   });
 
-  it('says what privilege it lacks', async () => {
+  it('names the missing privilege', async () => {
     const { code, stdout, stderr } = await startBench(['--quick'], ['setpriv', '--bounding-set=-sys_admin']).result;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe('error: the benchmark (run it as root) needs the capability CAP_SYS_ADMIN\n');

@@ -94,7 +94,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     return { code, error: (JSON.parse(stderr) as { error: Record<string, unknown> }).error };
   }
 
-  it('sets the host up and remembers how', async () => {
+  it('init sets up the host and records its settings', async () => {
     const options = ['--egress-nic', 'eth0', '--mesh-nic', 'eth0', '--floating-network', '192.168.15.0/24'];
     const status = await text('init', '--host-netns', host.name, '--deletion-halo', '0', ...options);
     expect(status).toContain('egress bridge   : egr-br-eth0\n');
@@ -150,7 +150,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await text('network', 'addresses', 'demo')).toMatch(/^172\.16\.0\.232 +interface +02:00:00:bd:cd:9b/m);
   });
 
-  it('ensures what is there, and names what differs', async () => {
+  it('ensure returns existing objects, and names options that differ', async () => {
     const [network] = await value<NetworkInfo[]>('network', 'list');
     expect(await value('network', 'ensure', 'demo', '172.16.0.0/24')).toEqual(network);
     expect(await refusal('network', 'ensure', 'demo', '172.16.0.0/24', '--dns')).toMatchObject({
@@ -202,7 +202,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await host.ip('route')).not.toContain('192.168.15.30');
   });
 
-  it('tells what was done, and goes on telling', async () => {
+  it('events prints past events, and follows new ones', async () => {
     const events = await value<HostEvent[]>('events');
     expect(events.map(({ event }) => event)).toEqual([
       // The last network was refused.
@@ -223,7 +223,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     ]);
   });
 
-  it('shows what has passed', async () => {
+  it('stats prints counters', async () => {
     const { networks, interfaces } = await value<Statistics>('stats');
     expect(networks.map(({ name }) => name)).toEqual(['demo']);
     expect(networks[0]?.counters.router?.sent.packets).toBeGreaterThan(0);
@@ -232,7 +232,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await text('stats')).toMatch(/^NETWORK +NAME +PART +SENT[\s\S]*\nINTERFACE +DEVICE[\s\S]*\nNETWORK +RULE/);
   });
 
-  it('notices and repairs what another program has removed', async () => {
+  it('status and reconcile report and repair what another program removed', async () => {
     await host.ip('link', 'delete', 'vxlan-001267');
     const { repairs } = await value<{ repairs: RepairResult[] }>('reconcile', '--dry-run');
     expect(repairLines(repairs)).toContain('vxlan-001267');
@@ -242,7 +242,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect(await text('reconcile')).toBe('nothing to repair\n');
   });
 
-  it('answers what cannot be with a typed error and its exit code', async () => {
+  it('impossible requests give a typed error and its exit code', async () => {
     expect(await refusal('network', 'show', 'nowhere')).toMatchObject({
       code: 1,
       error: { code: 'ERR_VETHWORK_NOT_FOUND' },
@@ -268,7 +268,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     expect((await value<InterfaceInfo[]>('interface', 'list')).length).toBe(2);
   });
 
-  it('takes everything away', async () => {
+  it('delete and teardown remove everything', async () => {
     const [network] = await value<NetworkInfo[]>('network', 'list');
     expect(await text('interface', 'detach', 'vnet0')).toMatch(/^detached interface /);
     expect(await text('network', 'delete', 'demo')).toBe(`deleted network ${network?.uuid}\n`);

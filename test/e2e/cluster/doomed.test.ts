@@ -12,7 +12,7 @@ import { hasLink, rejection } from '../../support/kernel.js';
 import { eventually, json, lastFindings, privileged } from '../../support/namespaces.js';
 import type { Doom, Order } from './doomed-child.js';
 
-describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
+describe.skipIf(!privileged)('the successor of a killed agent', () => {
   let cluster: TestCluster;
   let compiled: Awaited<ReturnType<typeof compile>>;
   let visitor: Host;
@@ -52,7 +52,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
   }
 
   test.each(['begun', 'made', 'served'] as const)(
-    'while it made a network (%s) finds that, though it has been given up meanwhile',
+    'finds a network that was being created (%s), although its record was removed meanwhile',
     async (doom) => {
       if (agent !== undefined) await end(agent);
       agent = undefined;
@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
     },
   );
 
-  test('while links waited for their deletion deletes them', async () => {
+  test('deletes links that are marked for deletion', async () => {
     const node = cluster.node(3);
     await node.ip(
       'link',
@@ -93,7 +93,7 @@ describe.skipIf(!privileged)('an agent whose predecessor was killed', () => {
     await eventually(async () => !(await hasLink(node, 'dead40000001')));
   });
 
-  test('while ports came and went removes the marks of those that are gone, and of no others, though more come and go', async () => {
+  test('removes the nftables elements of removed ports, and only those, while other ports are attached', async () => {
     const network = await visitor.createNetwork({ name: 'busy', netblock: '172.17.0.0/24' });
     const here = await third.getNetwork(network.uuid);
     const lasting = await here.attach({ tap: 'lasting' });

@@ -6,7 +6,7 @@ import { privileged, TestNamespace } from '../../support/namespaces.js';
 
 const demo = { name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false } as const;
 
-describe.skipIf(!privileged)('what is to be there, on nodes', () => {
+describe.skipIf(!privileged)('ensureNetwork and ensureInterface on several nodes', () => {
   let cluster: TestCluster;
   let hosts: Host[];
 
@@ -16,7 +16,7 @@ describe.skipIf(!privileged)('what is to be there, on nodes', () => {
   });
   afterAll(() => cluster?.[Symbol.asyncDispose]());
 
-  test('is made by one of all nodes at once; names are one network’s, places are each node’s own', async () => {
+  test('concurrent calls on all nodes create one network; interfaces are unique for each node', async () => {
     await using guest = await TestNamespace.create('guest');
     const networks = await Promise.all([...hosts, ...hosts].map((host) => host.ensureNetwork(demo)));
     const [network] = networks as [(typeof networks)[0], ...typeof networks];

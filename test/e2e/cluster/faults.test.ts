@@ -15,7 +15,7 @@ import { eventually, json, privileged } from '../../support/namespaces.js';
 const program = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const PATIENCE = 90_000;
 
-describe.skipIf(!privileged)('when something fails', () => {
+describe.skipIf(!privileged)('faults in a cluster', () => {
   let cluster: TestCluster;
   let hosts: Host[];
   let network: Network;
@@ -72,7 +72,7 @@ describe.skipIf(!privileged)('when something fails', () => {
 
   const state = async (name: string) => (await host(1).refresh()).nodes?.find((node) => node.name === name)?.state;
 
-  test('an agent does the work of its node, says what it does, and shows figures', async () => {
+  test('an agent applies changes of its node, logs them, and serves metrics', async () => {
     for (const from of guests) for (const to of guests) expect(await pings(from.namespace, to.address)).toBe(true);
     const lines = log.map((line) => JSON.parse(line) as { level: string; msg: string; node: string });
     expect(lines.every(({ node }) => node === 'node3')).toBe(true);
@@ -88,7 +88,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     }
   });
 
-  test('an agent that was killed in the middle of work is gone, but its node stays in the mesh; when back, all is right', async () => {
+  test('a node whose agent was killed in the middle of a change stays in the mesh, and recovers with a new agent', async () => {
     const attached = Array.from({ length: 8 }, (_, index) =>
       network_(3).then((each) => each.attach({ tap: `k${index}` })),
     );
@@ -123,7 +123,7 @@ describe.skipIf(!privileged)('when something fails', () => {
 
   const network_ = (number: number) => host(number).getNetwork(network.uuid);
 
-  test('told to end, an agent leaves its networks running, and its successor takes over at once', async () => {
+  test('a terminated agent leaves its networks running, and its successor takes over at once', async () => {
     expect(await stopAgent('SIGTERM')).toBe(0);
     expect(await pings(guest(1).namespace, guest(3).address)).toBe(true);
     await startAgent();
@@ -132,7 +132,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     expect(await pings(guest(1).namespace, guest(3).address)).toBe(true);
   });
 
-  test('a node without an agent is named by who waits for it', async () => {
+  test('a call that waits for a node without an agent names the node', async () => {
     await stopAgent('SIGKILL');
     const waiting = await cluster.open(3, { agent: false, nodeTimeout: 1000 });
     const net = await waiting.getNetwork(network.uuid);
@@ -143,7 +143,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     await eventually(async () => (await host(1).listInterfaces()).every(({ device }) => device !== 'late'), PATIENCE);
   });
 
-  test('what another node could not do is its error, and leaves nothing', async () => {
+  test('an error on another node rejects the call, which leaves nothing behind', async () => {
     const net = await network_(3);
     await cluster.node(3).ip('link', 'add', 'taken', 'type', 'bridge');
     const before = await net.listAddresses();
@@ -154,7 +154,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     expect(await meshFindings(cluster, host(1))).toEqual([]);
   });
 
-  test('an index that another program’s link has on another node is left to it', async () => {
+  test('an index that a link of another program has on another node is not used', async () => {
     // The next three that the store gives out, as etcd has it: this visitor takes a block for itself.
     const visitor = await cluster.open(3, { agent: false });
     const next = Number(await cluster.etcd.ctl('get', '--print-value-only', 'vethwork/ifindex'));
@@ -175,7 +175,7 @@ describe.skipIf(!privileged)('when something fails', () => {
     expect(await meshFindings(cluster, host(1))).toEqual([]);
   });
 
-  test('without the store networks go on, reads say how old they are, writes fail; with it all heals', async () => {
+  test('without the store, networks keep running, reads report their age, writes fail; all recovers with the store', async () => {
     await cluster.etcd.kill();
     const net = await network_(2);
     await eventually(async () => (await host(2).listNetworks())[0]?.asOf !== undefined, PATIENCE);

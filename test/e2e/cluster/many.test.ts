@@ -19,7 +19,7 @@ async function dup(from: ClusterGuest, to: string): Promise<boolean> {
 }
 
 describe.skipIf(!privileged)('ten nodes', () => {
-  test('everybody reaches everybody of the same network, once, and nobody of another', async () => {
+  test('instances of one network reach each other, without duplicates; networks are isolated', async () => {
     await using cluster = await TestCluster.create({ nodes: 10, options: { leaseTime: 30000 } });
     const hosts = await cluster.openAll();
     onTestFailed(() => console.log(cluster.log.join('\n')));
@@ -52,8 +52,8 @@ describe.skipIf(!privileged)('ten nodes', () => {
   });
 });
 
-describe.skipIf(!privileged)('across nodes', () => {
-  test('what is known is not flooded, and nobody takes another’s MAC', async () => {
+describe.skipIf(!privileged)('the mesh', () => {
+  test('frames to known MACs are not flooded, and an instance cannot take over the MAC of another', async () => {
     await using cluster = await TestCluster.create({ nodes: 3, mtu: 1500, options: { checksumOffload: false } });
     const hosts = (await cluster.openAll()) as [Host, Host, Host];
     const { uuid, vni, mtu } = (await hosts[0].createNetwork({ name: 'net', netblock: '172.16.0.0/24' })).info;
@@ -110,7 +110,7 @@ describe.skipIf(!privileged)('across nodes', () => {
     expect(await meshFindings(cluster, hosts[0])).toEqual([]);
   });
 
-  test('a node that comes back with another address is found there, by others and by itself', async () => {
+  test('a node that returns with another address is reached at the new address', async () => {
     await using cluster = await TestCluster.create({ nodes: 3 });
     const hosts = (await cluster.openAll()) as [Host, Host, Host];
     const { uuid, vni } = (await hosts[0].createNetwork({ name: 'net', netblock: '172.16.0.0/24' })).info;
@@ -129,7 +129,7 @@ describe.skipIf(!privileged)('across nodes', () => {
     }
   });
 
-  test('the underlay may be IPv6, with source ports and port of one’s choice, and without suppression', async () => {
+  test('the underlay can be IPv6, with a chosen port and source ports, and without ARP suppression', async () => {
     await using cluster = await TestCluster.create({
       ...{ nodes: 2, mtu: 1500, ipv6: true },
       options: { vxlanPort: 4790, vxlanSourcePorts: { low: 50_000, high: 50_010 }, arpSuppression: false },
@@ -149,7 +149,7 @@ describe.skipIf(!privileged)('across nodes', () => {
     expect(await cluster.flood(1, vni)).toEqual(['fd00::12']);
   });
 
-  test('packets of the mesh have the don’t-fragment bit and the source ports that were asked for', async () => {
+  test('VXLAN packets have the don’t-fragment bit and the configured source ports', async () => {
     await using cluster = await TestCluster.create({
       ...{ nodes: 2, mtu: 1500 },
       options: { vxlanDf: 'set', vxlanSourcePorts: { low: 50_000, high: 50_010 } },
@@ -170,7 +170,7 @@ describe.skipIf(!privileged)('across nodes', () => {
     expect(await others.close()).toEqual([]);
   });
 
-  test('a machine moves into a cluster and its networks do not notice', async () => {
+  test('traffic continues while a lone host is migrated to a cluster', async () => {
     await using cluster = await TestCluster.create({ nodes: 2 });
     const { openHost } = await import('../../../src/index.js');
     const state = await mkdtemp(join(tmpdir(), 'vethwork-move-'));

@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('three nodes', () => {
 
   const host = (number: number) => hosts[number - 1] as Host;
 
-  test('any node creates a network, which only the network node has at first', async () => {
+  test('any node can create a network, which exists only on the network node at first', async () => {
     network = await host(3).createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
     expect(network.info).toMatchObject({ state: 'created', mtu: 1550 });
     expect(await cluster.flood(1, network.info.vni)).toEqual([]);
@@ -32,7 +32,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect((await cluster.node(1).run('ip', 'netns', 'list')).includes(network.uuid)).toBe(true);
   });
 
-  test('instances of all nodes reach each other and the gateway, once', async () => {
+  test('instances of all nodes reach each other and the gateway, without duplicates', async () => {
     for (const number of [1, 2, 3]) guests.push(await cluster.guest(host(number), network.uuid));
     for (const from of guests) {
       const others = [...guests.map(({ address }) => address), '172.16.0.1'];
@@ -48,7 +48,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     }
   });
 
-  test('the network node knows instances of all nodes without asking for them', async () => {
+  test('the network node has permanent neighbour entries of the instances of all nodes', async () => {
     const known = await json<{ dst: string; lladdr: string; state: string[] }[]>(
       ...(['ip', '-n', network.uuid, '-4', '-j', 'neigh', 'show', 'nud', 'permanent'] as const),
     );
@@ -61,7 +61,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await entry()).toBe('');
   });
 
-  test('each node counts what passes there', async () => {
+  test('each node has counters of its own traffic', async () => {
     const { vni, uuid } = network.info;
     const counted = await (await host(2).getNetwork(uuid)).counters();
     expect(Object.keys(counted).sort()).toEqual(['interfaces', 'mesh']);
@@ -81,7 +81,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(central.rules).toBeTypeOf('object');
   });
 
-  test('an instance of a hypervisor node floats', async () => {
+  test('an instance of a hypervisor node can have a floating address', async () => {
     const nic = await host(2).getInterface((guests[2] as ClusterGuest).uuid);
     const address = await nic.float();
     expect(await pings(cluster.world, address)).toBe(true);
@@ -89,7 +89,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await pings(cluster.world, address)).toBe(false);
   });
 
-  test('each node has what its part is', async () => {
+  test('each node has the resources of its role', async () => {
     const { vni } = network.info;
     expect(await cluster.flood(1, vni)).toEqual([cluster.vtep(2), cluster.vtep(3)]);
     expect(await cluster.flood(2, vni)).toEqual([cluster.vtep(1), cluster.vtep(3)]);
@@ -100,7 +100,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     for (const each of hosts) expect(await each.reconcile({ dryRun: true })).toEqual([]);
   });
 
-  test('a node that nothing lives on is torn down, by its agent alone, and stays so', async () => {
+  test('a node without interfaces is torn down only by its agent, and stays removed', async () => {
     const of = (message: string) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining(message) });
     expect(await rejection(host(1).teardown())).toMatchObject(of('1 networks exist'));
     expect(await rejection(host(2).teardown())).toMatchObject(of('1 interfaces are attached on node2'));
@@ -127,7 +127,7 @@ describe.skipIf(!privileged)('three nodes', () => {
     expect(await nodes()).toEqual(['node1', 'node2', 'node3']);
   });
 
-  test('deleting a network on any node removes it everywhere', async () => {
+  test('deletion of a network on any node removes it everywhere', async () => {
     const { vni } = network.info;
     await (await host(2).getNetwork(network.uuid)).delete();
     for (const number of [1, 2, 3]) expect(await cluster.fdb(number, vni)).toBeUndefined();

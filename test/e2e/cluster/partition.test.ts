@@ -9,7 +9,7 @@ import { TestWire } from '../../support/proxy.js';
 
 const PATIENCE = 90_000;
 
-describe.skipIf(!privileged)('when nodes are cut off', () => {
+describe.skipIf(!privileged)('partitions of a cluster', () => {
   let cluster: TestCluster;
   let network: Network;
   /** Each node's way to etcd, which is not the underlay. */
@@ -55,7 +55,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     }
   }
 
-  test('two nodes that lose each other alone are told apart by nobody, and work with all others', async () => {
+  test('two nodes that lose only each other stay members, and reach all others', async () => {
     await cluster.node(2).run('nft', 'add table inet cut');
     for (const hook of ['input', 'output']) {
       await cluster.node(2).run('nft', `add chain inet cut ${hook} { type filter hook ${hook} priority 0; }`);
@@ -78,7 +78,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     await whole();
   });
 
-  test('nodes that lose etcd alone are unheard of, and all that runs through them goes on', async () => {
+  test('nodes that lose only etcd are reported as gone, and their traffic continues', async () => {
     const floating = await (await host(2).getInterface(on(3)[0].uuid)).float();
     for (const number of [3, 1]) {
       const node = `node${number}`;
@@ -99,7 +99,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     await (await host(2).getInterface(on(3)[0].uuid)).defloat();
   });
 
-  test('a node that loses etcd and all others goes on by itself, and finds back', async () => {
+  test('a node that loses etcd and all other nodes keeps its networks running, and recovers', async () => {
     await underlay(3, 'down');
     wires[2]?.cut();
     await eventually(async () => !(await members()).includes('node3'), PATIENCE);
@@ -134,7 +134,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     expect(await hasLink(cluster.node(3), 'lost')).toBe(false);
   });
 
-  test('without the network node the others go on, and are told who it is that they wait for', async () => {
+  test('without the network node, traffic between the others continues, and waiting calls name the network node', async () => {
     await underlay(1, 'down');
     wires[0]?.cut();
     await eventually(async () => !(await members()).includes('node1'), PATIENCE);
@@ -157,7 +157,7 @@ describe.skipIf(!privileged)('when nodes are cut off', () => {
     for (const { namespace } of guests) expect(await pings(namespace, '10.0.0.1')).toBe(true);
   });
 
-  test('what a living process has recorded, and was never told of, is taken back by it', async () => {
+  test('a process undoes a change whose commit succeeded although its answer was lost', async () => {
     await using wire = await TestWire.to(cluster.etcd.url);
     const visitor = await cluster.open(3, { agent: false, store: { etcd: [wire.url], timeout: 1000 } });
     const net = await visitor.getNetwork(network.uuid);

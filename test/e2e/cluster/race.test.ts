@@ -14,8 +14,8 @@ const COUNT = 2;
 
 const isUnique = (values: readonly unknown[]) => new Set(values).size === values.length;
 
-describe.skipIf(!privileged)('six processes at once', () => {
-  test('on three nodes are never given the same VNI, address, MAC or floating address', async () => {
+describe.skipIf(!privileged)('six concurrent processes', () => {
+  test('on three nodes never get the same VNI, address, MAC or floating address', async () => {
     const { script, folder } = await compile('test/e2e/cluster/race-child.ts');
     await using cluster = await TestCluster.create({ nodes: NODES });
     const first = await cluster.open(1);

@@ -6,7 +6,7 @@ import { rejection } from '../../support/kernel.js';
 import { json, privileged } from '../../support/namespaces.js';
 
 /** As on a machine by itself (test/kernel/operations/refusals.test.ts), with what several nodes have. */
-describe.skipIf(!privileged)('on any node, an interface can not have', () => {
+describe.skipIf(!privileged)('attach on any node rejects', () => {
   let cluster: TestCluster;
   let hosts: Host[];
   let network: Network;
@@ -21,7 +21,7 @@ describe.skipIf(!privileged)('on any node, an interface can not have', () => {
 
   afterAll(() => cluster[Symbol.asyncDispose]());
 
-  test('a MAC of a bridge, wherever the bridge is', async () => {
+  test('the MAC of a bridge of any node', async () => {
     const { bridge, vxlan, innerOuter } = networkNames(network.info.vni);
     const ours: string[] = [];
     for (const node of cluster.nodes) {
@@ -45,7 +45,7 @@ describe.skipIf(!privileged)('on any node, an interface can not have', () => {
     }
   });
 
-  test('an address that an interface of another node is allowed to use, a namespace of a host or network, a NIC', async () => {
+  test('an allowed address of an interface of another node, a namespace of a host or network, and a NIC', async () => {
     const [one, two] = await Promise.all(hosts.map((host) => host.getNetwork(network.uuid)));
     const nic = await one?.attach({ tap: 'tap1', allowedAddresses: ['172.16.0.50'] });
     expect(await rejection(two?.attach({ tap: 'tap1', address: '172.16.0.50' }) as Promise<unknown>)).toMatchObject({

@@ -15,7 +15,7 @@ describe.skipIf(!privileged)('a node that is removed from its cluster', () => {
   const conflict = (text: string) => ({ name: 'ConflictError', message: expect.stringContaining(text) });
   const names = async (host: Host) => (await host.refresh()).nodes?.map(({ name }) => name).sort();
 
-  test('loses its interfaces and its place in the mesh, and can come back as a new node', async () => {
+  test('loses its interfaces and its place in the mesh, and can join as a new node', async () => {
     const [one, two, three] = (await cluster.openAll()) as [Host, Host, Host];
     const network = await one.createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
     const { vni } = network.info;

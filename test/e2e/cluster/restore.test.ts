@@ -23,7 +23,7 @@ interface Health {
 }
 
 /** Agents are processes of their own here; this process only asks. */
-describe.skipIf(!privileged)('a store that has lost something', () => {
+describe.skipIf(!privileged)('a store that lost data', () => {
   let child: { script: string; folder: string };
   let cluster: TestCluster;
   let agents: Agents;
@@ -119,11 +119,11 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
     expect(await pings(guests[0]?.namespace as ClusterGuest['namespace'], next.address)).toBe(true);
   }
 
-  describe('by going back, or as a whole', () => {
+  describe('because an older snapshot was restored, or completely', () => {
     beforeAll(setUp);
     afterAll(tearDown);
 
-    test('an older copy makes agents wait, running ones and new ones, until it is accepted', async () => {
+    test('agents, running or started later, wait for acceptStore after an older snapshot was restored', async () => {
       const copy = join(cluster.folder, 'copy');
       await cluster.etcd.save(copy);
       const { other, late } = await comesLater();
@@ -160,7 +160,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       for (const number of [1, 2]) await healthy(number);
     });
 
-    test('an older copy is known though it has gone on since, and what was accepted before does not count', async () => {
+    test('an older snapshot is detected although it was written to since, and an earlier acceptStore does not count', async () => {
       await host(1).acceptStore();
       const copy = join(cluster.folder, 'second');
       await cluster.etcd.save(copy);
@@ -180,7 +180,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       await expectOnlyTheCopy(other);
     });
 
-    test('records that vanish without having been deleted make agents wait, running ones and new ones', async () => {
+    test('agents, running or started later, wait for acceptStore after records vanished without a deletion', async () => {
       const { other, late } = await comesLater('later-lost');
       for (const prefix of ['interface/', 'member/', 'network/'])
         await cluster.etcd.ctl('del', '--prefix', `vethwork/${prefix}`);
@@ -196,11 +196,11 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
     });
   });
 
-  describe('that an agent was to tell, or in one value', () => {
+  describe('while an agent is stopped, or in one value', () => {
     beforeAll(setUp);
     afterAll(tearDown);
 
-    test('while the network node’s agent is killed, NAT, floating IPs and DHCP go on', async () => {
+    test('NAT, floating IPs and DHCP continue while the agent of the network node is stopped', async () => {
       await agents.stop(1, 'SIGKILL');
       const state = async () => (await host(2).refresh()).nodes?.find(({ name }) => name === 'node1')?.state;
       await eventually(async () => (await state()) === 'gone', PATIENCE);
@@ -218,7 +218,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       await healthy(1);
     });
 
-    test('a value that is not JSON is told of by its key, and all else goes on', async () => {
+    test('a value that is not JSON is reported with its key, and everything else continues', async () => {
       await cluster.etcd.ctl('put', 'vethwork/network/x', 'hello');
       const uuid = guests[1]?.uuid as string;
       const record = (await cluster.etcd.ctl('get', '--print-value-only', `vethwork/interface/${uuid}`)).trim();
@@ -243,7 +243,7 @@ describe.skipIf(!privileged)('a store that has lost something', () => {
       await other.delete();
     });
 
-    test('what was deleted while an agent was away is removed without a question', async () => {
+    test('what was deleted while an agent was stopped is removed without acceptStore', async () => {
       const { other } = await comesLater();
       await agents.stop(2, 'SIGKILL');
       const state = async () => (await host(1).refresh()).nodes?.find(({ name }) => name === 'node2')?.state;

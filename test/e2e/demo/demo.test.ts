@@ -86,7 +86,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
     expect(traces()).toEqual(before);
   });
 
-  it('keeps everything with --keep, and removes it with --remove', async () => {
+  it('keeps all objects with --keep, and removes them with --remove', async () => {
     const kept = await startDemo(['--keep', '--json']).result;
     const report = JSON.parse(kept.stdout) as Report;
     expect(failures(report)).toEqual([]);

@@ -32,7 +32,7 @@ describe.skipIf(!privileged)('UDP checksums of DHCP replies', () => {
     return heard.match(/udp sum ok|bad udp cksum|no cksum/g) ?? [];
   }
 
-  test('are complete where the container sees them, and checksum offload stays on', async () => {
+  test('are complete when the container receives them, and checksum offload stays on', async () => {
     const replies = await checksums();
     expect(replies.length).toBeGreaterThan(0);
     expect(new Set(replies)).toEqual(new Set(['udp sum ok']));
@@ -52,7 +52,7 @@ describe.skipIf(!privileged)('UDP checksums of DHCP replies', () => {
     expect(await kernel.query('link.offloads', where)).toEqual({ txChecksum: true });
   });
 
-  test('would be incomplete otherwise; the rule is repaired, and rules of others beside it stay', async () => {
+  test('are incomplete without the rule; the rule is repaired, and rules of other programs in the table stay', async () => {
     await inside('nft', 'delete', 'table', 'ip', 'mangle');
     expect(new Set(await checksums())).toEqual(new Set(['bad udp cksum']));
     await inside('nft', 'add', 'table', 'ip', 'mangle');
@@ -64,7 +64,7 @@ describe.skipIf(!privileged)('UDP checksums of DHCP replies', () => {
     expect(await inside('nft', 'list', 'chain', 'ip', 'mangle', 'MINE')).toContain('accept');
   });
 
-  test('are left alone in a network without DHCP', async () => {
+  test('are not changed in a network without DHCP', async () => {
     const other = await host.createNetwork({ name: 'other', netblock: '172.17.0.0/24', provideDhcp: false });
     expect(await sh('ip', 'netns', 'exec', other.uuid, 'nft', 'list', 'tables')).not.toContain('mangle');
     await other.delete();

@@ -81,7 +81,7 @@ for number, make in enumerate(frames):
     s.send(frame)
 `;
 
-describe.skipIf(!privileged)('DHCP and instances that lie', () => {
+describe.skipIf(!privileged)('forged DHCP messages', () => {
   let stage: Walkthrough;
   let network: Network;
   let neighbour: Instance;
@@ -142,7 +142,7 @@ describe.skipIf(!privileged)('DHCP and instances that lie', () => {
 
   const whats = (numbers: readonly number[], frames: object) => numbers.map((number) => Object.keys(frames)[number]);
 
-  test('only what is whole, about its own MAC, and from its own address or of a DHCP client leaves the port', async () => {
+  test('a guarded port passes only complete messages about its own MAC, from its own address or of a DHCP client', async () => {
     const liar = await stage.client(network, 'liar', { address: '172.16.0.3' });
     expect(liar.lease?.ip).toBe('172.16.0.3');
     const all = { ...HONEST, ...LIES };
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('DHCP and instances that lie', () => {
     await liar.nic.detach();
   });
 
-  test('all of it leaves a port that is trusted', async () => {
+  test('a port without anti-spoofing passes all of them', async () => {
     const trusted = await stage.client(network, 'trusted', {
       address: '172.16.0.4',
       antiSpoofing: false,
@@ -162,7 +162,7 @@ describe.skipIf(!privileged)('DHCP and instances that lie', () => {
     await trusted.nic.detach();
   });
 
-  test('address probes pass, and nothing else of ARP from no address', async () => {
+  test('ARP probes pass, and no other ARP packet without a sender address', async () => {
     const { namespace, nic } = await stage.container(network, 'prober', { address: '172.16.0.5' });
     const values = { me: nic.info.mac, own: nic.info.address, victim: neighbour.nic.info.address };
     await using ear = await Ear.open(neighbour.namespace, 'eth0', '-Q', 'in', 'arp and ether src', nic.info.mac);
@@ -191,7 +191,7 @@ for arp in [
     await nic.detach();
   });
 
-  test('a neighbour has its lease while an instance floods', async () => {
+  test('a neighbour gets its lease while an instance floods', async () => {
     const flooder = await stage.client(network, 'flooder', { address: '172.16.0.6' });
     const values = await valuesOf(flooder);
     const filter = ['-Q', 'in', 'udp dst port 67 and ether src', values.me];
@@ -221,7 +221,7 @@ print(count, time.monotonic() - begin)
     await flooder.nic.detach();
   });
 
-  test('an instance that has declined its address is told of, and gets it again', async () => {
+  test('an address that its instance has declined is reported, and assigned again', async () => {
     const { namespace, nic } = await stage.client(network, 'decliner', { address: '172.16.0.7' });
     const { mac, address } = nic.info;
     const abort = new AbortController();
@@ -264,20 +264,17 @@ sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.
   });
 
   /** A datagram of two messages, which the kernel of an instance leaves in one until somebody has to cut it. */
-  test.each([true, false])(
-    'a second message in one packet is none about another, if the port is guarded: %s',
-    async (antiSpoofing) => {
-      const address = antiSpoofing ? '172.16.0.8' : '172.16.0.9';
-      const { namespace, nic } = await stage.client(network, `packer${antiSpoofing}`, {
-        address,
-        antiSpoofing,
-      } as Partial<AttachOptions>);
-      const said = async () =>
-        (await readLog()).split(`DHCPDECLINE(${INNER}) ${neighbour.nic.info.address} `).length - 1;
-      const before = await said();
-      await python(
-        namespace,
-        `
+  test.each([true, false])('a guarded port drops a second message in the same packet: %s', async (antiSpoofing) => {
+    const address = antiSpoofing ? '172.16.0.8' : '172.16.0.9';
+    const { namespace, nic } = await stage.client(network, `packer${antiSpoofing}`, {
+      address,
+      antiSpoofing,
+    } as Partial<AttachOptions>);
+    const said = async () => (await readLog()).split(`DHCPDECLINE(${INNER}) ${neighbour.nic.info.address} `).length - 1;
+    const before = await said();
+    await python(
+      namespace,
+      `
 import socket
 def message(mac, kind, size):
     head = bytes([1, 1, 6, 0]) + bytes(24) + bytes.fromhex(mac.replace(":", "")) + bytes(10 + 64 + 128)
@@ -290,27 +287,26 @@ for size in 256, 270, 300:
     s.sendto(message("${nic.info.mac}", 8, size) + message("${neighbour.nic.info.mac}", 4, size), ("${GATEWAY}", 67))
     s.close()
 `,
-      );
-      await pings(namespace, GATEWAY);
-      if (antiSpoofing) {
-        // What comes after it is seen.
-        await scapy(
-          namespace,
-          { me: nic.info.mac, mine: address },
-          `
+    );
+    await pings(namespace, GATEWAY);
+    if (antiSpoofing) {
+      // What comes after it is seen.
+      await scapy(
+        namespace,
+        { me: nic.info.mac, mine: address },
+        `
 sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.255")/UDP(sport=68, dport=67)
     /BOOTP(xid=9, chaddr=mac2str(me))/DHCP(options=[("message-type", "decline"), ("server_id", "${GATEWAY}"), ("requested_addr", mine), "end"]), iface="eth0", verbose=0)
 `,
-        );
-        await eventually(async () => (await readLog()).includes(`DHCPDECLINE(${INNER}) ${address} `));
-        expect(await said()).toBe(before);
-      } else {
-        await eventually(async () => (await said()) === before + 3);
-      }
-      expect((await eventually(() => askForLease(neighbour.namespace, 'eth0')))?.ip).toBe(neighbour.nic.info.address);
-      await nic.detach();
-    },
-  );
+      );
+      await eventually(async () => (await readLog()).includes(`DHCPDECLINE(${INNER}) ${address} `));
+      expect(await said()).toBe(before);
+    } else {
+      await eventually(async () => (await said()) === before + 3);
+    }
+    expect((await eventually(() => askForLease(neighbour.namespace, 'eth0')))?.ip).toBe(neighbour.nic.info.address);
+    await nic.detach();
+  });
 
   async function eventsAbout(address: string): Promise<string[]> {
     const seen: string[] = [];

@@ -54,7 +54,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     expect(await knock(web.namespace, GATEWAY, 53)).toBe('open');
   });
 
-  it('neither 53 nor 67 is heard of on the egress side', async () => {
+  it('the ports 53 and 67 are silent on the egress side', async () => {
     // The very name that is not told there.
     expect(await lookUp(web.namespace, GATEWAY, 'web.vethwork.internal')).toBe(web.nic.info.address);
     // The floating address leads to the instance, the other two to the namespace itself.
@@ -73,7 +73,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     expect(Number(counted?.at(-1)?.match(/\d+/)?.[0])).toBeGreaterThan(0);
   });
 
-  it('a DHCP client on the egress bridge is given nothing, and nothing is sent there', async () => {
+  it('a DHCP client on the egress bridge gets no answer', async () => {
     const { machine } = scene;
     await machine.ip('link', 'add', 'probe', 'type', 'veth', 'peer', 'name', 'probe-o');
     await machine.ip('link', 'set', 'probe-o', 'master', 'egr-br-eth0', 'up');
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     }
   });
 
-  it('listens on the gateway alone, and not on the egress side in any family', async () => {
+  it('listens only on the gateway address, and on no family on the egress side', async () => {
     const fe80 = async (device: string) => {
       const found = /inet6 (fe80\S+)\//.exec(await inside.ip('-6', 'address', 'show', device));
       return found?.[1] as string;
@@ -118,7 +118,7 @@ describe.skipIf(!privileged)('a network without NAT', () => {
 
   afterAll(() => scene?.[Symbol.asyncDispose]());
 
-  it('gives neither default route nor resolver, and has no way out', async () => {
+  it('gives neither default route nor resolver, and routes nothing outside', async () => {
     const network = await scene.network({ provideNat: false });
     const one = await scene.client(network, 'one');
     expect(one.lease?.ip).toBe(one.nic.info.address);
@@ -132,7 +132,7 @@ describe.skipIf(!privileged)('a network without NAT', () => {
     expect(await namespace.ip('route', 'show', 'default')).toBe('');
   });
 
-  it('resolves its own names and asks nobody else', async () => {
+  it('resolves its own names and asks no upstream server', async () => {
     const network = await scene.network({
       name: 'names',
       netblock: '172.17.0.0/24',
@@ -156,7 +156,7 @@ describe.skipIf(!privileged)('a network without NAT', () => {
     expect(await other.close()).not.toEqual([]);
   });
 
-  it('with DNS off port 53 is closed, with NAT the given resolvers are passed on', async () => {
+  it('port 53 is closed without DNS; with NAT, DHCP announces the configured resolvers', async () => {
     const network = await scene.network({ name: 'nat', netblock: '172.18.0.0/24' });
     const one = await scene.client(network, 'one');
     expect(one.lease).toMatchObject({ router: '172.18.0.1', dns: '10.0.0.1' });
@@ -165,7 +165,7 @@ describe.skipIf(!privileged)('a network without NAT', () => {
     expect((await listeners(scene.inside(network))).filter((each) => /:53$/.test(each))).toEqual([]);
   });
 
-  it('without DHCP and DNS there is no server at all', async () => {
+  it('no dnsmasq runs without DHCP and DNS', async () => {
     const network = await scene.network({ name: 'bare', netblock: '172.19.0.0/24', provideDhcp: false });
     const one = await scene.client(network, 'one');
     expect(one.lease).toBeUndefined();

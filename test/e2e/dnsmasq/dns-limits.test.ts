@@ -68,7 +68,7 @@ print("made", len(made), flush=True)
 time.sleep(600)
 `;
 
-describe.skipIf(!privileged)('DNS of a network with an instance that asks too much', () => {
+describe.skipIf(!privileged)('DNS while one instance exceeds its limits', () => {
   let stage: Walkthrough;
   let network: Network;
   let inside: TestNamespace;
@@ -105,7 +105,7 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
   }
 
   test.each([1, 100])(
-    'its neighbour has answers while it waits for thousands, asked for from %d ports',
+    'a neighbour gets answers while an instance has thousands of pending queries, from %d ports',
     async (ports) => {
       expect(await resolves(modest)).toBe(true);
       const before = await counted('DNS over UDP, too much');
@@ -118,7 +118,7 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
     },
   );
 
-  test('its neighbour has answers while it packs its queries', async () => {
+  test('a neighbour gets answers while an instance sends several queries in one packet', async () => {
     expect(await resolves(modest)).toBe(true);
     const before = await counted('DNS over UDP, too much');
     expect(await greedy.namespace.run(PYTHON, '-c', PACKED, '40000')).toContain('sent 40000');
@@ -127,7 +127,7 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
     expect(await eventually(() => resolves(greedy))).toBe(true);
   });
 
-  test('its neighbour has connections while it holds all that it gets', async () => {
+  test('a neighbour gets connections while an instance keeps all of its own open', async () => {
     expect(await resolvesByTcp(modest)).toBe(true);
     const holders: Background[] = [];
     try {
@@ -144,7 +144,7 @@ describe.skipIf(!privileged)('DNS of a network with an instance that asks too mu
     expect(await eventually(() => resolvesByTcp(greedy))).toBe(true);
   });
 
-  test('what packets have written into the sets is no drift, and is not kept by a repair', async () => {
+  test('set elements that packets added are no drift, and are not restored by a repair', async () => {
     expect(await resolvesByTcp(modest)).toBe(true);
     expect(await inside.run('nft', 'list', 'set', 'ip', 'vethwork', 'dns-queries')).toContain(greedy.nic.info.mac);
     expect(await stage.host.reconcile({ dryRun: true })).toEqual([]);

@@ -17,7 +17,7 @@ describe.skipIf(!privileged)('names of instances', () => {
   });
   afterAll(() => scene?.[Symbol.asyncDispose]());
 
-  it.each(NAMES)('%s is a name and nothing else', async (hostname) => {
+  it.each(NAMES)('%s is taken literally', async (hostname) => {
     for (const [index, network] of networks.entries()) {
       const client = await scene.client(network, `${hostname}-${index}`, { hostname });
       expect(client.lease).toMatchObject({ ip: client.nic.info.address, hostname, lease: '3600' });

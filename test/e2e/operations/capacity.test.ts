@@ -28,8 +28,8 @@ async function fill(machine: TestNamespace, bridge: string, free: number): Promi
   }
 }
 
-describe.skipIf(!privileged)('a bridge that takes no more ports', () => {
-  it('of the egress side refuses networks and floating addresses, and leaves nothing behind', async () => {
+describe.skipIf(!privileged)('a bridge without free ports', () => {
+  it('on the egress side rejects networks and floating addresses, and leaves nothing behind', async () => {
     await using scene = await Walkthrough.open();
     const { machine, host } = scene;
     const network = await scene.network();
@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('a bridge that takes no more ports', () => {
     expect(await nic.float()).toMatch(/^192\.168\.15\./);
   });
 
-  it('of a network refuses interfaces, and leaves nothing behind', async () => {
+  it('of a network rejects interfaces, and leaves nothing behind', async () => {
     await using scene = await Walkthrough.open();
     const network = await scene.network({ vni: 0xe2300f, netblock: '172.16.0.0/20' });
     await fill(scene.machine, 'br-vxlan-e2300f', 0);
@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('a bridge that takes no more ports', () => {
   });
 });
 
-describe('ports that are promised already', () => {
+describe('reserved ports', () => {
   let folder: string;
 
   beforeEach(async () => {
@@ -84,7 +84,7 @@ describe('ports that are promised already', () => {
 
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('of the egress bridge count before the kernel is asked; routed addresses need none', async () => {
+  it('of the egress bridge count before the kernel is called; routed addresses need no port', async () => {
     const store = await openLmdbStore(folder);
     try {
       const floating = floatingPool('10.200.0.0/16');
@@ -108,7 +108,7 @@ describe('ports that are promised already', () => {
     }
   });
 
-  it("of a network's bridge count before the kernel is asked", async () => {
+  it("of a network's bridge count before the kernel is called", async () => {
     const store = await openLmdbStore(folder);
     const network = { uuid: 'n', name: 'n', vni: 0xe2300f, netblock: '172.16.0.0/20' } as NetworkRecord;
     const require = () => transact(store, (transaction) => requireOverlayPort(transaction, network));
@@ -126,7 +126,7 @@ describe('ports that are promised already', () => {
 });
 
 describe.skipIf(!privileged)('limits of names and VNIs', () => {
-  it('two NICs that share their first characters have bridges of their own', async () => {
+  it('two NICs with the same first characters have different egress bridges', async () => {
     await using scene = await Walkthrough.open();
     const names: string[] = [];
     for (const [number, nic] of ['enp0s31f6np0', 'enp0s31f6np1'].entries()) {
@@ -149,7 +149,7 @@ describe.skipIf(!privileged)('limits of names and VNIs', () => {
     expect(new Set(names).size).toBe(2);
   });
 
-  it('a VNI is one network, however it is asked for', async () => {
+  it('a VNI belongs to one network, whether chosen or random', async () => {
     await using scene = await Walkthrough.open();
     await scene.network({ vni: 0xe2300f });
     const again = scene.host.createNetwork({ name: 'again', netblock: '172.17.0.0/24', vni: 0xe2300f });

@@ -33,7 +33,7 @@ function processes(lines: readonly string[]): Process[] {
   });
 }
 
-describe.skipIf(!privileged)('the library at work, seen by strace', () => {
+describe.skipIf(!privileged)('system calls of the library, traced by strace', () => {
   let child: { script: string; folder: string };
   let scratch: string;
 
@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('the library at work, seen by strace', () => {
     await rm(scratch, { recursive: true, force: true });
   });
 
-  it('starts no process but dnsmasq', async () => {
+  it('start no process except dnsmasq', async () => {
     await using machine = await TestNamespace.create('host');
     await using container = await TestNamespace.create('container');
     await using outside = await TestNamespace.create('outside');

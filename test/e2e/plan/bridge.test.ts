@@ -89,7 +89,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     expect(stdout + stderr).toContain(`mtu=${OVERLAY}`);
   }
 
-  it('two instances that talk are not heard by a third, nor by the mesh', async () => {
+  it('frames between two instances reach neither a third nor the mesh', async () => {
     const { address } = two.nic.info;
     expect(await pings(one.namespace, address)).toBe(true);
     const { device } = three.nic.info;
@@ -104,7 +104,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     expect(linkinfo?.info_data?.ageing_time).toBe(30000);
   });
 
-  it('has one MTU with all its ports, which is what DHCP says', async () => {
+  it('has the same MTU as all its ports, and DHCP announces it', async () => {
     expect(one.lease?.mtu).toBe(String(OVERLAY));
     // A real client sets what it is told.
     for (const { namespace } of [one, two]) await namespace.ip('link', 'set', 'eth0', 'mtu', one.lease?.mtu as string);
@@ -113,7 +113,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     await expectFullSize();
   });
 
-  it('tells who sends too much through the NAT, and takes what fits', async () => {
+  it('packets that are too large for NAT get an ICMP error, and full-size packets pass', async () => {
     expect(await pings(one.namespace, '10.0.0.1', EGRESS)).toBe(true);
     expect(await pings(scene.outside, '192.168.15.29', EGRESS)).toBe(true);
     const { stdout } = await two.namespace.attempt(
@@ -140,7 +140,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     ['out through the NAT', () => ({ from: three.namespace, to: scene.outside, address: '10.0.0.1' })],
     ['in to a floating address', () => ({ from: scene.outside, to: one.namespace, address: '192.168.15.29' })],
     ['in to a routed address', () => ({ from: scene.outside, to: two.namespace, address: ROUTED })],
-  ])('TCP learns what fits, both ways: %s', async (_way, ends) => {
+  ])('TCP uses segments that fit, in both directions: %s', async (_way, ends) => {
     if (!(await network.refresh()).routedAddresses.includes(ROUTED)) {
       await network.routeAddress({ address: ROUTED });
       await two.namespace.ip('address', 'add', `${ROUTED}/32`, 'dev', 'eth0');
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     expect([upload, download]).toEqual([BULK, BULK]);
   });
 
-  it('keeps MAC and MTU while 50 ports come and go, and the gateway its own', async () => {
+  it('keeps its MAC and MTU while 50 ports are attached and detached, as does the gateway', async () => {
     const before = await bridge();
     const gateway = await ipLink(router, 'veth-e2300f-i');
     const seen = new Set<string>();
@@ -188,7 +188,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     expect(await scene.host.reconcile()).toEqual([]);
   });
 
-  it('the gateway has its MAC again after a rebuild', async () => {
+  it('the gateway has the same MAC after a rebuild', async () => {
     const before = { bridge: (await bridge()).address, gateway: (await ipLink(router, 'veth-e2300f-i')).address };
     expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
     await scene.machine.ip('link', 'delete', 'veth-e2300f-o');
@@ -245,7 +245,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     expect(await answered('172.16.0.1')).toBe(true);
   });
 
-  it('a tenant with a routed address, to whom the host has a route, is not answered either', async () => {
+  it('the host does not answer a tenant with a routed address either', async () => {
     await network.routeAddress({ address: ROUTED });
     await tenant.namespace.ip('address', 'add', `${ROUTED}/32`, 'dev', 'eth0');
     expect(await pings(scene.machine, ROUTED)).toBe(true);
@@ -274,7 +274,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     for (const address of hostAddresses) expect(await askTcp(scene.machine, address, 2222)).toMatch(/^host /);
   });
 
-  it('no device of the network has an IPv6 address on the host, and none can be reached', async () => {
+  it('no device of the network has an IPv6 address on the host, and none answers IPv6', async () => {
     const all = await json<{ ifname: string; addr_info: { family: string }[] }[]>(
       'ip',
       '-n',
@@ -294,7 +294,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     expect(answered.filter((address) => links.includes(address))).toEqual([]);
   });
 
-  it("a tenant's router advertisements are believed by neither host nor router", async () => {
+  it('neither host nor router accepts router advertisements of a tenant', async () => {
     // One that lets IPv6 in: there they are believed.
     const { namespace: believer } = await scene.container(network, 'believer', { antiSpoofing: false });
     // At the port: the bridge hands none to the host.
@@ -328,48 +328,51 @@ function linkLocal(mac: string): string {
   return `fe80::${group(first, b)}:${group(c, 'ff')}:${group('fe', d)}:${group(e, f)}`;
 }
 
-describe.skipIf(!privileged)("another tool's FORWARD drop where bridged frames pass iptables", () => {
-  const sysctls = { 'bridge.bridge-nf-call-iptables': 1 };
-  /** As Docker does. */
-  const dropForwarded = (machine: TestNamespace) => machine.run('iptables', '-P', 'FORWARD', 'DROP');
-  /** Without times and counters. */
-  const rules = async (machine: TestNamespace) =>
-    (await machine.run('iptables-save')).replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
+describe.skipIf(!privileged)(
+  'a FORWARD chain of another tool with policy drop, where bridged frames pass iptables',
+  () => {
+    const sysctls = { 'bridge.bridge-nf-call-iptables': 1 };
+    /** As Docker does. */
+    const dropForwarded = (machine: TestNamespace) => machine.run('iptables', '-P', 'FORWARD', 'DROP');
+    /** Without times and counters. */
+    const rules = async (machine: TestNamespace) =>
+      (await machine.run('iptables-save')).replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
 
-  it('is told, and left alone', async () => {
-    await using scene = await Walkthrough.open({ sysctls });
-    expect((await scene.host.refresh()).warnings).toBeUndefined();
-    await dropForwarded(scene.machine);
-    const before = await rules(scene.machine);
-    expect((await scene.host.refresh()).warnings).toEqual([expect.stringMatching(/FORWARD.*disableBridgeNetfilter/)]);
-    const network = await scene.network();
-    const one = await scene.container(network, 'one');
-    const two = await scene.container(network, 'two');
-    // That is what the warning is about: if this worked, none would be needed.
-    expect(await pings(one.namespace, two.nic.info.address)).toBe(false);
-    expect(await rules(scene.machine)).toBe(before);
-    await scene.machine.run('iptables', '-P', 'FORWARD', 'ACCEPT');
-    expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
-  });
+    it('is reported, and not changed', async () => {
+      await using scene = await Walkthrough.open({ sysctls });
+      expect((await scene.host.refresh()).warnings).toBeUndefined();
+      await dropForwarded(scene.machine);
+      const before = await rules(scene.machine);
+      expect((await scene.host.refresh()).warnings).toEqual([expect.stringMatching(/FORWARD.*disableBridgeNetfilter/)]);
+      const network = await scene.network();
+      const one = await scene.container(network, 'one');
+      const two = await scene.container(network, 'two');
+      // That is what the warning is about: if this worked, none would be needed.
+      expect(await pings(one.namespace, two.nic.info.address)).toBe(false);
+      expect(await rules(scene.machine)).toBe(before);
+      await scene.machine.run('iptables', '-P', 'FORWARD', 'ACCEPT');
+      expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
+    });
 
-  it('is harmless with the remedy', async () => {
-    await using scene = await Walkthrough.open({ sysctls, options: { disableBridgeNetfilter: true } });
-    await dropForwarded(scene.machine);
-    expect((await scene.host.refresh()).warnings).toBeUndefined();
-    const network = await scene.network();
-    const one = await scene.container(network, 'one');
-    const two = await scene.container(network, 'two');
-    expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
-    expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
-    expect(await rules(scene.machine)).toContain(':FORWARD DROP');
-  });
+    it('has no effect with disableBridgeNetfilter', async () => {
+      await using scene = await Walkthrough.open({ sysctls, options: { disableBridgeNetfilter: true } });
+      await dropForwarded(scene.machine);
+      expect((await scene.host.refresh()).warnings).toBeUndefined();
+      const network = await scene.network();
+      const one = await scene.container(network, 'one');
+      const two = await scene.container(network, 'two');
+      expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
+      expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
+      expect(await rules(scene.machine)).toContain(':FORWARD DROP');
+    });
 
-  it('no rule of ours matches a foreign interface', async () => {
-    await using scene = await Walkthrough.open({ sysctls });
-    await scene.container(await scene.network(), 'one');
-    const ruleset = await scene.machine.run('nft', 'list', 'table', 'ip', 'vethwork');
-    const matched = [...ruleset.matchAll(/[io]ifname "([^"]+)"/g)].map(([, name]) => name);
-    expect(new Set(matched)).toEqual(new Set(['br-vxlan-*', 'egr-br-*']));
-    expect(ruleset).not.toContain('policy drop');
-  });
-});
+    it('no rule of vethwork matches a foreign interface', async () => {
+      await using scene = await Walkthrough.open({ sysctls });
+      await scene.container(await scene.network(), 'one');
+      const ruleset = await scene.machine.run('nft', 'list', 'table', 'ip', 'vethwork');
+      const matched = [...ruleset.matchAll(/[io]ifname "([^"]+)"/g)].map(([, name]) => name);
+      expect(new Set(matched)).toEqual(new Set(['br-vxlan-*', 'egr-br-*']));
+      expect(ruleset).not.toContain('policy drop');
+    });
+  },
+);

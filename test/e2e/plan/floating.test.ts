@@ -23,7 +23,7 @@ function ways(heard: readonly string[]): string[] {
 describe.skipIf(!privileged).each([
   ['as it is', {}],
   ['with a strict path filter preset', STRICT],
-])('the floating path on a host %s', (_title, sysctls) => {
+])('the path of a floating address on a host %s', (_title, sysctls) => {
   let scene: Walkthrough;
   let network: Network;
   let one: Instance;
@@ -53,7 +53,7 @@ describe.skipIf(!privileged).each([
     } as const;
   };
 
-  it.each(['icmp', 'tcp'])('%s to the floating IP goes in and back through its own pair', async (protocol) => {
+  it.each(['icmp', 'tcp'])('%s to the floating IP enters and leaves through its own pair', async (protocol) => {
     const heard = await listen(places(), protocol, async () => {
       if (protocol === 'icmp') expect(await pings(scene.outside, FLOATING)).toBe(true);
       else expect(await askTcp(scene.outside, FLOATING)).toBe(`one sees ${OUTSIDE}`);
@@ -66,7 +66,7 @@ describe.skipIf(!privileged).each([
     expect(heard.egressInner).toEqual([]);
   });
 
-  it.each(['icmp', 'tcp'])("the instance's own %s goes out and back through the egress pair", async (protocol) => {
+  it.each(['icmp', 'tcp'])('%s of the instance leaves and returns through the egress pair', async (protocol) => {
     const gateway = network.info.floatingGateway as string;
     const heard = await listen(places(), protocol, async () => {
       if (protocol === 'icmp') expect(await pings(one.namespace, OUTSIDE)).toBe(true);
@@ -78,7 +78,7 @@ describe.skipIf(!privileged).each([
     expect(heard.floatingInner).toEqual([]);
   });
 
-  it('each address is answered for by its owner alone', async () => {
+  it('only its owner answers ARP for each address', async () => {
     const vni = network.info.vni.toString(16).padStart(6, '0');
     const owners = [
       [FLOATING, 'flt-c0a80f1d-i'],
@@ -104,7 +104,7 @@ describe.skipIf(!privileged).each([
   });
 });
 
-describe.skipIf(!privileged)('floating addresses that come and go', () => {
+describe.skipIf(!privileged)('floating addresses that are moved or released', () => {
   let scene: Walkthrough;
   let network: Network;
   let one: Instance;
@@ -124,7 +124,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
 
   afterAll(() => scene?.[Symbol.asyncDispose]());
 
-  it('flows to an address that no longer floats are cut, and reach its next owner', async () => {
+  it('flows to a released address are cut, and reach its next owner', async () => {
     await one.nic.float({ address: FLOATING });
     await using tcp = new Flow(scene.outside, FLOATING, 'tcp', 5555);
     await using udp = new Flow(scene.outside, FLOATING, 'udp', 5556);
@@ -138,7 +138,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     await two.nic.defloat();
   });
 
-  it('nothing of an address that no longer floats stays tracked', async () => {
+  it('conntrack has no entry of a released address', async () => {
     await one.nic.float({ address: FLOATING });
     await using udp = new Flow(scene.outside, FLOATING, 'udp', 5558);
     expect(await udp.ask()).toBe('one');
@@ -148,7 +148,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     expect(await connections()).toBe('');
   });
 
-  it('whoever remembers the MAC of an address that no longer floats reaches nobody', async () => {
+  it('a neighbour with a cached MAC of a released address reaches nobody', async () => {
     await one.nic.float({ address: FLOATING });
     expect(await askTcp(scene.machine, FLOATING)).toContain('one');
     await using tcp = new Flow(scene.machine, FLOATING, 'tcp', 5560);
@@ -168,7 +168,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     }
   });
 
-  it('an address that floats elsewhere is announced, and works there at once', async () => {
+  it('a moved address is announced, and works at once', async () => {
     const other = await scene.network({ name: 'other' });
     const three = await scene.container(other, 'three');
     await serveTcp(three.namespace, 'three');
@@ -188,7 +188,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
     await three.nic.defloat();
   });
 
-  it('an address given to another instance is announced to its neighbours', async () => {
+  it('an address of another instance is announced to its neighbours', async () => {
     const first = await scene.container(network, 'first');
     const { address } = first.nic.info;
     expect(await pings(one.namespace, address)).toBe(true);
@@ -204,7 +204,7 @@ describe.skipIf(!privileged)('floating addresses that come and go', () => {
   });
 });
 
-describe.skipIf(!privileged)('who reaches an instance', () => {
+describe.skipIf(!privileged)('access to an instance', () => {
   let scene: Walkthrough;
   let network: Network;
   let floated: Instance;
@@ -243,12 +243,12 @@ describe.skipIf(!privileged)('who reaches an instance', () => {
     expect(await askTcp(places[place] ?? routed.namespace, ROUTED)).toMatch(/^routed sees /);
   });
 
-  it('the floated instance itself reaches the routed address, and the other way round', async () => {
+  it('an instance with a floating address reaches the routed address, and the other way round', async () => {
     expect(await askTcp(floated.namespace, ROUTED)).toMatch(/^routed sees /);
     expect(await askTcp(routed.namespace, FLOATING)).toMatch(/^floated sees /);
   });
 
-  it('replies of the routed address come from it', async () => {
+  it('replies of the routed address have it as source', async () => {
     const heard = await listen({ uplink: [scene.outside, 'eth0'] }, 'icmp', () => pings(scene.outside, ROUTED));
     expect(ways(heard.uplink)).toEqual([`${OUTSIDE} > ${ROUTED}`, `${ROUTED} > ${OUTSIDE}`]);
   });

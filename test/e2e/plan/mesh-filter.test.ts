@@ -30,7 +30,7 @@ function variants(word: string, packet: Omit<Forgery, 'word'>): Forgery[] {
 const takenByKernel = (forgeries: readonly Forgery[]) =>
   forgeries.filter(({ flags }) => flags === undefined).map(({ word }) => word);
 
-describe.skipIf(!privileged)('a machine by itself', () => {
+describe.skipIf(!privileged)('a lone host', () => {
   let stage: Walkthrough;
   let network: Network;
   let guest: Instance;
@@ -76,7 +76,7 @@ describe.skipIf(!privileged)('a machine by itself', () => {
     return [...outside, ...mesh];
   };
 
-  test('takes no VXLAN packet of its networks from anybody, at any of its addresses', async () => {
+  test('accepts no VXLAN packet of its networks from any sender, at any of its addresses', async () => {
     const before = await refused(stage.machine);
     const sent = await forge();
     expect(await target.heard(stage.inside(network))).toEqual([]);
@@ -91,7 +91,7 @@ describe.skipIf(!privileged)('a machine by itself', () => {
     expect(await target.heard(stage.inside(network))).toEqual([]);
   });
 
-  test('accepts in tables of others change nothing', async () => {
+  test('is not affected by accept rules in tables of other programs', async () => {
     await stage.machine.run('nft', 'add table inet other');
     await stage.machine.run('nft', 'add chain inet other early { type filter hook input priority -400; }');
     await stage.machine.run('nft', 'add chain inet other late { type filter hook input priority 400; }');
@@ -101,7 +101,7 @@ describe.skipIf(!privileged)('a machine by itself', () => {
     await stage.machine.run('nft', 'delete table inet other');
   });
 
-  test('leaves VXLAN of other programs alone, on the same port and on its egress NIC', async () => {
+  test('does not affect VXLAN of other programs, on the same port and on its egress NIC', async () => {
     const ends = [
       [stage.machine, '10.0.0.74', '10.0.0.1', '10.200.0.1'],
       [stage.outside, '10.0.0.1', '10.0.0.74', '10.200.0.2'],
@@ -119,7 +119,7 @@ describe.skipIf(!privileged)('a machine by itself', () => {
     for (const [namespace] of ends) await namespace.ip('link', 'delete', 'foreign');
   });
 
-  test('knows a network before its link is up, and forgets it with it', async () => {
+  test('adds the VNI of a network before its link is up, and removes it with the link', async () => {
     const vnis = () => stage.machine.run('nft', 'list', 'set', ...TABLE, 'vnis');
     const before = await vnis();
     const other = await stage.network({ name: 'other', netblock: '172.17.0.0/24', vni: 0xabcde });
@@ -177,7 +177,7 @@ describe.skipIf(!privileged).each([{ ipv6: false }, { ipv6: true }])('a cluster,
   };
   const gateway = () => TestNamespace.named(network.uuid);
 
-  test('nodes take packets of each other, and of nobody else', async () => {
+  test('nodes accept packets only of each other', async () => {
     expect(await pings(guest(1).namespace, guest(2).address)).toBe(true);
     const before = await refused(cluster.node(2));
     const sent = await forge();
@@ -193,7 +193,7 @@ describe.skipIf(!privileged).each([{ ipv6: false }, { ipv6: true }])('a cluster,
     expect(await pings(guest(1).namespace, guest(2).address)).toBe(true);
   });
 
-  test('a node that joins is let in everywhere at once, and one that leaves no more', async () => {
+  test('a node that joins is accepted everywhere at once, and one that leaves no longer', async () => {
     const vteps = (number: number) =>
       cluster.node(number).run('nft', 'list', 'set', ...TABLE, ipv6 ? 'vteps6' : 'vteps');
     expect(await vteps(1)).not.toContain(cluster.vtep(3));

@@ -64,7 +64,7 @@ describe.skipIf(!privileged).each(['beyond the uplink', 'on the host itself'] as
       return answers.flatMap(([each, answer]) => (answer.startsWith('metadata') ? [each] : []));
     };
 
-    test('are out of reach of instances, which reach everything else', async () => {
+    test('cannot be reached by instances, which reach everything else', async () => {
       expect(await reached()).toEqual([]);
       expect(await askTcp(one.namespace, WEB, PORT)).not.toBe('');
       const [echo, dig] = await Promise.all([
@@ -76,7 +76,7 @@ describe.skipIf(!privileged).each(['beyond the uplink', 'on the host itself'] as
       expect(dig.exitCode).toBe(9);
     });
 
-    test('are out of reach with a floating address, and by the MAC of the host', async () => {
+    test('cannot be reached with a floating address, or by the MAC of the host', async () => {
       await one.nic.float();
       expect(await reached()).toEqual([]);
       expect(await askTcp(one.namespace, WEB, PORT)).not.toBe('');
@@ -89,19 +89,19 @@ describe.skipIf(!privileged).each(['beyond the uplink', 'on the host itself'] as
       for (const each of SERVICES) await one.namespace.ip('route', 'delete', each);
     });
 
-    test('serve dnsmasq as resolver', async () => {
+    test('can be the resolver of dnsmasq', async () => {
       const dig = await one.namespace.run('dig', '+short', '+tries=2', '+time=2', '@172.16.0.1', 'example.com');
       expect(dig.trim()).toBe('192.0.2.1');
     });
 
-    test('are no resolver for instances that would ask them directly', async () => {
+    test('cannot be asked as resolver by instances', async () => {
       const other = await stage.network({ name: 'other', netblock: '172.17.0.0/24' });
       const { lease } = await stage.client(other, 'two');
       expect(lease?.ip).toBeDefined();
       expect(lease?.dns).toBeUndefined();
     });
 
-    test('are reached where the host allows it, which it remembers', async () => {
+    test('can be reached with allowMetadata, which is recorded', async () => {
       await stage.host.close();
       await stage.reopen({ allowMetadata: true, updateSettings: true });
       expect((await reached()).sort()).toEqual([...SERVICES].sort());

@@ -83,7 +83,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     instances: await Promise.all(instances.map(({ namespace }) => permanent(namespace))),
   });
 
-  test('host, networks and instances know each other, as long as they have each other', async () => {
+  test('host, networks and instances have permanent entries for each other', async () => {
     const one = await stage.container(network, 'one');
     const two = await stage.container(network, 'two');
     await two.nic.float({ address: FLOATING });
@@ -97,7 +97,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     expect(await permanent(stage.machine)).toEqual([]);
   });
 
-  test('what others delete, change or add is made good, as are entries lost with a link that was down', async () => {
+  test('deleted, changed and additional entries are repaired, as are entries lost while a link was down', async () => {
     const one = await stage.container(network, 'one');
     await one.nic.float({ address: FLOATING });
     const whole = await found([one]);
@@ -124,7 +124,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     }
   });
 
-  test('an address goes to another MAC, and is asked for where any MAC may have it', async () => {
+  test('the entry of an address follows its MAC; without anti-spoofing there is no permanent entry', async () => {
     const address = '172.16.0.7';
     for (const [name, mac] of [
       ['first', '02:00:00:00:00:01'],
@@ -147,7 +147,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     expect(await pings(namespace, '10.0.0.1')).toBe(true);
   });
 
-  test('an instance that gets its address by DHCP stays known', async () => {
+  test('the entry of a DHCP client is permanent', async () => {
     const served = await stage.network({ name: 'served', netblock: '172.18.0.0/24' });
     const { nic, lease } = await stage.client(served, 'client');
     expect(lease?.ip).toBe(nic.info.address);
@@ -156,7 +156,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     expect(await stage.host.reconcile()).toEqual([]);
   });
 
-  test('what a failed attach has written is taken back', async () => {
+  test('a failed attach removes its entries', async () => {
     const before = await permanent(inside);
     const address = '172.16.0.8';
     const guest = await TestNamespace.create('taken');
@@ -176,7 +176,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     }
   });
 
-  test('containers that talk to the outside need no entry that counts', async () => {
+  test('containers that talk to the outside add no entry that is subject to the limit', async () => {
     const instances: Instance[] = [];
     for (let number = 0; number < 16; number++) instances.push(await stage.container(network, `many${number}`));
     for (const { namespace } of instances) expect(await pings(namespace, '10.0.0.1')).toBe(true);
@@ -188,7 +188,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     expect(await counted(one.namespace)).toHaveLength(1);
   });
 
-  test('an instance that fills the table does not cut off the others', async () => {
+  test('an instance that fills the table does not disconnect the others', async () => {
     const victim = await stage.container(network, 'victim');
     await victim.nic.float({ address: FLOATING });
     const attacker = await stage.container(network, 'attacker');
@@ -230,7 +230,7 @@ while time.time() < end:
 });
 
 describe.skipIf(!privileged)('an instance that scans the floating network', () => {
-  test("has few addresses at a time asked for, and reaches those that there are when it's done", async () => {
+  test('has few unresolved addresses at a time, and reaches existing ones afterwards', async () => {
     await using stage = await Walkthrough.open();
     const network = await stage.network({ provideDhcp: false });
     const other = await stage.network({ name: 'other', netblock: '172.17.0.0/24', provideDhcp: false });
@@ -253,11 +253,11 @@ for address in range(100, 250): s.sendto(b'x', ('192.168.15.%d' % address, 9))
   });
 });
 
-describe.skipIf(!privileged)('raising the neighbour table', () => {
+describe.skipIf(!privileged)('a larger neighbour table', () => {
   const read = async () =>
     (await attempt('sysctl', '-n', ...THRESHOLDS)).stdout.trim().split('\n').map(Number) as [number, number, number];
 
-  test('on demand only, and never lowered', async () => {
+  test('is set only on request, and never reduced', async () => {
     const before = await read();
     const wanted = Math.max(2048, 2 * before[2]);
     try {
@@ -277,7 +277,7 @@ describe.skipIf(!privileged)('raising the neighbour table', () => {
     expect(await read()).toEqual(before);
   });
 
-  test('is refused where this process can not do it', async () => {
+  test('is rejected where this process cannot set it', async () => {
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
     await using host = await TestNamespace.create('elsewhere');
     await host.ip('link', 'add', 'up0', 'type', 'bridge');

@@ -199,57 +199,60 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
 
   const cases = KINDS.flatMap((kind) => [true, false].map((antiSpoofing) => ({ kind, antiSpoofing })));
 
-  test.each(cases)('from a $kind, guarded $antiSpoofing: reach neither host, mesh nor tables', async (how) => {
-    const { stage, machine, network, neighbour, other } = attack;
-    const attacker = await attack.attacker(how.kind, { antiSpoofing: how.antiSpoofing });
-    const { vxlan } = networkNames(network.info.vni);
-    await machine.attempt('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', vxlan, 'dst', '10.0.0.1');
-    // The neighbour is known to its bridge.
-    await eventually(() => pings(neighbour.namespace, '10.0.0.1'));
-    await using reserved = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0x0180c200');
-    await using mesh = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0xffffffff');
+  test.each(cases)(
+    'from a $kind, guarded $antiSpoofing: reach neither host, mesh nor forwarding tables',
+    async (how) => {
+      const { stage, machine, network, neighbour, other } = attack;
+      const attacker = await attack.attacker(how.kind, { antiSpoofing: how.antiSpoofing });
+      const { vxlan } = networkNames(network.info.vni);
+      await machine.attempt('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', vxlan, 'dst', '10.0.0.1');
+      // The neighbour is known to its bridge.
+      await eventually(() => pings(neighbour.namespace, '10.0.0.1'));
+      await using reserved = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0x0180c200');
+      await using mesh = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0xffffffff');
 
-    const frames = reservedFrames(attack, attacker);
-    const [tables, received, counted] = [
-      await attack.forwarding(),
-      await attack.received(),
-      await attack.counted('reserved addresses'),
-    ];
-    const sent = await sendFrames(attacker.origin, frames);
-    expect(sent).toBe(frames.length);
-    // Of sixteen addresses, the bridge itself drops what is for pause frames.
-    expect.soft((await attack.counted('reserved addresses')) - counted).toBe((sent * 15) / 16);
-    expect.soft(await attack.received()).toEqual(received);
-    expect.soft(await attack.forwarding()).toMatchObject({ [neighbour.nic.info.mac]: neighbour.nic.info.device });
-    expect
-      .soft(
-        Object.keys(await attack.forwarding()).filter(
-          (mac) => tables[mac] === undefined && mac !== attacker.nic.info.mac,
-        ),
-      )
-      .toEqual([]);
-    expect.soft(await attack.forwarding(networkNames(other.info.vni).bridge)).not.toHaveProperty('02:de:ad:be:ef:77');
-    expect.soft(await machine.ip('-6', 'route', 'show', 'default')).toBe('');
-    expect.soft(await machine.ip('-6', 'route', 'show', 'dev', attacker.nic.info.device)).toBe('');
+      const frames = reservedFrames(attack, attacker);
+      const [tables, received, counted] = [
+        await attack.forwarding(),
+        await attack.received(),
+        await attack.counted('reserved addresses'),
+      ];
+      const sent = await sendFrames(attacker.origin, frames);
+      expect(sent).toBe(frames.length);
+      // Of sixteen addresses, the bridge itself drops what is for pause frames.
+      expect.soft((await attack.counted('reserved addresses')) - counted).toBe((sent * 15) / 16);
+      expect.soft(await attack.received()).toEqual(received);
+      expect.soft(await attack.forwarding()).toMatchObject({ [neighbour.nic.info.mac]: neighbour.nic.info.device });
+      expect
+        .soft(
+          Object.keys(await attack.forwarding()).filter(
+            (mac) => tables[mac] === undefined && mac !== attacker.nic.info.mac,
+          ),
+        )
+        .toEqual([]);
+      expect.soft(await attack.forwarding(networkNames(other.info.vni).bridge)).not.toHaveProperty('02:de:ad:be:ef:77');
+      expect.soft(await machine.ip('-6', 'route', 'show', 'default')).toBe('');
+      expect.soft(await machine.ip('-6', 'route', 'show', 'dev', attacker.nic.info.device)).toBe('');
 
-    // The same sender, to whom it may, and to everybody: it is heard by the neighbour, and by the mesh.
-    const { mac, address } = attacker.nic.info;
-    await sendFrames(attacker.origin, [
-      `Ether(src='${mac}', dst='ff:ff:ff:ff:ff:ff')/ARP(hwsrc='${mac}', psrc='${address}', pdst='172.16.0.77')`,
-      honest(attacker, neighbour, `honest-${address}`),
-    ]);
-    await friend.until(new RegExp(`honest-${address}`));
-    await mesh.until(/4789/);
-    // The same listener, by the way that is open.
-    await sendFrames({ namespace: stage.outside, nic: 'eth0' }, [
-      `Ether(src=get_if_hwaddr('eth0'), dst=getmacbyip('10.0.0.74'))/IP(src='10.0.0.1', dst='10.0.0.74')/UDP(dport=${PORT})/'outside-${address}'`,
-    ]);
-    await host.until(new RegExp(`outside-${address}`));
-    expect.soft(host.output()).not.toContain('reserved');
-    expect.soft(friend.output()).not.toContain('reserved');
-    expect.soft(await reserved.close()).toEqual([]);
-    await attacker.nic.detach();
-  });
+      // The same sender, to whom it may, and to everybody: it is heard by the neighbour, and by the mesh.
+      const { mac, address } = attacker.nic.info;
+      await sendFrames(attacker.origin, [
+        `Ether(src='${mac}', dst='ff:ff:ff:ff:ff:ff')/ARP(hwsrc='${mac}', psrc='${address}', pdst='172.16.0.77')`,
+        honest(attacker, neighbour, `honest-${address}`),
+      ]);
+      await friend.until(new RegExp(`honest-${address}`));
+      await mesh.until(/4789/);
+      // The same listener, by the way that is open.
+      await sendFrames({ namespace: stage.outside, nic: 'eth0' }, [
+        `Ether(src=get_if_hwaddr('eth0'), dst=getmacbyip('10.0.0.74'))/IP(src='10.0.0.1', dst='10.0.0.74')/UDP(dport=${PORT})/'outside-${address}'`,
+      ]);
+      await host.until(new RegExp(`outside-${address}`));
+      expect.soft(host.output()).not.toContain('reserved');
+      expect.soft(friend.output()).not.toContain('reserved');
+      expect.soft(await reserved.close()).toEqual([]);
+      await attacker.nic.detach();
+    },
+  );
 });
 
 describe.skipIf(!privileged)('frames to the host', () => {
@@ -280,7 +283,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
   }
 
   test.each([true, false])(
-    'by its bridge, guarded %s: none but what the host asks of routed addresses',
+    'through its bridge, guarded %s: only ARP that the host needs for routed addresses',
     async (antiSpoofing) => {
       const { machine, network } = attack;
       const attacker = await attack.attacker('container', { antiSpoofing });
@@ -316,7 +319,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
     },
   );
 
-  test('who takes a routed address over tells the host so unasked', async () => {
+  test('a gratuitous ARP of the new owner of a routed address updates the host', async () => {
     const { machine, network } = attack;
     const [first, second] = [await attack.attacker('container'), await attack.attacker('container')];
     const routed = await network.routeAddress();
@@ -333,7 +336,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
     });
   });
 
-  test.each(KINDS)('by a port that somebody took out of its bridge, a %s', async (kind) => {
+  test.each(KINDS)('through a port that was removed from its bridge, a %s', async (kind) => {
     const { machine } = attack;
     const attacker = await attack.attacker(kind, { antiSpoofing: false });
     const { device } = attacker.nic.info;
@@ -368,7 +371,7 @@ describe.skipIf(!privileged)('forwarding entries', () => {
     await attack?.[Symbol.asyncDispose]();
   });
 
-  test('a port that is not guarded takes neither the gateway’s place nor a guarded interface’s, but that of others', async () => {
+  test('a port without anti-spoofing cannot replace those of the gateway or of a guarded interface, but of others', async () => {
     const { neighbour, stage, network } = attack;
     const attacker = await attack.attacker('container', { antiSpoofing: false });
     const victim = await attack.attacker('container', { antiSpoofing: false });
@@ -395,7 +398,7 @@ describe.skipIf(!privileged)('forwarding entries', () => {
     expect(await ear.close()).toEqual([]);
   });
 
-  test('there is a bound to what a bridge learns, and guarded interfaces do not need it', async () => {
+  test('are limited in number for each bridge, and guarded interfaces need no learned entry', async () => {
     const { machine, neighbour } = attack;
     const [bridge] = (await json('ip', '-n', machine.name, '-d', '-j', 'link', 'show', attack.bridge)) as [
       { linkinfo: { info_data: Record<string, unknown> } },
@@ -428,8 +431,8 @@ async function isBounded(machine: TestNamespace, bridge: string): Promise<boolea
   return (major > 6 || (major === 6 && minor >= 7)) && bridge !== '';
 }
 
-describe.skipIf(!privileged)('the host’s links', () => {
-  test('have no IPv6, and devices get back what they had', async () => {
+describe.skipIf(!privileged)('links on the host', () => {
+  test('have no IPv6, and devices get their settings back', async () => {
     await using attack = await Attack.open();
     const { machine, network } = attack;
     const foreign = ['lo', 'eth0'];

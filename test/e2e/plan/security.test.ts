@@ -11,7 +11,7 @@ import { expectAnsweredOnly } from '../../support/refusal.js';
 import { askTcp, Ear, listen, pings, serveTcp, TCP } from '../../support/traffic.js';
 import { type Instance, Walkthrough } from '../../support/walkthrough.js';
 
-describe.skipIf(!privileged)('instances speak in their own name only', () => {
+describe.skipIf(!privileged)('spoofed packets of instances', () => {
   let stage: Walkthrough;
   let network: Network;
   let neighbour: Instance;
@@ -79,7 +79,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
     ],
   ];
 
-  test.each(lies)('not: %s', async (what, filter, tell) => {
+  test.each(lies)('are dropped: %s', async (what, filter, tell) => {
     const name = what.replaceAll(/\W/g, '').slice(0, 12);
     const liar = await stage.container(network, `liar${name}`, { address: '172.16.0.4' });
     await eventually(() => pings(liar.namespace, honest));
@@ -87,7 +87,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
     await liar.nic.detach();
   });
 
-  test.each(lies)('unless it is trusted: %s', async (what, filter, tell) => {
+  test.each(lies)('pass without anti-spoofing: %s', async (what, filter, tell) => {
     const name = what.replaceAll(/\W/g, '').slice(0, 12);
     const trusted = await stage.container(network, `free${name}`, {
       address: '172.16.0.5',
@@ -98,7 +98,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
     await trusted.nic.detach();
   });
 
-  test('allowed addresses pass, and no others', async () => {
+  test('from allowed addresses pass, and no others', async () => {
     const options = { address: '172.16.0.3', allowedAddresses: ['172.16.0.210'] } as Partial<AttachOptions>;
     const { namespace, nic } = await stage.container(network, 'router', options);
     expect(nic.info).toMatchObject({ antiSpoofing: true, allowedAddresses: ['172.16.0.210'] });
@@ -111,7 +111,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
     await nic.detach();
   });
 
-  test('the sets hold what is attached, and the rules are the same however much it is', async () => {
+  test('the sets hold the attached interfaces, and the number of rules is constant', async () => {
     const table = () => stage.machine.run('nft', '-s', 'list', 'table', 'bridge', 'vethwork');
     const rules = () => stage.machine.run('nft', '-s', '-t', 'list', 'table', 'bridge', 'vethwork');
     const before = [await table(), await rules()];
@@ -130,7 +130,7 @@ describe.skipIf(!privileged)('instances speak in their own name only', () => {
 });
 
 describe.skipIf(!privileged)('instances and the host', () => {
-  test('the services of the host are out of reach, the world is not', async () => {
+  test('instances cannot reach services of the host, and can reach the outside', async () => {
     await using stage = await Walkthrough.open();
     const network = await stage.network();
     const { namespace } = await stage.container(network, 'inside');
@@ -155,7 +155,7 @@ describe.skipIf(!privileged)('instances and the host', () => {
     for (const server of servers) await server.stop();
   });
 
-  test('nothing can be put into the mesh from inside', async () => {
+  test('instances cannot send packets into the mesh', async () => {
     await using stage = await Walkthrough.open();
     const { namespace } = await stage.container(await stage.network(), 'inside');
     await eventually(() => pings(namespace, '10.0.0.1'));
@@ -168,7 +168,7 @@ describe.skipIf(!privileged)('instances and the host', () => {
     expect(heard).not.toContain('.4789');
   });
 
-  test('a mesh of its own is out of reach', async () => {
+  test('instances cannot reach a separate mesh network', async () => {
     await using peer = await TestNamespace.create('peer');
     await using stage = await Walkthrough.open({
       options: { meshNic: 'mesh0' },
@@ -185,7 +185,7 @@ describe.skipIf(!privileged)('instances and the host', () => {
     expect(await pings(namespace, '10.9.0.2')).toBe(false);
   });
 
-  test('nobody is served DNS from outside a network', async () => {
+  test('dnsmasq answers no query from outside a network', async () => {
     await using stage = await Walkthrough.open();
     const network = await stage.network({ provideDns: true });
     const inside = await stage.container(network, 'inside');
@@ -201,8 +201,8 @@ describe.skipIf(!privileged)('instances and the host', () => {
   });
 });
 
-describe.skipIf(!privileged)('configuration', () => {
-  test('nothing can be smuggled into it', async () => {
+describe.skipIf(!privileged)('configuration files', () => {
+  test('options cannot inject lines or fields', async () => {
     await using stage = await Walkthrough.open();
     const network = await stage.network();
     for (const hostname of ['a\nb', 'a,b', 'a b', 'a#b', '-a', 'a/../b', '']) {
@@ -227,8 +227,8 @@ describe.skipIf(!privileged)('configuration', () => {
   });
 });
 
-describe.skipIf(!privileged)('networks and each other', () => {
-  test('neither instances, gateways nor servers of another network are reached', async () => {
+describe.skipIf(!privileged)('isolation of networks', () => {
+  test('instances, gateways and servers of another network cannot be reached', async () => {
     await using stage = await Walkthrough.open();
     const [mine, other] = [
       await stage.network(),
@@ -266,7 +266,7 @@ describe.skipIf(!privileged)('networks and each other', () => {
 });
 
 describe.skipIf(!privileged)('the state folder', () => {
-  test('is for its user alone, whatever it was before, and somebody else’s is refused', async () => {
+  test('is accessible only to its user, whatever its mode was; a folder of another user is rejected', async () => {
     await using stage = await Walkthrough.open();
     const base = await mkdtemp(join(tmpdir(), 'vethwork-state-'));
     try {
@@ -297,7 +297,7 @@ describe.skipIf(!privileged)('the state folder', () => {
     }
   });
 
-  test('a domain that would be more than a domain is refused', async () => {
+  test('a domain that is not a domain name is rejected', async () => {
     await using stage = await Walkthrough.open();
     const base = await mkdtemp(join(tmpdir(), 'vethwork-state-'));
     const options = {

@@ -48,7 +48,7 @@ async function leaveStale(path: string): Promise<void> {
   await once(child, 'exit');
 }
 
-describe('what is no place to listen at', () => {
+describe('invalid listen addresses', () => {
   test.each([
     ...['nonsense', '', '9471', ':9471', '127.0.0.1', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:65536', '127.0.0.1:x'],
     ...['::1:9471', '[::1]', '[127.0.0.1]:9471', '256.0.0.1:9471', '1.2.3:9471', 'a b:9471', 'http://127.0.0.1:9471'],
@@ -68,13 +68,13 @@ describe('what is no place to listen at', () => {
     ['[::1]:9471', { host: '::1', port: 9471 }],
     ['localhost:1', { host: 'localhost', port: 1 }],
     [`/${'x'.repeat(106)}`, { path: `/${'x'.repeat(106)}` }],
-  ])('but %s is one', (value, expected) => {
+  ])('%s is valid', (value, expected) => {
     expect(parseListen(value)).toEqual(expected);
   });
 });
 
 describe('a socket in the file system', () => {
-  test('is open to its user alone, and replaced when nobody listens any more', async () => {
+  test('is accessible only to its user, and is replaced when no process listens any more', async () => {
     await listen(place());
     expect((await stat(place())).mode & 0o777).toBe(0o600);
     expect(await rejection(listen(place()))).toBeInstanceOf(ConflictError);
@@ -104,7 +104,7 @@ describe('a socket in the file system', () => {
       },
     ],
     ['a link to nothing', (path) => symlink('/nowhere', path)],
-  ])('takes the place of nothing else: %s', async (_what, make) => {
+  ])('replaces no other file: %s', async (_what, make) => {
     await make(place());
     const before = await lstat(place());
     expect(await rejection(listen(place()))).toBeInstanceOf(ConflictError);
@@ -112,14 +112,14 @@ describe('a socket in the file system', () => {
     expect([after.ino, after.size, after.mtimeMs]).toEqual([before.ino, before.size, before.mtimeMs]);
   });
 
-  test.skipIf(!privileged)('takes not the place of another user’s', async () => {
+  test.skipIf(!privileged)('does not replace the socket of another user', async () => {
     await leaveStale(place());
     await chown(place(), 65534, 65534);
     expect(await rejection(listen(place()))).toBeInstanceOf(ConflictError);
     expect((await lstat(place())).uid).toBe(65534);
   });
 
-  test('can not be made where there is no folder, or a file in its place', async () => {
+  test('is rejected without a folder, or with a file in place of the folder', async () => {
     expect(await rejection(listen(join(folder, 'none', 'agent.sock')))).toMatchObject({ field: 'listen' });
     await writeFile(join(folder, 'file'), 'precious');
     expect(await rejection(listen(join(folder, 'file', 'agent.sock')))).toMatchObject({ field: 'listen' });
@@ -127,7 +127,7 @@ describe('a socket in the file system', () => {
   });
 });
 
-test('a port that is taken, and an address that is not ours, are told by name', async () => {
+test('an error names a port in use, and an address that is not local', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   servers.push(server);

@@ -68,7 +68,7 @@ describe('the measurement', () => {
     ]);
   });
 
-  it('limits the warm-up; the first of a long-running peer in a scenario is longer', async () => {
+  it('limits the warm-up; the first one of a long-running peer in a scenario is longer', async () => {
     const log: string[] = [];
     const { limits } = setting(1, { milliseconds: Number.POSITIVE_INFINITY });
     const entrants = [entrant('a', log, 5)];
@@ -81,7 +81,7 @@ describe('the measurement', () => {
     expect(log).toHaveLength(20 + 1 + 2 + 1 + 20 + 1);
   });
 
-  it('has no figures of a contender that fails the verification, and removes its leftovers', async () => {
+  it('has no figures for a contender that fails the verification, and removes its leftovers', async () => {
     const log: string[] = [];
     const [honest, liar] = [entrant('honest', log), entrant('liar', log)];
     const { limits, cleared } = setting(3);

@@ -19,7 +19,7 @@ test
     ['a group with a member', ['dnsmasq:x:999:998::/:'], ['dnsmasq:x:998:eve'], 'dnsmasq', undefined, false],
     ['another account’s group', ['dnsmasq:x:9:8::/:', 'eve:x:7:8::/:'], ['d:x:8:'], 'dnsmasq', undefined, false],
     ['root’s group', ['dnsmasq:x:999:0::/:'], ['root:x:0:'], 'dnsmasq', undefined, false],
-  ])('of the accounts: %s', async (_what, passwd, group, user, gid, isShared) => {
+  ])('the account of dnsmasq is chosen from: %s', async (_what, passwd, group, user, gid, isShared) => {
   const folder = await mkdtemp(join(tmpdir(), 'vethwork-account-'));
   await writeFile(join(folder, 'passwd'), `${passwd.join('\n')}\n`);
   await writeFile(join(folder, 'group'), `${group.join('\n')}\n`);

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeclinedAddresses } from '../../../src/dnsmasq/declined.js';
 import { DeclineBackoff } from '../../../src/dnsmasq/declines.js';
 
-describe('when to see to declined addresses', () => {
-  test('at once the first time, ever more rarely then, and soon again after a long peace', () => {
+describe('the backoff of restored addresses', () => {
+  test('starts without delay, doubles up to a maximum, and is reset after a long quiet time', () => {
     let now = 0;
     const declines = new DeclineBackoff(() => now);
     const waits = Array.from({ length: 8 }, () => {
@@ -24,7 +24,7 @@ describe('when to see to declined addresses', () => {
     expect(declines.areDue(['172.16.0.2'])).toBe(true);
   });
 
-  test('one that declines again and again keeps no other waiting, and waits without news', () => {
+  test('of one address does not delay others, and ends without a further event', () => {
     let now = 0;
     const declines = new DeclineBackoff(() => now);
     declines.restored(['172.16.0.2']);
@@ -39,7 +39,7 @@ describe('when to see to declined addresses', () => {
   });
 });
 
-describe('declined addresses by the log', () => {
+describe('declined addresses in the log', () => {
   let folder: string;
   let log: string;
   const time = 'Nov 28 05:03:36';
@@ -54,7 +54,7 @@ describe('declined addresses by the log', () => {
   beforeEach(() => rm(log, { force: true }));
   afterAll(() => rm(folder, { recursive: true }));
 
-  test('are those of either message, and nothing that clients can say', async () => {
+  test('are recognised in both messages, and in no text that clients control', async () => {
     const watch = new DeclinedAddresses(log);
     expect(watch.hasNewLines).toBe(false);
     expect(await watch.read()).toEqual([]);
@@ -65,7 +65,7 @@ describe('declined addresses by the log', () => {
     expect(watch.hasNewLines).toBe(false);
   });
 
-  test('are seen to once, whoever looks', async () => {
+  test('are restored once, whichever process reads them', async () => {
     const [one, other] = [new DeclinedAddresses(log), new DeclinedAddresses(log)];
     await writeFile(log, declined('172.16.0.2'));
     expect(await one.read()).toEqual(['172.16.0.2']);
@@ -76,7 +76,7 @@ describe('declined addresses by the log', () => {
     expect(await other.read()).toEqual(['172.16.0.2']);
   });
 
-  test('are read in whole lines, and the log does not grow for ever', async () => {
+  test('are read from complete lines, and the log is bounded', async () => {
     const watch = new DeclinedAddresses(log);
     const line = declined('172.16.0.2');
     await writeFile(log, line.slice(0, 70));

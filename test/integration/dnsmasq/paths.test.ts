@@ -5,7 +5,7 @@ import { ValidationError } from '../../../src/errors.js';
 const network = '17be6538-8f96-4ccb-b71e-a7e3022fead3';
 
 describe('the runtime folder', () => {
-  it('of a network is one below that of the host, with these files', () => {
+  it('of a network is inside that of the host, with these files', () => {
     const root = '/run/vethwork/0123456789ab';
     const folder = `${root}/${network}`;
     expect(runtimePaths(root, network)).toEqual({
@@ -14,7 +14,7 @@ describe('the runtime folder', () => {
     });
   });
 
-  it.each(['relative', '/run/a b', '/run/a\nuser=root', '/run/a,b', '/run/#'])('is not made of %j', (root) => {
+  it.each(['relative', '/run/a b', '/run/a\nuser=root', '/run/a,b', '/run/#'])('rejects %j', (root) => {
     expect(() => runtimePaths(root, network)).toThrow(ValidationError);
   });
 });

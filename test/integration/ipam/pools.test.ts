@@ -51,7 +51,7 @@ function newPool(cidr: string) {
 }
 
 describe('an address pool', () => {
-  test('gives away every address but the reserved ones, once, and is then congested', async () => {
+  test('assigns every address once except the reserved ones, and is then congested', async () => {
     for (const cidr of ['172.16.0.0/29', '172.16.0.0/26', '172.16.0.0/25']) {
       const pool = newPool(cidr);
       const addresses = await Promise.all(Array.from({ length: pool.capacity }, () => pool.reserve()));
@@ -69,7 +69,7 @@ describe('an address pool', () => {
     }
   });
 
-  test('chooses fairly, by counting and by sampling', async () => {
+  test('chooses uniformly, by counting and by sampling', async () => {
     for (const [cidr, taken] of [
       ['172.16.0.0/28', 0],
       ['172.16.0.0/25', 110],
@@ -93,7 +93,7 @@ describe('an address pool', () => {
     }
   });
 
-  test('of 16 million addresses is as quick as a small one', async () => {
+  test('of 16 million addresses is as fast as a small one', async () => {
     const pool = newPool('10.0.0.0/8');
     const addresses = await Promise.all(Array.from({ length: 200 }, () => pool.reserve()));
     expect(new Set(addresses).size).toBe(200);
@@ -114,7 +114,7 @@ describe('an address pool', () => {
     expect(await pool.usage()).toEqual({ total: 253, used: 1 });
   });
 
-  test('lists what is taken in the order of addresses', async () => {
+  test('lists reserved addresses in ascending order', async () => {
     const pool = newPool('172.16.0.0/24');
     for (const address of ['172.16.0.10', '172.16.0.9', '172.16.0.100']) await pool.reserve({ address });
     await pool.release('172.16.0.100', { halo: 1000 });
@@ -147,7 +147,7 @@ describe('an address pool', () => {
     expect(await pool.reserve({ address: released, ignoreHalo: true })).toBe(released);
   });
 
-  test('a clock that is set back ends a halo, and never extends it by more than ten seconds', async () => {
+  test('a clock that is set back ends a halo, and extends it by at most ten seconds', async () => {
     const pool = newPool('172.16.0.0/29');
     const addresses = await Promise.all(Array.from({ length: pool.capacity }, () => pool.reserve()));
     const released = addresses[0] as string;
@@ -166,7 +166,7 @@ describe('an address pool', () => {
     expect(await pool.reserve()).toBe(released);
   });
 
-  test('releases only what is taken, and only for its owner', async () => {
+  test('releases only reserved addresses, and only for their owner', async () => {
     const pool = newPool('172.16.0.0/24');
     expect(await pool.release('172.16.0.5')).toBe(false);
     await pool.reserve({ address: '172.16.0.5' }, 'new');
@@ -180,7 +180,7 @@ describe('an address pool', () => {
     expect(await pool.get('172.16.0.5')).toBeUndefined();
   });
 
-  test('survives three times its size in cycles without losing one', async () => {
+  test('loses no address in three times its size of cycles', async () => {
     const pool = newPool('172.16.0.0/28');
     for (let cycle = 0; cycle < 3 * pool.capacity; cycle++) {
       await pool.release(await pool.reserve(), { halo: 10 });
@@ -190,7 +190,7 @@ describe('an address pool', () => {
     expect((await pool.usage()).used).toBe(pool.capacity);
   });
 
-  test('a failed transaction takes nothing', async () => {
+  test('is unchanged after a failed transaction', async () => {
     const pool = newPool('172.16.0.0/24');
     const netblock = pool.netblock;
     const failed = transact(store, async (transaction) => {
@@ -213,7 +213,7 @@ describe('an address pool', () => {
     fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(15) }),
   );
 
-  test('behaves like a set of addresses, whatever happens', async () => {
+  test('behaves like a set of addresses in random sequences of calls', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
         const pool = newPool('172.16.0.0/28');
@@ -263,7 +263,7 @@ describe('VNIs', () => {
     });
   });
 
-  test('return only for their network', async () => {
+  test('are released only by their network', async () => {
     expect(await reserve('a', 14823439)).toBe(14823439);
     await transact(store, (transaction) => releaseVni(transaction, 'b', 14823439));
     await expect(reserve('b', 14823439)).rejects.toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
@@ -271,7 +271,7 @@ describe('VNIs', () => {
     expect(await reserve('b', 14823439)).toBe(14823439);
   });
 
-  test.each([0, -1, 2 ** 24, 1.5, Number.NaN])('%s is none', async (vni) => {
+  test.each([0, -1, 2 ** 24, 1.5, Number.NaN])('%s is not a valid VNI', async (vni) => {
     await expect(reserve('x', vni)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'vni' });
   });
 });
@@ -279,7 +279,7 @@ describe('VNIs', () => {
 describe('interface indexes', () => {
   const inRange = (index: number) => Number.isInteger(index) && index >= 2 ** 30 && index <= 2 ** 31 - 1;
 
-  test('are never handed out twice, by several allocators on one store', async () => {
+  test('are never assigned twice, by several allocators on one store', async () => {
     const allocators = [new IndexAllocator(store), new IndexAllocator(store), new IndexAllocator(store)];
     const takes = allocators.flatMap((each) => [1, 5, 1000, 3000, 2].map((count) => each.take(count)));
     const taken = await Promise.all(takes);
@@ -290,7 +290,7 @@ describe('interface indexes', () => {
     expect(taken.flat().every(inRange)).toBe(true);
   });
 
-  test('go round at the end of the range', async () => {
+  test('start again at the end of the range', async () => {
     await store.commit({ conditions: [], puts: [{ key: 'ifindex', value: 2 ** 31 - 3 }], deletes: [] });
     expect(await new IndexAllocator(store).take(5)).toEqual([
       2 ** 31 - 3,

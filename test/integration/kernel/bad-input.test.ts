@@ -319,7 +319,7 @@ async function expectTyped(call: () => Promise<unknown>): Promise<void> {
 /** `npm run campaign:values` tries many more. */
 const runs = { numRuns: 500 };
 
-describe('whatever is passed to the kernel', () => {
+describe('invalid arguments of kernel calls', () => {
   test.each(Object.keys(arguments_).filter((op) => !op.startsWith('namespace.')) as Operation['op'][])(
     '%s',
     async (op) => {
@@ -342,7 +342,7 @@ describe('whatever is passed to the kernel', () => {
     },
   );
 
-  test('operations that are accepted are not sent to a namespace that does not exist', async () => {
+  test('valid operations are not sent to a namespace that does not exist', async () => {
     for (const [op, given] of Object.entries(valid)) {
       await expect(kernel.transaction([{ ...given, op, netns: nowhere } as Operation])).rejects.toMatchObject({
         code: 'ENOENT',
@@ -350,7 +350,7 @@ describe('whatever is passed to the kernel', () => {
     }
   });
 
-  test('a list of operations, an operation, its name', async () => {
+  test('lists of operations, operations, names', async () => {
     await fc.assert(
       fc.asyncProperty(shaped, shaped, async (list, entry) => {
         if (Array.isArray(list) && list.length === 0) return;
@@ -363,7 +363,7 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
-  test('a namespace', async () => {
+  test('namespaces', async () => {
     const strange = shaped.filter((netns) => netns !== undefined && netns !== null && typeof netns !== 'number');
     await fc.assert(
       fc.asyncProperty(strange, async (netns) => {
@@ -400,7 +400,7 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
-  test('a program, a datagram, a ping', async () => {
+  test('programs, datagrams, pings', async () => {
     await fc.assert(
       fc.asyncProperty(shaped, shaped, shaped, async (one, two, three) => {
         await expectTyped(() =>
@@ -424,7 +424,7 @@ describe('whatever is passed to the kernel', () => {
   });
 
   // Without a namespace that does not exist it would be done, and here.
-  test('what is to be ensured', async () => {
+  test('operations of ensure', async () => {
     const operations = Object.keys(valid) as Operation['op'][];
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...operations), shaped, fc.array(fc.integer()), async (op, by, where) => {
@@ -441,12 +441,12 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
-  test('arguments that are holes, however many', async () => {
+  test('sparse arguments of any length', async () => {
     const holes: string[] = new Array(2 ** 32 - 1);
     await expectTyped(async () => void kernel.spawn('sleep', holes, { netns: nowhere }));
   });
 
-  test('a program to be spawned, and a socket', async () => {
+  test('programs to spawn, and sockets', async () => {
     await fc.assert(
       fc.asyncProperty(shaped, shaped, shaped, async (one, two, three) => {
         const options = { netns: nowhere, address: one as string, port: two as number };
@@ -473,7 +473,7 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
-  test('a watch', async () => {
+  test('watches', async () => {
     await fc.assert(
       fc.asyncProperty(shaped, shaped, async (one, two) => {
         const watching = (netns: unknown, options: unknown) => async () => {
@@ -490,7 +490,7 @@ describe('whatever is passed to the kernel', () => {
     );
   });
 
-  test('options of a transaction', async () => {
+  test('options of transactions', async () => {
     const operation: Operation = { op: 'tap.add', netns: nowhere, tap: { name: 'tap0' } };
     await fc.assert(
       fc.asyncProperty(shaped, shaped, shaped, async (lane, signal, rollback) => {
@@ -509,7 +509,7 @@ describe('whatever is passed to the kernel', () => {
   });
 });
 
-describe('more than a message holds', () => {
+describe('arguments larger than a message', () => {
   const add = (link: object): Promise<void> =>
     kernel.transaction([
       { op: 'link.add', netns: nowhere, link: { kind: 'bridge', name: 'br', ...link } } as Operation,
@@ -521,7 +521,7 @@ describe('more than a message holds', () => {
     await expect(add({ name: new Array(2 ** 32 - 1) })).rejects.toMatchObject(refused);
   });
 
-  test('an array of a million elements where a text belongs', async () => {
+  test('an array of a million elements instead of a string', async () => {
     await expect(add({ name: new Array(1_000_000).fill('x') })).rejects.toMatchObject({
       ...refused,
       field: 'operations',
@@ -532,18 +532,18 @@ describe('more than a message holds', () => {
     });
   });
 
-  test('an object of very many properties', async () => {
+  test('an object with very many properties', async () => {
     const many = Object.fromEntries(Array.from({ length: 300_000 }, (_, n) => [`p${n}`, n]));
     await expect(add({ data: many })).rejects.toMatchObject({ ...refused, field: 'operations[0].link.data.p0' });
   });
 
-  test('a small object that contains itself in more ways than memory could hold', async () => {
+  test('a small object that contains itself many times', async () => {
     let bomb: unknown = 'x';
     for (let depth = 0; depth < 14; ++depth) bomb = Array.from({ length: 10 }, () => bomb);
     await expect(add({ name: bomb })).rejects.toMatchObject(refused);
   });
 
-  test('a long text, many times', async () => {
+  test('a long string, many times', async () => {
     const text = 'x'.repeat(64 << 20);
     await expect(add({ name: new Array(1000).fill(text) })).rejects.toMatchObject(refused);
     await expect(add({ name: text })).rejects.toMatchObject(refused);
@@ -556,7 +556,7 @@ describe('more than a message holds', () => {
     ).rejects.toMatchObject({ ...refused, expected: expect.stringContaining('65531 bytes') });
   });
 
-  test('a hundred thousand operations at once', async () => {
+  test('a hundred thousand operations', async () => {
     const operation: Operation = { op: 'tap.add', netns: nowhere, tap: { name: 'tap0' } };
     await expect(kernel.transaction(new Array(100_000).fill(operation))).rejects.toMatchObject({
       code: 'ENOENT',
@@ -564,7 +564,7 @@ describe('more than a message holds', () => {
     });
   });
 
-  test('properties that are inherited are not arguments', async () => {
+  test('inherited properties are not arguments', async () => {
     const link = Object.create({ colour: 'red', mtu: 'nonsense' }) as Record<string, unknown>;
     Object.assign(link, { kind: 'bridge', name: 'br' });
     await expect(
@@ -572,7 +572,7 @@ describe('more than a message holds', () => {
     ).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  test('numbers beyond what they are for', async () => {
+  test('numbers outside their range', async () => {
     for (const mtu of [1400.5, -1, Number.NaN, Infinity, 2 ** 53, 2n ** 64n, 2n ** 31n, '1400', [1400], true]) {
       await expect(add({ mtu })).rejects.toMatchObject({ ...refused, field: 'operations[0].link.mtu' });
     }

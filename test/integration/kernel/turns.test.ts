@@ -8,7 +8,7 @@ test.each<[string, () => Promise<unknown>]>([
   ['transactions', () => kernel.transaction([{ op: 'link.set', link: { name: '' }, changes: {} }])],
   ['queries', () => kernel.query('link.get', { link: { name: '' } })],
   ['what passes no gate', () => kernel.ping('nowhere', {})],
-])('calls by the thousand leave the event loop its turns: %s', async (_, call) => {
+])('thousands of calls do not block the event loop: %s', async (_, call) => {
   let refused = 0;
   const calls = Array.from({ length: 5000 }, async () => {
     await call().catch((error: unknown) => {

@@ -99,22 +99,22 @@ describe('the examples in the documentation', () => {
     expect(problems(new Map(pages.flatMap((page) => [...examples(page)])))).toEqual([]);
   });
 
-  it('are there', () => {
+  it('exist', () => {
     expect(examples('README.md').size).toBeGreaterThan(0);
     expect(examples('docs/kernel.md').size).toBeGreaterThanOrEqual(6);
   });
 });
 
 describe('the pages of the documentation', () => {
-  it.each(pages)('%s has links that lead somewhere', (page) => {
+  it.each(pages)('%s has no broken links', (page) => {
     expect(brokenLinks(page)).toEqual([]);
   });
 
-  it.each(pages)('%s names files, tests and commands that exist', (page) => {
+  it.each(pages)('%s names existing files, tests and commands', (page) => {
     expect(missingNames(page)).toEqual([]);
   });
 
-  it('have every operation and query of the kernel layer', () => {
+  it('list every operation and query of the kernel layer', () => {
     const names = (file: string, name: RegExp) => [...read(file).matchAll(name)].map(([, each = '']) => each);
     const operations = names('src/kernel/operation.ts', /\bop: '([a-z.]+)'/g);
     const queries = names('src/kernel/query.ts', /^ {2}'([a-z.]+)': \{ parameters/gm);

@@ -47,7 +47,7 @@ function failure(): PlatformError {
 }
 
 describe('an addon that does not load', () => {
-  it('is an error of one sentence: the platform, the platforms supported, how to build', async () => {
+  it('gives an error of one sentence: the platform, the platforms supported, how to build', async () => {
     const { message, code } = failure();
     const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime: string } };
     const here = `linux-${process.arch} with glibc ${report.header.glibcVersionRuntime} and Node.js ${process.versions.node}`;
@@ -59,7 +59,7 @@ describe('an addon that does not load', () => {
     expect(describePlatform()).toBe(here);
   });
 
-  it('is that error whatever is wrong with the file', async () => {
+  it('gives the same error for any defect of the file', async () => {
     const foreign = await readFile(BUILT);
     // e_machine: one that is neither x64 nor arm64.
     foreign.writeUInt16LE(8, 18);
@@ -77,22 +77,22 @@ describe('an addon that does not load', () => {
     expect(failure().cause).toBeInstanceOf(Error);
   });
 
-  it('loads where nothing is wrong', async () => {
+  it('loads without a defect', async () => {
     await copyFile(BUILT, binary);
     process.env.VETHWORK_PREBUILD = folder;
     expect(loadAddon()).toHaveProperty('submit');
   });
 });
 
-describe('what a binary needs of the system', () => {
-  it('is compared with what is promised', async () => {
+describe('the libraries that a binary needs', () => {
+  it('are compared with the promised ones', async () => {
     const path = await library('extern "C" int f() { return 1; }', '-nostdlib');
     expect(faultsOf(path, process.arch)).toEqual([]);
     const other = process.arch === 'x64' ? 'arm64' : 'x64';
     expect(faultsOf(path, other)).toEqual([expect.stringContaining(`not ${other}`)]);
   });
 
-  it('may not be a newer C library', async () => {
+  it('must not be a newer C library', async () => {
     const path = await library(
       '#include <stdlib.h>\nextern "C" void* f() { return malloc(1); }',
       '-nodefaultlibs',
@@ -104,7 +104,7 @@ describe('what a binary needs of the system', () => {
     ]);
   });
 
-  it('may not be the C++ library, nor what no library of the promised ones has', async () => {
+  it('must not include libstdc++, or a symbol that no promised library has', async () => {
     const strings = '#include <stdexcept>\nextern "C" void f() { throw std::runtime_error("f"); }';
     const path = await library(strings);
     const faults = [expect.stringMatching(/needs GLIBCXX_/), expect.stringContaining('is linked with libstdc++.so.6')];
@@ -118,7 +118,7 @@ describe('what a binary needs of the system', () => {
   });
 });
 
-describe('the systems that are promised', () => {
+describe('the supported systems', () => {
   it('are the same in the documentation, in errors and in the build', async () => {
     const readme = await readFile(join(PROJECT, 'README.md'), 'utf8');
     expect(addonError(undefined).message).toContain(`glibc ${oldestGlibc} or later`);

@@ -42,17 +42,17 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       [{}],
       [{ a: { b: [null] } }],
       ['x'.repeat(100_000)],
-    ])('gives back %j', async (value) => {
+    ])('returns %j as it was written', async (value) => {
       await store.commit(put('key', value));
       expect(await store.get('key')).toEqual({ key: 'key', value, version: expect.any(Number) });
     });
 
-    test('knows nothing of what was never written', async () => {
+    test('returns undefined for keys that were never written', async () => {
       expect(await store.get('key')).toBeUndefined();
       expect(await store.list('')).toEqual([]);
     });
 
-    test('counts keys by their prefix, with those of a transaction that goes on', async () => {
+    test('counts keys by prefix, including those of an open transaction', async () => {
       expect(await store.count('')).toBe(0);
       for (const key of ['a', 'b/1', 'b/2', 'b0', 'c']) await store.commit(put(key, key));
       await store.commit(remove('c'));
@@ -71,7 +71,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       expect(await store.count('b/')).toBe(3);
     });
 
-    test('keeps the value as it was when it was written', async () => {
+    test('keeps the value of the time of the write', async () => {
       const value = { list: [1] };
       const written = store.commit(put('key', value));
       value.list.push(2);
@@ -79,7 +79,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       expect((await store.get('key'))?.value).toEqual({ list: [1] });
     });
 
-    test('lists a prefix in the order of bytes', async () => {
+    test('lists a prefix in byte order', async () => {
       const keys = ['a', 'a/', 'a/1', 'a/10', 'a/2', 'a/A', 'a/a', 'a/\u00fc', 'a/\uffee', 'a/\u{1f600}', 'a0', 'b/1'];
       const puts = [...keys].reverse().map((key, index) => ({ key, value: index }));
       await store.commit({ conditions: [], puts, deletes: [] });
@@ -92,7 +92,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       expect(entry).toEqual(await store.get('b/1'));
     });
 
-    test('never repeats a version of a key, not even after it was deleted', async () => {
+    test('never repeats a version of a key, also after its deletion', async () => {
       const seen = new Set<number>();
       for (let round = 0; round < 5; round++) {
         await store.commit(put('key', 'same'));
@@ -137,11 +137,11 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       expect(await store.commit({ conditions, puts: [], deletes: [] })).toBe(true);
     });
 
-    test('deleting what is not there is no error', async () => {
+    test('deletion of a missing key is no error', async () => {
       expect(await store.commit(remove('key'))).toBe(true);
     });
 
-    test('of commits at the same time on one version, one wins', async () => {
+    test('one of several concurrent commits on one version succeeds', async () => {
       const other = await backend.open();
       const commits = Array.from({ length: 50 }, (_, index) => ({
         ...put('key', index),
@@ -153,7 +153,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       await other.close();
     });
 
-    test('another store sees at once what was committed', async () => {
+    test('another store sees a commit at once', async () => {
       const other = await backend.open();
       for (let round = 0; round < 100; round++) {
         await store.commit(put('key', round));
@@ -163,7 +163,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       await other.close();
     });
 
-    test('close waits for commits, can be repeated, and ends all use', async () => {
+    test('close waits for commits, can be repeated, and rejects later calls', async () => {
       const pending = Array.from({ length: 20 }, (_, index) => store.commit(put(`key/${index}`, index)));
       await Promise.all([store.close(), store.close()]);
       await store.close();
@@ -179,7 +179,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
       ['an empty key', put('', 1)],
       ['a key that is too long', put('x'.repeat(1025), 1)],
       ['a value that is not JSON', put('key', undefined as unknown as Json)],
-    ])('refuses %s without harm to other commits', async (_case, commit) => {
+    ])('rejects %s without effect on other commits', async (_case, commit) => {
       const good = store.commit(put('good', 1));
       await expect(store.commit(commit)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION' });
       expect(await good).toBe(true);
@@ -212,7 +212,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect((await store.list('n/')).map(({ value }) => value)).toEqual([0, 10]);
       });
 
-      test('runs again if what it read has changed', async () => {
+      test('runs again if a key that it has read was changed', async () => {
         await store.commit(put('read', 1));
         let runs = 0;
         await transact(store, async (transaction) => {
@@ -225,7 +225,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect((await store.get('written'))?.value).toBe(2);
       });
 
-      test('notices that a key it missed has appeared, and that one it created has', async () => {
+      test('detects that a missing key was created, and that a created key exists', async () => {
         for (const touch of ['get', 'create'] as const) {
           const key = `by-${touch}`;
           const seen: unknown[] = [];
@@ -241,7 +241,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         }
       });
 
-      test('create refuses what the transaction has seen', async () => {
+      test('create rejects keys that the transaction has read', async () => {
         await store.commit(put('key', 1));
         const create = transact(store, async (transaction) => {
           await transaction.get('key');
@@ -256,7 +256,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect((await store.get('key'))?.value).toBe(3);
       });
 
-      test('what the body throws leaves nothing behind', async () => {
+      test('writes nothing if the body throws', async () => {
         const failed = transact(store, async (transaction) => {
           transaction.put('key', 1);
           throw new Error('no');
@@ -265,7 +265,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect(await store.list('')).toEqual([]);
       });
 
-      test('an error that rests on something outdated does not count', async () => {
+      test('ignores an error that is based on outdated values', async () => {
         await store.commit(put('state', 'busy'));
         let runs = 0;
         const result = await transact(store, async (transaction) => {
@@ -277,7 +277,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect(result).toBe('free');
       });
 
-      test('gives up in the end', async () => {
+      test('rejects after too many retries', async () => {
         let runs = 0;
         const hopeless = transact(store, async (transaction) => {
           await transaction.get('key');
@@ -289,7 +289,7 @@ export function describeStore(name: string, create: () => Promise<Backend>): voi
         expect(await store.get('other')).toBeUndefined();
       });
 
-      test('loses no update among many at once', async () => {
+      test('loses no update of many concurrent ones', async () => {
         const other = await backend.open();
         const increment = (target: Store) =>
           transact(target, async (transaction) => {

@@ -50,7 +50,7 @@ describeStore('etcd', async () => {
 });
 
 describe('a cluster store', () => {
-  test('keeps each prefix for itself, as others see it', async () => {
+  test('separates prefixes', async () => {
     const prefix = newPrefix();
     await using one = await open({ prefix });
     await using other = await open();
@@ -59,7 +59,7 @@ describe('a cluster store', () => {
     expect(await etcd.ctl('get', '--print-value-only', `${prefix}network/a`)).toBe('{"vni":1}\n');
   });
 
-  test('takes commits of thousands of writes, all or nothing', async () => {
+  test('commits thousands of writes atomically', async () => {
     await using store = await open();
     const puts = Array.from({ length: 3000 }, (_, index) => ({ key: `many/${index}`, value: index }));
     expect(await store.commit({ conditions: [{ key: 'x', version: 1 }], puts, deletes: [] })).toBe(false);
@@ -82,7 +82,7 @@ describe('a cluster store', () => {
     expect(await other.list('')).toHaveLength(5100);
   });
 
-  test('tells of changes in order, whoever makes them', async () => {
+  test('reports changes in order, of any process', async () => {
     const prefix = newPrefix();
     await using store = await open({ prefix });
     await using other = await open({ prefix });
@@ -108,7 +108,7 @@ describe('a cluster store', () => {
     expect(store.revision).toBeGreaterThan(last);
   });
 
-  test('keeps a held entry for as long as its holder lives', async () => {
+  test('keeps an entry with a lease for as long as its owner lives', async () => {
     const prefix = newPrefix();
     await using watching = await open({ prefix });
     const holder = await open({ prefix });
@@ -141,7 +141,7 @@ test('five processes never allocate the same address, VNI or MAC', async () => {
 }, 180_000);
 
 /** A server of its own for what stops it. */
-describe('when the server is away', () => {
+describe('without the server', () => {
   async function alone() {
     const server = await TestEtcd.start();
     const store = await openEtcdStore({ etcd: [server.url], timeout: 1000 });
@@ -155,31 +155,34 @@ describe('when the server is away', () => {
     };
   }
 
-  test.each(['SIGKILL', 'SIGSTOP'] as const)('reads go on (%s), writes fail, and all is well again', async (signal) => {
-    await using setting = await alone();
-    const { server, store } = setting;
-    await store.commit(put('a', 1));
-    expect(store.outdatedSince).toBeUndefined();
-    const before = Date.now();
-    if (signal === 'SIGKILL') await server.kill();
-    else server.pause();
+  test.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'reads succeed (%s), writes fail, and both succeed when it is back',
+    async (signal) => {
+      await using setting = await alone();
+      const { server, store } = setting;
+      await store.commit(put('a', 1));
+      expect(store.outdatedSince).toBeUndefined();
+      const before = Date.now();
+      if (signal === 'SIGKILL') await server.kill();
+      else server.pause();
 
-    expect((await store.get('a'))?.value).toBe(1);
-    expect(await store.list('')).toHaveLength(1);
-    expect(store.outdatedSince?.getTime()).toBeLessThan(before + 1000);
-    const write = await store.commit(put('b', 2)).catch((error: unknown) => error);
-    expect(write).toBeInstanceOf(StoreError);
-    expect(String(write)).toContain(server.url);
-    expect(String(write)).toContain("can't be reached");
+      expect((await store.get('a'))?.value).toBe(1);
+      expect(await store.list('')).toHaveLength(1);
+      expect(store.outdatedSince?.getTime()).toBeLessThan(before + 1000);
+      const write = await store.commit(put('b', 2)).catch((error: unknown) => error);
+      expect(write).toBeInstanceOf(StoreError);
+      expect(String(write)).toContain(server.url);
+      expect(String(write)).toContain("can't be reached");
 
-    if (signal === 'SIGKILL') await server.run();
-    else server.resume();
-    await eventually(() => store.outdatedSince === undefined, 60_000);
-    expect(await store.commit(put('c', 3))).toBe(true);
-    expect((await store.get('c'))?.value).toBe(3);
-  });
+      if (signal === 'SIGKILL') await server.run();
+      else server.resume();
+      await eventually(() => store.outdatedSince === undefined, 60_000);
+      expect(await store.commit(put('c', 3))).toBe(true);
+      expect((await store.get('c'))?.value).toBe(3);
+    },
+  );
 
-  test('what was missed is made up for, also where its history has been compacted', async () => {
+  test('missed changes are read later, also after compaction of the history', async () => {
     await using setting = await alone();
     const { server, store } = setting;
     await store.commit(put('gone', 1));
@@ -209,7 +212,7 @@ describe('when the server is away', () => {
     expect(await store.commit(put('after', 1))).toBe(true);
   });
 
-  test('a watch that stalls without a word is noticed, by who reads and by who only listens', async () => {
+  test('a watch that stalls silently is detected, by readers and by listeners', async () => {
     await using setting = await alone();
     const { server, store: other } = setting;
     await using gateway = await TestGateway.to(server.url);
@@ -231,7 +234,7 @@ describe('when the server is away', () => {
     expect(await store.commit(put('b', 1))).toBe(true);
   });
 
-  test('no commit happens twice or is lost while it stops and starts', async () => {
+  test('no commit is lost or repeated while it stops and starts', async () => {
     await using setting = await alone();
     const { server } = setting;
     const patient: ClusterStore = await openEtcdStore({ etcd: [server.url], timeout: 60000 });
@@ -257,8 +260,8 @@ describe('when the server is away', () => {
   });
 });
 
-describe('being let in', () => {
-  test('by user and password, and not without', async () => {
+describe('authentication', () => {
+  test('succeeds only with user and password', async () => {
     await using server = await TestEtcd.start();
     await server.ctl('user', 'add', 'root:secret');
     await server.ctl('user', 'grant-role', 'root', 'root');
@@ -281,7 +284,7 @@ describe('being let in', () => {
     await again.close();
   });
 
-  test('by certificates, and not without', async () => {
+  test('succeeds only with certificates', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'vethwork-tls-'));
     const path = (name: string) => join(folder, name);
     await sh(

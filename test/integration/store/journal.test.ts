@@ -35,7 +35,7 @@ describe('a journal', () => {
 
   const numbers = (count: number, who = 'me') => Array.from({ length: count }, (_, number) => ({ who, number }));
 
-  test('tells what was appended, in order, also to the next who opens it', async () => {
+  test('returns appended entries in order, also after it is opened again', async () => {
     const first = journal();
     expect(await all(first)).toEqual([]);
     await Promise.all(numbers(100).map((entry) => first.append(entry)));
@@ -47,7 +47,7 @@ describe('a journal', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
   });
 
-  test('can be read from where one has been before', async () => {
+  test('can be read from an earlier position', async () => {
     const one = journal();
     for (const entry of numbers(10)) await one.append(entry);
     const positions: Position[] = [];
@@ -61,7 +61,7 @@ describe('a journal', () => {
     expect(await all(one, end)).toEqual([{ who: 'me', number: 10 }]);
   });
 
-  test('is bounded: the oldest entries go', async () => {
+  test('is bounded: the oldest entries are removed', async () => {
     const one = journal({ segmentBytes: 1000, segments: 3 });
     for (const entry of numbers(1000)) await one.append(entry);
     const files = await readdir(folder);
@@ -73,7 +73,7 @@ describe('a journal', () => {
     expect(left).toEqual(numbers(1000).slice(-left.length));
   });
 
-  test('passes over a line that somebody did not live to complete', async () => {
+  test('skips an incomplete line of a process that died', async () => {
     const one = journal();
     await one.append({ who: 'me', number: 0 });
     await appendFile(join(folder, '00000001.jsonl'), '{"who":"dea');
@@ -83,7 +83,7 @@ describe('a journal', () => {
     expect(await all(one)).toEqual(numbers(2));
   });
 
-  test('follows what others append, until aborted or closed', async () => {
+  test('follows entries of other processes, until aborted or closed', async () => {
     const [reader, writer] = [journal(), journal({ segmentBytes: 500, segments: 50 })];
     await writer.append({ who: 'me', number: 0 });
     const controller = new AbortController();
@@ -102,7 +102,7 @@ describe('a journal', () => {
     await closed;
   });
 
-  test('of several processes holds everything, each in its own order, over many files', async () => {
+  test('of several processes has all entries, those of each process in order, over many files', async () => {
     const reader = journal();
     const names = ['a', 'b', 'c'];
     const { script, folder: compiled } = await compile('test/integration/store/journal-child.ts');

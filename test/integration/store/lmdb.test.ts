@@ -57,7 +57,7 @@ async function output(process: ChildProcess): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-test('a thousand commits at once are made in their order, and leave the event loop its turns', async () => {
+test('a thousand concurrent commits run in order, and do not block the event loop', async () => {
   const store = await openLmdbStore(folder);
   const turns = new Turns();
   const told = new Set<number>();
@@ -92,13 +92,13 @@ describe('several processes', () => {
     expect(new Set(addresses).size).toBe(180);
   });
 
-  test('a process that exits in the middle of a transaction ends, and keeps nobody from writing', async () => {
+  test('a process can exit in the middle of a transaction, and blocks no other', async () => {
     const ends = [1, 2, 3, 4].map((turns) => once(child('exit', String(turns)), 'exit'));
     expect(await Promise.all(ends)).toEqual(ends.map(() => [7, null]));
     await output(child('increment', '1'));
   });
 
-  test('a killed writer leaves everything it acknowledged, and nothing by halves', async () => {
+  test('a killed writer loses no acknowledged commit, and leaves no partial one', async () => {
     for (let round = 0; round < 3; round++) {
       const writers = [child('write', `${round}a`), child('write', `${round}b`)];
       const outputs = writers.map(output);
@@ -125,13 +125,13 @@ describe('several processes', () => {
 describe('the state folder', () => {
   const mode = async () => (await stat(folder)).mode & 0o777;
 
-  test('is created for its owner alone, with its parents', async () => {
+  test('is created accessible only to its owner, with its parents', async () => {
     folder = join(base, 'a', 'b');
     await (await openLmdbStore(folder)).close();
     expect(await mode()).toBe(0o700);
   });
 
-  test('loses access by others, if it is empty or was used before', async () => {
+  test('loses access for others, if it is empty or was used before', async () => {
     for (let round = 0; round < 2; round++) {
       await mkdir(folder, { recursive: true });
       await chmod(folder, 0o755);
@@ -140,7 +140,7 @@ describe('the state folder', () => {
     }
   });
 
-  test('is refused if it is something else', async () => {
+  test('is rejected if it has other contents', async () => {
     await mkdir(folder, { mode: 0o755 });
     await writeFile(join(folder, 'letter.txt'), 'private');
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
@@ -151,12 +151,12 @@ describe('the state folder', () => {
     expect(await mode()).toBe(0o755);
   });
 
-  test.each([undefined, '', 5, 'a\0b'])('is not %j', async (value) => {
+  test.each([undefined, '', 5, 'a\0b'])('cannot be %j', async (value) => {
     const opened = openLmdbStore(value as string);
     await expect(opened).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'stateDir', value });
   });
 
-  test('is refused if a file is in the way', async () => {
+  test('is rejected if it is a file', async () => {
     await writeFile(folder, '');
     await expect(openLmdbStore(folder)).rejects.toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'stateDir' });
     await expect(openLmdbStore(join(folder, 'below'))).rejects.toMatchObject({
@@ -188,7 +188,7 @@ describe('the state folder', () => {
     await expect(openLmdbStore(folder)).rejects.toMatchObject({ name: 'StoreError', code: 'ERR_VETHWORK_STORE' });
   });
 
-  test('of a newer version is refused and stays as it is', async () => {
+  test('of a newer version is rejected and not changed', async () => {
     const first = await openLmdbStore(folder);
     await first.commit(put('key', 'kept'));
     await first.close();

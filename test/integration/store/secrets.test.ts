@@ -82,7 +82,7 @@ const write = async (name: string, content: unknown, mode = 0o600) => {
   return file;
 };
 
-describe('a store is refused, and no secret told, for', () => {
+describe('a store is rejected without a secret in the error', () => {
   test.each([...wrong, ...incomplete])('%s', async (_what, field, store) => {
     const file = await write('agent.json', { store, node: 'node1' });
     const errors = [
@@ -107,7 +107,7 @@ describe('a store is refused, and no secret told, for', () => {
     }
   });
 
-  test('nothing, where it is right', () => {
+  test('valid stores are accepted', () => {
     for (const store of [
       { etcd },
       { etcd: secure },
@@ -127,7 +127,7 @@ test.each([
   ['nothing but the secret', SECRET],
   ['a list', `["${SECRET}"]`],
   ['a text', `"${SECRET}"`],
-])('a file that is no JSON object tells no secret: %s', async (_what, text) => {
+])('an error about a file without a JSON object has no secret: %s', async (_what, text) => {
   const file = await write('agent.json', text.replace('%s', String(NUMBER)));
   const error = await rejection(readAgentConfig(file));
   expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field: 'config' });
@@ -138,7 +138,7 @@ test.each([
   expect(isSilent(output), output).toBe(true);
 });
 
-describe('the command line', () => {
+describe('a command line with a secret, or without a password, is rejected', () => {
   test.each([
     [['migrate', '--node', 'a', '--to', `etcd://u:${SECRET}@10.0.0.5:2379`], 'VETHWORK_ETCD_PASSWORD'],
     [['migrate', '--node', 'a', '--to', `u:${SECRET}@10.0.0.5:2379`], '--username'],
@@ -154,7 +154,7 @@ describe('the command line', () => {
   });
 });
 
-describe('a file that others may read', () => {
+describe('a file that others can read', () => {
   const config = { store: { etcd, username: 'net', password: SECRET }, node: 'node1' };
 
   test.each([
@@ -169,7 +169,7 @@ describe('a file that others may read', () => {
     expect(warnings.every((warning) => warning.includes('agent.json') && isSilent(warning))).toBe(true);
   });
 
-  test('is nobody’s concern without a password, unless it is a key', async () => {
+  test('gives no warning without a password, unless it is a key', async () => {
     const plain = await write('agent.json', { ...config, store: { etcd } }, 0o644);
     expect((await readAgentConfig(plain)).warnings).toEqual([]);
     const key = await write('node.key', PEM, 0o644);
@@ -178,7 +178,7 @@ describe('a file that others may read', () => {
     expect(warnings).toEqual([expect.stringContaining(key)]);
   });
 
-  test('is told of on standard error', async () => {
+  test('gives a warning on standard error', async () => {
     const file = await write('agent.json', { ...config, meshNic: 'none0', netns: 'vwt-none' }, 0o644);
     const { output } = await vethwork('--cluster', file, 'status');
     expect(output).toContain(`warning: ${file} holds a password`);
@@ -186,7 +186,7 @@ describe('a file that others may read', () => {
   });
 });
 
-describe('files for TLS that do not fit', () => {
+describe('invalid TLS files', () => {
   test.each([
     ['an authority that is none', 'store.tls.ca', { ca: 'junk' }],
     ['a certificate that is none', 'store.tls.cert', { cert: 'junk', key: 'one.key' }],
