@@ -55,7 +55,7 @@ describe('the systemd unit of the agent', () => {
     return Number(level);
   }
 
-  it('is exposed less than 5.0 of 10', async () => {
+  it('has an exposure level below 5.0 of 10 (systemd-analyze security)', async () => {
     expect(await exposure(text)).toBeLessThan(5);
     // The same without what restricts it.
     const bare = text.replace(/^User=.*(?=\[Install\])/ms, '');
@@ -63,7 +63,7 @@ describe('the systemd unit of the agent', () => {
     expect(await exposure(bare)).toBeGreaterThan(9);
   });
 
-  it('is understood by systemd', async () => {
+  it('is valid for systemd-analyze verify', async () => {
     await writeFile(join(folder, 'vethwork-agent.service'), text.replace(/^ExecStart=.*/m, 'ExecStart=/bin/true'));
     const good = await attempt('systemd-analyze', 'verify', '--man=no', join(folder, 'vethwork-agent.service'));
     expect(good.stderr).not.toMatch(/vethwork-agent\.service:\d+:/);
@@ -72,7 +72,7 @@ describe('the systemd unit of the agent', () => {
     expect(bad.stderr).toMatch(/vethwork-agent\.service:\d+: Unknown key/);
   });
 
-  it('has no option that gives it a mount namespace of its own', () => {
+  it('has no option that creates a mount namespace', () => {
     expect(isolating(unit)).toEqual([]);
     expect(isolating([...unit, ['ProtectSystem', 'strict'], ['PrivateTmp', 'no']])).toEqual(['ProtectSystem']);
   });
@@ -91,7 +91,7 @@ describe('the systemd unit of the agent', () => {
     expect(isolating(settings(example))).toEqual([]);
   });
 
-  it('has an account and folders that systemd’s own programs make', async () => {
+  it('has an account and folders that systemd-sysusers and systemd-tmpfiles create', async () => {
     const root = join(folder, 'root');
     await sh('mkdir', '-p', join(root, 'etc'), join(root, 'run'));
     await sh('systemd-sysusers', `--root=${root}`, systemd('vethwork.sysusers.conf'));
@@ -103,7 +103,7 @@ describe('the systemd unit of the agent', () => {
   });
 });
 
-describe.skipIf(!privileged)('the agent under the settings of its unit', () => {
+describe.skipIf(!privileged)('the agent with the settings of its unit', () => {
   let compiled: { script: string; folder: string };
   beforeAll(async () => {
     compiled = await compile('test/kernel/agent/systemd-unit-child.ts');
@@ -111,7 +111,7 @@ describe.skipIf(!privileged)('the agent under the settings of its unit', () => {
   });
   afterAll(() => rm(compiled.folder, { recursive: true }));
 
-  it('the host sees the namespaces that it makes', async () => {
+  it('creates namespaces that the host sees', async () => {
     const user = 12345;
     const unit = settings(await readFile(systemd('vethwork-agent.service'), 'utf8'));
     const set = (unit.find(([key]) => key === 'AmbientCapabilities')?.[1] ?? '')

@@ -15,7 +15,7 @@ const OWN_RUN = [
   'mkdir /run/netns /run/vethwork && mount --rbind $kept /run/netns && umount -l $kept && rmdir $kept',
 ].join(' && ');
 
-describe.skipIf(!privileged)('a machine with', () => {
+describe.skipIf(!privileged)('a restricted environment', () => {
   let machine: TestHost;
   let program: { script: string; folder: string };
 
@@ -53,7 +53,7 @@ describe.skipIf(!privileged)('a machine with', () => {
     message: expect.stringMatching(/net\.ipv4\.ip_forward.*\/proc\/sys is mounted read-only: run the container/),
   };
 
-  test('a read-only /proc/sys is refused before anything is changed', async () => {
+  test('with a read-only /proc/sys is rejected before anything is changed', async () => {
     const before = await picture(machine.node);
     const state = machine.options.stateDir as string;
     const [, opening, report] = await play([sysctls('ro'), { step: 'open' }, { step: 'doctor' }]);
@@ -88,46 +88,49 @@ describe.skipIf(!privileged)('a machine with', () => {
   test.each([
     ['space', 'size=64k', 'head -c 1M /dev/zero > /run/vethwork/filler 2>&1 || true'],
     ['inodes', 'size=1m,nr_inodes=20', 'i=0; while : > /run/vethwork/filler$i; do i=$((i+1)); done 2>&1 || true'],
-  ])('a full /run (%s) fails with a typed error that names it, and nothing is left', async (_, options, fill) => {
-    const before = await picture(machine.node);
-    const full = { step: 'sh', command: fill } as const;
-    const free = { step: 'sh', command: 'rm /run/vethwork/filler*' } as const;
-    const list = {
-      step: 'sh',
-      command: `find /run/vethwork -mindepth 2 && ip -o link 2>/dev/null | cut -d: -f1,2 && nft -s list ruleset`,
-    } as const;
-    const attach = { step: 'attach', options: { tap: 'vnet0' } } as const;
-    const inNode = ({ command }: { command: string }) =>
-      ({ step: 'sh', command: `ip netns exec ${machine.node.name} sh -c '${command}'` }) as const;
-    const outcomes = await play([
-      { step: 'sh', command: `${OWN_RUN} && mount -t tmpfs -o ${options} none /run/vethwork` },
-      { step: 'open' },
-      inNode(list),
-      full,
-      { step: 'create' },
-      inNode(list),
-      free,
-      { step: 'create' },
-      full,
-      attach,
-      free,
-      attach,
-      { step: 'remove' },
-    ]);
-    const [, opened, listed, , creation, after, , again, , attached, , next, removal] = outcomes;
-    const failure = {
-      name: 'StoreError',
-      location: expect.stringMatching(/^\/run\/vethwork\//),
-      message: expect.stringContaining('ENOSPC'),
-    };
-    expect(creation?.error).toMatchObject(failure);
-    expect(after).toEqual(listed);
-    expect(attached?.error).toMatchObject(failure);
-    expect([opened, again, next, removal].map((outcome) => outcome?.error)).toEqual(Array(4).fill(undefined));
-    expect(await picture(machine.node)).toEqual(before);
-  });
+  ])(
+    'with a full /run (%s) gives a typed error that names it, and nothing is left behind',
+    async (_, options, fill) => {
+      const before = await picture(machine.node);
+      const full = { step: 'sh', command: fill } as const;
+      const free = { step: 'sh', command: 'rm /run/vethwork/filler*' } as const;
+      const list = {
+        step: 'sh',
+        command: `find /run/vethwork -mindepth 2 && ip -o link 2>/dev/null | cut -d: -f1,2 && nft -s list ruleset`,
+      } as const;
+      const attach = { step: 'attach', options: { tap: 'vnet0' } } as const;
+      const inNode = ({ command }: { command: string }) =>
+        ({ step: 'sh', command: `ip netns exec ${machine.node.name} sh -c '${command}'` }) as const;
+      const outcomes = await play([
+        { step: 'sh', command: `${OWN_RUN} && mount -t tmpfs -o ${options} none /run/vethwork` },
+        { step: 'open' },
+        inNode(list),
+        full,
+        { step: 'create' },
+        inNode(list),
+        free,
+        { step: 'create' },
+        full,
+        attach,
+        free,
+        attach,
+        { step: 'remove' },
+      ]);
+      const [, opened, listed, , creation, after, , again, , attached, , next, removal] = outcomes;
+      const failure = {
+        name: 'StoreError',
+        location: expect.stringMatching(/^\/run\/vethwork\//),
+        message: expect.stringContaining('ENOSPC'),
+      };
+      expect(creation?.error).toMatchObject(failure);
+      expect(after).toEqual(listed);
+      expect(attached?.error).toMatchObject(failure);
+      expect([opened, again, next, removal].map((outcome) => outcome?.error)).toEqual(Array(4).fill(undefined));
+      expect(await picture(machine.node)).toEqual(before);
+    },
+  );
 
-  test('no way out for floating addresses is told of', async () => {
+  test('without a default route is reported', async () => {
     const host = await machine.open();
     const look = async () => {
       const findings = await diagnose({ netns: machine.node.name, egressNic: 'eth0' });
@@ -150,7 +153,7 @@ describe.skipIf(!privileged)('a machine with', () => {
     expect(await look()).toEqual(['NAT true']);
   });
 
-  test('the root of a user namespace runs networks with DHCP and DNS', async () => {
+  test('with the root of a user namespace runs networks with DHCP and DNS', async () => {
     const prepare = [
       'mount -t tmpfs none /run && mkdir /run/netns',
       'ip link add eth0 type veth peer name up0 && ip link set eth0 up && ip link set up0 up',
@@ -181,7 +184,7 @@ describe.skipIf(!privileged)('a machine with', () => {
     expect(outcomes[5]?.stdout?.trim()).toBe('172.16.0.9');
   });
 
-  test('a container that has a link of the name is told of the option', async () => {
+  test('of a container that has a link of the name gives an error that names the option', async () => {
     const host = await machine.open();
     const network = await host.createNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false });
     const guest = await machine.guest();

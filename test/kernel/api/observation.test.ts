@@ -3,7 +3,7 @@ import type { Host, HostEvent, Interface, Network } from '../../../src/index.js'
 import { pidsIn, pings, TestHost, talks } from '../../support/host.js';
 import { eventually, json, privileged, type TestNamespace } from '../../support/namespaces.js';
 
-describe.skipIf(!privileged)('what is seen of a host', () => {
+describe.skipIf(!privileged)('events and counters of a host', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -25,7 +25,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     return events;
   }
 
-  test('every change is noted: what, about what, why, by whom and how long it took', async () => {
+  test('every change is recorded with event, subject, cause, process and duration', async () => {
     const [init, create, attach] = await kept();
     expect(init).toMatchObject({ event: 'host.init', cause: 'request', pid: process.pid });
     expect(create).toMatchObject({ event: 'network.create', cause: 'request', network: network.uuid });
@@ -36,7 +36,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     expect(Math.abs(Date.parse(attach?.time ?? '') - Date.now())).toBeLessThan(600_000);
   });
 
-  test('as it happens, across handles, and again for the next who opens the host', async () => {
+  test('events are delivered to all handles at once, and to handles opened later', async () => {
     const other = await machine.open({ repair: false });
     const controller = new AbortController();
     const heard: HostEvent[] = [];
@@ -68,7 +68,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     expect(() => host.events({ after: 'yesterday' })).toThrow('after');
   });
 
-  test('repairs are noted with what was wrong, deaths of dnsmasq as well', async () => {
+  test('repairs are recorded with the difference, and exits of dnsmasq', async () => {
     const start = (await kept()).length;
     await machine.node.ip('link', 'set', `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`, 'down');
     expect(await host.reconcile({ dryRun: true })).not.toEqual([]);
@@ -84,7 +84,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     expect(await seen('dnsmasq.died')).toBe(true);
   });
 
-  test('counters of an interface and its network are those that ip and nft show', async () => {
+  test('counters of an interface and its network equal those of ip and nft', async () => {
     await eventually(() => pings(guest, '172.16.0.1'), 60_000);
     await guest.run('ping', '-c', '3', '-i', '0.2', '-s', '1000', '10.0.0.1');
     const stats = async (device: string) => {
@@ -117,7 +117,7 @@ describe.skipIf(!privileged)('what is seen of a host', () => {
     await nic.defloat();
   });
 
-  test('events end with the host', async () => {
+  test('the iteration ends when the host is closed', async () => {
     const other = await machine.open({ repair: false });
     const heard: HostEvent[] = [];
     const following = (async () => {

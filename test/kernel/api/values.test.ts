@@ -13,7 +13,7 @@ const support = ['hostile', 'host', 'namespaces', 'patience', 'attempt', 'proces
 const campaign = ['campaign', 'random', 'picture', 'look'].map((name) => `test/campaign/${name}.ts`);
 
 /** Some seconds of `npm run campaign:values`, with another seed each time: the output says which. */
-test.skipIf(!privileged)('hostile values are refused by type, and change nothing', async () => {
+test.skipIf(!privileged)('hostile values are rejected by type, and change nothing', async () => {
   const { script, folder } = await compile('test/campaign/values.ts', ...support, ...campaign);
   try {
     const { stdout } = await run(process.execPath, [script, '--budget', '8'], { timeout: patience(120_000) }).catch(

@@ -114,7 +114,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     return found as number;
   };
 
-  it('gives the reserved address with the options of a network with NAT', async () => {
+  it('offers the reserved address with the options of a network with NAT', async () => {
     await supervisor.start(desired());
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({
@@ -132,7 +132,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await leases()).toEqual([expect.objectContaining({ mac: web.mac, address: web.address })]);
   });
 
-  it('gives neither router nor resolver without NAT', async () => {
+  it('announces neither router nor resolver without NAT', async () => {
     await supervisor.start(desired({ provideNat: false }));
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({ ip: web.address, mtu: '1450' });
@@ -140,7 +140,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(answer).not.toHaveProperty('dns');
   });
 
-  it('gives nothing to a client without reservation', async () => {
+  it('does not answer a client without reservation', async () => {
     await supervisor.start(desired());
     await become(db.mac);
     expect(await askForLease(client, 'eth0', { quick: true })).toBeUndefined();
@@ -148,14 +148,14 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0', { quick: true })).toMatchObject({ ip: web.address });
   });
 
-  it('lets the MAC alone decide, whatever client id is sent', async () => {
+  it('identifies clients only by MAC, whatever client id they send', async () => {
     await supervisor.start(desired());
     for (const clientId of ['0x3d:0101', '0x3d:0202']) {
       expect(await askForLease(client, 'eth0', { args: ['-x', clientId] })).toMatchObject({ ip: web.address });
     }
   });
 
-  it('listens on 53 only if it provides DNS, and then on no other address of the namespace', async () => {
+  it('listens on port 53 only with DNS, and then only on the gateway address', async () => {
     await supervisor.start(desired());
     expect(await inner.run('ss', '-Hlnut', 'sport = 53')).toBe('');
     await supervisor.start(desired({ provideDns: true }));
@@ -168,7 +168,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     ).toEqual([`${GATEWAY}:53`, `${GATEWAY}:53`]);
   });
 
-  it('resolves names and addresses of instances, and nothing else without NAT', async () => {
+  it('resolves only names and addresses of instances without NAT', async () => {
     await supervisor.start(desired({ provideDns: true, provideNat: false, reservations: [web, db] }));
     const answer = await askForLease(client, 'eth0');
     expect(answer).toMatchObject({ dns: GATEWAY });
@@ -179,7 +179,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await client.run('dig', '+time=1', `@${GATEWAY}`, 'example.org')).toContain('status: REFUSED');
   });
 
-  it('asks upstream with NAT', async () => {
+  it('forwards other names to upstream servers with NAT', async () => {
     const upstream = outside.spawn('dnsmasq', [
       ...['--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--pid-file='],
       '--address=/example.org/192.0.2.7',
@@ -222,7 +222,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(seen).not.toMatch(/\.(67|53) > /);
   });
 
-  it('runs as an unprivileged user that cannot write its own configuration', async () => {
+  it('runs as an unprivileged user that cannot write its configuration', async () => {
     await supervisor.start(desired());
     const user = (await sh('ps', '-o', 'user=', '-p', String(await pid()))).trim();
     expect(['dnsmasq', 'nobody']).toContain(user);
@@ -243,7 +243,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     }
   });
 
-  it('keeps its files from everybody but the account that it runs as, whatever groups they are in', async () => {
+  it('keeps its files inaccessible to all accounts except its own, whatever their groups', async () => {
     await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     const [user, group] = (await sh('ps', '-o', 'user=,group=', '-p', String(await pid()))).trim().split(/\s+/);
@@ -266,7 +266,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     for (const file of owners) expect((await stat(file)).gid, file).not.toBe(65534);
   });
 
-  it('frees a lease at once, and another MAC can have the address', async () => {
+  it('frees a lease at once, so that another MAC gets the address', async () => {
     await supervisor.start(desired());
     await askForLease(client, 'eth0', { args: ['-x', '0x3d:ff00aa'] });
     expect(await leases()).toHaveLength(1);
@@ -281,7 +281,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await pid()).toBe(before);
   });
 
-  it('takes new reservations and names without a restart', async () => {
+  it('loads new reservations and names without a restart', async () => {
     await supervisor.start(desired({ provideDns: true }));
     const before = await pid();
     await supervisor.update(desired({ provideDns: true, reservations: [web, db] }));
@@ -291,7 +291,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await pid()).toBe(before);
   });
 
-  it('of many wishes at once fulfils the last', async () => {
+  it('applies the last of many concurrent updates', async () => {
     await supervisor.start(desired({ reservations: [] }));
     const many = (count: number): Reservation[] =>
       Array.from({ length: count }, (_, index) => ({
@@ -309,7 +309,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: db.address });
   });
 
-  it('never brings back a reservation removed by another process meanwhile', async () => {
+  it('does not restore a reservation that another process removed meanwhile', async () => {
     let truth: Reservation[] = [web, db];
     const current = async () => desired({ reservations: truth });
     const other = newSupervisor();
@@ -324,7 +324,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     }
   });
 
-  it('does nothing the second time', async () => {
+  it('does nothing for an unchanged configuration', async () => {
     await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     const state = async () => {
@@ -346,7 +346,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0')).toMatchObject({ mtu: '1400' });
   });
 
-  it('serves on when the inner veth is made anew', async () => {
+  it('continues to serve when the inner veth is created again', async () => {
     await supervisor.start(desired({ provideDns: true }));
     await inner.ip('link', 'delete', DEVICE);
     await makeInnerVeth();
@@ -354,7 +354,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await eventually(async () => (await lookUp(client, GATEWAY, 'web')) === web.address);
   });
 
-  it('is started again when it dies, with what is wished by then', async () => {
+  it('is restarted with the latest configuration when it exits', async () => {
     let reservations: Reservation[] = [web];
     await supervisor.start(desired(), async () => desired({ reservations }));
     const before = await pid();
@@ -377,7 +377,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(events).toEqual([]);
   });
 
-  it('survives its supervisor and is adopted by the next, pid file or not', async () => {
+  it('keeps running without its supervisor, and is adopted by the next one, also without a pid file', async () => {
     await supervisor.start(desired());
     const before = await pid();
     await supervisor.close();
@@ -392,7 +392,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await pid()).not.toBe(before);
   });
 
-  it('tells a foreign process from its own, whatever the pid file says', async () => {
+  it('distinguishes a foreign process from its own, whatever the pid file says', async () => {
     await supervisor.start(desired());
     const own = await pid();
     const stranger = spawn('sleep', ['60']);
@@ -408,7 +408,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     ['the folder of all hosts', () => path.dirname(root)],
     ['the log', () => runtimePaths(root, network).log],
     ['the leases', () => runtimePaths(root, network).leases],
-  ])('is replaced when %s was removed, and leases are freed as before', async (_what, removed) => {
+  ])('is replaced when %s was removed, and frees leases as before', async (_what, removed) => {
     let config = desired();
     await supervisor.start(config, async () => config);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
@@ -428,7 +428,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
-  it('is reported and replaced by a call when its files were removed and nobody watches', async () => {
+  it('is reported and replaced by a call when its files were removed without a supervisor', async () => {
     await supervisor.start(desired());
     await supervisor.close();
     const before = await pid();
@@ -444,7 +444,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await leases()).toHaveLength(1);
   });
 
-  it('stops a dnsmasq that outlived its namespace, and serves the new one', async () => {
+  it('stops a dnsmasq whose namespace was deleted, and serves the new one', async () => {
     await supervisor.start(desired());
     const before = await pid();
     await sh('ip', 'netns', 'delete', inner.name);
@@ -456,7 +456,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
-  it('stops, is gone with its files, and stopping again is well', async () => {
+  it('stops and removes its files, and can be stopped again', async () => {
     await supervisor.start(desired());
     const { folder } = runtimePaths(root, network);
     await Promise.all([supervisor.stop(id()), newSupervisor().stop(id())]);
@@ -466,13 +466,13 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     await supervisor.release(server(), web.address);
   });
 
-  it('started by several at once runs once', async () => {
+  it('runs once after several concurrent starts', async () => {
     await Promise.all([1, 2, 3, 4].map(() => newSupervisor().start(desired())));
     expect(await pids()).toHaveLength(1);
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
-  it('frees leases without reservation when it starts, running or not', async () => {
+  it('frees leases without reservation when it starts or is adopted', async () => {
     await supervisor.start(desired());
     await askForLease(client, 'eth0');
     await supervisor.close();
@@ -492,7 +492,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await askForLease(client, 'eth0')).toMatchObject({ ip: web.address });
   });
 
-  it('says in its own words why it could not start', async () => {
+  it('reports the message of dnsmasq when it cannot start', async () => {
     // Somebody else has the port, in a way that cannot be shared.
     const thief = inner.spawn('python3', [
       '-c',
@@ -509,14 +509,14 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     expect(await pids()).toEqual([]);
   });
 
-  it('refuses a bad configuration before it touches anything', async () => {
+  it('rejects an invalid configuration before it changes anything', async () => {
     await expect(supervisor.start(desired({ domain: 'a\nuser=root' }))).rejects.toMatchObject({
       code: 'ERR_VETHWORK_VALIDATION',
     });
     await expect(stat(root)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('names the package if it is not installed', async () => {
+  it('names the Debian package if dnsmasq is not installed', async () => {
     const empty = await mkdtemp(path.join(tmpdir(), 'vethwork-empty-'));
     await expect(findProgram([empty])).rejects.toMatchObject({
       code: 'ERR_VETHWORK_MISSING_PROGRAM',

@@ -92,7 +92,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     return JSON.parse(line) as string[];
   };
 
-  it('can not be held by another user, in whatever way', async () => {
+  it('cannot be held by another user', async () => {
     await stop();
     const { folder } = runtimePaths(root, network);
     const names = [root, folder, lock].flatMap((key) => {
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     expect(await rejection(stop(200))).toBeInstanceOf(LockTimeoutError);
   });
 
-  it('held by a process that does not go on: says by which one, and is free when that is dead', async () => {
+  it('names its holder, a stopped process, in the error, and is free after the death of the holder', async () => {
     await stop();
     const { child } = await start(process.execPath, compiled.script, lock);
     child.kill('SIGSTOP');
@@ -133,7 +133,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('excludes processes in other mount, pid and network namespaces', async () => {
+  it('excludes processes in other mount, PID and network namespaces', async () => {
     await stop();
     const { line } = await start(
       ...['unshare', '--mount', '--pid', '--fork', '--net', '--kill-child'],
@@ -143,7 +143,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     expect(await rejection(stop(200))).toMatchObject({ code: 'ERR_VETHWORK_LOCK_TIMEOUT', holder: { pid: 1 } });
   });
 
-  it('lets one at a time in, of many, and leaves no file', async () => {
+  it('is held by one process at a time, and leaves no file behind', async () => {
     await mkdir(root, { recursive: true });
     let inside = 0;
     let most = 0;
@@ -159,7 +159,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('of a process that died is removed with the folder of the host', async () => {
+  it('of a dead process is removed with the folder of the host', async () => {
     await stop();
     const { child } = await start(process.execPath, compiled.script, lock);
     const supervisor = new DnsmasqSupervisor(shellKernel, { root });
@@ -171,7 +171,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     expect((await attempt('test', '-e', root)).exitCode).toBe(1);
   });
 
-  it('follows no link, and takes nothing for its file that is not one of this user', async () => {
+  it('follows no symbolic link, and uses no file of another user', async () => {
     await stop();
     const precious = path.join(path.dirname(root), 'precious');
     await writeFile(precious, 'precious');
@@ -201,7 +201,7 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
         await symlink(`${folder}-other`, folder);
       },
     ],
-  ])('is not taken in a folder that %s', async (_what, spoil) => {
+  ])('is not created in a folder that %s', async (_what, spoil) => {
     await stop();
     await spoil(root);
     expect(await rejection(stop())).toBeInstanceOf(ConflictError);

@@ -8,8 +8,8 @@ import { patience } from '../../support/patience.js';
 import { processes } from '../../support/processes.js';
 import { shellKernel } from '../../support/shell-kernel.js';
 
-describe.skipIf(!privileged)('many networks', () => {
-  it('need no inotify instances', { timeout: patience(300_000) }, async () => {
+describe.skipIf(!privileged)('dnsmasq of many networks', () => {
+  it('uses no inotify instances', { timeout: patience(300_000) }, async () => {
     // With one instance each, the 129th would not start: a user usually has 128 (fs.inotify.max_user_instances).
     const count = 12;
     const root = `/run/vethwork-test-${randomBytes(4).toString('hex')}/state`;

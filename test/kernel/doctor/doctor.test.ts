@@ -210,7 +210,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     expect(found).toMatchObject(expected);
   });
 
-  test('finds forwarding switched off on a NIC whose name has a dot, and its advice helps', async () => {
+  test('finds disabled forwarding on a NIC whose name has a dot, and its remedy works', async () => {
     const nic = 'eth0.100';
     await using node = await TestNamespace.create('dotted');
     await node.ip('link', 'add', nic, 'type', 'bridge');
@@ -241,7 +241,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     expect(findings).toContainEqual(expect.objectContaining({ code: 'tun', subject: '/dev/net/tun' }));
   });
 
-  test('names the capability that is missing, and asks nothing that needs it', async () => {
+  test('names the missing capability, and runs no check that needs it', async () => {
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
     const argv = [process.execPath, program, '--json', '--state-dir', await machineOf({}), 'doctor'];
     const drop = ['--bounding-set', '-sys_admin', '--inh-caps', '-sys_admin'];
@@ -251,7 +251,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     expect(subjects.filter((text) => text.startsWith('capability'))).toEqual(['capability CAP_SYS_ADMIN']);
   });
 
-  test('says by its exit code whether there is anything, and what', async () => {
+  test('has an exit code for the severity of its findings', async () => {
     await using namespace = await TestNamespace.create('doctor');
     await namespace.run('sysctl', '-qw', `${bridgeNetfilter}=0`);
     const state = await machineOf({});

@@ -31,7 +31,7 @@ const bridge = (netns: string): Operation => ({
 });
 
 describe.skipIf(!privileged)('addresses', () => {
-  test('an IPv4 address with every option is what ip shows and what is listed', async () => {
+  test('an IPv4 address with every option is shown by ip and listed', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const address: Address = {
@@ -70,7 +70,7 @@ describe.skipIf(!privileged)('addresses', () => {
     expect(listed).toContainEqual(expect.objectContaining(constant));
   });
 
-  test('lifetimes are for ever unless given, and a peer is the other end', async () => {
+  test('lifetimes are infinite by default; the address of a peer is the remote end', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const peer: Address = { index: 5000, address: '10.9.0.1/32', peer: '10.9.0.2' };
@@ -146,7 +146,7 @@ describe.skipIf(!privileged)('addresses', () => {
     });
   });
 
-  test('what ip added is listed as ip shows it', async () => {
+  test('addresses of ip are listed as ip shows them', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await kernel.transaction([bridge(netns)]);
@@ -191,7 +191,7 @@ describe.skipIf(!privileged)('addresses', () => {
     ['a negative lifetime', { address: '10.0.0.1/8', validLifetime: -1 }, 'validLifetime'],
     ['an unknown property', { address: '10.0.0.1/8', colour: 'red' }, 'colour'],
     ['a link of index 0', { address: '10.0.0.1/8', index: 0 }, 'index'],
-  ])('refused before anything is sent: %s', async (_, address, field) => {
+  ])('invalid arguments are rejected before anything is sent: %s', async (_, address, field) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const operation = { op: 'address.add', netns, address: { index: 1, ...address } } as unknown as Operation;

@@ -112,7 +112,7 @@ describe.skipIf(!privileged)('connections', () => {
     ['no zone', { zone: 0, protocol: 'icmp' as const }, [0, 1, 3, 4, 5]],
     ['another zone', { zone: 5 }, [0, 1, 2, 3, 4, 5]],
     ['an address that has none', { address: '10.9.9.9' }, [0, 1, 2, 3, 4, 5]],
-  ])('of %s are forgotten, and no others', async (_about, filter, left) => {
+  ])('of %s are deleted, and no others', async (_about, filter, left) => {
     await using stage = await openTrackingStage();
     const operation: Operation = { op: 'conntrack.delete', netns: stage.netns, filter };
     await stage.kernel.transaction([operation]);
@@ -120,7 +120,7 @@ describe.skipIf(!privileged)('connections', () => {
     await stage.kernel.transaction([operation]);
   });
 
-  test('of a zone are forgotten there', async () => {
+  test('of a zone are deleted in this zone', async () => {
     await using stage = await openStage();
     const one = { protocol: 'udp', source: '10.0.0.1', destination: '10.0.0.2' };
     await track(stage.namespace, { ...one, zone: 5 });
@@ -141,7 +141,7 @@ describe.skipIf(!privileged)('connections', () => {
     expect(await tracked(stage.namespace)).toEqual([]);
   });
 
-  test('are forgotten however many there are', async () => {
+  test('of any number are deleted', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     // The kernel tracks once something asks for it.
@@ -169,7 +169,7 @@ describe.skipIf(!privileged)('connections', () => {
     ['no direction', { source: '10.0.0.1', direction: 'sideways' }, 'filter.direction'],
     ['two families', { source: '10.0.0.1', destination: '::1' }, 'filter.destination'],
     ['a zone beyond 16 bits', { zone: 65536 }, 'filter.zone'],
-  ])('are not touched by a filter of %s', async (_about, filter, field) => {
+  ])('are not deleted by a filter of %s', async (_about, filter, field) => {
     await using stage = await openTrackingStage();
     const operation = { op: 'conntrack.delete', netns: stage.netns, filter } as Operation;
     await expect(stage.kernel.transaction([operation])).rejects.toThrow(ValidationError);

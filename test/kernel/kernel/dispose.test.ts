@@ -30,7 +30,7 @@ describe.skipIf(!privileged)('await using', () => {
     await expect(closed[Symbol.asyncDispose]()).resolves.toBeUndefined();
   });
 
-  test('closes a watch of a namespace, also one that is waited for', async () => {
+  test('closes a watch of a namespace, also while a call waits for it', async () => {
     await using namespace = await TestNamespace.create('using');
     await using kernel = openKernel();
     let closed: KernelWatch;
@@ -50,7 +50,7 @@ describe.skipIf(!privileged)('await using', () => {
     expect(await closed.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('closes a watch of the pinned namespaces, also one that is waited for', async () => {
+  test('closes a watch of the pinned namespaces, also while a call waits for it', async () => {
     await using namespace = await TestNamespace.create('using');
     await using kernel = openKernel();
     const before = await inotifyCount();
@@ -74,7 +74,7 @@ describe.skipIf(!privileged)('await using', () => {
     expect(await inotifyCount()).toBe(before);
   });
 
-  test('a kernel that is closed ends its watches', async () => {
+  test('ends the watches of a closed kernel', async () => {
     await using namespace = await TestNamespace.create('using');
     const kernel = openKernel();
     const watches = [kernel.watch(namespace.name), kernel.watchNamespaces({ snapshot: true })];
@@ -86,7 +86,7 @@ describe.skipIf(!privileged)('await using', () => {
     expect(await Promise.all(ended)).toEqual(['ended', 'ended']);
   });
 
-  test('a watch that was never read closes, and its signal ends no other', async () => {
+  test('closes a watch that was never read, whose signal ends no other watch', async () => {
     await using kernel = openKernel();
     const { signal } = new AbortController();
     await using watch = kernel.watchNamespaces({ signal });

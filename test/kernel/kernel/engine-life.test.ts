@@ -53,7 +53,7 @@ describe.skipIf(!privileged)('a process that ends', () => {
     expect(await lastFindings(async () => (await pidsIn(namespace.name)).map(String))).toEqual([]);
   });
 
-  test('tells every message if it is asked to', async () => {
+  test('prints every message with VETHWORK_DEBUG', async () => {
     await using namespace = await TestNamespace.create('life');
     const { stderr } = await play('idle', namespace.name, { VETHWORK_DEBUG: 'store,netlink' });
     const lines = stderr.trim().split('\n');

@@ -50,7 +50,7 @@ function tenOperations(left: string, right: string): Operation[] {
 }
 
 describe.skipIf(!privileged)('transactions', () => {
-  test('a failure at any position leaves both namespaces as they were', async () => {
+  test('a failure at any position leaves both namespaces unchanged', async () => {
     await using stage = await openStage(2);
     const { kernel, namespaces, netns: left } = stage;
     const right = stage.other.name;
@@ -72,7 +72,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(after[0]?.addr_info).toHaveLength(1);
   });
 
-  test('what was only set is as it was before, as are rules and filters of others', async () => {
+  test('changed settings are restored, rules and filters of others stay', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     await furnish(namespace);
@@ -139,7 +139,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await ipPicture(namespace)).toEqual(after.ip);
   });
 
-  test('an index that another link has is named by the error', async () => {
+  test('an error names the index that another link has', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     for (const one of [namespace, other]) {
@@ -180,7 +180,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await rejection(byName)).toMatchObject({ code: 'EEXIST', name: 'KernelError' });
   });
 
-  test('what somebody has taken away of a batch does not keep the rest of it', async () => {
+  test('elements that were deleted meanwhile do not prevent the roll-back of the others', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const at = { family: 'inet', table: 'shared' } as const;
@@ -200,7 +200,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await stage.namespaces[0]?.run('nft', 'list', 'ruleset')).not.toContain('eth0');
   });
 
-  test('a set that had to be new goes, with what it holds', async () => {
+  test('an exclusive set is deleted with its elements', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const at = { family: 'inet', table: 'shared' } as const;
@@ -226,7 +226,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await rejection(kernel.transaction([again]))).toMatchObject({ code: 'EEXIST' });
   });
 
-  test('without roll-back, what was done stays', async () => {
+  test('completed operations stay without roll-back', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const error = await rejection(
@@ -244,7 +244,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(names).toEqual(['lo', 'stays']);
   });
 
-  test('a link made in another namespace is undone there, and a namespace is unpinned', async () => {
+  test('a link in another namespace is deleted, and a namespace is unpinned', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const before = await ipPicture(other);
@@ -263,7 +263,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect((await json<{ name: string }[]>('ip', '-j', 'netns')).some((pinned) => pinned.name === name)).toBe(false);
   });
 
-  test('a link that was there comes back as it was from a namespace that goes', async () => {
+  test('a moved link returns with its settings from a namespace that is deleted', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const name = `${netns}-new`;
@@ -283,7 +283,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await kernel.query('namespace.list')).not.toContainEqual(expect.objectContaining({ name }));
   });
 
-  test('a link that was moved is back in its bridge with its options, up, and none of the other namespace is touched', async () => {
+  test('a moved link is back in its bridge with its options and up, and the other namespace is unchanged', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     await namespace.ip('link', 'add', 'name', 'bridge0', 'index', '69', 'type', 'bridge');
@@ -326,7 +326,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect((await links()).some(({ ifname }) => ifname === 'port')).toBe(false);
   });
 
-  test('an undo that the kernel could not be told is refused before anything is done', async () => {
+  test('an invalid undo operation is rejected before anything is done', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const before = await ipPicture(namespace);
@@ -354,7 +354,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await ipPicture(namespace)).toEqual(before);
   });
 
-  test('nothing at all happens if the signal is aborted before', async () => {
+  test('nothing is done if the signal was aborted before', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const before = await ipPicture(stage.namespace);
@@ -364,7 +364,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await ipPicture(stage.namespace)).toEqual(before);
   });
 
-  test('a neighbour that took the place of another is deleted if that is asked for, and stays if not', async () => {
+  test('a neighbour entry that replaced another is deleted on request, and stays otherwise', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await furnish(namespace);
@@ -378,7 +378,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await entry()).toBe('');
   });
 
-  test('aborted midway, a transaction is undone', async () => {
+  test('a transaction that is aborted midway is undone', async () => {
     await using stage = await openStage(2);
     const { kernel, namespaces, netns, other } = stage;
     const before = await Promise.all(namespaces.map(ipPicture));
@@ -416,7 +416,7 @@ describe.skipIf(!privileged)('transactions', () => {
     }
   });
 
-  test('of hundreds that are aborted together, those that wait for their turn end at once and never begin', async () => {
+  test('waiting transactions of hundreds that are aborted reject at once and never start', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const controller = new AbortController();
@@ -455,7 +455,7 @@ describe.skipIf(!privileged)('transactions', () => {
     expect(await kernel.query('link.get', { netns, link: { name: 'tap0' } })).toMatchObject({ name: 'tap0' });
   });
 
-  test('a tear-down finishes everything, takes what is gone for success and tells the rest', async () => {
+  test('a teardown runs all steps, accepts missing objects, and reports other errors', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     await kernel.transaction([

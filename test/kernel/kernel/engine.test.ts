@@ -41,7 +41,7 @@ async function openFiles(): Promise<number> {
 }
 
 describe.skipIf(!privileged)('the engine', () => {
-  test('operations of one namespace stay in order over 500 concurrent transactions', async () => {
+  test('operations of one namespace are in order over 500 concurrent transactions', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const address = (n: number) => `10.0.${n >> 8}.${n & 255}/32`;
@@ -70,7 +70,7 @@ describe.skipIf(!privileged)('the engine', () => {
     expect(link?.addr_info.map(({ local }) => local)).toEqual(['10.0.1.244']);
   });
 
-  test('a failure among transactions that are sent together is its own only', async () => {
+  test('a failure affects only its own transaction of several that are sent together', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const all = Array.from({ length: 300 }, (_, n): Operation[] => [
@@ -91,7 +91,7 @@ describe.skipIf(!privileged)('the engine', () => {
     expect(names.sort()).toEqual(['lo', ...expected].sort());
   });
 
-  test('every thread is back in its own namespace after every kind of call', async () => {
+  test('every thread returns to its own namespace after every kind of call', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const made = `${netns}-made`;
@@ -139,7 +139,7 @@ describe.skipIf(!privileged)('the engine', () => {
     }
   });
 
-  test('only threads of the engine are ever elsewhere, and all come back from a storm with failures', async () => {
+  test('only threads of the engine enter other namespaces, and all return after many failures', async () => {
     await using stage = await openStage(4);
     const { kernel, namespaces } = stage;
     const own = await readlink('/proc/self/ns/net');
@@ -181,7 +181,7 @@ describe.skipIf(!privileged)('the engine', () => {
     await expectAllHome('the storm');
   });
 
-  test('file descriptors do not grow with namespaces, nor with what waits for them', async () => {
+  test('the number of file descriptors does not grow with namespaces, watches and processes', async () => {
     const kernel = openKernel();
     const prefix = uniqueName('fds');
     const names = Array.from({ length: 150 }, (_, n) => `${prefix}-${n}`);
@@ -224,7 +224,7 @@ describe.skipIf(!privileged)('the engine', () => {
     );
   });
 
-  test('JavaScript runs on while the kernel works', async () => {
+  test('JavaScript runs while the kernel works', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const indexes = Array.from({ length: 10 }, (_, n) => 5000 + n);
@@ -252,7 +252,7 @@ describe.skipIf(!privileged)('the engine', () => {
     expect(turns).toBeGreaterThan(10 * indexes.length);
   });
 
-  test('programs that are waited for hold up nothing else, however many', async () => {
+  test('waiting programs block nothing else, however many', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const gate = join(await mkdtemp(join(tmpdir(), 'vethwork-gate-')), 'open');
@@ -275,7 +275,7 @@ describe.skipIf(!privileged)('the engine', () => {
     expect(ended).toBe(50);
   });
 
-  test('what has been waited for leaves no descriptor in the namespace that is kept open', async () => {
+  test('finished waits leave no descriptor in a namespace that is kept open', async () => {
     await using namespace = await TestNamespace.create('waited');
     const netns = namespace.name;
     const kernel = openKernel({ home: netns });
@@ -286,7 +286,7 @@ describe.skipIf(!privileged)('the engine', () => {
     await kernel.close();
   });
 
-  test('a closed kernel refuses what comes, and has finished what came before', async () => {
+  test('a closed kernel rejects new calls, and completes earlier ones', async () => {
     await using namespace = await TestNamespace.create('closed');
     const netns = namespace.name;
     const kernel = openKernel({ home: netns });

@@ -43,7 +43,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     rules: await json('ip', '-n', netns, '-j', 'rule'),
   });
 
-  it('does everything once, and nothing a hundred times after', async () => {
+  it('creates everything once, and changes nothing in a hundred further calls', async () => {
     await using namespace = await TestNamespace.create('ensure');
     // Duplicate address detection would change what ip shows meanwhile.
     await namespace.run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
@@ -153,7 +153,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     ];
   };
 
-  it('finds everything that it has made, of whatever kind', async () => {
+  it('recognises everything that it created, of every kind', async () => {
     await using namespace = await TestNamespace.create('ensure');
     await using elsewhere = await TestNamespace.create('ensure');
     const operations = everything(namespace.name, elsewhere.name);
@@ -173,7 +173,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     ['a proxy of IPv6', ['neigh', 'del', 'proxy', 'fd00::8', 'dev', 'br0']],
     ['a link that is down', ['link', 'set', 'vx0', 'down']],
     ['a group', ['link', 'set', 'vx0', 'group', '8']],
-  ])('misses %s', async (_what, change) => {
+  ])('detects %s', async (_what, change) => {
     await using namespace = await TestNamespace.create('ensure');
     await using elsewhere = await TestNamespace.create('ensure');
     const operations = everything(namespace.name, elsewhere.name);
@@ -186,7 +186,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     expect(await kernel.ensure(again)).toEqual([]);
   });
 
-  it('misses one entry of two, and adds to a table what lacks of it', async () => {
+  it('detects one missing entry of two, and adds missing objects to a table', async () => {
     await using namespace = await TestNamespace.create('ensure');
     await using elsewhere = await TestNamespace.create('ensure');
     const netns = namespace.name;
@@ -207,7 +207,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     expect(await namespace.run('nft', 'list', 'chain', 'inet', 'ours', 'more')).toContain('comment "seen"');
   });
 
-  it.each(['netdev', 'inet'] as const)('knows a chain by the device that it listens to: %s', async (family) => {
+  it.each(['netdev', 'inet'] as const)('identifies a chain by the device of its hook: %s', async (family) => {
     await using namespace = await TestNamespace.create('ensure');
     await namespace.ip('link', 'add', 'one', 'type', 'veth', 'peer', 'name', 'two');
     const at = { family, table: 'ours' } as const;
@@ -228,7 +228,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     }
   });
 
-  it('makes a namespace that nothing is put into once', async () => {
+  it('creates an empty namespace once', async () => {
     await using namespace = await TestNamespace.create('ensure');
     await namespace.remove();
     const add: Operation = { op: 'namespace.add', name: namespace.name };
@@ -238,7 +238,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     expect(await kernel.query('namespace.get', { netns: namespace.name })).toEqual(made);
   });
 
-  it('takes no link of another kind for the one that is wanted', async () => {
+  it('does not accept a link of another kind', async () => {
     await using namespace = await TestNamespace.create('ensure');
     const netns = namespace.name;
     await namespace.ip('link', 'add', 'theirs', 'index', String(BRIDGE), 'type', 'veth');
@@ -253,7 +253,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     ['a port that was taken out', ['link', 'set', 'port', 'nomaster'], 'link.set'],
     ['an address', ['address', 'del', '192.0.2.1/24', 'dev', 'br0'], 'address.add'],
     ['a rule', ['rule', 'del', 'priority', '100'], 'rule.add'],
-  ])('mends %s, and only that', async (_what, change, op) => {
+  ])('repairs %s, and only that', async (_what, change, op) => {
     await using namespace = await TestNamespace.create('ensure');
     const operations = desiredPlan(namespace.name);
     await kernel.ensure(operations);

@@ -29,7 +29,7 @@ async function withLower(namespace: TestNamespace): Promise<void> {
 }
 
 describe.skipIf(!privileged)('kinds of links', () => {
-  test.each(Object.entries(kinds))('%s: as ip makes it, or refused as ip is', async (kind, { spec, ip }) => {
+  test.each(Object.entries(kinds))('%s: equals the link of ip, or both are rejected', async (kind, { spec, ip }) => {
     await using stage = await openStage(2);
     const [ours, theirs] = stage.namespaces as [TestNamespace, TestNamespace];
     await Promise.all([withLower(ours), withLower(theirs)]);
@@ -59,7 +59,7 @@ describe.skipIf(!privileged)('kinds of links', () => {
     expect(unknown).toEqual([]);
   });
 
-  test('only what is on top of another link takes a link', async () => {
+  test('only stacked kinds accept the option link', async () => {
     await using stage = await openStage();
     await withLower(stage.namespace);
     const { kernel, netns } = stage;

@@ -50,7 +50,7 @@ describe.skipIf(!privileged)('options of links', () => {
     expect(unknownAttributes(read.data)).toEqual([]);
   });
 
-  test('what a bridge learns, and a port’s options with the change that brings it up', async () => {
+  test('options of a bridge for learning, and of a port in the change that brings it up', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     const data: BridgeOptions = { linkLocalLearning: false, maximumLearned: 100 };
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('options of links', () => {
     }
   });
 
-  test('IPv6 of a link is disabled and enabled, taken back after a failure, and told without a look at sysctls', async () => {
+  test('IPv6 of a link is disabled and enabled, restored after a failure, and reported by link queries', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await kernel.transaction([
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('options of links', () => {
     await kernel.transaction([{ ...disable, index }]);
   });
 
-  test('VLAN options of a bridge: as ip sets them, or refused as ip is', async () => {
+  test('VLAN options of a bridge: as ip sets them, or both are rejected', async () => {
     await using stage = await openStage(2);
     const [ours, theirs] = stage.namespaces as [TestNamespace, TestNamespace];
     const data: BridgeOptions = {
@@ -231,7 +231,7 @@ describe.skipIf(!privileged)('options of links', () => {
       { collectMetadata: true, vniFilter: true, genericProtocol: true, port: 4790, learning: false },
       { external: true, vnifilter: true, gpe: true, port: 4790, learning: false },
     ],
-  ])('a vxlan of %s', async (_, data, expected) => {
+  ])('a VXLAN link of %s', async (_, data, expected) => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await kernel.transaction([{ op: 'link.add', netns, link: { kind: 'vxlan', name: 'vx', data } }]);
@@ -241,7 +241,7 @@ describe.skipIf(!privileged)('options of links', () => {
     expect(unknownAttributes(read.data)).toEqual([]);
   });
 
-  test('a vxlan is of one network or of any', async () => {
+  test('a VXLAN link needs a VNI or collectMetadata, and cannot have both', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     for (const data of [{}, { port: 4789 }, { collectMetadata: false }]) {

@@ -4,7 +4,7 @@ import type { Operation } from '../../../src/kernel/index.js';
 import { ipLinks, openStage, rejection } from '../../support/kernel.js';
 import { privileged } from '../../support/namespaces.js';
 
-describe.skipIf(!privileged)('links that cannot be', () => {
+describe.skipIf(!privileged)('invalid links', () => {
   test.each<[string, unknown, string]>([
     ['link.name', { kind: 'bridge', name: 'sixteen-bytes-xx' }, 'operations[1].link.name'],
     ['an empty name', { kind: 'bridge', name: '' }, 'operations[1].link.name'],
@@ -45,7 +45,7 @@ describe.skipIf(!privileged)('links that cannot be', () => {
       { kind: 'veth', name: 'a', data: { peer: { name: 'sixteen-bytes-xx' } } },
       'operations[1].link.data.peer.name',
     ],
-  ])('refused before anything is sent: %s', async (_, link, field) => {
+  ])('are rejected before anything is sent: %s', async (_, link, field) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const error = await rejection(

@@ -9,7 +9,7 @@ import { eventually, json, privileged } from '../../support/namespaces.js';
 const mac = '02:00:00:bd:cd:9b';
 
 describe.skipIf(!privileged)('links', () => {
-  test('a bridge with every option is what ip shows and what is listed', async () => {
+  test('a bridge with every option is shown by ip and listed', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const data = {
@@ -80,7 +80,7 @@ describe.skipIf(!privileged)('links', () => {
     }
   });
 
-  test("a bridge's port takes every option, from creation or later", async () => {
+  test('a port of a bridge accepts every option, at creation or later', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const port = {
@@ -186,7 +186,7 @@ describe.skipIf(!privileged)('links', () => {
     ['IPv6', { local: '2001:db8::1', remote: '2001:db8::2' }, { local6: '2001:db8::1', remote6: '2001:db8::2' }],
     ['a multicast group', { remote: '239.1.1.1', link: 5000 }, { group: '239.1.1.1', link: 'under' }],
     ['an IPv6 multicast group', { remote: 'ff05::1', link: 5000 }, { group6: 'ff05::1', link: 'under' }],
-  ])('a vxlan over %s with every option', async (_, underlay, expected) => {
+  ])('a VXLAN link over %s with every option', async (_, underlay, expected) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const data = {
@@ -233,7 +233,7 @@ describe.skipIf(!privileged)('links', () => {
     expect((await kernel.query('link.get', { netns, link: { index: 5001 } })).data).toMatchObject(data);
   });
 
-  test('a veth and its peer are what was chosen for each', async () => {
+  test('a veth and its peer have the options of each', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     await kernel.transaction([
@@ -307,7 +307,7 @@ describe.skipIf(!privileged)('links', () => {
     });
   });
 
-  test('a peer goes into a namespace given by name, by path or by pid; so does the link itself', async () => {
+  test('a peer is created in a namespace given by name, path or pid; a link itself as well', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const sleeper = spawn('ip', ['netns', 'exec', other.name, 'sleep', '60'], { stdio: 'ignore' });
@@ -334,7 +334,7 @@ describe.skipIf(!privileged)('links', () => {
     expect(names.sort()).toEqual(['b0', 'b1', 'b2', 'b3', 'c0', 'c1', 'c2', 'c3', 'lo']);
   });
 
-  test('a link is moved, renamed and told apart from others afterwards', async () => {
+  test('a link is moved, renamed and identified afterwards', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     await kernel.transaction([
@@ -371,7 +371,7 @@ describe.skipIf(!privileged)('links', () => {
     expect((await ipLink(stage.namespace, 'renamed')).flags).not.toContain('UP');
   });
 
-  test('settings of a device arrive where sysctl shows them', async () => {
+  test('settings of a device are shown by sysctl', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const files = {
@@ -408,7 +408,7 @@ describe.skipIf(!privileged)('links', () => {
     });
   });
 
-  test('deleting by index, by name and by group', async () => {
+  test('links are deleted by index, by name and by group', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const veths = Array.from(
@@ -441,7 +441,7 @@ describe.skipIf(!privileged)('links', () => {
     });
   });
 
-  test('what foreign tools made is listed as they show it', async () => {
+  test('links of other tools are listed as these show them', async () => {
     await using stage = await openStage();
     const { kernel, namespace } = stage;
     await namespace.ip('link', 'add', 'name', 'br', 'type', 'bridge', 'forward_delay', '400', 'stp_state', '1');
@@ -497,7 +497,7 @@ describe.skipIf(!privileged)('links', () => {
     expect(unknown.every((key) => /^attribute\d+$/.test(key))).toBe(true);
   });
 
-  test("the kernel's refusals say what was done, where, and why", async () => {
+  test('errors name the operation, the namespace and the message of the kernel', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     await kernel.transaction([{ op: 'link.add', netns, link: { kind: 'bridge', name: 'br', index: 5000 } }]);

@@ -8,7 +8,7 @@ import { openStage, rejection } from '../../support/kernel.js';
 import { attempt, eventually, json, privileged, sh } from '../../support/namespaces.js';
 
 describe.skipIf(!privileged)('namespaces', () => {
-  test('one that is made is seen by ip, has its pin in a shared mount, and ends when deleted', async () => {
+  test('a new namespace is listed by ip, has its pin in a shared mount, and ends when it is deleted', async () => {
     await using stage = await openStage();
     const { kernel } = stage;
     const name = `${stage.netns}-made`;
@@ -35,7 +35,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await rejection(kernel.transaction([{ op: 'namespace.delete', name }]))).toMatchObject({ code: 'ENOENT' });
   });
 
-  test('a pin that a crash left without its mount is deleted', async () => {
+  test('a pin without a mount, left by a crash, is deleted', async () => {
     await using stage = await openStage();
     const name = `${stage.netns}-left`;
     await sh('touch', `/run/netns/${name}`);
@@ -45,7 +45,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect((await attempt('test', '-e', `/run/netns/${name}`)).exitCode).toBe(1);
   });
 
-  test('a pin that lost its mount serves again, and a file of others is left alone', async () => {
+  test('a pin without a mount is used again, and a file of another program is not changed', async () => {
     await using stage = await openStage();
     const { kernel } = stage;
     const name = `${stage.netns}-bare`;
@@ -79,7 +79,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     }
   });
 
-  test('the number of another one is what ip tells', async () => {
+  test('the id of another namespace is the one that ip shows', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     expect(await kernel.query('namespace.id', { netns, target: other.name })).toBe(-1);
@@ -92,7 +92,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await rejection(kernel.query('namespace.id', { netns, target: '' }))).toMatchObject({ field: 'target' });
   });
 
-  test('those that come and go are told, whoever makes them', async () => {
+  test('added and deleted namespaces are reported, whichever program creates them', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const aborting = new AbortController();
@@ -125,7 +125,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await watch.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('a watch ends with whatever reason it is aborted for', async () => {
+  test('a watch rejects with any reason of an abort', async () => {
     await using stage = await openStage();
     const aborting = new AbortController();
     const watch = stage.kernel.watchNamespaces({ snapshot: true, signal: aborting.signal });
@@ -137,7 +137,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await rejection(waiting)).toBe('enough');
   });
 
-  test('the same name made and deleted a hundred times, its links with it', async () => {
+  test('one name is created and deleted a hundred times, with its links', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const name = `${netns}-again`;
@@ -158,7 +158,7 @@ describe.skipIf(!privileged)('namespaces', () => {
   test.each([
     ['whose sockets are kept open', true],
     ['that is used now and then', false],
-  ])('one %s is recognised when it was deleted behind our back and made anew', async (_, retained) => {
+  ])('a namespace %s is detected as another one after it was deleted and created again', async (_, retained) => {
     await using stage = await openStage();
     const name = `${stage.netns}-replaced`;
     await sh('ip', 'netns', 'add', name);
@@ -179,7 +179,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     }
   });
 
-  test.each(['', '.', '..', 'a/b', 'a\0b', 'x'.repeat(256), 7, null])('%j is no name for a new one', async (name) => {
+  test.each(['', '.', '..', 'a/b', 'a\0b', 'x'.repeat(256), 7, null])('%j is not a valid name', async (name) => {
     const error = await rejection(openKernel().transaction([{ op: 'namespace.add', name: name as string }]));
     expect(error).toMatchObject({ name: 'ValidationError', field: 'operations[0].name' });
   });

@@ -148,7 +148,7 @@ describe.skipIf(!privileged)('neighbours', () => {
     expect((await find())?.lladdr).toBeUndefined();
   });
 
-  test('an entry that the kernel keeps fresh', async () => {
+  test('a managed entry is refreshed by the kernel', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const neighbour: Neighbour = { index: 5000, destination: '10.0.0.9', state: 'none', managed: true };
@@ -158,7 +158,7 @@ describe.skipIf(!privileged)('neighbours', () => {
     expect(listed.find(({ destination }) => destination === '10.0.0.9')).toMatchObject({ managed: true });
   });
 
-  test('an entry that is found at once', async () => {
+  test('an entry with the flag use is resolved at once', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     await kernel.transaction([...furnish(netns), ...connect(netns, other.name), ...answer(other.name)]);
@@ -190,7 +190,7 @@ describe.skipIf(!privileged)('neighbours', () => {
 });
 
 describe.skipIf(!privileged)('the forwarding database', () => {
-  test('VTEPs of a vxlan: flooding to several, one MAC to one, with VNI and port of its own', async () => {
+  test('entries for VTEPs of a VXLAN link: flooding to several, one MAC to one, with VNI and port', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const vtep = (destination: string): Neighbour => ({
@@ -240,7 +240,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     expect(await flood()).toEqual(['192.0.2.3']);
   });
 
-  test("entries of a bridge's port: static, sticky, learnt elsewhere", async () => {
+  test('entries of a port of a bridge: static, sticky, learned externally', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const entries: Neighbour[] = [
@@ -271,7 +271,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     expect((await fdb(netns, 'a')).filter((entry) => /^02:00:00:00:00/.test(entry.mac))).toEqual([]);
   });
 
-  test('a VXLAN link for all networks has an entry for each VNI, and may send through another link', async () => {
+  test('a VXLAN link for all networks has an entry for each VNI, and can send through another link', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const at = { family: 'bridge', index: 5020, self: true, state: 'permanent' } as const;
@@ -300,7 +300,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     expect(await shown()).toMatchObject([{ dst: '192.0.2.8', src_vni: 5 }]);
   });
 
-  test('next hops that are objects of their own', async () => {
+  test('entries with next hop objects', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const entry = (nextHopId: number): Neighbour => ({
@@ -326,7 +326,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     });
   });
 
-  test('who sends to a port that is locked is reported, passes when the entry is replaced, and cannot be made up', async () => {
+  test('a sender at a locked port is reported, passes when its entry is replaced, and cannot be added with the flag locked', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const neighbour: Neighbour = { family: 'bridge', index: 5010, address: mac, master: true };
@@ -360,7 +360,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     expect(await eventually(ping)).toBeGreaterThan(0);
   });
 
-  test('what bridge made is listed as bridge shows it', async () => {
+  test('entries of bridge are listed as bridge shows them', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await kernel.transaction(furnish(netns));
@@ -395,7 +395,7 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     ['a port of 65536', { index: 5, family: 'bridge', address: mac, port: 65536 }, 'port'],
     ['a state that is none', { index: 5, destination: '10.0.0.1', state: 'happy' }, 'state'],
     ['an unknown property', { index: 5, destination: '10.0.0.1', colour: 1 }, 'colour'],
-  ])('refused before anything is sent: %s', async (_, neighbour, field) => {
+  ])('invalid arguments are rejected before anything is sent: %s', async (_, neighbour, field) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const operations = [...furnish(netns), { op: 'neighbour.add', netns, neighbour } as unknown as Operation];

@@ -214,20 +214,23 @@ const rulesets: Record<string, string> = {
 };
 
 describe.skipIf(!privileged)('nftables', () => {
-  test.each(Object.entries(rulesets))('%s: made by nft, listed, made again from the list', async (_about, ruleset) => {
-    await using stage = await openStage(2);
-    const { kernel, namespaces } = stage;
-    const [theirs, ours] = namespaces as [(typeof namespaces)[0], (typeof namespaces)[0]];
-    await loadWithNft(theirs, ruleset);
-    const listed = await kernel.query('nftables.list', { netns: theirs.name });
-    await kernel.transaction([{ op: 'nftables.batch', netns: ours.name, commands: commandsOf(listed) }]);
+  test.each(Object.entries(rulesets))(
+    '%s: created by nft, listed, created again from the list',
+    async (_about, ruleset) => {
+      await using stage = await openStage(2);
+      const { kernel, namespaces } = stage;
+      const [theirs, ours] = namespaces as [(typeof namespaces)[0], (typeof namespaces)[0]];
+      await loadWithNft(theirs, ruleset);
+      const listed = await kernel.query('nftables.list', { netns: theirs.name });
+      await kernel.transaction([{ op: 'nftables.batch', netns: ours.name, commands: commandsOf(listed) }]);
 
-    const picture = await nftPicture(theirs);
-    expect(picture.length).toBeGreaterThan(2);
-    expect(await nftPicture(ours)).toEqual(picture);
-  });
+      const picture = await nftPicture(theirs);
+      expect(picture.length).toBeGreaterThan(2);
+      expect(await nftPicture(ours)).toEqual(picture);
+    },
+  );
 
-  test('the ruleset of a network is the one that the walk-through says', async () => {
+  test('the ruleset of a network is the one of the walk-through', async () => {
     await using stage = await openStage(2);
     const { kernel, namespaces } = stage;
     const [theirs, ours] = namespaces as [(typeof namespaces)[0], (typeof namespaces)[0]];
@@ -250,7 +253,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await ours.run('nft', 'list', 'map', 'ip', 'vethwork', 'floating')).not.toContain('192.168.15.29');
   });
 
-  test('a batch that fails is undone as a whole, and the error names the command', async () => {
+  test('a batch that fails is undone completely, and the error names the command', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const commands: NftCommand[] = [
@@ -266,7 +269,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await nftPicture(namespace)).toEqual([]);
   });
 
-  test('what exists is an error only where that is asked for', async () => {
+  test('an existing object is an error only with exclusive', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const set: NftCommand = { ...at, command: 'set.add', name: 's', keyType: 'inet_service' };
@@ -289,7 +292,7 @@ describe.skipIf(!privileged)('nftables', () => {
     }
   });
 
-  test('everything that is added can be deleted', async () => {
+  test('everything that can be added can be deleted', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const batch = (...commands: NftCommand[]) => kernel.transaction([{ op: 'nftables.batch', netns, commands }]);
@@ -339,7 +342,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await nftPicture(namespace)).toEqual([]);
   });
 
-  test('a rule goes where it is to go, and takes the place of another', async () => {
+  test('a rule is added at a given position, and replaces another', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const counting = (comment: string) => ({ chain: 'c', expressions: [{ expression: 'counter' } as const], comment });
@@ -378,7 +381,7 @@ describe.skipIf(!privileged)('nftables', () => {
     { ...at, command: 'element.add', set: 'm', ...types, elements },
   ];
 
-  test('a list takes as many elements as there are, over several messages', async () => {
+  test('a set takes any number of elements, over several messages', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const elements = Array.from({ length: 20_000 }, (_, n) => entry(n));
@@ -397,7 +400,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await kernel.query('nftables.list', { netns, family: 'ip6' })).toEqual([]);
   });
 
-  test('a million elements are refused before anything is sent', async () => {
+  test('a million elements are rejected before anything is sent', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const commands = mapOf(Array.from({ length: 1_000_000 }, (_, n) => entry(n)));
@@ -409,7 +412,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await nftPicture(stage.namespace)).toEqual([]);
   });
 
-  test('the largest batch there is: all of it, or nothing if its last element is refused', async () => {
+  test('the largest batch is applied completely, or not at all if its last element is rejected', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const elements = Array.from({ length: 170_000 }, (_, n) => entry(n));
@@ -496,7 +499,7 @@ describe.skipIf(!privileged)('nftables', () => {
     ['elements[0].verdict', element({ keyType: 'mark', dataType: 'verdict' }, { key: 1 })],
     ['elements[0].verdict', element({ keyType: 'mark', dataType: 'mark' }, { key: 1, data: 1, verdict: 'drop' })],
   ];
-  test.each(refused)('%s of %j is refused before anything is touched', async (field, command) => {
+  test.each(refused)('%s of %j is rejected before anything is changed', async (field, command) => {
     await using stage = await openStage();
     const commands = [table, command as NftCommand];
     const error = await rejection(stage.kernel.transaction([{ op: 'nftables.batch', netns: stage.netns, commands }]));
@@ -507,7 +510,7 @@ describe.skipIf(!privileged)('nftables', () => {
     expect(await nftPicture(stage.namespace)).toEqual([]);
   });
 
-  test('a batch without commands is refused', async () => {
+  test('a batch without commands is rejected', async () => {
     await using stage = await openStage();
     const error = await rejection(
       stage.kernel.transaction([{ op: 'nftables.batch', netns: stage.netns, commands: [] }]),

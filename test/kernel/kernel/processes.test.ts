@@ -21,7 +21,7 @@ function wire(left: TestNamespace, right: TestNamespace): Operation[] {
 }
 
 describe.skipIf(!privileged)('programs inside a namespace', () => {
-  test('exit code and standard error', async () => {
+  test('exit code and standard error are returned', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     expect(await kernel.run('/bin/true', [], { netns })).toEqual({ exitCode: 0, stderr: '' });
@@ -32,7 +32,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     expect(await kernel.run('/bin/sh', ['-c', 'kill -9 $$'], { netns })).toMatchObject({ exitCode: 128 + 9 });
   });
 
-  test('programs may use the processors that this process may', async () => {
+  test('programs can use the processors that this process can use', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const allowed = /^Cpus_allowed:.*$/m;
@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     }
   });
 
-  test('much standard error neither blocks the program nor fills memory', async () => {
+  test('a large standard error neither blocks the program nor fills the memory', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const { exitCode, stderr } = await kernel.run('/bin/sh', ['-c', 'head -c 10000000 /dev/zero | tr "\\0" x >&2'], {
@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     expect(stderr.length).toBeLessThan(100_000);
   });
 
-  test('the program is in the namespace, by name, path and pid, and in that of this process without', async () => {
+  test('the program runs in the namespace given by name, path or pid, and by default in that of this process', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const folder = await mkdtemp(join(tmpdir(), 'vethwork-run-'));
@@ -85,7 +85,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     }
   });
 
-  test('the program starts with standard signals, standard descriptors and no others', async () => {
+  test('the program starts with default signal handling, standard descriptors and no others', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const script = 'ls /proc/self/fd >&2; grep -E "^Sig(Blk|Ign)" /proc/self/status >&2';
@@ -98,7 +98,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     expect(masks).toEqual([0, 0]);
   });
 
-  test('a program out of time is ended with its children', async () => {
+  test('a program is killed with its children after its timeout', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     const error = await rejection(kernel.run('/bin/sh', ['-c', 'sleep 600 & sleep 601'], { netns, timeout: 100 }));
@@ -106,14 +106,14 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     await eventually(async () => (await sh('ip', 'netns', 'pids', namespace.name)).trim() === '');
   });
 
-  test('a daemon is not waited for, though it keeps the pipe', async () => {
+  test('a daemon is not waited for, although it keeps the pipe open', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     expect(await kernel.run('/bin/sh', ['-c', 'setsid sleep 600 & exit 3'], { netns })).toMatchObject({ exitCode: 3 });
     expect((await sh('ip', 'netns', 'pids', namespace.name)).trim()).not.toBe('');
   });
 
-  test('programs that wait hold up neither the namespace nor each other', async () => {
+  test('waiting programs block neither the namespace nor each other', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const order: string[] = [];
@@ -124,7 +124,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     expect(order).toEqual(['fast', 'list', 'slow']);
   });
 
-  test('a missing program, a missing namespace, wrong arguments', async () => {
+  test('a missing program, a missing namespace and wrong arguments give errors', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     expect(await rejection(kernel.run('/no/such/program', [], { netns }))).toMatchObject({
@@ -148,7 +148,7 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
 });
 
 describe.skipIf(!privileged)('packets from inside a namespace', () => {
-  test('a datagram is what tcpdump sees', async () => {
+  test('a datagram is received as tcpdump shows it', async () => {
     await using stage = await openStage(2);
     const { kernel, namespace, other } = stage;
     await kernel.transaction(wire(namespace, other));
@@ -181,7 +181,7 @@ describe.skipIf(!privileged)('packets from inside a namespace', () => {
     }
   });
 
-  test('a datagram that cannot go', async () => {
+  test('a datagram that cannot be sent gives an error', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const datagram = { netns, destination: '192.0.2.1', port: 67, payload: new Uint8Array() };
@@ -202,7 +202,7 @@ describe.skipIf(!privileged)('packets from inside a namespace', () => {
     expect(await rejection(kernel.sendDatagram({ ...datagram, payload: large }))).toMatchObject({ field: 'payload' });
   });
 
-  test('an address that is up answers a ping, one that is not does not', async () => {
+  test('an address that is up answers a ping, another does not', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     await kernel.transaction(wire(namespace, other));
@@ -217,7 +217,7 @@ describe.skipIf(!privileged)('packets from inside a namespace', () => {
     expect(await rejection(kernel.ping('::1', { netns }))).toMatchObject({ field: 'destination' });
   });
 
-  test("many pings at once do not take each other's replies", async () => {
+  test('concurrent pings get their own replies', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace, other } = stage;
     await kernel.transaction(wire(namespace, other));
@@ -228,7 +228,7 @@ describe.skipIf(!privileged)('packets from inside a namespace', () => {
 });
 
 describe.skipIf(!privileged)('sysctls', () => {
-  test('are set and read in the namespace they are asked of', async () => {
+  test('are set and read in their namespace', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, other } = stage;
     const shown = (namespace: TestNamespace, key: string) => namespace.run('cat', `/proc/sys/net/${key}`);
@@ -247,7 +247,7 @@ describe.skipIf(!privileged)('sysctls', () => {
     expect(await kernel.query('sysctl.get', { netns: other.name, key: 'ipv4/ip_forward' })).toBe('0');
   });
 
-  test('the kernel says no to what it does not take', async () => {
+  test('give the error of the kernel for invalid values', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const set = (key: string, value: string | number) =>
@@ -273,7 +273,7 @@ describe.skipIf(!privileged)('sysctls', () => {
     'ipv4/ip_forward/',
     'ipv4/ip\0forward',
     `ipv4/${'x'.repeat(300)}`,
-  ])('%j leads nowhere', async (key) => {
+  ])('%j is not a valid key', async (key) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const before = await sh('cat', '/proc/sys/kernel/hostname');

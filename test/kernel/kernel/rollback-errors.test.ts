@@ -6,7 +6,7 @@ import { rejection } from '../../support/kernel.js';
 import { privileged, TestNamespace } from '../../support/namespaces.js';
 
 /** Operations that are as they should be when they are sent, and not any more when they are to be undone. */
-test.skipIf(!privileged)('an error of the roll-back comes with the one that made it necessary', async () => {
+test.skipIf(!privileged)('an error of the roll-back is part of the error that caused it', async () => {
   await using namespace = await TestNamespace.create('undo');
   const kernel = openOwnKernel(undefined);
   const netns = namespace.name;

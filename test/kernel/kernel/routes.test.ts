@@ -215,7 +215,7 @@ describe.skipIf(!privileged)('routes', () => {
     expect(await shown(netns, '1234', '-6')).toEqual([]);
   });
 
-  test('replace changes a route, append adds one beside it, a deletion takes the one that fits', async () => {
+  test('replace changes a route, append adds another, a deletion removes the matching one', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const route = (gateway: string, more: Partial<Route> = {}): Route => ({
@@ -242,7 +242,7 @@ describe.skipIf(!privileged)('routes', () => {
     expect(await gateways()).toEqual([]);
   });
 
-  test('what ip made is listed as ip shows it', async () => {
+  test('routes of ip are listed as ip shows them', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await kernel.transaction(furnish(netns));
@@ -272,7 +272,7 @@ describe.skipIf(!privileged)('routes', () => {
     expect(ours.length).toBeGreaterThan(12);
   });
 
-  test('what is locked is what ip calls so', async () => {
+  test('locked metrics are those that ip shows as locked', async () => {
     await using stage = await openStage(2);
     const { kernel, namespaces } = stage;
     const metrics = [
@@ -321,7 +321,7 @@ describe.skipIf(!privileged)('routes', () => {
     expect(listed.find(({ destination }) => destination === route.destination)).toMatchObject(route);
   });
 
-  test('a next hop that is an object of its own', async () => {
+  test('routes with next hop objects', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await kernel.transaction(furnish(netns));
@@ -338,7 +338,7 @@ describe.skipIf(!privileged)('routes', () => {
     ).toMatchObject({ code: 'EINVAL', extack: expect.stringMatching(/nexthop/i) });
   });
 
-  test('an IPv6 route that ends by itself', async () => {
+  test('an IPv6 route expires', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const route: Route = { destination: '2001:db8::/64', gateway: 'fd00::9', expires: 3000 };
@@ -351,7 +351,7 @@ describe.skipIf(!privileged)('routes', () => {
     }
   });
 
-  test("the kernel's sentence comes with the error", async () => {
+  test('an error has the message of the kernel', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     await kernel.transaction(furnish(netns));
@@ -406,7 +406,7 @@ describe.skipIf(!privileged)('routes', () => {
     ['an MTU below 0', { destination: '10.0.0.0/8', index: 5, mtu: -1 }, 'mtu'],
     ['an unknown property', { destination: '10.0.0.0/8', index: 5, colour: 1 }, 'colour'],
     ['an unknown mode', { destination: '10.0.0.0/8', index: 5 }, ''],
-  ])('refused before anything is sent: %s', async (what, route, field) => {
+  ])('invalid arguments are rejected before anything is sent: %s', async (what, route, field) => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const mode = what === 'an unknown mode' ? { mode: 'guess' } : {};

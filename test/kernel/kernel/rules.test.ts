@@ -96,7 +96,7 @@ describe.skipIf(!privileged)('routing rules', () => {
     expect(await rejection(kernel.transaction([{ op: 'rule.delete', netns, rule }]))).toMatchObject({ code: 'ENOENT' });
   });
 
-  test('IPv6, by family or by address', async () => {
+  test('IPv6 rules by family or by address', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     await kernel.transaction([
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('routing rules', () => {
     ]);
   });
 
-  test('what ip made is listed as ip shows it', async () => {
+  test('rules of ip are listed as ip shows them', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await namespace.ip('rule', 'add', 'priority', '7', 'not', 'from', '10.0.0.0/8', 'iif', 'lo', 'lookup', '300');
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('routing rules', () => {
     ['ports the wrong way round', { priority: 5, sourcePorts: { low: 2, high: 1 } }, 'sourcePorts'],
     ['a port that means nothing', { priority: 5, sourcePorts: { low: 2, high: 65535 } }, 'sourcePorts.high'],
     ['no priority', { mark: 5, table: 7 }, 'priority'],
-  ])('refused before anything is sent: %s', async (_, rule, field) => {
+  ])('invalid arguments are rejected before anything is sent: %s', async (_, rule, field) => {
     await using stage = await openStage(1);
     const { kernel, netns } = stage;
     const operations = [

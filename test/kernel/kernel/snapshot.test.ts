@@ -12,7 +12,7 @@ import { openStage } from '../../support/kernel.js';
 import { json, privileged } from '../../support/namespaces.js';
 
 describe.skipIf(!privileged)('kernel.snapshot', () => {
-  test('holds what ip and bridge show', async () => {
+  test('has what ip and bridge show', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await namespace.ip('link', 'add', 'br0', 'type', 'bridge');
@@ -43,7 +43,7 @@ describe.skipIf(!privileged)('kernel.snapshot', () => {
     expect(seen.rules.length).toBeGreaterThanOrEqual(3);
   });
 
-  test('takes again what was interrupted, whichever dump it is, and nothing is in it twice', async () => {
+  test('repeats an interrupted dump of any kind, and has no object twice', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await namespace.ip('link', 'add', 'br0', 'type', 'bridge');
@@ -89,7 +89,7 @@ describe.skipIf(!privileged)('kernel.snapshot', () => {
     expect(interrupted).toBe(10);
   });
 
-  test('holds one version of a ruleset that changes all the time, never some of two', async () => {
+  test('has one generation of a ruleset that changes constantly', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const at = { family: 'ip', table: 't', set: 's', keyType: 'mark' } as const;

@@ -21,7 +21,7 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     await netns.remove();
   });
 
-  it('starts a program in the namespace, with the pid of the child', async () => {
+  it('starts a program in the namespace, and returns its pid', async () => {
     const child = kernel.spawn('sleep', ['60'], { netns: netns.name, stdio: 'ignore' });
     await once(child, 'spawn');
     await expect.poll(async () => (await netns.ip('netns', 'identify', String(child.pid))).trim()).toBe(netns.name);
@@ -30,7 +30,7 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     expect(await once(child, 'exit')).toEqual([null, 'SIGTERM']);
   });
 
-  it('has ordinary stdio, exit codes, environment and folder', async () => {
+  it('supports stdio, exit codes, environment and working folder', async () => {
     const child = kernel.spawn('sh', ['-c', 'cat; echo "$WORD" "$PWD" >&2; exit 7'], {
       netns: netns.path,
       cwd: '/',
@@ -45,7 +45,7 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     expect({ out, error, code }).toEqual({ out: 'through', error: 'hello /\n', code: 7 });
   });
 
-  it('takes the process id of a process as a namespace, and keeps the mounts', async () => {
+  it('accepts a pid as namespace, and keeps the mounts', async () => {
     const sleeper = kernel.spawn('sleep', ['60'], { netns: netns.name, stdio: 'ignore' });
     await once(sleeper, 'spawn');
     await expect.poll(async () => (await netns.ip('netns', 'identify', String(sleeper.pid))).trim()).toBe(netns.name);
@@ -59,13 +59,13 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     await once(sleeper, 'exit');
   });
 
-  it('refuses a namespace or a program that does not exist, and starts nothing', () => {
+  it('rejects a namespace or a program that does not exist, and starts nothing', () => {
     expect(() => kernel.spawn('true', [], { netns: 'no-such-namespace' })).toThrow(ValidationError);
     expect(() => kernel.spawn('no-such-program', [], { netns: netns.name })).toThrow(NotFoundError);
     expect(() => kernel.spawn('', [], { netns: netns.name })).toThrow(ValidationError);
   });
 
-  it('connects from inside to what listens inside, and to nothing outside', async () => {
+  it('connects to listeners inside the namespace, and to none outside', async () => {
     const server = await kernel.listen({ netns: netns.name, address: '127.0.0.1', port: 0 });
     server.on('connection', (socket) => socket.end('from inside'));
     const { port } = server.address() as AddressInfo;
@@ -80,7 +80,7 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     await once(server, 'close');
   });
 
-  it('gives up on an address that does not answer', async () => {
+  it('times out for an address that does not answer', async () => {
     await netns.ip('link', 'add', 'quiet', 'type', 'bridge');
     await netns.ip('address', 'add', '192.0.2.1/24', 'dev', 'quiet');
     await netns.ip('link', 'set', 'quiet', 'up');
@@ -89,7 +89,7 @@ describe.skipIf(!privileged)('programs and sockets inside a namespace', () => {
     ).rejects.toMatchObject({ code: 'ETIMEDOUT' });
   });
 
-  it('sends and receives datagrams inside', async () => {
+  it('sends and receives datagrams in the namespace', async () => {
     const [one, other] = await Promise.all([
       kernel.bind({ netns: netns.name, address: '127.0.0.1', port: 0 }),
       kernel.bind({ netns: netns.name, address: '127.0.0.1', port: 0 }),

@@ -10,7 +10,7 @@ interface Stats64 {
 }
 
 describe.skipIf(!privileged)('statistics', () => {
-  test('of all links are what ip shows', async () => {
+  test('of all links equal those of ip', async () => {
     await using stage = await openStage(2);
     const [left, right] = stage.namespaces as [TestNamespace, TestNamespace];
     await connect([left, 'one'], [right, 'two']);

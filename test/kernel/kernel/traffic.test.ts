@@ -59,7 +59,7 @@ describe.skipIf(!privileged)('traffic control', () => {
       { rate: 4_500_000_000, burst: 1_000_000, limit: 9_000_000, peakRate: 5_000_000_000, mtu: 65_536 },
       ['rate', '36gbit', 'burst', '1000000', 'limit', '9000000', 'peakrate', '40gbit', 'mtu', '65536'],
     ],
-  ])('a rate limit %s is what tc makes of it', async (_, data, words) => {
+  ])('a rate limit %s equals the one of tc', async (_, data, words) => {
     await using stage = await openStage(2);
     const [ours, theirs] = stage.namespaces as [TestNamespace, TestNamespace];
     await withVeth(ours, theirs);
@@ -77,7 +77,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     expect(Math.abs((found?.data?.mtu ?? 0) - (mtu ?? 0))).toBeLessThanOrEqual((data.peakRate ?? 0) * 64e-9 + 1);
   });
 
-  test('it is replaced, counted and deleted', async () => {
+  test('a rate limit is replaced, counted and deleted', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace } = stage;
     const far = stage.namespaces[1] as TestNamespace;
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     await expect(again).rejects.toThrow(/delete root qdisc of link 5000/);
   });
 
-  test('what comes in is limited on its way through an ifb', async () => {
+  test('received traffic is limited by redirection to an ifb link', async () => {
     await using stage = await openStage(2);
     const { kernel, netns, namespace } = stage;
     const far = stage.namespaces[1] as TestNamespace;
@@ -162,7 +162,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     expect((await tcQdiscs(namespace, 'one')).map(({ kind }) => kind)).not.toContain('ingress');
   });
 
-  test('a filter that polices: as tc makes it, or refused as tc is', async () => {
+  test('a police action equals the one of tc, or both are rejected', async () => {
     await using stage = await openStage(2);
     const { kernel } = stage;
     const [ours, theirs] = stage.namespaces as [TestNamespace, TestNamespace];
@@ -198,7 +198,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     ]);
   });
 
-  test('what is there already is not made again', async () => {
+  test('existing objects are not created again', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await withVeth(namespace);
@@ -220,7 +220,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     expect(after[0]).toMatchObject({ kind: 'tbf', options: { rate: 4000 } });
   });
 
-  test('a filter that does something else is made anew, and no other', async () => {
+  test('a filter with other actions is replaced, and no other filter', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await withVeth(namespace);
@@ -248,7 +248,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     expect(ways.sort()).toEqual(['Mirror', 'Mirror', 'Redirect']);
   });
 
-  test('what fails is taken back', async () => {
+  test('a failed transaction is undone', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await withVeth(namespace);

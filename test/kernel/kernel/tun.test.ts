@@ -13,7 +13,7 @@ describe.skipIf(!privileged)('tap and tun', () => {
       { name: 'dev', mode: 'tap', index: 5001, owner: 65534, group: 65533, multiQueue: true, vnetHeader: true },
       { type: 'tap', vnet_hdr: true, multi_queue: true, numqueues: 0, user: 'nobody', group: 65533 },
     ],
-  ])('%s is what ip shows and what is listed', async (_, tap, expected) => {
+  ])('%s is shown by ip and listed', async (_, tap, expected) => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await kernel.transaction([{ op: 'tap.add', netns, tap }]);
@@ -26,7 +26,7 @@ describe.skipIf(!privileged)('tap and tun', () => {
     expect(Object.keys(read.data ?? {}).filter((key) => key.startsWith('attribute'))).toEqual([]);
   });
 
-  test('another mode is refused before anything is made', async () => {
+  test('another mode is rejected before anything is created', async () => {
     await using stage = await openStage();
     const { kernel, netns } = stage;
     const tap = { name: 'dev', mode: 'tub' } as unknown as TapSpec;

@@ -37,7 +37,7 @@ async function threads(): Promise<number> {
 }
 
 describe.skipIf(!privileged)('watch', () => {
-  test('links: made, changed, deleted, in order and as they are listed', async () => {
+  test('links are reported when created, changed or deleted, in order and as they are listed', async () => {
     await using stage = await openStage();
     await using watch = stage.kernel.watch(stage.netns, { topics: ['link'] });
     await watch.ready;
@@ -56,7 +56,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(events.filter(({ event }) => event === 'link.deleted')).toHaveLength(1);
   });
 
-  test('settings: those of all links and of one, by either family', async () => {
+  test('settings of all links and of one are reported, for both families', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await namespace.ip('link', 'add', 'one', 'index', '5000', 'type', 'bridge');
@@ -76,7 +76,7 @@ describe.skipIf(!privileged)('watch', () => {
     });
   });
 
-  test('a port that leaves its bridge is no deleted link', async () => {
+  test('a port that leaves its bridge is not reported as deleted', async () => {
     await using stage = await openStage();
     const { namespace } = stage;
     await namespace.ip('link', 'add', 'name', 'br', 'index', '5000', 'type', 'bridge');
@@ -99,7 +99,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(events.map(({ event }) => event)).not.toContain('link.deleted');
   });
 
-  test('addresses, routes, neighbours, forwarding entries and rules of both families', async () => {
+  test('addresses, routes, neighbours, forwarding entries and rules of both families are reported', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await namespace.ip('link', 'add', 'name', 'br', 'index', '5000', 'type', 'bridge');
@@ -156,7 +156,7 @@ describe.skipIf(!privileged)('watch', () => {
     await until(watch, (one) => matches(one, fdb));
   });
 
-  test('queueing disciplines and filters, as they are listed', async () => {
+  test('queueing disciplines and filters are reported as they are listed', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
     await namespace.ip('link', 'add', 'one', 'index', '5000', 'type', 'bridge');
@@ -183,7 +183,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(told('qdisc.deleted')).toMatchObject({ qdisc: { index: 5000, kind: 'ingress' } });
   });
 
-  test('a commit of nftables tells its generation and who did it', async () => {
+  test('a commit of nftables is reported with generation and process', async () => {
     await using stage = await openStage();
     await using watch = stage.kernel.watch(stage.netns, { topics: ['nftables'] });
     await watch.ready;
@@ -196,7 +196,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(second.generation).toBe(first.generation + 1);
   });
 
-  test('overflow is told, and a snapshot as ip sees it follows', async () => {
+  test('an overflow is reported, and followed by a snapshot as ip shows it', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await using watch = kernel.watch(netns, { topics: ['link', 'address'], bufferBytes: 4096 });
@@ -216,7 +216,7 @@ describe.skipIf(!privileged)('watch', () => {
     await until(watch, named('after'));
   });
 
-  test('what is told adds up to what there is, however often events are lost', async () => {
+  test('events and snapshots add up to the state of the kernel, however often events are lost', async () => {
     await using stage = await openStage();
     const { kernel, namespace, netns } = stage;
     await using watch = kernel.watch(netns, { topics: ['link'], bufferBytes: 16384, snapshot: true });
@@ -253,7 +253,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(Object.fromEntries(mtus)).toEqual(Object.fromEntries(shown.map(({ ifname, mtu }) => [ifname, mtu])));
   });
 
-  test('it ends when the namespace is deleted, which it does not keep alive', async () => {
+  test('a watch ends when its namespace is deleted, and does not keep it alive', async () => {
     await using stage = await openStage(2);
     const [here, there] = stage.namespaces as [(typeof stage.namespaces)[0], (typeof stage.namespaces)[0]];
     await here.ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', there.name);
@@ -278,7 +278,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(await idle.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('it ends with the process that names the namespace', async () => {
+  test('a watch ends with the process that names the namespace', async () => {
     await using stage = await openStage();
     const sleeper = stage.namespace.spawn('sleep', ['1000']);
     const pid = sleeper.pid as number;
@@ -292,7 +292,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(await watch.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('return and abort settle whoever waits', async () => {
+  test('return and abort settle waiting calls', async () => {
     await using stage = await openStage();
     const returned = stage.kernel.watch(stage.netns);
     const waiting = returned.next();
@@ -316,7 +316,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(await last).toEqual({ done: true, value: undefined });
   });
 
-  test('what cannot be watched is an error that says where', async () => {
+  test('an invalid topic or namespace is an error that names it', async () => {
     await using stage = await openStage();
     const { kernel } = stage;
     const watch = kernel.watch('vwt-no-such-namespace');
@@ -343,7 +343,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(() => kernel.watch('a/b')).toThrow(ValidationError);
   });
 
-  test('200 watches leave neither descriptors nor threads', async () => {
+  test('200 closed watches leave neither descriptors nor threads', async () => {
     await using stage = await openStage();
     const warm = stage.kernel.watch(stage.netns);
     await warm.ready;
@@ -366,7 +366,7 @@ describe.skipIf(!privileged)('watch', () => {
   });
 });
 
-describe.skipIf(!privileged)('a process that watches', () => {
+describe.skipIf(!privileged)('a process with a watch', () => {
   let program: Awaited<ReturnType<typeof compile>>;
   beforeAll(async () => {
     program = await compile('test/kernel/kernel/watch-child.ts');
@@ -384,7 +384,7 @@ describe.skipIf(!privileged)('a process that watches', () => {
     expect(await once(child, 'exit')).toEqual([code, null]);
   });
 
-  test('lives while an event is waited for', async () => {
+  test('stays alive while a call waits for an event', async () => {
     await using stage = await openStage();
     const child = spawn(process.execPath, [program.script, 'wait', stage.netns], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -3,7 +3,7 @@ import type { Host, Network } from '../../../src/index.js';
 import { TestHost } from '../../support/host.js';
 import { json, privileged, type TestNamespace } from '../../support/namespaces.js';
 
-describe.skipIf(!privileged)('a container that has a default route', () => {
+describe.skipIf(!privileged)('a container with a default route', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('a container that has a default route', () => {
     return routes.map(({ type, dev, metric = 0 }) => `${type === 'blackhole' ? type : dev} ${metric}`);
   };
 
-  test('is given another with the next free metric, which is repaired and removed', async () => {
+  test('gets another one with the next free metric, which is repaired and removed', async () => {
     const guest = await machine.guest();
     await guest.ip('link', 'add', 'own', 'type', 'bridge');
     await guest.ip('address', 'add', '10.9.0.2/24', 'dev', 'own');
@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('a container that has a default route', () => {
     expect(await defaults(guest)).toEqual(before);
   });
 
-  test('also by two attachments at once', async () => {
+  test('gets two different metrics by two concurrent attaches', async () => {
     const guest = await machine.guest();
     await Promise.all(
       ['eth0', 'eth1', 'eth2'].map((name) => network.attach({ netns: guest.name, name, configure: true })),
@@ -56,7 +56,7 @@ describe.skipIf(!privileged)('a container that has a default route', () => {
     expect(await host.reconcile()).toEqual([]);
   });
 
-  test('without another one, the metric is that of the order', async () => {
+  test('gets the metric of the order if that is free', async () => {
     const guest = await machine.guest();
     await guest.ip('link', 'set', 'lo', 'up');
     await guest.ip('-6', 'route', 'add', 'blackhole', 'default', 'metric', '1');

@@ -19,7 +19,7 @@ const links = async (namespace: TestNamespace) =>
 
 const demo = { name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false } as const;
 
-describe.skipIf(!privileged)('what is to be there', () => {
+describe.skipIf(!privileged)('ensureNetwork and ensureInterface', () => {
   let machine: TestHost;
   let host: Host;
   let guest: TestNamespace;
@@ -31,7 +31,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
   });
   afterEach(() => machine.remove());
 
-  test('is made once, and taken as it is from then on', async () => {
+  test('create an object once, and return it afterwards', async () => {
     const network = await host.ensureNetwork(demo);
     expect(network.info).toMatchObject({ ...demo, state: 'created' });
     const ways: AttachOptions[] = [{ tap: 'vnet0' }, { netns: guest.name, configure: true }];
@@ -53,7 +53,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
     expect((await found.ensureInterface({ tap: 'vnet0' })).uuid).not.toBe(nics[0]?.uuid);
   });
 
-  test('is refused with what differs, and nothing is changed', async () => {
+  test('reject an option that differs, and change nothing', async () => {
     const network = await host.ensureNetwork(demo);
     const other = await host.ensureNetwork({ ...demo, name: 'other', netblock: '172.17.0.0/24' });
     const options = { address: '172.16.0.2', hostname: 'one', antiSpoofing: false };
@@ -109,7 +109,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
     expect((await nic.refresh()).hostname).toBe('one');
   });
 
-  test('is made by one of several processes at once, which all are given it', async () => {
+  test('create one object in concurrent calls of several processes, which all return it', async () => {
     const { script, folder } = await compile('test/kernel/operations/ensure-child.ts');
     const children = Array.from({ length: PROCESSES }, () => fork(script, { stdio: ['ignore', 2, 2, 'ipc'] }));
     await Promise.all(children.map((child) => once(child, 'message')));
@@ -139,7 +139,7 @@ describe.skipIf(!privileged)('what is to be there', () => {
     expect((await links(guest)).map((each) => each.split(' ')[1])).toEqual(['lo', 'eth0']);
   });
 
-  test('ends with its signal while it waits for another', async () => {
+  test('reject at the abort of the signal while they wait for another call', async () => {
     const network = await host.createNetwork(demo);
     const removal = network.delete();
     const reason = new Error('enough');
@@ -157,7 +157,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
   });
   afterEach(() => machine.remove());
 
-  test('is one network’s of its tenant, until that is deleted', async () => {
+  test('is unique within its tenant, until the network is deleted', async () => {
     const host = await machine.open();
     const first = await host.createNetwork(demo);
     const before = await links(machine.node);
@@ -178,7 +178,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
     expect((await host.createNetwork(demo)).uuid).not.toBe(first.uuid);
   });
 
-  test('that several have in the state of an earlier version stays theirs, and nobody else gets it', async () => {
+  test('that several networks have in the state of an earlier version is kept, and not given to others', async () => {
     const first = await machine.open();
     const [one, two] = [await first.createNetwork(demo), await first.createNetwork({ ...demo, name: 'second' })];
     await one.attach({ tap: 'vnet0' });

@@ -23,7 +23,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
     message: `the host name web is in use in network ${network.uuid} by interface ${uuid}`,
   });
 
-  test('is one interface’s of its network until that is detached, whatever its case', async () => {
+  test('is unique within its network until the interface is detached, without regard to case', async () => {
     const guest = await machine.guest();
     const first = await network.attach({ netns: guest.name, configure: true, hostname: 'Web' });
     const lookUp = async () => (await guest.run('dig', '+short', '@172.16.0.1', 'web.vethwork.internal')).trim();
@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
     expect(await lookUp()).toBe(next.info.address);
   });
 
-  test('is given to one of several calls at once, and is free after a failed one', async () => {
+  test('is given to one of several concurrent calls, and is free after a failed one', async () => {
     const taps = ['vnet0', 'vnet1', 'vnet2', 'vnet3'];
     const second = await machine.open();
     const same = await second.getNetwork(network.uuid);
@@ -67,7 +67,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
     await network.attach({ tap: 'vnet1', hostname: 'web' });
   });
 
-  test('is not localhost', async () => {
+  test('cannot be localhost', async () => {
     for (const hostname of ['localhost', 'LocalHost']) {
       expect(await rejection(network.attach({ tap: 'vnet0', hostname }))).toMatchObject({
         code: 'ERR_VETHWORK_VALIDATION',
@@ -77,7 +77,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
     await network.attach({ tap: 'vnet0', hostname: 'localhost2' });
   });
 
-  test('is kept where the state of an earlier version has it twice, and given to nobody else', async () => {
+  test('that several interfaces have in the state of an earlier version is kept, and not given to others', async () => {
     const [one, two] = [
       await network.attach({ tap: 'vnet0', hostname: 'web' }),
       await network.attach({ tap: 'vnet1', hostname: 'db' }),

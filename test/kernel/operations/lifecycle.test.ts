@@ -27,7 +27,7 @@ function lookOf(link: IpLink | undefined): Omit<IpLink, 'ifname'> | undefined {
   );
 }
 
-describe.skipIf(!privileged)('the life of networks and interfaces', () => {
+describe.skipIf(!privileged)('the lifecycle of networks and interfaces', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -75,7 +75,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     [{ name: 'NotFoundError' }, { device: 'no-such-link' }],
     [{ name: 'KernelError' }, { tap: 'eth0' }],
     [wrong('name'), { netns: 'GUEST', name: 'lo' }],
-  ])('%j leaves everything as it was: attach %j', async (expected, options) => {
+  ])('a failed attach (%j) changes nothing: %j', async (expected, options) => {
     const before = await picture();
     const filled = 'netns' in options && options.netns === 'GUEST' ? { ...options, netns: guest.name } : options;
     await expect(network.attach(filled as AttachOptions)).rejects.toMatchObject(expected);
@@ -83,7 +83,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
-  test('what is taken is refused', async () => {
+  test('names, addresses and MACs in use are rejected', async () => {
     const nic = await network.attach({ tap: 'tap1' });
     const before = await picture();
     const { address, mac } = nic.info;
@@ -101,7 +101,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await nic.detach();
   });
 
-  test('interface indexes that links of others have are passed over', async () => {
+  test('interface indexes of foreign links are skipped', async () => {
     await using guest = await TestNamespace.create('guest');
     const indexOf = async (name: string) =>
       (await json<{ ifindex: number }[]>('ip', '-n', guest.name, '-j', 'link', 'show', 'dev', name))[0]
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await host.drained();
   });
 
-  test('a network that could not be made leaves nothing: its namespace is another’s', async () => {
+  test('a failed createNetwork leaves nothing behind: a foreign namespace has its name', async () => {
     await using foreign = await TestNamespace.create(crypto.randomUUID(), { exact: true });
     const before = await picture();
     await expect(host.createNetwork({ name: 'x', netblock: '10.1.0.0/24', uuid: foreign.name })).rejects.toMatchObject({
@@ -129,7 +129,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await names(foreign.name)).toEqual(['lo']);
   });
 
-  test('a floating gateway can be asked for', async () => {
+  test('a floating gateway can be chosen', async () => {
     const floatingGateway = '192.168.15.7';
     const options = { name: 'fixed', netblock: '10.1.0.0/24', floatingGateway };
     const fixed = await host.createNetwork(options);
@@ -151,7 +151,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await host.drained();
   });
 
-  test('an aborted call leaves nothing', async () => {
+  test('an aborted call leaves nothing behind', async () => {
     const before = await picture();
     const signal = AbortSignal.abort();
     await expect(host.createNetwork({ name: 'x', netblock: '10.1.0.0/24', signal })).rejects.toMatchObject({
@@ -166,7 +166,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     ['when its reservation is written', 'tracing:vethwork:store:asyncEnd'],
     ['when its links are begun', 'tracing:vethwork:kernel:start'],
     ['when its links are made', 'tracing:vethwork:kernel:asyncEnd'],
-  ])('an attach, and a network, that are aborted %s leave nothing', async (_when, channel) => {
+  ])('an attach and a network that are aborted %s leave nothing behind', async (_when, channel) => {
     const before = await picture();
     const mtu = 1400;
     const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
@@ -191,7 +191,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     }
   });
 
-  test('one that waits for what is being done with its network ends at once when it is aborted', async () => {
+  test('a call that waits for another call on its network rejects at once when it is aborted', async () => {
     const doomed = await host.createNetwork({ name: 'doomed', netblock: '172.30.0.0/24', provideDhcp: false });
     const removal = doomed.delete();
     const controller = new AbortController();
@@ -203,7 +203,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await host.drained();
   });
 
-  test('of a hundred that are aborted together, most have not begun, and nothing is left of any', async () => {
+  test('most of a hundred aborted attaches have not started, and none leaves anything behind', async () => {
     const before = await picture();
     const quiet = { name: 'quiet', netblock: '172.31.0.0/24', provideDhcp: false, provideDns: false };
     const network = await host.createNetwork(quiet);
@@ -224,7 +224,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
-  test('a device is given back as it was', async () => {
+  test('a device gets its settings back', async () => {
     await machine.node.ip('link', 'add', 'dev0', 'mtu', '1400', 'type', 'veth', 'peer', 'name', 'dev1');
     const before = await link('dev0');
     const nic = await network.attach({ device: 'dev0' });
@@ -235,7 +235,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await machine.node.ip('link', 'delete', 'dev0');
   });
 
-  test('names are free at once, and MAC and MTU of the bridge stay, over fifty attachments', async () => {
+  test('names are free at once, and MAC and MTU of the bridge are constant, over fifty attachments', async () => {
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
     const before = await link(bridge);
     for (let round = 0; round < 25; round++) {
@@ -251,7 +251,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect((await links()).filter(({ ifname }) => ifname.startsWith('dead'))).toEqual([]);
   });
 
-  test('many at once', async () => {
+  test('concurrent attaches succeed', async () => {
     const before = await picture();
     const nics = await Promise.all(Array.from({ length: 40 }, (_, index) => network.attach({ tap: `many${index}` })));
     expect(new Set(nics.map(({ info }) => info.address)).size).toBe(40);
@@ -260,7 +260,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
-  test('the same network is made again a hundred times without a pause', async () => {
+  test('one network is created a hundred times without a pause', async () => {
     const same = { name: 'again', netblock: '10.3.0.0/24', uuid: crypto.randomUUID(), vni: 77, provideDhcp: false };
     for (let round = 0; round < 100; round++) await (await host.createNetwork(same)).delete();
     await host.drained();
@@ -268,7 +268,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await sh('ip', 'netns')).not.toContain(same.uuid);
   });
 
-  test('of deletions at the same time all succeed, with dnsmasq and interfaces', async () => {
+  test('concurrent deletions all succeed, with dnsmasq and interfaces', async () => {
     const before = await picture();
     const doomed = await host.createNetwork({ name: 'doomed', netblock: '10.4.0.0/24', provideDns: true });
     const nic = await doomed.attach({ tap: 'tap4' });
@@ -283,7 +283,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await processes(doomed.uuid)).toEqual([]);
   });
 
-  test('a network whose namespace was killed is deleted all the same', async () => {
+  test('a network whose namespace was deleted can be deleted', async () => {
     const before = await picture();
     const victim = await host.createNetwork({ name: 'victim', netblock: '10.5.0.0/24' });
     await victim.attach({ tap: 'tap5' });
@@ -294,7 +294,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect(await picture()).toEqual(before);
   });
 
-  test('a container that is gone does not keep its interface', async () => {
+  test('an interface whose container is gone can be detached', async () => {
     const gone = await TestNamespace.create('gone');
     const nic = await network.attach({ netns: gone.name, configure: true });
     await gone.remove();
@@ -303,7 +303,7 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     expect((await network.listInterfaces()).map(({ uuid }) => uuid)).not.toContain(nic.uuid);
   });
 
-  test('without NAT there is no way out and nothing floats', async () => {
+  test('a network without NAT has no way out and no floating addresses', async () => {
     const inner = await host.createNetwork({ name: 'inner', netblock: '10.6.0.0/24', provideNat: false });
     const nic = await inner.attach({ netns: guest.name, configure: true });
     expect(inner.info.floatingGateway).toBeUndefined();
@@ -316,13 +316,13 @@ describe.skipIf(!privileged)('the life of networks and interfaces', () => {
     await inner.delete();
   });
 
-  test('a second host on the same state must be the same host', async () => {
+  test('a second host with the same state must have the same settings', async () => {
     await expect(machine.open({ floatingNetwork: '192.168.16.0/24' })).rejects.toMatchObject({ name: 'ConflictError' });
     await expect(machine.open({ egressNic: 'nope' })).rejects.toMatchObject({ name: 'ConflictError' });
     await expect(machine.open({ netns: 'no-such-namespace' })).rejects.toMatchObject({ name: 'ValidationError' });
   });
 
-  test('metadata', async () => {
+  test('metadata is stored and replaced', async () => {
     await network.setMetadata({ team: 'blue' });
     expect((await (await host.getNetwork('demo')).refresh()).metadata).toEqual({ team: 'blue' });
     const nic = await network.attach({ tap: 'tap1', metadata: { disk: 1 } });

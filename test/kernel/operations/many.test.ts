@@ -7,7 +7,7 @@ import { json, privileged, TestNamespace } from '../../support/namespaces.js';
 const MANY = 40;
 
 /** Those that go at once are deleted together instead of being taken out of service one by one before. */
-describe.skipIf(!privileged)('many interfaces that go at once', () => {
+describe.skipIf(!privileged)('many interfaces that are removed at once', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -39,7 +39,7 @@ describe.skipIf(!privileged)('many interfaces that go at once', () => {
       ]),
     );
 
-  it('are gone, their names are free, and they come back without a pause', async () => {
+  it('are removed, their names are free, and they can be attached again without a pause', async () => {
     const before = await onHost();
     for (let round = 0; round < 3; round++) {
       const nics = await attachAll();
@@ -53,7 +53,7 @@ describe.skipIf(!privileged)('many interfaces that go at once', () => {
     expect(await host.reconcile()).toEqual([]);
   });
 
-  it('go with their network, and a device that was there before stays as it was', async () => {
+  it('are removed with their network, and a device that existed before is unchanged', async () => {
     await machine.node.ip('link', 'add', 'own0', 'mtu', '1400', 'type', 'veth', 'peer', 'name', 'own1');
     const before = (await onHost()).filter((name) => !/^(br-vxlan|vxlan|veth|egr)-[0-9a-f]{6}/.test(name));
     await attachAll();

@@ -61,7 +61,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
 
   const states = async () => (await host.listInterfaces()).map(({ device, state }) => `${device} ${state}`);
 
-  test('keep their changes while they are alive, and lose them when they are dead', async () => {
+  test('keep their changes while they run, and lose them when they have ended', async () => {
     const { child, answer } = await start({ what: 'hold', network: network.uuid, tap: 'vnet0' });
     expect(answer).toEqual({ pid: 1 });
     const during = ['vnet0 initial'];
@@ -82,7 +82,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
     expect(await hasLink(machine.node, 'vnet0')).toBe(false);
   });
 
-  test('a dead one is dead, although a process with its number is alive', async () => {
+  test('count as ended, although a process with the same id runs', async () => {
     const { child } = await start({ what: 'hold', network: network.uuid, tap: 'vnet0' }, { isFirst: false });
     await end(child);
     expect(await states()).toEqual(['vnet0 initial']);
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
     expect(await states()).toEqual([]);
   });
 
-  test('one with the process id of another is told so, and the other goes on', async () => {
+  test('get an error if they have the process id of another process, which continues', async () => {
     const first = await start({ what: 'open' });
     expect(first.answer).toEqual({ pid: 1 });
     const second = await start({ what: 'open' });

@@ -13,7 +13,7 @@ interface IpLink {
 }
 
 /** What belongs to the host or to the network is refused, before anything changes. */
-describe.skipIf(!privileged)('an interface can not have', () => {
+describe.skipIf(!privileged)('a host rejects', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -94,7 +94,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     await tap.detach();
   });
 
-  test("addresses that are nobody's, or the network's", async () => {
+  test('invalid addresses, and those of the network', async () => {
     const nobodys = [
       '127.0.0.1',
       '0.0.0.0',
@@ -125,7 +125,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     );
   });
 
-  test('the address of another, and nobody is given what another is allowed to use', async () => {
+  test('the address of another interface, and never assigns an allowed address of another', async () => {
     const small = await host.createNetwork({ name: 'small', netblock: '172.17.0.0/29', provideDhcp: false });
     const first = await small.attach({ tap: 'tap1', address: '172.17.0.2' });
     const taken = { tap: 'tap2', allowedAddresses: ['172.17.0.2'] };
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     await small.delete();
   });
 
-  test('a device that the host needs, that is ours, or that is a bridge', async () => {
+  test('a device that the host needs, that vethwork created, or that is a bridge', async () => {
     const nic = await network.attach({ netns: guest.name, name: 'eth1' });
     const floating = await nic.float();
     const links = await json<IpLink[]>('ip', '-n', machine.node.name, '-j', 'link');
@@ -185,7 +185,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     await attached.detach();
   });
 
-  test('the namespace of the host or of a network, whatever it is called', async () => {
+  test('the namespace of the host or of a network, by any of its names', async () => {
     const path = `/tmp/${uniqueName('link')}`;
     const pinned = `/run/netns/${network.uuid}`;
     const [server] = await pidsIn(network.uuid);
@@ -237,7 +237,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     }
   });
 
-  test("a name that is ours, or the loopback's", async () => {
+  test('a name of a link of vethwork, or of loopback', async () => {
     const taken = [
       'vxlan-00000a',
       'br-vxlan-00000a',
@@ -264,7 +264,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     );
   });
 
-  test('an uplink that is ours', async () => {
+  test('a link of vethwork as its NIC', async () => {
     const nic = await network.attach({ tap: 'tap1' });
     for (const egressNic of ['egr-br-eth0', names.bridge, names.vxlan, 'tap1']) {
       expect(
@@ -280,7 +280,7 @@ describe.skipIf(!privileged)('an interface can not have', () => {
     await nic.detach();
   });
 
-  test("a network that is named as another's UUID", async () => {
+  test('the UUID of a network as name of another', async () => {
     const error = await rejection(host.createNetwork({ name: network.uuid, netblock: '172.19.0.0/24' }));
     expect(error).toMatchObject({ name: 'ValidationError', field: 'name' });
   });

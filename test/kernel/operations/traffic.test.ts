@@ -29,19 +29,19 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
   });
   afterAll(() => machine.remove());
 
-  test('nothing is tentative when attach returns', async () => {
+  test('no address is tentative when attach returns', async () => {
     for (const namespace of [...guests.map(({ name }) => name), network.uuid]) {
       expect(await sh('ip', '-n', namespace, '-6', 'address')).not.toContain('tentative');
     }
   });
 
-  test('neighbours reach each other at full size, and the world', async () => {
+  test('neighbours reach each other and the outside at full packet size', async () => {
     expect(await pings(guests[0], nics[1].info.address, '-M', 'do', '-s', String(8900 - 28))).toBe(true);
     expect(await pings(guests[0], '10.0.0.1')).toBe(true);
     expect(await network.ping(nics[0].info.address)).toBeGreaterThan(0);
   });
 
-  test('a floating address is reached from everywhere, and what is not floated from nowhere', async () => {
+  test('a floating address is reached from everywhere, and an instance without one from nowhere', async () => {
     const address = await nics[0].float();
     for (const from of everybody) expect(await talks(from, address), from.name).toBe(true);
     await machine.node.ip('route', 'add', '172.16.0.0/24', 'via', network.info.floatingGateway as string);
@@ -53,7 +53,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     await machine.node.ip('route', 'delete', '172.16.0.0/24');
   });
 
-  test('a floating address that moves is the new owner’s at once', async () => {
+  test('a moved floating address reaches its new owner at once', async () => {
     const address = nics[0].info.floating as string;
     for (let round = 0; round < 10; round++) {
       await nics[0].defloat();
@@ -76,7 +76,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     expect(await talks(machine.world, address)).toBe(false);
   });
 
-  test('routing and unrouting thrice the size of the pool finds an address each time', async () => {
+  test('routing and unrouting in three times the size of the pool finds an address each time', async () => {
     const { total, used } = (await host.refresh()).floatingAddresses;
     for (let round = 0; round < 3; round++) {
       const addresses = await Promise.all(Array.from({ length: total - used }, () => network.routeAddress()));
@@ -87,7 +87,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
     expect(await json('ip', '-j', '-n', machine.node.name, 'neigh', 'show', 'proxy')).toEqual([]);
   });
 
-  test('the hypervisor does not answer tenants on the overlay bridge', async () => {
+  test('the host does not answer tenants on the overlay bridge', async () => {
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
     expect(await sh('ip', '-n', machine.node.name, 'address', 'show', 'dev', bridge)).not.toContain('inet');
     // By the router it does.

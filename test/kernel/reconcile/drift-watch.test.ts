@@ -7,7 +7,7 @@ import { DriftWatcher } from '../../../src/reconcile/drift-watcher.js';
 import { eventually, privileged, TestNamespace } from '../../support/namespaces.js';
 
 /** How often it looks, and when: what the looks find is the affair of other tests. */
-describe.skipIf(!privileged)('looks for drift', () => {
+describe.skipIf(!privileged)('the drift watcher', () => {
   const kernels: Kernel[] = [];
   const watchers: DriftWatcher[] = [];
 
@@ -37,7 +37,7 @@ describe.skipIf(!privileged)('looks for drift', () => {
     return looks;
   }
 
-  test('one at the beginning, one after an event, few after a storm, none without', async () => {
+  test('reconciles at the start, after an event, rarely after many events, and never without', async () => {
     await using namespace = await TestNamespace.create('drift', { loopback: false });
     const interval = 1000;
     const looks = await watch([namespace.name], () => [], { interval });
@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('looks for drift', () => {
     await eventually(() => looks.count > settled, 60_000);
   });
 
-  test('what could not be repaired is looked at again, later and later', async () => {
+  test('retries a failed repair with a growing delay', async () => {
     await using namespace = await TestNamespace.create('drift', { loopback: false });
     const repaired: RepairResult = { action: 'create', description: 'it' };
     const failed = { ...repaired, error: { code: 'EBUSY', message: 'not yet' } };
@@ -68,7 +68,7 @@ describe.skipIf(!privileged)('looks for drift', () => {
     expect(answers).toEqual([]);
   });
 
-  test('a namespace that is made later, or again, is listened to', async () => {
+  test('watches namespaces that are created later, or again', async () => {
     await using first = await TestNamespace.create('drift', { loopback: false });
     const names = [first.name];
     const looks = await watch(names, () => [], { interval: 20 });

@@ -45,7 +45,7 @@ async function processAt(pid: number, netns: 'own' | 'shared', within: TestNames
   };
 }
 
-describe.skipIf(!privileged)('what an interface is attached to', () => {
+describe.skipIf(!privileged)('the container or device of an interface', () => {
   let machine: TestHost;
   let host: Host;
   let network: Network;
@@ -74,32 +74,35 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     return { pid, nic };
   }
 
-  test.each(['own', 'shared'] as const)('a stranger with its pid is not touched: namespace %s', async (kind) => {
-    const { pid, nic } = await endedContainer();
-    const stranger = await processAt(pid, kind, machine.node);
-    try {
-      // The pair goes some milliseconds after the process.
-      await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
-      const before = [await stranger.ip('-o', 'link'), await stranger.ip('route')];
-      const report = await host.reconcile();
-      expect(repairLines(report)).toContain(`its namespace ${pid} is gone`);
-      expect([await stranger.ip('-o', 'link'), await stranger.ip('route')]).toEqual(before);
-      expect(await nic.refresh()).toMatchObject({ state: 'lost', reason: expect.stringContaining('is gone') });
-      expect(await host.reconcile()).toEqual([]);
-      await nic.detach();
-      expect([await stranger.ip('-o', 'link'), await stranger.ip('route')]).toEqual(before);
-      if (kind === 'own') {
-        // Positive control: it can be attached itself.
-        const own = await attach(pid);
-        expect(await stranger.ip('route')).toContain('default via 172.16.0.1');
-        await own.detach();
+  test.each(['own', 'shared'] as const)(
+    'a process that has reused its pid is not changed: namespace %s',
+    async (kind) => {
+      const { pid, nic } = await endedContainer();
+      const stranger = await processAt(pid, kind, machine.node);
+      try {
+        // The pair goes some milliseconds after the process.
+        await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
+        const before = [await stranger.ip('-o', 'link'), await stranger.ip('route')];
+        const report = await host.reconcile();
+        expect(repairLines(report)).toContain(`its namespace ${pid} is gone`);
+        expect([await stranger.ip('-o', 'link'), await stranger.ip('route')]).toEqual(before);
+        expect(await nic.refresh()).toMatchObject({ state: 'lost', reason: expect.stringContaining('is gone') });
+        expect(await host.reconcile()).toEqual([]);
+        await nic.detach();
+        expect([await stranger.ip('-o', 'link'), await stranger.ip('route')]).toEqual(before);
+        if (kind === 'own') {
+          // Positive control: it can be attached itself.
+          const own = await attach(pid);
+          expect(await stranger.ip('route')).toContain('default via 172.16.0.1');
+          await own.detach();
+        }
+      } finally {
+        await stranger.stop();
       }
-    } finally {
-      await stranger.stop();
-    }
-  });
+    },
+  );
 
-  test('a namespace that is made again under its name is another one', async () => {
+  test('a namespace that was created again with its name is another one', async () => {
     const guest = await machine.guest();
     const nic = await attach(guest.name);
     const events: string[] = [];
@@ -125,7 +128,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
   });
 
   test.each(['before', 'after'] as const)(
-    'ensureInterface does not take a new namespace for it %s a look',
+    'ensureInterface does not accept a new namespace for it %s a reconciliation',
     async (when) => {
       const guest = await machine.guest();
       const place = { netns: guest.name, configure: true };
@@ -148,7 +151,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     },
   );
 
-  test('ensureInterface does not take a new namespace for one that lives on without its name', async () => {
+  test('ensureInterface does not accept a new namespace for one that exists without its name', async () => {
     const guest = await machine.guest();
     const place = { netns: guest.name, configure: true };
     const nic = await network.ensureInterface(place);
@@ -163,7 +166,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     await nic.detach();
   });
 
-  test('ensureInterface attaches a device that is plugged in again, and refuses another of its name', async () => {
+  test('ensureInterface attaches a device that is plugged in again, and rejects another of its name', async () => {
     const plug = async (mac: string) => {
       await connect([machine.node, 'nic9'], [machine.world, 'cable']);
       await machine.node.ip('link', 'set', 'nic9', 'address', mac);
@@ -183,7 +186,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     await nic.detach();
   });
 
-  test('a container whose namespace has lost its name goes on', async () => {
+  test('a container whose namespace has lost its name keeps its interface', async () => {
     const guest = await machine.guest();
     const nic = await attach(guest.name);
     const gateway = () => pings(TestNamespace.named(network.uuid), nic.info.address);
@@ -199,7 +202,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     await nic.detach();
   });
 
-  test('a device that is plugged in again is attached again, another of its name is not', async () => {
+  test('a device that is plugged in again is attached again; another with its name is not', async () => {
     const plug = async (mac: string) => {
       await connect([machine.node, 'nic9'], [machine.world, 'cable']);
       await machine.node.ip('link', 'set', 'nic9', 'address', mac);
@@ -224,7 +227,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
     expect(await master()).toBe(false);
   });
 
-  test('a record without an identity gets one while the pair shows which namespace is meant', async () => {
+  test('a record without an identity gets one while the veth pair shows which namespace is meant', async () => {
     const [here, replaced] = [await machine.guest(), await machine.guest()];
     const nics = [await attach(here.name), await attach(replaced.name)];
     const store = await openLmdbStore(machine.options.stateDir);
@@ -248,7 +251,7 @@ describe.skipIf(!privileged)('what an interface is attached to', () => {
 });
 
 describe.skipIf(!privileged)('namespaces by identity', () => {
-  test('an operation is done in the namespace that is meant, or in none', async () => {
+  test('an operation runs in the namespace with the identity, or in none', async () => {
     const kernel = openKernel();
     const namespace = await TestNamespace.create('identity');
     const { identity = '' } = await kernel.query('namespace.get', { netns: namespace.name });

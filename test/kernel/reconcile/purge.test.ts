@@ -60,7 +60,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
   };
   const conflict = (text: RegExp) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringMatching(text) });
 
-  test('is refused before anything is changed, and still open to its own folder', async () => {
+  test('is rejected before anything is changed, and accepted with its own folder', async () => {
     const host = await machine.open();
     await (await host.createNetwork(demo)).attach({ tap: 'vnet0' });
     const before = await picture(machine.node);
@@ -79,7 +79,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     expect(await (await machine.open()).listNetworks()).toHaveLength(1);
   });
 
-  test('is refused if no more than a table is left', async () => {
+  test('is rejected if only an nftables table is left', async () => {
     await machine.open();
     await machine.close();
     for (const { ifname, ifalias } of await ipLinks(machine.node)) {
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     await machine.open();
   });
 
-  test('is refused to a folder that has served it before', async () => {
+  test('is rejected with a folder that served it before', async () => {
     await machine.open();
     await machine.close();
     expect(
@@ -103,7 +103,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     await second.close();
     await machine.open();
   });
-  test('has a new store that many can open at once', async () => {
+  test('can be opened concurrently with one new store', async () => {
     const state = another();
     const stores = await Promise.all(Array.from({ length: 6 }, () => openLmdbStore(state)));
     expect(new Set(stores.map(({ presence }) => presence.id)).size).toBe(6);
@@ -111,7 +111,7 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     await machine.open();
   });
 
-  test('is opened by many at once, and set up by one', async () => {
+  test('is opened concurrently, and set up by one process', async () => {
     const hosts = await Promise.all(Array.from({ length: 6 }, () => machine.open()));
     for (const host of hosts) expect(await host.reconcile()).toEqual([]);
     const [network] = await Promise.all(
@@ -171,7 +171,7 @@ describe.skipIf(!privileged)('a lost state folder', () => {
   const purge = (...flags: string[]) =>
     cli('purge', '--state-dir', machine.options.stateDir, '--host-netns', machine.node.name, ...flags);
 
-  test('is explained, and all that was made is listed and removed, and nothing else', async () => {
+  test('is named in the error; purge lists and removes all that vethwork created, and nothing else', async () => {
     const network = await theirs.createNetwork({ ...demo, netblock: '172.17.0.0/24' });
     const lost = await lose();
     const error = await rejection(openHost(machine.options));
@@ -219,7 +219,7 @@ describe.skipIf(!privileged)('a lost state folder', () => {
     expect(await pings(container, '172.16.0.1')).toBe(true);
   });
 
-  test('is not taken for lost while it has the records', async () => {
+  test('is not reported as lost while it has the records', async () => {
     const host = await machine.open();
     await host.createNetwork(demo);
     const made = await picture(machine.node);
@@ -231,7 +231,7 @@ describe.skipIf(!privileged)('a lost state folder', () => {
     expect(await picture(machine.node)).toEqual(made);
   });
 
-  test('does not take the namespace of another host, whose network has the same UUID', async () => {
+  test('does not remove objects of another host whose network has the same UUID', async () => {
     const { uuid } = await theirs.createNetwork({ ...demo, netblock: '172.17.0.0/24' });
     await lose();
     // As on a hypervisor node, which has a bridge of the network, and not its namespace.

@@ -52,13 +52,13 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(gone);
   };
 
-  test('changes nothing where nothing is wrong, a hundred times', async () => {
+  test('changes nothing in a hundred runs without drift', async () => {
     const before = await picture();
     for (let round = 0; round < 100; round++) expect(await host.reconcile()).toEqual([]);
     expect(await picture()).toBe(before);
   });
 
-  test('a callback that throws stops neither a reconciliation nor the opening of a host', async () => {
+  test('continues when a callback throws, as does openHost', async () => {
     const warnings: string[] = [];
     const collect = ({ message }: Error) => warnings.push(message);
     const broken = [
@@ -147,7 +147,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
       'the inner end is moved to another namespace',
       () => sh('ip', '-n', network.uuid, 'link', 'set', `veth-${vni}-i`, 'netns', guest.name),
     ],
-  ])('repairs it when %s', async (_what, harm) => {
+  ])('repairs the state when %s', async (_what, harm) => {
     const before = await picture();
     await harm();
     const told = await host.reconcile({ dryRun: true });
@@ -160,7 +160,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await talks(machine.world, routed)).toBe(true);
   });
 
-  test('chains and sets that others put into our tables are named, and stay when our part is repaired', async () => {
+  test('reports chains and sets that others added to tables of vethwork, and keeps them in a repair', async () => {
     const node = (...command: string[]) => machine.node.run(...(command as [string, ...string[]]));
     const places = [
       { nft: inside, family: 'ip', set: 'routed' },
@@ -221,7 +221,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(sortLines(await picture())).toBe(sortLines(clean));
   });
 
-  test('a host that an earlier version has made gets all that shuts its links off', async () => {
+  test('adds what closes links to a host of an earlier version', async () => {
     const { node } = machine;
     const { device, mac } = nic.info;
     const ports = [`vxlan-${vni}`, `veth-${vni}-o`, `egr-${vni}-o`, device, 'vnet0'];
@@ -275,7 +275,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await other.close();
   });
 
-  test('a dnsmasq that was killed runs again', async () => {
+  test('restarts a killed dnsmasq', async () => {
     const [before] = await pidsIn(network.uuid);
     process.kill(before as number, 'SIGKILL');
     await eventually(async () => {
@@ -285,7 +285,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     });
   });
 
-  test('what others break is repaired as it happens, also in what is new since', async () => {
+  test('repairs drift while watchDrift runs, also of objects created later', async () => {
     const repairs: string[] = [];
     const watch = await host.watchDrift({ interval: 20, onRepair: (told) => repairs.push(...told.map(repairText)) });
     const later = await host.createNetwork({ name: 'later', netblock: '172.18.0.0/24' });
@@ -313,7 +313,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await host.reconcile()).toEqual([]);
   });
 
-  test('a watch ends with its signal and with the host; what is broken then stays broken', async () => {
+  test('stops with the signal or the host of watchDrift; later drift stays', async () => {
     const controller = new AbortController();
     const second = await machine.open();
     const told: string[] = [];
@@ -338,7 +338,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(told).toEqual([]);
   });
 
-  test('what is ours and wanted by nobody is removed, what only looks so is left alone and told of', async () => {
+  test('removes links of vethwork without a record, and only reports foreign links with a similar name', async () => {
     const stray = await network.attach({ tap: 'stray' });
     const alias = `vethwork ${network.uuid}`;
     // As if the record had been lost: the link is another one's, with the marks of the first.
@@ -366,7 +366,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await machine.node.ip('link', 'delete', 'vxlan-00beef');
   });
 
-  test('after a reboot an empty kernel and a full store become the running networks again', async () => {
+  test('restores all networks after a reboot', async () => {
     const before = (await picture()).split('\n').length;
     for (const pid of await pidsIn(network.uuid)) process.kill(pid, 'SIGKILL');
     await sh('ip', 'netns', 'delete', network.uuid);
@@ -387,7 +387,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(() => talks(machine.world, routed), 60_000);
   });
 
-  test('another process sees and changes the same', async () => {
+  test('lets another process see and change the same objects', async () => {
     const second = await machine.open();
     const attached = await (await second.getNetwork('demo')).attach({ tap: 'vnet7' });
     expect((await host.getInterface('vnet7')).uuid).toBe(attached.uuid);

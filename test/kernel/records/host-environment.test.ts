@@ -8,7 +8,7 @@ import { TestHost } from '../../support/host.js';
 import { connect, privileged, TestNamespace } from '../../support/namespaces.js';
 import { repairLines } from '../../support/repairs.js';
 
-describe.skipIf(!privileged)('settings are remembered', () => {
+describe.skipIf(!privileged)('recorded settings', () => {
   let machine: TestHost;
   let host: Host;
   const masquerades = async () =>
@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('settings are remembered', () => {
     await machine.remove();
   });
 
-  test('a second process without options, and one with fewer, changes nothing', async () => {
+  test('are not changed by a second process without options, or with fewer', async () => {
     expect(await masquerades()).toBe(true);
     const { stateDir, netns } = machine.options;
     for (const options of [{ stateDir }, { stateDir, netns }, { stateDir, egressNic: 'eth0' }]) {
@@ -40,7 +40,7 @@ describe.skipIf(!privileged)('settings are remembered', () => {
     ['domain', 'two.internal'],
     ['dnsServers', ['10.0.0.9']],
     ['deletionHalo', 1000],
-  ])('another value is a conflict, or changes it for all: %s', async (field, value) => {
+  ])('cause a conflict if they differ, or are changed for all processes: %s', async (field, value) => {
     const { stateDir: state } = machine.options;
     await expect(openHost({ stateDir: state, [field]: value })).rejects.toMatchObject({
       name: 'ConflictError',
@@ -61,7 +61,7 @@ describe.skipIf(!privileged)('settings are remembered', () => {
     await (await openHost({ stateDir: state })).close();
   });
 
-  test('what links and addresses follow from never changes', async () => {
+  test('of links and addresses cannot change', async () => {
     const { stateDir: state } = machine.options;
     for (const change of [{ egressNic: 'lo' }, { floatingNetwork: '192.168.16.0/24' }, { vxlanPort: 4790 }]) {
       await expect(openHost({ stateDir: state, ...change, updateSettings: true })).rejects.toMatchObject({
@@ -72,7 +72,7 @@ describe.skipIf(!privileged)('settings are remembered', () => {
 });
 
 describe.skipIf(!privileged)('a new host', () => {
-  test('needs its settings, and takes no network that the host is in', async () => {
+  test('needs its settings, and rejects a network of the machine as floating network', async () => {
     await using node = await TestNamespace.create('new');
     await using world = await TestNamespace.create('world');
     await connect([node, 'eth0'], [world, 'up0']);
@@ -125,7 +125,7 @@ describe.skipIf(!privileged)('a host that changes', () => {
     await mesh.remove();
   });
 
-  test('a NIC that goes and comes back is used again', async () => {
+  test('uses a NIC again that was removed and returned', async () => {
     await machine.node.ip('link', 'delete', 'mesh0');
     expect((await host.refresh()).warnings?.join('\n')).toContain('mesh0');
     await plug();
@@ -139,7 +139,7 @@ describe.skipIf(!privileged)('a host that changes', () => {
     expect((await vxlan()).match(/dev mesh0/g)).toHaveLength(2);
   });
 
-  test('an address that changes is the one of the VXLAN links', async () => {
+  test('gives a changed address to the VXLAN links', async () => {
     expect(await vxlan()).toContain('local 10.9.0.1 ');
     await machine.node.ip('address', 'flush', 'dev', 'mesh0');
     await machine.node.ip('address', 'add', '10.9.0.7/24', 'dev', 'mesh0');
@@ -151,7 +151,7 @@ describe.skipIf(!privileged)('a host that changes', () => {
     expect((await vxlan()).match(/local 10\.9\.0\.7 /g)).toHaveLength(2);
   });
 
-  test('a NIC that is renamed is followed, and told of; an alternative name serves', async () => {
+  test('follows a renamed NIC, and reports it; an alternative name is accepted', async () => {
     const rules = () => machine.node.run('nft', 'list', 'table', 'ip', 'vethwork');
     await machine.node.ip('link', 'set', 'eth0', 'down');
     await machine.node.ip('link', 'set', 'eth0', 'name', 'wan0');
@@ -166,7 +166,7 @@ describe.skipIf(!privileged)('a host that changes', () => {
     expect(await rules()).toContain('oifname "wan0"');
   });
 
-  test('networks that no longer fit are told of', async () => {
+  test('reports networks whose MTU is too large now', async () => {
     expect((await host.refresh()).warnings ?? []).toEqual([]);
     await machine.node.ip('link', 'set', 'mesh0', 'mtu', '1400');
     expect((await host.refresh()).warnings?.join('\n')).toMatch(
@@ -176,7 +176,7 @@ describe.skipIf(!privileged)('a host that changes', () => {
     expect(small.info.mtu).toBe(1350);
   });
 
-  test('a netblock with a resolver in it is refused, one like the host’s LAN is told of', async () => {
+  test('rejects a netblock with a resolver in it, and reports one that overlaps the LAN of the host', async () => {
     await expect(host.createNetwork({ name: 'lan', netblock: '10.0.0.0/24' })).rejects.toMatchObject({
       field: 'netblock',
       expected: expect.stringContaining('10.0.0.1'),

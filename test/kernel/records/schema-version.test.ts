@@ -32,7 +32,7 @@ describe.skipIf(!privileged)('records of another version', () => {
     return entries;
   }
 
-  test('of the version before are migrated, and their networks run', async () => {
+  test('are migrated if it is the previous one, and their networks run', async () => {
     const text = (await readFile(FIXTURE, 'utf8')).replaceAll('vwt-fix', machine.node.name);
     await write(JSON.parse(text));
     const host = await machine.open();
@@ -56,7 +56,7 @@ describe.skipIf(!privileged)('records of another version', () => {
     );
   });
 
-  test('of a later version are refused, and left as they are', async () => {
+  test('are rejected and not changed if it is a later one', async () => {
     await machine.open();
     await machine.close();
     await write([{ key: keys.schema, value: SCHEMA_VERSION + 1 }]);

@@ -51,7 +51,7 @@ const report: BenchReport = {
 };
 
 describe('the report of the benchmark', () => {
-  it('shows ratios to the first line, what is missing and what failed', () => {
+  it('shows ratios to the first line, missing and failed contenders', () => {
     const text = formatBench(report);
     expect(text).toContain(`1 veths: attach
             MEDIAN ms  MIN   MAX   RATIO  CPU ms  LOOP p99  RUNS
@@ -65,7 +65,7 @@ best shell  20.0       10.0  40.0  10.0x                    3`);
     expect(text).toMatch(/^descriptors +0\.1235 a network$/m);
   });
 
-  it('writes numbers with what means something', () => {
+  it('writes numbers with significant digits', () => {
     expect([0.1234, 1.234, 12.34, 123.4].map(milliseconds)).toEqual(['0.12', '1.23', '12.3', '123']);
     expect([0.5, 2.345, 4.56, 45.6].map(times)).toEqual(['0.50x', '2.35x', '4.6x', '46x']);
   });
@@ -80,7 +80,7 @@ best shell  20.0       10.0  40.0  10.0x                    3`);
     expect(drawings.get('veth-10-attach.svg')).toContain('200 ms');
   });
 
-  it('draws nothing of a scenario without figures', () => {
+  it('draws no chart of a scenario without figures', () => {
     const [, float] = report.scenarios;
     expect(float && specsOf(float, new Map())).toEqual([]);
   });

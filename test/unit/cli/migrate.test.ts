@@ -21,7 +21,7 @@ describe('the URL of a cluster', () => {
   });
 });
 
-describe('the file of an agent', () => {
+describe('the configuration file of an agent', () => {
   const read = async (content: unknown) => {
     const folder = await mkdtemp(join(tmpdir(), 'vethwork-config-'));
     const file = join(folder, 'agent.json');
@@ -32,7 +32,7 @@ describe('the file of an agent', () => {
   };
   const good = { store: { etcd: ['http://10.0.0.5:2379'] }, node: 'node2' };
 
-  test('needs little', async () => {
+  test('needs only store and node', async () => {
     expect(await read(good)).toEqual({ listen: '127.0.0.1:9471', logLevel: 'info', host: good, warnings: [] });
   });
 
@@ -47,11 +47,11 @@ describe('the file of an agent', () => {
     ['logLevel', { ...good, logLevel: 'loud' }],
     ['surprise', { ...good, surprise: 1 }],
     ['config', '{'],
-  ])('is refused for %s', async (field, content) => {
+  ])('is rejected for %s', async (field, content) => {
     expect(await read(content)).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
   });
 
-  test('must be there', async () => {
+  test('must exist', async () => {
     expect(await rejection(readAgentConfig('/nowhere/agent.json'))).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION' });
   });
 });

@@ -13,26 +13,26 @@ describe('values of flags', () => {
     expect(parseInteger(text)).toBe(value);
   });
 
-  it.each(['', 'x', '1.5', '1e3', '0x10', ' 1', '99999999999999999999'])('refuses %j as a number', (text) => {
+  it.each(['', 'x', '1.5', '1e3', '0x10', ' 1', '99999999999999999999'])('rejects %j as a number', (text) => {
     expect(() => parseInteger(text)).toThrow('whole number');
   });
 
-  it('takes digits for a pid and anything else for a name or path', () => {
+  it('reads digits as a pid and anything else as a name or path', () => {
     expect(parseNamespace('4711')).toBe(4711);
     expect(parseNamespace('c1')).toBe('c1');
     expect(parseNamespace('/proc/1/ns/net')).toBe('/proc/1/ns/net');
     expect(() => parseNamespace('')).toThrow('expected the name of a namespace');
   });
 
-  it('collects metadata and keeps what follows the first equals sign', () => {
+  it('collects metadata and splits at the first equals sign', () => {
     expect(parseMetadata('b=x=y', parseMetadata('a='))).toEqual({ a: '', b: 'x=y' });
     expect(() => parseMetadata('novalue')).toThrow('key=value');
     expect(() => parseMetadata('=value')).toThrow('key=value');
   });
 });
 
-describe('the ways to attach', () => {
-  it('takes each with its own flags', () => {
+describe('options of attach', () => {
+  it('are accepted for each kind of attachment', () => {
     expect(attachOptions({ tap: 'vnet0', owner: 64055, mac: '02:00:00:00:00:01' })).toEqual({
       tap: 'vnet0',
       owner: 64055,
@@ -55,13 +55,13 @@ describe('the ways to attach', () => {
     [{ device: 'a', configure: true as const }, '--configure'],
     [{ tap: 'a', name: 'eth0' }, '--name'],
     [{ netns: 'a', multiQueue: true as const }, '--multi-queue'],
-  ])('refuses %j', (flags, field) => {
+  ])('of other kinds are rejected: %j', (flags, field) => {
     expect(() => attachOptions(flags)).toThrow(expect.objectContaining({ name: ValidationError.name, field }));
   });
 });
 
 describe('the host file', () => {
-  it('gives what was written', () => {
+  it('returns the options in the file', () => {
     const options = { egressNic: 'eth0', floatingNetwork: '192.168.15.0/24', netns: 'node1', outboundNat: true };
     expect(parseHostFile(JSON.stringify(options), 'host.json')).toEqual(options);
   });
@@ -71,7 +71,7 @@ describe('the host file', () => {
     ['{"egressNic": 5}', 'egressNic'],
     ['{"floatingNetwork": "192.168.15.1/24"}', 'floatingNetwork'],
     ['{"egressNick": "eth0"}', 'egressNick'],
-  ])('refuses %s and names the file and the member', (text, field) => {
+  ])('rejects %s and names the file and the member', (text, field) => {
     expect(() => parseHostFile(text, 'host.json')).toThrow(ValidationError);
     expect(() => parseHostFile(text, 'host.json')).toThrow(field);
     expect(() => parseHostFile(text, 'host.json')).toThrow('host.json');

@@ -25,7 +25,7 @@ function leaves(command: Command, path: string[] = []): string[][] {
 const commands = leaves(buildProgram({ stdout: process.stdout, stderr: process.stderr, exitCode: 0 }));
 
 describe('help', () => {
-  it('is there for every command', () => {
+  it('exists for every command', () => {
     expect(commands.map((path) => path.join(' '))).toEqual(expect.arrayContaining(['init', 'network create']));
     expect(commands.length).toBeGreaterThan(20);
   });
@@ -48,13 +48,13 @@ describe('help', () => {
     },
   );
 
-  it('is shown when the command is left out, as an error', async () => {
+  it('is printed as an error without a command', async () => {
     const { code, stderr } = await vethwork('network');
     expect(code).toBe(2);
     expect(stderr).toContain('Usage: vethwork network');
   });
 
-  it('knows the version', async () => {
+  it('includes the version', async () => {
     expect((await vethwork('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
@@ -80,7 +80,7 @@ describe('wrong usage', () => {
     ['a timeout that is none', ['network', 'ping', 'demo', '10.0.0.1', '--timeout', '0'], '--timeout'],
     ['demo flags that exclude each other', ['demo', '--keep', '--remove'], '--remove'],
     ['a host that was never set up', ['network', 'list'], '--egress-nic'],
-  ])('%s: one line on stderr, exit code 2, nothing touched', async (_, argv, mention) => {
+  ])('%s: one line on stderr, exit code 2, no change', async (_, argv, mention) => {
     const { code, stdout, stderr } = await vethwork('--state-dir', state, ...argv);
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
     expect(stderr).toContain(mention);
@@ -89,7 +89,7 @@ describe('wrong usage', () => {
     expect(await readdir(state)).toEqual([]);
   });
 
-  it('is JSON on stderr with --json, wherever that stands', async () => {
+  it('is JSON on stderr with --json, at any position', async () => {
     for (const argv of [
       ['--json', 'network', 'list', '--colour'],
       ['network', 'list', '--colour', '--json'],
@@ -103,7 +103,7 @@ describe('wrong usage', () => {
     }
   });
 
-  it('a typed error keeps its fields in JSON', async () => {
+  it('keeps the fields of a typed error in JSON', async () => {
     const { code, stderr } = await vethwork('interface', 'attach', 'demo', '--json', '--device', 'a', '--name', 'b');
     expect(code).toBe(2);
     expect(JSON.parse(stderr)).toMatchObject({
@@ -111,7 +111,7 @@ describe('wrong usage', () => {
     });
   });
 
-  it('a damaged host file is named', async () => {
+  it('names a damaged host file', async () => {
     await writeFile(join(state, 'host.json'), '{"egressNic": ""}');
     const { code, stderr } = await vethwork('network', 'list', '--state-dir', state);
     expect(code).toBe(2);

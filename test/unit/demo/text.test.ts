@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { parsePackets } from '../../../src/demo/capture.js';
 import { type Check, formatReport, summarise, wrap } from '../../../src/demo/report.js';
 
-describe('what tcpdump prints', () => {
-  it('is read packet by packet, ports and other protocols left out', () => {
+describe('the output of tcpdump', () => {
+  it('is parsed into packets, without ports and other protocols', () => {
     const text = [
       'IP 10.0.0.1 > 192.168.15.29: ICMP echo request, id 1, seq 1, length 64',
       'ARP, Request who-has 192.168.15.29 tell 192.168.15.1, length 28',
@@ -21,7 +21,7 @@ describe('the report', () => {
   const good: Check = { chapter: 'One', name: 'a', passed: true };
   const bad: Check = { chapter: 'Two', name: 'b', passed: false, detail: 'got c' };
 
-  it('passes when every check passed and nothing is left', () => {
+  it('passes when every check passed and nothing is left behind', () => {
     expect(summarise([good], [])).toEqual({ passed: true, checks: [good], leftovers: [] });
   });
 
@@ -33,7 +33,7 @@ describe('the report', () => {
     expect(text).toMatch(/^Two +b +FAILED +got c$/m);
   });
 
-  it('does not pass when something is left', () => {
+  it('fails when something is left behind', () => {
     const report = summarise([good], ['namespace x']);
     expect(report.passed).toBe(false);
     expect(formatReport(report)).toContain('Could not be removed: namespace x');
@@ -41,7 +41,7 @@ describe('the report', () => {
 });
 
 describe('paragraphs', () => {
-  it('are broken between words', () => {
+  it('are wrapped between words', () => {
     expect(wrap('  aa bb\n    cc dd ', 5)).toBe('aa bb\ncc dd');
   });
 });

@@ -36,7 +36,7 @@ const render = (changes: Partial<DnsmasqConfig> = {}) => renderConfig({ ...demo,
 const lines = (changes: Partial<DnsmasqConfig> = {}) => render(changes).config.split('\n');
 
 describe('the configuration of dnsmasq', () => {
-  it('of the walk-through is this', () => {
+  it('of the walk-through has these lines', () => {
     expect(render().config).toBe(`# Written by vethwork; changes are lost.
 bind-dynamic
 interface=veth-e2300f-i
@@ -70,26 +70,26 @@ dhcp-option=28,172.16.0.255
 `);
   });
 
-  it('has the reservations and names in files of their own', () => {
+  it('has reservations and names in separate files', () => {
     expect(render().dhcpHosts).toBe(
       '02:00:00:bd:cd:9b,id:*,172.16.0.232\n02:00:00:c7:f9:cc,id:*,172.16.0.37,floatingdemo.vethwork.internal\n',
     );
     expect(render().names).toBe('172.16.0.37 floatingdemo.vethwork.internal floatingdemo\n');
   });
 
-  it('does not depend on the order of the reservations, nor its main file on what they are', () => {
+  it('does not depend on the order of the reservations, and its main file not on the reservations', () => {
     expect(render({ reservations: demo.reservations.toReversed() })).toEqual(render());
     expect(render({ reservations: [] }).config).toBe(render().config);
   });
 
-  it('without NAT has neither router nor resolver beyond the network', () => {
+  it('without NAT has neither router nor upstream resolver', () => {
     expect(lines({ provideNat: false })).toEqual(expect.arrayContaining(['dhcp-option=3', 'dhcp-option=6']));
     const withDns = lines({ provideNat: false, provideDns: true });
     expect(withDns).toEqual(expect.arrayContaining(['dhcp-option=3', 'dhcp-option=6,172.16.0.1', 'port=53']));
     expect(withDns.filter((line) => line.startsWith('server='))).toEqual([]);
   });
 
-  it('with DNS answers for its domain and asks upstream for the rest', () => {
+  it('with DNS answers for its domain and forwards other names', () => {
     expect(lines({ provideDns: true })).toEqual(
       expect.arrayContaining([
         'port=53',
@@ -102,7 +102,7 @@ dhcp-option=28,172.16.0.255
     );
   });
 
-  it('without DHCP has no word of DHCP', () => {
+  it('without DHCP has no DHCP option', () => {
     expect(lines({ provideDhcp: false, provideDns: true }).filter((line) => line.startsWith('dhcp'))).toEqual([]);
   });
 
@@ -132,12 +132,12 @@ dhcp-option=28,172.16.0.255
     ['reservations[0].address', reserved({ address: '10.1.1.1' })],
     ['reservations[1].mac', { reservations: [named, { ...named, address: '172.16.0.38' }] }],
     ['reservations[1].address', { reservations: [named, { ...bare, address: '172.16.0.37' }] }],
-  ])('refuses a bad %s: %j', (field, changes) => {
+  ])('rejects an invalid %s: %j', (field, changes) => {
     expect(() => render(changes)).toThrow(ValidationError);
     expect(() => render(changes)).toThrow(expect.objectContaining({ field }));
   });
 
-  it('takes no text that adds a line or a field', () => {
+  it('rejects text that adds a line or a field', () => {
     const plain = render({ provideDns: true, ...reserved({ hostname: 'x' }) });
     const counts = { taken: 0, refused: 0 };
     fc.assert(

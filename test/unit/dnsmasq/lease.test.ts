@@ -13,7 +13,7 @@ torn 02:00
 `;
 
 describe('the lease file', () => {
-  it('is read, and what is no IPv4 lease is passed over', () => {
+  it('is parsed without lines that are not IPv4 leases', () => {
     expect(parseLeases(file)).toEqual([
       {
         expires: 1795519788,
@@ -27,7 +27,7 @@ describe('the lease file', () => {
     expect(parseLeases('')).toEqual([]);
   });
 
-  it('never makes the reader fail', () => {
+  it('never causes an exception', () => {
     fc.assert(
       fc.property(anyText(), (text) => {
         expect(parseLeases(text)).toBeInstanceOf(Array);
@@ -37,7 +37,7 @@ describe('the lease file', () => {
     );
   });
 
-  it('loses the unwanted lease and nothing else', () => {
+  it('loses only the removed lease', () => {
     const left = withoutLeases(file, (lease) => lease.address === '172.16.0.11');
     expect(left).toBe(file.replace(/^0 .*\n/m, ''));
   });

@@ -62,7 +62,7 @@ Metadata:`);
     expect(text).toContain('Metadata:\n    team: blue\n    size: 3\n\nRouted addresses:\n    192.168.15.30');
   });
 
-  it('has a line of its own in a list', () => {
+  it('has one line in a list', () => {
     const [header, line, ...rest] = formatNetworks([network]).split('\n');
     expect(header).toMatch(/^UUID +NAME +VXLAN ID.* TENANT +STATE$/);
     expect(line).toMatch(/^17be6538-8f96-4ccb-b71e-a7e3022fead3 {2}demo {2}14823439 {2}172\.16\.0\.0\/24/);
@@ -102,14 +102,14 @@ describe('the status', () => {
     floatingAddresses: { total: 253, used: 1 },
   };
 
-  it('says that all is in order', () => {
+  it('says that nothing differs', () => {
     const text = formatStatus({ host, repairs: [], networks: [network] });
     expect(text).toContain('health          : in order');
     expect(text).toContain('floating in use : 1 of 253');
     expect(text).toContain(network.uuid);
   });
 
-  it('says what is to be repaired', () => {
+  it('lists the repairs', () => {
     const text = formatStatus({
       host,
       repairs: [{ action: 'dnsmasq', description: 'dnsmasq of demo is dead' }],
@@ -119,7 +119,7 @@ describe('the status', () => {
     expect(text).toContain('    dnsmasq of demo is dead');
   });
 
-  it('says what floating addresses lack', () => {
+  it('warns if floating addresses cannot be reached', () => {
     const warnings = ['the host has no default route'];
     const lacking = formatStatus({ host: { ...host, outboundNat: false, warnings }, repairs: [], networks: [] });
     expect(lacking).toContain('outbound nat    : no: replies from outside need a route to 192.168.15.0/24');

@@ -24,7 +24,7 @@ describe('a netblock', () => {
     expect(parseNetblock('netblock', cidr)).toMatchObject({ cidr, network, gateway, broadcast, mask, size });
   });
 
-  test('contains its addresses and overlaps what shares one', () => {
+  test('contains its addresses and overlaps netblocks with a common address', () => {
     const netblock = parseNetblock('netblock', '172.16.4.0/22');
     expect(['172.16.4.0', '172.16.7.255'].map((address) => netblock.contains(address))).toEqual([true, true]);
     expect(['172.16.3.255', '172.16.8.0'].map((address) => netblock.contains(address))).toEqual([false, false]);
@@ -33,7 +33,7 @@ describe('a netblock', () => {
     expect(['172.16.0.0/22', '172.16.8.0/21', '10.0.0.0/8'].map(overlaps)).toEqual([false, false, false]);
   });
 
-  test('names the field and what would be right', () => {
+  test('names the field and the expected value in errors', () => {
     expect(() => parseNetblock('floatingNetwork', '192.168.15.1/24')).toThrow(
       'floatingNetwork: expected a network without host bits, such as 192.168.15.0/24, got "192.168.15.1/24"',
     );

@@ -58,12 +58,12 @@ const present: ActualNamespace = {
   sysctls: new Map([['ipv4/ip_forward', '1']]),
 };
 
-describe('of a plan', () => {
-  test('nothing is left where everything is there', () => {
+describe('missing operations of a plan', () => {
+  test('are none if everything exists', () => {
     expect(missingOperations(made, inside(present))).toEqual([]);
   });
 
-  test('everything is left where nothing is there, and where the namespace is gone', () => {
+  test('are all if nothing exists, or the namespace is missing', () => {
     expect(missingOperations(made, inside({}))).toEqual(made);
     expect(missingOperations(made, new Map())).toEqual(made);
     const namespace: Operation = { op: 'namespace.add', name: 'n' };
@@ -78,18 +78,18 @@ describe('of a plan', () => {
     ['a setting with another value', { sysctls: new Map([['ipv4/ip_forward', '0']]) }, 'sysctl.set'],
     ['a link that is down', { links: link({ ...link7(), up: false }) }, 'link.set'],
     ['a protocol setting with another value', { links: link({ ...link7(), inet: { rpFilter: 1 } }) }, 'link.set'],
-  ])('%s is done again, and nothing else', (_what, there, op) => {
+  ])('are one for %s', (_what, there, op) => {
     expect(missingOperations(made, inside({ ...present, ...there })).map((each) => each.op)).toEqual([op]);
   });
 
-  test('a route in another table does not count', () => {
+  test('include a route that exists in another table', () => {
     const routes = present.routes.map((route) => ({ ...route, table: 8 }));
     expect(missingOperations(made, inside({ ...present, routes }))).toEqual(
       made.filter(({ op }) => op === 'route.add'),
     );
   });
 
-  test('a link that has lost its name, MTU or bridge is changed, not made', () => {
+  test('change a link with another name, MTU or bridge, and do not create it', () => {
     const { master: _, ...orphan } = link7();
     const links = link({ ...orphan, name: 'other', mtu: 1500 });
     expect(missingOperations(made.slice(0, 1), inside({ ...present, links }))).toEqual([
@@ -97,7 +97,7 @@ describe('of a plan', () => {
     ]);
   });
 
-  test('what only takes away or forgets is never left', () => {
+  test('never include deletions', () => {
     const removals: Operation[] = [
       { op: 'conntrack.delete', netns: 'n', filter: { address: '10.0.0.1' } },
       { op: 'link.delete', netns: 'n', link: { index: 7 } },
@@ -107,7 +107,7 @@ describe('of a plan', () => {
   });
 });
 
-describe('of a ruleset', () => {
+describe('missing commands of a ruleset', () => {
   const plan = [planRuleset(host, network), addFloating(uuid, '192.168.15.29', '172.16.0.37')];
   const commands = plan.flatMap((each) => (each.op === 'nftables.batch' ? each.commands : []));
   const listed = commands.flatMap((command): NftObject[] => {
@@ -121,7 +121,7 @@ describe('of a ruleset', () => {
       each.op === 'nftables.batch' ? each.commands : [],
     );
 
-  test('nothing is left where it is there, whatever others have beside it', () => {
+  test('are none if it exists, whatever other objects exist', () => {
     const others: NftObject[] = [
       { object: 'table', family: 'inet', name: 'filter' },
       { object: 'chain', family: 'inet', table: 'filter', name: 'input' },
@@ -130,7 +130,7 @@ describe('of a ruleset', () => {
     expect(left([...others, ...listed])).toEqual([]);
   });
 
-  test('an element that lacks, or leads elsewhere, is all that is added', () => {
+  test('are only the elements that are missing or differ', () => {
     const without = listed.filter(({ object }) => object !== 'element');
     expect(left(without)).toEqual(commands.slice(-1));
     expect(left([...without, { ...(listed.at(-1) as NftObject), data: '172.16.0.38' }])).toEqual(commands.slice(-1));
@@ -202,7 +202,7 @@ describe('of a ruleset', () => {
       { expression: 'immediate', verdict: { jump: 'c' } },
       { expression: 'immediate', verdict: { jump: 'c' } },
     ],
-  ])('an expression is the same for %s', (_what, planned, listed) => {
+  ])('treat expressions as equal: %s', (_what, planned, listed) => {
     expect(isThere([planned], [listed])).toBe(true);
   });
 
@@ -253,11 +253,11 @@ describe('of a ruleset', () => {
       { expression: 'immediate', verdict: { jump: 'c' } },
       { expression: 'immediate', verdict: { goto: 'c' } },
     ],
-  ])('an expression is another for %s', (_what, planned, listed) => {
+  ])('treat expressions as different: %s', (_what, planned, listed) => {
     expect(isThere([planned], [listed])).toBe(false);
   });
 
-  test('expressions are in order, and there is none beside', () => {
+  test('compare expressions in order, without additional ones', () => {
     const [one, other]: [Expression, Expression] = [{ expression: 'counter' }, { expression: 'notrack' }];
     expect(isThere([one, other], [{ ...one }, { ...other }])).toBe(true);
     expect(isThere([one, other], [{ ...other }, { ...one }])).toBe(false);
@@ -265,7 +265,7 @@ describe('of a ruleset', () => {
     expect(isThere([one, other], [{ ...one }])).toBe(false);
   });
 
-  test('rules are in the order of their chain, whatever of other chains is listed between', () => {
+  test('compare rules in the order of their chain, whatever rules of other chains are between', () => {
     const [last, ...others] = listed.filter(({ object }) => object === 'rule').reverse();
     const rest = listed.filter(({ object }) => object !== 'rule');
     const rules = [...others.reverse(), last as NftObject];
@@ -276,7 +276,7 @@ describe('of a ruleset', () => {
     expect(left([...rest, ...beside, ...forward.reverse()])).not.toEqual([]);
   });
 
-  test('a chain’s policy is `accept` unless it is said', () => {
+  test('treat a chain without policy as one with `accept`', () => {
     const edited = (policy: string) =>
       listed.map((each) =>
         each.object === 'chain' && each.name === 'srcnat'
@@ -288,14 +288,14 @@ describe('of a ruleset', () => {
   });
 
   test.each([
-    ['everything', () => []],
-    ['a rule', () => listed.filter((each) => each.comment !== 'ping')],
-    ['a set', () => listed.filter((each) => each.name !== 'routed')],
+    ['everything is missing', () => []],
+    ['a rule is missing', () => listed.filter((each) => each.comment !== 'ping')],
+    ['a set is missing', () => listed.filter((each) => each.name !== 'routed')],
     [
-      'nothing, but there is a rule too much',
+      'there is another rule',
       () => [...listed, { object: 'rule' as const, family: 'ip', table: 'vethwork', chain: 'forward' }],
     ],
-  ])('where %s lacks, the table is made anew in one batch with its elements', (_what, there) => {
+  ])('replace the table in one batch with its elements if %s', (_what, there) => {
     const batch = left(there());
     expect(batch.slice(0, 2).map(({ command }) => command)).toEqual(['table.add', 'table.delete']);
     expect(batch.slice(2)).toEqual(commands);

@@ -16,13 +16,13 @@ const hostile = {
 } as never;
 
 describe('a match', () => {
-  test('of a network does not count the bits below its prefix', () => {
+  test('of a network ignores the bits below its prefix', () => {
     expect(match.sourceAddress('172.16.0.5/24')).toEqual(match.sourceAddress('172.16.0.0/24'));
     expect(compared(match.destinationAddress('10.0.0.1/0'))).toMatchObject({ data: Uint8Array.of(0, 0, 0, 0) });
     expect(match.sourceAddress('10.0.0.1')).toEqual(match.sourceAddress('10.0.0.1/32'));
   });
 
-  test('of an interface takes as many bytes as a name has', () => {
+  test('of an interface has as many bytes as a name', () => {
     expect(compared(match.inputInterface('a'.repeat(15)))).toMatchObject({ data: expect.toSatisfy(endsWithNul) });
     expect(compared(match.inputInterface('veth-*'))).toMatchObject({ data: Uint8Array.from(Buffer.from('veth-')) });
     for (const name of ['', '*', 'a'.repeat(16), `${'a'.repeat(16)}*`, 'a\0b', 'ä'.repeat(8)]) {
@@ -66,11 +66,11 @@ describe('a match', () => {
       () => nftTable('ip', 'mine').addElements('macs', { keyType: 'mark' }, {} as never),
       'elements',
     ],
-  ])('of %s is refused', (_what, make, field) => {
+  ])('of %s is rejected', (_what, make, field) => {
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_VETHWORK_VALIDATION', field }));
   });
 
-  test('of whatever else is expressions or a typed error', () => {
+  test('of any value gives expressions or a typed error', () => {
     const counts = { made: 0, refused: 0 };
     type Builder = (...given: unknown[]) => unknown;
     const makers: unknown[] = [match, statement, nftKey].flatMap((module): unknown[] => Object.values(module));

@@ -19,7 +19,7 @@ const plan: Operation[] = [
   { op: 'nftables.batch', netns: 'n', commands: [{ command: 'table.add', family: 'ip', name: 't' }] },
 ];
 
-test('a namespace is read once, however often it is looked at', async () => {
+test('an observer reads a namespace once for several calls', async () => {
   const { observer, asked } = counted();
   await observer.observe(plan);
   await observer.observe(plan);
@@ -27,7 +27,7 @@ test('a namespace is read once, however often it is looked at', async () => {
   expect(asked.toSorted()).toEqual(['address.list', 'link.list', 'namespace.get', 'nftables.list']);
 });
 
-test('of a namespace that is done with, the links are kept and the rest is read anew; others are not touched', async () => {
+test('an observer forgets all but the links of a finished namespace, and keeps other namespaces', async () => {
   const { observer, asked } = counted();
   const elsewhere = plan.map((operation) => ({ ...operation, netns: 'm' }) as Operation);
   await observer.observe(plan);

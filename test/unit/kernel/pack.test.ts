@@ -28,7 +28,7 @@ describe('packed values', () => {
     expect(hex(value)).toBe(bytes);
   });
 
-  test('what is told of a value is what is written, whatever its class says of itself', () => {
+  test('arrays are written with their real length, whatever their class returns', () => {
     class Liar extends Uint8Array {
       override get length(): number {
         return 1_000_000;
@@ -44,7 +44,7 @@ describe('packed values', () => {
     expect(hex(proxied(-1))).toContain(Buffer.from('too much').toString('hex'));
   });
 
-  test('a getter may pack another value meanwhile', () => {
+  test('a getter can pack another value during packing', () => {
     const nested = {
       get inner() {
         expect(hex('other')).toBe('07050000006f74686572');
@@ -54,7 +54,7 @@ describe('packed values', () => {
     expect(hex(nested)).toBe('0a01000000' + '05000000696e6e6572' + '0703000000616161');
   });
 
-  test('a getter that throws leaves nothing behind', () => {
+  test('a getter that throws leaves no partial data', () => {
     const trap = {
       get trap(): never {
         throw new Error('mine');
@@ -64,7 +64,7 @@ describe('packed values', () => {
     expect(hex(1)).toBe('0301000000');
   });
 
-  test('texts and lists of all sizes', () => {
+  test('strings and lists of all sizes are packed', () => {
     fc.assert(
       fc.property(anyText({ maxLength: 300 }), fc.nat(20), (text, count) => {
         const one = Buffer.from(text);

@@ -4,7 +4,7 @@ import { Turns } from '../../support/turns.js';
 
 const bytes = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
-describe('what the addon packs', () => {
+describe('unpacked values', () => {
   // native/test/pack_test.cc writes the same bytes.
   test.each<[what: string, digits: string, value: unknown]>([
     ['nothing', '00', undefined],
@@ -32,14 +32,14 @@ describe('what the addon packs', () => {
     expect(await unpackedInSteps(bytes(digits))).toStrictEqual(value);
   });
 
-  test('bytes are no part of what they were read from', () => {
+  test('byte arrays are copies of the packed buffer', () => {
     const packed = bytes('08 02000000 01ff');
     const value = unpacked(packed) as Uint8Array;
     packed.fill(0);
     expect(value).toStrictEqual(Uint8Array.of(1, 255));
   });
 
-  test('much of it is read in turns with what else there is to do', async () => {
+  test('large values are unpacked in steps that let the event loop run', async () => {
     // A list of one result: the value is a list of 100,000 links.
     const count = 100_000;
     const head = bytes('09 01000000 0a 02000000 00000000 04000000 646f6e65 02 01000000 05000000 76616c7565 09');

@@ -3,7 +3,7 @@ import { planFloatingIp, planFloatingIpRemoval } from '../../../src/plan/floatin
 import { planRoutedIp, planRoutedIpRemoval } from '../../../src/plan/routed-ip.js';
 import { floating, host, lines, network } from './fixtures.js';
 
-test('a floating IP', () => {
+test('the plan of a floating IP', () => {
   expect(lines(planFloatingIp(host, network, floating))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"flt-c0a80f1d-o","index":3001,"address":"fe:f1:c0:a8:0f:1d","mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"flt-c0a80f1d-i","index":3002,"address":"02:f1:c0:a8:0f:1d","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
@@ -22,7 +22,7 @@ test('a floating IP', () => {
   `);
 });
 
-test('taking a floating IP away', () => {
+test('the removal of a floating IP', () => {
   expect(lines(planFloatingIpRemoval(host, network, floating))).toMatchInlineSnapshot(`
     "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
     {"op":"rule.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
@@ -35,7 +35,7 @@ test('taking a floating IP away', () => {
   `);
 });
 
-test('a routed IP', () => {
+test('the plan of a routed IP', () => {
   expect(lines(planRoutedIp(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
     "{"op":"nftables.batch","netns":"node1","commands":[{"command":"element.add","family":"bridge","table":"vethwork","set":"routed","keyType":"mark . ipv4_addr","elements":[{"key":[14823439,"192.168.15.30"]}],"exclusive":true}]}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"element.add","family":"bridge","table":"vethwork","set":"answers","keyType":"devgroup . ipv4_addr","elements":[{"key":[2011312143,"192.168.15.30"]}],"exclusive":true}]}
@@ -46,7 +46,7 @@ test('a routed IP', () => {
   `);
 });
 
-test('taking a routed IP away', () => {
+test('the removal of a routed IP', () => {
   expect(lines(planRoutedIpRemoval(host, network, '192.168.15.30'))).toMatchInlineSnapshot(`
     "{"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.30","proxy":true}}
     {"op":"route.delete","netns":"node1","route":{"destination":"192.168.15.30/32","index":2001,"scope":"link","source":"192.168.15.1"}}

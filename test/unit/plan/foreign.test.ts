@@ -23,7 +23,7 @@ test('no object of a plan is foreign', () => {
   expect(objects.filter(isForeign)).toEqual([]);
 });
 
-test('others in our tables are, and nothing in the tables of others', () => {
+test('other objects in tables of vethwork are foreign, and nothing in other tables', () => {
   const of = (table: string): NftObject[] => [
     { object: 'chain', family: 'ip', table, name: 'mine' },
     { object: 'rule', family: 'ip', table, chain: 'mine' },

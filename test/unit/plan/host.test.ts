@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { planHost, planHostRemoval } from '../../../src/plan/host.js';
 import { host, lines } from './fixtures.js';
 
-test('a host', () => {
+test('the plan of a host', () => {
   expect(lines(planHost(host))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"bridge","name":"egr-br-eth0","index":1000,"address":"f6:d1:c6:05:15:fd","mtu":1499,"data":{"stp":false,"forwardDelay":0,"multicastSnooping":false,"linkLocalLearning":false,"maximumLearned":8192}}}
     {"op":"link.set","netns":"node1","link":{"index":1000},"changes":{"mtu":1500,"inet6":{"addressGeneration":"none"},"alias":"vethwork","inet":{"forwarding":1,"rpFilter":2,"arpIgnore":1,"arpAnnounce":2,"sendRedirects":0}}}
@@ -18,14 +18,14 @@ test('a host', () => {
   `);
 });
 
-test('outbound NAT is one more chain, for the floating network and the egress NIC only', () => {
+test('outbound NAT adds one chain, for the floating network and the egress NIC only', () => {
   const [ruleset, withNat] = [host, { ...host, outboundNat: true }].map((each) => planHost(each).at(-2));
   const commands = (operation: typeof ruleset) => (operation?.op === 'nftables.batch' ? operation.commands : []);
   expect(commands(withNat).slice(0, commands(ruleset).length)).toEqual(commands(ruleset));
   expect(lines(commands(withNat).slice(commands(ruleset).length))).toMatchInlineSnapshot(`""`);
 });
 
-test('removing a host', () => {
+test('the removal of a host', () => {
   expect(lines(planHostRemoval(host))).toMatchInlineSnapshot(`
     "{"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"ip","name":"vethwork"}]}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"ip6","name":"vethwork"}]}
@@ -35,7 +35,7 @@ test('removing a host', () => {
   `);
 });
 
-test("nothing names the process's own namespace where another one stands for the host", () => {
+test('no operation names the namespace of the process if another one is the host', () => {
   for (const operation of [...planHost(host), ...planHostRemoval(host)])
     expect(operation).toHaveProperty('netns', 'node1');
 });

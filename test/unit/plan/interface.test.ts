@@ -17,7 +17,7 @@ const veth: DesiredAttachment = {
 };
 const device: DesiredAttachment = { kind: 'device', name: 'vm7', index: 17, before: { mtu: 1500, up: false } };
 
-test('a tap', () => {
+test('the plan of a tap', () => {
   expect(lines(planInterface(host, network, nic(tap)))).toMatchInlineSnapshot(`
     "{"op":"tap.add","netns":"node1","tap":{"name":"vnet0","index":4001,"owner":64055,"multiQueue":true}}
     {"op":"link.ipv6","netns":"node1","index":4001,"disabled":true}
@@ -26,7 +26,7 @@ test('a tap', () => {
   `);
 });
 
-test('a container that is configured', () => {
+test('the plan of a configured container', () => {
   expect(lines(planInterface(host, network, nic(veth)))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"vnet-00000fa2","index":4002,"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"eth0","index":4003,"address":"02:00:00:bd:cd:9b","mtu":8900,"netns":"/run/netns/c1","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
@@ -42,7 +42,7 @@ test('a container that is configured', () => {
   `);
 });
 
-test('a container whose port lets no IPv6 pass is given no IPv6 address', () => {
+test('a container whose port drops IPv6 gets no IPv6 address', () => {
   const settings = (of: DesiredInterface) =>
     planInterface(host, network, of).filter(
       (each) =>
@@ -58,13 +58,13 @@ test('a container whose port lets no IPv6 pass is given no IPv6 address', () => 
   `);
 });
 
-test('a container that configures itself is only given the link', () => {
+test('a container that configures itself gets only the link', () => {
   const plan = planInterface(host, network, nic({ ...veth, configure: false }));
   expect(plan.filter(({ op }) => !['link.add', 'link.set', 'link.ipv6'].includes(op))).toEqual([]);
   expect(plan.every((operation) => 'netns' in operation && operation.netns === host.netns)).toBe(true);
 });
 
-test('a container has no default route without NAT, and one of its own metric for each further NIC', () => {
+test('a container has no default route without NAT, and one with its own metric for each further NIC', () => {
   const routes = (of: typeof network, order: number) =>
     planInterface(host, of, nic(veth, order)).filter(({ op }) => op === 'route.add');
   expect(routes(networkWithoutNat, 0)).toEqual([]);
@@ -74,14 +74,14 @@ test('a container has no default route without NAT, and one of its own metric fo
   `);
 });
 
-test('an existing device', () => {
+test('the plan of an existing device', () => {
   expect(lines(planInterface(host, network, nic(device)))).toMatchInlineSnapshot(`
     "{"op":"link.set","netns":"node1","link":{"index":17},"changes":{"mtu":8900,"master":2001},"undo":{"mtu":1500,"master":0}}
     {"op":"link.set","netns":"node1","link":{"index":17},"changes":{"up":true,"port":{"groupForwardMask":65533}},"undo":{"up":false}}"
   `);
 });
 
-test('a device is given back as it was, after it has left the bridge', () => {
+test('a device gets its settings back after it has left the bridge', () => {
   const before = { mtu: 1500, up: false, group: 7, ipv6: true };
   const own = nic({ ...device, before });
   expect(lines(planInterface(host, network, own))).toMatchInlineSnapshot(`
@@ -97,7 +97,7 @@ test('a device is given back as it was, after it has left the bridge', () => {
   `);
 });
 
-test('the MAC of a guarded interface is written down before its link comes up, that of others never', () => {
+test('a guarded interface gets a static forwarding entry before its link is up, others get none', () => {
   const isPlace = (each: Operation) => each.op === 'neighbour.add' && each.neighbour.family === 'bridge';
   for (const attachment of [tap, veth, device]) {
     const guarded = planInterface(host, network, { ...nic(attachment), guard: { allowedAddresses: [] } });
@@ -112,7 +112,7 @@ test('the MAC of a guarded interface is written down before its link comes up, t
   }
 });
 
-test('detaching', () => {
+test('the removal of an interface', () => {
   expect(lines(planInterfaceRemoval(host, network, nic(tap)))).toMatchInlineSnapshot(`
     "{"op":"link.set","netns":"node1","link":{"index":4001},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":4001},"changes":{"master":0,"name":"dead00000fa1"}}
@@ -140,6 +140,6 @@ test('device names', () => {
   expect([tap, veth, device].map(deviceName)).toEqual(['vnet0', 'vnet-00000fa2', 'vm7']);
 });
 
-test('the reaper deletes by group, in one operation', () => {
+test('the reaper deletes links by group, in one operation', () => {
   expect(deleteMarkedLinks('node1')).toEqual([{ op: 'link.delete', netns: 'node1', link: { group: DELETION_GROUP } }]);
 });

@@ -19,8 +19,8 @@ const mesh: DesiredMesh = {
 const flood = (entries: ReturnType<typeof meshEntries>) =>
   entries.filter(({ address }) => address === '00:00:00:00:00:00').map(({ destination }) => destination);
 
-describe('a node’s part of the mesh', () => {
-  test('floods to every other carrier that can be reached, once', () => {
+describe('mesh entries of a node', () => {
+  test('flood to every other reachable participant, once', () => {
     expect(flood(meshEntries(mesh))).toEqual(['10.0.0.1', '10.0.0.3']);
   });
 
@@ -28,13 +28,13 @@ describe('a node’s part of the mesh', () => {
     ['it is listed under another name', { ...mesh.participants, old: '10.0.0.2' }],
     ['two nodes have moved to one address', { ...mesh.participants, node1: '10.0.0.3' }],
     ['another node claims its address', { ...mesh.participants, node3: '10.0.0.2' }],
-  ])('never lists itself, nor anybody twice: %s', (_case, participants) => {
+  ])('never list the node itself, nor another node twice: %s', (_case, participants) => {
     const listed = flood(meshEntries({ ...mesh, participants }));
     expect(listed).not.toContain('10.0.0.2');
     expect(new Set(listed).size).toBe(listed.length);
   });
 
-  test('knows where MACs are, and answers for the addresses of those that can be reached', () => {
+  test('list the locations of MACs, and answer ARP for addresses on reachable nodes', () => {
     const entries = meshEntries(mesh);
     const behind = entries.filter(({ self, address }) => self && address !== '00:00:00:00:00:00');
     expect(behind.map(({ address, destination }) => [address, destination])).toEqual([
@@ -46,11 +46,11 @@ describe('a node’s part of the mesh', () => {
     expect(answers.map(({ destination }) => destination)).toEqual(['172.16.0.1', '172.16.0.2', '172.16.0.3']);
   });
 
-  test('floods only, if that is wished', () => {
+  test('only flood without ARP suppression', () => {
     expect(meshEntries({ ...mesh, arpSuppression: false })).toHaveLength(2);
   });
 
-  test('holds the gateway where it is all the same', () => {
+  test('pin the gateway also without ARP suppression', () => {
     const locations = mesh.locations.map((place) => ({ ...place, pinned: place.address === '172.16.0.1' }));
     const [held, ...rest] = meshEntries({ ...mesh, locations, arpSuppression: false }).slice(2);
     expect(held).toMatchObject({ family: 'bridge', index: 10, address: '02:00:00:00:00:01', sticky: true });
@@ -60,18 +60,18 @@ describe('a node’s part of the mesh', () => {
   });
 });
 
-describe('changes', () => {
+describe('changes of mesh entries', () => {
   const applied = (changes: ReturnType<typeof meshChanges>) =>
     changes.map((each) => {
       if (each.op !== 'neighbour.add' && each.op !== 'neighbour.delete') throw new Error(each.op);
       return `${each.op === 'neighbour.add' ? '+' : '-'} ${each.neighbour.address} ${each.neighbour.destination}`;
     });
 
-  test('none where all is as desired', () => {
+  test('are none if all entries are as desired', () => {
     expect(meshChanges('host', mesh, meshEntries(mesh))).toEqual([]);
   });
 
-  test('an instance that moves is nowhere but at its new place', () => {
+  test('move the entry of a moved instance', () => {
     const locations = mesh.locations.map((place) => (place.node === 'node3' ? { ...place, node: 'node1' } : place));
     expect(applied(meshChanges('host', { ...mesh, locations }, meshEntries(mesh)))).toEqual([
       '- 02:00:00:00:00:03 10.0.0.3',
@@ -79,7 +79,7 @@ describe('changes', () => {
     ]);
   });
 
-  test('an address that is another’s now is answered for with the new MAC alone', () => {
+  test('replace the MAC of an address with another owner', () => {
     const locations = mesh.locations.map((place) =>
       place.address === '172.16.0.2' ? { ...place, mac: '02:00:00:00:00:22' } : place,
     );
@@ -89,7 +89,7 @@ describe('changes', () => {
     ]);
   });
 
-  test('entries of other links, and the links’ own, are left alone', () => {
+  test('leave entries of other links, and own entries of the links', () => {
     const others = [
       {
         family: 'bridge',
@@ -105,7 +105,7 @@ describe('changes', () => {
     expect(meshChanges('host', mesh, [...meshEntries(mesh), ...others])).toEqual([]);
   });
 
-  test('what a link has learnt goes where all is known, and stays where it is not', () => {
+  test('delete learned entries with ARP suppression, and keep them without', () => {
     const learnt = {
       family: 'bridge',
       index: 10,
@@ -122,7 +122,7 @@ describe('changes', () => {
   });
 });
 
-test('a bridge’s MAC is a node’s own, local and unicast', () => {
+test('the MAC of a bridge is unique for each node, local and unicast', () => {
   const macs = ['node1', 'node2', 'node3'].map((node) => bridgeMacOf('02:11:22:33:44:55', node));
   expect(new Set(macs).size).toBe(3);
   for (const mac of macs) expect(mac).toMatch(/^06(:[0-9a-f]{2}){5}$/);

@@ -11,7 +11,7 @@ import {
 
 const bytes = (name: string) => Buffer.byteLength(name);
 
-describe('names', () => {
+describe('names of kernel objects', () => {
   test('are those of the walk-through', () => {
     expect(egressBridgeName('eth0')).toBe('egr-br-eth0');
     expect(networkNames(14823439)).toEqual({
@@ -25,7 +25,7 @@ describe('names', () => {
     expect(floatingNames('192.168.15.29')).toEqual({ outer: 'flt-c0a80f1d-o', inner: 'flt-c0a80f1d-i' });
   });
 
-  test('keep their zeros and their length at both ends of each range', () => {
+  test('keep leading zeros and their length at both ends of each range', () => {
     expect(networkNames(1).vxlan).toBe('vxlan-000001');
     expect(floatingNames('10.0.0.1').outer).toBe('flt-0a000001-o');
     for (const vni of [1, 2 ** 24 - 1])
@@ -37,7 +37,7 @@ describe('names', () => {
     expect(networkNames(7).bridge.startsWith(OVERLAY_BRIDGE_PREFIX)).toBe(true);
   });
 
-  test('of egress bridges differ for NICs that share their first characters, and fit', () => {
+  test('of egress bridges differ for NICs with the same first characters, and are short enough', () => {
     const nics = ['enp0s31f', 'enp0s31f6', 'enp0s31f6np0', 'enp0s31f6np1', 'enp0s31f6np1.10', 'ééééééé'];
     const names = nics.map(egressBridgeName);
     expect(new Set(names).size).toBe(nics.length);
@@ -50,11 +50,11 @@ describe('names', () => {
   });
 });
 
-test('the MAC of a floating address is unicast, locally administered and its own', () => {
+test('the MAC of a floating address is unicast, locally administered and unique', () => {
   expect(floatingMac('192.168.15.29')).toBe('02:f1:c0:a8:0f:1d');
   expect(floatingMac('10.0.0.1')).toBe('02:f1:0a:00:00:01');
 });
 
-test('an address takes the prefix length of its network', () => {
+test('an address gets the prefix length of its network', () => {
   expect(withPrefixOf('192.168.15.0/24', '192.168.15.1')).toBe('192.168.15.1/24');
 });

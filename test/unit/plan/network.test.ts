@@ -8,7 +8,7 @@ import { floating, host, lines, network, networkWithoutNat } from './fixtures.js
 const underlay = { index: 2, address: '10.0.0.74' };
 const plan = planNetwork(host, underlay, network);
 
-test('a network', () => {
+test('the plan of a network', () => {
   expect(lines(plan.filter(({ op }) => op !== 'nftables.batch'))).toMatchInlineSnapshot(`
     "{"op":"namespace.add","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv4/ip_forward","value":1}
@@ -46,7 +46,7 @@ test('a network', () => {
   `);
 });
 
-test('without NAT there is no egress link, no floating gateway and no default route', () => {
+test('a network without NAT has no egress link, no floating gateway and no default route', () => {
   const without = planNetwork(host, underlay, networkWithoutNat);
   for (const text of ['egr-', '192.168.15', '"default"']) {
     expect(lines(plan)).toContain(text);
@@ -55,12 +55,12 @@ test('without NAT there is no egress link, no floating gateway and no default ro
   expect(without.filter(({ op }) => op === 'link.add')).toHaveLength(3);
 });
 
-test('a mesh NIC without an address gives a VXLAN link without a local one', () => {
+test('a mesh NIC without an address gives a VXLAN link without a local address', () => {
   expect(lines(plan)).toContain('"local"');
   expect(lines(planNetwork(host, { index: 2 }, network))).not.toContain('"local"');
 });
 
-test('settings of the namespace come before its first link', () => {
+test('settings of the namespace precede its first link', () => {
   const position = (test: (operation: Operation) => boolean) => plan.findIndex(test);
   const firstPair = position((each) => each.op === 'link.add' && each.link.kind === 'veth');
   const settings = plan.flatMap((each, index) =>
@@ -70,7 +70,7 @@ test('settings of the namespace come before its first link', () => {
   for (const index of settings) expect(index).toBeLessThan(firstPair);
 });
 
-test('every end of the overlay has one MTU, every end of the egress side the other', () => {
+test('all links of the overlay have one MTU, those of the egress side the other', () => {
   const mtus = new Map<string, number | undefined>();
   for (const operation of plan) {
     if (operation.op !== 'link.add' || operation.link.kind === 'bridge') continue;
@@ -86,7 +86,7 @@ test('every end of the overlay has one MTU, every end of the egress side the oth
   });
 });
 
-test('no link of the host has IPv6 settings when it comes up other than none', () => {
+test('links on the host come up with IPv6 disabled', () => {
   const settled = new Set<number>();
   for (const operation of plan) {
     if (operation.op !== 'link.set' || operation.netns !== host.netns || !('index' in operation.link)) continue;
@@ -96,7 +96,7 @@ test('no link of the host has IPv6 settings when it comes up other than none', (
   expect(settled.size).toBe(4);
 });
 
-test('without IPv6 in the kernel nothing of it is set', () => {
+test('no IPv6 setting is planned without IPv6 in the kernel', () => {
   const keys = planNetwork({ ...host, ipv6: false }, underlay, network).flatMap((each) =>
     each.op === 'sysctl.set' ? [each.key] : [],
   );
@@ -104,7 +104,7 @@ test('without IPv6 in the kernel nothing of it is set', () => {
   expect(keys).toContain('ipv4/ip_forward');
 });
 
-test('every port of a bridge lets reserved addresses pass to where rules see them', () => {
+test('every port of a bridge forwards reserved addresses to the rules', () => {
   for (const index of [network.vxlan, network.inner.outer, network.egress?.outer]) {
     const up = plan.find(
       (each) => each.op === 'link.set' && each.changes.up === true && 'index' in each.link && each.link.index === index,
@@ -113,7 +113,7 @@ test('every port of a bridge lets reserved addresses pass to where rules see the
   }
 });
 
-test('removing a network', () => {
+test('the removal of a network', () => {
   expect(lines(planNetworkRemoval(host, network))).toMatchInlineSnapshot(`
     "{"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"master":0,"name":"dead000007d3"}}
@@ -129,7 +129,7 @@ test('removing a network', () => {
   `);
 });
 
-test('what a network and its floating addresses have in nftables is in its own namespace, but for the VNI in the mesh filter', () => {
+test('nftables objects of a network are in its own namespace, except the VNI in the mesh filter', () => {
   const onHost = [addFilteredVni(host, network)];
   for (const of of [plan, planFloatingIp(host, network, floating)]) {
     const batches = of.filter((each) => each.op === 'nftables.batch');

@@ -14,7 +14,7 @@ function rules(chain: string, by: DesiredHost, of: DesiredNetwork): string[] {
 }
 
 describe('the ruleset of a namespace', () => {
-  test('with NAT', () => {
+  test('with NAT has these rules', () => {
     expect(lines(commands(planRuleset(host, network)))).toMatchInlineSnapshot(`
       "{"command":"table.add","family":"ip","name":"vethwork"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr"}
@@ -49,7 +49,7 @@ describe('the ruleset of a namespace', () => {
     `);
   });
 
-  test('without NAT neither masquerades nor lets anything out', () => {
+  test('without NAT neither masquerades nor forwards to the outside', () => {
     expect(rules('srcnat', host, networkWithoutNat)).toEqual([
       'instances reach floating addresses of their own network',
     ]);
@@ -74,12 +74,12 @@ describe('the ruleset of a namespace', () => {
     ]);
   });
 
-  test('is the same every time', () => {
+  test('is deterministic', () => {
     expect(planRuleset(host, network)).toEqual(planRuleset(host, structuredClone(network)));
   });
 });
 
-test('addresses are elements', () => {
+test('addresses are elements of sets and maps', () => {
   expect(
     lines([
       addFloating(uuid, '192.168.15.29', '172.16.0.37'),

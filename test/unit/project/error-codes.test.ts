@@ -31,7 +31,7 @@ const samples: Record<string, errors.VethworkError> = {
 const ABSTRACT = ['VethworkError', 'CombinedError'];
 
 describe('error classes', () => {
-  test('all of them are exported from both entry points', () => {
+  test('are all exported from both entry points', () => {
     const names = Object.keys(errors);
     expect(names.toSorted()).toEqual([...Object.keys(samples), ...ABSTRACT].toSorted());
     for (const name of names) {
@@ -48,7 +48,7 @@ describe('error classes', () => {
     else expect(error.code).toMatch(/^ERR_VETHWORK_[A-Z_]+$/);
   });
 
-  test('combined errors list their errors in JSON', () => {
+  test('list combined errors in JSON', () => {
     const { RemovalError, RollbackError } = samples;
     expect(RemovalError?.toJSON()).toMatchObject({ errors: [{ name: 'KernelError', code: 'EEXIST' }] });
     expect(RollbackError?.toJSON()).toMatchObject({ errors: [{ name: 'Error', message: 'a' }] });

@@ -64,7 +64,7 @@ test('no modules import each other in a cycle, type imports included', () => {
   expect(cycles(graph)).toEqual([]);
 });
 
-test('a cycle is found, whatever the form of the import', async () => {
+test('a cycle is found for any form of import', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vethwork-cycles-'));
   try {
     await writeFile(join(folder, 'a.ts'), "import type { B } from './b.js';\nexport type A = B;\n");

@@ -13,7 +13,7 @@ function reaperOf(outcomes: Error[][]) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('what piles up while a deletion is under way is deleted by the next one', async () => {
+test('links that are marked during a deletion are deleted by the next one', async () => {
   const { reaper, running, started } = reaperOf([]);
   for (let count = 0; count < 10; count++) reaper.wake();
   await turn();
@@ -28,7 +28,7 @@ test('what piles up while a deletion is under way is deleted by the next one', a
   expect(started()).toBe(2);
 });
 
-test('drained waits for the deletions asked for, and needs none', async () => {
+test('drained waits for requested deletions, and resolves at once without any', async () => {
   const { reaper, running } = reaperOf([]);
   await reaper.drained();
   reaper.wake();
@@ -42,7 +42,7 @@ test('drained waits for the deletions asked for, and needs none', async () => {
   await waiting;
 });
 
-test('what could not be deleted is told once, and a later success clears it', async () => {
+test('a failed deletion is reported once, and a later success clears it', async () => {
   const { reaper, running } = reaperOf([[new Error('busy')], [new Error('busy')], []]);
   reaper.wake();
   await turn();
@@ -59,7 +59,7 @@ test('what could not be deleted is told once, and a later success clears it', as
   await reaper.drained();
 });
 
-test('a sweep waits for a deletion that begins after it was asked for', async () => {
+test('a sweep waits for a deletion that starts after the request', async () => {
   const { reaper, running, started } = reaperOf([]);
   const first = reaper.sweep();
   await turn();

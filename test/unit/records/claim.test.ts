@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { claim, isProcessAlive } from '../../../src/records/claim.js';
 
-test('this process holds its claims', () => {
+test('a claim of this process is held', () => {
   expect(isProcessAlive(claim())).toBe(true);
   expect(claim()).toMatchObject({ pid: process.pid });
 });
 
-test('a claim of a process that used the same id before is not held', () => {
+test('a claim of an earlier process with the same id is not held', () => {
   expect(isProcessAlive({ ...claim(), started: '1@00000000-0000-0000-0000-000000000000' })).toBe(false);
 });
 

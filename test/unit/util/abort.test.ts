@@ -4,7 +4,7 @@ import { onAbort, rejectOnAbort } from '../../../src/util/abort.js';
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
-test('what is to be done is done once, in order, unless it was taken back', () => {
+test('callbacks run once, in order, unless they were removed', () => {
   const controller = new AbortController();
   const done: number[] = [];
   const takeBack = [1, 2, 3].map((number) => onAbort(controller.signal, () => done.push(number)));
@@ -15,7 +15,7 @@ test('what is to be done is done once, in order, unless it was taken back', () =
   expect(done).toEqual([1, 3]);
 });
 
-test('a signal has one listener, and none when nothing is to be done any more', () => {
+test('a signal has one listener, and none without callbacks', () => {
   const { signal } = new AbortController();
   const takeBack = Array.from({ length: 1000 }, () => onAbort(signal, () => undefined));
   expect(listeners(signal)).toBe(1);
@@ -29,7 +29,7 @@ test('a signal has one listener, and none when nothing is to be done any more', 
   expect(listeners(signal)).toBe(0);
 });
 
-test('without a signal nothing is ever done', () => {
+test('callbacks never run without a signal', () => {
   const done: number[] = [];
   const work = () => done.push(1);
   onAbort(undefined, work)();
@@ -41,7 +41,7 @@ test('without a signal nothing is ever done', () => {
   expect(done).toEqual([1]);
 });
 
-test('a wait ends with what it waits for, or with the signal, whichever is first', async () => {
+test('a wait ends with its promise or with the signal, whichever is first', async () => {
   const never = new Promise(() => undefined);
   const reason = new Error('enough');
   await expect(rejectOnAbort(Promise.resolve(1), undefined)).resolves.toBe(1);

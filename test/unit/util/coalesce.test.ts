@@ -14,7 +14,7 @@ function controlled() {
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('shared runs', () => {
-  it('serves all who ask at once with one run', async () => {
+  it('serves concurrent callers with one run', async () => {
     const runs = new SharedRuns();
     const { ends, work } = controlled();
     const all = Promise.all(Array.from({ length: 100 }, () => runs.run('a', work)));
@@ -25,7 +25,7 @@ describe('shared runs', () => {
     expect(ends).toHaveLength(1);
   });
 
-  it('serves who asks during a run by another that begins afterwards', async () => {
+  it('serves callers during a run with another run that starts afterwards', async () => {
     const runs = new SharedRuns();
     const { ends, work } = controlled();
     const first = runs.run('a', work);
@@ -42,7 +42,7 @@ describe('shared runs', () => {
     expect(ends).toHaveLength(2);
   });
 
-  it('fails only those whom the failed run was to serve, and goes on', async () => {
+  it('rejects only the callers of the failed run, and continues', async () => {
     const runs = new SharedRuns();
     const { ends, work } = controlled();
     const first = runs.run('a', work);

@@ -17,7 +17,7 @@ function work(log: string[], name: string) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('exclusive work waits for all before it and holds up all after it; shared work runs together', async () => {
+test('exclusive work waits for all earlier work and delays all later work; shared work runs together', async () => {
   const locks = new Locks();
   const log: string[] = [];
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => work(log, name)) as ReturnType<typeof work>[] & {
@@ -55,7 +55,7 @@ test('keys do not wait for each other', async () => {
   await held;
 });
 
-test('what fails holds nobody up and rejects for its caller only', async () => {
+test('a failed task blocks no other, and rejects only for its caller', async () => {
   const locks = new Locks();
   const failed = locks.exclusive('x', () => Promise.reject(new Error('no')));
   const next = locks.shared('x', async () => 1);
@@ -80,7 +80,7 @@ test('exclusive work of many callers never overlaps', async () => {
   expect(most).toBe(1);
 });
 
-test('one that is aborted while it waits ends at once, never begins, and holds nobody up', async () => {
+test('a task that is aborted while it waits rejects at once, never starts, and blocks no other', async () => {
   const locks = new Locks();
   const log: string[] = [];
   const [before, aborted, after] = [work(log, 'before'), work(log, 'aborted'), work(log, 'after')];
@@ -98,7 +98,7 @@ test('one that is aborted while it waits ends at once, never begins, and holds n
   expect(log).toEqual(['before begins', 'before ends', 'after begins', 'after ends']);
 });
 
-test('work that has begun goes on when its signal is aborted', async () => {
+test('a running task continues when its signal is aborted', async () => {
   const locks = new Locks();
   const controller = new AbortController();
   const { run, finish } = work([], 'a');

@@ -26,7 +26,7 @@ const options = z.strictObject({
 });
 
 describe('parse', () => {
-  test('gives the normalised value', () => {
+  test('returns the normalised value', () => {
     expect(
       schemas.parse(options, {
         name: 'demo',
@@ -57,22 +57,22 @@ describe('parse', () => {
       /unicast MAC/,
     ],
     [{ name: 'demo', netblock: '10.0.0.0/8', nat: true }, 'nat', 'nat', /^one of the fields name, netblock, mtu/],
-  ])('%j is refused at %s', (value, field, found, expected) => {
+  ])('rejects %j at %s', (value, field, found, expected) => {
     const error = refusal(options, value);
     expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field, value: found });
     expect(error.expected).toMatch(expected);
   });
 
-  test.each([undefined, null, 7, 'demo', []])('%j is no object', (value) => {
+  test.each([undefined, null, 7, 'demo', []])('rejects %j as an object', (value) => {
     expect(refusal(options, value)).toMatchObject({ field: 'value', value, expected: 'an object' });
     expect(refusal(options, value, 'options').field).toBe('options');
   });
 
-  test('names fields behind a prefix', () => {
+  test('prefixes the names of fields', () => {
     expect(refusal(options, { name: 'demo', netblock: 1 }, 'options').field).toBe('options.netblock');
   });
 
-  test('reports the alternative that came closest', () => {
+  test('reports the alternative that matches best', () => {
     const attach = z.union([
       z.strictObject({ tap: schemas.interfaceName }),
       z.strictObject({ netns: schemas.namespaceRef, configure: z.boolean().optional() }),
@@ -171,11 +171,11 @@ function cyclic(): object {
 }
 
 describe.each(cases)('%s', (_name, schema, accepted, refused) => {
-  test.each(accepted.map((value) => [value]))('takes %j', (value) => {
+  test.each(accepted.map((value) => [value]))('accepts %j', (value) => {
     expect(schemas.parse(schema, value)).toEqual(value);
   });
 
-  test('refuses the rest, with a text for people', () => {
+  test('rejects other values with a readable text', () => {
     for (const value of refused) expect(refusal(schema, value).expected).toMatch(/^(an?|one|nothing) ?/);
   });
 });

@@ -8,7 +8,7 @@ function toil(milliseconds: number) {
   while (performance.now() < end);
 }
 
-test('the event loop has its turns between many pieces of work, which stay in order', async () => {
+test('the event loop runs between many tasks, which stay in order', async () => {
   const turns = new Turns();
   const order: number[] = [];
   await Promise.all(
@@ -24,7 +24,7 @@ test('the event loop has its turns between many pieces of work, which stay in or
   expect(turns.count).toBeGreaterThan(20);
 });
 
-test('a piece of work by itself does not wait for the event loop', async () => {
+test('a single task does not wait for the event loop', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   let turned = false;
   setImmediate(() => {
