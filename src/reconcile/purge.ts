@@ -13,7 +13,7 @@ import { networkOfAlias } from '../plan/names.js';
 
 /*
  * The removal of everything that vethwork provably created in the namespace of a host, after the state folder was lost.
- * Without records, the marks of kernel objects are the evidence.
+ * Without records, properties of kernel objects are the evidence.
  */
 
 /** An object that `purge` removes. */
