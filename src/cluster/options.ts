@@ -57,7 +57,7 @@ export interface ClusterHostOptions
    * false is for processes that only make calls.
    */
   agent?: boolean;
-  /** For how long this node stays a member when it is not heard of, in milliseconds. Default 15,000. */
+  /** Time without contact after which this node counts as `gone`, in milliseconds. Default 15,000. */
   leaseTime?: number;
   /**
    * Maximum share of networks and interfaces whose records may be missing in the store without having been deleted. The

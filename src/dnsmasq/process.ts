@@ -26,7 +26,7 @@ const PATIENCE = 2000;
 export interface RunningDnsmasq extends ProcessIdentity {
   /** Path of its configuration file. */
   config: string;
-  /** False if it outlived its namespace and serves nobody. */
+  /** False if its namespace was deleted, so that it serves no client. */
   inNamespace: boolean;
 }
 

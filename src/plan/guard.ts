@@ -120,7 +120,7 @@ export const guardTable = (): NftCommand[] => [
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: 'accept' },
     {
-      // Frames that the port's group_fwd_mask lets in. Other frames pay for one comparison only.
+      // Frames that the port's group_fwd_mask forwards. For other frames, this is one comparison.
       'reserved addresses': [match.reservedDestination(), fromOurPorts, refuse()],
       'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')],
     },

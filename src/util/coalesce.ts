@@ -1,9 +1,9 @@
 /**
- * Work that serves everybody who asked before it began. Who asks while it runs waits for one run more, together with all
- * others who do: a hundred who ask at once are served by two runs instead of a hundred.
+ * Coalesces concurrent calls for the same work. A run serves all calls that were made before it began. Calls during a
+ * run share the next run: a hundred concurrent calls need two runs instead of a hundred.
  */
 export class SharedRuns {
-  /** By key: the run that goes on, and the one that is to follow. */
+  /** By key: the current run, and the next one. */
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #waiting = new Map<string, Promise<void>>();
 

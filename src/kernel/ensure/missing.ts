@@ -9,7 +9,7 @@ import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 /**
  * Returns the operations of a plan that are missing, compared with the actual state: none if the plan is satisfied. An
  * operation may be replaced by others that lead to the same state. Deletions are ignored.
- * @param isForeign tells the objects in the tables of the plan that belong to others. Default: none
+ * @param isForeign returns whether an object in a table of the plan belongs to another program. Default: none
  */
 export function missingOperations(plan: readonly Operation[], actual: Actual, isForeign?: IsForeign): Operation[] {
   const steps = plan.flatMap((operation) => remaining(operation, actual));
