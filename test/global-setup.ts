@@ -42,7 +42,7 @@ function machine(): Map<string, Set<string>> {
 
 /**
  * Fails the run if the suites leave anything behind. Where other users of the machine are at work meanwhile,
- * `VETHWORK_TEST_LEFTOVERS=warn` only tells.
+ * `VETHWORK_TEST_LEFTOVERS=warn` only prints them.
  */
 export default function setup(): () => void {
   const before = machine();

@@ -103,7 +103,7 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
     expect(await meshFindings(cluster, host(1), [3])).toEqual([]);
     await startAgent();
     await eventually(async () => (await state('node3')) === 'member', PATIENCE);
-    // Whatever became of each, its caller was told the truth.
+    // Each call has the result that its caller was given.
     const told = await outcomes;
     for (const each of told) {
       if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) });

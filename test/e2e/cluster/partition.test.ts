@@ -44,7 +44,7 @@ describe.skipIf(!privileged)('partitions of a cluster', () => {
 
   const reach = async (from: ClusterGuest, to: ClusterGuest) => pings(from.namespace, to.address);
 
-  /** Everybody reaches everybody, and every node has the entries that follow from who is where. */
+  /** All instances reach each other, and every node has the mesh entries of all instances. */
   async function whole(): Promise<void> {
     await eventually(async () => (await members()).length === 3, PATIENCE);
     await eventually(async () => (await meshFindings(cluster, host(1))).length === 0, PATIENCE);
@@ -66,7 +66,7 @@ describe.skipIf(!privileged)('partitions of a cluster', () => {
     expect(await reach(two, three)).toBe(false);
     for (const to of [one, neighbour]) expect(await reach(two, to)).toBe(true);
     expect(await reach(three, one)).toBe(true);
-    // What is to be is known on both sides, and done.
+    // Both nodes have current records and apply changes.
     for (const number of [2, 3]) expect((await host(number).refresh()).asOf).toBeUndefined();
     const late = await cluster.guest(host(3), network.uuid);
     expect(await reach(late, one)).toBe(true);
@@ -117,7 +117,7 @@ describe.skipIf(!privileged)('partitions of a cluster', () => {
     expect(error).toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     expect(String(error)).toContain(`${wires[2]?.url}: the store can't be reached`);
 
-    // The others' world goes on: of the three changes the node hears when it is back.
+    // The others make three changes, which the node receives when it is back.
     const late = await cluster.guest(host(1), network.uuid);
     guests.push(late);
     const [leaver] = on(2);

@@ -1,6 +1,6 @@
 /**
  * Run by the race of the cluster as a process of its own: opens a node at the same time as others, makes a network and
- * interfaces in it and in a network that all share, floats them, and tells what it was given.
+ * interfaces in it and in a network that all share, floats them, and prints what it was assigned.
  */
 import { type ClusterHostOptions, openHost } from '../../../src/index.js';
 

@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('six concurrent processes', () => {
         ...interfaces.map(({ floating }) => floating),
       ]),
     ).toBe(true);
-    // The store has it as they were told, under as many keys.
+    // The store has the same values, under the same number of keys.
     const keys = await cluster.etcd.keys();
     for (const { uuid } of interfaces) expect(keys).toContain(`vethwork/interface/${uuid}`);
     expect(await first.listNetworks()).toHaveLength(PROCESSES + 1);

@@ -114,7 +114,7 @@ describe.skipIf(!privileged)('a store that lost data', () => {
     await eventually(async () => (await meshFindings(cluster, host(1))).length === 0, PATIENCE);
     await eventually(async () => (await host(2).reconcile({ dryRun: true })).length === 0, PATIENCE);
     await expectAlive(guests.slice(0, 2));
-    // Nothing is in the way of what comes next.
+    // New interfaces can be attached.
     const next = await cluster.guest(host(2), network.uuid);
     expect(await pings(guests[0]?.namespace as ClusterGuest['namespace'], next.address)).toBe(true);
   }
@@ -136,7 +136,7 @@ describe.skipIf(!privileged)('a store that lost data', () => {
       await expectAlive([...guests, late]);
       for (const number of [1, 2]) expect(await links(number)).toContain(`later${number}`);
 
-      // Who asks is told, and changes nothing.
+      // A client gets a warning, and its calls change nothing.
       const asking = await cluster.open(2, { agent: false });
       expect((await asking.refresh()).warnings?.join()).toContain('accept-store');
       for (const each of [asking, host(2)]) {

@@ -88,7 +88,7 @@ describe.skipIf(!privileged)('forged DHCP messages', () => {
   let inside: TestNamespace;
 
   beforeAll(async () => {
-    // What iptables sees of bridged frames, it checks and reassembles: here nobody but us is to look at them.
+    // iptables would check and reassemble bridged frames. Only the rules of vethwork should see them here.
     stage = await Walkthrough.open({ options: { disableBridgeNetfilter: true } });
     network = await stage.network({ vni: VNI });
     inside = stage.inside(network);
@@ -115,7 +115,7 @@ describe.skipIf(!privileged)('forged DHCP messages', () => {
     );
     const list = frames.map((frame) => `lambda: ${frame}`).join(',\n');
     await scapy(speaker.namespace, values, `frames = [\n${list}\n]\n${PREPARATION}`);
-    // What comes after them.
+    // These packets arrive after the frames.
     await pings(speaker.namespace, neighbour.nic.info.address);
     await pings(speaker.namespace, GATEWAY);
     const lines = (await Promise.all(ears.map((ear) => ear.close()))).flat();
@@ -249,7 +249,7 @@ sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.
     } finally {
       abort.abort();
     }
-    // Nor is one forgotten that nobody was there to see.
+    // A decline while no process has the host open is handled later.
     await stage.host.close();
     const before = await declines();
     await decline('("message-type", "decline"), ("server_id", gateway), ("requested_addr", mine)');
@@ -263,7 +263,7 @@ sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.
     );
   });
 
-  /** A datagram of two messages, which the kernel of an instance leaves in one until somebody has to cut it. */
+  /** A datagram of two messages (UDP_SEGMENT), which stays one packet until a link without segmentation offload. */
   test.each([true, false])('a guarded port drops a second message in the same packet: %s', async (antiSpoofing) => {
     const address = antiSpoofing ? '172.16.0.8' : '172.16.0.9';
     const { namespace, nic } = await stage.client(network, `packer${antiSpoofing}`, {
@@ -290,7 +290,7 @@ for size in 256, 270, 300:
     );
     await pings(namespace, GATEWAY);
     if (antiSpoofing) {
-      // What comes after it is seen.
+      // A later message is received.
       await scapy(
         namespace,
         { me: nic.info.mac, mine: address },

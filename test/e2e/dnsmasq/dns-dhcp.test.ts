@@ -55,7 +55,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
   });
 
   it('the ports 53 and 67 are silent on the egress side', async () => {
-    // The very name that is not told there.
+    // Positive control: the same name is resolved inside.
     expect(await lookUp(web.namespace, GATEWAY, 'web.vethwork.internal')).toBe(web.nic.info.address);
     // The floating address leads to the instance, the other two to the namespace itself.
     for (const server of [gateway, GATEWAY]) {
@@ -100,7 +100,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     expect(dns.length).toBeGreaterThanOrEqual(2);
     const elsewhere = dns.filter((each) => !here.some((address) => each.includes(address)));
     expect(elsewhere).toEqual([]);
-    // Link-local addresses of the egress side are reached by whoever has one there, such as other networks.
+    // Other networks have link-local addresses on the egress side and can reach those of this network.
     const other = await scene.network({ name: 'other', netblock: '172.17.0.0/24', provideDhcp: false });
     const link = `egr-${hex(other)}-i`;
     const target = await fe80('egr-e2300f-i');
@@ -148,7 +148,7 @@ describe.skipIf(!privileged)('a network without NAT', () => {
     const { stdout } = await namespace.attempt('dig', '+tries=1', '+time=1', '@172.17.0.1', 'example.com');
     expect(stdout).toMatch(/status: (REFUSED|NXDOMAIN|SERVFAIL)/);
     expect(await ear.close()).toEqual([]);
-    // One with a way out asks the resolver, which does not answer, and is heard to do so.
+    // A network with NAT sends the query to the resolver, which does not answer.
     const outgoing = await scene.network({ name: 'out', netblock: '172.20.0.0/24', provideDns: true });
     const two = await scene.container(outgoing, 'two');
     await using other = await questions();

@@ -23,7 +23,7 @@ while True:
     s.sendto(q[:2] + bytes.fromhex("81800001000100000000") + q[12:end + 5] + bytes.fromhex("c00c000100010000003c0004c0000201"), who)
 `;
 
-/** Asks for as many names that nobody knows, from one port or from many. */
+/** Sends this number of queries for unknown names, from one port or from many. */
 const FLOOD = `
 import socket, sys
 count, ports = int(sys.argv[1]), int(sys.argv[2])
@@ -53,7 +53,7 @@ for packet in range(int(sys.argv[1]) // 100):
 print("sent", sys.argv[1])
 `;
 
-/** Opens as many connections and says nothing; tells how many were made. */
+/** Opens this number of connections, sends nothing, and prints how many were accepted. */
 const HOLD = `
 import socket, sys, time, select
 held = []
@@ -113,7 +113,7 @@ describe.skipIf(!privileged)('DNS while one instance exceeds its limits', () => 
       const after = await counted('DNS over UDP, too much');
       expect(after - before).toBeGreaterThan(1000);
       for (let look = 0; look < 3; look++) expect(await resolves(modest)).toBe(true);
-      // What it may ask it is answered, once it has stopped.
+      // The instance gets answers again after it has stopped.
       expect(await eventually(() => resolves(greedy))).toBe(true);
     },
   );

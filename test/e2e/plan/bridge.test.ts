@@ -106,7 +106,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
 
   it('has the same MTU as all its ports, and DHCP announces it', async () => {
     expect(one.lease?.mtu).toBe(String(OVERLAY));
-    // A real client sets what it is told.
+    // A DHCP client would set the MTU that it receives.
     for (const { namespace } of [one, two]) await namespace.ip('link', 'set', 'eth0', 'mtu', one.lease?.mtu as string);
     await one.nic.float({ address: '192.168.15.29' });
     expectEqualMtus(await mtus());
@@ -238,7 +238,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   const hostAddresses = ['10.0.0.74', '192.168.15.1'];
 
   it('the host answers no ARP request on the overlay bridge', async () => {
-    // Also as one who looks whether the address is taken.
+    // Also for an ARP probe.
     const asked = hostAddresses.flatMap((address) => [answered(address), answered(address, '-D')]);
     expect(await Promise.all(asked)).toEqual(asked.map(() => false));
     // The same question is answered where it should be.
@@ -347,7 +347,7 @@ describe.skipIf(!privileged)(
       const network = await scene.network();
       const one = await scene.container(network, 'one');
       const two = await scene.container(network, 'two');
-      // That is what the warning is about: if this worked, none would be needed.
+      // The warning is justified: the ping fails.
       expect(await pings(one.namespace, two.nic.info.address)).toBe(false);
       expect(await rules(scene.machine)).toBe(before);
       await scene.machine.run('iptables', '-P', 'FORWARD', 'ACCEPT');

@@ -161,7 +161,7 @@ describe.skipIf(!privileged)('floating addresses that are moved or released', ()
     for (const mac of macs) {
       const entry = ['neighbour', 'replace', FLOATING, 'lladdr', mac, 'dev', 'egr-br-eth0', 'nud', 'permanent'];
       await scene.machine.ip(...entry);
-      // Neither what was begun before, nor anything new.
+      // Neither existing flows nor new ones.
       const asked = [tcp.ask(), udp.ask(), askTcp(scene.machine, FLOATING), pings(scene.machine, FLOATING)];
       expect(await Promise.all(asked)).toEqual([undefined, undefined, '', false]);
       await scene.machine.ip('neighbour', 'delete', FLOATING, 'dev', 'egr-br-eth0');
@@ -259,7 +259,7 @@ describe.skipIf(!privileged)('access to an instance', () => {
     expect(await askTcp(scene.inside(network), address)).toContain('neighbour');
     for (const gateway of [network.info.floatingGateway as string, FLOATING]) {
       await scene.machine.ip('route', 'replace', '172.16.0.0/24', 'via', gateway, 'dev', 'egr-br-eth0');
-      // Of the instance that floats too: its own address is not the floating one.
+      // Also the instance with a floating address: its own address must not be reached.
       for (const target of [address, floated.nic.info.address]) {
         const heard = await listen({ wire: [scene.inside(network), 'any'] }, `ip host ${target}`, async () => {
           const asked = [askTcp(scene.machine, target), pings(scene.machine, target)];

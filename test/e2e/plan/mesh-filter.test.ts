@@ -164,7 +164,7 @@ describe.skipIf(!privileged).each([{ ipv6: false }, { ipv6: true }])('a cluster,
     await side?.remove();
   });
 
-  /** From somebody on the mesh who is no node, and from elsewhere in a node's name. */
+  /** Packets of a stranger on the mesh, and packets from elsewhere with the source address of a node. */
   const forge = async () => {
     const [own, other] = ipv6 ? ['fd00::12', 'fd08::1'] : ['10.0.0.12', '10.8.0.1'];
     const stranger = variants('stranger', { src: ipv6 ? 'fd00::1' : '10.0.0.1', dst: own, iface: 'eth0' });
@@ -182,7 +182,7 @@ describe.skipIf(!privileged).each([{ ipv6: false }, { ipv6: true }])('a cluster,
     const before = await refused(cluster.node(2));
     const sent = await forge();
     expect(await target.heard(gateway())).toEqual([]);
-    // Of IPv6 fragments, those that begin a packet.
+    // For IPv6, first fragments.
     expect((await refused(cluster.node(2))) - before).toBe(sent.length);
     await cluster.node(2).run('nft', 'delete', 'table', ...TABLE);
     const words = takenByKernel(await forge());

@@ -130,7 +130,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
       ['first', '02:00:00:00:00:01'],
       ['second', '02:00:00:00:00:02'],
     ] as const) {
-      // As whoever looked for it while nobody had it: the failure is in the table.
+      // A failed lookup before the attach leaves a failed entry in the table.
       await inside.attempt('ping', '-c1', '-W1', address);
       const { namespace, nic } = await stage.container(network, name, { address, mac });
       expect(await permanent(inside)).toContain(`${address} ${mac} ${names.innerInner}`);

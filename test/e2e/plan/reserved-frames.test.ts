@@ -134,7 +134,7 @@ class Attack implements AsyncDisposable {
 const honest = ({ nic: { info } }: Attacker, { nic: { info: to } }: Instance, text: string) =>
   `Ether(src='${info.mac}', dst='${to.mac}')/IP(src='${info.address}', dst='${to.address}')/UDP(sport=7, dport=${PORT})/'${text}'`;
 
-/** What is put behind a destination address, by what it tries; `source` is the Ethernet source. */
+/** The part of a frame after the destination address, by the purpose of the attack; `source` is the Ethernet source. */
 function payloads(attack: Attack, { nic: { info } }: Attacker): { source: string; rest: string }[] {
   const { mac, address } = info;
   const neighbour = attack.neighbour.nic.info.mac;
@@ -219,7 +219,7 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
       ];
       const sent = await sendFrames(attacker.origin, frames);
       expect(sent).toBe(frames.length);
-      // Of sixteen addresses, the bridge itself drops what is for pause frames.
+      // Of the sixteen addresses, the bridge itself drops the one of pause frames.
       expect.soft((await attack.counted('reserved addresses')) - counted).toBe((sent * 15) / 16);
       expect.soft(await attack.received()).toEqual(received);
       expect.soft(await attack.forwarding()).toMatchObject({ [neighbour.nic.info.mac]: neighbour.nic.info.device });
@@ -234,7 +234,7 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
       expect.soft(await machine.ip('-6', 'route', 'show', 'default')).toBe('');
       expect.soft(await machine.ip('-6', 'route', 'show', 'dev', attacker.nic.info.device)).toBe('');
 
-      // The same sender, to whom it may, and to everybody: it is heard by the neighbour, and by the mesh.
+      // Positive control: broadcasts and unicasts of the same sender reach the neighbour and the mesh.
       const { mac, address } = attacker.nic.info;
       await sendFrames(attacker.origin, [
         `Ether(src='${mac}', dst='ff:ff:ff:ff:ff:ff')/ARP(hwsrc='${mac}', psrc='${address}', pdst='172.16.0.77')`,
@@ -267,7 +267,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
     await attack?.[Symbol.asyncDispose]();
   });
 
-  /** The listener hears what comes by an interface that is nobody's port. */
+  /** Positive control: the listener receives frames of an interface that is no port. */
   async function heardByOthers(text: string): Promise<void> {
     const { stage, machine } = attack;
     await stage.outside.ip('link', 'add', 'plain0', 'type', 'veth', 'peer', 'name', 'plain0', 'netns', machine.name);
@@ -308,7 +308,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
       await heardByOthers('plain');
       expect(host.output()).not.toContain('reserved');
 
-      // The host finds who has a routed address, and nobody by another.
+      // The host resolves a routed address, and no other.
       const routed = await network.routeAddress();
       for (const address of [routed, '10.66.0.1'])
         await attacker.guest.ip('address', 'add', `${address}/32`, 'dev', 'eth0');
@@ -342,7 +342,7 @@ describe.skipIf(!privileged)('frames to the host', () => {
     const { device } = attacker.nic.info;
     await machine.ip('link', 'set', device, 'nomaster');
     const settings = ['net.ipv4.conf.all.rp_filter=0', `net.ipv4.conf.${device}.rp_filter=0`];
-    // As if others had it have IPv6 as well.
+    // IPv6 is enabled on the link, as another program might do.
     await machine.run('sysctl', '-qw', ...settings, `net.ipv6.conf.${device}.disable_ipv6=0`);
     await machine.ip('link', 'set', device, 'addrgenmode', 'eui64');
     await machine.ip('address', 'add', 'fe80::1:1/64', 'dev', device, 'nodad');

@@ -119,7 +119,7 @@ describe.skipIf(!privileged)('spoofed packets of instances', () => {
     const routed = await network.routeAddress();
     const after = await table();
     for (const text of [nic.info.device, nic.info.mac, nic.info.address, routed]) expect(after).toContain(text);
-    // Of a map by name nft reads the key as text only if the map says which byte is the first.
+    // nft prints the key of a map by name as text only if the map records its byte order.
     const guarded = await stage.machine.run('nft', 'list', 'map', 'bridge', 'vethwork', 'guarded');
     expect(guarded).toContain(`"${nic.info.device}" : `);
     expect(await rules()).toBe(before[1]);
@@ -220,7 +220,7 @@ describe.skipIf(!privileged)('configuration files', () => {
       expect({ exitCode: exitCode > 1, stderr }).toEqual({ exitCode: false, stderr: '' });
       return stdout;
     };
-    // What may be there is.
+    // Positive control: the host name is there.
     expect(await found(nic.info.mac)).toContain('honest');
     expect(await found('dhcp-script', '1.2.3.4')).toBe('');
     await nic.detach();
@@ -257,7 +257,7 @@ describe.skipIf(!privileged)('isolation of networks', () => {
       expect(await askTcp(stage.outside, address)).toBe('');
     });
     expect(heard.router.length, 'it did arrive at the router').toBeGreaterThan(0);
-    // It is there, for those who may.
+    // Positive control: the server answers its own network and the floating address.
     expect(await askTcp(victim.namespace, address)).toContain('victim');
     const floating = await victim.nic.float();
     expect(await askTcp(namespace, floating)).toContain('victim');

@@ -51,7 +51,7 @@ switch (job) {
     break;
   }
 
-  /** Writes until the disk is full, makes room, goes on; prints what happened. */
+  /** Writes until the disk is full, frees space, writes again; prints the results. */
   case 'fill': {
     const write = (index: number) => {
       const puts = [{ key: `fill/${index}`, value: 'x'.repeat(20_000) }];
@@ -98,7 +98,7 @@ switch (job) {
       await transact(store, async (transaction) => {
         const vni = await reserveVni(transaction, `network-${process.pid}-${count}`);
         const address = await floating.reserve(transaction, { use: 'floating' });
-        // So few that processes meet.
+        // Few values, so that processes collide.
         let mac = randomMac();
         do mac = `02:00:00:00:00:${randomMac().slice(-2)}`;
         while ((await transaction.get(`mac/net/${mac}`)) !== undefined);

@@ -278,7 +278,7 @@ describe('authentication', () => {
     for (const wrong of [{ username: undefined, password: undefined }, { password: 'wrong' }, { prefix: 'other/' }]) {
       await expect(openEtcdStore({ ...options, ...wrong })).rejects.toMatchObject({ code: 'ERR_VETHWORK_STORE' });
     }
-    // It is not the server that is away.
+    // Positive control: the server runs.
     const again = await openEtcdStore(options);
     expect(await again.list('')).toHaveLength(1);
     await again.close();

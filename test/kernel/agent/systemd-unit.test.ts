@@ -27,7 +27,7 @@ type Unit = [key: string, value: string][];
 const settings = (text: string): Unit =>
   [...text.matchAll(/^([A-Za-z]+)=(.*)$/gm)].map(([, key = '', value = '']) => [key, value]);
 
-/** What in a unit gives it a mount namespace. That they are switched off does no harm. */
+/** Options of a unit that create a mount namespace. Disabled ones do not count. */
 const isolating = (unit: Unit) =>
   unit
     .filter(([key, value]) => MOUNT_NAMESPACE.includes(key) && !/^(no|false|off|0|)$/.test(value))
@@ -137,7 +137,7 @@ describe.skipIf(!privileged)('the agent with the settings of its unit', () => {
     expect(stdout.trim().split('\n')).toEqual([
       `uid ${user} made true`,
       'host sees here',
-      // What ProtectSystem= and the like do.
+      // The effect of ProtectSystem= and similar options.
       `uid ${user} made true`,
       'host lacks elsewhere',
     ]);

@@ -193,7 +193,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   it('is silent on the egress side', async () => {
     await supervisor.start(desired({ provideDns: true }));
-    // Not because it is deaf: inside it answers.
+    // Positive control: it answers inside.
     await askForLease(client, 'eth0');
     expect(await lookUp(client, GATEWAY, 'web.demo.internal')).toBe(web.address);
     for (const address of [GATEWAY, FLOATING_GATEWAY]) {
@@ -253,7 +253,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
       (await attempt('setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', `${folder}/${file}`))
         .exitCode === 0;
     for (const file of ['dhcp-hosts', 'names']) {
-      // It has to, whatever its group is: dnsmasq reads them again when it is told to.
+      // The account can read them, whatever its group is: dnsmasq reads them again after SIGHUP.
       expect(await reads(account, group as string, file)).toBe(true);
       for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
     }

@@ -102,12 +102,12 @@ describe.skipIf(!privileged)('the lock of a network’s dnsmasq', () => {
     const files = [lock, folder, root, path.dirname(root)];
     expect(await holdAll(NOBODY, names, [lock])).toEqual(names.flatMap((name) => [name, name]));
     await stop();
-    // Neither while the file is there.
+    // Nor while the file exists.
     const { release } = await takeFileLock(lock);
     expect(await holdAll(NOBODY, [], [lock])).toEqual([]);
     await release();
     await stop();
-    // Nor can its folder be held, which is not what is locked.
+    // A lock of the folder has no effect: the file is what is locked.
     await holdAll(NOBODY, [], files);
     await stop();
     // The same program, as this user, holds it.

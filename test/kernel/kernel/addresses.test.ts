@@ -108,7 +108,7 @@ describe.skipIf(!privileged)('addresses', () => {
     expect((await kernel.query('address.list', { netns })).find((a) => a.address === 'fd00::1/64')).not.toHaveProperty(
       'tentative',
     );
-    // The other one is told to be tentative as long as ip says so.
+    // The other address is tentative as long as ip shows it so.
     const tentative = async () => (await shown(netns, 'a')).some((a) => a.local === 'fd00::2' && a.tentative === true);
     const ours = async () =>
       (await kernel.query('address.list', { netns })).some((a) => a.address === 'fd00::2/64' && a.tentative === true);

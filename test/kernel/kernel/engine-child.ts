@@ -19,7 +19,7 @@ function veth(netns: string, index: number): Operation {
   };
 }
 
-/** Creations, and deletions that each wait for the kernel; nobody waits for the promises. */
+/** Creations, and deletions that each wait for the kernel. The promises are not awaited. */
 function start(kernel: Kernel, { netns, base }: Work): Promise<unknown> {
   const indexes = Array.from({ length: 30 }, (_, n) => base + n);
   const made = indexes.map((index) => kernel.transaction([veth(netns, index)]));
@@ -51,7 +51,7 @@ async function workers(netns: string): Promise<void> {
 const scenes: Record<string, (netns: string) => unknown> = {
   /** Opened, asked and left alone: nothing keeps the process. */
   idle: async (netns) => openKernel({ home: netns }).query('link.list', { netns }),
-  /** Everything is done, as nobody stops it. */
+  /** Everything is done, because nothing stops it. */
   finish: (netns) => start(openKernel({ home: netns }), { netns, base: 10_000 }),
   exit: (netns) => {
     void start(openKernel({ home: netns }), { netns, base: 10_000 });

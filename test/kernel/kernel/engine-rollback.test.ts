@@ -6,7 +6,7 @@ import type { Expression, Operation } from '../../../src/kernel/index.js';
 import { type IpLink, ipPicture, openStage, rejection } from '../../support/kernel.js';
 import { eventually, json, privileged, type TestNamespace } from '../../support/namespaces.js';
 
-/** Two namespaces that hold a little of everything, so that what is left behind or taken away shows. */
+/** Two namespaces with objects of every kind, so that additional and missing objects are detected. */
 async function furnish(namespace: TestNamespace): Promise<void> {
   await namespace.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6');
   await namespace.ip('link', 'add', 'name', 'keep', 'index', '50', 'address', '02:00:00:00:00:50', 'type', 'bridge');
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('transactions', () => {
       ip: await ipPicture(namespace),
       sysctls: await Promise.all([...keys, 'ipv4/conf/port/arp_ignore'].map(sysctl)),
       nft: await namespace.run('nft', 'list', 'ruleset'),
-      // Of a priority that has none any more, u32 keeps the empty table while it has others.
+      // u32 keeps the empty table of a priority without filters while other priorities have some.
       filters: (await tc('filter', 'show', 'dev', 'port', 'ingress')).replaceAll(/^filter .* pref 4 .*\n/gm, ''),
       other: await ipPicture(other),
     });
@@ -315,7 +315,7 @@ describe.skipIf(!privileged)('transactions', () => {
       expect(await ipPicture(other)).toEqual(elsewhere);
       expect((await namespace.run('cat', '/proc/sys/net/ipv4/conf/port/rp_filter')).trim()).toBe('2');
     }
-    // What the transaction has made goes, wherever it was moved to.
+    // A link that the transaction created is deleted in the namespace that it was moved to.
     const peer = { peer: { name: 'with', index: 81 } };
     const made: Operation = { op: 'link.add', netns, link: { kind: 'veth', name: 'made', index: 80, data: peer } };
     const moved: Operation = { op: 'link.set', netns, link: { index: 80 }, changes: { netns: other.name } };
@@ -388,7 +388,7 @@ describe.skipIf(!privileged)('transactions', () => {
       heard += data.toString();
     });
     try {
-      // `ip monitor` is listening once it has heard of something.
+      // `ip monitor` is ready after its first event.
       await eventually(async () => {
         await stage.namespace.ip('rule', 'add', 'priority', '9');
         await stage.namespace.ip('rule', 'del', 'priority', '9');

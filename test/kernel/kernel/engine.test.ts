@@ -211,7 +211,7 @@ describe.skipIf(!privileged)('the engine', () => {
       over = true;
       await sampler;
       expect(peak).toBeGreaterThan(before);
-      // Of 64 namespaces that wait and the 8 being served: the namespace, and a socket of either protocol.
+      // 64 waiting namespaces and 8 in service have three descriptors each: the namespace, and a socket of each protocol.
       expect(peak - before).toBeLessThanOrEqual(3 * (64 + 8));
       // A descriptor more may be one of Node's own.
       expect(await openFiles()).toBeLessThanOrEqual(before + 3);

@@ -52,7 +52,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     const operations = desiredPlan(namespace.name);
     expect(await kernel.ensure(operations)).toEqual(operations);
     await namespace.ip('link', 'set', 'port', 'up');
-    // So would the kernel's link watch, which notices only after a moment that the bridge has no carrier.
+    // The kernel updates the carrier of the bridge with a delay (linkwatch).
     const bridge = () => json<{ operstate: string }[]>('ip', '-n', namespace.name, '-j', 'link', 'show', 'br0');
     await expect.poll(async () => (await bridge())[0]?.operstate).toBe('DOWN');
     const before = JSON.stringify(await state(namespace.name), (key, value) => (key.endsWith('_timer') ? 0 : value));

@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     const identity = expect.stringMatching(/^\d+@[0-9a-f-]{36}$/);
     expect(await kernel.query('namespace.get', { netns: name })).toEqual({ inode, identity });
     expect(await kernel.query('namespace.list')).toContainEqual({ name, inode, identity });
-    // As fresh as one of ip's.
+    // It has only loopback, down, as after `ip netns add`.
     expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
 
     expect(await rejection(kernel.transaction([{ op: 'namespace.add', name }]))).toMatchObject({
@@ -57,7 +57,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     const told = new Set<unknown>();
     watcher.on('change', (_, file) => told.add(file));
     await add();
-    // A mount is not told of by itself.
+    // There is no event for a mount.
     await eventually(async () => told.has(name));
     watcher.close();
     expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);

@@ -241,7 +241,7 @@ describe.skipIf(!privileged)('nftables', () => {
       addFloating(there.uuid, '192.168.15.29', '172.16.0.37'),
       addRouted(there.uuid, '192.168.15.30'),
     ]);
-    // nft lists the rule that remembers the link, but does not read it: to it a mark and an index are different types.
+    // nft lists the rule that stores the link index in the mark, but does not parse it: mark and index are different types.
     const [remembering, ...rest] = await rulesOf(ours, 'prerouting');
     expect(remembering).toContain('iifname "flt-*" ct state new ct mark set iif');
     expect(rest).toEqual(await rulesOf(theirs, 'prerouting'));

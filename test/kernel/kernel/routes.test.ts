@@ -159,7 +159,7 @@ describe.skipIf(!privileged)('routes', () => {
         { op: 'route.add', netns, route: wanted },
       ]);
       const kept = (await shown(netns, String(table ?? 'main'))).filter(({ protocol }) => protocol !== 'kernel');
-      // A link without carrier is told of by a flag.
+      // A flag shows a link without carrier.
       const clean = (flags: string[]) => flags.filter((flag) => flag !== 'linkdown' && flag !== 'dead');
       const hops = kept[0]?.nexthops?.map((hop) => ({ ...hop, flags: clean(hop.flags) }));
       expect(kept).toHaveLength(1);

@@ -243,7 +243,7 @@ describe.skipIf(!privileged)('watch', () => {
         index % 2 === 0 || round < 4 ? `link delete r${index}\n` : '',
       ]);
       await inBatch(namespace.name, commands.flat().filter(Boolean));
-      // From the second round on somebody reads meanwhile.
+      // From the second round on, the events are read concurrently.
       following ??= follow();
     }
     await namespace.ip('link', 'add', 'end', 'type', 'bridge');

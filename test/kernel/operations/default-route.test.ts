@@ -31,7 +31,7 @@ describe.skipIf(!privileged)('a container with a default route', () => {
     await guest.ip('route', 'add', 'default', 'via', '10.9.0.1', 'dev', 'own');
     await guest.ip('route', 'add', 'blackhole', 'default', 'metric', '1');
     await guest.ip('route', 'add', 'default', 'via', '10.9.0.1', 'dev', 'own', 'metric', '6');
-    // These are in the way of nothing.
+    // These do not conflict with the new route.
     await guest.ip('route', 'add', 'default', 'via', '10.9.0.1', 'dev', 'own', 'table', '77', 'metric', '2');
     const before = await defaults(guest);
     const first = await network.attach({ netns: guest.name, configure: true });

@@ -167,7 +167,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
     };
     expect(await rejection(host.createNetwork({ ...demo, netblock: '172.17.0.0/24' }))).toMatchObject(taken);
     expect(await links(machine.node)).toEqual(before);
-    // Of any length, and another tenant's.
+    // The name can have any length. Another tenant can have the same name.
     const long = { ...demo, name: 'ü'.repeat(127), tenant: 'ö'.repeat(127) };
     await host.createNetwork(long);
     expect(await rejection(host.createNetwork(long))).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
@@ -183,7 +183,7 @@ describe.skipIf(!privileged)('the name of a network', () => {
     const [one, two] = [await first.createNetwork(demo), await first.createNetwork({ ...demo, name: 'second' })];
     await one.attach({ tap: 'vnet0' });
     await machine.close();
-    // As it was written before there were names and places.
+    // The state as an earlier version wrote it: without the indexes of names and places.
     const store = await openLmdbStore(machine.options.stateDir);
     const second = (await store.get<NetworkRecord>(keys.network(two.uuid)))?.value as NetworkRecord;
     const index = (await store.list('')).map(({ key }) => key).filter((key) => /^(name|place)\/|^schema$/.test(key));

@@ -83,7 +83,7 @@ describe.skipIf(!privileged)('the host name of an interface', () => {
       await network.attach({ tap: 'vnet1', hostname: 'db' }),
     ];
     await machine.close();
-    // As it was written before host names were indexed.
+    // The state as an earlier version wrote it: without the index of host names.
     const store = await openLmdbStore(machine.options.stateDir);
     const record = (await store.get<NetworkRecord>(keys.network(network.uuid)))?.value as NetworkRecord;
     const nic = (await store.get<InterfaceRecord>(keys.interface(two.uuid)))?.value as InterfaceRecord;

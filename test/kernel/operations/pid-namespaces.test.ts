@@ -51,7 +51,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
     return { child, answer: JSON.parse(String(data)) as Answer };
   }
 
-  /** Resolves when the program has ended too: then nobody has its output open. */
+  /** Resolves when the program has ended too: then no process has its output open. */
   async function end(child: ChildProcess) {
     if (child.stdout?.closed) return;
     const closed = once(child, 'close');
@@ -99,7 +99,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
       code: 'ERR_VETHWORK_CONFLICT',
       message: expect.stringMatching(/^process 1 \(.*pid-namespaces-child.*PID namespace/),
     });
-    // With another id both are there, and when the first has ended, its id is free.
+    // A process with another id can open the host. The id of the first is free after its end.
     expect((await start({ what: 'open' }, { isFirst: false })).answer).not.toHaveProperty('code');
     await end(first.child);
     expect((await start({ what: 'open' })).answer).toEqual({ pid: 1 });
@@ -113,7 +113,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
     await end(child);
     expect(await readdir(folder)).toEqual(files);
     await machine.open();
-    // That of the dead one is gone.
+    // The file of the ended process is removed.
     const now = await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')));
     expect(now.map((text) => JSON.parse(text).pid)).toEqual([process.pid, process.pid]);
     await machine.close();

@@ -136,7 +136,7 @@ describe.skipIf(!privileged)('a lost state folder', () => {
     container = await machine.guest();
     stranger = await TestNamespace.create('stranger');
     const { node } = machine;
-    // What only looks like it: names, aliases and tables.
+    // Foreign objects with similar names, aliases and tables.
     await node.ip('link', 'add', 'device0', 'type', 'veth', 'peer', 'name', 'device1');
     await node.ip('link', 'add', 'br-vxlan-000009', 'type', 'bridge');
     await node.ip('link', 'set', 'br-vxlan-000009', 'alias', `vethwork ${randomUUID()}`);
@@ -196,7 +196,7 @@ describe.skipIf(!privileged)('a lost state folder', () => {
     expect(await picture(machine.node)).toEqual(made);
     expect(await processes(`conf-file=${lost.root}/`)).toHaveLength(1);
 
-    // Neither without saying so.
+    // Without --yes, nothing is removed.
     expect((await purge()).exitCode).toBe(2);
     expect(await picture(machine.node)).toEqual(made);
     const purged = await purge('--yes');

@@ -28,7 +28,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     routed = await network.routeAddress();
     await guest.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
     await eventually(() => talks(machine.world, floating));
-    // The kernel settles the carrier of a link that nobody has opened a moment later.
+    // The kernel updates the carrier of a tap that no process has opened with a delay.
     await eventually(async () => (await machine.node.ip('link', 'show', 'vnet0')).includes('NO-CARRIER'));
     await eventually(async () => !(await machine.node.ip('address')).includes('tentative'));
   });
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await harm();
     const told = await host.reconcile({ dryRun: true });
     expect(told).not.toEqual([]);
-    // The kernel changes more than it is told where forwarding is switched on again.
+    // The kernel changes further sysctls when forwarding is switched on.
     expect(await host.reconcile()).toEqual(expect.arrayContaining(told));
     expect(await host.reconcile()).toEqual([]);
     expect(sortLines(await picture())).toBe(sortLines(before));
@@ -327,7 +327,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await expect(host.watchDrift({ interval: 0 })).rejects.toMatchObject({ field: 'interval' });
     await machine.node.ip('link', 'set', 'vnet0', 'nomaster');
     expect(await host.reconcile({ dryRun: true })).not.toEqual([]);
-    // One that has not ended tells of it: by then the two would have.
+    // Positive control: a third watch reports the repair. By then the other two would have done so.
     const repaired: string[] = [];
     const third = await host.watchDrift({
       interval: 20,
@@ -341,7 +341,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
   test('removes links of vethwork without a record, and only reports foreign links with a similar name', async () => {
     const stray = await network.attach({ tap: 'stray' });
     const alias = `vethwork ${network.uuid}`;
-    // As if the record had been lost: the link is another one's, with the marks of the first.
+    // A link with the index and alias of a detached interface, as if its record had been lost.
     const { ifindex } = (
       await json<{ ifindex: number }[]>('ip', '-n', machine.node.name, '-j', 'link', 'show', 'stray')
     )[0] as {
@@ -382,7 +382,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     expect(await again.reconcile()).toEqual([]);
     expect((await picture()).split('\n').length).toBe(before);
     await eventually(() => talks(machine.world, floating), 60_000);
-    // What its owner had put on the container's link is the owner's to put there again.
+    // vethwork does not restore the address that the container itself had added to its link.
     await guest.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
     await eventually(() => talks(machine.world, routed), 60_000);
   });

@@ -69,7 +69,7 @@ test('a sweep waits for a deletion that starts after the request', async () => {
   await first;
   await turn();
   expect(started()).toBe(2);
-  // It is not held up by who asks later.
+  // Later requests do not delay it.
   const third = reaper.sweep();
   running[1]?.();
   await Promise.all([second, together]);

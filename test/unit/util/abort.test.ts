@@ -34,7 +34,7 @@ test('callbacks never run without a signal', () => {
   const work = () => done.push(1);
   onAbort(undefined, work)();
   expect(done).toEqual([]);
-  // With one it is.
+  // Positive control: with a signal it runs.
   const controller = new AbortController();
   onAbort(controller.signal, work);
   controller.abort();

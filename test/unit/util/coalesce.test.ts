@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SharedRuns } from '../../../src/util/coalesce.js';
 
-/** Work that ends when it is told to. */
+/** Work that ends on request. */
 function controlled() {
   const ends: ((error?: Error) => void)[] = [];
   const work = () =>

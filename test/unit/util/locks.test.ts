@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Locks } from '../../../src/util/locks.js';
 
-/** Work that ends when told, and notes when it begins and ends. */
+/** Work that ends on request, and records its begin and end. */
 function work(log: string[], name: string) {
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
