@@ -233,7 +233,7 @@ export class NodeTimeoutError extends VethworkError {
     readonly milliseconds: number,
   ) {
     const names = (all: readonly string[]) => all.map((node) => `node ${node}`).join(', ');
-    super(`waited ${milliseconds} ms for ${names(nodes)}${gone.length > 0 ? `; not heard of: ${names(gone)}` : ''}`);
+    super(`waited ${milliseconds} ms for ${names(nodes)}${gone.length > 0 ? `; gone: ${names(gone)}` : ''}`);
   }
 }
 

@@ -38,7 +38,7 @@ describe.skipIf(!privileged)('a user other than root', () => {
 
   beforeAll(async () => {
     compiled = await compile('test/e2e/agent/unprivileged-child.ts');
-    // The user has to find what is imported.
+    // The user must be able to read the imported files.
     await sh('chmod', '-R', 'a+rX', compiled.folder);
   });
   afterAll(() => rm(compiled.folder, { recursive: true }));
@@ -100,7 +100,7 @@ describe.skipIf(!privileged)('a user other than root', () => {
 
   test('the process makes no system call that the filter of the agent’s unit denies', async () => {
     const trace = join(base, 'trace');
-    // Without the privilege to trace others, one traces one's own children.
+    // Without the privilege to trace other processes, a process can trace its children.
     const tracer = ['strace', '-f', '-qq', '-o', trace, '-e', 'signal=none'];
     const done = await runWith(['net_admin', 'sys_admin', 'net_raw', 'net_bind_service'], 'served', tracer);
     expect(done).toMatchObject({ uid: USER, repairs: [], ping: true });
@@ -113,7 +113,7 @@ describe.skipIf(!privileged)('a user other than root', () => {
     const words = /^SystemCallFilter=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     const allowed = new Set((await Promise.all(words.map(systemCalls))).flat());
     expect(allowed.has('reboot')).toBe(false);
-    // libuv does without it where it is refused.
+    // libuv works without it if it is denied.
     const harmless = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register']);
     expect([...made].filter((name) => name && !allowed.has(name) && !harmless.has(name))).toEqual([]);
   });

@@ -80,7 +80,7 @@ describe.skipIf(!privileged)('the example in README.md', () => {
       ...[`FOLDER=${folder}`, `PROJECT=${PROJECT}`, `NODE=${process.execPath}`, `DEATHS=${DEATHS.join(' ')}`],
       ...['VETHWORK_EGRESS_NIC=eth0', 'VETHWORK_FLOATING_NETWORK=192.168.15.0/24'],
     ];
-    // Its processes, dnsmasq too, are gone when it ends.
+    // Its processes, including dnsmasq, end with it.
     const apart = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
     const { exitCode, stdout, stderr } = await machine.attempt('env', ...variables, ...apart, 'sh', '-c', PLAY);
     expect({ exitCode, stderr }, `${stdout}${stderr}`).toEqual({
@@ -92,7 +92,7 @@ describe.skipIf(!privileged)('the example in README.md', () => {
     const looks = parts.filter((part) => /^(first|second|third)\n/.test(part)).map((part) => part.split('\n'));
     expect(parts.filter((part) => part.startsWith('killed'))).toHaveLength(DEATHS.length);
     const said = parts.map((part) => part.match(/^(172\.16\.0\.\d+)\n(192\.168\.15\.\d+)$/m)?.slice(1));
-    // The third run says what it has made, after the last death.
+    // The third run, after the last kill, prints what it has created.
     expect(said.filter((each) => each !== undefined)).toHaveLength(3);
     expect(said[0]).toEqual(said[1]);
     const [first, second, third] = looks.map(([, networks = '', nics = '', address, links]) => ({

@@ -83,12 +83,12 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
       master: undefined,
       addresses: ['192.168.15.1/24'],
     });
-    // The kernel notices a little later that there is no carrier.
+    // The kernel updates the carrier with a delay.
     await eventually(async () => (await devices(machine))['egr-br-eth0']?.flags.includes('NO-CARRIER'));
     expect(bridge?.linkinfo?.info_kind).toBe('bridge');
     expect(inet6(bridge as Device)).toEqual([]);
     expect(await ports(machine, 'egr-br-eth0')).toEqual([]);
-    // `ip` names a route into a link without carrier `linkdown`.
+    // `ip` prints `linkdown` for a route to a link without carrier.
     expect((await routes(machine)).map((route) => route.replace(/ linkdown$/, ''))).toEqual(hostRoutes);
   });
 
@@ -164,7 +164,7 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
   });
 
   it('no address in the namespace is ever tentative', async () => {
-    // The first look after the network is made: a tentative address is so for about a second.
+    // Read at once after the creation: an address is tentative for about a second.
     await using fresh = await Walkthrough.open();
     const made = await fresh.network();
     expect(await sh('ip', '-n', made.uuid, '-6', 'address', 'show', 'tentative')).toBe('');
@@ -191,7 +191,7 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
       expect.stringMatching(/^ip saddr 172\.16\.0\.0\/24 oifname "egr-e2300f-i" .*masquerade/),
     );
     const tables = (await nftPicture(inside)).filter((object) => 'table' in (object as object));
-    // The target CHECKSUM, for DHCP replies, is accepted in a table of this name only.
+    // The target CHECKSUM, for DHCP replies, is accepted only in a table with this name.
     const mangle = { table: { family: 'ip', name: 'mangle' } };
     expect([[], [mangle]]).toContainEqual(tables.slice(1));
     expect(tables[0]).toEqual({ table: { family: 'ip', name: 'vethwork' } });
@@ -224,7 +224,7 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
     expect(await second.nic.float({ address: '192.168.15.29' })).toBe('192.168.15.29');
     const outer = (await devices(machine))['flt-c0a80f1d-o'] as Device;
     const inner = (await devices(inside))['flt-c0a80f1d-i'] as Device;
-    // Where the walk-through's was left down, ours carries the traffic: up, in the egress bridge, of its MTU.
+    // The link of the walk-through is down. That of vethwork is up, in the egress bridge, with its MTU.
     expect(line(outer)).toEqual({ mtu: 1500, up: true, master: 'egr-br-eth0', addresses: [] });
     expect(line(inner)).toEqual({ mtu: 1500, up: true, master: undefined, addresses: ['192.168.15.29/32'] });
     expect(inet6(outer)).toEqual([]);

@@ -69,7 +69,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     const report = JSON.parse(await readFile(file, 'utf8')) as BenchReport;
     expect(report).toMatchObject({ runs: 1, quick: true, machine: { node: process.version } });
     const measured = report.peers.filter(({ missing }) => missing === undefined).map(({ name }) => name);
-    // What comes with the package or is among the tools that tests need.
+    // Contenders in the package, and tools that the tests need.
     expect(measured).toEqual(expect.arrayContaining(['model', 'model-dhcp', 'kernel', 'walkthrough', 'shell']));
     for (const { missing } of report.peers) expect(missing ?? 'missing: ').toMatch(/^missing: /);
 

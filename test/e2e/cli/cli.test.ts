@@ -99,7 +99,7 @@ describe.skipIf(!privileged)('the command line on a real host', () => {
     const status = await text('init', '--host-netns', host.name, '--deletion-halo', '0', ...options);
     expect(status).toContain('egress bridge   : egr-br-eth0\n');
     expect(status).toContain('health          : in order');
-    // Nothing has to be said again.
+    // Recorded settings are not needed again.
     expect(await text('status')).toContain('health          : in order');
     expect(await host.ip('address', 'show', 'egr-br-eth0')).toContain('192.168.15.1/24');
   });

@@ -27,7 +27,7 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
 
   beforeAll(async () => {
     cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 3000 } });
-    // node3 has an agent of its own; this process only visits it.
+    // node3 has a separate agent; this process is a client.
     hosts = [await cluster.open(1), await cluster.open(2)];
     await startAgent();
     hosts.push(await cluster.open(3, { agent: false }));
@@ -96,7 +96,7 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
     await eventually(() => log.some((line) => line.includes('network reconciled')), PATIENCE);
     await stopAgent('SIGKILL');
     await eventually(async () => (await state('node3')) === 'gone', PATIENCE);
-    // Whatever another change makes the others look at.
+    // Another change makes the agents compare again.
     await (await (await network_(1)).attach({ tap: 'later' })).detach();
     for (const number of [1, 2]) expect(await cluster.flood(number, network.info.vni)).toContain(cluster.vtep(3));
     for (const from of guests) for (const to of guests) expect(await pings(from.namespace, to.address)).toBe(true);
@@ -155,7 +155,7 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
   });
 
   test('an index that a link of another program has on another node is not used', async () => {
-    // The next three that the store gives out, as etcd has it: this visitor takes a block for itself.
+    // The next three indexes that the store assigns, from etcd: a client reserves a block.
     const visitor = await cluster.open(3, { agent: false });
     const next = Number(await cluster.etcd.ctl('get', '--print-value-only', 'vethwork/ifindex'));
     await cluster.node(3).ip('link', 'add', 'foreign0', 'index', String(next), 'type', 'bridge');
@@ -167,7 +167,7 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
     const pairs = await json<{ ifindex: number }[]>('ip', '-n', cluster.node(1).name, '-j', 'link');
     expect(pairs.map(({ ifindex }) => ifindex)).toContain(next + 4);
     await nic.detach();
-    // They are as they were, and go only by their owner's hand.
+    // They are unchanged; only their owner removes them.
     await host(1).drained();
     await cluster.node(3).ip('link', 'delete', 'foreign0');
     await cluster.node(1).ip('link', 'delete', 'foreign1');

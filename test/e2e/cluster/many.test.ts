@@ -28,7 +28,7 @@ describe.skipIf(!privileged)('ten nodes', () => {
         (hosts[4] as Host).createNetwork({ name, netblock: '172.16.0.0/24', provideDhcp: false }),
       ),
     );
-    // None of the others' addresses, which are to lead nowhere.
+    // Without the addresses of other nodes, which must not be reachable.
     const guests = await Promise.all(
       hosts.map((host, index) => cluster.guest(host, first?.uuid ?? '', { address: `172.16.0.${10 + index}` })),
     );
@@ -63,7 +63,7 @@ describe.skipIf(!privileged)('the mesh', () => {
       ClusterGuest,
       ClusterGuest,
     ];
-    // Hub mode: of two hundred packets between two nodes the third sees none.
+    // The third node sees none of two hundred packets between the others.
     expect(await pings(two.namespace, three.address)).toBe(true);
     const received = async () =>
       (
@@ -81,14 +81,14 @@ describe.skipIf(!privileged)('the mesh', () => {
     const before = await received();
     await two.namespace.run('ping', '-q', '-f', '-c200', three.address);
     expect((await received()) - before).toBeLessThan(10);
-    // All ends have one MTU, which passes whole.
+    // All ends have the same MTU, and packets of this size pass.
     for (const guest of [one, two, three]) {
       expect((await ipLink(guest.namespace, 'eth0')).mtu).toBe(mtu);
       expect(await pings(guest.namespace, '172.16.0.1', '-M', 'do', '-s', String(mtu - 28))).toBe(true);
     }
     const features = await cluster.node(2).run('ethtool', '-k', `vxlan-${vni.toString(16).padStart(6, '0')}`);
     expect(features).toMatch(/tx-checksumming: off/);
-    // The same address at once on another node and with another MAC: the new owner is found, the old is nowhere.
+    // The address is reused at once on another node with another MAC. The new owner is reached; no old entry is left.
     await (await hosts[1].getInterface(two.uuid)).detach();
     const successor = await cluster.guest(hosts[2], uuid, { address: two.address });
     await eventually(() => pings(one.namespace, two.address), 60_000);
@@ -101,7 +101,7 @@ describe.skipIf(!privileged)('the mesh', () => {
     const neighbours = await sh('ip', '-n', cluster.node(1).name, 'neigh', 'show', two.address);
     expect(neighbours).toContain(successor.mac);
     expect(neighbours).not.toContain(two.mac);
-    // The last instance of a hypervisor takes nothing of the network with it.
+    // The detach of the last instance of a node removes no object of the network on other nodes.
     const { floatingGateway } = (await hosts[0].getNetwork(uuid)).info;
     for (const each of [three, successor]) await (await hosts[2].getInterface(each.uuid)).detach();
     expect(await cluster.fdb(3, vni)).toBeUndefined();
@@ -193,7 +193,7 @@ describe.skipIf(!privileged)('the mesh', () => {
     expect(await rejection(migrate({ stateDir: state, store, node: 'node1' }))).toMatchObject({
       code: 'ERR_VETHWORK_CONFLICT',
     });
-    // Whoever has the folder open still looks, and changes nothing any more.
+    // A process that has the folder open can read, and cannot change anything any more.
     const moved = { code: 'ERR_VETHWORK_CONFLICT', message: expect.stringContaining('has moved to the cluster at') };
     expect(await rejection(openHost(machine))).toMatchObject(moved);
     expect(await rejection(alone.createNetwork({ name: 'late', netblock: '10.1.0.0/24' }))).toMatchObject(moved);
@@ -206,7 +206,7 @@ describe.skipIf(!privileged)('the mesh', () => {
     expect(await rejection(alone.teardown())).toMatchObject(moved);
     await alone.close();
     const hosts = await cluster.openAll();
-    // Its VXLAN link learns no more; everything else is as it was.
+    // Its VXLAN link does not learn any more; everything else is unchanged.
     await eventually(async () => (await (hosts[0] as Host).reconcile({ dryRun: true })).length === 0, 60_000);
     expect(await dnsmasq()).toBe(before.pid);
     const names = (text: string) => [...text.matchAll(/^\d+: \S+/gm)].map(([line]) => line);

@@ -15,7 +15,7 @@ describe.skipIf(!privileged)('attach on any node rejects', () => {
     cluster = await TestCluster.create({ nodes: 2 });
     hosts = await cluster.openAll();
     network = await (hosts[0] as Host).createNetwork({ name: 'demo', netblock: '172.16.0.0/24', provideDhcp: false });
-    // The second node carries the network, too. A random address could be the one that a test asks for.
+    // The second node takes part in the network, too. A random address could be one that a test uses.
     await cluster.guest(hosts[1] as Host, network.uuid, { address: '172.16.0.2' });
   });
 

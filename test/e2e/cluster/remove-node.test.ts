@@ -27,7 +27,7 @@ describe.skipIf(!privileged)('a node that is removed from its cluster', () => {
     expect(await rejection(one.removeNode(''))).toMatchObject({ name: 'ValidationError', field: 'name' });
     expect(await rejection(two.removeNode('node1'))).toMatchObject(conflict('is the network node'));
     expect(await rejection(one.removeNode('node3'))).toMatchObject(conflict('is a member'));
-    // Its machine is lost: what it has stays there.
+    // Its machine is lost: its kernel objects stay.
     await three.close();
     const state = async () => (await one.refresh()).nodes?.find(({ name }) => name === 'node3')?.state;
     await eventually(async () => (await state()) === 'gone', 60_000);

@@ -183,7 +183,7 @@ for arp in [
     const lines = await ear.close();
     expect(lines.filter((line) => /who-has 172\.16\.0\.[25] /.test(line)).length).toBeGreaterThanOrEqual(2);
     expect(lines.filter((line) => /172\.16\.0\.7|is-at/.test(line))).toEqual([]);
-    // busybox probes as DHCP clients do: it fails if somebody has the address.
+    // busybox probes like DHCP clients: it fails if the address is in use.
     const probe = (address: string) =>
       namespace.attempt('busybox', 'arping', '-D', '-c', '1', '-w', '1', '-I', 'eth0', address);
     expect((await probe(neighbour.nic.info.address)).exitCode).toBe(1);
@@ -242,7 +242,7 @@ sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/IP(src="0.0.0.0", dst="255.255.255.
 `,
       );
     try {
-      // The type need not come first.
+      // The message type can be after other options.
       await decline('("requested_addr", mine), ("server_id", gateway), ("message-type", "decline")');
       expect(await told).toMatchObject({ network: network.uuid, address, cause: 'supervision' });
       expect((await eventually(() => askForLease(namespace, 'eth0')))?.ip).toBe(address);

@@ -30,7 +30,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     gateway = network.info.floatingGateway as string;
     web = await scene.client(network, 'web');
     await web.nic.float({ address: '192.168.15.29' });
-    // Whoever asks from there has a way to the gateway's address.
+    // A client there has a route to the address of the gateway.
     await scene.machine.ip('route', 'add', '172.16.0.0/24', 'via', gateway, 'dev', 'egr-br-eth0');
     await scene.outside.ip('route', 'add', '172.16.0.0/24', 'via', '10.0.0.74');
   });
@@ -57,7 +57,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
   it('the ports 53 and 67 are silent on the egress side', async () => {
     // Positive control: the same name is resolved inside.
     expect(await lookUp(web.namespace, GATEWAY, 'web.vethwork.internal')).toBe(web.nic.info.address);
-    // The floating address leads to the instance, the other two to the namespace itself.
+    // The floating address is that of the instance, the other two are those of the namespace.
     for (const server of [gateway, GATEWAY]) {
       const asked = [scene.machine, scene.outside].flatMap((from) =>
         ['+notcp', '+tcp'].map((transport) => lookUp(from, server, 'web.vethwork.internal', transport)),
@@ -69,7 +69,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     const counted = (await inside.run('nft', 'list', 'chain', 'ip', 'vethwork', 'input')).match(
       /counter packets (\d+)/g,
     );
-    // They were asked, and dropped.
+    // Positive control: the queries arrived, and were dropped.
     expect(Number(counted?.at(-1)?.match(/\d+/)?.[0])).toBeGreaterThan(0);
   });
 
@@ -85,7 +85,7 @@ describe.skipIf(!privileged)('DNS and DHCP of a network with both', () => {
     await machine.ip('link', 'delete', 'probe');
     for (const place of ['asked', 'floating'] as const) {
       expect(heard[place].length).toBeGreaterThan(0);
-      // Of the addresses: a MAC may end in 67.
+      // Search the addresses only: a MAC may end in 67.
       expect(heard[place].filter((line) => /\.67 > \S+\.68\b/.test(line))).toEqual([]);
     }
   });

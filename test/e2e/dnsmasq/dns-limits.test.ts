@@ -135,7 +135,7 @@ describe.skipIf(!privileged)('DNS while one instance exceeds its limits', () => 
       await holders[0]?.until(/made 4\b/);
       expect(await counted('DNS over TCP, too much')).toBeGreaterThan(0);
       expect(await resolvesByTcp(greedy)).toBe(false);
-      // Its other address is the same instance.
+      // Another address of the same instance shares the limit.
       expect(await resolvesByTcp(greedy, '-b', '172.16.0.20')).toBe(false);
       for (let look = 0; look < 3; look++) expect(await resolvesByTcp(modest)).toBe(true);
     } finally {

@@ -52,7 +52,7 @@ describe.skipIf(!privileged)('a bridge without free ports', () => {
     expect((await host.refresh()).floatingAddresses).toEqual(used);
     expect((await ipLinks(machine)).map(({ ifname }) => ifname).sort()).toEqual(before);
 
-    // A network without NAT needs no port there, and with one free again all is well.
+    // A network without NAT needs no port there. With a free port, the call succeeds.
     await scene.network({ name: 'apart', netblock: '172.18.0.0/24', provideNat: false });
     await machine.ip('link', 'delete', 'fill100');
     expect(await nic.float()).toMatch(/^192\.168\.15\./);

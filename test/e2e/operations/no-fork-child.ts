@@ -1,4 +1,4 @@
-// The library's part of the walk-through, without a tool of anybody else's: what no-fork.test.ts watches.
+// The calls of the walk-through, without other tools. no-fork.test.ts traces this program.
 import { openHost } from '../../../src/index.js';
 
 const [netns, container, state] = process.argv.slice(2) as [string, string, string];

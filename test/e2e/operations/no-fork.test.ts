@@ -19,7 +19,7 @@ interface Process {
 
 /** The processes, not the threads, that strace saw begin. */
 function processes(lines: readonly string[]): Process[] {
-  // A call that was cut in two says only in its first part that it makes a thread.
+  // A call that strace prints in two parts has its flags only in the first part.
   const unfinished = new Map<string, string>();
   return lines.flatMap((line) => {
     const [caller = ''] = line.split(' ', 1);
@@ -70,7 +70,7 @@ describe.skipIf(!privileged)('system calls of the library, traced by strace', ()
     expect(executed.length).toBeGreaterThan(1);
     for (const { program } of executed.slice(1)) expect(program).toMatch(/\/dnsmasq$/);
 
-    // Every process that was begun became dnsmasq, or was begun by one that did: it goes to the background by itself.
+    // Every new process is dnsmasq, or a child of dnsmasq, which forks into the background.
     const dnsmasq = new Set(executed.slice(1).map(({ pid }) => pid));
     const begun = processes(lines);
     expect(begun.length).toBeGreaterThan(0);

@@ -146,7 +146,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
       await two.namespace.ip('address', 'add', `${ROUTED}/32`, 'dev', 'eth0');
     }
     const { from, to, address } = ends();
-    // Both ends offer segments of nearly 8,900 bytes, and nothing between them changes that.
+    // Both ends announce segments of nearly 8,900 bytes, and no router changes that.
     const upload = await exchange(from, to, address, 'upload');
     const download = await exchange(from, to, address, 'download');
     expect([upload, download]).toEqual([BULK, BULK]);
@@ -165,14 +165,14 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     ];
     try {
       for (let round = 0; round < 50; round++) {
-        // The lowest MAC there is: a bridge without one of its own would take it.
+        // The lowest possible MAC: a bridge without an assigned MAC would use it.
         const mac = `02:00:00:00:00:${round.toString(16).padStart(2, '0')}`;
         const nic = await network.attach({ ...(ways[round % 3] as AttachOptions), mac });
         const { address, mtu } = await bridge();
         seen.add(`${address} ${mtu}`);
         await nic.detach();
       }
-      // A port that another program puts in, with the MTU it came with.
+      // A port that another program adds, with its own MTU.
       await scene.machine.ip('link', 'set', 'vnet7', 'mtu', '1400', 'master', 'br-vxlan-e2300f', 'up');
       const { address, mtu } = await bridge();
       seen.add(`${address} ${mtu}`);
@@ -198,7 +198,7 @@ describe.skipIf(!privileged)('the overlay bridge', () => {
     expect({ bridge: (await bridge()).address, gateway: (await ipLink(router, 'veth-e2300f-i')).address }).toEqual(
       before,
     );
-    // The guests' ARP entries are still right: no new request is needed.
+    // The ARP entries of the guests are still valid: no new request is needed.
     const heard = await listen({ guest: [one.namespace, 'eth0'] }, 'arp', async () => {
       expect(await pings(one.namespace, '172.16.0.1')).toBe(true);
     });
@@ -218,7 +218,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   beforeAll(async () => {
     scene = await Walkthrough.open();
     network = await scene.network({ vni: VNI });
-    // One that is free to say what it likes: what it says of IPv6 would go no further than its port.
+    // A port without anti-spoofing: otherwise its IPv6 packets would be dropped at the port.
     tenant = await scene.container(network, 'tenant', { antiSpoofing: false });
     await serveTcp(scene.machine, 'host', 2222);
     await serveTcp(scene.outside, 'outside', 2222);
@@ -230,7 +230,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   async function answered(address: string, ...source: string[]): Promise<boolean> {
     const ask = ['arping', '-c', '2', '-w', '2', '-I', 'eth0', ...source, address];
     const { stdout } = await tenant.namespace.attempt('busybox', ...ask);
-    // Otherwise it has not asked.
+    // Positive control: the request was sent.
     expect(stdout).toContain(`ARPING ${address}`);
     return /reply from/i.test(stdout);
   }
@@ -241,7 +241,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     // Also for an ARP probe.
     const asked = hostAddresses.flatMap((address) => [answered(address), answered(address, '-D')]);
     expect(await Promise.all(asked)).toEqual(asked.map(() => false));
-    // The same question is answered where it should be.
+    // Positive control: the gateway answers the same request.
     expect(await answered('172.16.0.1')).toBe(true);
   });
 
@@ -259,7 +259,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     for (const address of [...hostAddresses, '10.0.0.1']) {
       await tenant.namespace.ip('route', 'replace', `${address}/32`, 'dev', 'eth0');
       await tenant.namespace.ip('neighbour', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent');
-      // From its own address, and from that which the host and the outside can answer.
+      // From its own address, and from the one that host and outside can answer.
       const sources = [tenant.nic.info.address, ROUTED];
       const echoes = sources.map((source) => ping(tenant.namespace, address, '-W', '1', '-I', source));
       const answers = sources.map((source) => askTcp(tenant.namespace, address, 2222, `bind=${source}`));
@@ -268,7 +268,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     }
     const { address: gateway } = await ipLink(scene.inside(network), 'veth-e2300f-i');
     await tenant.namespace.ip('neighbour', 'replace', '10.0.0.1', 'lladdr', gateway, 'dev', 'eth0', 'nud', 'permanent');
-    // The same by the router's MAC; and the host's server is there.
+    // Positive control: the same through the MAC of the router, and the server of the host runs.
     expect(await pings(tenant.namespace, '10.0.0.1')).toBe(true);
     expect(await askTcp(tenant.namespace, '10.0.0.1', 2222)).toMatch(/^outside /);
     for (const address of hostAddresses) expect(await askTcp(scene.machine, address, 2222)).toMatch(/^host /);
@@ -285,7 +285,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     const ours = all.filter(({ ifname }) => /e2300f|^egr-br-|^vnet-/.test(ifname));
     expect(ours.length).toBe(6);
     expect(ours.flatMap(({ addr_info }) => addr_info).filter(({ family }) => family === 'inet6')).toEqual([]);
-    // All nodes are asked: the network's router answers, the host does not.
+    // Positive control: of all nodes, the router of the network answers.
     const { stdout } = await tenant.namespace.attempt('ping', '-6', '-c', '2', '-W', '1', '-I', 'eth0', 'ff02::1');
     const links = (await ipLinks(scene.machine)).map(({ address }) => linkLocal(address));
     const router = await ipLink(scene.inside(network), 'veth-e2300f-i');
@@ -295,9 +295,9 @@ describe.skipIf(!privileged)('tenants and the host', () => {
   });
 
   it('neither host nor router accepts router advertisements of a tenant', async () => {
-    // One that lets IPv6 in: there they are believed.
+    // Positive control: a namespace that accepts router advertisements configures an address.
     const { namespace: believer } = await scene.container(network, 'believer', { antiSpoofing: false });
-    // At the port: the bridge hands none to the host.
+    // At the port: the bridge passes none to the host.
     await using ear = await Ear.open(scene.machine, tenant.nic.info.device, 'icmp6 and ip6[40] == 134');
     await tenant.namespace.run('python3', '-c', ADVERTISE, 'eth0');
     await ear.until(/router advertisement/);

@@ -32,7 +32,7 @@ describe.skipIf(!privileged).each([
     scene = await Walkthrough.open({ sysctls });
     network = await scene.network();
     const inside = scene.inside(network);
-    // Whatever the kernel gave a new namespace, the namespace is as the host was.
+    // The sysctls of the namespace are those of the host, whatever the defaults of the kernel are.
     for (const [key, value] of Object.entries(sysctls)) await inside.run('sysctl', '-qw', `net.${key}=${value}`);
     one = await scene.container(network, 'one');
     await one.nic.float({ address: FLOATING });
@@ -265,7 +265,7 @@ describe.skipIf(!privileged)('access to an instance', () => {
           const asked = [askTcp(scene.machine, target), pings(scene.machine, target)];
           expect(await Promise.all(asked)).toEqual(['', false]);
         });
-        // It did arrive at the namespace, and went no further.
+        // The packet arrived at the namespace, and was not forwarded.
         expect(heard.wire.length).toBeGreaterThan(0);
         expect(heard.wire.filter((line) => line.includes(`veth-`))).toEqual([]);
       }

@@ -13,7 +13,7 @@ function variants(word: string, packet: Omit<Forgery, 'word'>): Forgery[] {
   const is6 = packet.dst.includes(':');
   return [
     { ...packet, word: `${word}-plain` },
-    // Group policy; of the flags that there are, this kind of link takes only its own.
+    // Group policy extension: VXLAN links accept only packets with their own flags.
     { ...packet, word: `${word}-flags`, flags: 0x88 },
     { ...packet, word: `${word}-fragments`, fragments: 16 },
     { ...packet, word: `${word}-short-fragments`, fragments: 8 },
@@ -81,7 +81,7 @@ describe.skipIf(!privileged)('a lone host', () => {
     const sent = await forge();
     expect(await target.heard(stage.inside(network))).toEqual([]);
     expect((await refused(stage.machine)) - before).toBe(sent.length);
-    // Without the filter, and with it repaired.
+    // Positive control: without the filter, the packets arrive. The repair restores it.
     await stage.machine.run('nft', 'delete', 'table', ...TABLE);
     const words = takenByKernel(await forge());
     expect((await target.heard(stage.inside(network))).sort()).toEqual(words.sort());
@@ -126,7 +126,7 @@ describe.skipIf(!privileged)('a lone host', () => {
     expect(await vnis()).toMatch(/0x000abcde/);
     await other.delete();
     expect(await vnis()).toBe(before);
-    // Somebody else's hand.
+    // A change of another program.
     await stage.machine.run('nft', 'flush', 'set', ...TABLE, 'vnis');
     await stage.machine.run('nft', 'add', 'element', ...TABLE, 'vnis', '{ 0x123456 }');
     await stage.machine.run('nft', 'add', 'element', ...TABLE, 'vteps', '{ "eth0" . 10.0.0.1 }');

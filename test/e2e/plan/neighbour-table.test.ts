@@ -182,7 +182,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     for (const { namespace } of instances) expect(await pings(namespace, '10.0.0.1')).toBe(true);
     const places = [inside, ...instances.map(({ namespace }) => namespace)];
     for (const place of places) expect(await counted(place)).toEqual([]);
-    // The control: to talk to each other they have to ask.
+    // Positive control: they need ARP for each other.
     const [one, two] = instances as [Instance, Instance];
     expect(await pings(one.namespace, two.nic.info.address)).toBe(true);
     expect(await counted(one.namespace)).toHaveLength(1);
@@ -192,7 +192,7 @@ describe.skipIf(!privileged)("the machine's neighbour table", () => {
     const victim = await stage.container(network, 'victim');
     await victim.nic.float({ address: FLOATING });
     const attacker = await stage.container(network, 'attacker');
-    // The uplink and its neighbour are the machine's own affair.
+    // vethwork does not manage the entries of the uplink and its neighbour.
     for (const [from, to] of [
       [stage.machine, stage.outside],
       [stage.outside, stage.machine],
@@ -221,7 +221,7 @@ while time.time() < end:
       const still = await statistics();
       expect(await pings(victim.namespace, '10.0.0.1')).toBe(true);
       expect(await pings(stage.outside, FLOATING)).toBe(true);
-      // The control: it is full all the while.
+      // Positive control: the table is full during the test.
       await eventually(async () => (await statistics()).fulls > still.fulls);
     } finally {
       await running.stop();
@@ -245,7 +245,7 @@ for address in range(100, 250): s.sendto(b'x', ('192.168.15.%d' % address, 9))
 `;
     await namespace.run('/usr/bin/python3', '-c', scan);
     const asked = (await counted(inside)).filter(({ dst }) => dst.startsWith('192.168.15.'));
-    // The control: it does ask.
+    // Positive control: it sends requests.
     expect(asked.length).toBeGreaterThan(32);
     expect(asked.length).toBeLessThanOrEqual(64);
     await eventually(() => pings(namespace, FLOATING));
@@ -292,7 +292,7 @@ describe.skipIf(!privileged)('a larger neighbour table', () => {
       expect(refused.exitCode).toBe(2);
       expect(refused.stderr).toContain('neighbourTable');
       expect(await host.ip('link')).not.toContain('egr-br-up0');
-      // The control: without the option it works.
+      // Positive control: it works without the option.
       expect(await init()).toMatchObject({ exitCode: 0 });
       const torn = await host.attempt(process.execPath, program, '--state-dir', state, 'teardown');
       expect(torn.exitCode).toBe(0);

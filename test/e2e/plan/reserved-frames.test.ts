@@ -172,7 +172,7 @@ function reservedFrames(attack: Attack, attacker: Attacker): string[] {
         const type = rest.startsWith('Raw') ? ', type=0x88cc' : '';
         return `Ether(src='${source}', dst='${dst}'${type})/${rest}`;
       }),
-      // A frame of the spanning tree, which has a length where others have a type.
+      // An STP frame, which has a length instead of an Ethernet type.
       `Dot3(src='${attack.neighbour.nic.info.mac}', dst='${dst}')/LLC(dsap=0x42, ssap=0x42, ctrl=3)/STP()`,
     ];
   });
@@ -189,7 +189,7 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
     host = stage.start(machine, ...UDP_LISTENER, String(PORT));
     friend = stage.start(neighbour.namespace, ...UDP_LISTENER, String(PORT));
     await Promise.all([host.until(/listening/), friend.until(/listening/)]);
-    // The other node of the mesh takes what it gets: a refusal would be a packet to the host.
+    // The other node of the mesh accepts all packets: an ICMP error would be a packet to the host.
     const peer = stage.start(stage.outside, 'socat', '-d', '-d', '-u', 'UDP4-RECV:4789', '/dev/null');
     await peer.until(/starting data transfer/);
   });
@@ -206,7 +206,7 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
       const attacker = await attack.attacker(how.kind, { antiSpoofing: how.antiSpoofing });
       const { vxlan } = networkNames(network.info.vni);
       await machine.attempt('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', vxlan, 'dst', '10.0.0.1');
-      // The neighbour is known to its bridge.
+      // The bridge has an entry of the neighbour.
       await eventually(() => pings(neighbour.namespace, '10.0.0.1'));
       await using reserved = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0x0180c200');
       await using mesh = await Ear.open(stage.outside, 'eth0', 'udp dst port 4789 and udp[16:4] = 0xffffffff');
@@ -242,7 +242,7 @@ describe.skipIf(!privileged)('frames to reserved addresses', () => {
       ]);
       await friend.until(new RegExp(`honest-${address}`));
       await mesh.until(/4789/);
-      // The same listener, by the way that is open.
+      // Positive control: the same listener on an allowed path.
       await sendFrames({ namespace: stage.outside, nic: 'eth0' }, [
         `Ether(src=get_if_hwaddr('eth0'), dst=getmacbyip('10.0.0.74'))/IP(src='10.0.0.1', dst='10.0.0.74')/UDP(dport=${PORT})/'outside-${address}'`,
       ]);
@@ -380,7 +380,7 @@ describe.skipIf(!privileged)('forwarding entries', () => {
     expect(await pings(victim.guest, '172.16.0.1')).toBe(true);
     const ports = { [gateway]: attack.gatewayPort, [neighbour.nic.info.mac]: neighbour.nic.info.device };
     const taken = { [victim.nic.info.mac]: attacker.nic.info.device, '02:de:ad:be:ef:01': attacker.nic.info.device };
-    // Whoever is not guarded takes its place back when it speaks.
+    // An interface without anti-spoofing gets its entry back with its next frame.
     await eventually(async () => {
       await sendFrames(
         attacker.origin,
@@ -405,7 +405,7 @@ describe.skipIf(!privileged)('forwarding entries', () => {
     ];
     const { fdb_max_learned: bound, no_linklocal_learn: unlearned } = bridge.linkinfo.info_data;
     expect(unlearned).toBe(1);
-    // iproute2 and the kernel have it since 2023.
+    // iproute2 and the kernel support it since 2023.
     if (bound !== undefined) expect(bound).toBe(8192);
     const attacker = await attack.attacker('container', { antiSpoofing: false });
     const flood =
@@ -447,7 +447,7 @@ describe.skipIf(!privileged)('links on the host', () => {
     };
     const nics = [await attack.attacker('container'), await attack.attacker('tap')];
     await nics[0]?.nic.float();
-    // Devices with settings of their own, of which one has no IPv6 anyway.
+    // Devices with different settings; one has no IPv6.
     const before: Record<string, unknown> = {};
     const devices: Interface[] = [];
     for (const [device, up, ipv6] of [

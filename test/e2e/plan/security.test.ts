@@ -142,7 +142,7 @@ describe.skipIf(!privileged)('instances and the host', () => {
     ]);
     const seen = async (address: string) => (await askTcp(namespace, address)) !== '';
     await eventually(() => pings(namespace, '10.0.0.1'));
-    // They are there, on each of the addresses.
+    // Positive control: the servers answer on each of the addresses.
     for (const address of ['192.168.15.1', '10.0.0.74']) expect(await askTcp(stage.machine, address)).toMatch(/^host /);
     expect(await askTcp(router, '172.16.0.1')).toMatch(/^router /);
     expect({
@@ -216,7 +216,7 @@ describe.skipIf(!privileged)('configuration files', () => {
     const found = async (...texts: string[]) => {
       const patterns = texts.flatMap((text) => ['-e', text]);
       const { exitCode, stdout, stderr } = await attempt('grep', '-rhF', ...patterns, folder);
-      // 1 is nothing; 2 is a file that could not be read.
+      // Exit code 1: nothing found; 2: a file could not be read.
       expect({ exitCode: exitCode > 1, stderr }).toEqual({ exitCode: false, stderr: '' });
       return stdout;
     };
@@ -250,7 +250,7 @@ describe.skipIf(!privileged)('isolation of networks', () => {
       refused: { 'another network': { from: namespace, server: gateway } },
     };
     await expectAnsweredOnly(askers, ({ from, server }) => lookUp(from, server, 'victim.vethwork.internal'));
-    // One who knows the other's router, and whom the host lets through to it, gets no further.
+    // The host forwards this request to the router of the other network. The router drops it.
     await stage.outside.ip('route', 'add', '172.17.0.0/24', 'via', '10.0.0.74');
     await stage.machine.ip('route', 'add', '172.17.0.0/24', 'via', gateway, 'dev', 'egr-br-eth0');
     const heard = await listen({ router: [stage.inside(other), 'any'] }, `tcp and host ${address}`, async () => {

@@ -57,7 +57,7 @@ describe('the systemd unit of the agent', () => {
 
   it('has an exposure level below 5.0 of 10 (systemd-analyze security)', async () => {
     expect(await exposure(text)).toBeLessThan(5);
-    // The same without what restricts it.
+    // Positive control: the unit without its restrictions.
     const bare = text.replace(/^User=.*(?=\[Install\])/ms, '');
     expect(bare).toContain('ExecStart=');
     expect(await exposure(bare)).toBeGreaterThan(9);

@@ -39,7 +39,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   beforeEach(async () => {
     network = randomUUID();
-    // Below /run, as in life: dnsmasq's account must be able to get there.
+    // Below /run, as in production: the account of dnsmasq needs access.
     root = path.join('/run', `vethwork-test-${randomBytes(4).toString('hex')}`, 'state');
     inner = await TestNamespace.create(network, { exact: true });
     client = await TestNamespace.create('client');
@@ -200,7 +200,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
       expect(await lookUp(outside, address, 'web.demo.internal')).toBeUndefined();
       expect(await lookUp(outside, address, 'web.demo.internal', '+tcp')).toBeUndefined();
     }
-    // A client with a reservation, but on the wrong side; watched on the wire.
+    // A client with a reservation, but on the egress side; tcpdump records the packets.
     const capture = outside.spawn(
       'tcpdump',
       ['-i', 'eth0', '-n', '-l', '--immediate-mode', 'udp port 67 or udp port 53'],
@@ -235,7 +235,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     const { gid } = await stat(folder);
     const asUser = (...command: string[]) =>
       attempt('setpriv', `--reuid=${user}`, `--regid=${gid}`, '--clear-groups', ...command);
-    // It gets there, and reads.
+    // Positive control: it can enter the folder and read.
     expect(await asUser('cat', `${folder}/dhcp-hosts`)).toMatchObject({ exitCode: 0, stderr: '' });
     for (const file of ['dhcp-hosts', 'new']) {
       const denied = { exitCode: 1, stderr: expect.stringContaining('Permission denied') };
@@ -260,7 +260,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     for (const file of (await readdir(folder)).filter((each) => each !== 'dhcp-hosts' && each !== 'names')) {
       for (const gid of gids) expect(await reads(12345, gid, file), `${file} by the group ${gid}`).toBe(false);
     }
-    // A group that other accounts are in as well has no right at all. The pid is written by dnsmasq itself.
+    // A group with other members has no access. dnsmasq itself writes the pid file.
     const files = (await readdir(folder)).filter((file) => file !== 'pid');
     const owners = [folder, ...files.map((file) => path.join(folder, file))];
     for (const file of owners) expect((await stat(file)).gid, file).not.toBe(65534);
@@ -493,7 +493,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
   });
 
   it('reports the message of dnsmasq when it cannot start', async () => {
-    // Somebody else has the port, in a way that cannot be shared.
+    // Another program uses the port exclusively.
     const thief = inner.spawn('python3', [
       '-c',
       'import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(("0.0.0.0",67)); time.sleep(60)',

@@ -231,7 +231,7 @@ describe.skipIf(!privileged)('the doctor', () => {
     const root = await machineOf({});
     await rm(join(root, 'dev'), { recursive: true });
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
-    // A machine without the folders in which dnsmasq is.
+    // A machine without the folders that contain dnsmasq.
     const script = `mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/local/sbin; exec "$@"`;
     const argv = [process.execPath, program, '--json', '--state-dir', root, 'doctor'];
     const { stdout, exitCode } = await attempt('unshare', '-m', 'sh', '-c', script, 'sh', ...argv);

@@ -144,7 +144,7 @@ describe.skipIf(!privileged)('connections', () => {
   test('of any number are deleted', async () => {
     await using stage = await openStage();
     const { kernel, netns, namespace } = stage;
-    // The kernel tracks once something asks for it.
+    // The kernel tracks connections only if a rule needs it.
     await namespace.run('nft', 'add table ip t; add chain ip t c { type filter hook input priority 0; ct state new; }');
     await Promise.all(
       Array.from({ length: 700 }, (_, port) =>

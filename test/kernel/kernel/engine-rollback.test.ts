@@ -44,7 +44,7 @@ function tenOperations(left: string, right: string): Operation[] {
       netns: left,
       neighbour: { index: 50, destination: '10.50.0.77', address: '02:00:00:00:00:77', state: 'permanent' },
     },
-    // Cannot be taken back: it must not happen unless all the others did.
+    // Cannot be undone: it must run only after all others succeeded.
     { op: 'address.delete', netns: left, address: { index: 50, address: '10.50.0.2/24' } },
   ];
 }
@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('transactions', () => {
     const before = await Promise.all(namespaces.map(ipPicture));
     const operations = tenOperations(left, right);
     for (let position = 0; position < operations.length; ++position) {
-      // A failure in the middle of a send, and one that has a namespace to itself.
+      // A failure in the middle of a send, and one that is alone in its namespace.
       for (const netns of [left, right]) {
         const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
         const error = await rejection(kernel.transaction(operations.toSpliced(position, 0, failing)));
@@ -118,13 +118,13 @@ describe.skipIf(!privileged)('transactions', () => {
       { op: 'filter.add', netns, filter: { index: 51, kind: 'u32', priority: 3, data: { actions } } },
       { op: 'filter.add', netns, filter: { index: 51, kind: 'u32', priority: 4, data: { actions } } },
     ];
-    // Out of its bridge, the port would have no options.
+    // A port outside its bridge has no port options.
     const ofPort: Operation = { op: 'link.port', netns, index: 51, port: { isolated: false, cost: 9, guard: true } };
     const failing: Operation = { op: 'link.set', netns, link: { index: 999_999 }, changes: { up: true } };
     const error = await rejection(kernel.transaction([ofPort, ...operations, failing]));
     expect(error).toMatchObject({ code: 'ENODEV', index: operations.length + 1, rollbackErrors: [] });
     const after = await picture();
-    // Options of a port go with its place in the bridge, and that a link was down takes its routes and neighbours away.
+    // A port loses its options when it leaves the bridge; a link loses its routes and neighbours when it is down.
     expect(after.sysctls).toEqual(before.sysctls);
     expect({ ...after, ip: undefined }).toEqual({ ...before, ip: undefined });
     const links = async (all: { ip: unknown }) => (all.ip as { links: IpLink[] }).links;
@@ -291,7 +291,7 @@ describe.skipIf(!privileged)('transactions', () => {
     await namespace.ip('link', 'set', 'port', 'master', 'bridge0', 'up', 'group', '9', 'mtu', '1450');
     await namespace.ip('link', 'set', 'port', 'type', 'bridge_slave', 'isolated', 'on', 'learning', 'off', 'cost', '7');
     await namespace.run('sh', '-c', 'echo 2 > /proc/sys/net/ipv4/conf/port/rp_filter');
-    // The index is taken there.
+    // The index is in use there.
     await other.ip('link', 'add', 'name', 'bystander', 'index', '70', 'type', 'bridge');
     const links = async () => {
       const all = (await json('ip', '-n', netns, '-d', '-j', 'link')) as IpLink[];
@@ -437,7 +437,7 @@ describe.skipIf(!privileged)('transactions', () => {
     );
     await Promise.any(transactions);
     controller.abort(new Error('enough'));
-    // Without a turn of the event loop, in which others might make room.
+    // Without a turn of the event loop, during which a permit could be released.
     for (let step = 0; step < 20; step++) await undefined;
     expect(refused).toBeGreaterThan(300);
     await Promise.all(ended);

@@ -49,7 +49,7 @@ describe.skipIf(!privileged)('the engine', () => {
       { op: 'link.add', netns, link: { kind: 'bridge', name: 'br', index: 5000 } },
       { op: 'address.add', netns, address: { index: 5000, address: address(0) } },
     ]);
-    // Each takes away what the one before has added, so none can overtake.
+    // Each deletes what the previous one has added, so the order is checked.
     const all = Array.from({ length: 500 }, (_, n) =>
       kernel.transaction([
         { op: 'address.delete', netns, address: { index: 5000, address: address(n) } },
@@ -200,7 +200,7 @@ describe.skipIf(!privileged)('the engine', () => {
       await make(names.slice(0, 20));
       const before = await openFiles();
       await make(names.slice(20));
-      // Many dumps each, which do not travel together: every namespace has some waiting while the others have their turn.
+      // Many dumps, which are not batched: every namespace has some waiting while others are served.
       const all = Promise.all([...names, ...names, ...names].map((netns) => kernel.snapshot(netns)));
       let peak = 0;
       let over = false;
@@ -211,7 +211,7 @@ describe.skipIf(!privileged)('the engine', () => {
       over = true;
       await sampler;
       expect(peak).toBeGreaterThan(before);
-      // 64 waiting namespaces and 8 in service have three descriptors each: the namespace, and a socket of each protocol.
+      // 64 waiting namespaces and 8 in service have three descriptors each: the namespace and one socket per protocol.
       expect(peak - before).toBeLessThanOrEqual(3 * (64 + 8));
       // A descriptor more may be one of Node's own.
       expect(await openFiles()).toBeLessThanOrEqual(before + 3);

@@ -47,7 +47,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     await using namespace = await TestNamespace.create('ensure');
     // Duplicate address detection would change what ip shows meanwhile.
     await namespace.run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
-    // A new namespace has the machine's.
+    // A new namespace has the values of the machine.
     await namespace.run('sysctl', '-qw', 'net.ipv4.ip_forward=0');
     const operations = desiredPlan(namespace.name);
     expect(await kernel.ensure(operations)).toEqual(operations);
@@ -159,7 +159,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     const operations = everything(namespace.name, elsewhere.name);
     expect((await kernel.ensure(operations)).map(({ op }) => op)).toEqual(operations.map(({ op }) => op));
     expect(await kernel.ensure(operations)).toEqual([]);
-    // Each by itself: it is not the others that hide it.
+    // Each operation separately, so that no other hides a difference.
     for (const operation of operations) expect(await kernel.ensure([operation]), JSON.stringify(operation)).toEqual([]);
   });
 
@@ -260,7 +260,7 @@ describe.skipIf(!privileged)('kernel.ensure', () => {
     await namespace.ip(...change);
     const done = await kernel.ensure(operations);
     expect(done.map((operation) => operation.op)).toContain(op);
-    // A route goes with its address or its link.
+    // A route is deleted with its address or its link.
     expect(done.length).toBeLessThanOrEqual(2);
     expect(await kernel.ensure(operations)).toEqual([]);
   });

@@ -36,13 +36,13 @@ describe.skipIf(!privileged)('kinds of links', () => {
     const below = spec.link === undefined ? [] : ['link', 'lower'];
     const made = ['link', 'add', ...below, 'name', 'made', 'index', '5001', 'type', kind, ...ip];
     const { exitCode, stderr } = await attempt('ip', '-n', theirs.name, ...made);
-    // Networks are made of these.
+    // Networks use these kinds.
     if (kind === 'bridge' || kind === 'vxlan') expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 
     const link = { ...spec, kind, name: 'made', index: 5001 } as LinkSpec;
     const adding = stage.kernel.transaction([{ op: 'link.add', netns: ours.name, link }]);
     if (exitCode !== 0) {
-      // The kernel is built without it.
+      // The kernel does not support it.
       expect(stderr).toMatch(/Unknown device type|not supported/);
       const error = await adding.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(KernelError);

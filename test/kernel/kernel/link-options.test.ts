@@ -66,12 +66,12 @@ describe.skipIf(!privileged)('options of links', () => {
     expect((await ipLink(namespace, 'br')).linkinfo?.info_data).toMatchObject({ no_linklocal_learn: 1 });
     const { data: read } = await kernel.query('link.get', { netns, link: { name: 'br' } });
     expect(read?.linkLocalLearning).toBe(false);
-    // Linux has the bound since 6.7.
+    // Linux supports the limit since 6.7.
     expect([100, undefined]).toContain(read?.maximumLearned);
     const port = await ipLink(namespace, 'a');
     expect(port.linkinfo).toMatchObject({ info_slave_data: { group_fwd_mask: '0xfffd' } });
     expect(port.flags).toContain('UP');
-    // A failure later on takes both back.
+    // A later failure undoes both.
     const changes = { up: false, port: { groupForwardMask: 8, learning: false } };
     const failing = [
       { op: 'link.set', netns, link: { index: 21 }, changes },
@@ -138,7 +138,7 @@ describe.skipIf(!privileged)('options of links', () => {
     const link: LinkSpec = { kind: 'bridge', name: 'br', data };
     const adding = stage.kernel.transaction([{ op: 'link.add', netns: ours.name, link }]);
     if (made.exitCode !== 0) {
-      // The kernel is built without VLANs.
+      // The kernel does not support VLANs.
       expect(made.stderr).toMatch(/not supported/);
       await expect(adding).rejects.toMatchObject({ code: 'ENOTSUP', operation: 'create bridge br' });
       return;

@@ -171,7 +171,7 @@ describe.skipIf(!privileged)('links', () => {
       { op: 'link.set', netns, link: { index: 5002 }, changes: { up: true } },
     ]);
     const state = async () => (await ipLink(stage.namespace, 'a')).linkinfo?.info_slave_data?.state;
-    // The bridge sets the state itself when it notices the carrier, which may come in between.
+    // The bridge itself sets the state when the carrier changes, which may happen in between.
     await eventually(async () => {
       await kernel.transaction([{ op: 'link.port', netns, index: 5001, port: { state: 'disabled' } }]);
       return (await state()) === 'disabled';
@@ -492,7 +492,7 @@ describe.skipIf(!privileged)('links', () => {
         Object.keys(part).filter((key) => /^attribute/.test(key)),
       ),
     );
-    // Of kinds that we make, everything is known by name but what only they report.
+    // All attributes of kinds that vethwork can create have names, except those that are only reported.
     expect(listed.find(({ name }) => name === 'br')?.data).toMatchObject({ forwardDelay: 4, stp: true });
     expect(unknown.every((key) => /^attribute\d+$/.test(key))).toBe(true);
   });

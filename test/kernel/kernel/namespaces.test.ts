@@ -63,7 +63,7 @@ describe.skipIf(!privileged)('namespaces', () => {
     expect(await json('ip', '-n', name, '-j', 'link')).toMatchObject([{ ifname: 'lo', operstate: 'DOWN' }]);
     expect((await readFile('/proc/self/mountinfo', 'utf8')).split(` ${path} `)).toHaveLength(2);
     await sh('umount', path);
-    // Whoever makes it has the lock.
+    // The process that creates it holds the lock.
     const maker = spawn('flock', [path, 'sh', '-c', 'echo held; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] });
     await once(maker.stdout, 'data');
     expect(await rejection(add())).toMatchObject({ code: 'EEXIST' });

@@ -230,12 +230,12 @@ describe.skipIf(!privileged)('the forwarding database', () => {
     const listed = await kernel.query('neighbour.list', { netns, family: 'bridge' });
     expect(listed).toContainEqual(expect.objectContaining(known));
     expect(listed).toContainEqual(expect.objectContaining(vtep('192.0.2.2')));
-    // Again, and nothing is twice.
+    // A second time, without duplicates.
     await kernel.transaction([{ op: 'neighbour.add', netns, mode: 'append', neighbour: vtep('192.0.2.3') }]);
     expect(await flood()).toEqual(['192.0.2.2', '192.0.2.3']);
     await kernel.transaction([{ op: 'neighbour.delete', netns, neighbour: vtep('192.0.2.2') }]);
     expect(await flood()).toEqual(['192.0.2.3']);
-    // One that is gone already is none of the kernel's worries, and the others stay.
+    // The deletion of a missing entry is no error, and the others stay.
     await kernel.transaction([{ op: 'neighbour.delete', netns, neighbour: vtep('192.0.2.2') }]);
     expect(await flood()).toEqual(['192.0.2.3']);
   });

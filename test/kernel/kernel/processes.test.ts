@@ -91,9 +91,9 @@ describe.skipIf(!privileged)('programs inside a namespace', () => {
     const script = 'ls /proc/self/fd >&2; grep -E "^Sig(Blk|Ign)" /proc/self/status >&2';
     const { stderr } = await kernel.run('/bin/sh', ['-c', script], { netns });
     const lines = stderr.trim().split('\n');
-    // The last is that of `ls` itself, on the folder.
+    // The last descriptor is that of `ls` itself, for the folder.
     expect(lines.slice(0, -2)).toEqual(['0', '1', '2', '3']);
-    // Of 31 signals; those beyond are the C library's own.
+    // 31 standard signals; the C library uses some of the others.
     const masks = lines.slice(-2).map((line) => Number.parseInt(line.split('\t')[1] as string, 16) % 2 ** 31);
     expect(masks).toEqual([0, 0]);
   });

@@ -118,7 +118,7 @@ describe.skipIf(!privileged)('routes', () => {
         features: 1,
         locked: ['mtu', 'rtt', 'congestionWindow'],
       },
-      // ip shows bits of features as words, and times in words of their own.
+      // ip shows feature bits as words, and times with units.
       { metrics: [expect.objectContaining({ mtu: 1300, ssthresh: 40, cwnd: 50, rto_min: 250 })] },
     ],
     ['for a type of service', { destination: '192.0.2.0/24', index: 5000, tos: 0x10 }, { tos: '0x10' }],

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 
-// Before the addon is loaded, which looks for it then.
+// Set before the addon is loaded, which reads it once.
 vi.hoisted(() => {
   process.env.VETHWORK_FAULTS = '1';
 });
@@ -94,7 +94,7 @@ describe.skipIf(!privileged)('kernel.snapshot', () => {
     const { kernel, netns } = stage;
     const at = { family: 'ip', table: 't', set: 's', keyType: 'mark' } as const;
     const version = (n: number) => Array.from({ length: 2000 }, (_, key) => ({ key: n * 2000 + key }));
-    // A lane of its own, so that it overtakes what reads.
+    // A separate lane, so that it runs before the waiting reads.
     const change = (...commands: NftCommand[]) =>
       kernel.transaction([{ op: 'nftables.batch', netns, commands }], { lane: 'changes' });
     await change(

@@ -22,7 +22,7 @@ describe.skipIf(!privileged)('statistics', () => {
       await namespace.ip('address', 'add', address, 'dev', device);
     }
     await left.run('ping', '-c', '5', '-i', '0.1', '-s', '1000', '10.0.0.2');
-    // Whatever is still said by itself has been said when two looks are the same.
+    // The kernel may still send packets by itself. The counters are compared when two readings are equal.
     const settled = await eventually(async () => {
       const shown = () =>
         json<{ ifindex: number; stats64: { rx: Stats64; tx: Stats64 } }[]>('ip', '-n', left.name, '-j', '-s', 'link');

@@ -72,7 +72,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     const listed = await stage.kernel.query('qdisc.list', { netns: ours.name });
     const found = listed.find((each) => each.index === index);
     expect(found).toMatchObject({ kind: 'tbf', handle: '1:', parent: 'root', data: told });
-    // The kernel keeps these as the time they take, in ticks of 64 ns.
+    // The kernel stores these as durations in ticks of 64 ns.
     expect(Math.abs((found?.data?.burst ?? 0) - burst)).toBeLessThanOrEqual(data.rate * 64e-9 + 1);
     expect(Math.abs((found?.data?.mtu ?? 0) - (mtu ?? 0))).toBeLessThanOrEqual((data.peakRate ?? 0) * 64e-9 + 1);
   });
@@ -98,7 +98,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     });
     await kernel.transaction([limited(1_000_000)]);
     await kernel.transaction([limited(2000)]);
-    // Many more bytes at once than the bucket and the queue hold.
+    // Many more bytes than the bucket and the queue can hold.
     await namespace.attempt('ping', '-f', '-c', '50', '-s', '1000', '-w', '5', '10.7.0.2');
     const [shown] = await tcQdiscs(namespace, 'one');
     expect(shown).toMatchObject({ kind: 'tbf', options: { rate: 2000 } });
@@ -141,7 +141,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     await far.run('ping', '-c', '3', '-i', '0.2', '-s', '1000', '10.7.0.1');
 
     const [limit] = await tcQdiscs(namespace, 'in');
-    // The ifb may have sent something on its own account as well.
+    // The ifb link may have sent packets of its own.
     expect(limit?.packets).toBeGreaterThanOrEqual(3);
     expect(limit?.bytes).toBeGreaterThan(3000);
     const shown = await json<object[]>('tc', '-n', netns, '-s', '-j', 'filter', 'show', 'dev', 'one', 'ingress');
@@ -152,7 +152,7 @@ describe.skipIf(!privileged)('traffic control', () => {
     expect(found?.data?.actions?.[0]?.statistics?.packets).toBeGreaterThanOrEqual(3);
     expect((await tcQdiscs(namespace, 'one')).map(({ kind }) => kind)).toContain('ingress');
 
-    // With the filter gone packets come in directly.
+    // Without the filter, packets are received directly.
     await kernel.transaction([{ op: 'filter.delete', netns, filter: { index, priority: 3, protocol: 'ip' } }]);
     expect(await kernel.query('filter.list', { netns, index })).toEqual([]);
     const before = (await tcQdiscs(namespace, 'in'))[0]?.bytes ?? 0;
@@ -177,7 +177,7 @@ describe.skipIf(!privileged)('traffic control', () => {
       { op: 'filter.add', netns: ours.name, filter: { index, kind: 'matchall', priority: 3, data: { actions } } },
     ]);
     if (made.exitCode !== 0) {
-      // The kernel is built without it.
+      // The kernel does not support it.
       expect(made.stderr).toMatch(/TC classifier not found|No such file|not supported/);
       const error = await adding.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(KernelError);

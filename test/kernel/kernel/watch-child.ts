@@ -1,4 +1,4 @@
-// Run by watch.test.ts as a process of its own.
+// watch.test.ts runs this program.
 import { once } from 'node:events';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { openKernel } from '../../../src/kernel/index.js';

@@ -270,7 +270,7 @@ describe.skipIf(!privileged)('watch', () => {
     expect(await events).toContainEqual(
       expect.objectContaining({ event: 'link.changed', link: expect.objectContaining({ name: 'far', mtu: 1400 }) }),
     );
-    // The far end went with its namespace, and the near end with it.
+    // The inner end was deleted with its namespace, and the outer end with it.
     await eventually(async () => !(await here.ip('link')).includes('near'));
     const rest: KernelEvent[] = [];
     for await (const event of idle) rest.push(event);

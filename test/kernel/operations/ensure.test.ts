@@ -37,7 +37,7 @@ describe.skipIf(!privileged)('ensureNetwork and ensureInterface', () => {
     const ways: AttachOptions[] = [{ tap: 'vnet0' }, { netns: guest.name, configure: true }];
     const nics = await Promise.all(ways.map((way) => network.ensureInterface(way)));
     const before = await links(machine.node);
-    // By its path a namespace is the same; what is not asked for may be anything.
+    // The same namespace by its path. Options that are not given are not compared.
     const again: AttachOptions[] = [
       { tap: 'vnet0', mac: nics[0]?.info.mac?.toUpperCase() as string },
       { netns: guest.path, name: 'eth0', configure: true, address: nics[1]?.info.address as string },
@@ -122,7 +122,7 @@ describe.skipIf(!privileged)('ensureNetwork and ensureInterface', () => {
       expect(await ended).toEqual([0, null]);
       return given;
     });
-    // And by this process, twice.
+    // This process calls it twice as well.
     const here = async (): Promise<Given> => {
       const network = await host.ensureNetwork({ name: 'shared', netblock: '172.16.0.0/24' });
       const nics = [

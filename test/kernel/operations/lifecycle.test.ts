@@ -196,7 +196,7 @@ describe.skipIf(!privileged)('the lifecycle of networks and interfaces', () => {
     const removal = doomed.delete();
     const controller = new AbortController();
     const attaching = doomed.attach({ tap: 'late', signal: controller.signal });
-    // Otherwise it would wait, and find no network.
+    // Positive control: without the abort, the call waits and finds no network.
     controller.abort(new Error('enough'));
     await expect(attaching).rejects.toThrow('enough');
     await removal;

@@ -67,7 +67,7 @@ describe.skipIf(!privileged)('processes of other PID namespaces', () => {
     const during = ['vnet0 initial'];
     expect(await states()).toEqual(during);
     expect(await hasLink(machine.node, 'vnet0')).toBe(true);
-    // By this process, and by one for which neither is in /proc.
+    // In this process, and in one whose /proc has neither of them.
     expect(await host.reconcile()).toEqual([]);
     const other = await start({ what: 'reconcile' }, { isFirst: false });
     expect(other.answer).toEqual({ pid: expect.any(Number), repairs: 0 });

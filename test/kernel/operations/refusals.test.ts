@@ -130,7 +130,7 @@ describe.skipIf(!privileged)('a host rejects', () => {
     const first = await small.attach({ tap: 'tap1', address: '172.17.0.2' });
     const taken = { tap: 'tap2', allowedAddresses: ['172.17.0.2'] };
     expect(await rejection(small.attach(taken))).toMatchObject({ name: 'ConflictError' });
-    // A virtual address of two.
+    // A virtual address that two interfaces share.
     const shared = ['172.17.0.3', '172.17.0.4', '172.17.0.5'];
     const second = await small.attach({ tap: 'tap2', allowedAddresses: shared, address: '172.17.0.6' });
     const options = { tap: 'tap3', address: '172.17.0.3' };

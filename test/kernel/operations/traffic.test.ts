@@ -14,7 +14,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
   let everybody: TestNamespace[];
 
   beforeAll(async () => {
-    // Small, so that its end is reached soon.
+    // A small pool, so that it is used up soon.
     machine = await TestHost.create({ floatingNetwork: '192.168.15.0/27' });
     await machine.node.run('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1');
     host = await machine.open();
@@ -90,7 +90,7 @@ describe.skipIf(!privileged)('traffic of two networks with the same netblock', (
   test('the host does not answer tenants on the overlay bridge', async () => {
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
     expect(await sh('ip', '-n', machine.node.name, 'address', 'show', 'dev', bridge)).not.toContain('inet');
-    // By the router it does.
+    // Positive control: the router answers.
     expect(await pings(guests[0], '10.0.0.74')).toBe(true);
     await guests[0].ip('route', 'add', '10.0.0.74/32', 'dev', 'eth0', 'scope', 'link');
     expect(await pings(guests[0], '10.0.0.74')).toBe(false);

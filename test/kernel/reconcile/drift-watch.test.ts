@@ -49,7 +49,7 @@ describe.skipIf(!privileged)('the drift watcher', () => {
     const most = 2 + (Date.now() - began) / interval;
     await eventually(() => looks.count > 1, 60_000);
     expect(looks.count).toBeLessThanOrEqual(most);
-    // Nothing happens: the look that is due may still come, and no other.
+    // Without an event, only the pending reconciliation may run.
     await new Promise((resolve) => setTimeout(resolve, 2 * interval));
     const settled = looks.count;
     await new Promise((resolve) => setTimeout(resolve, 3 * interval));

@@ -80,7 +80,7 @@ describe.skipIf(!privileged)('the container or device of an interface', () => {
       const { pid, nic } = await endedContainer();
       const stranger = await processAt(pid, kind, machine.node);
       try {
-        // The pair goes some milliseconds after the process.
+        // The pair is deleted some milliseconds after the end of the process.
         await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));
         const before = [await stranger.ip('-o', 'link'), await stranger.ip('route')];
         const report = await host.reconcile();
@@ -116,7 +116,7 @@ describe.skipIf(!privileged)('the container or device of an interface', () => {
     expect(await sh('ip', '-n', guest.name, '-o', 'link')).not.toContain('eth0');
     for await (const { event } of host.events({ history: true, follow: false, subject: nic.uuid })) events.push(event);
     expect(events).toContain('interface.lost');
-    // Nothing of it is left on the host, and its address is kept until it is detached.
+    // No object of it is left on the host, and its address is reserved until it is detached.
     expect(await machine.node.run('nft', 'list', 'table', 'bridge', 'vethwork')).not.toContain(nic.info.device);
     await expect(network.attach({ tap: 'tap0', address: nic.info.address })).rejects.toMatchObject({
       name: 'ConflictError',
@@ -133,12 +133,12 @@ describe.skipIf(!privileged)('the container or device of an interface', () => {
       const guest = await machine.guest();
       const place = { netns: guest.name, configure: true };
       const nic = await network.ensureInterface(place);
-      // Positive control: it is the same one as long as the namespace is.
+      // Positive control: the same interface is returned while the namespace exists.
       expect((await network.ensureInterface(place)).uuid).toBe(nic.uuid);
       const refused = (reason: RegExp) => ({ code: 'ERR_VETHWORK_CONFLICT', message: expect.stringMatching(reason) });
       const gone = refused(new RegExp(`${nic.uuid}.* is gone: detach it first`));
       await guest.remove();
-      // The pair goes some milliseconds after the last process in the namespace.
+      // The pair is deleted some milliseconds after the last process in the namespace has ended.
       await expect(network.ensureInterface(place)).rejects.toMatchObject(refused(/detach it first/));
       await sh('ip', 'netns', 'add', guest.name);
       await eventually(async () => !(await machine.node.ip('-o', 'link')).includes(nic.info.device));

@@ -39,7 +39,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     [
       await inside('nft', '-s', 'list', 'ruleset'),
       await machine.node.run('nft', '-s', 'list', 'ruleset'),
-      // The stage's own uplink may still be at its duplicate address detection.
+      // The uplink of the test may still run duplicate address detection.
       (await machine.node.ip('address')).replaceAll(' tentative', ''),
       await machine.node.ip('route'),
       await sh('ip', '-n', network.uuid, 'route', 'show', 'table', 'all'),
@@ -175,7 +175,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
       await nft('nft', 'add', 'element', ...where, 'own', '{ 10.99.0.1 }');
       await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr { 10.99.0.3, 10.99.0.7 } counter drop');
       await nft('nft', 'add', 'rule', ...where, 'mine', 'ip saddr @own drop');
-      // Refers to a set of ours, which must be kept therefore.
+      // It refers to a set of vethwork, which must therefore be kept.
       const key = { routed: 'ip saddr', guarded: 'iifname', vnis: 'mark' }[set] as string;
       await nft(
         'nft',
@@ -304,7 +304,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await eventually(async () => (await forwarding('-n')) === '1\n', 60_000);
     for (const pid of await pidsIn(network.uuid)) process.kill(pid);
     await sh('ip', 'netns', 'delete', network.uuid);
-    // Until the kernel has taken it apart, the namespace that was deleted may still answer.
+    // The deleted namespace may still answer until the kernel has removed it.
     await eventually(() => repairs.join().includes('create namespace'), 60_000);
     await eventually(() => talks(machine.world, floating), 60_000);
     await watch.close();

@@ -49,7 +49,7 @@ describe.skipIf(!privileged)('recorded settings', () => {
     expect(await masquerades()).toBe(true);
     const other = await openHost({ stateDir: state, [field]: value, updateSettings: true });
     expect(await masquerades()).toBe(field !== 'outboundNat');
-    // The process that had it open before follows.
+    // The process that opened it before uses the new value.
     expect(await host.reconcile()).toEqual([]);
     expect(await masquerades()).toBe(field !== 'outboundNat');
     const events: { event: string; detail?: string }[] = [];

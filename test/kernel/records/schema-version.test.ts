@@ -45,10 +45,10 @@ describe.skipIf(!privileged)('records of another version', () => {
     expect(await host.reconcile()).toEqual([]);
     const entries = new Map((await read()).map(({ key, value }) => [key, value]));
     expect(entries.get(keys.schema)).toBe(SCHEMA_VERSION);
-    // Seconds before, milliseconds now.
+    // Earlier versions recorded seconds, this one milliseconds.
     expect((entries.get(keys.host) as HostRecord).settings?.deletionHalo).toBe(120_000);
     expect(entries.has(keys.indexed)).toBe(false);
-    // The next opening changes nothing.
+    // Opening it again changes nothing.
     await machine.close();
     await machine.open();
     expect(new Map((await read()).map(({ key, value }) => [key, value])).get(keys.host)).toEqual(
