@@ -30,8 +30,10 @@ class Rtnl {
   Rtnl() {
     pthread_rwlockattr_t attributes;
     ::pthread_rwlockattr_init(&attributes);
-    // Prefers writers: under load, continuous messages would otherwise starve them.
+#ifdef __GLIBC__
+    // Prefers writers: under load, continuous messages would otherwise starve them. musl has no such option.
     ::pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
     ::pthread_rwlock_init(&lock_, &attributes);
     ::pthread_rwlockattr_destroy(&attributes);
   }
