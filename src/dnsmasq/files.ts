@@ -6,7 +6,7 @@ import { share } from './share.js';
 import type { Reader } from './user.js';
 
 /** Permissions of files that dnsmasq's account reads. */
-const SHARED = { owner: 6, reader: 4 };
+export const SHARED = { owner: 6, reader: 4 };
 
 /**
  * Writes a file atomically, unless it has this content already. Only this user and the optional reader may read it.
@@ -15,7 +15,7 @@ const SHARED = { owner: 6, reader: 4 };
 export async function writeIfChanged(file: string, content: string, reader?: Reader): Promise<boolean> {
   if ((await readIfThere(file)) === content) {
     // The file may have been written for another reader.
-    if (reader !== undefined) await share(file, reader, SHARED);
+    if (reader !== undefined) share(file, reader, SHARED);
     return false;
   }
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
@@ -26,7 +26,7 @@ export async function writeIfChanged(file: string, content: string, reader?: Rea
     } finally {
       await handle.close();
     }
-    if (reader !== undefined) await share(temporary, reader, SHARED);
+    if (reader !== undefined) share(temporary, reader, SHARED);
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -3,11 +3,12 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { checkConfig, renderConfig } from './config.js';
+import { checkConfig, type RenderedConfig, renderConfig, renderReservation, reservationStart } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
 import { asFileError, isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
+import { LineFile } from './line-file.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
   CONFIG_OPTION,
@@ -21,7 +22,7 @@ import {
   stopProcess,
 } from './process.js';
 import { releaseLeases } from './release.js';
-import type { DnsmasqConfig } from './types.js';
+import type { DnsmasqConfig, Reservation } from './types.js';
 import { type Account, findAccount } from './user.js';
 
 /** The kernel calls that dnsmasq needs. */
@@ -30,12 +31,21 @@ export type DnsmasqKernel = Pick<Kernel, 'run' | 'sendDatagram'>;
 /** In milliseconds. dnsmasq normally daemonises or fails within a few. */
 const START_TIMEOUT = 30_000;
 
-/** One network's dnsmasq: its files and its process. Calls must not overlap; the supervisor ensures that. */
+export interface ApplyOptions {
+  restart: boolean;
+  seen?: ReadonlySet<string> | undefined;
+}
+
+/** One network's dnsmasq: its files and its process. Asynchronous calls must not overlap; the supervisor ensures that. */
 export class DnsmasqInstance {
   /** True if the process is known to have read the present files. */
   #isUpToDate = false;
+  /** Number of reservations that were added or removed one by one. */
+  #edits = 0;
   #account: Account | undefined;
   readonly #declined: DeclinedAddresses;
+  readonly #hosts: LineFile;
+  readonly #names: LineFile;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
@@ -45,15 +55,19 @@ export class DnsmasqInstance {
     private readonly lockTimeout?: number,
   ) {
     this.#declined = new DeclinedAddresses(paths.log);
+    this.#hosts = new LineFile(paths.dhcpHosts);
+    this.#names = new LineFile(paths.names);
   }
 
   /**
    * Makes files and process match the desired state, without touching what matches already. A running dnsmasq gets new
    * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
+   * @param options.seen lines that the files had before the desired state was read. Other lines, which it does not have
+   *   either, may be newer than it, and stay. Default: no line stays
    * @returns the process, or undefined if none is needed
    * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError, StoreError if a file cannot be written
    */
-  async apply(desired: DnsmasqConfig, options: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async apply(desired: DnsmasqConfig, options: ApplyOptions): Promise<ProcessIdentity | undefined> {
     try {
       return await this.#apply(desired, options);
     } catch (error) {
@@ -61,7 +75,7 @@ export class DnsmasqInstance {
     }
   }
 
-  async #apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async #apply(desired: DnsmasqConfig, { restart, seen }: ApplyOptions): Promise<ProcessIdentity | undefined> {
     if (!desired.provideDhcp && !desired.provideDns) {
       checkConfig(desired);
       await this.stop(desired.netns);
@@ -72,21 +86,22 @@ export class DnsmasqInstance {
     const rendered = renderConfig(desired, this.paths, this.#account);
     if (findByPidFile(this.paths, desired.netns) === undefined) await findProgram();
     await makeRuntimeFolder(this.paths, this.#account);
-    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, reader);
-    const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
-    if (newHosts || newNames) this.#isUpToDate = false;
+    const isStale = (line: string) => seen === undefined || seen.has(line);
+    for (const [file, lines] of this.#lines(rendered)) {
+      if (file.replace(lines, { reader, isStale })) this.#isUpToDate = false;
+    }
     const file = configFile(this.paths, rendered.config);
     const fits = (found: RunningDnsmasq) =>
       found.inNamespace && (found.config === file || !restart) && !this.hasLostFiles(desired);
     const running = findByPidFile(this.paths, desired.netns);
     const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
-    if (running !== undefined && fits(running) && unchanged && this.#reload(running)) return running;
+    if (running !== undefined && fits(running) && unchanged && this.reload(running)) return running;
     return this.#exclusively(async () => {
       for (const left of await staleTemporaryFiles(this.paths.folder)) await rm(left, { force: true });
       await writeIfChanged(file, rendered.config);
       // Searched again, because the pid file may be lost, or another process may have started a dnsmasq meanwhile.
       const all = await findAllDnsmasqs(this.paths, desired.netns);
-      const adopted = all.find((found) => fits(found) && this.#reload(found));
+      const adopted = all.find((found) => fits(found) && this.reload(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
       if (adopted === undefined) return this.#launch(file, desired);
       // Without a pid file, all processes would be searched every time.
@@ -98,9 +113,12 @@ export class DnsmasqInstance {
   /**
    * Makes a running dnsmasq read its files (SIGHUP), unless it has read them. The first call always does so, because
    * the process that wrote the files may have died before it sent the signal.
+   *
+   * It need not be waited for: dnsmasq reads the files before the next packet that it receives. Its handler writes to a
+   * pipe, and its loop looks at the pipe before it looks at the sockets.
    * @returns false if dnsmasq has ended
    */
-  #reload(running: RunningDnsmasq): boolean {
+  reload(running: ProcessIdentity): boolean {
     if (!this.#isUpToDate) this.#isUpToDate = signal(running, 'SIGHUP');
     return this.#isUpToDate;
   }
@@ -111,14 +129,62 @@ export class DnsmasqInstance {
     // The log of the previous process belongs to its account; dnsmasq opens it as another user.
     await rm(this.paths.log, { force: true });
     await this.#dropLeases((lease) => !isReserved(lease, desired));
+    const edits = this.#edits;
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: desired.netns,
       timeout: START_TIMEOUT,
     });
     const started = result.exitCode === 0 ? findByPidFile(this.paths, desired.netns) : undefined;
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
-    this.#isUpToDate = true;
+    this.#isUpToDate = edits === this.#edits;
     return started;
+  }
+
+  /**
+   * Adds a reservation to the files, whatever their size. dnsmasq has it after `reload`.
+   * @returns false if a file does not exist
+   * @throws ValidationError, StoreError
+   */
+  addReservation(reservation: Reservation, desired: Pick<DnsmasqConfig, 'domain'>): boolean {
+    const { host, name } = renderReservation(reservation, desired);
+    this.#edits++;
+    this.#isUpToDate = false;
+    return this.#hosts.add(host) && (name === undefined || this.#names.add(name));
+  }
+
+  /** Removes a reservation from the files, as `addReservation` adds it. Succeeds if they don't have it. */
+  removeReservation(reservation: Pick<Reservation, 'mac' | 'address'>): boolean {
+    const { host, name } = reservationStart(reservation);
+    this.#edits++;
+    // Even if the files don't have it: the process that removed it may have died before it sent the signal.
+    this.#isUpToDate = false;
+    return this.#hosts.remove(host) && this.#names.remove(name);
+  }
+
+  /** True if the files are large and contain hardly more than what was removed. `apply` writes them anew. */
+  get isWorthCompacting(): boolean {
+    return this.#hosts.isWorthCompacting || this.#names.isWorthCompacting;
+  }
+
+  /** The lines of the files at present, for `apply`. */
+  lines(): ReadonlySet<string> {
+    return new Set([...(this.#hosts.lines() ?? []), ...(this.#names.lines() ?? [])]);
+  }
+
+  /** True if one of these lines is not of the desired state. Only to be called after `apply`. */
+  hasStale(desired: DnsmasqConfig, lines: ReadonlySet<string>): boolean {
+    if (this.#account === undefined) return false;
+    const wanted = this.#lines(renderConfig(desired, this.paths, this.#account)).flatMap(([, each]) => each);
+    const known = new Set(wanted);
+    return [...lines].some((line) => !known.has(line));
+  }
+
+  #lines({ dhcpHosts, names }: RenderedConfig): [LineFile, string[]][] {
+    const split = (text: string) => text.split('\n').filter(Boolean);
+    return [
+      [this.#hosts, split(dhcpHosts)],
+      [this.#names, split(names)],
+    ];
   }
 
   /**
@@ -173,12 +239,7 @@ export class DnsmasqInstance {
     const rendered = renderConfig(desired, this.paths, this.#account);
     const file = configFile(this.paths, rendered.config);
     if (running.config !== file || !(await this.#isUnchanged(file, rendered.config))) return false;
-    const wanted = [
-      [this.paths.dhcpHosts, rendered.dhcpHosts],
-      [this.paths.names, rendered.names],
-    ] as const;
-    for (const [path, text] of wanted) if ((await readIfThere(path)) !== text) return false;
-    return true;
+    return this.#lines(rendered).every(([each, lines]) => each.has(lines));
   }
 
   /** True if the configuration is as written and there are no stale temporary files. */

@@ -92,7 +92,7 @@ export async function makeRuntimeRoot({ root }: RuntimePaths): Promise<void> {
 export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<void> {
   await makeRuntimeRoot(paths);
   await makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
-  if (reader !== undefined) await share(paths.folder, reader, { owner: 7, reader: 1 });
+  if (reader !== undefined) share(paths.folder, reader, { owner: 7, reader: 1 });
 }
 
 /** Refuses a parent in which other users could replace the folder. */

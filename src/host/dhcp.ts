@@ -1,5 +1,5 @@
 import type { Settings } from '../api/options.js';
-import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
+import type { DnsmasqConfig, DnsmasqSupervisor, Reservation } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { isMetadataAddress } from '../plan/metadata.js';
@@ -61,11 +61,20 @@ export class Dhcp {
   }
 
   /**
+   * Adds the DHCP reservation of one interface, whose record must be committed. Every later DHCP request gets it. Takes
+   * the same time for any number of reservations.
+   */
+  async reserve(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
+    if (!isServed(network)) return;
+    if (!(await this.#supervisor.reserve(network.uuid, reservationOf(nic)))) await this.update(network);
+  }
+
+  /**
    * Removes the reservation of an interface and frees its lease. Its record must be in the state `deleting` or deleted.
    */
   async release(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
     if (!isServed(network)) return;
-    await this.update(network);
+    if (!(await this.#supervisor.unreserve(network.uuid, nic))) await this.update(network);
     await this.#supervisor.release(server(network), nic.address);
   }
 
@@ -122,14 +131,18 @@ export class Dhcp {
       provideDns: network.provideDns,
       dnsServers: this.#resolvers(network),
       leaseTime: LEASE_TIME,
-      reservations: members
-        .filter(({ state }) => state !== 'deleting')
-        .map(({ mac, address, hostname }) => ({ mac, address, ...(hostname !== undefined && { hostname }) })),
+      reservations: members.filter(({ state }) => state !== 'deleting').map(reservationOf),
     };
   }
 }
 
 const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
+
+const reservationOf = ({ mac, address, hostname }: InterfaceRecord): Reservation => ({
+  mac,
+  address,
+  ...(hostname !== undefined && { hostname }),
+});
 
 const server = ({ uuid, gateway }: Pick<NetworkRecord, 'uuid' | 'gateway'>) => ({
   network: uuid,

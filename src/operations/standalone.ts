@@ -43,7 +43,7 @@ export class Standalone implements Coordinator {
   async apply({ network, resources, nic, signal }: Creation): Promise<void> {
     const { dhcp, kernel } = this.#context();
     // Before the link is up: the instance may send a DHCP request at once.
-    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.update(network));
+    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
     await kernel.transaction(
       resources.flatMap((resource) => resource.plan()),
       { signal },
