@@ -34,6 +34,7 @@ const START_TIMEOUT = 30_000;
 export interface ApplyOptions {
   restart: boolean;
   seen?: ReadonlySet<string> | undefined;
+  whenReady?: Promise<unknown> | undefined;
 }
 
 /** One network's dnsmasq: its files and its process. Asynchronous calls must not overlap; the supervisor ensures that. */
@@ -64,6 +65,8 @@ export class DnsmasqInstance {
    * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
    * @param options.seen lines that the files had before the desired state was read. Other lines, which it does not have
    *   either, may be newer than it, and stay. Default: no line stays
+   * @param options.whenReady resolves when the namespace, which is being created, is ready for dnsmasq. The files are
+   *   written meanwhile
    * @returns the process, or undefined if none is needed
    * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError, StoreError if a file cannot be written
    */
@@ -75,7 +78,10 @@ export class DnsmasqInstance {
     }
   }
 
-  async #apply(desired: DnsmasqConfig, { restart, seen }: ApplyOptions): Promise<ProcessIdentity | undefined> {
+  async #apply(
+    desired: DnsmasqConfig,
+    { restart, seen, whenReady }: ApplyOptions,
+  ): Promise<ProcessIdentity | undefined> {
     if (!desired.provideDhcp && !desired.provideDns) {
       checkConfig(desired);
       await this.stop(desired.netns);
@@ -85,7 +91,7 @@ export class DnsmasqInstance {
     const { reader } = this.#account;
     const rendered = renderConfig(desired, this.paths, this.#account);
     if (findByPidFile(this.paths, desired.netns) === undefined) await findProgram();
-    await makeRuntimeFolder(this.paths, this.#account);
+    const isNew = await makeRuntimeFolder(this.paths, this.#account);
     const isStale = (line: string) => seen === undefined || seen.has(line);
     for (const [file, lines] of this.#lines(rendered)) {
       if (file.replace(lines, { reader, isStale })) this.#isUpToDate = false;
@@ -100,10 +106,11 @@ export class DnsmasqInstance {
       for (const left of await staleTemporaryFiles(this.paths.folder)) await rm(left, { force: true });
       await writeIfChanged(file, rendered.config);
       // Searched again, because the pid file may be lost, or another process may have started a dnsmasq meanwhile.
-      const all = await findAllDnsmasqs(this.paths, desired.netns);
+      // A new network has none. The search takes the longer, the more processes there are.
+      const all = isNew && whenReady !== undefined ? [] : await findAllDnsmasqs(this.paths, desired.netns);
       const adopted = all.find((found) => fits(found) && this.reload(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
-      if (adopted === undefined) return this.#launch(file, desired);
+      if (adopted === undefined) return this.#launch(file, desired, whenReady);
       // Without a pid file, all processes would be searched every time.
       await writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
       return adopted;
@@ -123,12 +130,13 @@ export class DnsmasqInstance {
     return this.#isUpToDate;
   }
 
-  async #launch(file: string, desired: DnsmasqConfig): Promise<ProcessIdentity> {
+  async #launch(file: string, desired: DnsmasqConfig, whenReady?: Promise<unknown>): Promise<ProcessIdentity> {
     const program = await findProgram();
     await this.#removeConfigs((each) => each !== file);
     // The log of the previous process belongs to its account; dnsmasq opens it as another user.
     await rm(this.paths.log, { force: true });
     await this.#dropLeases((lease) => !isReserved(lease, desired));
+    await whenReady;
     const edits = this.#edits;
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: desired.netns,

@@ -87,12 +87,14 @@ export async function makeRuntimeRoot({ root }: RuntimePaths): Promise<void> {
 /**
  * Creates a network's folder. Only this user and dnsmasq's account may enter it: dnsmasq reads its files again after it
  * has changed its user.
+ * @returns false if it existed
  * @throws ConflictError if it, or a folder above it, belongs to another user
  */
-export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<void> {
+export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<boolean> {
   await makeRuntimeRoot(paths);
-  await makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
+  const isNew = await makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
   if (reader !== undefined) share(paths.folder, reader, { owner: 7, reader: 1 });
+  return isNew;
 }
 
 /** Refuses a parent in which other users could replace the folder. */
@@ -106,15 +108,21 @@ async function requireSafeParent(parent: string): Promise<void> {
   }
 }
 
-async function makeOwn(folder: string, mode: number | undefined): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
+/** @returns false if the folder existed */
+async function makeOwn(folder: string, mode: number | undefined): Promise<boolean> {
+  const isNew = await mkdir(folder, { mode: 0o700 }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+      return false;
+    },
+  );
   const now = await lstat(folder);
   if (!now.isDirectory() || now.uid !== process.geteuid?.()) {
     throw new ConflictError(`${folder} is not a folder of this user (owner: user ${now.uid})`);
   }
   if (mode !== undefined && (now.mode & 0o7777) !== mode) await chmod(folder, mode);
+  return isNew;
 }
 
 export async function removeRuntimeFolder(paths: RuntimePaths): Promise<void> {

@@ -8,7 +8,7 @@ import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { DeclineBackoff } from './declines.js';
 import { removeStaleLocks } from './exclusion.js';
-import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
+import { type ApplyOptions, DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
 import type { DnsmasqConfig, Reservation } from './types.js';
@@ -90,9 +90,10 @@ export class DnsmasqSupervisor {
    * is adopted, gets changed reservations, and is not restarted. Leases without reservation are freed.
    * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own message, LockTimeoutError with the
    *   holder
+   * @param whenReady resolves when the namespace, which is being created, is ready for dnsmasq
    */
-  async start(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    await this.#reconcile(config, current, true);
+  async start(config: DnsmasqConfig, current?: CurrentConfig, whenReady?: Promise<unknown>): Promise<void> {
+    await this.#reconcile(config, current, { restart: true, whenReady });
     await this.#enqueue(this.#network(config.network), async ({ instance, desired }) => {
       if (desired !== undefined) await instance.releaseStale(desired);
     });
@@ -100,7 +101,7 @@ export class DnsmasqSupervisor {
 
   /** Applies reservations without a restart. Starts dnsmasq if it does not run. @throws as `start` */
   update(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    return this.#reconcile(config, current, false);
+    return this.#reconcile(config, current, { restart: false });
   }
 
   /**
@@ -144,7 +145,7 @@ export class DnsmasqSupervisor {
       if (this.#closed || current === undefined || !instance.isWorthCompacting) return;
       const seen = instance.lines();
       watched.desired = await current();
-      await this.#apply(watched, false, seen);
+      await this.#apply(watched, { restart: false, seen });
     });
   }
 
@@ -237,7 +238,11 @@ export class DnsmasqSupervisor {
     return watched.queue.run(() => work(watched));
   }
 
-  async #reconcile(config: DnsmasqConfig, current: CurrentConfig | undefined, restart: boolean): Promise<void> {
+  async #reconcile(
+    config: DnsmasqConfig,
+    current: CurrentConfig | undefined,
+    options: Omit<ApplyOptions, 'seen'>,
+  ): Promise<void> {
     checkConfig(config);
     const watched = this.#network(config.network);
     watched.desired = config;
@@ -245,8 +250,8 @@ export class DnsmasqSupervisor {
     const number = ++watched.generation;
     await this.#enqueue(watched, async () => {
       // A start is always checked. An update is skipped if a later one has been applied.
-      if (!restart && watched.observedGeneration >= number) return;
-      await this.#apply(watched, restart);
+      if (!options.restart && watched.observedGeneration >= number) return;
+      await this.#apply(watched, options);
       watched.failures = 0;
       this.#watch();
     });
@@ -254,15 +259,15 @@ export class DnsmasqSupervisor {
 
   /**
    * Applies the latest desired state, and again if it has changed by then.
-   * @param seen lines that the files had before `desired` was read; default: none
+   * @param options.seen lines that the files had before `desired` was read; default: none
    */
-  async #apply(watched: Watched, restart: boolean, seen: ReadonlySet<string> = new Set()): Promise<void> {
-    let known = seen;
+  async #apply(watched: Watched, { seen, ...options }: ApplyOptions): Promise<void> {
+    let known: ReadonlySet<string> = seen ?? new Set();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { desired, generation, current, instance } = watched;
       if (desired === undefined) return;
       try {
-        watched.process = await instance.apply(desired, { restart, seen: current && known });
+        watched.process = await instance.apply(desired, { ...options, seen: current && known });
       } catch (error) {
         if (await this.#isWanted(watched)) throw error;
       }
@@ -349,7 +354,7 @@ export class DnsmasqSupervisor {
       watched.failures++;
       watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
       watched.desired = desired;
-      await this.#apply(watched, true);
+      await this.#apply(watched, { restart: true });
       if (watched.process !== undefined) this.#emit({ event: 'restarted', network, pid: watched.process.pid });
     } catch (error) {
       this.#emit({ event: 'failed', network, error });

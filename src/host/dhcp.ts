@@ -35,6 +35,11 @@ export class Dhcp {
     this.#settings = settings;
   }
 
+  /** True if a network has a dnsmasq. */
+  serves(services: Services): boolean {
+    return isServed(services);
+  }
+
   /** Checks that dnsmasq can be started, if the services need it. @throws PrivilegeError, MissingProgramError */
   async require(services: Services): Promise<void> {
     if (!isServed(services)) return;
@@ -45,9 +50,14 @@ export class Dhcp {
     await findProgram();
   }
 
-  /** Starts the dnsmasq of a network, or adopts the one that runs. */
-  async start(network: NetworkRecord): Promise<void> {
-    if (isServed(network)) await this.#supervisor.start(await this.#config(network), this.#current(network.uuid));
+  /**
+   * Starts the dnsmasq of a network, or adopts the one that runs.
+   * @param whenReady of a new network: resolves when the namespace is there, and the gateway's address if dnsmasq is to
+   *   listen there. Everything else is prepared meanwhile. If it rejects, so does the call
+   */
+  async start(network: NetworkRecord, whenReady?: Promise<unknown>): Promise<void> {
+    if (!isServed(network)) return;
+    await this.#supervisor.start(await this.#config(network), this.#current(network.uuid), whenReady);
   }
 
   /** Writes the DHCP reservations of a network, as recorded at the time of the call or later, and reloads dnsmasq. */
