@@ -1,12 +1,11 @@
-import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, type RenderedConfig, renderConfig, renderReservation, reservationStart } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { asFileError, isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
+import { asFileError, isMissing, namesIn, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { LineFile } from './line-file.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
@@ -90,8 +89,8 @@ export class DnsmasqInstance {
     this.#account ??= await findAccount();
     const { reader } = this.#account;
     const rendered = renderConfig(desired, this.paths, this.#account);
-    if (findByPidFile(this.paths, desired.netns) === undefined) await findProgram();
-    const isNew = await makeRuntimeFolder(this.paths, this.#account);
+    const program = findByPidFile(this.paths, desired.netns) === undefined ? await findProgram() : undefined;
+    const isNew = makeRuntimeFolder(this.paths, this.#account);
     const isStale = (line: string) => seen === undefined || seen.has(line);
     for (const [file, lines] of this.#lines(rendered)) {
       if (file.replace(lines, { reader, isStale })) this.#isUpToDate = false;
@@ -100,19 +99,19 @@ export class DnsmasqInstance {
     const fits = (found: RunningDnsmasq) =>
       found.inNamespace && (found.config === file || !restart) && !this.hasLostFiles(desired);
     const running = findByPidFile(this.paths, desired.netns);
-    const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
+    const unchanged = !restart || this.#isUnchanged(file, rendered.config);
     if (running !== undefined && fits(running) && unchanged && this.reload(running)) return running;
     return this.#exclusively(async () => {
-      for (const left of await staleTemporaryFiles(this.paths.folder)) await rm(left, { force: true });
-      await writeIfChanged(file, rendered.config);
+      for (const left of staleTemporaryFiles(this.paths.folder)) rmSync(left, { force: true });
+      writeIfChanged(file, rendered.config);
       // Searched again, because the pid file may be lost, or another process may have started a dnsmasq meanwhile.
       // A new network has none. The search takes the longer, the more processes there are.
       const all = isNew && whenReady !== undefined ? [] : await findAllDnsmasqs(this.paths, desired.netns);
       const adopted = all.find((found) => fits(found) && this.reload(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
-      if (adopted === undefined) return this.#launch(file, desired, whenReady);
+      if (adopted === undefined) return this.#launch(program ?? (await findProgram()), file, desired, whenReady);
       // Without a pid file, all processes would be searched every time.
-      await writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
+      writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
       return adopted;
     });
   }
@@ -130,12 +129,16 @@ export class DnsmasqInstance {
     return this.#isUpToDate;
   }
 
-  async #launch(file: string, desired: DnsmasqConfig, whenReady?: Promise<unknown>): Promise<ProcessIdentity> {
-    const program = await findProgram();
-    await this.#removeConfigs((each) => each !== file);
+  async #launch(
+    program: string,
+    file: string,
+    desired: DnsmasqConfig,
+    whenReady?: Promise<unknown>,
+  ): Promise<ProcessIdentity> {
+    this.#removeConfigs((each) => each !== file);
     // The log of the previous process belongs to its account; dnsmasq opens it as another user.
-    await rm(this.paths.log, { force: true });
-    await this.#dropLeases((lease) => !isReserved(lease, desired));
+    rmSync(this.paths.log, { force: true });
+    this.#dropLeases((lease) => !isReserved(lease, desired));
     await whenReady;
     const edits = this.#edits;
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
@@ -225,6 +228,11 @@ export class DnsmasqInstance {
     });
   }
 
+  /** True if an address has a lease. Cheap: the file is not parsed. */
+  hasLease(address: string): boolean {
+    return readIfThere(this.paths.leases)?.includes(` ${address} `) === true;
+  }
+
   /** Frees the leases without reservation. */
   async releaseStale(desired: DnsmasqConfig): Promise<void> {
     await this.release(desired, (lease) => !isReserved(lease, desired));
@@ -246,24 +254,24 @@ export class DnsmasqInstance {
     this.#account ??= await findAccount();
     const rendered = renderConfig(desired, this.paths, this.#account);
     const file = configFile(this.paths, rendered.config);
-    if (running.config !== file || !(await this.#isUnchanged(file, rendered.config))) return false;
+    if (running.config !== file || !this.#isUnchanged(file, rendered.config)) return false;
     return this.#lines(rendered).every(([each, lines]) => each.has(lines));
   }
 
   /** True if the configuration is as written and there are no stale temporary files. */
-  async #isUnchanged(file: string, config: string): Promise<boolean> {
-    return (await readIfThere(file)) === config && (await staleTemporaryFiles(this.paths.folder)).length === 0;
+  #isUnchanged(file: string, config: string): boolean {
+    return readIfThere(file) === config && staleTemporaryFiles(this.paths.folder).length === 0;
   }
 
   /** True if another process has stopped this dnsmasq permanently. */
-  async isStopped(): Promise<boolean> {
-    return (await this.#configs()).length === 0;
+  isStopped(): boolean {
+    return this.#configs().length === 0;
   }
 
   /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
     // The configuration is removed first. Other processes then do not restart dnsmasq.
-    await this.#removeConfigs(() => true);
+    this.#removeConfigs(() => true);
     const remove = async () => {
       const byPidFile = findByPidFile(this.paths, netns);
       const all = byPidFile === undefined ? await findAllDnsmasqs(this.paths, netns) : [byPidFile];
@@ -278,24 +286,25 @@ export class DnsmasqInstance {
     return exclusively(this.paths, work, { timeout: this.lockTimeout });
   }
 
-  async #dropLeases(unwanted: (lease: Lease) => boolean): Promise<void> {
-    const text = await readIfThere(this.paths.leases);
+  #dropLeases(unwanted: (lease: Lease) => boolean): void {
+    const text = readIfThere(this.paths.leases);
     if (text === undefined) return;
     try {
-      await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
+      writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
     } catch (error) {
       // Another process has removed the folder with the leases meanwhile.
       if (!isMissing(error)) throw error;
     }
   }
 
-  async #configs(): Promise<string[]> {
-    const names = await readdir(this.paths.folder).catch(() => []);
-    return names.map((name) => path.join(this.paths.folder, name)).filter((file) => isConfigFile(this.paths, file));
+  #configs(): string[] {
+    return namesIn(this.paths.folder)
+      .map((name) => path.join(this.paths.folder, name))
+      .filter((file) => isConfigFile(this.paths, file));
   }
 
-  async #removeConfigs(unwanted: (file: string) => boolean): Promise<void> {
-    for (const file of (await this.#configs()).filter(unwanted)) await rm(file, { force: true });
+  #removeConfigs(unwanted: (file: string) => boolean): void {
+    for (const file of this.#configs().filter(unwanted)) rmSync(file, { force: true });
   }
 }
 

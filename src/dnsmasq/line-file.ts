@@ -1,21 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { asFileError, isMissing, SHARED } from './files.js';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import { asFileError, isMissing, readIfThere, replaceFile, SHARED } from './files.js';
 import { share } from './share.js';
 import type { Reader } from './user.js';
 
-const { O_RDWR, O_APPEND } = constants;
+const { O_RDONLY, O_RDWR, O_APPEND } = constants;
 
 /** First byte of a line that does not count. dnsmasq ignores comments. */
 const COMMENT = '#';
@@ -28,7 +16,7 @@ const WORTH_COMPACTING = 16 * 1024;
  * renaming: whoever writes a line checks afterwards that the file has not been replaced, and whoever replaces it carries
  * over the lines that were written meanwhile.
  *
- * All calls are synchronous. The files are in memory (/run), and no other work of this process comes between.
+ * All calls are synchronous, so no other work of this process comes between.
  */
 export class LineFile {
   constructor(private readonly path: string) {}
@@ -53,7 +41,7 @@ export class LineFile {
 
   /** The lines, without comments. Undefined if there is no file. */
   lines(): ReadonlySet<string> | undefined {
-    const text = this.#read();
+    const text = readIfThere(this.path);
     return text === undefined ? undefined : linesOf(text);
   }
 
@@ -66,7 +54,7 @@ export class LineFile {
   /** True if the file is large, and most of it are comments. */
   get isWorthCompacting(): boolean {
     const { size } = statSync(this.path, { throwIfNoEntry: false }) ?? { size: 0 };
-    return size >= WORTH_COMPACTING && isMostlyComments(this.#read() ?? '');
+    return size >= WORTH_COMPACTING && isMostlyComments(readIfThere(this.path) ?? '');
   }
 
   /**
@@ -79,7 +67,7 @@ export class LineFile {
     wanted: readonly string[],
     { reader, isStale }: { reader: Reader | undefined; isStale: (line: string) => boolean },
   ): boolean {
-    const before = this.#read();
+    const before = readIfThere(this.path);
     const present = linesOf(before ?? '');
     const keys = new Set(wanted.map(keyOf));
     const lines = new Set([...wanted, ...[...present].filter((line) => !isStale(line) && !keys.has(keyOf(line)))]);
@@ -94,24 +82,13 @@ export class LineFile {
   }
 
   #rename(text: string, before: string, reader: Reader | undefined): void {
-    const temporary = `${this.path}.${process.pid}.${randomBytes(6).toString('hex')}`;
-    const old = this.#open(constants.O_RDONLY);
+    const old = this.#open(O_RDONLY);
     try {
-      const file = openSync(temporary, 'wx', 0o600);
-      try {
-        write(file, text);
-      } finally {
-        closeSync(file);
-      }
-      if (reader !== undefined) share(temporary, reader, SHARED);
-      renameSync(temporary, this.path);
+      replaceFile(this.path, text, reader);
       if (old === undefined) return;
-      const [known, now] = [linesOf(before), linesOf(readFileSync(old, 'latin1'))];
+      const [known, now] = [linesOf(before), linesOf(readFileSync(old, 'utf8'))];
       for (const line of known) if (!now.has(line)) this.remove(`${line}\n`);
       for (const line of now) if (!known.has(line)) this.add(line);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw asFileError(error, this.path);
     } finally {
       if (old !== undefined) closeSync(old);
     }
@@ -140,15 +117,6 @@ export class LineFile {
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw asFileError(error, this.path);
-    }
-  }
-
-  #read(): string | undefined {
-    try {
-      return readFileSync(this.path, 'latin1');
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
     }
   }
 }

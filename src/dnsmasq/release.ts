@@ -70,15 +70,15 @@ export async function releaseLeases(
   server: LeaseServer,
   wanted: (lease: Lease) => boolean,
 ): Promise<void> {
-  const remaining = async () => parseLeases((await readIfThere(server.leaseFile)) ?? '').filter(wanted);
-  let leases = await remaining();
+  const remaining = () => parseLeases(readIfThere(server.leaseFile) ?? '').filter(wanted);
+  let leases = remaining();
   for (const wait of WAITS) {
     if (leases.length === 0) return;
     for (const lease of leases) await sendRelease(kernel, server, lease);
     const end = performance.now() + wait;
     do {
       await sleep(POLL);
-      leases = await remaining();
+      leases = remaining();
     } while (leases.length > 0 && performance.now() < end);
   }
   if (leases.length === 0) return;

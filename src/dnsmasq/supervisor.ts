@@ -153,10 +153,11 @@ export class DnsmasqSupervisor {
    * Releases the lease of an address for any client. Resolves when it is gone, so that the next owner can have it at
    * once. Call it after the reservation was removed. Succeeds if there is no lease. Concurrent calls share the work.
    */
-  release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
+  async release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
     const watched = this.#network(server.network);
+    if (!watched.instance.hasLease(address)) return;
     watched.released.add(address);
-    return this.#releases.run(server.network, () => {
+    await this.#releases.run(server.network, () => {
       const addresses = watched.released;
       watched.released = new Set();
       return this.#enqueue(watched, ({ instance }) =>
@@ -367,7 +368,7 @@ export class DnsmasqSupervisor {
    */
   async #latest({ instance, current, desired }: Watched): Promise<DnsmasqConfig | undefined> {
     if (current !== undefined) return current();
-    return (await instance.isStopped()) ? undefined : desired;
+    return instance.isStopped() ? undefined : desired;
   }
 
   #emit(event: SupervisorEvent): void {
