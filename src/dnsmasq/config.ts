@@ -3,7 +3,7 @@ import { ValidationError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import * as is from '../util/validate.js';
 import type { RuntimePaths } from './paths.js';
-import type { DnsmasqConfig } from './types.js';
+import type { DnsmasqConfig, Reservation } from './types.js';
 import type { Account } from './user.js';
 
 /** The content of dnsmasq's files. Equal desired states give equal content, byte for byte. */
@@ -30,6 +30,7 @@ const NO_SUCH_DEVICE = '/never-bind-to-one-device';
 const MOST_QUERIES = 5000;
 
 const reservation = z.strictObject({ mac: is.mac, address: is.ipv4, hostname: is.hostname.optional() });
+type CheckedReservation = z.output<typeof reservation>;
 
 /** No text that is written to a file can contain a line feed, comma, space or `#`, so nothing can be injected. */
 const schema = z.strictObject({
@@ -156,24 +157,36 @@ function option(code: number, values: readonly string[]): string {
 }
 
 /**
- * Renders the reservations. `id:*`: only the MAC identifies a client, so that a machine that boots by PXE and then its
- * own system keeps its lease. Names contain the domain, because dnsmasq interprets words such as `ignore`, `infinite`,
- * `42` and `5m` as keywords and lease times.
+ * Lines of the files for one reservation. `id:*`: only the MAC identifies a client, so that a machine that boots by PXE
+ * and then its own system keeps its lease. Names contain the domain, because dnsmasq interprets words such as `ignore`,
+ * `infinite`, `42` and `5m` as keywords and lease times.
  */
-function dhcpHosts(config: DnsmasqConfig): string {
-  return text(
-    config.reservations.map(({ mac, address, hostname }) =>
-      [mac, 'id:*', address, ...(hostname === undefined ? [] : [`${hostname}.${config.domain}`])].join(','),
-    ),
-  );
+const hostLine = ({ mac, address, hostname }: CheckedReservation, domain: string) =>
+  [mac, 'id:*', address, ...(hostname === undefined ? [] : [`${hostname}.${domain}`])].join(',');
+const nameLine = ({ address, hostname }: CheckedReservation, domain: string) =>
+  hostname === undefined ? undefined : `${address} ${hostname}.${domain} ${hostname}`;
+
+/** Renders the lines of one reservation. @throws ValidationError */
+export function renderReservation(
+  desired: Reservation,
+  { domain }: Pick<DnsmasqConfig, 'domain'>,
+): { host: string; name: string | undefined } {
+  const checked = is.parse(reservation, desired);
+  return { host: hostLine(checked, domain), name: nameLine(checked, domain) };
 }
 
-function names(config: DnsmasqConfig): string {
-  return text(
-    config.reservations.flatMap(({ address, hostname }) =>
-      hostname === undefined ? [] : [`${address} ${hostname}.${config.domain} ${hostname}`],
-    ),
-  );
+/** The texts that only the lines of this reservation begin with: no two have a MAC or an address in common. */
+export const reservationStart = ({ mac, address }: Pick<Reservation, 'mac' | 'address'>) => ({
+  host: `${mac},`,
+  name: `${address} `,
+});
+
+function dhcpHosts({ reservations, domain }: DnsmasqConfig): string {
+  return text(reservations.map((each) => hostLine(each, domain)));
+}
+
+function names({ reservations, domain }: DnsmasqConfig): string {
+  return text(reservations.map((each) => nameLine(each, domain)).filter((line) => line !== undefined));
 }
 
 function text(lines: readonly string[]): string {

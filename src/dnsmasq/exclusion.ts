@@ -1,8 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isFull } from '../util/errors.js';
 import { withFileLock } from '../util/file-lock.js';
-import { isMissing } from './files.js';
+import { isMissing, namesIn } from './files.js';
 import { makeRuntimeRoot, type RuntimePaths } from './paths.js';
 
 /**
@@ -24,7 +23,7 @@ export async function exclusively<Result>(
   };
   for (;;) {
     try {
-      await makeRuntimeRoot(paths);
+      makeRuntimeRoot(paths);
       return await withFileLock(paths.lock, begin, timeout === undefined ? {} : { timeout });
     } catch (error) {
       if (!began && removes && isFull(error)) return begin();
@@ -36,7 +35,7 @@ export async function exclusively<Result>(
 
 /** Removes lock files whose holders have died. */
 export async function removeStaleLocks(root: string): Promise<void> {
-  const files = (await readdir(root).catch(() => [])).filter((file) => file.endsWith('.lock'));
+  const files = namesIn(root).filter((file) => file.endsWith('.lock'));
   for (const file of files) {
     await withFileLock(path.join(root, file), async () => undefined, { timeout: 0 }).catch(() => undefined);
   }

@@ -1,48 +1,48 @@
 import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { StoreError } from '../errors.js';
 import { share } from './share.js';
 import type { Reader } from './user.js';
 
 /** Permissions of files that dnsmasq's account reads. */
-const SHARED = { owner: 6, reader: 4 };
+export const SHARED = { owner: 6, reader: 4 };
 
 /**
- * Writes a file atomically, unless it has this content already. Only this user and the optional reader may read it.
- * @returns whether the file was written
+ * Writes a file atomically, unless it has this content already. Only this user may read it. Synchronous, as are all
+ * short calls on the files of dnsmasq: they are in memory (/run), and the thread pool takes ten times as long.
  */
-export async function writeIfChanged(file: string, content: string, reader?: Reader): Promise<boolean> {
-  if ((await readIfThere(file)) === content) {
-    // The file may have been written for another reader.
-    if (reader !== undefined) await share(file, reader, SHARED);
-    return false;
-  }
+export function writeIfChanged(file: string, content: string): void {
+  if (readIfThere(file) !== content) replaceFile(file, content);
+}
+
+/** Replaces a file atomically. Only this user and the optional reader may read it. @throws StoreError */
+export function replaceFile(file: string, content: string, reader?: Reader): void {
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
   try {
-    const handle = await open(temporary, 'wx', 0o600);
+    const descriptor = openSync(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(content);
+      writeFileSync(descriptor, content);
     } finally {
-      await handle.close();
+      closeSync(descriptor);
     }
-    if (reader !== undefined) await share(temporary, reader, SHARED);
-    await rename(temporary, file);
+    if (reader !== undefined) share(temporary, reader, SHARED);
+    renameSync(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw asFileError(error, file);
   }
-  return true;
 }
 
 /** Temporary files of processes that died before they renamed them. */
-export async function staleTemporaryFiles(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
+export function staleTemporaryFiles(folder: string): string[] {
   const isAbandoned = (name: string) => {
     const pid = /\.(\d+)\.[0-9a-f]{12}$/.exec(name)?.[1];
     return pid !== undefined && !isAlive(Number(pid));
   };
-  return names.filter(isAbandoned).map((name) => path.join(folder, name));
+  return namesIn(folder)
+    .filter(isAbandoned)
+    .map((name) => path.join(folder, name));
 }
 
 function isAlive(pid: number): boolean {
@@ -53,10 +53,19 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Reads a file. Undefined if it does not exist. */
-export async function readIfThere(file: string): Promise<string | undefined> {
+/** Names of the files in a folder. None if it cannot be read. */
+export function namesIn(folder: string): string[] {
   try {
-    return await readFile(file, 'utf8');
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Reads a file. Undefined if it does not exist. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { checkConfig, renderConfig } from './config.js';
+import { checkConfig, type RenderedConfig, renderConfig, renderReservation, reservationStart } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { asFileError, isMissing, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
+import { asFileError, isMissing, namesIn, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
+import { LineFile } from './line-file.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
   CONFIG_OPTION,
@@ -21,7 +21,7 @@ import {
   stopProcess,
 } from './process.js';
 import { releaseLeases } from './release.js';
-import type { DnsmasqConfig } from './types.js';
+import type { DnsmasqConfig, Reservation } from './types.js';
 import { type Account, findAccount } from './user.js';
 
 /** The kernel calls that dnsmasq needs. */
@@ -30,12 +30,22 @@ export type DnsmasqKernel = Pick<Kernel, 'run' | 'sendDatagram'>;
 /** In milliseconds. dnsmasq normally daemonises or fails within a few. */
 const START_TIMEOUT = 30_000;
 
-/** One network's dnsmasq: its files and its process. Calls must not overlap; the supervisor ensures that. */
+export interface ApplyOptions {
+  restart: boolean;
+  seen?: ReadonlySet<string> | undefined;
+  whenReady?: Promise<unknown> | undefined;
+}
+
+/** One network's dnsmasq: its files and its process. Asynchronous calls must not overlap; the supervisor ensures that. */
 export class DnsmasqInstance {
   /** True if the process is known to have read the present files. */
   #isUpToDate = false;
+  /** Number of reservations that were added or removed one by one. */
+  #edits = 0;
   #account: Account | undefined;
   readonly #declined: DeclinedAddresses;
+  readonly #hosts: LineFile;
+  readonly #names: LineFile;
 
   constructor(
     private readonly kernel: DnsmasqKernel,
@@ -45,15 +55,21 @@ export class DnsmasqInstance {
     private readonly lockTimeout?: number,
   ) {
     this.#declined = new DeclinedAddresses(paths.log);
+    this.#hosts = new LineFile(paths.dhcpHosts);
+    this.#names = new LineFile(paths.names);
   }
 
   /**
    * Makes files and process match the desired state, without touching what matches already. A running dnsmasq gets new
    * reservations by SIGHUP. A new configuration restarts it, if `restart` is set.
+   * @param options.seen lines that the files had before the desired state was read. Other lines, which it does not have
+   *   either, may be newer than it, and stay. Default: no line stays
+   * @param options.whenReady resolves when the namespace, which is being created, is ready for dnsmasq. The files are
+   *   written meanwhile
    * @returns the process, or undefined if none is needed
    * @throws ValidationError, MissingProgramError, DnsmasqError, LockTimeoutError, StoreError if a file cannot be written
    */
-  async apply(desired: DnsmasqConfig, options: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async apply(desired: DnsmasqConfig, options: ApplyOptions): Promise<ProcessIdentity | undefined> {
     try {
       return await this.#apply(desired, options);
     } catch (error) {
@@ -61,7 +77,10 @@ export class DnsmasqInstance {
     }
   }
 
-  async #apply(desired: DnsmasqConfig, { restart }: { restart: boolean }): Promise<ProcessIdentity | undefined> {
+  async #apply(
+    desired: DnsmasqConfig,
+    { restart, seen, whenReady }: ApplyOptions,
+  ): Promise<ProcessIdentity | undefined> {
     if (!desired.provideDhcp && !desired.provideDns) {
       checkConfig(desired);
       await this.stop(desired.netns);
@@ -70,27 +89,29 @@ export class DnsmasqInstance {
     this.#account ??= await findAccount();
     const { reader } = this.#account;
     const rendered = renderConfig(desired, this.paths, this.#account);
-    if (findByPidFile(this.paths, desired.netns) === undefined) await findProgram();
-    await makeRuntimeFolder(this.paths, this.#account);
-    const newHosts = await writeIfChanged(this.paths.dhcpHosts, rendered.dhcpHosts, reader);
-    const newNames = await writeIfChanged(this.paths.names, rendered.names, reader);
-    if (newHosts || newNames) this.#isUpToDate = false;
+    const program = findByPidFile(this.paths, desired.netns) === undefined ? await findProgram() : undefined;
+    const isNew = makeRuntimeFolder(this.paths, this.#account);
+    const isStale = (line: string) => seen === undefined || seen.has(line);
+    for (const [file, lines] of this.#lines(rendered)) {
+      if (file.replace(lines, { reader, isStale })) this.#isUpToDate = false;
+    }
     const file = configFile(this.paths, rendered.config);
     const fits = (found: RunningDnsmasq) =>
       found.inNamespace && (found.config === file || !restart) && !this.hasLostFiles(desired);
     const running = findByPidFile(this.paths, desired.netns);
-    const unchanged = !restart || (await this.#isUnchanged(file, rendered.config));
-    if (running !== undefined && fits(running) && unchanged && this.#reload(running)) return running;
+    const unchanged = !restart || this.#isUnchanged(file, rendered.config);
+    if (running !== undefined && fits(running) && unchanged && this.reload(running)) return running;
     return this.#exclusively(async () => {
-      for (const left of await staleTemporaryFiles(this.paths.folder)) await rm(left, { force: true });
-      await writeIfChanged(file, rendered.config);
+      for (const left of staleTemporaryFiles(this.paths.folder)) rmSync(left, { force: true });
+      writeIfChanged(file, rendered.config);
       // Searched again, because the pid file may be lost, or another process may have started a dnsmasq meanwhile.
-      const all = await findAllDnsmasqs(this.paths, desired.netns);
-      const adopted = all.find((found) => fits(found) && this.#reload(found));
+      // A new network has none. The search takes the longer, the more processes there are.
+      const all = isNew && whenReady !== undefined ? [] : await findAllDnsmasqs(this.paths, desired.netns);
+      const adopted = all.find((found) => fits(found) && this.reload(found));
       for (const other of all) if (other !== adopted) await stopProcess(other);
-      if (adopted === undefined) return this.#launch(file, desired);
+      if (adopted === undefined) return this.#launch(program ?? (await findProgram()), file, desired, whenReady);
       // Without a pid file, all processes would be searched every time.
-      await writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
+      writeIfChanged(this.paths.pid, `${adopted.pid}\n`);
       return adopted;
     });
   }
@@ -98,27 +119,83 @@ export class DnsmasqInstance {
   /**
    * Makes a running dnsmasq read its files (SIGHUP), unless it has read them. The first call always does so, because
    * the process that wrote the files may have died before it sent the signal.
+   *
+   * It need not be waited for: dnsmasq reads the files before the next packet that it receives. Its handler writes to a
+   * pipe, and its loop looks at the pipe before it looks at the sockets.
    * @returns false if dnsmasq has ended
    */
-  #reload(running: RunningDnsmasq): boolean {
+  reload(running: ProcessIdentity): boolean {
     if (!this.#isUpToDate) this.#isUpToDate = signal(running, 'SIGHUP');
     return this.#isUpToDate;
   }
 
-  async #launch(file: string, desired: DnsmasqConfig): Promise<ProcessIdentity> {
-    const program = await findProgram();
-    await this.#removeConfigs((each) => each !== file);
+  async #launch(
+    program: string,
+    file: string,
+    desired: DnsmasqConfig,
+    whenReady?: Promise<unknown>,
+  ): Promise<ProcessIdentity> {
+    this.#removeConfigs((each) => each !== file);
     // The log of the previous process belongs to its account; dnsmasq opens it as another user.
-    await rm(this.paths.log, { force: true });
-    await this.#dropLeases((lease) => !isReserved(lease, desired));
+    rmSync(this.paths.log, { force: true });
+    this.#dropLeases((lease) => !isReserved(lease, desired));
+    await whenReady;
+    const edits = this.#edits;
     const result = await this.kernel.run(program, [CONFIG_OPTION + file], {
       netns: desired.netns,
       timeout: START_TIMEOUT,
     });
     const started = result.exitCode === 0 ? findByPidFile(this.paths, desired.netns) : undefined;
     if (started === undefined) throw new DnsmasqError(this.network, reason(result.stderr), result.exitCode);
-    this.#isUpToDate = true;
+    this.#isUpToDate = edits === this.#edits;
     return started;
+  }
+
+  /**
+   * Adds a reservation to the files, whatever their size. dnsmasq has it after `reload`.
+   * @returns false if a file does not exist
+   * @throws ValidationError, StoreError
+   */
+  addReservation(reservation: Reservation, desired: Pick<DnsmasqConfig, 'domain'>): boolean {
+    const { host, name } = renderReservation(reservation, desired);
+    this.#edits++;
+    this.#isUpToDate = false;
+    return this.#hosts.add(host) && (name === undefined || this.#names.add(name));
+  }
+
+  /** Removes a reservation from the files, as `addReservation` adds it. Succeeds if they don't have it. */
+  removeReservation(reservation: Pick<Reservation, 'mac' | 'address'>): boolean {
+    const { host, name } = reservationStart(reservation);
+    this.#edits++;
+    // Even if the files don't have it: the process that removed it may have died before it sent the signal.
+    this.#isUpToDate = false;
+    return this.#hosts.remove(host) && this.#names.remove(name);
+  }
+
+  /** True if the files are large and contain hardly more than what was removed. `apply` writes them anew. */
+  get isWorthCompacting(): boolean {
+    return this.#hosts.isWorthCompacting || this.#names.isWorthCompacting;
+  }
+
+  /** The lines of the files at present, for `apply`. */
+  lines(): ReadonlySet<string> {
+    return new Set([...(this.#hosts.lines() ?? []), ...(this.#names.lines() ?? [])]);
+  }
+
+  /** True if one of these lines is not of the desired state. Only to be called after `apply`. */
+  hasStale(desired: DnsmasqConfig, lines: ReadonlySet<string>): boolean {
+    if (this.#account === undefined) return false;
+    const wanted = this.#lines(renderConfig(desired, this.paths, this.#account)).flatMap(([, each]) => each);
+    const known = new Set(wanted);
+    return [...lines].some((line) => !known.has(line));
+  }
+
+  #lines({ dhcpHosts, names }: RenderedConfig): [LineFile, string[]][] {
+    const split = (text: string) => text.split('\n').filter(Boolean);
+    return [
+      [this.#hosts, split(dhcpHosts)],
+      [this.#names, split(names)],
+    ];
   }
 
   /**
@@ -151,6 +228,11 @@ export class DnsmasqInstance {
     });
   }
 
+  /** True if an address has a lease. Cheap: the file is not parsed. */
+  hasLease(address: string): boolean {
+    return readIfThere(this.paths.leases)?.includes(` ${address} `) === true;
+  }
+
   /** Frees the leases without reservation. */
   async releaseStale(desired: DnsmasqConfig): Promise<void> {
     await this.release(desired, (lease) => !isReserved(lease, desired));
@@ -172,29 +254,24 @@ export class DnsmasqInstance {
     this.#account ??= await findAccount();
     const rendered = renderConfig(desired, this.paths, this.#account);
     const file = configFile(this.paths, rendered.config);
-    if (running.config !== file || !(await this.#isUnchanged(file, rendered.config))) return false;
-    const wanted = [
-      [this.paths.dhcpHosts, rendered.dhcpHosts],
-      [this.paths.names, rendered.names],
-    ] as const;
-    for (const [path, text] of wanted) if ((await readIfThere(path)) !== text) return false;
-    return true;
+    if (running.config !== file || !this.#isUnchanged(file, rendered.config)) return false;
+    return this.#lines(rendered).every(([each, lines]) => each.has(lines));
   }
 
   /** True if the configuration is as written and there are no stale temporary files. */
-  async #isUnchanged(file: string, config: string): Promise<boolean> {
-    return (await readIfThere(file)) === config && (await staleTemporaryFiles(this.paths.folder)).length === 0;
+  #isUnchanged(file: string, config: string): boolean {
+    return readIfThere(file) === config && staleTemporaryFiles(this.paths.folder).length === 0;
   }
 
   /** True if another process has stopped this dnsmasq permanently. */
-  async isStopped(): Promise<boolean> {
-    return (await this.#configs()).length === 0;
+  isStopped(): boolean {
+    return this.#configs().length === 0;
   }
 
   /** Stops dnsmasq and removes its files, including leases. Succeeds if there is nothing. */
   async stop(netns: string): Promise<void> {
     // The configuration is removed first. Other processes then do not restart dnsmasq.
-    await this.#removeConfigs(() => true);
+    this.#removeConfigs(() => true);
     const remove = async () => {
       const byPidFile = findByPidFile(this.paths, netns);
       const all = byPidFile === undefined ? await findAllDnsmasqs(this.paths, netns) : [byPidFile];
@@ -209,24 +286,25 @@ export class DnsmasqInstance {
     return exclusively(this.paths, work, { timeout: this.lockTimeout });
   }
 
-  async #dropLeases(unwanted: (lease: Lease) => boolean): Promise<void> {
-    const text = await readIfThere(this.paths.leases);
+  #dropLeases(unwanted: (lease: Lease) => boolean): void {
+    const text = readIfThere(this.paths.leases);
     if (text === undefined) return;
     try {
-      await writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
+      writeIfChanged(this.paths.leases, withoutLeases(text, unwanted));
     } catch (error) {
       // Another process has removed the folder with the leases meanwhile.
       if (!isMissing(error)) throw error;
     }
   }
 
-  async #configs(): Promise<string[]> {
-    const names = await readdir(this.paths.folder).catch(() => []);
-    return names.map((name) => path.join(this.paths.folder, name)).filter((file) => isConfigFile(this.paths, file));
+  #configs(): string[] {
+    return namesIn(this.paths.folder)
+      .map((name) => path.join(this.paths.folder, name))
+      .filter((file) => isConfigFile(this.paths, file));
   }
 
-  async #removeConfigs(unwanted: (file: string) => boolean): Promise<void> {
-    for (const file of (await this.#configs()).filter(unwanted)) await rm(file, { force: true });
+  #removeConfigs(unwanted: (file: string) => boolean): void {
+    for (const file of this.#configs().filter(unwanted)) rmSync(file, { force: true });
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, realpath, rm, stat } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
+import { realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ConflictError, ValidationError } from '../errors.js';
 import { parse, uuid } from '../util/validate.js';
@@ -76,28 +77,30 @@ export function isConfigFile(paths: RuntimePaths, file: string): boolean {
  * Creates the folder of all dnsmasqs of a host. All users may enter it and its parent; none may list them.
  * @throws ConflictError if one of them belongs to another user
  */
-export async function makeRuntimeRoot({ root }: RuntimePaths): Promise<void> {
+export function makeRuntimeRoot({ root }: RuntimePaths): void {
   const parent = path.dirname(root);
   // chmod, because of the umask. An existing parent is not changed.
-  if ((await mkdir(parent, { recursive: true })) !== undefined) await chmod(parent, 0o711);
-  await requireSafeParent(parent);
-  await makeOwn(root, 0o711);
+  if (mkdirSync(parent, { recursive: true }) !== undefined) chmodSync(parent, 0o711);
+  requireSafeParent(parent);
+  makeOwn(root, 0o711);
 }
 
 /**
  * Creates a network's folder. Only this user and dnsmasq's account may enter it: dnsmasq reads its files again after it
  * has changed its user.
+ * @returns false if it existed
  * @throws ConflictError if it, or a folder above it, belongs to another user
  */
-export async function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): Promise<void> {
-  await makeRuntimeRoot(paths);
-  await makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
-  if (reader !== undefined) await share(paths.folder, reader, { owner: 7, reader: 1 });
+export function makeRuntimeFolder(paths: RuntimePaths, { reader }: Account): boolean {
+  makeRuntimeRoot(paths);
+  const isNew = makeOwn(paths.folder, reader === undefined ? 0o700 : undefined);
+  if (reader !== undefined) share(paths.folder, reader, { owner: 7, reader: 1 });
+  return isNew;
 }
 
 /** Refuses a parent in which other users could replace the folder. */
-async function requireSafeParent(parent: string): Promise<void> {
-  const { uid, mode } = await stat(parent);
+function requireSafeParent(parent: string): void {
+  const { uid, mode } = statSync(parent);
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw new ConflictError(`the folder ${parent} belongs to user ${uid}, who could change its content`);
   }
@@ -106,15 +109,25 @@ async function requireSafeParent(parent: string): Promise<void> {
   }
 }
 
-async function makeOwn(folder: string, mode: number | undefined): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  const now = await lstat(folder);
+/** @returns false if the folder existed */
+function makeOwn(folder: string, mode: number | undefined): boolean {
+  const isNew = makeFolder(folder);
+  const now = lstatSync(folder);
   if (!now.isDirectory() || now.uid !== process.geteuid?.()) {
     throw new ConflictError(`${folder} is not a folder of this user (owner: user ${now.uid})`);
   }
-  if (mode !== undefined && (now.mode & 0o7777) !== mode) await chmod(folder, mode);
+  if (mode !== undefined && (now.mode & 0o7777) !== mode) chmodSync(folder, mode);
+  return isNew;
+}
+
+function makeFolder(folder: string): boolean {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
 }
 
 export async function removeRuntimeFolder(paths: RuntimePaths): Promise<void> {

@@ -19,7 +19,9 @@ export const CONFIG_OPTION = '--conf-file=';
 
 /** Number of processes to check before the event loop continues. */
 const PIDS_PER_TURN = 64;
-const POLL = 5;
+/** Interval of the checks whether a process has ended, in milliseconds. */
+const POLL = 1;
+/** How long to wait for the end of a process, in milliseconds. */
 const PATIENCE = 2000;
 
 /** A running dnsmasq of vethwork. */

@@ -22,6 +22,9 @@ const Option = { messageType: 53, serverIdentifier: 54, clientIdentifier: 61, en
 /** Shortest valid BOOTP message, in bytes (RFC 1542, 2.1). */
 const LEAST_LENGTH = 300;
 
+/** Interval of the checks whether a lease is gone, in milliseconds: a little longer than dnsmasq needs. */
+const POLL = 1;
+
 /** How long to wait for the effect of each datagram, in milliseconds. About 2.5 s in total. */
 const WAITS = [25, 50, 100, 200, 300, 600, 1200];
 
@@ -67,15 +70,15 @@ export async function releaseLeases(
   server: LeaseServer,
   wanted: (lease: Lease) => boolean,
 ): Promise<void> {
-  const remaining = async () => parseLeases((await readIfThere(server.leaseFile)) ?? '').filter(wanted);
-  let leases = await remaining();
+  const remaining = () => parseLeases(readIfThere(server.leaseFile) ?? '').filter(wanted);
+  let leases = remaining();
   for (const wait of WAITS) {
     if (leases.length === 0) return;
     for (const lease of leases) await sendRelease(kernel, server, lease);
     const end = performance.now() + wait;
     do {
-      await sleep(5);
-      leases = await remaining();
+      await sleep(POLL);
+      leases = remaining();
     } while (leases.length > 0 && performance.now() < end);
   }
   if (leases.length === 0) return;

@@ -1,15 +1,17 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { backoffDelay } from '../util/backoff.js';
 import { guardCallback } from '../util/callback.js';
+import { SharedRuns } from '../util/coalesce.js';
 import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { DeclineBackoff } from './declines.js';
 import { removeStaleLocks } from './exclusion.js';
-import { DnsmasqInstance, type DnsmasqKernel } from './instance.js';
+import { type ApplyOptions, DnsmasqInstance, type DnsmasqKernel } from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
-import type { DnsmasqConfig } from './types.js';
+import type { DnsmasqConfig, Reservation } from './types.js';
 
 export interface SupervisorOptions {
   /** Runtime folder of the host, from `runtimeRoot`. */
@@ -52,6 +54,10 @@ interface Watched {
   failures: number;
   retryAt: number;
   declines: DeclineBackoff;
+  /** The reload that follows in this turn of the event loop. It serves all who have changed a reservation by then. */
+  reload: Promise<boolean> | undefined;
+  /** Addresses whose leases the next run of releases frees. */
+  released: Set<string>;
 }
 
 /** Pause before the next restart of a dnsmasq that keeps exiting, in milliseconds. */
@@ -70,6 +76,7 @@ export class DnsmasqSupervisor {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #onEvent: (event: SupervisorEvent) => void;
+  readonly #releases = new SharedRuns();
 
   constructor(
     private readonly kernel: DnsmasqKernel,
@@ -83,9 +90,10 @@ export class DnsmasqSupervisor {
    * is adopted, gets changed reservations, and is not restarted. Leases without reservation are freed.
    * @throws ValidationError, MissingProgramError, DnsmasqError with dnsmasq's own message, LockTimeoutError with the
    *   holder
+   * @param whenReady resolves when the namespace, which is being created, is ready for dnsmasq
    */
-  async start(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    await this.#reconcile(config, current, true);
+  async start(config: DnsmasqConfig, current?: CurrentConfig, whenReady?: Promise<unknown>): Promise<void> {
+    await this.#reconcile(config, current, { restart: true, whenReady });
     await this.#enqueue(this.#network(config.network), async ({ instance, desired }) => {
       if (desired !== undefined) await instance.releaseStale(desired);
     });
@@ -93,17 +101,69 @@ export class DnsmasqSupervisor {
 
   /** Applies reservations without a restart. Starts dnsmasq if it does not run. @throws as `start` */
   update(config: DnsmasqConfig, current?: CurrentConfig): Promise<void> {
-    return this.#reconcile(config, current, false);
+    return this.#reconcile(config, current, { restart: false });
+  }
+
+  /**
+   * Adds one reservation, whose record must be committed. The cost does not depend on the number of reservations. Calls
+   * of the same turn of the event loop share one reload, and no caller waits for later ones.
+   * @returns false if this process does not supervise a running dnsmasq of the network; `update` is needed then
+   * @throws ValidationError, StoreError
+   */
+  reserve(network: string, reservation: Reservation): Promise<boolean> {
+    return this.#edit(network, ({ instance }, desired) => instance.addReservation(reservation, desired));
+  }
+
+  /** Removes one reservation, as `reserve` adds it. Succeeds if there is none. */
+  async unreserve(network: string, reservation: Pick<Reservation, 'mac' | 'address'>): Promise<boolean> {
+    const isDone = await this.#edit(network, ({ instance }) => instance.removeReservation(reservation));
+    const watched = this.#networks.get(network);
+    if (watched?.desired !== undefined && watched.instance.isWorthCompacting) {
+      this.#compact(watched).catch((error) => this.#emit({ event: 'failed', network, error }));
+    }
+    return isDone;
+  }
+
+  async #edit(network: string, edit: (watched: Watched, desired: DnsmasqConfig) => boolean): Promise<boolean> {
+    const watched = this.#networks.get(network);
+    const { process, desired, instance } = watched ?? {};
+    if (watched === undefined || process === undefined || desired === undefined || instance === undefined) return false;
+    if (!isRunning(process) || instance.hasLostFiles(desired) || !edit(watched, desired)) return false;
+    watched.reload ??= this.#reloadSoon(watched);
+    return watched.reload;
+  }
+
+  async #reloadSoon(watched: Watched): Promise<boolean> {
+    await nextTurn();
+    watched.reload = undefined;
+    return watched.process !== undefined && watched.instance.reload(watched.process);
+  }
+
+  /** Writes the files without what was removed. */
+  #compact(watched: Watched): Promise<void> {
+    return this.#enqueue(watched, async ({ current, instance }) => {
+      if (this.#closed || current === undefined || !instance.isWorthCompacting) return;
+      const seen = instance.lines();
+      watched.desired = await current();
+      await this.#apply(watched, { restart: false, seen });
+    });
   }
 
   /**
    * Releases the lease of an address for any client. Resolves when it is gone, so that the next owner can have it at
-   * once. Call it after the `update` that removed the reservation. Succeeds if there is no lease.
+   * once. Call it after the reservation was removed. Succeeds if there is no lease. Concurrent calls share the work.
    */
-  release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
-    return this.#enqueue(this.#network(server.network), ({ instance }) =>
-      instance.release(server, (lease) => lease.address === address),
-    );
+  async release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
+    const watched = this.#network(server.network);
+    if (!watched.instance.hasLease(address)) return;
+    watched.released.add(address);
+    await this.#releases.run(server.network, () => {
+      const addresses = watched.released;
+      watched.released = new Set();
+      return this.#enqueue(watched, ({ instance }) =>
+        instance.release(server, (lease) => addresses.has(lease.address)),
+      );
+    });
   }
 
   /** Stops a network's dnsmasq, also if another process started it, and removes its files. Succeeds if nothing exists. */
@@ -168,6 +228,7 @@ export class DnsmasqSupervisor {
           observedGeneration: 0,
         },
         ...{ process: undefined, lastReportedExit: undefined, failures: 0, retryAt: 0, declines: new DeclineBackoff() },
+        ...{ reload: undefined, released: new Set<string>() },
       };
       this.#networks.set(network, watched);
     }
@@ -178,7 +239,11 @@ export class DnsmasqSupervisor {
     return watched.queue.run(() => work(watched));
   }
 
-  async #reconcile(config: DnsmasqConfig, current: CurrentConfig | undefined, restart: boolean): Promise<void> {
+  async #reconcile(
+    config: DnsmasqConfig,
+    current: CurrentConfig | undefined,
+    options: Omit<ApplyOptions, 'seen'>,
+  ): Promise<void> {
     checkConfig(config);
     const watched = this.#network(config.network);
     watched.desired = config;
@@ -186,36 +251,44 @@ export class DnsmasqSupervisor {
     const number = ++watched.generation;
     await this.#enqueue(watched, async () => {
       // A start is always checked. An update is skipped if a later one has been applied.
-      if (!restart && watched.observedGeneration >= number) return;
-      await this.#apply(watched, restart);
+      if (!options.restart && watched.observedGeneration >= number) return;
+      await this.#apply(watched, options);
       watched.failures = 0;
       this.#watch();
     });
   }
 
-  /** Applies the latest desired state, and again if it has changed by then. */
-  async #apply(watched: Watched, restart: boolean): Promise<void> {
+  /**
+   * Applies the latest desired state, and again if it has changed by then.
+   * @param options.seen lines that the files had before `desired` was read; default: none
+   */
+  async #apply(watched: Watched, { seen, ...options }: ApplyOptions): Promise<void> {
+    let known: ReadonlySet<string> = seen ?? new Set();
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { desired, generation } = watched;
+      const { desired, generation, current, instance } = watched;
       if (desired === undefined) return;
       try {
-        watched.process = await watched.instance.apply(desired, { restart });
+        watched.process = await instance.apply(desired, { ...options, seen: current && known });
       } catch (error) {
         if (await this.#isWanted(watched)) throw error;
       }
       watched.observedGeneration = generation;
+      // A new desired state may be older than the lines.
+      known = new Set();
       if (watched.generation !== generation) continue;
-      const now = watched.current === undefined ? desired : await watched.current();
+      const lines = instance.lines();
+      const now = current === undefined ? desired : await current();
       if (watched.generation !== generation) continue;
       if (now === undefined) {
         // Another process has deleted the network meanwhile. What was just created is removed.
         watched.process = undefined;
         watched.desired = undefined;
-        await watched.instance.stop(desired.netns);
+        await instance.stop(desired.netns);
         return;
       }
-      if (JSON.stringify(now) === JSON.stringify(desired)) return;
+      if (JSON.stringify(now) === JSON.stringify(desired) && !instance.hasStale(now, lines)) return;
       watched.desired = now;
+      known = lines;
     }
   }
 
@@ -282,7 +355,7 @@ export class DnsmasqSupervisor {
       watched.failures++;
       watched.retryAt = performance.now() + backoffDelay(BACKOFF, watched.failures);
       watched.desired = desired;
-      await this.#apply(watched, true);
+      await this.#apply(watched, { restart: true });
       if (watched.process !== undefined) this.#emit({ event: 'restarted', network, pid: watched.process.pid });
     } catch (error) {
       this.#emit({ event: 'failed', network, error });
@@ -295,7 +368,7 @@ export class DnsmasqSupervisor {
    */
   async #latest({ instance, current, desired }: Watched): Promise<DnsmasqConfig | undefined> {
     if (current !== undefined) return current();
-    return (await instance.isStopped()) ? undefined : desired;
+    return instance.isStopped() ? undefined : desired;
   }
 
   #emit(event: SupervisorEvent): void {

@@ -1,5 +1,5 @@
 import type { Settings } from '../api/options.js';
-import type { DnsmasqConfig, DnsmasqSupervisor } from '../dnsmasq/index.js';
+import type { DnsmasqConfig, DnsmasqSupervisor, Reservation } from '../dnsmasq/index.js';
 import { findProgram } from '../dnsmasq/process.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { isMetadataAddress } from '../plan/metadata.js';
@@ -35,6 +35,11 @@ export class Dhcp {
     this.#settings = settings;
   }
 
+  /** True if a network has a dnsmasq. */
+  serves(services: Services): boolean {
+    return isServed(services);
+  }
+
   /** Checks that dnsmasq can be started, if the services need it. @throws PrivilegeError, MissingProgramError */
   async require(services: Services): Promise<void> {
     if (!isServed(services)) return;
@@ -45,9 +50,14 @@ export class Dhcp {
     await findProgram();
   }
 
-  /** Starts the dnsmasq of a network, or adopts the one that runs. */
-  async start(network: NetworkRecord): Promise<void> {
-    if (isServed(network)) await this.#supervisor.start(await this.#config(network), this.#current(network.uuid));
+  /**
+   * Starts the dnsmasq of a network, or adopts the one that runs.
+   * @param whenReady of a new network: resolves when the namespace is there, and the gateway's address if dnsmasq is to
+   *   listen there. Everything else is prepared meanwhile. If it rejects, so does the call
+   */
+  async start(network: NetworkRecord, whenReady?: Promise<unknown>): Promise<void> {
+    if (!isServed(network)) return;
+    await this.#supervisor.start(await this.#config(network), this.#current(network.uuid), whenReady);
   }
 
   /** Writes the DHCP reservations of a network, as recorded at the time of the call or later, and reloads dnsmasq. */
@@ -61,11 +71,20 @@ export class Dhcp {
   }
 
   /**
+   * Adds the DHCP reservation of one interface, whose record must be committed. Every later DHCP request gets it. Takes
+   * the same time for any number of reservations.
+   */
+  async reserve(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
+    if (!isServed(network)) return;
+    if (!(await this.#supervisor.reserve(network.uuid, reservationOf(nic)))) await this.update(network);
+  }
+
+  /**
    * Removes the reservation of an interface and frees its lease. Its record must be in the state `deleting` or deleted.
    */
   async release(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
     if (!isServed(network)) return;
-    await this.update(network);
+    if (!(await this.#supervisor.unreserve(network.uuid, nic))) await this.update(network);
     await this.#supervisor.release(server(network), nic.address);
   }
 
@@ -122,14 +141,18 @@ export class Dhcp {
       provideDns: network.provideDns,
       dnsServers: this.#resolvers(network),
       leaseTime: LEASE_TIME,
-      reservations: members
-        .filter(({ state }) => state !== 'deleting')
-        .map(({ mac, address, hostname }) => ({ mac, address, ...(hostname !== undefined && { hostname }) })),
+      reservations: members.filter(({ state }) => state !== 'deleting').map(reservationOf),
     };
   }
 }
 
 const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
+
+const reservationOf = ({ mac, address, hostname }: InterfaceRecord): Reservation => ({
+  mac,
+  address,
+  ...(hostname !== undefined && { hostname }),
+});
 
 const server = ({ uuid, gateway }: Pick<NetworkRecord, 'uuid' | 'gateway'>) => ({
   network: uuid,

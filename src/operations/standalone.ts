@@ -1,8 +1,9 @@
 import type { NetworkState } from '../desired/network-state.js';
 import { ConflictError } from '../errors.js';
 import { removeResources } from '../host/apply.js';
-import type { Context } from '../host/context.js';
+import { type Context, teardown } from '../host/context.js';
 import type { Coordinator, Creation, NetworkStates, Removal, Snapshot } from '../host/coordinator.js';
+import type { Operation } from '../kernel/operation.js';
 import { refuseIfMigrated, transactUnlessMigrated } from '../records/migration.js';
 import { readMembers, readNetwork, readNetworks, requireNoNetworks } from '../records/queries.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
@@ -43,18 +44,42 @@ export class Standalone implements Coordinator {
   async apply({ network, resources, nic, signal }: Creation): Promise<void> {
     const { dhcp, kernel } = this.#context();
     // Before the link is up: the instance may send a DHCP request at once.
-    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.update(network));
-    await kernel.transaction(
-      resources.flatMap((resource) => resource.plan()),
-      { signal },
-    );
-    try {
-      signal?.throwIfAborted();
-      if (resources.some(({ kind }) => kind === 'network')) await dhcp.start(network);
-    } catch (error) {
-      await removeResources(this.#context(), network, { resources, members: nic === undefined ? [] : [nic] });
-      throw error;
+    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
+    const plan = resources.flatMap((resource) => resource.plan());
+    const isServed = resources.some(({ kind }) => kind === 'network') && dhcp.serves(network);
+    if (isServed) await this.#createServed({ network, resources, signal }, plan);
+    else await kernel.transaction(plan, { signal });
+    if (!signal?.aborted) return;
+    await removeResources(this.#context(), network, { resources, members: nic === undefined ? [] : [nic] });
+    signal.throwIfAborted();
+  }
+
+  /**
+   * Creates a network while its dnsmasq starts: most of the start is the execution of the program. dnsmasq needs the
+   * namespace, and to listen for DNS also the gateway's address. For DHCP it looks at its device when a packet arrives.
+   */
+  async #createServed(
+    { network, resources, signal }: Pick<Creation, 'network' | 'resources' | 'signal'>,
+    plan: readonly Operation[],
+  ): Promise<void> {
+    const context = this.#context();
+    const { dhcp, kernel } = context;
+    const [first, rest] = network.provideDns ? [plan, []] : [plan.slice(0, 1), plan.slice(1)];
+    const ready = kernel.transaction(first, { signal });
+    const [begun, created, served] = await Promise.allSettled([
+      ready,
+      ready.then(() => (rest.length === 0 ? undefined : kernel.transaction(rest, { signal }))),
+      dhcp.start(network, ready),
+    ]);
+    if (created.status === 'fulfilled' && served.status === 'fulfilled') return;
+    if (created.status === 'fulfilled') {
+      await removeResources(context, network, { resources, members: [] });
+    } else {
+      // The kernel is as before the transaction that failed. dnsmasq first: it keeps its namespace alive.
+      await dhcp.stop(network).catch(() => undefined);
+      if (begun.status === 'fulfilled') await teardown(context, [{ op: 'namespace.delete', name: network.uuid }]);
     }
+    throw created.status === 'rejected' ? created.reason : (served as PromiseRejectedResult).reason;
   }
 
   async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
