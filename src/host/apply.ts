@@ -20,7 +20,15 @@ export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): 
  * all steps, whatever fails. Objects that do not exist are not errors. Resolves to the errors.
  * @param members interfaces that are removed; their leases are freed
  */
-export async function removeResources(
+export function removeResources(
+  context: Context,
+  network: NetworkRecord,
+  removal: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },
+): Promise<readonly Error[]> {
+  return context.pendingRemovals.track(0, () => removeAll(context, network, removal));
+}
+
+async function removeAll(
   context: Context,
   network: NetworkRecord,
   { resources, members }: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },

@@ -3,22 +3,45 @@
  */
 const MANY = 16;
 
-/** Counts the interfaces that are being removed. */
+/** Counts the removals that run in this process. */
 export class PendingRemovals {
-  #count = 0;
+  #calls = 0;
+  #interfaces = 0;
+  readonly #waiting = new Set<() => void>();
 
-  /** Counts interfaces as pending removals while the work runs. */
-  async track<Result>(count: number, work: () => Promise<Result>): Promise<Result> {
-    this.#count += count;
+  /** Counts a removal, and the number of interfaces that it removes, as pending while the work runs. */
+  async track<Result>(interfaces: number, work: () => Promise<Result>): Promise<Result> {
+    this.#calls += 1;
+    this.#interfaces += interfaces;
     try {
       return await work();
     } finally {
-      this.#count -= count;
+      this.#calls -= 1;
+      this.#interfaces -= interfaces;
+      if (this.#calls === 0) this.#release();
     }
   }
 
   /** True if one deletion of all links is faster than marking each link for deletion. */
   get isAboveThreshold(): boolean {
-    return this.#count >= MANY;
+    return this.#interfaces >= MANY;
+  }
+
+  /** Resolves when no removal is pending, at the latest after `limit` milliseconds. */
+  async quiet(limit: number): Promise<void> {
+    if (this.#calls === 0) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, limit);
+      this.#waiting.add(end);
+    });
+  }
+
+  #release(): void {
+    for (const end of [...this.#waiting]) end();
   }
 }

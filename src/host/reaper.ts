@@ -5,25 +5,40 @@ import { SharedRuns } from '../util/coalesce.js';
 const KEY = '';
 
 /**
+ * Longest time, in milliseconds, that a deletion waits for removals that are still running. It would delay them: the
+ * kernel holds the lock of all links (RTNL) for an RCU grace period for each bridge that it deletes.
+ */
+const LONGEST_WAIT = 100;
+
+/**
  * Deletes links that are marked for deletion. Deletions run one at a time; each deletes all links that were marked
  * during the one before. The kernel waits about 20 ms for each deletion (an RCU barrier), however many links it
  * deletes.
  */
 export class Reaper {
   readonly #delete: () => Promise<Error[]>;
+  readonly #quiet: (limit: number) => Promise<void>;
   readonly #runs = new SharedRuns();
-  /** The last requested deletion. */
+  /** True if a deletion is requested that has not begun. */
+  #isRequested = false;
+  /** The last deletion that has begun. */
   #last: Promise<void> = Promise.resolve();
   #errors: Error[] = [];
 
-  /** @param deleteAll deletes all links that are marked for deletion; resolves to the errors */
-  constructor(deleteAll: () => Promise<Error[]>) {
+  /**
+   * @param deleteAll deletes all links that are marked for deletion; resolves to the errors
+   * @param quiet resolves when no removal runs, at the latest after this number of milliseconds
+   */
+  constructor(deleteAll: () => Promise<Error[]>, quiet: (limit: number) => Promise<void>) {
     this.#delete = deleteAll;
+    this.#quiet = quiet;
   }
 
-  /** Requests a deletion. Returns at once. */
+  /** Requests a deletion, which begins when no removal runs. Returns at once. */
   wake(): void {
-    void this.sweep();
+    if (this.#isRequested) return;
+    this.#isRequested = true;
+    void this.#quiet(LONGEST_WAIT).then(() => this.idle());
   }
 
   /**
@@ -31,6 +46,7 @@ export class Reaper {
    * the call has ended. Never rejects: `drained` throws the errors.
    */
   sweep(): Promise<void> {
+    this.#isRequested = false;
     this.#last = this.#runs.run(KEY, async () => {
       this.#errors = await this.#delete().catch((error: Error) => [error]);
     });
@@ -38,11 +54,11 @@ export class Reaper {
   }
 
   /**
-   * Resolves when the last requested deletion has ended.
+   * Begins a requested deletion. Resolves when the last one has ended.
    * @throws RemovalError if a link could not be deleted. The next deletion retries it
    */
   async drained(): Promise<void> {
-    await this.#last;
+    await this.idle();
     const errors = this.#errors;
     this.#errors = [];
     if (errors.length > 0) throw new RemovalError('the links that are marked for deletion', errors);
@@ -50,6 +66,6 @@ export class Reaper {
 
   /** As `drained`, but never rejects. */
   idle(): Promise<void> {
-    return this.#last;
+    return this.#isRequested ? this.sweep() : this.#last;
   }
 }
