@@ -36,13 +36,6 @@ async function removeAll(
   const { dhcp, localNode } = context;
   const isRouter = localNode.name === localNode.router;
   const hasNetwork = resources.some(({ kind }) => kind === 'network');
-  const errors = new Errors();
-  // First: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
-  if (hasNetwork && isRouter) await errors.attempt(() => dhcp.stop(network));
-  await deleteTogether(
-    context,
-    resources.flatMap(({ links }) => links),
-  );
   const plan = [...resources].reverse().flatMap((resource) => {
     const removal = resource.removal();
     // The deletion of the namespace deletes everything in it.
@@ -50,10 +43,28 @@ async function removeAll(
       ? removal.filter((operation) => !isInside(network, operation))
       : removal;
   });
-  errors.add(...(await teardown(context, plan)));
-  if (isRouter && !hasNetwork) {
+  const errors = new Errors();
+  const removeFromKernel = async () => {
+    await deleteTogether(
+      context,
+      resources.flatMap(({ links }) => links),
+    );
+    errors.add(
+      ...(await teardown(
+        context,
+        plan.filter(({ op }) => op !== 'namespace.delete'),
+      )),
+    );
+  };
+  const removeFromDhcp = async () => {
+    if (!isRouter) return;
+    if (hasNetwork) return errors.attempt(() => dhcp.stop(network));
     for (const member of members) await errors.attempt(() => dhcp.release(network, member));
-  }
+  };
+  await Promise.all([removeFromKernel(), removeFromDhcp()]);
+  // Last: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
+  const namespaces = plan.filter(({ op }) => op === 'namespace.delete');
+  if (namespaces.length > 0) errors.add(...(await context.kernel.teardown(namespaces)));
   return errors.all;
 }
 
