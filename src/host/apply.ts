@@ -25,7 +25,7 @@ export function removeResources(
   network: NetworkRecord,
   removal: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },
 ): Promise<readonly Error[]> {
-  return context.pendingRemovals.track(0, () => removeAll(context, network, removal));
+  return context.pendingRemovals.track({}, () => removeAll(context, network, removal));
 }
 
 async function removeAll(

@@ -56,7 +56,7 @@ export function assembleContext(parts: HostParts): Context {
     locks: new Locks(),
     reaper: new Reaper(
       () => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' }),
-      (limit) => pendingRemovals.quiet(limit),
+      () => pendingRemovals.quiet(),
     ),
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     floating: floatingPool(floatingNetwork),

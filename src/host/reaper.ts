@@ -5,19 +5,13 @@ import { SharedRuns } from '../util/coalesce.js';
 const KEY = '';
 
 /**
- * Longest time, in milliseconds, that a deletion waits for removals that are still running. It would delay them: the
- * kernel holds the lock of all links (RTNL) for an RCU grace period for each bridge that it deletes.
- */
-const LONGEST_WAIT = 100;
-
-/**
  * Deletes links that are marked for deletion. Deletions run one at a time; each deletes all links that were marked
  * during the one before. The kernel waits about 20 ms for each deletion (an RCU barrier), however many links it
  * deletes.
  */
 export class Reaper {
   readonly #delete: () => Promise<Error[]>;
-  readonly #quiet: (limit: number) => Promise<void>;
+  readonly #quiet: () => Promise<void>;
   readonly #runs = new SharedRuns();
   /** True if a deletion is requested that has not begun. */
   #isRequested = false;
@@ -27,18 +21,18 @@ export class Reaper {
 
   /**
    * @param deleteAll deletes all links that are marked for deletion; resolves to the errors
-   * @param quiet resolves when no removal runs, at the latest after this number of milliseconds
+   * @param quiet resolves when no removal runs, or after a limited time
    */
-  constructor(deleteAll: () => Promise<Error[]>, quiet: (limit: number) => Promise<void>) {
+  constructor(deleteAll: () => Promise<Error[]>, quiet: () => Promise<void>) {
     this.#delete = deleteAll;
     this.#quiet = quiet;
   }
 
-  /** Requests a deletion, which begins when no removal runs. Returns at once. */
+  /** Requests a deletion, which begins when no removal runs, or after a limited time. Returns at once. */
   wake(): void {
     if (this.#isRequested) return;
     this.#isRequested = true;
-    void this.#quiet(LONGEST_WAIT).then(() => this.idle());
+    void this.#quiet().then(() => this.idle());
   }
 
   /**

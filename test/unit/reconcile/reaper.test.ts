@@ -10,7 +10,7 @@ function reaperOf(outcomes: Error[][], removals = new PendingRemovals()) {
       const outcome = outcomes[started++] ?? [];
       return new Promise((resolve) => running.push(() => resolve(outcome)));
     },
-    (limit) => removals.quiet(limit),
+    () => removals.quiet(),
   );
   return { reaper, running, started: () => started };
 }
@@ -85,9 +85,9 @@ test('a sweep waits for a deletion that begins after it was asked for', async ()
 });
 
 /** A removal that runs until `end` is called. */
-function pending(removals: PendingRemovals) {
+function pending(removals: PendingRemovals, removed = {}) {
   const end: (() => void)[] = [];
-  const ended = removals.track(1, () => new Promise<void>((resolve) => end.push(resolve)));
+  const ended = removals.track(removed, () => new Promise<void>((resolve) => end.push(resolve)));
   return {
     end: () => {
       end[0]?.();
@@ -113,16 +113,19 @@ test('a deletion waits until no removal runs', async () => {
   await reaper.drained();
 });
 
-test('a removal that goes on for long does not prevent the deletion', async () => {
-  const removals = new PendingRemovals();
-  const { reaper, running, started } = reaperOf([], removals);
-  const one = pending(removals);
-  reaper.wake();
-  while (started() === 0) await turn();
-  running[0]?.();
-  await one.end();
-  await reaper.drained();
-});
+test.each([{ interfaces: 1 }, { networks: 1 }])(
+  'a removal of %o that goes on for long does not prevent the deletion',
+  async (removed) => {
+    const removals = new PendingRemovals();
+    const { reaper, running, started } = reaperOf([], removals);
+    const one = pending(removals, removed);
+    reaper.wake();
+    while (started() === 0) await turn();
+    running[0]?.();
+    await one.end();
+    await reaper.drained();
+  },
+);
 
 test.each(['sweep', 'drained'] as const)('%s waits for no removal', async (call) => {
   const removals = new PendingRemovals();
