@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "conntrack/connection.h"
+#include "conntrack/count.h"
+#include "conntrack/flush.h"
 
 namespace vethwork {
 namespace {
@@ -13,18 +15,51 @@ namespace {
 /// Maximum of messages in a send, so that it and its answers fit into the socket buffers.
 constexpr std::size_t maximumSend = 256;
 
+/// Maximum of messages whose filter the kernel evaluates. One list takes as long as this many. Measured.
+constexpr std::size_t maximumFlushes = 32;
+
 [[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
+
+/// Lets the kernel delete the matching connections. Returns false if it cannot.
+bool flush(std::span<const ConnectionFilter> filters, Exchange& exchange) {
+  Batch flushes;
+  for (const ConnectionFilter& filter : filters) {
+    if (!encodeFlush(filter, flushes) || flushes.size() > maximumFlushes) {
+      return false;
+    }
+  }
+  for (const Outcome& outcome : exchange.request(flushes)) {
+    // The kernel does not know the attribute, or only in dumps.
+    if (outcome.error == EINVAL || outcome.error == EOPNOTSUPP) {
+      return false;
+    }
+    if (outcome.error != 0) {
+      fail(outcome.error, "delete connections");
+    }
+  }
+  return true;
+}
+
+/// Family of the list (NFPROTO_…); 0 for all.
+std::uint8_t familyOf(std::span<const ConnectionFilter> filters) {
+  const std::uint8_t first = filters.front().family();
+  const bool isCommon = std::ranges::all_of(filters, [&](const auto& filter) { return filter.family() == first; });
+  return isCommon ? first : std::uint8_t{0};
+}
 
 }  // namespace
 
-void deleteConnections(const ConnectionFilter& filter, Exchange& exchange) {
+void deleteConnections(std::span<const ConnectionFilter> filters, Exchange& exchange) {
+  if (filters.empty() || flush(filters, exchange) || countConnections(exchange) == 0) {
+    return;
+  }
   Batch dump;
-  encodeConnectionDump(dump, filter.family());
+  encodeConnectionDump(dump, familyOf(filters));
   std::vector<Batch> sends;
   const Outcome listed = exchange.dump(
       dump,
       [&](const Message& report) {
-        if (filter.matches(report)) {
+        if (std::ranges::any_of(filters, [&](const auto& filter) { return filter.matches(report); })) {
           if (sends.empty() || sends.back().size() == maximumSend) {
             sends.emplace_back();
           }

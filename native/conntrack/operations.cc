@@ -2,13 +2,12 @@
 #include <linux/netlink.h>
 
 #include <array>
+#include <span>
+#include <vector>
 
 #include "conntrack/connection.h"
 #include "conntrack/conntrack.h"
-#include "conntrack/count.h"
 #include "conntrack/delete.h"
-#include "netlink/exchange.h"
-#include "netlink/socket.h"
 #include "schema/arguments.h"
 
 namespace vethwork {
@@ -23,16 +22,13 @@ ConnectionFilter filterOf(const Map& arguments, Path& path) {
 
 void checkDelete(const Map& arguments, Path& path) { (void)filterOf(arguments, path); }
 
-/// Deletion is a dump followed by deletions, so it uses a socket of its own.
-Value runDelete(const Map& arguments, Worker&) {
+void runDelete(std::span<const Map* const> requests, Exchange& exchange) {
   Path path;
-  Socket socket(NETLINK_NETFILTER);
-  Exchange exchange(socket);
-  if (countConnections(exchange) == 0) {
-    return {};
+  std::vector<ConnectionFilter> filters;
+  for (const Map* arguments : requests) {
+    filters.push_back(filterOf(*arguments, path));
   }
-  deleteConnections(filterOf(arguments, path), exchange);
-  return {};
+  deleteConnections(filters, exchange);
 }
 
 }  // namespace
@@ -45,7 +41,9 @@ OperationKinds conntrackOperations() {
                         .decode = decodeConnection,
                         .sending = NetlinkOperation::Sending::dump},
        {"netns"}},
-      {"conntrack.delete", DirectOperation{.check = checkDelete, .run = runDelete}, {"netns", "filter"}},
+      {"conntrack.delete",
+       ExchangeOperation{.protocol = NETLINK_NETFILTER, .check = checkDelete, .run = runDelete},
+       {"netns", "filter"}},
   }};
   return kinds;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -34,6 +35,13 @@ constexpr std::size_t maximumBatched = 128;
 /// Maximum of waiting queues that keep their sockets open, so that descriptors do not grow with the number of
 /// namespaces.
 constexpr std::size_t maximumSessions = 64;
+
+/// Maximum of sessions without work whose sockets are open, including those that the closing thread has still to close.
+constexpr std::size_t maximumIdle = 32;
+
+/// Time that the nfnetlink sockets of a namespace stay open without use. It is longer than an RCU grace period, so that
+/// closing does not wait for one, and holds up no later request for the namespace: the kernel holds its lock meanwhile.
+constexpr std::chrono::milliseconds idleDuration{100};
 
 /// Processor hint for spin loops.
 void cpuRelax() {
@@ -69,9 +77,13 @@ Engine::~Engine() {
     while (!idle_.empty()) {
       wakeOne();
     }
+    closerWakeup_.notify_one();
   }
   for (std::thread& thread : threads_) {
     thread.join();
+  }
+  if (closer_.joinable()) {
+    closer_.join();
   }
 }
 
@@ -114,7 +126,11 @@ void Engine::release(const NamespaceReference& netns) {
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     const auto next = std::next(queue);
     if (queue->first.netns == netns.key()) {
-      eraseIfIdle(queue, closing);
+      if (queue->second.idleSince) {
+        retire(queue);
+      } else {
+        eraseIfIdle(queue, closing);
+      }
     }
     queue = next;
   }
@@ -127,6 +143,7 @@ void Engine::enqueue(const TransactionPointer& transaction) {
   const bool isBlocking = blocks(run.front());
   QueueKey key{.netns = netns.key(), .lane = transaction->lane, .number = isBlocking ? ++lastNumber_ : 0};
   const auto queue = queues_.try_emplace(std::move(key), netns, isBlocking).first;
+  endIdle(queue);
   queue->second.waiting.push_back(std::move(run));
   if (queue->second.busy || queue->second.waiting.size() > 1) {
     return;
@@ -227,7 +244,7 @@ void Engine::requeue(Queues::iterator queue, std::vector<Session>& closing) {
   withSession_.push_back(queue);
   if (withSession_.size() > maximumSessions) {
     const auto& oldest = withSession_.front();
-    closing.push_back(std::exchange(oldest->second.session, Session(oldest->second.session.reference())));
+    discard(std::exchange(oldest->second.session, Session(oldest->second.session.reference())), closing);
     withSession_.pop_front();
   }
 }
@@ -235,10 +252,102 @@ void Engine::requeue(Queues::iterator queue, std::vector<Session>& closing) {
 void Engine::eraseIfIdle(Queues::iterator queue, std::vector<Session>& closing) {
   const QueueKey& key = queue->first;
   const bool retained = !queue->second.isBlocking && key.lane.empty() && retained_.contains(key.netns);
-  if (!queue->second.busy && queue->second.waiting.empty() && !retained) {
-    closing.push_back(std::move(queue->second.session));
-    queues_.erase(queue);
+  if (queue->second.busy || !queue->second.waiting.empty() || retained) {
+    return;
   }
+  if (queue->second.session.isSlowToClose() && hasRoom() && startCloser()) {
+    keepIdle(queue);
+    return;
+  }
+  closing.push_back(std::move(queue->second.session));
+  queues_.erase(queue);
+}
+
+bool Engine::hasRoom() const { return idleQueues_.size() + retired_.size() + closing_.size() < maximumIdle; }
+
+void Engine::discard(Session session, std::vector<Session>& closing) {
+  if (!session.isSlowToClose() || !hasRoom() || !startCloser()) {
+    closing.push_back(std::move(session));
+    return;
+  }
+  retired_.push_back(std::move(session));
+  closerWakeup_.notify_one();
+}
+
+void Engine::keepIdle(Queues::iterator queue) {
+  queue->second.idleSince = std::chrono::steady_clock::now();
+  idleQueues_.push_back(queue);
+  if (idleQueues_.size() == 1) {
+    closerWakeup_.notify_one();
+  }
+}
+
+void Engine::endIdle(Queues::iterator queue) {
+  if (queue->second.idleSince) {
+    queue->second.idleSince.reset();
+    std::erase(idleQueues_, queue);
+  }
+}
+
+void Engine::retire(Queues::iterator queue) {
+  endIdle(queue);
+  retired_.push_back(std::move(queue->second.session));
+  queues_.erase(queue);
+  closerWakeup_.notify_one();
+}
+
+bool Engine::startCloser() {
+  if (!closer_.joinable() && !stopping_) {
+    try {
+      const SignalsBlocked blocked;
+      closer_ = std::thread([this] { closeSessions(); });
+    } catch (const std::system_error&) {
+      return false;
+    }
+  }
+  return !stopping_;
+}
+
+void Engine::closeSessions() {
+  ::pthread_setname_np(::pthread_self(), "vethwork-close");
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto expired = std::chrono::steady_clock::now() - idleDuration;
+    while (!idleQueues_.empty() && *idleQueues_.front()->second.idleSince <= expired) {
+      retire(idleQueues_.front());
+    }
+    if (!retired_.empty()) {
+      std::vector<Session> sessions = std::exchange(retired_, {});
+      for (const Session& session : sessions) {
+        closing_.push_back(session.reference().path());
+      }
+      lock.unlock();
+      sessions.clear();
+      lock.lock();
+      closing_.clear();
+      closed_.notify_all();
+    } else if (idleQueues_.empty()) {
+      closerWakeup_.wait(lock);
+    } else {
+      closerWakeup_.wait_until(lock, *idleQueues_.front()->second.idleSince + idleDuration);
+    }
+  }
+}
+
+void Engine::takeIdleOf(const NamespaceReference& netns, std::unique_lock<std::mutex>& lock,
+                        std::vector<Session>& closing) {
+  const std::string& path = netns.path();
+  const std::deque<Queues::iterator> idle = idleQueues_;
+  for (const auto& queue : idle) {
+    if (queue->second.session.reference().path() == path) {
+      retire(queue);
+    }
+  }
+  const auto others = std::ranges::stable_partition(
+      retired_, [&](const Session& session) { return session.reference().path() != path; });
+  std::ranges::move(others, std::back_inserter(closing));
+  retired_.erase(others.begin(), others.end());
+  closed_.wait(lock, [&] { return std::ranges::find(closing_, path) == closing_.end(); });
 }
 
 void Engine::work() {
@@ -271,7 +380,11 @@ void Engine::work() {
       ++blockingThreads_;
       wakeThreads(std::min<std::size_t>(runnableQueues(), 1));
     }
+    if (!live.empty() && replacesNamespace(live.front().front())) {
+      takeIdleOf(queue->second.session.reference(), lock, closing);
+    }
     lock.unlock();
+    closing.clear();
     if (!live.empty()) {
       if (queue->second.isBlocking) {
         javascriptCpu_.unrestrict(self.affinity);
@@ -307,12 +420,13 @@ void Engine::work() {
       wakeThreads(added - 1);
     }
     lock.unlock();
-    // Sessions are closed before results are delivered: the caller may expect the namespace to be released.
-    closing.clear();
+    // Before results are delivered: the caller may expect the namespace to be released.
+    std::erase_if(closing, [](const Session& session) { return !session.isSlowToClose(); });
     for (TransactionPointer& transaction : done) {
       onDone_(std::move(transaction));
     }
     done.clear();
+    closing.clear();
     lock.lock();
   }
   // A thread that could not return to its original namespace ends; another thread takes over.

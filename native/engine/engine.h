@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <compare>
 #include <condition_variable>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,6 +53,8 @@ class Engine {
     /// Its only run waits for something other than the kernel.
     const bool isBlocking;
     bool busy = false;
+    /// When its sockets became idle; absent while it is in use.
+    std::optional<std::chrono::steady_clock::time_point> idleSince = {};
   };
   /// Blocking requests each have a number of their own; 0 for others.
   struct QueueKey {
@@ -85,8 +89,26 @@ class Engine {
   void wakeThreads(std::size_t count);
   /// Enqueues the next run of a transaction; returns true if it is complete.
   bool advance(const TransactionPointer& transaction);
-  /// Moves sessions into `closing`. Their owner closes them after it has released the lock, because that takes long.
+  /// Erases a queue that is not in use. Moves its session into `closing`, for the caller to close after it has released
+  /// the lock. Sockets that are slow to close stay open for a short time.
   void eraseIfIdle(Queues::iterator queue, std::vector<Session>& closing);
+  /// True if one more session without work may stay open.
+  [[nodiscard]] bool hasRoom() const;
+  /// Adds the queue to the idle ones.
+  void keepIdle(Queues::iterator queue);
+  /// Removes the queue from the idle ones, because it is needed again or is erased.
+  void endIdle(Queues::iterator queue);
+  /// Leaves the session of an idle queue to the closing thread, and erases the queue.
+  void retire(Queues::iterator queue);
+  /// The closing thread: closes idle sessions.
+  void closeSessions();
+  /// Starts the closing thread, once. Returns false if that is impossible.
+  bool startCloser();
+  /// Moves a session into `closing`, or leaves it to the closing thread if it is slow to close.
+  void discard(Session session, std::vector<Session>& closing);
+  /// Moves the idle sessions of a namespace that is to be deleted into `closing`, and waits until the closing thread
+  /// has closed those that it has begun with.
+  void takeIdleOf(const NamespaceReference& netns, std::unique_lock<std::mutex>& lock, std::vector<Session>& closing);
   std::vector<Run> take(Queue& queue);
   /// Appends a queue to the ready queues. Its sockets stay open until too many other queues have been added since.
   void requeue(Queues::iterator queue, std::vector<Session>& closing);
@@ -103,6 +125,15 @@ class Engine {
   /// Waiting queues whose sockets are open, least recently used first.
   std::deque<Queues::iterator> withSession_;
   std::map<std::string, int> retained_;
+  /// Queues without work whose sockets are still open, least recently used first.
+  std::deque<Queues::iterator> idleQueues_;
+  /// Sessions that the closing thread has to close.
+  std::vector<Session> retired_;
+  /// Paths of the namespaces whose sessions it is closing.
+  std::vector<std::string> closing_;
+  std::condition_variable closerWakeup_;
+  std::condition_variable closed_;
+  std::thread closer_;
   std::vector<std::thread> threads_;
   /// Threads that have not ended after a failed return to their original namespace.
   std::size_t threadCount_ = 0;

@@ -22,6 +22,10 @@ const DirectOperation* directOperation(const Request& request) {
   return std::get_if<DirectOperation>(&request.kind->how);
 }
 
+const ExchangeOperation* exchangeOperation(const Request& request) {
+  return std::get_if<ExchangeOperation>(&request.kind->how);
+}
+
 bool isJoined(const Request& request) {
   const NetlinkOperation* operation = netlinkOperation(request);
   return operation != nullptr && operation->sending == NetlinkOperation::Sending::joined;
@@ -48,12 +52,16 @@ bool sharesRun(const Transaction& transaction, const Request& front, const Reque
     return isJoined(later) && operation->protocol == netlinkOperation(front)->protocol &&
            !(operation->final && transaction.stopOnError);
   }
+  if (exchangeOperation(front) != nullptr) {
+    return later.kind == front.kind;
+  }
   return isInside(front) && isInside(later);
 }
 
-void fail(const Run& run, const Result& failure) {
+/// Sets the result of all requests of a run.
+void fill(const Run& run, const Result& result) {
   for (std::size_t index = run.first; index < run.last; ++index) {
-    run.transaction->results[index] = failure;
+    run.transaction->results[index] = result;
   }
 }
 
@@ -234,11 +242,38 @@ void executeDirect(const Run& run, const Session& session, Worker& worker) {
     return Result();
   });
   if (entered.state == Result::State::failed) {
-    fail(run, entered);
+    fill(run, entered);
+  }
+}
+
+/// Executes the requests of several runs together.
+void executeExchange(std::span<const Run> runs, Session& session, Worker& worker) {
+  const ExchangeOperation& operation = *exchangeOperation(runs.front().front());
+  std::vector<const Map*> arguments;
+  for (const Run& run : runs) {
+    for (std::size_t index = run.first; index < run.last; ++index) {
+      arguments.push_back(&run.transaction->requests[index].arguments);
+    }
+  }
+  const Result result = attempt([&] {
+    operation.run(arguments, session.exchange(operation.protocol, worker));
+    return Result{.state = Result::State::done};
+  });
+  for (const Run& run : runs) {
+    fill(run, result);
+  }
+  if (result.state == Result::State::failed) {
+    // Answers may be pending.
+    session.reset();
   }
 }
 
 }  // namespace
+
+bool replacesNamespace(const Request& request) {
+  const DirectOperation* operation = directOperation(request);
+  return operation != nullptr && operation->replacesNamespace;
+}
 
 Run nextRun(const TransactionPointer& transaction) {
   const auto& requests = transaction->requests;
@@ -252,29 +287,33 @@ Run nextRun(const TransactionPointer& transaction) {
 }
 
 bool canJoin(const Run& one, const Run& other) {
+  if (exchangeOperation(one.front()) != nullptr) {
+    return other.front().kind == one.front().kind;
+  }
   return isJoined(one.front()) && isJoined(other.front()) &&
          netlinkOperation(one.front())->protocol == netlinkOperation(other.front())->protocol;
 }
 
 void execute(std::span<const Run> runs, Session& session, Worker& worker) {
   Request& front = runs.front().front();
-  if (isOutside(front)) {
-    // Open sockets would keep a deleted namespace alive, or belong to a namespace that was replaced.
+  if (replacesNamespace(front)) {
     session.reset();
-  } else {
+  } else if (!isOutside(front)) {
     const Result opened = attempt([&] {
       session.refresh();
       return Result();
     });
     if (opened.state == Result::State::failed) {
       for (const Run& run : runs) {
-        fail(run, opened);
+        fill(run, opened);
       }
       return;
     }
   }
   const NetlinkOperation* netlink = netlinkOperation(front);
-  if (netlink == nullptr) {
+  if (exchangeOperation(front) != nullptr) {
+    executeExchange(runs, session, worker);
+  } else if (netlink == nullptr) {
     executeDirect(runs.front(), session, worker);
   } else if (netlink->sending == NetlinkOperation::Sending::dump) {
     runs.front().transaction->results[runs.front().first] =

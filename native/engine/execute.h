@@ -20,10 +20,13 @@ struct Run {
 /// Returns the run that starts at the transaction's next request.
 Run nextRun(const TransactionPointer& transaction);
 
+/// True if the request creates or deletes its namespace.
+bool replacesNamespace(const Request& request);
+
 /// True if two runs of the same namespace can share a send.
 bool canJoin(const Run& one, const Run& other);
 
-/// Executes the runs, in one send if there are several, and writes the results into their transactions.
+/// Executes the runs, together if there are several, and writes the results into their transactions.
 void execute(std::span<const Run> runs, Session& session, Worker& worker);
 
 }  // namespace vethwork

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/worker.h"
+#include "netlink/exchange.h"
 #include "netlink/reader.h"
 #include "schema/encoder.h"
 #include "value/value.h"
@@ -54,13 +55,25 @@ struct DirectOperation {
   /// @throws std::system_error
   Value (*run)(const Map& arguments, Worker& worker);
   Place place = Place::inside;
+  /// True if it creates or deletes the namespace. Open sockets would keep the deleted namespace alive.
+  bool replacesNamespace = false;
   /// True if it waits for something other than the kernel. It then does not delay other operations of the namespace.
   bool blocks = false;
 };
 
+/// An operation that exchanges several messages in sequence. Consecutive requests of one kind are executed together,
+/// and all of them fail if one does.
+struct ExchangeOperation {
+  int protocol;
+  /// @throws ValidationError
+  void (*check)(const Map& arguments, Path& path);
+  /// Executes requests with these arguments. @throws std::system_error
+  void (*run)(std::span<const Map* const> arguments, Exchange& exchange);
+};
+
 struct OperationKind {
   std::string name;
-  std::variant<NetlinkOperation, DirectOperation> how;
+  std::variant<NetlinkOperation, DirectOperation, ExchangeOperation> how;
   /// Arguments besides `op`. Others are rejected: with a misspelt `netns`, the operation would run in another
   /// namespace.
   std::vector<std::string_view> takes;

@@ -26,6 +26,10 @@ void check(Request& request, Path& path) {
     direct->check(request.arguments, path);
     return;
   }
+  if (const auto* exchange = std::get_if<ExchangeOperation>(&request.kind->how)) {
+    exchange->check(request.arguments, path);
+    return;
+  }
   Encoder encoder{.batch = request.messages, .path = path};
   std::get<NetlinkOperation>(request.kind->how).encode(request.arguments, encoder);
   if (request.messages.error()) {

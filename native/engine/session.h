@@ -1,5 +1,6 @@
 #pragma once
 
+#include <linux/netlink.h>
 #include <sys/types.h>
 
 #include <map>
@@ -29,6 +30,10 @@ class Session {
 
   /// Descriptor of the namespace after `refresh`; -1 for that of the process.
   [[nodiscard]] int fd() const { return fd_.get(); }
+
+  /// True if closing may take 15 ms: the kernel lets the release of an nfnetlink socket wait until what nf_tables
+  /// deleted in the namespace is freed, which takes an RCU grace period.
+  [[nodiscard]] bool isSlowToClose() const { return channels_.contains(NETLINK_NETFILTER); }
 
   /// Closes the descriptor and the sockets, because answers may be pending or the namespace is to be deleted.
   void reset();

@@ -90,8 +90,12 @@ Value decodeIdentity(const Message& message) {
 OperationKinds namespaceOperations() {
   using Place = DirectOperation::Place;
   static const std::array<OperationKind, 5> kinds{{
-      {"namespace.add", DirectOperation{.check = checkName, .run = add, .place = Place::outside}, {"name"}},
-      {"namespace.delete", DirectOperation{.check = checkName, .run = remove, .place = Place::outside}, {"name"}},
+      {"namespace.add",
+       DirectOperation{.check = checkName, .run = add, .place = Place::outside, .replacesNamespace = true},
+       {"name"}},
+      {"namespace.delete",
+       DirectOperation{.check = checkName, .run = remove, .place = Place::outside, .replacesNamespace = true},
+       {"name"}},
       {"namespace.id",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeIdentity, .decode = decodeIdentity},
        {"netns", "target"}},

@@ -2,7 +2,10 @@
 #include <doctest/doctest.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <array>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "conntrack/connection.h"
 #include "conntrack/count.h"
@@ -22,6 +25,8 @@ constexpr std::uint16_t reportType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_
 constexpr std::uint16_t deleteType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 constexpr std::uint16_t getType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 
+constexpr std::uint16_t statisticsType = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+
 // UDP connection from 10.0.0.1:1000 to 192.168.15.29:53, translated to 172.16.0.37; mark 7, id 1.
 const char* const header = "02000000 ";
 const char* const original =
@@ -39,6 +44,13 @@ Message report(const Bytes& payload) {
 }
 
 Bytes whole() { return unhex(std::string(header) + original + reply + rest); }
+
+/// Answers that 258 connections are tracked.
+void answerCount(const Message& message, FakeTransport& to) {
+  const Bytes payload = unhex("00000000 08000100 00000102 08000200 00040000");
+  to.answer(message.header.nlmsg_type, 0, message, payload.data(), payload.size());
+  to.acknowledge(message);
+}
 
 bool matches(std::initializer_list<Entry> filter) {
   const Bytes payload = whole();
@@ -114,6 +126,10 @@ TEST_CASE("deletions are sent in batches of bounded size; a connection that has 
       to.answer(NLMSG_DONE, NLM_F_MULTI, message, &done, sizeof done);
       return;
     }
+    if (message.header.nlmsg_type == statisticsType) {
+      answerCount(message, to);
+      return;
+    }
     REQUIRE(message.header.nlmsg_type == deleteType);
     ++deletions;
     if (deletions % 7 == 0) {
@@ -124,9 +140,9 @@ TEST_CASE("deletions are sent in batches of bounded size; a connection that has 
   };
   Exchange exchange(kernel);
   Path path;
-  deleteConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange);
+  deleteConnections(std::array{ConnectionFilter::parse(Map{{"mark", 7}}, path)}, exchange);
   CHECK(deletions == 600);
-  CHECK(kernel.sent.size() == 4);
+  CHECK(kernel.sent.size() == 5);
 }
 
 TEST_CASE("other failures of a deletion are reported") {
@@ -137,22 +153,89 @@ TEST_CASE("other failures of a deletion are reported") {
       to.answer(reportType, NLM_F_MULTI, message, payload.data(), payload.size());
       const int done = 0;
       to.answer(NLMSG_DONE, NLM_F_MULTI, message, &done, sizeof done);
+    } else if (message.header.nlmsg_type == statisticsType) {
+      answerCount(message, to);
     } else {
       to.acknowledge(message, EPERM);
     }
   };
   Exchange exchange(kernel);
   Path path;
-  CHECK_THROWS_AS(deleteConnections(ConnectionFilter::parse(Map{{"mark", 7}}, path), exchange), std::system_error);
+  for (const Map& filter : {Map{{"mark", 7}}, Map{{"address", "10.0.0.1"}}}) {
+    const std::array filters{ConnectionFilter::parse(filter, path)};
+    CHECK_THROWS_AS(deleteConnections(filters, exchange), std::system_error);
+  }
+}
+
+TEST_CASE("the kernel selects the connections of an address, at each end of each direction") {
+  FakeTransport kernel;
+  std::vector<std::string> sent;
+  kernel.onMessage = [&](const Message& message, FakeTransport& to) {
+    REQUIRE(message.header.nlmsg_type == deleteType);
+    sent.push_back(hex(message.payload));
+    if ((message.header.nlmsg_flags & NLM_F_ACK) != 0) {
+      to.acknowledge(message);
+    }
+  };
+  Exchange exchange(kernel);
+  Path path;
+  const auto forget = [&](const Map& filter) {
+    sent.clear();
+    deleteConnections(std::array{ConnectionFilter::parse(filter, path)}, exchange);
+    return sent;
+  };
+  const std::string source = std::string(header) + "10000180 0c000180 08000100 0a000001 0c001980 08000100 01000000";
+  const std::string destination =
+      std::string(header) + "10000180 0c000180 08000200 0a000001 0c001980 08000100 02000000";
+  const std::string answerSource =
+      std::string(header) + "10000280 0c000180 08000100 0a000001 0c001980 08000200 01000000";
+  const std::string answerDestination =
+      std::string(header) + "10000280 0c000180 08000200 0a000001 0c001980 08000200 02000000";
+  CHECK(forget({{"address", "10.0.0.1"}}) == std::vector{source, destination, answerSource, answerDestination});
+  CHECK(forget({{"source", "10.0.0.1"}}) == std::vector{source, answerSource});
+  CHECK(forget({{"address", "10.0.0.1"}, {"direction", "reply"}}) == std::vector{answerSource, answerDestination});
+  CHECK(forget({{"destination", "10.0.0.1"}, {"direction", "original"}}) == std::vector{destination});
+}
+
+TEST_CASE("a kernel that cannot select connections lists them; many addresses share one list") {
+  for (const int error : {EINVAL, EOPNOTSUPP, 0}) {
+    FakeTransport kernel;
+    std::size_t lists = 0;
+    std::size_t deletions = 0;
+    kernel.onMessage = [&](const Message& message, FakeTransport& to) {
+      if (message.header.nlmsg_type == statisticsType) {
+        answerCount(message, to);
+      } else if (message.header.nlmsg_type == getType) {
+        ++lists;
+        const Bytes payload = whole();
+        to.answer(reportType, NLM_F_MULTI, message, payload.data(), payload.size());
+        const int done = 0;
+        to.answer(NLMSG_DONE, NLM_F_MULTI, message, &done, sizeof done);
+      } else if (lists == 0) {
+        to.acknowledge(message, error);
+      } else {
+        ++deletions;
+        to.acknowledge(message);
+      }
+    };
+    Exchange exchange(kernel);
+    Path path;
+    std::vector<ConnectionFilter> filters{ConnectionFilter::parse(Map{{"address", "10.0.0.1"}}, path)};
+    // Without an error, the number of filters is the reason for the list.
+    for (int other = 2; error == 0 && other < 100; ++other) {
+      filters.push_back(ConnectionFilter::parse(Map{{"address", "10.0.0." + std::to_string(other)}}, path));
+    }
+    deleteConnections(filters, exchange);
+    CHECK(lists == 1);
+    CHECK(deletions == 1);
+  }
 }
 
 TEST_CASE("connections are counted without being listed") {
   FakeTransport kernel;
   kernel.onMessage = [&](const Message& message, FakeTransport& to) {
-    CHECK(message.header.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS));
-    const Bytes payload = unhex("00000000 08000100 00000102 08000200 00040000");
-    to.answer(message.header.nlmsg_type, 0, message, payload.data(), payload.size());
-    to.acknowledge(message);
+    CHECK(message.header.nlmsg_type == statisticsType);
+    answerCount(message, to);
   };
   Exchange exchange(kernel);
   CHECK(countConnections(exchange) == 258);

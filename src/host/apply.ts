@@ -20,7 +20,15 @@ export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): 
  * all steps, whatever fails. Objects that do not exist are not errors. Resolves to the errors.
  * @param members interfaces that are removed; their leases are freed
  */
-export async function removeResources(
+export function removeResources(
+  context: Context,
+  network: NetworkRecord,
+  removal: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },
+): Promise<readonly Error[]> {
+  return context.pendingRemovals.track({}, () => removeAll(context, network, removal));
+}
+
+async function removeAll(
   context: Context,
   network: NetworkRecord,
   { resources, members }: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },
@@ -28,13 +36,6 @@ export async function removeResources(
   const { dhcp, localNode } = context;
   const isRouter = localNode.name === localNode.router;
   const hasNetwork = resources.some(({ kind }) => kind === 'network');
-  const errors = new Errors();
-  // First: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
-  if (hasNetwork && isRouter) await errors.attempt(() => dhcp.stop(network));
-  await deleteTogether(
-    context,
-    resources.flatMap(({ links }) => links),
-  );
   const plan = [...resources].reverse().flatMap((resource) => {
     const removal = resource.removal();
     // The deletion of the namespace deletes everything in it.
@@ -42,10 +43,28 @@ export async function removeResources(
       ? removal.filter((operation) => !isInside(network, operation))
       : removal;
   });
-  errors.add(...(await teardown(context, plan)));
-  if (isRouter && !hasNetwork) {
+  const errors = new Errors();
+  const removeFromKernel = async () => {
+    await deleteTogether(
+      context,
+      resources.flatMap(({ links }) => links),
+    );
+    errors.add(
+      ...(await teardown(
+        context,
+        plan.filter(({ op }) => op !== 'namespace.delete'),
+      )),
+    );
+  };
+  const removeFromDhcp = async () => {
+    if (!isRouter) return;
+    if (hasNetwork) return errors.attempt(() => dhcp.stop(network));
     for (const member of members) await errors.attempt(() => dhcp.release(network, member));
-  }
+  };
+  await Promise.all([removeFromKernel(), removeFromDhcp()]);
+  // Last: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
+  const namespaces = plan.filter(({ op }) => op === 'namespace.delete');
+  if (namespaces.length > 0) errors.add(...(await context.kernel.teardown(namespaces)));
   return errors.all;
 }
 

@@ -36,6 +36,7 @@ export function assembleContext(parts: HostParts): Context {
   const { kernel, store, events, environment, owner, runtimeRoot, node } = parts;
   const { netns, floatingNetwork } = environment.settings;
   const supervisor = new DnsmasqSupervisor(kernel, { root: runtimeRoot, onEvent: events.supervised });
+  const pendingRemovals = new PendingRemovals();
   const context: Context = {
     ...{ kernel, store, events, environment, owner },
     get settings() {
@@ -53,10 +54,13 @@ export function assembleContext(parts: HostParts): Context {
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
-    reaper: new Reaper(() => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' })),
+    reaper: new Reaper(
+      () => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' }),
+      () => pendingRemovals.quiet(),
+    ),
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     floating: floatingPool(floatingNetwork),
-    pendingRemovals: new PendingRemovals(),
+    pendingRemovals,
     calls: new Calls(),
     coordinator: parts.coordinator(() => context),
     ...(node && { node: node.name, peers: node.peers }),

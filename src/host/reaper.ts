@@ -11,19 +11,28 @@ const KEY = '';
  */
 export class Reaper {
   readonly #delete: () => Promise<Error[]>;
+  readonly #quiet: () => Promise<void>;
   readonly #runs = new SharedRuns();
-  /** The last requested deletion. */
+  /** True if a deletion is requested that has not begun. */
+  #isRequested = false;
+  /** The last deletion that has begun. */
   #last: Promise<void> = Promise.resolve();
   #errors: Error[] = [];
 
-  /** @param deleteAll deletes all links that are marked for deletion; resolves to the errors */
-  constructor(deleteAll: () => Promise<Error[]>) {
+  /**
+   * @param deleteAll deletes all links that are marked for deletion; resolves to the errors
+   * @param quiet resolves when no removal runs, or after a limited time
+   */
+  constructor(deleteAll: () => Promise<Error[]>, quiet: () => Promise<void>) {
     this.#delete = deleteAll;
+    this.#quiet = quiet;
   }
 
-  /** Requests a deletion. Returns at once. */
+  /** Requests a deletion, which begins when no removal runs, or after a limited time. Returns at once. */
   wake(): void {
-    void this.sweep();
+    if (this.#isRequested) return;
+    this.#isRequested = true;
+    void this.#quiet().then(() => this.idle());
   }
 
   /**
@@ -31,6 +40,7 @@ export class Reaper {
    * the call has ended. Never rejects: `drained` throws the errors.
    */
   sweep(): Promise<void> {
+    this.#isRequested = false;
     this.#last = this.#runs.run(KEY, async () => {
       this.#errors = await this.#delete().catch((error: Error) => [error]);
     });
@@ -38,11 +48,11 @@ export class Reaper {
   }
 
   /**
-   * Resolves when the last requested deletion has ended.
+   * Begins a requested deletion. Resolves when the last one has ended.
    * @throws RemovalError if a link could not be deleted. The next deletion retries it
    */
   async drained(): Promise<void> {
-    await this.#last;
+    await this.idle();
     const errors = this.#errors;
     this.#errors = [];
     if (errors.length > 0) throw new RemovalError('the links that are marked for deletion', errors);
@@ -50,6 +60,6 @@ export class Reaper {
 
   /** As `drained`, but never rejects. */
   idle(): Promise<void> {
-    return this.#last;
+    return this.#isRequested ? this.sweep() : this.#last;
   }
 }

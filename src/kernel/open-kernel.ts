@@ -51,6 +51,15 @@ function isUncertain(result: NativeResult | undefined): boolean {
   return result?.errno !== undefined && uncertainCodes.has(errnoName(result.errno));
 }
 
+/**
+ * Returns each command of an nftables batch as an operation of its own. The kernel executes nothing of a batch if one
+ * object is missing. Empty for other operations.
+ */
+function commandByCommand(operation: Operation): Operation[] {
+  if (operation.op !== 'nftables.batch' || operation.commands.length < 2) return [];
+  return operation.commands.map((command) => ({ ...operation, commands: [command] }));
+}
+
 interface Failure {
   operation: string;
   netns?: NamespaceRef | undefined;
@@ -168,11 +177,14 @@ class NetlinkKernel implements Kernel {
     const { lane } = options;
     const results = await this.#submit(operations, { stopOnError: false, lane });
     const errors: KernelError[] = [];
+    const repeated: Operation[] = [];
     for (const [index, operation] of operations.entries()) {
       const result = results?.[index];
-      if (result?.errno === undefined || missingCodes.has(errnoName(result.errno))) continue;
-      errors.push(toError(result, failureOf(operation, index)));
+      if (result?.errno === undefined) continue;
+      if (missingCodes.has(errnoName(result.errno))) repeated.push(...commandByCommand(operation));
+      else errors.push(toError(result, failureOf(operation, index)));
     }
+    if (repeated.length > 0) errors.push(...(await this.#executeAll(repeated, options)));
     return errors;
   }
 

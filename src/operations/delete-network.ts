@@ -42,7 +42,7 @@ export async function removeNetwork(
   const { network, members } = await finalMembers(context, marked.network);
   const { coordinator, localNode, pendingRemovals } = context;
   const resources = resourcesOf(localNode, { network, members });
-  const errors = await pendingRemovals.track(members.length, () =>
+  const errors = await pendingRemovals.track({ interfaces: members.length, networks: 1 }, () =>
     coordinator.remove({
       ...{ network, revision: marked.revision, members, isCreated, ids: [resourceId.network] },
       resources: resources.length > 0 ? resources : [networkResource(localNode, network)],

@@ -31,7 +31,7 @@ export interface InterfaceRemoval extends RemovalOptions<{ network: NetworkRecor
  * @throws RemovalError
  */
 export function removeInterface(context: Context, uuid: string, options: InterfaceRemoval): Promise<void> {
-  return context.pendingRemovals.track(1, async () => {
+  return context.pendingRemovals.track({ interfaces: 1 }, async () => {
     const { isDue = always } = options;
     const mark = async (transaction: Transaction, requireFree: RequireFree) => {
       const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));

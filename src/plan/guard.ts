@@ -171,13 +171,12 @@ export function guardPort(host: DesiredHost, network: DesiredNetwork, device: st
   return commands.length === 0 ? [] : [batch(host, ...commands)];
 }
 
-/**
- * Removes a port from the sets. Each set has a batch of its own, so that a missing element does not keep the others.
- */
+/** Removes a port from the sets, for `Kernel.teardown`: a missing element does not keep the others. */
 export function unguardPort(host: DesiredHost, network: DesiredNetwork, device: string, nic: DesiredInterface) {
-  return elements(network, device, nic).map(({ set, types, elements }) =>
-    batch(host, table.deleteElements(set, types, elements)),
+  const commands = elements(network, device, nic).map(({ set, types, elements }) =>
+    table.deleteElements(set, types, elements),
   );
+  return commands.length === 0 ? [] : [batch(host, ...commands)];
 }
 
 /** Allows every interface of the network to use the address (`nft add element bridge vethwork routed`). */

@@ -42,8 +42,9 @@ function register(signal: AbortSignal): Registration {
 export function rejectOnAbort<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const removeCallback = onAbort(signal, () => reject(signal.reason));
+    if (signal.aborted) reject(signal.reason);
+    const removeCallback = signal.aborted ? () => undefined : onAbort(signal, () => reject(signal.reason));
+    // Also after an abort: a rejection that nothing handles ends the process.
     void promise.then(resolve, reject).finally(removeCallback);
   });
 }

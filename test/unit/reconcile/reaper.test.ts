@@ -1,13 +1,17 @@
 import { expect, test } from 'vitest';
+import { PendingRemovals } from '../../../src/host/pending-removals.js';
 import { Reaper } from '../../../src/host/reaper.js';
 
-function reaperOf(outcomes: Error[][]) {
+function reaperOf(outcomes: Error[][], removals = new PendingRemovals()) {
   const running: (() => void)[] = [];
   let started = 0;
-  const reaper = new Reaper(() => {
-    const outcome = outcomes[started++] ?? [];
-    return new Promise((resolve) => running.push(() => resolve(outcome)));
-  });
+  const reaper = new Reaper(
+    () => {
+      const outcome = outcomes[started++] ?? [];
+      return new Promise((resolve) => running.push(() => resolve(outcome)));
+    },
+    () => removals.quiet(),
+  );
   return { reaper, running, started: () => started };
 }
 
@@ -78,4 +82,62 @@ test('a sweep waits for a deletion that starts after the request', async () => {
   await third;
   await reaper.drained();
   expect(started()).toBe(3);
+});
+
+/** A removal that runs until `end` is called. */
+function pending(removals: PendingRemovals, removed = {}) {
+  const end: (() => void)[] = [];
+  const ended = removals.track(removed, () => new Promise<void>((resolve) => end.push(resolve)));
+  return {
+    end: () => {
+      end[0]?.();
+      return ended;
+    },
+  };
+}
+
+test('a deletion waits until no removal runs', async () => {
+  const removals = new PendingRemovals();
+  const { reaper, running, started } = reaperOf([], removals);
+  const [one, two] = [pending(removals), pending(removals)];
+  reaper.wake();
+  await turn();
+  expect(started()).toBe(0);
+  await one.end();
+  await turn();
+  expect(started()).toBe(0);
+  await two.end();
+  await turn();
+  expect(started()).toBe(1);
+  running[0]?.();
+  await reaper.drained();
+});
+
+test.each([{ interfaces: 1 }, { networks: 1 }])(
+  'a removal of %o that goes on for long does not prevent the deletion',
+  async (removed) => {
+    const removals = new PendingRemovals();
+    const { reaper, running, started } = reaperOf([], removals);
+    const one = pending(removals, removed);
+    reaper.wake();
+    while (started() === 0) await turn();
+    running[0]?.();
+    await one.end();
+    await reaper.drained();
+  },
+);
+
+test.each(['sweep', 'drained'] as const)('%s waits for no removal', async (call) => {
+  const removals = new PendingRemovals();
+  const { reaper, running, started } = reaperOf([], removals);
+  const one = pending(removals);
+  reaper.wake();
+  await turn();
+  expect(started()).toBe(0);
+  const ended = reaper[call]();
+  await turn();
+  expect(started()).toBe(1);
+  running[0]?.();
+  await ended;
+  await one.end();
 });

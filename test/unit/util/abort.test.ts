@@ -50,6 +50,10 @@ test('a wait ends with its promise or with the signal, whichever is first', asyn
   await expect(rejectOnAbort(Promise.reject(reason), signal)).rejects.toBe(reason);
   expect(listeners(signal)).toBe(0);
   await expect(rejectOnAbort(never, AbortSignal.abort(reason))).rejects.toBe(reason);
+  // vitest fails if a rejection is not handled.
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error('late')), 5));
+  await expect(rejectOnAbort(late, AbortSignal.abort(reason))).rejects.toBe(reason);
+  await new Promise((resolve) => setTimeout(resolve, 20));
   const controller = new AbortController();
   const waiting = rejectOnAbort(never, controller.signal);
   controller.abort(reason);
