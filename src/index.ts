@@ -1,3 +1,4 @@
+export { type Adoption, type AdoptOptions, adoptHost } from './api/adopt.js';
 export { openHost } from './api/open-host.js';
 export type * from './api/types.js';
 export type { ClusterHostOptions } from './cluster/options.js';

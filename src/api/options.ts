@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ValidationError } from '../errors.js';
 import { isEventId } from '../host/event-id.js';
 import { parseNetblock } from '../ipam/netblock.js';
+import { DEFAULT_MODEL } from '../plan/interface.js';
 import { readOptions, requireText } from '../util/input.js';
 import * as valid from '../util/validate.js';
 import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress, RepairResult } from './types.js';
@@ -70,6 +71,19 @@ export type Settings = Omit<HostRequest, Setting> & { [Key in Setting]: NonNulla
 /** Checks the options of `openHost`. @throws ValidationError */
 export const parseHostOptions = (options: HostOptions): HostRequest => valid.parseOptions(hostSchema, options);
 
+const adoptSchema = z.strictObject({
+  ...hostFields,
+  stateDir,
+  dryRun: flag.default(false),
+  signal: valid.abortSignal.optional(),
+});
+
+/** Checks the options of `adoptHost`. @throws ValidationError */
+export const parseAdoptOptions = (options: unknown): HostRequest & { dryRun: boolean } => ({
+  ...valid.parseOptions(adoptSchema, options),
+  ...{ updateSettings: false, repair: false },
+});
+
 /** The name of a network must not have the form of a UUID: `getNetwork` accepts both. */
 const networkName = valid.displayName.refine((name) => !valid.isUuid(name), {
   error: 'a text of 1 to 255 bytes on one line that is not a UUID',
@@ -134,7 +148,7 @@ const attachCommon = {
   mac: valid.mac.optional(),
   hostname: valid.instanceHostname.optional(),
   order: valid.integer(0, 1023, 'a position').default(0),
-  model: valid.displayName.default('virtio'),
+  model: valid.displayName.default(DEFAULT_MODEL),
   instance: valid.displayName.optional(),
   antiSpoofing: flag.default(true),
   allowedAddresses: valid.list(valid.unicast, MAX_ALLOWED_ADDRESSES, 'a list of IPv4 addresses').default([]),

@@ -8,7 +8,8 @@ import { examples } from './help.js';
 import { collect, defined, parseDuration, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
-type InitFlags = Partial<
+/** Flags of the settings of a host. */
+export type SettingFlags = Partial<
   Pick<
     HostOptions,
     'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'
@@ -17,11 +18,9 @@ type InitFlags = Partial<
   dnsServer?: string[];
 };
 
-/** Adds the commands for the host. */
-export function addHostCommands(program: Command, app: App): void {
-  program
-    .command('init')
-    .description('set up the host (egress bridge, forwarding) or change its settings; later commands need no options')
+/** Adds the options for the settings of a host that are not global. */
+export function addSettingOptions(command: Command): Command {
+  return command
     .option('--outbound-nat', 'masquerade the floating network out of the egress NIC')
     .option('--no-outbound-nat', 'do not masquerade (default)')
     .option('--allow-metadata', 'let instances reach the metadata services of clouds, such as 169.254.169.254')
@@ -39,7 +38,26 @@ export function addHostCommands(program: Command, app: App): void {
       collect,
     )
     .option('--domain <name>', 'DNS domain of instances (default vethwork.internal)')
-    .option('--tenant <name>', 'owner of new networks (default system)')
+    .option('--tenant <name>', 'owner of new networks (default system)');
+}
+
+/** Returns the settings that were given. */
+export function settingsOf(
+  command: Command,
+  { dnsServer, outboundNat, allowMetadata, ...rest }: SettingFlags,
+): Partial<HostOptions> {
+  const given = (name: string, value?: boolean) => (command.getOptionValueSource(name) === 'cli' ? value : undefined);
+  const flags = {
+    outboundNat: given('outboundNat', outboundNat),
+    allowMetadata: given('allowMetadata', allowMetadata),
+  };
+  return defined({ ...rest, ...flags, dnsServers: dnsServer });
+}
+
+/** Adds the commands for the host. */
+export function addHostCommands(program: Command, app: App): void {
+  addSettingOptions(program.command('init'))
+    .description('set up the host (egress bridge, forwarding) or change its settings; later commands need no options')
     .addHelpText(
       'after',
       examples(
@@ -47,14 +65,8 @@ export function addHostCommands(program: Command, app: App): void {
         'init --egress-nic eth0 --mesh-nic eth1 --floating-network 192.168.15.0/24 --outbound-nat',
       ),
     )
-    .action(async ({ dnsServer, outboundNat, allowMetadata, ...rest }: InitFlags, command: Command) => {
-      const given = (name: string, value?: boolean) =>
-        command.getOptionValueSource(name) === 'cli' ? value : undefined;
-      const flags = {
-        outboundNat: given('outboundNat', outboundNat),
-        allowMetadata: given('allowMetadata', allowMetadata),
-      };
-      const more = defined({ ...rest, ...flags, dnsServers: dnsServer, updateSettings: true });
+    .action(async (flags: SettingFlags, command: Command) => {
+      const more = { ...settingsOf(command, flags), updateSettings: true };
       await withRepairedHost(app, command, initialise, more);
     });
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAdoptCommand } from './adopt.js';
 import { addAgentCommand } from './agent.js';
 import type { App } from './app.js';
 import { addBenchCommand } from './bench.js';
@@ -41,6 +42,7 @@ ${exitCodesHelp}`,
     );
   addGlobalOptions(program);
   addHostCommands(program, app);
+  addAdoptCommand(program, app);
   addPurgeCommand(program, app);
   addNetworkCommands(program, app);
   addNodeCommands(program, app);

@@ -17,8 +17,8 @@ export function addPurgeCommand(program: Command, app: App): void {
   program
     .command('purge')
     .description(
-      'remove everything that vethwork created in the network namespace of the host, after its state folder was lost; ' +
-        'end all processes that use the host before',
+      'remove everything that vethwork created in the network namespace of the host and that is in no record, after ' +
+        'the state folder was lost or adopted; end all processes that use the host before',
     )
     .option('--dry-run', 'list the objects without removing them')
     .option('--yes', 'remove them')
@@ -27,7 +27,7 @@ export function addPurgeCommand(program: Command, app: App): void {
       if (dryRun === yes)
         throw new ValidationError('purge', dryRun ? '--dry-run --yes' : '', 'either --dry-run or --yes');
       const { json = false, stateDir: state, hostNetns } = globalsOf(command);
-      const [{ purge }, { openKernelIn }, { requirePrivileges }, { recordedBridge }] = await Promise.all([
+      const [{ purge }, { openKernelIn }, { requirePrivileges }, { recordedObjects }] = await Promise.all([
         import('../reconcile/purge.js'),
         import('../host/kernel.js'),
         import('../host/privileges.js'),
@@ -36,15 +36,17 @@ export function addPurgeCommand(program: Command, app: App): void {
       await requirePrivileges('purging a host');
       const kernel = await openKernelIn(hostNetns);
       try {
-        const bridge = await recordedBridge(kernel, hostNetns, state);
-        if (bridge !== undefined) {
+        const recorded = () => recordedObjects(kernel, hostNetns, state);
+        const known = await recorded();
+        if (known !== undefined && (await purge(kernel, { netns: hostNetns, dryRun: true, recorded })).length === 0) {
           throw new ConflictError(
-            `${bridge} is recorded in ${state}: the state is not lost. Delete its networks, then run "vethwork teardown"`,
+            `${known.bridge} is recorded in ${state}, and so is everything else: the state is not lost. ` +
+              'Delete its networks, then run "vethwork teardown"',
           );
         }
         const results = await interruptible((signal) =>
           purge(kernel, {
-            ...{ netns: hostNetns, dryRun, signal },
+            ...{ netns: hostNetns, dryRun, recorded, signal },
             ...(!json && {
               onProgress: ({ leftover, done, total }) => app.stdout.write(`${done}/${total} ${text(leftover)}\n`),
             }),

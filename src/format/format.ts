@@ -128,7 +128,9 @@ export function formatStatus({ host, repairs, networks }: Status): string {
       ['floating address', host.floatingAddress],
       [
         'outbound nat',
-        host.outboundNat ? 'yes' : `no: replies from outside need a route to ${host.floatingNetwork} by this host`,
+        host.outboundNat
+          ? 'yes'
+          : `no: replies from outside need a route to ${host.floatingNetwork} by this host (not checked)`,
       ],
       ['floating in use', `${used} of ${total}`],
       ['networks', String(host.networks)],

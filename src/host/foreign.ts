@@ -6,9 +6,11 @@ import { DELETION_GROUP } from '../plan/group.js';
 import { isHostTable } from '../plan/host.js';
 import { leftoverLinks } from '../plan/leftovers.js';
 import { HOST_ALIAS } from '../plan/names.js';
+import { networkLinks } from '../plan/network.js';
 import type { HostRecord } from '../records/records.js';
 import { isLinkMissing } from './detect.js';
-import { storedHost } from './stored-settings.js';
+import { findStoreUser, storeUserText } from './store-users.js';
+import { storedHost, storedRecords } from './stored-settings.js';
 
 /*
  * One state folder serves a network namespace. Two would rewrite each other's nftables tables. The objects of another
@@ -17,7 +19,11 @@ import { storedHost } from './stored-settings.js';
 
 const EXPLANATION =
   'another state folder serves this network namespace, or its state was lost. Open the host with that state folder ' +
-  '(vethwork --state-dir DIR status), or remove what is left of it with "vethwork purge" (list it first: --dry-run)';
+  '(vethwork --state-dir DIR status), or rebuild the records with "vethwork adopt", or remove what is left of it with ' +
+  '"vethwork purge" (list it first: --dry-run)';
+
+/** Most networks that a message lists. */
+const MOST_LISTED = 3;
 
 /**
  * Checks that the namespace has no objects of a host with another state folder.
@@ -39,7 +45,25 @@ export async function refuseOtherHost(
     known = await recorded();
   }
   if (known !== undefined) found = await otherBridge(kernel, netns, known);
-  if (found !== undefined) throw new ConflictError(`${found} is not recorded in ${state}: ${EXPLANATION}`);
+  if (found !== undefined) throw new ConflictError(await explanation(kernel, netns, found, state));
+}
+
+async function explanation(
+  kernel: Kernel,
+  netns: NamespaceRef | undefined,
+  found: string,
+  state: string,
+): Promise<string> {
+  const { own, networks } = leftoverLinks(await kernel.query('link.list', { netns }));
+  const bridge = own.find(({ alias }) => alias === HOST_ALIAS);
+  const user = bridge && findStoreUser(bridge);
+  const start = `${found} is not recorded in ${state}`;
+  if (user !== undefined && !user.isRemoved) return `${start}: ${storeUserText(user)}. Use that state folder`;
+  const uuids = [...networks];
+  const listed = uuids.slice(0, MOST_LISTED).join(', ') + (uuids.length > MOST_LISTED ? ', …' : '');
+  const all = `found ${own.length} links of ${uuids.length} networks${uuids.length === 0 ? '' : ` (${listed})`}`;
+  const ending = user === undefined ? '' : `. ${storeUserText(user)}: end it first`;
+  return `${start}: ${EXPLANATION}; ${all}${ending}`;
 }
 
 /** One query, whatever the number of networks. */
@@ -72,15 +96,38 @@ async function anyObject(kernel: Kernel, netns: NamespaceRef | undefined): Promi
 const describe = ({ name, alias, index }: Link): string =>
   `${alias === HOST_ALIAS ? 'the egress bridge' : 'the link'} ${name} (index ${index})`;
 
-/** Describes the egress bridge if a state folder has recorded it and it exists in the namespace. */
-export async function recordedBridge(
+/** What a state folder has recorded of a host. */
+export interface RecordedObjects {
+  /** Text for the egress bridge. */
+  bridge: string;
+  /** Indexes of links in the namespace of the host. */
+  indexes: ReadonlySet<number>;
+  /** UUIDs. */
+  networks: ReadonlySet<string>;
+}
+
+/** Returns what a state folder has recorded, if the recorded egress bridge exists in the namespace. */
+export async function recordedObjects(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
   state: string,
-): Promise<string | undefined> {
+): Promise<RecordedObjects | undefined> {
   const known = await storedHost(state);
   if (known === undefined) return undefined;
   const links = await kernel.query('link.list', { netns });
   const bridge = links.find(({ alias, index }) => alias === HOST_ALIAS && index === known.egressBridge.index);
-  return bridge && describe(bridge);
+  if (bridge === undefined) return undefined;
+  const { networks, interfaces } = await storedRecords(state);
+  return {
+    bridge: describe(bridge),
+    networks: new Set(networks.map(({ uuid }) => uuid)),
+    indexes: new Set([
+      bridge.index,
+      ...networks.flatMap(networkLinks),
+      ...interfaces.flatMap(({ attachment, floating }) => [
+        attachment.index,
+        ...(floating ? [floating.pair.outer] : []),
+      ]),
+    ]),
+  };
 }

@@ -22,4 +22,5 @@ export async function missingWayOut(
 
 /** Text for a host without outbound NAT. Whether a router outside has the route cannot be seen from here. */
 export const neededRoute = (floatingNetwork: string, egressNic: string): string =>
-  `the floating network ${floatingNetwork} is not masqueraded: replies from outside need a route to it by the address of ${egressNic}`;
+  `the floating network ${floatingNetwork} is not masqueraded: replies from outside need a route to it by the address of ` +
+  `${egressNic}, on the routers there; this was not checked`;

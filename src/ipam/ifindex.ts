@@ -35,6 +35,16 @@ export async function allocateIndexes(transaction: Transaction, count: number): 
 }
 
 /**
+ * Starts the counter of a new store behind an index, so that it does not allocate indexes of existing links. None of
+ * these counts as allocated.
+ */
+export function startIndexesAfter(transaction: Transaction, highest: number): void {
+  const next = highest >= LAST ? FIRST : Math.max(highest + 1, FIRST);
+  transaction.put(START_KEY, next);
+  transaction.put(KEY, next);
+}
+
+/**
  * Allocates indexes from memory, in blocks from the store. No two processes get the same index, and few calls wait for
  * a commit. The rest of a block is lost with the process.
  */

@@ -76,6 +76,13 @@ export class Netblock {
   }
 }
 
+/** Returns the network of an address with a prefix length: `172.16.0.1/24` -> `172.16.0.0/24`. */
+export function networkOfAddress(text: string): string {
+  const [address = '', prefix = '32'] = text.split('/');
+  const number = addressToNumber(address);
+  return `${addressFromNumber(number - (number % 2 ** (32 - Number(prefix))))}/${prefix}`;
+}
+
 /** Cache of parsed netblocks. */
 const parsed = new Map<string, Netblock>();
 const KEPT = 4096;

@@ -57,6 +57,9 @@ export type Underlay = {
 
 export type DesiredNetwork = {
   uuid: string;
+  /** Name and tenant are in an alias inside the network's namespace, from which `adopt` reads them. */
+  name?: string;
+  tenant?: string;
   vni: number;
   netblock: string;
   gateway: string;
@@ -118,6 +121,9 @@ export type DesiredAttachment =
     };
 
 export type DesiredInterface = {
+  /** UUID and model are in the alias of the link, from which `adopt` reads them. */
+  uuid?: string;
+  model?: string;
   attachment: DesiredAttachment;
   mac: string;
   address: string;

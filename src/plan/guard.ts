@@ -113,7 +113,20 @@ export const guardTable = (): NftCommand[] => [
       key.isIn('routed', mark, arpAddress),
       pass(),
     ],
-    'ARP probes': [match.etherType('arp'), arpProbe(), key.isIn('macs', inputInterface, arpMac), pass()],
+    // A probe for the address of a neighbour could make its DHCP client decline the address (RFC 5227, 2.1.1).
+    'ARP probes for its addresses': [
+      match.etherType('arp'),
+      arpProbe(),
+      key.isIn('addresses', inputInterface, arpMac, arpTarget),
+      pass(),
+    ],
+    'ARP probes for addresses routed into the network': [
+      match.etherType('arp'),
+      arpProbe(),
+      key.isIn('macs', inputInterface, arpMac),
+      key.isIn('routed', mark, arpTarget),
+      pass(),
+    ],
     'everything else': [refuse()],
   }),
   ...table.chain(

@@ -7,7 +7,7 @@ import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork }
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
 import { addStickyEntry, bringUpPort, disableIpv6, PORT, portSettings, singleQueue } from './link.js';
-import { containerLinkName } from './names.js';
+import { type AliasFacts, containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { addInstanceNeighbour, addNeighbour, deleteInstanceNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
@@ -36,7 +36,7 @@ const tap: Attachment<'tap'> = {
         address: hostMac(nic.mac),
         mtu: network.mtu,
         master: network.bridge.index,
-        ...portSettings(network.uuid, portGroup(network.vni)),
+        ...portSettings(network.uuid, portGroup(network.vni), aliasFacts(nic)),
       },
       fixGuarded(netns, spec.index, nic),
     ),
@@ -74,7 +74,7 @@ const veth: Attachment<'veth'> = {
     ...bringUpPort(
       host.netns,
       attachment.index,
-      portSettings(network.uuid, portGroup(network.vni)),
+      portSettings(network.uuid, portGroup(network.vni), aliasFacts(nic)),
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
@@ -122,6 +122,22 @@ const device: Attachment<'device'> = {
 };
 
 const attachments: { [Kind in DesiredAttachment['kind']]: Attachment<Kind> } = { tap, veth, device };
+
+/** Model of interfaces unless it is given. */
+export const DEFAULT_MODEL = 'virtio';
+
+/**
+ * What `adopt` cannot read elsewhere in the kernel. MAC and address of an interface with anti-spoofing are in the sets
+ * of the guard. Every user of the machine can read aliases.
+ */
+function aliasFacts({ uuid, mac, address, guard, order, model }: DesiredInterface): AliasFacts {
+  return {
+    interface: uuid,
+    ...(order > 0 && { order }),
+    ...(guard === undefined && { mac, address }),
+    ...(model !== DEFAULT_MODEL && { model }),
+  };
+}
 
 /** A sticky forwarding entry keeps the MAC of a guarded interface at its port, whatever unguarded ports send. */
 function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {

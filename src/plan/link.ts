@@ -3,7 +3,7 @@ import type { LinkAttributes } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import type { DesiredHost, Pair } from './desired.js';
-import { networkAlias } from './names.js';
+import { type AliasFacts, networkAlias } from './names.js';
 
 type Netns = NamespaceRef | undefined;
 
@@ -102,8 +102,8 @@ export function bridge(
 }
 
 /** Settings of every port of vethwork: alias, device group, and no IPv6 address. */
-export function portSettings(network: string, group: number): LinkAttributes {
-  return { alias: networkAlias(network), group, inet6: { addressGeneration: 'none' } };
+export function portSettings(network: string, group: number, facts?: AliasFacts): LinkAttributes {
+  return { alias: networkAlias(network, facts), group, inet6: { addressGeneration: 'none' } };
 }
 
 /**

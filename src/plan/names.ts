@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { addressToHex } from '../ipam/address.js';
+import { addressFromNumber, addressToHex } from '../ipam/address.js';
 
 /** Names of links. All fit into the kernel's 15 bytes. */
 
@@ -54,8 +54,42 @@ export const containerLinkName = (index: number) => `vnet-${hex(index, 8)}`;
 /** Name of a link that is out of service. Its own name is free at once. */
 export const outOfServiceName = (index: number) => `dead${hex(index, 8)}`;
 
-/** Alias of every link of a network, as `ip link` shows it. It identifies orphans. */
-export const networkAlias = (uuid: string) => `vethwork ${uuid}`;
+/** Facts in an alias, which outlive the state folder. */
+export type AliasFacts = Readonly<Record<string, string | number | undefined>>;
+
+/** Longest alias in bytes (IFALIASZ, without the final zero byte). */
+const ALIAS_BYTES = 255;
+
+/**
+ * Alias of every link of a network, as `ip link` shows it: `vethwork <uuid> interface=<uuid> order=1`. It identifies
+ * orphans. Facts that do not fit are omitted.
+ */
+export function networkAlias(uuid: string, facts: AliasFacts = {}): string {
+  let alias = `${HOST_ALIAS} ${uuid}`;
+  for (const [name, value] of Object.entries(facts)) {
+    if (value === undefined) continue;
+    // Through a buffer, because `encodeURIComponent` rejects lone surrogates.
+    const text = encodeURIComponent(Buffer.from(String(value)).toString()).replaceAll('%3A', ':');
+    const longer = `${alias} ${name}=${text}`;
+    if (longer.length <= ALIAS_BYTES) alias = longer;
+  }
+  return alias;
+}
+
+/** Facts in the alias of a link of a network. */
+export function factsOfAlias(alias: string | undefined): AliasFacts {
+  const [, , ...facts] = isNetworkAlias(alias) ? (alias ?? '').split(' ') : [];
+  return Object.fromEntries(
+    facts.flatMap((fact) => {
+      const [name = '', value = ''] = fact.split('=');
+      try {
+        return [[name, decodeURIComponent(value)]];
+      } catch {
+        return [];
+      }
+    }),
+  );
+}
 
 /** Alias of the egress bridge. */
 export const HOST_ALIAS = 'vethwork';
@@ -64,8 +98,7 @@ export const HOST_ALIAS = 'vethwork';
 export const isNetworkAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
 
 /** UUID of the network of an alias. */
-export const networkOfAlias = (alias: string | undefined) =>
-  isNetworkAlias(alias) ? alias?.slice(HOST_ALIAS.length + 1) : undefined;
+export const networkOfAlias = (alias: string | undefined) => (isNetworkAlias(alias) ? alias?.split(' ')[1] : undefined);
 
 const LINK_NAMES =
   /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|vnet-[0-9a-f]{8})$/;
@@ -79,6 +112,18 @@ export const isNetworkLinkName = (name: string) => LINK_NAMES.test(name);
 /** True for a link of vethwork, by alias or by name. Nobody else may use it. */
 export const isVethworkLink = ({ name, alias }: { name: string; alias?: string }) =>
   alias === HOST_ALIAS || isNetworkAlias(alias) || isNetworkLinkName(name) || /^dead[0-9a-f]{8}$/.test(name);
+
+/** VNI of the network with an overlay bridge of this name. */
+export function vniOfBridgeName(name: string): number | undefined {
+  const id = /^br-vxlan-([0-9a-f]{6})$/.exec(name)?.[1];
+  return id === undefined ? undefined : Number.parseInt(id, 16);
+}
+
+/** Floating address of the host's end of a pair with this name. */
+export function addressOfFloatingName(name: string): string | undefined {
+  const id = /^flt-([0-9a-f]{8})-o$/.exec(name)?.[1];
+  return id === undefined ? undefined : addressFromNumber(Number.parseInt(id, 16));
+}
 
 /** VNI of the network whose namespace has a link of this name. */
 export function vniOfInnerName(name: string): number | undefined {

@@ -55,7 +55,10 @@ export function planRouter(host: DesiredHost, network: DesiredNetwork): Operatio
   return [
     // DHCPRELEASE reaches dnsmasq through the loopback link.
     { op: 'link.set', netns, link: { index: LOOPBACK_INDEX }, changes: { up: true } },
-    ...bringUp(netns, inner.inner, settings),
+    ...bringUp(netns, inner.inner, {
+      ...settings,
+      alias: networkAlias(netns, { name: network.name, tenant: network.tenant }),
+    }),
     address(netns, inner.inner, network.gateway, network.netblock),
     ...(egress === undefined
       ? []

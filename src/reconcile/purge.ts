@@ -1,4 +1,5 @@
 import { DnsmasqSupervisor, findRuntimeRoots } from '../dnsmasq/index.js';
+import type { RecordedObjects } from '../host/foreign.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
@@ -12,8 +13,8 @@ import { isNetworkNamespace, leftoverLinks } from '../plan/leftovers.js';
 import { networkOfAlias } from '../plan/names.js';
 
 /*
- * The removal of everything that vethwork provably created in the namespace of a host, after the state folder was lost.
- * Without records, properties of kernel objects are the evidence.
+ * The removal of everything that vethwork provably created in the namespace of a host, after the state folder was lost,
+ * or of what is in no record after an adoption. Without records, the marks of kernel objects are the evidence.
  */
 
 /** An object that `purge` removes. */
@@ -38,6 +39,8 @@ export interface PurgeOptions {
   netns: NamespaceRef | undefined;
   /** Only list. */
   dryRun: boolean;
+  /** Reads what is recorded, and stays. Called after the kernel was read: a change is recorded before it is applied. */
+  recorded?: () => Promise<Pick<RecordedObjects, 'indexes' | 'networks'> | undefined>;
   /** Called after each object. */
   onProgress?: (progress: { leftover: Leftover; done: number; total: number }) => void;
   signal?: AbortSignal;
@@ -48,8 +51,8 @@ export interface PurgeOptions {
  * could not be removed is found again by the next call.
  */
 export async function purge(kernel: Kernel, options: PurgeOptions): Promise<Leftover[]> {
-  const { netns, dryRun, onProgress, signal } = options;
-  const found = await findLeftovers(kernel, netns);
+  const { netns, dryRun, onProgress, signal, recorded } = options;
+  const found = await findLeftovers(kernel, netns, recorded);
   const results: Leftover[] = [];
   for (const { remove, ...leftover } of found) {
     signal?.throwIfAborted();
@@ -63,10 +66,20 @@ export async function purge(kernel: Kernel, options: PurgeOptions): Promise<Left
 }
 
 /** Returns the leftovers in the order of their removal: the nftables tables protect the host until the links are gone. */
-async function findLeftovers(kernel: Kernel, netns: NamespaceRef | undefined): Promise<Found[]> {
+async function findLeftovers(
+  kernel: Kernel,
+  netns: NamespaceRef | undefined,
+  readRecorded: PurgeOptions['recorded'],
+): Promise<Found[]> {
   const observer = new Observer(kernel);
   const links = await observer.links(netns);
-  const { own, devices, networks } = leftoverLinks(links);
+  const all = leftoverLinks(links);
+  const recorded = await readRecorded?.();
+  const isLeft = ({ index, group }: Link) =>
+    recorded === undefined || (!recorded.indexes.has(index) && group !== DELETION_GROUP);
+  const own = all.own.filter(isLeft);
+  const devices = all.devices.filter(isLeft);
+  const networks = new Set([...all.networks].filter((uuid) => !recorded?.networks.has(uuid)));
   const pinned = new Set((await kernel.query('namespace.list')).map(({ name }) => name));
   const namespaces: string[] = [];
   for (const uuid of networks) {
@@ -87,7 +100,7 @@ async function findLeftovers(kernel: Kernel, netns: NamespaceRef | undefined): P
     ),
     ...devices.map(
       ({ name, index, master }): Found => ({
-        ...{ kind: 'device', name, ...ofNetwork(own.find((each) => each.index === master)), action: 'release' },
+        ...{ kind: 'device', name, ...ofNetwork(all.own.find((each) => each.index === master)), action: 'release' },
         // Down first: outside the bridge, the host would receive the frames of the instance.
         remove: teardown([
           { op: 'link.set', netns, link: { index }, changes: { up: false } },
@@ -104,13 +117,15 @@ async function findLeftovers(kernel: Kernel, netns: NamespaceRef | undefined): P
         ]),
       }),
     ),
-    ...objects.filter(isHostTable).map(({ family, name }): Found => {
-      const table = nftTable(family as NftFamily, name as string);
-      return {
-        ...{ kind: 'table', name: `${family} ${name}`, action: 'remove' },
-        remove: teardown([{ op: 'nftables.batch', netns, commands: [table.delete()] }]),
-      };
-    }),
+    ...objects
+      .filter((each) => recorded === undefined && isHostTable(each))
+      .map(({ family, name }): Found => {
+        const table = nftTable(family as NftFamily, name as string);
+        return {
+          ...{ kind: 'table', name: `${family} ${name}`, action: 'remove' },
+          remove: teardown([{ op: 'nftables.batch', netns, commands: [table.delete()] }]),
+        };
+      }),
   ];
 }
 

@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { CombinedError } from '../../src/errors.js';
 import {
+  adoptHost,
   diagnose,
   type Host,
   type Interface,
@@ -177,6 +178,12 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
       ],
       call: openHost,
       undo: close,
+      rare: true,
+    },
+    {
+      name: 'adoptHost',
+      good: [{ ...machine.options, stateDir: '/nonexistent/state', netns: nowhere, dryRun: true }],
+      call: adoptHost,
       rare: true,
     },
     {

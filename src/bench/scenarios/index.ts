@@ -3,9 +3,20 @@ import { attach } from './attach.js';
 import { churn } from './churn.js';
 import { float } from './float.js';
 import { footprint } from './footprint.js';
+import { guard } from './guard.js';
 import { network } from './network.js';
 import { reconcile } from './reconcile.js';
 import { scale } from './scale.js';
 import { startUp } from './start.js';
 
-export const scenarios: readonly Scenario[] = [attach, network, float, churn, scale, reconcile, startUp, footprint];
+export const scenarios: readonly Scenario[] = [
+  attach,
+  guard,
+  network,
+  float,
+  churn,
+  scale,
+  reconcile,
+  startUp,
+  footprint,
+];

@@ -94,6 +94,25 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     expect(await traces()).toEqual(before);
   }, 400_000);
 
+  it('compares attaches with and without anti-spoofing in pairs', async () => {
+    const before = await traces();
+    const file = join(folder, 'guard.json');
+    const args = ['--quick', '--scenario', 'guard', '--peer', 'model', '--json', file];
+    const { code, stderr } = await startBench(args).result;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { scenarios } = JSON.parse(await readFile(file, 'utf8')) as BenchReport;
+    const facts = scenarios.flatMap((scenario) => scenario.facts);
+    expect(facts.map(({ name }) => name)).toEqual(
+      ['container', 'tap'].flatMap((kind) => [
+        `${kind} with anti-spoofing, median`,
+        `${kind} without anti-spoofing, median`,
+        ...['median', 'lower quartile', 'upper quartile'].map((what) => `${kind}: ratio of a pair, ${what}`),
+      ]),
+    );
+    for (const { value } of facts) expect(value).toBeGreaterThan(0);
+    expect(await traces()).toEqual(before);
+  });
+
   it('leaves no process behind when it is killed', async () => {
     const before = await traces();
     const { child, result } = startBench(['--quick', '--scenario', 'churn', '--peer', 'model']);

@@ -162,8 +162,8 @@ describe.skipIf(!privileged)('forged DHCP messages', () => {
     await trusted.nic.detach();
   });
 
-  test('ARP probes pass, and no other ARP packet without a sender address', async () => {
-    const { namespace, nic } = await stage.container(network, 'prober', { address: '172.16.0.5' });
+  /** Sends ARP about other addresses, and about its own; resolves to what a neighbour hears of it. */
+  async function heardOfArp({ namespace, nic }: Instance): Promise<string[]> {
     const values = { me: nic.info.mac, own: nic.info.address, victim: neighbour.nic.info.address };
     await using ear = await Ear.open(neighbour.namespace, 'eth0', '-Q', 'in', 'arp and ether src', nic.info.mac);
     await scapy(
@@ -172,23 +172,60 @@ describe.skipIf(!privileged)('forged DHCP messages', () => {
       `
 b = Ether(src=me, dst="ff:ff:ff:ff:ff:ff")
 for arp in [
+    # An answer that says nothing, a probe from another MAC, probes for another address and for the neighbour's.
     ARP(op=2, hwsrc=me, psrc="0.0.0.0", pdst="172.16.0.77"),
     ARP(op=1, hwsrc="02:de:ad:be:ef:00", psrc="0.0.0.0", pdst="172.16.0.78"),
-    ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=own),
+    ARP(op=1, hwsrc="02:de:ad:be:ef:00", psrc="0.0.0.0", pdst=own),
+    ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst="172.16.0.79"),
     ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=victim),
+    # Answers to probes and questions of the neighbour, and announcements, about its address.
+    ARP(op=2, hwsrc=me, psrc=victim, hwdst="00:00:00:00:00:00", pdst="0.0.0.0"),
+    ARP(op=2, hwsrc=me, psrc=victim, pdst=victim),
+    ARP(op=1, hwsrc=me, psrc=victim, pdst=victim),
+    ARP(op=2, hwsrc="02:de:ad:be:ef:00", psrc=own, pdst=victim),
+    # Its own.
+    ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=own),
+    ARP(op=1, hwsrc=me, psrc=own, pdst=victim),
 ]: sendp(b/arp, iface="eth0", verbose=0)
 `,
     );
-    await ear.until(/who-has 172\.16\.0\.2/);
-    const lines = await ear.close();
-    expect(lines.filter((line) => /who-has 172\.16\.0\.[25] /.test(line)).length).toBeGreaterThanOrEqual(2);
-    expect(lines.filter((line) => /172\.16\.0\.7|is-at/.test(line))).toEqual([]);
-    // busybox probes like DHCP clients: it fails if the address is in use.
-    const probe = (address: string) =>
-      namespace.attempt('busybox', 'arping', '-D', '-c', '1', '-w', '1', '-I', 'eth0', address);
-    expect((await probe(neighbour.nic.info.address)).exitCode).toBe(1);
-    expect((await probe('172.16.0.200')).exitCode).toBe(0);
+    await ear.until(/who-has 172\.16\.0\.2 tell 172\.16\.0\.[58]/);
+    return (await ear.close()).map((line) => line.replace(/^.*?(Request|Reply) |, length.*$/g, ''));
+  }
+
+  test('of ARP, only probes for its own addresses and what it says about them leave the port', async () => {
+    const prober = await stage.container(network, 'prober', { address: '172.16.0.5' });
+    const own = ['who-has 172.16.0.5 tell 0.0.0.0', 'who-has 172.16.0.2 tell 172.16.0.5'];
+    // Probes name the target's MAC, if any.
+    const texts = (await heardOfArp(prober)).map((text) => text.replace(/ \([^)]*\)/g, ''));
+    expect(texts).toEqual(own);
+    // busybox probes as DHCP clients do: it fails if somebody has the address. The gateway answers nobody here.
+    const arping = ['busybox', 'arping', '-D', '-c', '1', '-w', '1', '-I', 'eth0', '172.16.0.5'] as const;
+    expect((await prober.namespace.attempt(...arping)).exitCode).toBe(0);
+    await prober.nic.detach();
+  });
+
+  test('all of that ARP leaves a port that is trusted', async () => {
+    const options = { address: '172.16.0.8', antiSpoofing: false } as Partial<AttachOptions>;
+    const trusted = await stage.container(network, 'arptrusted', options);
+    const texts = await heardOfArp(trusted);
+    expect(texts).toHaveLength(11);
+    expect(texts.filter((text) => text.startsWith('172.16.0.2 is-at'))).toHaveLength(2);
+    await trusted.nic.detach();
+  });
+
+  test('a probe for a routed address leaves a port', async () => {
+    const address = await network.routeAddress();
+    const { namespace, nic } = await stage.container(network, 'routedprober', { address: '172.16.0.9' });
+    await using ear = await Ear.open(neighbour.namespace, 'eth0', '-Q', 'in', 'arp and ether src', nic.info.mac);
+    await scapy(
+      namespace,
+      { me: nic.info.mac, address },
+      `sendp(Ether(src=me, dst="ff:ff:ff:ff:ff:ff")/ARP(op=1, hwsrc=me, psrc="0.0.0.0", pdst=address), iface="eth0", verbose=0)`,
+    );
+    await ear.until(new RegExp(`who-has ${address} `));
     await nic.detach();
+    await network.unrouteAddress(address);
   });
 
   test('a neighbour gets its lease while an instance floods', async () => {

@@ -5,7 +5,7 @@ import { networkNames } from '../../../src/plan/names.js';
 import { ipLink } from '../../support/kernel.js';
 import { attempt, eventually, json, privileged, TestNamespace } from '../../support/namespaces.js';
 import { repairLines } from '../../support/repairs.js';
-import { pings } from '../../support/traffic.js';
+import { Ear, pings } from '../../support/traffic.js';
 import { type Instance, Walkthrough } from '../../support/walkthrough.js';
 
 interface IpNeighbour {
@@ -250,6 +250,56 @@ for address in range(100, 250): s.sendto(b'x', ('192.168.15.%d' % address, 9))
     expect(asked.length).toBeLessThanOrEqual(64);
     await eventually(() => pings(namespace, FLOATING));
     expect(await stage.host.reconcile({ dryRun: true })).toEqual([]);
+  });
+});
+
+describe.skipIf(!privileged)('a scan through the host', () => {
+  /** Sends one datagram to each address of a range. */
+  const scan = (from: TestNamespace, first: string, count: number) =>
+    from.run(
+      '/usr/bin/python3',
+      '-c',
+      `
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+first, = struct.unpack('!I', socket.inet_aton('${first}'))
+for address in range(first, first + ${count}):
+    try: s.sendto(b'x', (socket.inet_ntoa(struct.pack('!I', address)), 9))
+    except OSError: pass
+`,
+    );
+
+  test('of a network outside needs one entry, that of the next router, with NAT and for a routed address', async () => {
+    await using stage = await Walkthrough.open({ options: { outboundNat: true } });
+    const network = await stage.network({ provideDhcp: false });
+    const { namespace } = await stage.container(network, 'scanner');
+    const inside = stage.inside(network);
+    const routed = await network.routeAddress();
+    await namespace.ip('address', 'add', `${routed}/32`, 'dev', 'eth0');
+    await stage.machine.ip('neigh', 'flush', 'all');
+    await using ear = await Ear.open(stage.outside, 'eth0', '-Q', 'in', 'udp port 9 and dst net 10.55.0.0/16');
+    await scan(namespace, '10.55.0.1', 3000);
+    // The control: it does get out.
+    await ear.until(/> 10\.55\./);
+    const outside = (await counted(stage.machine)).filter(({ dst }) => dst.startsWith('10.55.'));
+    expect([outside, await counted(inside), await counted(namespace)]).toEqual([[], [], []]);
+    expect((await counted(stage.machine)).map(({ dst }) => dst)).toEqual(['10.0.0.1']);
+  });
+
+  test('of the floating network from outside takes at most as many entries as it has addresses', async () => {
+    await using stage = await Walkthrough.open({ options: { outboundNat: true } });
+    const network = await stage.network({ provideDhcp: false });
+    const target = await stage.container(network, 'target');
+    await target.nic.float({ address: FLOATING });
+    await scan(stage.outside, '192.168.15.0', 256);
+    const asked = (await counted(stage.machine)).filter(({ dst }) => dst.startsWith('192.168.15.'));
+    // The control: it is asked for what nobody has.
+    expect(asked.length).toBeGreaterThan(32);
+    expect(asked.length).toBeLessThan(254);
+    expect(asked.map(({ dst }) => dst)).not.toContain(FLOATING);
+    expect(await counted(stage.inside(network))).toEqual([]);
+    // Who has an address is reached all the same.
+    expect(await pings(stage.outside, FLOATING)).toBe(true);
   });
 });
 

@@ -142,6 +142,10 @@ describe.skipIf(!privileged)('a restricted environment', () => {
         ...warnings.filter((text) => text.includes('default route')),
       ];
     };
+    const [needed] = (await diagnose({ netns: machine.node.name, egressNic: 'eth0' })).filter(
+      ({ code }) => code === 'no-outbound-nat',
+    );
+    expect(needed?.problem).toMatch(/need a route to it by the address of eth0, .*; this was not checked$/);
     const note = 'note no-outbound-nat 192.168.15.0/24';
     expect(await look()).toEqual([note, 'NAT false']);
     await machine.node.ip('route', 'delete', 'default');

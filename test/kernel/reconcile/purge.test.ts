@@ -66,7 +66,8 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
     const before = await picture(machine.node);
     const state = another();
     const text = new RegExp(
-      `^the egress bridge egr-br-eth0 \\(index \\d+\\) is not recorded in ${state}: .*vethwork purge`,
+      `^the egress bridge egr-br-eth0 \\(index \\d+\\) is not recorded in ${state}: ` +
+        `process ${process.pid} \\(.*\\) has the state folder ${machine.options.stateDir} open. Use that state folder$`,
     );
     expect(await rejection(openHost({ ...machine.options, stateDir: state }))).toMatchObject(conflict(text));
     // With another NIC and another bridge, too.

@@ -21,7 +21,7 @@ test('the plan of a tap', () => {
   expect(lines(planInterface(host, network, nic(tap)))).toMatchInlineSnapshot(`
     "{"op":"tap.add","netns":"node1","tap":{"name":"vnet0","index":4001,"owner":64055,"multiQueue":true}}
     {"op":"link.ipv6","netns":"node1","index":4001,"disabled":true}
-    {"op":"link.set","netns":"node1","link":{"index":4001},"changes":{"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
+    {"op":"link.set","netns":"node1","link":{"index":4001},"changes":{"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3 mac=02:00:00:bd:cd:9b address=172.16.0.232","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":4001},"changes":{"up":true,"port":{"groupForwardMask":65533}}}"
   `);
 });
@@ -29,7 +29,7 @@ test('the plan of a tap', () => {
 test('the plan of a configured container', () => {
   expect(lines(planInterface(host, network, nic(veth)))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"vnet-00000fa2","index":4002,"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"eth0","index":4003,"address":"02:00:00:bd:cd:9b","mtu":8900,"netns":"/run/netns/c1","txQueues":1,"rxQueues":1}}}}
-    {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":2011312143,"inet6":{"addressGeneration":"none"}}}
+    {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3 mac=02:00:00:bd:cd:9b address=172.16.0.232","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":1},"changes":{"up":true}}

@@ -3,8 +3,11 @@ import { floatingMac, withPrefixOf } from '../../../src/plan/addresses.js';
 import {
   containerLinkName,
   egressBridgeName,
+  factsOfAlias,
   floatingNames,
+  networkAlias,
   networkNames,
+  networkOfAlias,
   OVERLAY_BRIDGE_PREFIX,
   outOfServiceName,
 } from '../../../src/plan/names.js';
@@ -57,4 +60,31 @@ test('the MAC of a floating address is unicast, locally administered and unique'
 
 test('an address gets the prefix length of its network', () => {
   expect(withPrefixOf('192.168.15.0/24', '192.168.15.1')).toBe('192.168.15.1/24');
+});
+
+describe('the alias of a link', () => {
+  const uuid = '17be6538-8f96-4ccb-b71e-a7e3022fead3';
+
+  test.each<Record<string, string>>([
+    {},
+    { name: 'demo', tenant: 'system' },
+    { name: 'a b=c%20 ü\u{1f600}', tenant: 'x' },
+    { mac: '02:00:00:bd:cd:9b', address: '172.16.0.232' },
+  ])('keeps the network and the facts %j', (facts) => {
+    const alias = networkAlias(uuid, facts);
+    expect(networkOfAlias(alias)).toBe(uuid);
+    expect(factsOfAlias(alias)).toEqual(facts);
+    expect(alias).toMatch(/^[\x20-\x7e]+$/);
+  });
+
+  test('has only facts that fit', () => {
+    const alias = networkAlias(uuid, { name: 'ü'.repeat(100), tenant: 'system' });
+    expect(bytes(alias)).toBeLessThanOrEqual(255);
+    expect(factsOfAlias(alias)).toEqual({ tenant: 'system' });
+    expect(factsOfAlias(networkAlias(uuid, { name: '\ud800' }))).toEqual({ name: '\ufffd' });
+  });
+
+  test.each(['', 'vethwork', 'other', `vethwork ${uuid}`, `vethwork ${uuid} name=%zz`])('%j has no facts', (alias) => {
+    expect(factsOfAlias(alias)).toEqual({});
+  });
 });
