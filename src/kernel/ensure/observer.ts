@@ -48,7 +48,9 @@ export class Observer {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
       const netns = placeOf(operation);
-      byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
+      const operations = byNamespace.get(netns);
+      if (operations === undefined) byNamespace.set(netns, [operation]);
+      else operations.push(operation);
       // A namespace without other operations is needed for `namespace.add`.
       if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
@@ -111,7 +113,8 @@ export class Observer {
       addresses,
       routes,
       rules,
-      neighbours: neighbours.flat(),
+      // One list for all plans, so that it is indexed once (see `itemsWith`).
+      neighbours: await this.#once(netns, `neighbours ${[...tables.keys()].sort()}`, async () => neighbours.flat()),
       nft,
       qdiscs,
       filters: filters.flat(),
