@@ -64,15 +64,18 @@ export interface HostOptions {
   /** Owner of networks that are created through this handle. Default `system`. */
   tenant?: string;
   /**
-   * Reconcile all networks, and supervise every dnsmasq. Default true. With false, an existing host is opened without
-   * any change, for example to read its state.
+   * Reconcile all networks in the background (see `Host.repaired`), and supervise every dnsmasq. Default true. With
+   * false, an existing host is opened without any change, for example to read its state.
    */
   repair?: boolean;
   /** Change recorded settings to the given values, for all processes. Default false. */
   updateSettings?: boolean;
-  /** Called after each network that is reconciled by `openHost`. */
+  /** Called after each network that is reconciled because of the opening. */
   onProgress?: (progress: ReconcileProgress) => void;
-  /** Aborts the call. The objects and records of a new host are removed again. */
+  /**
+   * Aborts the call. The objects and records of a new host are removed again. Later, it ends the reconciliation in the
+   * background after the networks that are being reconciled.
+   */
   signal?: AbortSignal;
 }
 
@@ -375,6 +378,14 @@ export interface Host extends AsyncDisposable {
   /** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
+  /**
+   * Resolves when the reconciliation that `openHost` has begun has ended, with one result for each repair; empty with
+   * `repair: false`. Calls need not wait for it: a call on a network waits until that network is repaired, and such
+   * networks are repaired first. Errors are also recorded as events. `close` ends the reconciliation after the networks
+   * that are being reconciled.
+   * @throws the first error, for example a KernelError, or the signal's reason
+   */
+  repaired(): Promise<RepairResult[]>;
   /**
    * Makes the kernel and dnsmasq match the records. Resolves to one result for each repair, also with `dryRun`; empty
    * if nothing differs.
