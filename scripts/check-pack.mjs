@@ -22,6 +22,7 @@ import { addonOf, lmdbBounds, programOf, targetOf, targets } from './lib/targets
 /** Patterns of files that the tarball may contain. */
 const allowed = [
   /^dist\/.+\.(js|d\.ts)$/,
+  /^dist\/cli\/LICENSES\.txt$/,
   /^scripts\/install\.mjs$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
   /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type ClusterHostOptions, clusterSchema, parseClusterOptions } from '../cluster/options.js';
 import { ValidationError } from '../errors.js';
+import { hidden } from '../util/hidden.js';
 import { JsonSyntaxError, parseJson, readWithMode } from '../util/json-file.js';
-import { hidden } from '../util/secret.js';
 import * as valid from '../util/validate.js';
 import { parseListen } from './listen.js';
 import { LOG_LEVELS, type LogLevel } from './logger.js';

@@ -13,10 +13,9 @@ import type { Kernel } from '../kernel/kernel.js';
 import { interfaceInfo, networkInfo } from '../records/records.js';
 import { openLmdbStore } from '../store/lmdb.js';
 import { transact } from '../store/transaction.js';
-import type { RepairResult } from './observation.js';
 import { openHost } from './open-host.js';
 import { parseAdoptOptions } from './options.js';
-import type { HostOptions, InterfaceInfo, NetworkInfo } from './types.js';
+import type { HostOptions, InterfaceInfo, NetworkInfo, RepairResult } from './types.js';
 
 /**
  * Options of `adoptHost`: those of `openHost`. Options that are omitted are read from the kernel and from the files of

@@ -93,7 +93,7 @@ export function ensureNetwork(
   options: CreateNetworkOptions,
   create: () => Promise<NetworkRecord>,
 ): Promise<NetworkRecord> {
-  const { store } = context;
+  const { store, locks } = context;
   const checked = checkNetworkOptions(context, options);
   const { uuid, tenant, name } = checked;
   const wanted = givenOptions(options, checked);
@@ -106,7 +106,9 @@ export function ensureNetwork(
         throw new ConflictError(`${named.length} networks of tenant ${tenant} are named ${name}: use the UUID`);
       }
       const known = uuid === undefined ? named[0] : uuid;
-      return known === undefined ? undefined : orUndefined(readNetwork(context, known));
+      if (known === undefined) return undefined;
+      await locks.turn(known, checked.signal);
+      return orUndefined(readNetwork(context, known));
     },
     compare: (found) => requireSame(`network ${found.uuid}`, { ...wanted, tenant }, networkInfo(found)),
     isUsable: async () => true,
@@ -121,7 +123,7 @@ export function ensureInterface(
   options: AttachOptions,
   create: () => Promise<InterfaceRecord>,
 ): Promise<InterfaceRecord> {
-  const { store, node } = context;
+  const { store, node, locks } = context;
   const request = parseAttachOptions(options);
   const key =
     'tap' in request
@@ -138,6 +140,7 @@ export function ensureInterface(
     title: `interface ${name}`,
     signal: request.signal,
     find: async () => {
+      await locks.turn(network, request.signal);
       const known = await store.get<string>(key);
       return known && orUndefined(readInterface(context, known.value));
     },

@@ -7,11 +7,13 @@ import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
+import type { OpeningRepair } from '../reconcile/opening-repair.js';
 import { foreignLinks } from '../reconcile/orphans.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
 import { transact } from '../store/transaction.js';
+import { rejectOnAbort } from '../util/abort.js';
 import { ensureNetwork } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
 import { NetworkHandle } from './network.js';
@@ -42,16 +44,20 @@ import type {
 export class HostHandle implements Host {
   readonly #context: Context;
   readonly #watchers: DriftWatcher[] = [];
+  readonly #opening: OpeningRepair | undefined;
   #info: HostInfo;
 
-  private constructor(context: Context, info: HostInfo) {
+  private constructor(context: Context, info: HostInfo, opening: OpeningRepair | undefined) {
     this.#context = context;
     this.#info = info;
+    this.#opening = opening;
     context.coordinator.start();
   }
 
-  static async of(context: Context): Promise<HostHandle> {
-    return new HostHandle(context, await describeHost(context));
+  /** @param beginRepair begins the repair of the networks */
+  static async of(context: Context, beginRepair?: () => OpeningRepair): Promise<HostHandle> {
+    const info = await describeHost(context);
+    return new HostHandle(context, info, beginRepair?.());
   }
 
   get info(): HostInfo {
@@ -59,7 +65,10 @@ export class HostHandle implements Host {
   }
 
   async refresh(): Promise<HostInfo> {
-    this.#info = await describeHost(this.#context);
+    const context = this.#context;
+    const info = await describeHost(context);
+    const warnings = [...(info.warnings ?? []), ...(await foreignLinks(context))];
+    this.#info = { ...info, ...(warnings.length > 0 && { warnings }) };
     return this.#info;
   }
 
@@ -103,8 +112,15 @@ export class HostHandle implements Host {
     }));
   }
 
+  repaired(): Promise<RepairResult[]> {
+    return this.#opening?.repaired() ?? Promise.resolve([]);
+  }
+
   async reconcile(options?: ReconcileOptions): Promise<RepairResult[]> {
-    return reconcile(this.#context, { ...parseReconcileOptions(options), cause: 'reconciliation' });
+    const request = parseReconcileOptions(options);
+    // Both would find the same differences.
+    await rejectOnAbort(this.#opening?.ended() ?? Promise.resolve(), request.signal);
+    return reconcile(this.#context, { ...request, cause: 'reconciliation' });
   }
 
   async removeNode(name: string, options?: { detach?: boolean }): Promise<void> {
@@ -129,7 +145,10 @@ export class HostHandle implements Host {
           context.host.netns,
           ...(isRouter(context.localNode) ? await context.coordinator.states.list() : []),
         ],
-        reconcile: (signal) => reconcile(context, { dryRun: false, cause: 'drift', signal }),
+        reconcile: async (signal) => {
+          await this.#opening?.ended();
+          return reconcile(context, { dryRun: false, cause: 'drift', signal });
+        },
       },
       parseDriftWatchOptions(options),
     );
@@ -147,6 +166,7 @@ export class HostHandle implements Host {
   }
 
   async teardown(): Promise<void> {
+    await this.#opening?.ended();
     await this.#context.events.note({ event: 'host.teardown', cause: 'request' }, () => this.#teardown());
   }
 
@@ -161,6 +181,7 @@ export class HostHandle implements Host {
 
   async close(): Promise<void> {
     const { coordinator, calls, dhcp, reaper, kernel, store, events, owner } = this.#context;
+    await this.#opening?.stop();
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
     await calls.idle();
     await coordinator.stop();
@@ -186,7 +207,6 @@ async function describeHost(context: Context): Promise<HostInfo> {
     transact(store, (transaction) => floating.usage(transaction)),
     Promise.all([
       detectConflicts(kernel, settings.netns),
-      foreignLinks(context),
       accountProblem().then((warnings) => warnings ?? []),
       missingWayOut(kernel, settings.netns).then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),

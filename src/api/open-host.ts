@@ -17,7 +17,8 @@ import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
-import { reconcile } from '../reconcile/reconcile.js';
+import { OpeningRepair } from '../reconcile/opening-repair.js';
+import { repairHost } from '../reconcile/reconcile.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
@@ -34,8 +35,8 @@ import type { Host, HostOptions } from './types.js';
 
 /**
  * Opens a host: a lone host, with its state in a folder, or, with the option `store`, a node of a cluster. Creates the
- * objects of the host itself if they are missing, and reconciles all networks. Several processes may open the same
- * host. Networks keep running after `Host.close`.
+ * objects of the host itself if they are missing, and begins to reconcile all networks (see `Host.repaired`). Several
+ * processes may open the same host. Networks keep running after `Host.close`.
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, ConflictError if the recorded
  *   host has other settings, or another state folder serves the namespace, StoreError if the store cannot be reached, KernelError
  */
@@ -127,12 +128,18 @@ async function openWith(
     const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
     await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);
   }
-  if (settings.repair || changed.length > 0) {
-    const { onProgress, signal } = request;
-    await reconcile(context, { dryRun: false, cause: 'opening', onProgress, signal });
+  const { signal } = request;
+  if (!settings.repair && changed.length === 0) {
+    signal?.throwIfAborted();
+    return HostHandle.of(context);
   }
-  request.signal?.throwIfAborted();
-  return HostHandle.of(context);
+  await repairHost(context, { dryRun: false, cause: 'opening' });
+  signal?.throwIfAborted();
+  const networks = await context.coordinator.states.list();
+  const handle = await HostHandle.of(context, () => new OpeningRepair(context, networks, request));
+  // Networks that have the former settings would be a surprise.
+  if (changed.length > 0) await handle.repaired().catch(() => undefined);
+  return handle;
 }
 
 /** Creates the objects of a new host. After an error the kernel is unchanged, and the record of the host is deleted. */

@@ -1,32 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import type { HostOptions } from '../api/types.js';
-import { ValidationError } from '../errors.js';
-import { parseJson } from '../util/json-file.js';
-import { hidden } from '../util/secret.js';
-import { cidr, displayName, domain, interfaceName, ipv4, namespaceRef, parse, port } from '../util/validate.js';
-
-/** The file that earlier versions of `vethwork init` wrote. The state folder remembers these settings now. */
-export type HostFile = Omit<HostOptions, 'stateDir' | 'repair' | 'onProgress'>;
-
-const schema = z
-  .strictObject({
-    netns: namespaceRef,
-    egressNic: interfaceName,
-    meshNic: interfaceName,
-    floatingNetwork: cidr,
-    outboundNat: z.boolean(),
-    allowMetadata: z.boolean(),
-    vxlanPort: port,
-    neighbourTable: z.number(),
-    // Earlier versions used seconds.
-    deletionHalo: z.number().transform((seconds) => seconds * 1000),
-    dnsServers: z.array(ipv4),
-    domain,
-    tenant: displayName,
-  })
-  .partial();
+import type { HostFile } from './parse-host-file.js';
 
 export function hostFilePath(state: string): string {
   return join(state, 'host.json');
@@ -44,22 +18,9 @@ export async function readHostFile(state: string): Promise<Partial<HostFile>> {
     }
     throw error;
   }
+  // Loaded late: most state folders have no such file, and the schemas take long to load.
+  const { parseHostFile } = await import('./parse-host-file.js');
   return parseHostFile(text, path);
-}
-
-/** Parses the file. @throws ValidationError with the file and the member */
-export function parseHostFile(text: string, path: string): Partial<HostFile> {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    throw new ValidationError(path, hidden(text), `a file that holds JSON (${(error as Error).message})`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ValidationError(path, hidden(value), 'a file that holds a JSON object');
-  }
-  // JSON contains no undefined members.
-  return parse(schema, value, path) as Partial<HostFile>;
 }
 
 export async function removeHostFile(state: string): Promise<void> {

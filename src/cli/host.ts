@@ -116,6 +116,7 @@ export function addHostCommands(program: Command, app: App): void {
 async function initialise(session: Session): Promise<void> {
   if (session.options === undefined)
     throw new ConflictError('this machine is a node of a cluster: start the agent, which sets it up');
+  await session.host.repaired();
   await showStatus(session);
 }
 

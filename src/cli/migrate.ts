@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
-import { withoutUser } from '../store/etcd/options.js';
+import { withoutUser } from '../util/hidden.js';
 import { type App, print } from './app.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';

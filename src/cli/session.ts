@@ -18,7 +18,10 @@ export interface Session {
   print(value: unknown, text: string): void;
 }
 
-/** Opens the host without repairs, runs the body, and closes the host in any case. */
+/**
+ * Opens the host, runs the body, and closes the host in any case. With the option `repair`, the calls of the body wait for
+ * the repair of their network, and the command ends when all networks are repaired. Default: no repair.
+ */
 export async function withHost(
   app: App,
   command: Command,
@@ -39,6 +42,7 @@ export async function withHost(
       signal.throwIfAborted();
       const json = globals.json === true;
       await body({ host, options, signal, json, print: (value, text) => print(app, json, value, text) });
+      await host.repaired();
     } finally {
       const { asOf } = host.info;
       if (asOf !== undefined) app.stderr.write(`warning: the store can't be reached; the output is as of ${asOf}\n`);

@@ -171,7 +171,8 @@ export class NetworkReconciler {
 
   /** Creates a resource unless its fingerprint is the last applied one. */
   async #create(resource: Resource, { resources, displaced }: LastApplied): Promise<void> {
-    const { id, fingerprint, state } = resource;
+    const { id, state } = resource;
+    const fingerprint = resource.fingerprint();
     if (resources.get(id) === fingerprint) return;
     displaced.delete(id);
     const plan = resource.plan();
@@ -202,12 +203,8 @@ export class NetworkReconciler {
   }
 
   /** Removes a VXLAN link whose address or port has changed. The kernel cannot change these on an existing link. */
-  async #recreateChangedVtep(
-    network: NetworkRecord,
-    { id, fingerprint }: Resource,
-    applied: LastApplied,
-  ): Promise<void> {
-    if (applied.resources.get(id) === fingerprint) return;
+  async #recreateChangedVtep(network: NetworkRecord, resource: Resource, applied: LastApplied): Promise<void> {
+    if (applied.resources.get(resource.id) === resource.fingerprint()) return;
     const { kernel, host, detected, reaper } = this.#context;
     const links = await kernel.query('link.list', { netns: host.netns });
     const link = links.find(({ index, group }) => index === network.vxlan && group !== DELETION_GROUP);

@@ -29,12 +29,12 @@ export interface Resource {
   /** UUID of the interface that it belongs to. */
   interface?: string;
   state: Lifecycle['state'];
-  /** Text that differs if the plan differs. */
-  fingerprint: string;
   /** Indexes of its links in the namespace of the host that vethwork created. */
   links: readonly number[];
   /** Indexes of its links in other namespaces. */
   innerLinks: readonly number[];
+  /** Returns a text that differs if the plan differs. */
+  fingerprint(): string;
   /** Returns the operations that create it. */
   plan(): Operation[];
   /** Returns the operations that remove it, for `Kernel.teardown`, which ignores objects that do not exist. */
@@ -57,7 +57,7 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
   if (isRouter(node)) {
     return {
       ...common,
-      fingerprint: JSON.stringify([rest, underlay]),
+      fingerprint: () => JSON.stringify([rest, underlay]),
       links: networkLinks(record),
       innerLinks: [record.inner.inner, ...(record.egress ? [record.egress.inner] : [])],
       plan: () => planNetwork(host, underlay, record),
@@ -67,7 +67,7 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
   const here = networkOn(node, record);
   return {
     ...common,
-    fingerprint: JSON.stringify([rest, here.bridge, underlay]),
+    fingerprint: () => JSON.stringify([rest, here.bridge, underlay]),
     links: [record.vxlan, record.bridge.index],
     innerLinks: [],
     plan: () => planHypervisorNetwork(host, underlay, here),
@@ -100,7 +100,7 @@ export function interfaceResource(
     title: interfaceTitle(network, member),
     interface: member.uuid,
     state: member.state,
-    fingerprint: JSON.stringify([attachment, mac, address, guard, order]),
+    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order]),
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal && attachment.kind === 'veth' ? [attachment.innerIndex] : [],
     plan: () =>
@@ -126,7 +126,7 @@ export function floatingResource(
     title: `${networkTitle(network)}, floating address ${floating.address}`,
     interface: member.uuid,
     state: member.state === 'created' ? member.floating.state : member.state,
-    fingerprint: JSON.stringify(floating),
+    fingerprint: () => JSON.stringify(floating),
     links: [floating.pair.outer],
     innerLinks: [floating.pair.inner],
     plan: () => planFloatingIp(node.host, network, floating),
@@ -145,7 +145,7 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
     id: resourceId.routed(address),
     title: `${networkTitle(network)}, routed address ${address}`,
     state: routed.state,
-    fingerprint: address,
+    fingerprint: () => address,
     links: [],
     innerLinks: [],
     plan: () => (isHere ? planRoutedIp(host, network, address) : [allowRouted(host, network, address)]),

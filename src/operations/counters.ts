@@ -26,7 +26,8 @@ export async function interfaceCounters(
 
 /** Returns the counters of a network on this node. */
 export async function networkCounters(context: Context, network: NetworkRecord): Promise<NetworkCounters> {
-  const { kernel, host, node } = context;
+  const { kernel, host, node, locks } = context;
+  await locks.turn(network.uuid);
   const [links, members] = await Promise.all([statistics(kernel, host.netns), readMembers(context, network.uuid)]);
   const here = members.filter((member) => member.node === node);
   const carried = {

@@ -9,13 +9,14 @@ import { rejectOnAbort } from '../util/abort.js';
  * @param timeout in milliseconds
  * @throws ConflictError on nodes other than the router
  */
-export function ping(
-  { kernel, localNode }: Context,
+export async function ping(
+  { kernel, localNode, locks }: Context,
   network: string,
   { address, timeout, signal }: { address: string; timeout: number; signal?: AbortSignal | undefined },
 ): Promise<number | undefined> {
   if (!isRouter(localNode)) {
     throw new ConflictError(`the namespace of the network is on node ${localNode.router}: ping from there`);
   }
+  await locks.turn(network, signal);
   return rejectOnAbort(kernel.ping(address, { netns: network, timeout }), signal);
 }

@@ -5,6 +5,7 @@ import type { NftCommand } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
 import { isDefaultRoute, MAIN_TABLE, type Route } from '../kernel/route.js';
+import { itemsWith } from '../util/index-list.js';
 import { REPLY_RULE_PRIORITY } from './floating-ip.js';
 
 /**
@@ -55,10 +56,16 @@ function addresses(plan: Operation[], own: Set<number>, netns: Netns, there: Act
   const wanted = new Set(
     plan.flatMap((operation) => (operation.op === 'address.add' ? [addressKey(operation.address)] : [])),
   );
-  return there.addresses
-    .filter((address) => own.has(address.index) && !address.address.includes(':') && !wanted.has(addressKey(address)))
+  return ofLinks(there.addresses, own)
+    .filter((address) => !address.address.includes(':') && !wanted.has(addressKey(address)))
     .map(({ index, address }) => ({ op: 'address.delete', netns, address: { index, address } }));
 }
+
+/** Returns the objects of links. The number of objects of other links does not matter. */
+const ofLinks = <Each extends { index?: number | undefined }>(there: readonly Each[], links: Set<number>): Each[] =>
+  [...links].flatMap((index) => itemsWith(there, linkOf, index));
+
+const linkOf = ({ index }: { index?: number | undefined }): unknown => index;
 
 const addressKey = ({ index, address }: { index: number; address: string }) => `${index} ${address}`;
 
@@ -67,10 +74,8 @@ function routes(plan: Operation[], own: Set<number>, netns: Netns, there: Actual
   const wanted = new Set(
     plan.flatMap((operation) => (operation.op === 'route.add' ? [routeKey(operation.route)] : [])),
   );
-  return there.routes
-    .filter(
-      ({ index, protocol, destination }) => own.has(index ?? 0) && protocol !== 'kernel' && !destination.includes(':'),
-    )
+  return ofLinks(there.routes, own)
+    .filter(({ protocol, destination }) => protocol !== 'kernel' && !destination.includes(':'))
     .filter((route) => !wanted.has(routeKey(route)))
     .map((route) => ({ op: 'route.delete', netns, route }));
 }
@@ -87,9 +92,9 @@ function neighbours(plan: Operation[], own: Set<number>, netns: Netns, there: Ac
   const wanted = new Set(
     plan.flatMap((operation) => (operation.op === 'neighbour.add' ? [key(operation.neighbour)] : [])),
   );
-  return there.neighbours
+  return ofLinks(there.neighbours, own)
     .filter(({ family, state, proxy }) => family === 'inet' && state === 'permanent' && proxy !== true)
-    .filter((neighbour) => own.has(neighbour.index) && !wanted.has(key(neighbour)))
+    .filter((neighbour) => !wanted.has(key(neighbour)))
     .map(({ index, destination }) => ({
       op: 'neighbour.delete',
       netns,

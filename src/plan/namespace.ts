@@ -14,9 +14,9 @@ export const LOOPBACK_INDEX = 1;
 const DEFAULTS: Record<string, number> = {
   'ipv4/ip_forward': 1,
   'ipv4/conf/all/send_redirects': 0,
-  'ipv6/conf/default/accept_dad': 0,
-  'ipv6/conf/default/dad_transmits': 0,
-  'ipv6/conf/default/accept_ra': 0,
+  // Networks have no IPv6. A link with IPv6 multicasts reports and solicitations, and the egress bridge floods them to
+  // all networks, so that each new network would cost the machine more than the one before.
+  'ipv6/conf/all/disable_ipv6': 1,
 };
 
 /**
@@ -37,10 +37,7 @@ export function innerSettings(network: string, inet: Inet4Settings = {}): LinkAt
   return { alias: networkAlias(network), inet: { ...ROUTER, ...inet } };
 }
 
-/**
- * Plans the sysctls of a new namespace. Set before links are added, so that no address is tentative and router
- * advertisements are ignored.
- */
+/** Plans the sysctls of a new namespace. Set before links are added, so that no link has an IPv6 address. */
 export function planNamespaceDefaults({ ipv6 }: DesiredHost, netns: string): Operation[] {
   return Object.entries(DEFAULTS).flatMap(([key, value]) =>
     ipv6 === false && key.startsWith('ipv6/') ? [] : [{ op: 'sysctl.set', netns, key, value }],

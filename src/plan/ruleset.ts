@@ -81,15 +81,10 @@ export function planRuleset(
   const outside = network.egress === undefined ? undefined : names.egressInner;
   const fromInside = match.inputInterface(inside);
   const toInside = match.outputInterface(inside);
+  const fromInstances = match.sourceAddress(network.netblock);
+  const toOutside = outside === undefined ? [] : match.outputInterface(outside);
   const toNeighbours =
-    outside === undefined
-      ? []
-      : [
-          fromInside,
-          match.outputInterface(outside),
-          match.sourceAddress(network.netblock),
-          match.destinationAddress(floatingNetwork),
-        ];
+    outside === undefined ? [] : [fromInside, toOutside, fromInstances, match.destinationAddress(floatingNetwork)];
 
   return {
     op: 'nftables.batch',
@@ -118,12 +113,7 @@ export function planRuleset(
         { type: 'nat', hook: 'postrouting', priority: 100 },
         {
           ...(outside !== undefined && {
-            'instances appear as the floating gateway': [
-              match.sourceAddress(network.netblock),
-              match.outputInterface(outside),
-              counter(),
-              masquerade(),
-            ],
+            'instances appear as the floating gateway': [fromInstances, toOutside, counter(), masquerade()],
           }),
           // Without this rule, the instance would reply to its neighbour directly, which expects a reply from the
           // floating address.
@@ -143,7 +133,7 @@ export function planRuleset(
           'known connections': established,
           'to floating addresses': [toFloating, counter(), accept()],
           ...(outside !== undefined && {
-            ...(allowMetadata !== true && refuseMetadata([fromInside, match.outputInterface(outside)])),
+            ...(allowMetadata !== true && refuseMetadata([fromInside, toOutside])),
             'instances to few addresses of the floating network at a time': [
               ...toNeighbours,
               statement.addDestinationTo('asked'),
@@ -151,21 +141,9 @@ export function planRuleset(
               accept(),
             ],
             'instances to more of them': [...toNeighbours, ...rest],
-            'instances to the outside': [
-              fromInside,
-              match.outputInterface(outside),
-              match.sourceAddress(network.netblock),
-              counter(),
-              accept(),
-            ],
+            'instances to the outside': [fromInside, toOutside, fromInstances, counter(), accept()],
             // Requests arrive on the host's bridge. Only the replies pass here, and no connection is tracked for them.
-            'replies of routed addresses': [
-              fromInside,
-              match.outputInterface(outside),
-              match.sourceIn('routed'),
-              counter(),
-              accept(),
-            ],
+            'replies of routed addresses': [fromInside, toOutside, match.sourceIn('routed'), counter(), accept()],
           }),
           'instances to routed addresses of their own network': [
             fromInside,
@@ -203,14 +181,14 @@ export function planRuleset(
   };
 }
 
+const toMetadata = METADATA_ADDRESSES.map((addresses) => ({
+  comment: `instances do not reach metadata services (${addresses})`,
+  verdict: [match.destinationAddress(addresses), ...rest],
+}));
+
 /** Queries of dnsmasq originate in the namespace and are not forwarded, so these rules do not match them. */
-function refuseMetadata(where: Expression[][]): NftRules {
-  const rules = METADATA_ADDRESSES.map((addresses) => [
-    `instances do not reach metadata services (${addresses})`,
-    [...where, match.destinationAddress(addresses), counter(), drop()],
-  ]);
-  return Object.fromEntries(rules);
-}
+const refuseMetadata = (where: Expression[][]): NftRules =>
+  Object.fromEntries(toMetadata.map(({ comment, verdict }) => [comment, [...where, ...verdict]]));
 
 /** Adds a floating address: one element (`nft add element ip vethwork floating`). */
 export const addFloating = (network: string, address: string, target: string): Operation =>

@@ -4,7 +4,6 @@ import { raiseNeighbourTable } from '../host/neighbour-table.js';
 import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { isForeign } from '../plan/foreign.js';
-import { DELETION_GROUP } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
@@ -15,11 +14,15 @@ async function hostDrift(context: Context): Promise<Repair | undefined> {
   const { kernel, host, settings } = context;
   const peers = context.peers?.() ?? NO_PEERS;
   const plan = planHost(host, peers);
+  const raised =
+    settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable);
+  // Most often nothing is missing, and a lone host has no peers. The elements of all networks need not be read then.
+  if (context.peers === undefined && raised.length === 0) {
+    const structure = await new Observer(kernel, { narrow: true }).observe(plan);
+    if (missingOperations(plan, structure, isForeign).length === 0) return undefined;
+  }
   const actual = await new Observer(kernel).observe(plan);
-  const missing = [
-    ...(settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable)),
-    ...missingOperations(plan, actual, isForeign),
-  ];
+  const missing = [...raised, ...missingOperations(plan, actual, isForeign)];
   const extraneous = extraneousPeers(host, peers, actual.get(host.netns)?.nft ?? []);
   if (missing.length + extraneous.length === 0) return undefined;
   return {
@@ -45,9 +48,7 @@ export async function reconcileHost(
   if (run !== undefined) {
     if (repair !== undefined) await run(repair);
     // Deletes links that an ended process has marked for deletion.
-    const { kernel, host, reaper } = context;
-    const links = await kernel.query('link.list', { netns: host.netns });
-    if (links.some(({ group }) => group === DELETION_GROUP)) reaper.wake();
+    context.reaper.wake();
   }
   return repair === undefined ? [] : [{ action: repair.action, description: repair.description }];
 }

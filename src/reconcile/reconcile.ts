@@ -4,13 +4,14 @@ import { isSameState, type NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { guardCallback } from '../util/callback.js';
-import { Semaphore } from '../util/semaphore.js';
+import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { driftOf } from './drift.js';
+import type { HeldNetworks } from './held-networks.js';
 import { reconcileHost } from './host.js';
 import type { HostElements } from './host-elements.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
-import { recover } from './recovery.js';
+import { type Change, interruptedChanges, recoverChanges } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
 
 /** Options of `reconcile`. */
@@ -31,32 +32,66 @@ const CONCURRENCY = 8;
  * @throws KernelError if the host itself cannot be repaired, ConflictError if this process may not repair the node
  */
 export async function reconcile(context: Context, request: ReconcileRequest): Promise<RepairResult[]> {
-  const { coordinator, environment, kernel, localNode } = context;
-  const { dryRun, signal } = request;
-  const onProgress = request.onProgress && guardCallback('onProgress', request.onProgress);
-  await coordinator.beforeReconcile({ dryRun });
+  const { coordinator, environment } = context;
+  await coordinator.beforeReconcile({ dryRun: request.dryRun });
   await environment.refresh();
-  const repairs = new Repairs(context, request);
   const results = await repairHost(context, request);
-  const read = await coordinator.states.all();
-  const recovered = await recover(context, read.states.values(), repairs);
-  results.push(...recovered);
+  return [...results, ...(await reconcileNetworks(context, request))];
+}
 
-  // One reading of the kernel serves all networks. It is repeated for a network that changes during the reconciliation.
-  const before = recovered.length === 0 ? read : await coordinator.states.all();
+/** Repairs the host itself. @throws KernelError */
+export function repairHost(context: Context, { dryRun, cause }: RepairRequest): Promise<RepairResult[]> {
+  const { events } = context;
+  return reconcileHost(
+    context,
+    dryRun ? undefined : ({ description, run }) => events.note({ event: 'repair', cause, detail: description }, run),
+  );
+}
+
+/**
+ * As `reconcile`, without the host itself.
+ * @param request.held networks whose locks the caller holds. Each is released when it is repaired
+ */
+export async function reconcileNetworks(
+  context: Context,
+  request: ReconcileRequest & { held?: HeldNetworks },
+): Promise<RepairResult[]> {
+  const { coordinator, kernel, localNode } = context;
+  const { signal, held } = request;
+  const onProgress = request.onProgress && guardCallback('onProgress', request.onProgress);
+  const repairs = new Repairs(context, request);
+  const before = await coordinator.states.all();
   const recorded = recordedIndexes(context, before);
+  const interrupted = interruptedChanges(context, before.states.values());
+  // One reading of the kernel serves all networks. It is repeated for a network that changes during the reconciliation.
   const observer = new Observer(kernel);
-  const uuids = await coordinator.states.list();
+  const here = await coordinator.states.list();
+  const networks = [...new Set([...here, ...interrupted.keys()])];
+  const next = held === undefined ? iteratorOf(networks) : () => held.next();
   const elements = new Map<string, HostElements>();
-  let done = 0;
-  const repaired = await new Semaphore(CONCURRENCY).map(uuids, async (uuid) => {
-    if (signal?.aborted) return [];
-    const here = await repairNetwork(context, uuid, { repairs, observer, elements, before: before.states.get(uuid) });
-    onProgress?.({ network: uuid, done: ++done, total: uuids.length, repairs: here });
-    return here;
-  });
-  results.push(...repaired.flat());
-  if (!coordinator.mayRemoveOrphans) return results;
+  const repaired = new Map<string, RepairResult[]>();
+  const errors: Error[] = [];
+  const work = async () => {
+    for (let uuid = next(); uuid !== undefined && !signal?.aborted; uuid = next()) {
+      const input = {
+        ...{ repairs, observer, elements, held },
+        ...{ before: before.states.get(uuid), changes: interrupted.get(uuid) ?? [] },
+      };
+      try {
+        repaired.set(uuid, await repairNetwork(context, uuid, input));
+      } catch (error) {
+        errors.push(error as Error);
+      } finally {
+        held?.release(uuid);
+      }
+      const total = networks.length;
+      onProgress?.({ network: uuid, done: repaired.size, total, repairs: repaired.get(uuid) ?? [] });
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  throwFirst(errors);
+  const results = networks.flatMap((uuid) => repaired.get(uuid) ?? []);
+  if (signal?.aborted || !coordinator.mayRemoveOrphans) return results;
   const namespaces = [context.host.netns, ...(isRouter(localNode) ? before.states.keys() : [])];
   const links = await orphanedLinks(context, observer, namespaces, recorded);
   results.push(...(await repairs.run(links)));
@@ -66,12 +101,9 @@ export async function reconcile(context: Context, request: ReconcileRequest): Pr
   return results;
 }
 
-function repairHost(context: Context, { dryRun, cause }: RepairRequest): Promise<RepairResult[]> {
-  const { events } = context;
-  return reconcileHost(
-    context,
-    dryRun ? undefined : ({ description, run }) => events.note({ event: 'repair', cause, detail: description }, run),
-  );
+function iteratorOf<Item>(items: readonly Item[]): () => Item | undefined {
+  const iterator = items.values();
+  return () => iterator.next().value;
 }
 
 interface NetworkRepairInput {
@@ -79,17 +111,25 @@ interface NetworkRepairInput {
   observer: Observer;
   /** Receives the planned elements of the network. */
   elements: Map<string, HostElements>;
+  held: HeldNetworks | undefined;
   /** State of the network before the observer read the kernel. */
   before: NetworkState | undefined;
+  /** Its interrupted changes. */
+  changes: readonly Change[];
 }
 
-function repairNetwork(
+/** Recovers the interrupted changes of a network, then repairs its drift. */
+async function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, elements, before }: NetworkRepairInput,
+  { repairs, observer, elements, held, before, changes }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
-  const { coordinator, kernel } = context;
-  return coordinator.exclusive(uuid, async () => {
+  const { coordinator, kernel, locks } = context;
+  const isHeld = held?.has(uuid) === true;
+  const recovered = await recoverChanges(changes, repairs, (network, work) =>
+    isHeld ? work() : locks.exclusive(network, work),
+  );
+  const repairDrift = async () => {
     await yieldIfNeeded();
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
@@ -100,5 +140,6 @@ function repairNetwork(
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
     if (drift.repairs.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
     return repairs.run(drift.repairs, uuid);
-  });
+  };
+  return [...recovered, ...(await (isHeld ? repairDrift() : coordinator.exclusive(uuid, repairDrift)))];
 }

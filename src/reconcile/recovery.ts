@@ -9,7 +9,7 @@ import type { IsDue, Lifecycle } from '../records/records.js';
 import type { Repair, Repairs } from './repair.js';
 
 /** An unfinished change: a resource that is being created or removed. */
-interface Change {
+export interface Change {
   network: string;
   interface?: string;
   lifecycle: Lifecycle;
@@ -28,21 +28,50 @@ export async function recover(
   repairs: Repairs,
   isLeader = true,
 ): Promise<RepairResult[]> {
-  const { locks, calls } = context;
+  const results: RepairResult[] = [];
+  for (const changes of interruptedChanges(context, states, isLeader).values()) {
+    results.push(
+      ...(await recoverChanges(changes, repairs, (network, work) => context.locks.exclusive(network, work))),
+    );
+  }
+  return results;
+}
+
+/**
+ * Returns the interrupted changes by network.
+ * @param states of all networks (see `Calls.orphans`)
+ */
+export function interruptedChanges(
+  context: Context,
+  states: Iterable<NetworkState>,
+  isLeader = true,
+): Map<string, Change[]> {
   const changes = [...states].filter(isChanging).flatMap((state) => changesOf(context, state));
-  const orphaned = calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
+  const orphaned = context.calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
   const interrupted = changes.filter(
     (change) => orphaned.has(nameOf(change)) || (isLeader && isInterrupted(context, change.lifecycle)),
   );
+  const byNetwork = new Map<string, Change[]>();
+  for (const change of interrupted) {
+    byNetwork.set(change.network, [...(byNetwork.get(change.network) ?? []), change]);
+  }
+  return byNetwork;
+}
+
+/** Recovers interrupted changes. @param alone runs work while no other work of this process changes the network */
+export async function recoverChanges(
+  changes: readonly Change[],
+  repairs: Repairs,
+  alone: (network: string, work: () => Promise<void>) => Promise<void>,
+): Promise<RepairResult[]> {
   const results: RepairResult[] = [];
-  for (const { network, interface: nic, lifecycle, title, remove } of interrupted) {
+  for (const { network, interface: nic, lifecycle, title, remove } of changes) {
     const repair: Repair = {
       action: 'recover',
       description: `${title}: remove what is left of it`,
       ...(nic !== undefined && { interface: nic }),
       // `isDue`: the change may have ended during the recovery of others.
-      run: () =>
-        locks.exclusive(network, () => remove({ isDue: (now) => lifecycleOf(now) === lifecycleOf(lifecycle) })),
+      run: () => alone(network, () => remove({ isDue: (now) => lifecycleOf(now) === lifecycleOf(lifecycle) })),
     };
     results.push(...(await repairs.run([repair], network)));
   }

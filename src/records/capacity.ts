@@ -18,8 +18,9 @@ export async function requireEgressPort(
   transaction: Transaction,
   { floating, host }: { readonly floating: AddressPool; readonly host: Pick<DesiredHost, 'egressBridge'> },
 ): Promise<void> {
-  // A floating network with fewer addresses than the bridge has ports cannot fill it.
+  // A floating network with fewer addresses than the bridge has ports cannot fill it, nor can fewer addresses in use.
   if (floating.netblock.size <= BRIDGE_PORTS) return;
+  if ((await transaction.count(`${keys.floating}/`)) < BRIDGE_PORTS) return;
   const ports = (await floating.list(transaction)).filter((each) => each.owner && each.use !== 'routed');
   if (ports.length >= BRIDGE_PORTS) throw bridgeIsFull(host.egressBridge.name);
 }

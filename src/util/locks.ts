@@ -14,6 +14,8 @@ interface Queue {
  */
 export class Locks {
   readonly #queues = new Map<string, Queue>();
+  /** Keys for which some work waits or runs besides the first. */
+  readonly #contended = new Set<string>();
 
   /**
    * Runs beside other shared work on the key, after exclusive work that came before.
@@ -39,10 +41,22 @@ export class Locks {
     return result;
   }
 
+  /** Resolves after the exclusive work on the key that came before. @throws the signal's reason */
+  turn(key: string, signal?: AbortSignal): Promise<void> {
+    return this.shared(key, async () => undefined, signal);
+  }
+
+  /** Returns one of the keys for which work waits, or undefined. */
+  firstContended(isCandidate: (key: string) => boolean): string | undefined {
+    for (const key of this.#contended) if (isCandidate(key)) return key;
+    return undefined;
+  }
+
   #queue(key: string): Queue {
     const queue = this.#queues.get(key) ?? { exclusive: Promise.resolve(), shared: [], pending: 0 };
     this.#queues.set(key, queue);
     queue.pending++;
+    if (queue.pending > 1) this.#contended.add(key);
     return queue;
   }
 
@@ -50,6 +64,7 @@ export class Locks {
   async #settle(key: string, queue: Queue, work: Promise<unknown>): Promise<void> {
     await work.catch(() => undefined);
     queue.pending--;
+    if (queue.pending <= 1) this.#contended.delete(key);
     if (queue.pending === 0) this.#queues.delete(key);
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hidden } from './hidden.js';
 
 type Show = (value: unknown) => unknown;
 
@@ -11,13 +12,6 @@ const secrets = new WeakMap<z.core.$ZodType, Show>();
 export function secret<Schema extends z.ZodType>(schema: Schema, show: Show = hidden): Schema {
   secrets.set(schema, show);
   return schema;
-}
-
-/** Replaces a secret value in messages by its type. */
-export function hidden(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
-  return `(${kind}, not shown)`;
 }
 
 /** Returns what an error may show of an invalid value at a path within a schema. */

@@ -58,6 +58,7 @@ process.on('message', async (order: Order) => {
   try {
     if (order.order === 'open') {
       host = await openHost(order.options);
+      await host.repaired();
       meet(undefined);
       say({ event: 'open', repairs: (await host.reconcile({ dryRun: true })).map(repairText) });
       return;

@@ -37,10 +37,11 @@ export class TestHost {
     });
   }
 
-  /** Opens the state folder again, as another process does. */
+  /** Opens the state folder again, as another process does, and waits until its networks are repaired. */
   async open(options: Partial<HostOptions> = {}): Promise<Host> {
     const host = await openHost({ ...this.options, ...options });
     this.#handles.push(host);
+    await host.repaired();
     return host;
   }
 

@@ -126,6 +126,7 @@ export class Walkthrough implements AsyncDisposable {
   /** Opens the host again after it was closed, as another process does. */
   async reopen(options: Partial<HostOptions> = {}): Promise<void> {
     this.host = await openHost({ ...this.options, ...options });
+    await this.host.repaired();
     for (const [index, { uuid }] of this.#networks.entries()) this.#networks[index] = await this.host.getNetwork(uuid);
   }
 

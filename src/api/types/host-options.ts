@@ -55,14 +55,17 @@ export interface HostOptions {
   /** Owner of networks that are created through this handle. Default `system`. */
   tenant?: string;
   /**
-   * Reconcile all networks, and supervise every dnsmasq. Default true. With false, an existing host is opened without
-   * any change, for example to read its state.
+   * Reconcile all networks in the background (see `Host.repaired`), and supervise every dnsmasq. Default true. With
+   * false, an existing host is opened without any change, for example to read its state.
    */
   repair?: boolean;
   /** Change recorded settings to the given values, for all processes. Default false. */
   updateSettings?: boolean;
-  /** Called after each network that is reconciled by `openHost`. */
+  /** Called after each network that is reconciled because of the opening. */
   onProgress?: (progress: ReconcileProgress) => void;
-  /** Aborts the call. The objects and records of a new host are removed again. */
+  /**
+   * Aborts the call. The objects and records of a new host are removed again. Later, it ends the reconciliation in the
+   * background after the networks that are being reconciled.
+   */
   signal?: AbortSignal;
 }

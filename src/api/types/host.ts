@@ -31,6 +31,14 @@ export interface Host extends AsyncDisposable {
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
   /**
+   * Resolves when the reconciliation that `openHost` has begun has ended, with one result for each repair; empty with
+   * `repair: false`. Calls need not wait for it: a call on a network waits until that network is repaired, and such
+   * networks are repaired first. Errors are also recorded as events. `close` ends the reconciliation after the networks
+   * that are being reconciled.
+   * @throws the first error, for example a KernelError, or the signal's reason
+   */
+  repaired(): Promise<RepairResult[]>;
+  /**
    * Makes the kernel and dnsmasq match the records. Resolves to one result for each repair, also with `dryRun`; empty
    * if nothing differs.
    */

@@ -1,3 +1,4 @@
+import { itemsWith } from '../../util/index-list.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { NftCommand, NftFamily, SetElement } from '../nftables/index.js';
 import type { Operation } from '../operation.js';
@@ -21,7 +22,9 @@ export function missingRuleset(
   const byNamespace = new Map<NamespaceRef | undefined, NftCommand[]>();
   for (const operation of plan) {
     if (operation.op !== 'nftables.batch') continue;
-    byNamespace.set(operation.netns, [...(byNamespace.get(operation.netns) ?? []), ...operation.commands]);
+    const commands = byNamespace.get(operation.netns);
+    if (commands === undefined) byNamespace.set(operation.netns, [...operation.commands]);
+    else commands.push(...operation.commands);
   }
   return [...byNamespace].flatMap(([netns, wanted]): Operation[] => {
     const commands = missingCommands(wanted, actual.get(netns)?.nft ?? [], isForeign);
@@ -38,15 +41,11 @@ function missingCommands(
   const byTable = new Map<string, NftCommand[]>();
   for (const command of wanted) {
     const key = tableOf(command);
-    byTable.set(key, [...(byTable.get(key) ?? []), command]);
+    const commands = byTable.get(key);
+    if (commands === undefined) byTable.set(key, [command]);
+    else commands.push(command);
   }
-  return [...byTable].flatMap(([key, commands]) =>
-    missingInTable(
-      commands,
-      there.filter((object) => tableOf(object) === key),
-      isForeign,
-    ),
-  );
+  return [...byTable].flatMap(([key, commands]) => missingInTable(commands, itemsWith(there, tableOf, key), isForeign));
 }
 
 function tableOf(one: NftCommand | NftObject): string {
@@ -59,32 +58,34 @@ function missingInTable(
   there: readonly NftObject[],
   isForeign: IsForeign,
 ): NftCommand[] {
-  const own = there.filter((object) => !isForeign(object));
-  const elements = own.filter(({ object }) => object === 'element');
-  const objects = own.filter(({ object }) => object !== 'element');
-  // A plan without `table.add` does not describe the complete table: missing objects are only added.
+  const elements = itemsWith(there, isElement, true);
+  const others = itemsWith(there, isElement, false);
   const table = wanted.find((command) => command.command === 'table.add');
-  if (table !== undefined && !sameStructure(wanted.filter(isStructure), objects)) {
-    if (own.length < there.length) return replaceOwn(table, wanted, objects, elements);
-    const deletion: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
-    return [table, deletion, ...wanted, ...otherElements(elements, wanted)];
+  if (table === undefined) {
+    // The plan does not describe the complete table: missing objects are only added.
+    const isThere = (command: NftCommand) => others.some((object) => sameObject(command, object));
+    return missingElements(wanted, elements, (command) => isStructure(command) && !isThere(command));
   }
-  return missingElements(wanted, elements, (command) => {
-    const isThere = table !== undefined || objects.some((object) => sameObject(command, object));
-    return !isThere && isStructure(command);
-  });
+  const objects = others.filter((object) => !isForeign(object));
+  if (sameStructure(wanted.filter(isStructure), objects)) return missingElements(wanted, elements, () => false);
+  if (there.some(isForeign)) return replaceOwn(table, wanted, objects, elements);
+  const deletion: NftCommand = { command: 'table.delete', family: table.family, name: table.name };
+  return [table, deletion, ...wanted, ...otherElements(elements, wanted)];
 }
 
-/** Returns the missing elements, and the other commands that are wanted. */
+const isElement = ({ object }: NftObject): boolean => object === 'element';
+
+/** Returns the missing elements, and the other commands that are missing. */
 function missingElements(
   wanted: readonly NftCommand[],
   there: readonly NftObject[],
   isMissing: (command: NftCommand) => boolean,
 ): NftCommand[] {
-  const present = new Set(there.map(elementKey));
   return wanted.flatMap((command): NftCommand[] => {
     if (command.command !== 'element.add') return isMissing(command) ? [command] : [];
-    const absent = command.elements.filter((element) => !present.has(elementKey({ ...command, ...element })));
+    const absent = command.elements.filter(
+      (element) => itemsWith(there, elementKey, elementKey({ ...command, ...element })).length === 0,
+    );
     return absent.length === 0 ? [] : [{ ...command, elements: absent }];
   });
 }

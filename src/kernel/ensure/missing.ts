@@ -1,10 +1,11 @@
+import { itemsWith } from '../../util/index-list.js';
 import type { Link, LinkAttributes, LinkKind, LinkSpec } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { Operation, OperationName } from '../operation.js';
 import type { Filter, FilterSpec, Qdisc, QdiscSpec, TbfOptions, TrafficAction, U32Options } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
 import { type IsForeign, missingRuleset } from './missing-ruleset.js';
-import { sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
+import { addressKey, neighbourKey, routeKey, sameAddress, sameNeighbour, sameRoute, sameRule } from './same.js';
 
 /**
  * Returns the operations of a plan that are missing, compared with the actual state: none if the plan is satisfied. An
@@ -53,10 +54,13 @@ const checks: { [Op in OperationName]?: Check<Op> } = {
     const there = links.get(index);
     return there !== undefined && (there.ipv6Disabled ?? disabled) === disabled;
   },
-  'address.add': ({ address }, { addresses }) => addresses.some((each) => sameAddress(each, address)),
-  'route.add': ({ route }, { routes }) => routes.some((each) => sameRoute(each, route)),
+  'address.add': ({ address }, { addresses }) =>
+    itemsWith(addresses, addressKey, addressKey(address)).some((each) => sameAddress(each, address)),
+  'route.add': ({ route }, { routes }) =>
+    itemsWith(routes, routeKey, routeKey(route)).some((each) => sameRoute(each, route)),
   'rule.add': ({ rule }, { rules }) => rules.some((each) => sameRule(each, rule)),
-  'neighbour.add': ({ neighbour }, { neighbours }) => neighbours.some((each) => sameNeighbour(each, neighbour)),
+  'neighbour.add': ({ neighbour }, { neighbours }) =>
+    itemsWith(neighbours, neighbourKey, neighbourKey(neighbour)).some((each) => sameNeighbour(each, neighbour)),
   'qdisc.add': (operation, { qdiscs = [] }) => {
     const { qdisc } = operation;
     const parent = qdisc.parent ?? (qdisc.kind === 'ingress' ? 'ingress' : 'root');

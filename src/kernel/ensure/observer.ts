@@ -4,7 +4,7 @@ import type { Link } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { Neighbour } from '../neighbour.js';
 import type { Operation, OperationName } from '../operation.js';
-import type { Queries } from '../query.js';
+import type { NftObject, Queries } from '../query.js';
 import type { Filter, FilterRef } from '../traffic.js';
 import { type Actual, type ActualNamespace, placeOf } from './actual.js';
 import { neighbourFamily } from './same.js';
@@ -34,13 +34,23 @@ const ABSENT = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', 'ELOOP', 'ENAMET
 /** True if the error means that a namespace does not exist or is not a namespace. */
 export const isNamespaceMissing = (error: unknown): boolean => error instanceof KernelError && ABSENT.has(error.code);
 
+export interface ObserverOptions {
+  /**
+   * Reads the links of a plan one by one, and no nftables elements. For a plan with few links and no elements, in a
+   * namespace with many. Default false.
+   */
+  narrow?: boolean;
+}
+
 /** Reads objects from the kernel and caches them: each query is sent at most once. */
 export class Observer {
   readonly #kernel: Kernel;
+  readonly #narrow: boolean;
   readonly #seen = new Map<NamespaceRef | undefined, Map<string, Promise<unknown>>>();
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, { narrow = false }: ObserverOptions = {}) {
     this.#kernel = kernel;
+    this.#narrow = narrow;
   }
 
   /** Reads all objects that a plan refers to. */
@@ -48,7 +58,9 @@ export class Observer {
     const byNamespace = new Map<NamespaceRef | undefined, Operation[]>();
     for (const operation of plan) {
       const netns = placeOf(operation);
-      byNamespace.set(netns, [...(byNamespace.get(netns) ?? []), operation]);
+      const operations = byNamespace.get(netns);
+      if (operations === undefined) byNamespace.set(netns, [operation]);
+      else operations.push(operation);
       // A namespace without other operations is needed for `namespace.add`.
       if (operation.op === 'namespace.add') byNamespace.set(operation.name, byNamespace.get(operation.name) ?? []);
     }
@@ -95,29 +107,48 @@ export class Observer {
     const places = operations.flatMap((operation) => (operation.op === 'filter.add' ? [operation.filter] : []));
     const switched = operations.flatMap((operation) => (operation.op === 'link.offload' ? [operation.index] : []));
     const [links, addresses, routes, rules, neighbours, nft, qdiscs, filters, sysctls, offloads] = await Promise.all([
-      list('link.list'),
+      this.#narrow ? this.#plannedLinks(netns, operations) : list('link.list'),
       list('address.list'),
       list('route.list'),
       list('rule.list'),
       Promise.all([...tables.values()].map((table) => this.#neighbours(netns, table))),
-      list('nftables.list'),
+      this.#narrow ? this.#structure(netns) : list('nftables.list'),
       list('qdisc.list'),
       Promise.all(places.map(({ index, parent = 'ingress' }) => this.#filters(netns, index, parent))),
       Promise.all(keys.map(async (key) => [key, await this.#sysctl(netns, key)] as const)),
       Promise.all(switched.map(async (index) => [index, await this.#offload(netns, index)] as const)),
     ]);
     return {
-      links: await this.#once(netns, 'links by index', async () => new Map(links.map((link) => [link.index, link]))),
+      links: this.#narrow ? byIndex(links) : await this.#once(netns, 'links by index', async () => byIndex(links)),
       addresses,
       routes,
       rules,
-      neighbours: neighbours.flat(),
+      // One list for all plans, so that it is indexed once (see `itemsWith`).
+      neighbours: await this.#once(netns, `neighbours ${[...tables.keys()].sort()}`, async () => neighbours.flat()),
       nft,
       qdiscs,
       filters: filters.flat(),
       offloads: new Map(offloads.flatMap(([index, value]) => (value === undefined ? [] : [[index, value]]))),
       sysctls: new Map(sysctls.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     };
+  }
+
+  async #plannedLinks(netns: NamespaceRef | undefined, operations: readonly Operation[]): Promise<Link[]> {
+    const indexes = new Set(operations.map(linkOf).filter((index) => index !== undefined));
+    const found = [...indexes].map((index) =>
+      this.#once(netns, `link ${index}`, () => this.#kernel.query('link.get', { netns, link: { index } })).catch(
+        (error) => {
+          if (error instanceof KernelError && error.code === 'ENODEV') return undefined;
+          throw error;
+        },
+      ),
+    );
+    return (await Promise.all(found)).filter((link) => link !== undefined);
+  }
+
+  #structure(netns: NamespaceRef | undefined): Promise<NftObject[]> {
+    const read = () => this.#kernel.query('nftables.list', { netns, elements: false });
+    return this.#once(netns, 'nftables.list without elements', read);
   }
 
   /** True if the namespace exists. */
@@ -190,5 +221,24 @@ export class Observer {
     const result = read();
     seen.set(what, result);
     return result;
+  }
+}
+
+const byIndex = (links: readonly Link[]) => new Map(links.map((link) => [link.index, link]));
+
+/** Index of the link that an operation creates or changes. */
+function linkOf(operation: Operation): number | undefined {
+  switch (operation.op) {
+    case 'link.add':
+      return operation.link.index;
+    case 'link.set':
+      return 'index' in operation.link ? operation.link.index : undefined;
+    case 'tap.add':
+      return operation.tap.index;
+    case 'link.port':
+    case 'link.ipv6':
+      return operation.index;
+    default:
+      return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { hidden, secret } from '../../util/secret.js';
+import { withoutUser } from '../../util/hidden.js';
+import { secret } from '../../util/secret.js';
 import * as valid from '../../util/validate.js';
 import type { EtcdOptions } from './client.js';
 
@@ -11,11 +12,6 @@ const text = valid.path('a text');
 
 const URL_EXPECTED = 'a URL such as http://10.0.0.5:2379';
 const WITHOUT_USER = `${URL_EXPECTED} without user and password, which belong in store.username and store.password`;
-
-/** A URL without its user and password, for messages. */
-export function withoutUser(value: unknown): unknown {
-  return typeof value === 'string' ? value.replace(/^([a-z+]*:\/\/)?.*@/is, '$1…@') : hidden(value);
-}
 
 const url = secret(
   z

@@ -117,12 +117,8 @@ describe.skipIf(!privileged)('reconciliation', () => {
       () => inside('sysctl', '-qw', `net.ipv4.conf.veth-${vni}-i.forwarding=0`),
     ],
     [
-      'ICMP redirects and IPv6 autoconfiguration are switched on inside',
-      () =>
-        inside(
-          ...['sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=1', 'net.ipv6.conf.default.accept_ra=1'],
-          ...['net.ipv6.conf.default.accept_dad=1', 'net.ipv6.conf.default.dad_transmits=1'],
-        ),
+      'ICMP redirects and IPv6 are switched on inside',
+      () => inside(...['sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=1', 'net.ipv6.conf.all.disable_ipv6=0']),
     ],
     [
       'the settings of links inside are changed',

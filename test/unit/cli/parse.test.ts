@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { parseHostFile } from '../../../src/cli/host-file.js';
 import { attachOptions } from '../../../src/cli/interface.js';
 import { parseInteger, parseMetadata, parseNamespace } from '../../../src/cli/parse.js';
+import { parseHostFile } from '../../../src/cli/parse-host-file.js';
 import { ValidationError } from '../../../src/errors.js';
 
 describe('values of flags', () => {

@@ -13,9 +13,7 @@ test('the plan of a network', () => {
     "{"op":"namespace.add","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv4/ip_forward","value":1}
     {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv4/conf/all/send_redirects","value":0}
-    {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/accept_dad","value":0}
-    {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/dad_transmits","value":0}
-    {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/default/accept_ra","value":0}
+    {"op":"sysctl.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","key":"ipv6/conf/all/disable_ipv6","value":1}
     {"op":"link.add","netns":"node1","link":{"kind":"bridge","name":"br-vxlan-e2300f","index":2001,"address":"8a:a6:8d:31:c9:09","mtu":8899,"data":{"stp":false,"forwardDelay":0,"multicastSnooping":false,"linkLocalLearning":false,"maximumLearned":8192}}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"mtu":8900,"inet6":{"addressGeneration":"none"},"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"arpIgnore":8,"forwarding":0,"rpFilter":1,"sendRedirects":0,"acceptRedirects":0}}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":true}}
