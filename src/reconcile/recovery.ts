@@ -6,6 +6,7 @@ import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
 import { removeRouted } from '../operations/unroute.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
+import { isCreatedEarlier, lifecyclesOf, settleEarlier } from './earlier-boot.js';
 import type { Repair, Repairs } from './repair.js';
 
 /** An unfinished change: a resource that is being created or removed. */
@@ -19,7 +20,8 @@ interface Change {
 
 /**
  * Recovers interrupted changes: those of processes that have ended, those without a claim, and those of calls of this
- * process that ended without finishing them. Resources that were being created or removed are removed.
+ * process that ended without finishing them. Resources that were being created or removed are removed, apart from those
+ * that were being created before the last boot (`settleEarlier`).
  * @param isLeader false: recovers only the changes of this process. On a lone host always true
  */
 export async function recover(
@@ -28,13 +30,30 @@ export async function recover(
   repairs: Repairs,
   isLeader = true,
 ): Promise<RepairResult[]> {
-  const { locks, calls } = context;
-  const changes = [...states].filter(isChanging).flatMap((state) => changesOf(context, state));
+  const { locks, calls, coordinator } = context;
+  const changing: NetworkState[] = [];
+  const results: RepairResult[] = [];
+  for (const state of [...states].filter(isChanging)) {
+    const { network } = state;
+    if (!lifecyclesOf(state).some(isCreatedEarlier)) {
+      changing.push(state);
+      continue;
+    }
+    const repair: Repair = {
+      action: 'recover',
+      description: `${networkTitle(network)}: complete what was being created when the machine stopped`,
+      run: () => locks.exclusive(network.uuid, () => settleEarlier(context, state)),
+    };
+    results.push(...(await repairs.run([repair], network.uuid)));
+    changing.push((await coordinator.states.get(network.uuid)) ?? state);
+  }
+  const changes = changing
+    .flatMap((state) => changesOf(context, state))
+    .filter(({ lifecycle }) => !isCreatedEarlier(lifecycle));
   const orphaned = calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
   const interrupted = changes.filter(
     (change) => orphaned.has(nameOf(change)) || (isLeader && isInterrupted(context, change.lifecycle)),
   );
-  const results: RepairResult[] = [];
   for (const { network, interface: nic, lifecycle, title, remove } of interrupted) {
     const repair: Repair = {
       action: 'recover',
