@@ -120,6 +120,7 @@ async function openWith(
       runtimeRoot: await runtimeRoot(settings.stateDir),
       coordinator: (context) => new Standalone(context, store),
     });
+    store.isSynchronous = settings.synchronousCommit;
     if (isNew) await initialise(context);
     return { context, settings, changed };
   });

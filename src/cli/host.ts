@@ -11,7 +11,14 @@ import { type Session, withHost, withRepairedHost } from './session.js';
 type InitFlags = Partial<
   Pick<
     HostOptions,
-    'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'
+    | 'outboundNat'
+    | 'allowMetadata'
+    | 'vxlanPort'
+    | 'neighbourTable'
+    | 'deletionHalo'
+    | 'synchronousCommit'
+    | 'domain'
+    | 'tenant'
   >
 > & {
   dnsServer?: string[];
@@ -33,6 +40,8 @@ export function addHostCommands(program: Command, app: App): void {
       parseInteger,
     )
     .option('--deletion-halo <duration>', 'time before a released address is used again (default 5m)', parseDuration)
+    .option('--synchronous-commit', 'return when a change is on disk (default)')
+    .option('--no-synchronous-commit', 'return before; a failure of the machine may lose the last seconds')
     .option(
       '--dns-server <address>',
       'resolver of instances (may be repeated; default: the resolvers of this machine)',
@@ -47,16 +56,19 @@ export function addHostCommands(program: Command, app: App): void {
         'init --egress-nic eth0 --mesh-nic eth1 --floating-network 192.168.15.0/24 --outbound-nat',
       ),
     )
-    .action(async ({ dnsServer, outboundNat, allowMetadata, ...rest }: InitFlags, command: Command) => {
-      const given = (name: string, value?: boolean) =>
-        command.getOptionValueSource(name) === 'cli' ? value : undefined;
-      const flags = {
-        outboundNat: given('outboundNat', outboundNat),
-        allowMetadata: given('allowMetadata', allowMetadata),
-      };
-      const more = defined({ ...rest, ...flags, dnsServers: dnsServer, updateSettings: true });
-      await withRepairedHost(app, command, initialise, more);
-    });
+    .action(
+      async ({ dnsServer, outboundNat, allowMetadata, synchronousCommit, ...rest }: InitFlags, command: Command) => {
+        const given = (name: string, value?: boolean) =>
+          command.getOptionValueSource(name) === 'cli' ? value : undefined;
+        const flags = {
+          outboundNat: given('outboundNat', outboundNat),
+          allowMetadata: given('allowMetadata', allowMetadata),
+          synchronousCommit: given('synchronousCommit', synchronousCommit),
+        };
+        const more = defined({ ...rest, ...flags, dnsServers: dnsServer, updateSettings: true });
+        await withRepairedHost(app, command, initialise, more);
+      },
+    );
 
   program
     .command('status')

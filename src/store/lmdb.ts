@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { StoreError, VethworkError } from '../errors.js';
 import { isFull } from '../util/errors.js';
-import { yieldToEventLoop } from '../util/yield.js';
+import { isYielding, yieldToEventLoop } from '../util/yield.js';
 import { Compaction } from './compaction.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { prepareFolder } from './folder.js';
@@ -15,6 +15,8 @@ import { WriteLock } from './write-lock.js';
 
 /** Largest number of commits per lmdb transaction. Applying one blocks the event loop for about 20 µs. */
 const MAX_COMMITS = 64;
+/** Most turns of the event loop for which a transaction waits for further commits. */
+const MAX_TURNS = 32;
 
 /** Options of `openLmdbStore`, for tests. */
 export interface LmdbStoreOptions {
@@ -60,6 +62,8 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
 export interface LoneStore extends Store {
   /** The presence of this process in the state folder, until the store is closed. */
   readonly presence: Presence;
+  /** False: `flush` does nothing. The kernel writes the log to disk some seconds later. */
+  isSynchronous: boolean;
 }
 
 /** A commit that is encoded completely, so that it cannot fail once it shares a transaction with others. */
@@ -83,6 +87,7 @@ interface Parts extends Pick<LmdbStoreOptions, 'compactAt'> {
 
 class LmdbStore implements LoneStore {
   readonly presence: Presence;
+  isSynchronous = true;
   readonly #path: string;
   readonly #index: LmdbIndex;
   readonly #lock: WriteLock;
@@ -150,7 +155,7 @@ class LmdbStore implements LoneStore {
 
   async flush(): Promise<void> {
     this.#refuseIfClosed();
-    if (this.#head().revision <= this.#flushed) return;
+    if (!this.isSynchronous || this.#head().revision <= this.#flushed) return;
     this.#nextFlush ??= this.#flushing.then(() => {
       this.#nextFlush = undefined;
       const flush = this.#flush();
@@ -185,6 +190,7 @@ class LmdbStore implements LoneStore {
     // Commits of the same turn of the event loop share the first transaction.
     await Promise.resolve();
     while (this.#queue.length > 0) {
+      await this.#gather();
       let batch: Pending[] = [];
       try {
         // Without contention, the event loop has no turn while this process has the lock.
@@ -205,6 +211,13 @@ class LmdbStore implements LoneStore {
       if (this.#queue.length > 0) await yieldToEventLoop();
     }
     this.#writer = undefined;
+  }
+
+  /** While many calls wait for their turns, their commits will follow. They share a transaction. */
+  async #gather(): Promise<void> {
+    for (let turn = 0; turn < MAX_TURNS && isYielding() && this.#queue.length < MAX_COMMITS; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #asFailure(error: unknown): unknown {

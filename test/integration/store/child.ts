@@ -88,6 +88,21 @@ switch (job) {
     break;
   }
 
+  /** Writes and flushes until a flush fails; prints the error codes of that flush, and of a commit and a read after it. */
+  case 'fail': {
+    const codeOf = (work: Promise<unknown>) => work.then(String, ({ code }: { code: unknown }) => code);
+    const write = (index: number) =>
+      store.commit({ conditions: [], puts: [{ key: `fail/${index % 4}`, value: 'x'.repeat(200_000) }], deletes: [] });
+    let flush: unknown = 'undefined';
+    for (let index = 0; flush === 'undefined'; index++) {
+      await write(index);
+      flush = await codeOf(store.flush());
+    }
+    const after = [await codeOf(write(0)), await codeOf(store.flush()), await codeOf(store.count('fail/'))];
+    process.stdout.write(JSON.stringify([flush, ...after]));
+    break;
+  }
+
   /** Reserves so many addresses of 172.16.0.0/24 and prints them. */
   case 'reserve': {
     const pool = new AddressPool({ prefix: 'addresses', netblock: parseNetblock('netblock', '172.16.0.0/24') });
