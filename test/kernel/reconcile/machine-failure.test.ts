@@ -10,16 +10,14 @@ import { compile } from '../../support/compile.js';
 import { TestHost } from '../../support/host.js';
 import { ipLinks } from '../../support/kernel.js';
 import { privileged } from '../../support/namespaces.js';
+import { onOtherBoot } from '../../support/other-boot.js';
 
 const run = promisify(execFile);
 
 /** Runs the child on a machine with another boot id, until it kills itself. Resolves to its output. */
 async function runBeforeBoot(bootFile: string, script: string, ...args: string[]): Promise<string> {
-  const commands = 'mount --make-private /proc && mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"';
-  const command = ['--mount', '--propagation', 'unchanged', 'sh', '-c', commands, bootFile, process.execPath, script];
-  const failure = await run('unshare', [...command, ...args]).catch(
-    (error) => error as { stdout: string; signal: string },
-  );
+  const [file, command] = onOtherBoot(bootFile, process.execPath, script, ...args);
+  const failure = await run(file, command).catch((error) => error as { stdout: string; signal: string });
   expect(failure).toMatchObject({ signal: 'SIGKILL' });
   return failure.stdout;
 }
