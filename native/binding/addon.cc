@@ -1,5 +1,4 @@
 #include <napi.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -83,12 +82,6 @@ void end(const Napi::CallbackInfo& info) {
   }
 }
 
-/// exit(code): ends the process at once, without flushing anything or joining threads.
-void exitNow(const Napi::CallbackInfo& info) {
-  end(info);
-  ::_exit(info[0].ToNumber().Int32Value());
-}
-
 /// watchOpen(id, options): Promise
 Napi::Value watchOpen(const Napi::CallbackInfo& info) {
   WatchSpec spec = readWatchSpec(info[1]);
@@ -120,7 +113,6 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("retain", Napi::Function::New(env, retain));
   exports.Set("release", Napi::Function::New(env, release));
   exports.Set("end", Napi::Function::New(env, end));
-  exports.Set("exit", Napi::Function::New(env, exitNow));
   exports.Set("watchOpen", Napi::Function::New(env, watchOpen));
   exports.Set("watchNext", Napi::Function::New(env, watchNext));
   exports.Set("watchClose", Napi::Function::New(env, watchClose));

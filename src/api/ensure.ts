@@ -63,7 +63,11 @@ async function ensure<Found extends Lifecycle>(context: Context, request: Ensure
       }
     } else {
       if (found.state !== 'deleting') compare(found);
-      if (found.state === 'created' && (await isUsable(found))) return found;
+      if (found.state === 'created' && (await isUsable(found))) {
+        // Another process may not have flushed the record yet.
+        await context.store.flush();
+        return found;
+      }
       // The owner was killed, or a device has returned. In a cluster, the agents recover the change.
       if (context.node === undefined && !context.owner.isAlive(found.claim)) {
         await reconcile(context, { dryRun: false, cause: 'request', signal });

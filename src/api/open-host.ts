@@ -121,9 +121,12 @@ async function openWith(
       runtimeRoot: await runtimeRoot(settings.stateDir),
       coordinator: (context) => new Standalone(context, store),
     });
+    store.isSynchronous = settings.synchronousCommit;
     if (isNew) await initialise(context);
     return { context, settings, changed };
   });
+  // Also if this process changes nothing: the process that recorded the host may not have flushed it yet.
+  await store.flush();
   if (changed.length > 0) {
     const detail = changed.map((field) => `${field}: ${JSON.stringify(settings[field as keyof Settings])}`).join(', ');
     await events.note({ event: 'host.settings', cause: 'request', detail }, async () => undefined);
@@ -149,6 +152,7 @@ async function initialise(context: Context): Promise<void> {
     await reconcileHost(context, ({ run }) => events.note({ event: 'host.init', cause: 'request' }, run));
   } catch (error) {
     await transact(store, async (transaction) => transaction.delete(keys.host));
+    await store.flush().catch(() => undefined);
     throw error;
   }
 }

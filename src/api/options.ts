@@ -41,6 +41,7 @@ export const hostFields = {
 const hostSchema = z.strictObject({
   ...hostFields,
   stateDir,
+  synchronousCommit: flag.optional(),
   repair: flag.default(true),
   onProgress: progress.optional(),
   signal: valid.abortSignal.optional(),
@@ -58,6 +59,7 @@ type Setting =
   | 'disableBridgeNetfilter'
   | 'vxlanPort'
   | 'deletionHalo'
+  | 'synchronousCommit'
   | 'dnsServers'
   | 'domain'
   | 'tenant';

@@ -12,7 +12,14 @@ import { type Session, withHost, withRepairedHost } from './session.js';
 export type SettingFlags = Partial<
   Pick<
     HostOptions,
-    'outboundNat' | 'allowMetadata' | 'vxlanPort' | 'neighbourTable' | 'deletionHalo' | 'domain' | 'tenant'
+    | 'outboundNat'
+    | 'allowMetadata'
+    | 'vxlanPort'
+    | 'neighbourTable'
+    | 'deletionHalo'
+    | 'synchronousCommit'
+    | 'domain'
+    | 'tenant'
   >
 > & {
   dnsServer?: string[];
@@ -32,6 +39,8 @@ export function addSettingOptions(command: Command): Command {
       parseInteger,
     )
     .option('--deletion-halo <duration>', 'time before a released address is used again (default 5m)', parseDuration)
+    .option('--synchronous-commit', 'return when a change is on disk (default)')
+    .option('--no-synchronous-commit', 'return before; a failure of the machine may lose the last seconds')
     .option(
       '--dns-server <address>',
       'resolver of instances (may be repeated; default: the resolvers of this machine)',
@@ -44,12 +53,13 @@ export function addSettingOptions(command: Command): Command {
 /** Returns the settings that were given. */
 export function settingsOf(
   command: Command,
-  { dnsServer, outboundNat, allowMetadata, ...rest }: SettingFlags,
+  { dnsServer, outboundNat, allowMetadata, synchronousCommit, ...rest }: SettingFlags,
 ): Partial<HostOptions> {
   const given = (name: string, value?: boolean) => (command.getOptionValueSource(name) === 'cli' ? value : undefined);
   const flags = {
     outboundNat: given('outboundNat', outboundNat),
     allowMetadata: given('allowMetadata', allowMetadata),
+    synchronousCommit: given('synchronousCommit', synchronousCommit),
   };
   return defined({ ...rest, ...flags, dnsServers: dnsServer });
 }

@@ -15,6 +15,7 @@ export async function commitAt<Result>(
     get: (key) => store.get(key),
     list: (prefix) => store.list(prefix),
     count: (prefix) => store.count(prefix),
+    flush: () => store.flush(),
     close: () => store.close(),
     commit: async (commit) => {
       const made = await store.commitAt(commit);

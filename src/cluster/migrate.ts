@@ -83,12 +83,15 @@ async function move(places: Places, origin: Origin): Promise<MigratedCounts> {
   const { source, cluster, owner } = places;
   const isResumed = await claimCluster(places, origin);
   const host = await markMigrated(source, isResumed, `the cluster at ${cluster.location}`);
+  // Before the cluster is usable: a folder that forgot its migration would be a second truth.
+  await source.flush();
   let entries: Entry[];
   try {
     entries = await copy(places, origin);
   } catch (error) {
     // The cluster is not usable yet, so the folder is. The next attempt deletes the rest of the copy.
     await transact(source, async (transaction) => transaction.put(keys.host, host));
+    await source.flush();
     await empty(cluster, () => true).catch(() => undefined);
     throw error;
   }

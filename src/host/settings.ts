@@ -19,6 +19,7 @@ const CHANGEABLE = [
   'disableBridgeNetfilter',
   'neighbourTable',
   'deletionHalo',
+  'synchronousCommit',
   'dnsServers',
   'domain',
 ] as const;
@@ -32,6 +33,7 @@ const DEFAULTS = {
   allowMetadata: false,
   disableBridgeNetfilter: false,
   deletionHalo: 300_000,
+  synchronousCommit: true,
   domain: 'vethwork.internal',
   tenant: 'system',
 } as const;
@@ -85,12 +87,12 @@ export async function effectiveSettings(
 /** Returns the properties of the record of a host that are settings. */
 export function settingsRecord(settings: Settings): Pick<HostRecord, 'outboundNat' | 'allowMetadata' | 'settings'> {
   const { outboundNat, allowMetadata, netns, meshNic, disableBridgeNetfilter, deletionHalo, domain, tenant } = settings;
-  const { dnsServers, hasSystemResolvers, neighbourTable } = settings;
+  const { dnsServers, hasSystemResolvers, neighbourTable, synchronousCommit } = settings;
   return {
     outboundNat,
     allowMetadata,
     settings: {
-      ...{ meshNic, disableBridgeNetfilter, deletionHalo },
+      ...{ meshNic, disableBridgeNetfilter, deletionHalo, synchronousCommit },
       ...{ dnsServers, hasSystemResolvers, domain, tenant },
       ...(neighbourTable !== undefined && { neighbourTable }),
       // A pid is not recorded: the kernel reuses it.

@@ -33,8 +33,6 @@ interface Addon {
   release(netns: Uint8Array): void;
   /** Cancels operations that were not sent and waits for the others. Nothing can be submitted afterwards. */
   end(): void;
-  /** Exits at once, without further exit handlers. */
-  exit(code: number): never;
   watchOpen(id: number, options: Uint8Array): Promise<Buffer | undefined>;
   watchNext(id: number): Promise<Buffer | undefined>;
   watchClose(id: number): void;
@@ -72,9 +70,6 @@ const addon = loadAddon() as Addon;
 // `process.exit` skips the clean-up hooks of native code. Without this, threads of the engine would run during the
 // shutdown, and awaited programs would stay.
 process.once('exit', () => addon.end());
-
-/** Ends the process without joining its threads. For the last `exit` listener. */
-export const exitNow = (code: number): never => addon.exit(code);
 
 /**
  * Acquires the lock of an open file (flock(2)), without blocking.

@@ -32,14 +32,18 @@ async function floatOnce(
   wanted: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { coordinator, localNode, host, indexes } = context;
+  const { coordinator, localNode, host, indexes, store } = context;
   signal?.throwIfAborted();
   const [outer, inner] = (await indexes.take(2)) as [number, number];
   const { result, revision } = await coordinator.commit((transaction) =>
     reserveFloating(transaction, context, uuid, { wanted, pair: { outer, inner } }),
   );
   const { nic, network, address, isNew } = result;
-  if (!isNew) return address;
+  if (!isNew) {
+    // The record may be that of another process, which has not flushed it yet.
+    await store.flush();
+    return address;
+  }
   const resource = floatingResource(localNode, network, nic);
   const creation = {
     ...{ network, revision, resources: resource ? [resource] : [], signal },

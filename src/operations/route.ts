@@ -30,13 +30,17 @@ async function routeOnce(
   wanted: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { coordinator, localNode } = context;
+  const { coordinator, localNode, store } = context;
   signal?.throwIfAborted();
   const { result, revision } = await coordinator.commit((transaction) =>
     reserveRouted(transaction, context, uuid, wanted),
   );
   const { network, address, isNew } = result;
-  if (!isNew) return address;
+  if (!isNew) {
+    // The record may be that of another process, which has not flushed it yet.
+    await store.flush();
+    return address;
+  }
   const resource = routedResource(localNode, network, address);
   const creation = {
     ...{ network, revision, resources: resource ? [resource] : [], signal },

@@ -41,17 +41,24 @@ export class Standalone implements Coordinator {
     return [];
   }
 
+  /** Meanwhile the reservation is flushed: it is on disk before the call returns. */
   async apply({ network, resources, nic, signal }: Creation): Promise<void> {
-    const { dhcp, kernel } = this.#context();
+    const { dhcp, kernel, store } = this.#context();
+    const flushed = store.flush();
+    flushed.catch(() => undefined);
     // Before the link is up: the instance may send a DHCP request at once.
     if (nic !== undefined) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
     const plan = resources.flatMap((resource) => resource.plan());
     const isServed = resources.some(({ kind }) => kind === 'network') && dhcp.serves(network);
     if (isServed) await this.#createServed({ network, resources, signal }, plan);
     else await kernel.transaction(plan, { signal });
-    if (!signal?.aborted) return;
-    await removeResources(this.#context(), network, { resources, members: nic === undefined ? [] : [nic] });
-    signal.throwIfAborted();
+    try {
+      signal?.throwIfAborted();
+      await flushed;
+    } catch (error) {
+      await removeResources(this.#context(), network, { resources, members: nic === undefined ? [] : [nic] });
+      throw error;
+    }
   }
 
   /**
@@ -82,8 +89,17 @@ export class Standalone implements Coordinator {
     throw created.status === 'rejected' ? created.reason : (served as PromiseRejectedResult).reason;
   }
 
+  /** Meanwhile the mark for deletion is flushed: after a failure of the machine, the removal is finished. */
   async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
-    return [...(await removeResources(this.#context(), network, { resources: isCreated ? resources : [], members }))];
+    const context = this.#context();
+    const [flushed, errors] = await Promise.all([
+      context.store.flush().then(
+        () => [],
+        (error: Error) => [error],
+      ),
+      removeResources(context, network, { resources: isCreated ? resources : [], members }),
+    ]);
+    return [...errors, ...flushed];
   }
 
   exclusive<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
@@ -119,6 +135,7 @@ export class Standalone implements Coordinator {
     await transactUnlessMigrated(store, requireNoNetworks);
     await remove();
     await transact(store, async (transaction) => transaction.delete(keys.host));
+    await store.flush();
   }
 
   start(): void {

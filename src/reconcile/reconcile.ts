@@ -11,7 +11,7 @@ import type { HeldNetworks } from './held-networks.js';
 import { reconcileHost } from './host.js';
 import type { HostElements } from './host-elements.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
-import { type Change, interruptedChanges, recoverChanges } from './recovery.js';
+import { interruptedChanges, type Recovery, runRecoveries } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
 
 /** Options of `reconcile`. */
@@ -75,7 +75,7 @@ export async function reconcileNetworks(
     for (let uuid = next(); uuid !== undefined && !signal?.aborted; uuid = next()) {
       const input = {
         ...{ repairs, observer, elements, held },
-        ...{ before: before.states.get(uuid), changes: interrupted.get(uuid) ?? [] },
+        ...{ before: before.states.get(uuid), recoveries: interrupted.get(uuid) ?? [] },
       };
       try {
         repaired.set(uuid, await repairNetwork(context, uuid, input));
@@ -114,19 +114,19 @@ interface NetworkRepairInput {
   held: HeldNetworks | undefined;
   /** State of the network before the observer read the kernel. */
   before: NetworkState | undefined;
-  /** Its interrupted changes. */
-  changes: readonly Change[];
+  /** Of its interrupted changes. */
+  recoveries: readonly Recovery[];
 }
 
 /** Recovers the interrupted changes of a network, then repairs its drift. */
 async function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, elements, held, before, changes }: NetworkRepairInput,
+  { repairs, observer, elements, held, before, recoveries }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
   const { coordinator, kernel, locks } = context;
   const isHeld = held?.has(uuid) === true;
-  const recovered = await recoverChanges(changes, repairs, (network, work) =>
+  const recovered = await runRecoveries(recoveries, repairs, (network, work) =>
     isHeld ? work() : locks.exclusive(network, work),
   );
   const repairDrift = async () => {

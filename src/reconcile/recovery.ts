@@ -6,10 +6,20 @@ import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
 import { removeRouted } from '../operations/unroute.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
+import { isCreatedEarlier, lifecyclesOf, settledState, settleEarlier } from './earlier-boot.js';
 import type { Repair, Repairs } from './repair.js';
 
+/** The recovery of an interrupted change. */
+export interface Recovery {
+  network: string;
+  interface?: string;
+  description: string;
+  /** Must run while no other work of this process changes the network. */
+  run: () => Promise<void>;
+}
+
 /** An unfinished change: a resource that is being created or removed. */
-export interface Change {
+interface Change {
   network: string;
   interface?: string;
   lifecycle: Lifecycle;
@@ -19,7 +29,8 @@ export interface Change {
 
 /**
  * Recovers interrupted changes: those of processes that have ended, those without a claim, and those of calls of this
- * process that ended without finishing them. Resources that were being created or removed are removed.
+ * process that ended without finishing them. Resources that were being created or removed are removed, apart from those
+ * that were being created before the last boot (`settleEarlier`).
  * @param isLeader false: recovers only the changes of this process. On a lone host always true
  */
 export async function recover(
@@ -29,49 +40,64 @@ export async function recover(
   isLeader = true,
 ): Promise<RepairResult[]> {
   const results: RepairResult[] = [];
-  for (const changes of interruptedChanges(context, states, isLeader).values()) {
+  for (const recoveries of interruptedChanges(context, states, isLeader).values()) {
     results.push(
-      ...(await recoverChanges(changes, repairs, (network, work) => context.locks.exclusive(network, work))),
+      ...(await runRecoveries(recoveries, repairs, (network, work) => context.locks.exclusive(network, work))),
     );
   }
   return results;
 }
 
 /**
- * Returns the interrupted changes by network.
+ * Returns the recoveries of interrupted changes by network.
  * @param states of all networks (see `Calls.orphans`)
  */
 export function interruptedChanges(
   context: Context,
   states: Iterable<NetworkState>,
   isLeader = true,
-): Map<string, Change[]> {
-  const changes = [...states].filter(isChanging).flatMap((state) => changesOf(context, state));
-  const orphaned = context.calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
-  const interrupted = changes.filter(
-    (change) => orphaned.has(nameOf(change)) || (isLeader && isInterrupted(context, change.lifecycle)),
-  );
-  const byNetwork = new Map<string, Change[]>();
-  for (const change of interrupted) {
-    byNetwork.set(change.network, [...(byNetwork.get(change.network) ?? []), change]);
+): Map<string, Recovery[]> {
+  const recoveries = new Map<string, Recovery[]>();
+  const add = (recovery: Recovery) => {
+    recoveries.set(recovery.network, [...(recoveries.get(recovery.network) ?? []), recovery]);
+  };
+  const changing = [...states].filter(isChanging);
+  for (const state of changing.filter((each) => lifecyclesOf(each).some(isCreatedEarlier))) {
+    add({
+      network: state.network.uuid,
+      description: `${networkTitle(state.network)}: complete what was being created when the machine stopped`,
+      run: () => settleEarlier(context, state),
+    });
   }
-  return byNetwork;
+  const changes = changing.map(settledState).flatMap((state) => changesOf(context, state));
+  const orphaned = context.calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
+  for (const change of changes) {
+    const { network, interface: nic, title, lifecycle, remove } = change;
+    if (!orphaned.has(nameOf(change)) && !(isLeader && isInterrupted(context, lifecycle))) continue;
+    add({
+      network,
+      ...(nic !== undefined && { interface: nic }),
+      description: `${title}: remove what is left of it`,
+      // `isDue`: the change may have ended during the recovery of others.
+      run: () => remove({ isDue: (now) => lifecycleOf(now) === lifecycleOf(lifecycle) }),
+    });
+  }
+  return recoveries;
 }
 
-/** Recovers interrupted changes. @param alone runs work while no other work of this process changes the network */
-export async function recoverChanges(
-  changes: readonly Change[],
+/** Runs recoveries one after the other. @param alone runs work while no other work of this process changes the network */
+export async function runRecoveries(
+  recoveries: readonly Recovery[],
   repairs: Repairs,
   alone: (network: string, work: () => Promise<void>) => Promise<void>,
 ): Promise<RepairResult[]> {
   const results: RepairResult[] = [];
-  for (const { network, interface: nic, lifecycle, title, remove } of changes) {
+  for (const { network, interface: nic, description, run } of recoveries) {
     const repair: Repair = {
       action: 'recover',
-      description: `${title}: remove what is left of it`,
+      description,
       ...(nic !== undefined && { interface: nic }),
-      // `isDue`: the change may have ended during the recovery of others.
-      run: () => alone(network, () => remove({ isDue: (now) => lifecycleOf(now) === lifecycleOf(lifecycle) })),
+      run: () => alone(network, run),
     };
     results.push(...(await repairs.run([repair], network)));
   }

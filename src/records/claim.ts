@@ -51,6 +51,11 @@ export function isProcessAlive(claim: Claim): boolean {
   return startOf(claim.pid) === claim.started;
 }
 
+/** True if the process that made the claim began before the last boot of this machine. */
+export function isOfEarlierBoot(claim: Claim): boolean {
+  return claim.started !== '' && !isOfThisBoot(claim);
+}
+
 /** True if the process that made the claim began since the last boot of this machine. */
 export function isOfThisBoot(claim: Claim): boolean {
   return claim.started.endsWith(`@${bootOf()}`);

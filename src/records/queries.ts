@@ -93,19 +93,23 @@ export async function findInterface(registry: Registry, idOrDevice: string): Pro
 type Metadata = { metadata: Record<string, Json> };
 
 /** Changes the metadata of a network. @throws NotFoundError, ConflictError if the state has been migrated */
-export function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
-  return transactUnlessMigrated(store, async (transaction) => {
+export async function changeNetwork({ store }: Registry, uuid: string, change: Metadata): Promise<NetworkRecord> {
+  const changed = await transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await networkOf(transaction, uuid)), ...change };
     transaction.put(keys.network(uuid), record);
     return record;
   });
+  await store.flush();
+  return changed;
 }
 
 /** Changes the metadata of an interface. @throws NotFoundError, ConflictError if the state has been migrated */
-export function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
-  return transactUnlessMigrated(store, async (transaction) => {
+export async function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
+  const changed = await transactUnlessMigrated(store, async (transaction) => {
     const record = { ...(await interfaceOf(transaction, uuid)), ...change };
     transaction.put(keys.interface(uuid), record);
     return record;
   });
+  await store.flush();
+  return changed;
 }

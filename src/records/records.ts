@@ -42,6 +42,8 @@ export type HostRecord = Omit<
     neighbourTable?: number;
     /** In milliseconds. */
     deletionHalo: number;
+    /** Absent in records of earlier versions: true. */
+    synchronousCommit?: boolean;
     dnsServers: string[];
     /** `dnsServers` are the resolvers of this machine, not set by the caller. */
     hasSystemResolvers: boolean;

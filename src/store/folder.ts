@@ -1,18 +1,35 @@
 import { constants } from 'node:fs';
-import { access, chmod, type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { ValidationError } from '../errors.js';
 
-/** Name of the embedded store's file in a state folder. */
+/** Name of the lmdb file in a state folder. */
 export const STORE_FILE = 'store.mdb';
+
+/** Prefix of the names of all files of the store in a state folder. */
+const STORE_FILES = 'store.';
+
+/** Name of a file of the write-ahead log. */
+const LOG_FILE = /^store\.log\.([1-9]\d{0,14})$/;
+
+/** Path of the write-ahead log of a generation. */
+export const logPath = (folder: string, generation: number): string => join(folder, `store.log.${generation}`);
+
+/** Resolves to the generations of the logs in a state folder. */
+export async function logGenerations(folder: string): Promise<number[]> {
+  const names = await readdir(folder);
+  return names
+    .map((name) => LOG_FILE.exec(name)?.[1])
+    .flatMap((number) => (number === undefined ? [] : [Number(number)]));
+}
 
 /** Name of the folder, in a state folder, with a file for each process that has it open. */
 export const PROCESSES = 'processes';
 
 /** Resolves to whether a folder contains a store. */
 export const hasStore = (folder: string): Promise<boolean> =>
-  access(join(folder, STORE_FILE)).then(
-    () => true,
+  readdir(folder).then(
+    (names) => names.some((name) => name === STORE_FILE || LOG_FILE.test(name)),
     () => false,
   );
 
@@ -22,11 +39,10 @@ const MODE = 0o700;
 /**
  * Prepares a state folder: creates it with mode 0700, or takes an empty or previously used folder and sets its mode to
  * 0700.
- * @param marker prefix of a file name that identifies a state folder
  * @returns the absolute path
  * @throws ValidationError on the field `state`
  */
-export async function prepareFolder(folder: unknown, marker: string): Promise<string> {
+export async function prepareFolder(folder: unknown): Promise<string> {
   if (typeof folder !== 'string' || folder === '' || folder.includes('\0')) {
     throw new ValidationError(FIELD, folder, 'the path of a folder');
   }
@@ -36,7 +52,7 @@ export async function prepareFolder(folder: unknown, marker: string): Promise<st
   if (uid !== process.geteuid?.()) throw new ValidationError(FIELD, folder, 'a folder that belongs to this user');
   // Another process may be creating the store.
   const files = (await readdir(path)).filter((file) => file !== PROCESSES);
-  if (files.length > 0 && !files.some((file) => file.startsWith(marker))) {
+  if (files.length > 0 && !files.some((file) => file.startsWith(STORE_FILES))) {
     throw new ValidationError(FIELD, folder, 'an empty folder or the state folder of an earlier run');
   }
   if ((mode & 0o777) !== MODE) await chmod(path, MODE);

@@ -1,56 +1,60 @@
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
-import { StoreError } from '../errors.js';
-import { Locks } from '../util/locks.js';
-import { lmdbError } from '../util/platform.js';
+import { StoreError, VethworkError } from '../errors.js';
+import { isFull } from '../util/errors.js';
+import { isYielding, yieldToEventLoop } from '../util/yield.js';
+import { Compaction } from './compaction.js';
 import { encodeKey, encodeValue } from './encode.js';
-import { whileWriting } from './exit.js';
-import { prepareFolder, STORE_FILE } from './folder.js';
-import { checkLmdbFile } from './lmdb-file.js';
+import { prepareFolder } from './folder.js';
+import { type LmdbIndex, loadLmdb, readHead } from './lmdb-index.js';
+import { encodeRecord } from './log-record.js';
+import { openStoreFiles } from './opening.js';
 import { Presence } from './presence.js';
 import type { Commit, Entry, Json, Store } from './store.js';
+import { type LogHead, SMALL_BYTES, WriteAheadLog } from './write-ahead-log.js';
+import { WriteLock } from './write-lock.js';
 
-/** Version of the file layout. A folder with a higher version is refused. */
-const LAYOUT = 1;
+/** Largest number of commits per lmdb transaction. Applying one blocks the event loop for about 20 µs. */
+const MAX_COMMITS = 64;
+/** Most turns of the event loop for which a transaction waits for further commits. */
+const MAX_TURNS = 32;
 
-/** Largest number of commits per lmdb transaction. Applying one blocks the event loop for about 10 µs. */
-const MAX_COMMITS = 128;
+/** Options of `openLmdbStore`, for tests. */
+export interface LmdbStoreOptions {
+  /** File with the boot id of the machine. */
+  bootFile?: string;
+  /** Longest wait for the lock of another writer, in milliseconds. */
+  lockTimeout?: number;
+  /** Length of a log that is compacted, in bytes. */
+  compactAt?: number;
+}
 
 /**
- * Order of openings and transactions of this process, by folder. lmdb opens databases on this thread. It would wait for
- * ever for a transaction of another store of this process, whose callback needs this thread.
- */
-const access = new Locks();
-
-/**
- * Opens the embedded store: an lmdb file in a folder of its own (mode 0700). Any number of processes may use it at
- * once. A commit that has resolved survives a crash of the process and of the machine.
+ * Opens the embedded store in a folder of its own (mode 0700). Any number of processes may use it at once. A commit that
+ * has resolved is visible to all processes, and survives the end of this process. After `flush` it survives a failure of
+ * the machine.
  * @throws ValidationError on the field `state` if the folder is not usable
  * @throws StoreError if the content is damaged or was written by a newer version
- * @throws ConflictError if a process with the same process id in another PID namespace has the folder open
- * @throws PlatformError if lmdb does not load on this system
+ * @throws ConflictError if an earlier version, or a process with the same process id in another PID namespace, has the
+ *   folder open
+ * @throws LockTimeoutError, PlatformError if lmdb does not load on this system
  */
-export async function openLmdbStore(folder: string): Promise<LoneStore> {
-  const path = await prepareFolder(folder, STORE_FILE);
+export async function openLmdbStore(folder: string, options: LmdbStoreOptions = {}): Promise<LoneStore> {
+  const path = await prepareFolder(folder);
   const lmdb = await loadLmdb();
-  // lmdb identifies its readers by process id. It would block this thread, and then fail.
-  const presence = await Presence.join(path, { isPidUnique: true });
+  const lock = new WriteLock(join(path, 'store.lock'), options.lockTimeout);
+  const release = await lock.acquire();
+  let presence: Presence | undefined;
   try {
-    const databases = await access.exclusive(path, async () => {
-      await checkLmdbFile(join(path, STORE_FILE));
-      const opened = openFile(lmdb, path);
-      try {
-        await checkLayout(path, opened);
-      } catch (error) {
-        await opened.root.close();
-        throw error;
-      }
-      return opened;
-    });
-    return new LmdbStore(path, databases, presence);
+    // lmdb identifies its readers by process id. It would block this thread, and then fail.
+    presence = await Presence.join(path, { isPidUnique: true });
+    const index = await openStoreFiles(lmdb, path, presence, options);
+    return new LmdbStore(path, { index, lock, presence, ...options });
   } catch (error) {
-    await presence.leave();
-    throw error;
+    await presence?.leave();
+    if (error instanceof VethworkError) throw error;
+    throw new StoreError(path, `the store cannot be opened: ${(error as Error).message}`, { cause: error });
+  } finally {
+    release();
   }
 }
 
@@ -58,63 +62,8 @@ export async function openLmdbStore(folder: string): Promise<LoneStore> {
 export interface LoneStore extends Store {
   /** The presence of this process in the state folder, until the store is closed. */
   readonly presence: Presence;
-}
-
-interface Databases {
-  root: RootDatabase<unknown, string>;
-  /** The keys `layout` and `revision`. */
-  meta: Database<number, string>;
-  /** JSON text by key. Keys are UTF-8, sorted by bytes. */
-  entries: Database<string, Buffer>;
-}
-
-type Lmdb = typeof import('lmdb');
-
-/** Loads lmdb only where a lone host's store is opened. Clusters and vethwork/kernel work where lmdb does not load. */
-async function loadLmdb(): Promise<Lmdb> {
-  try {
-    return await import('lmdb');
-  } catch (error) {
-    throw lmdbError(error);
-  }
-}
-
-function openFile(lmdb: Lmdb, path: string): Databases {
-  try {
-    const root = lmdb.open<unknown, string>(join(path, STORE_FILE), {
-      // A promise of a transaction resolves when the transaction is on disk.
-      overlappingSync: false,
-      maxDbs: 2,
-      maxReaders: 1024,
-    });
-    const meta = root.openDB<number, string>('meta', { encoding: 'json' });
-    const entries = root.openDB<string, Buffer>('entries', {
-      encoding: 'string',
-      keyEncoding: 'binary',
-      useVersions: true,
-    });
-    return { root, meta, entries };
-  } catch (error) {
-    throw new StoreError(path, `the store cannot be opened: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-async function checkLayout(path: string, { root, meta }: Databases): Promise<void> {
-  const layout =
-    meta.get('layout') ??
-    (await whileWriting(() =>
-      root.transaction(() => {
-        const present = meta.get('layout');
-        if (present === undefined) meta.put('layout', LAYOUT);
-        return present ?? LAYOUT;
-      }),
-    ));
-  if (layout > LAYOUT) {
-    throw new StoreError(
-      path,
-      `a newer version of vethwork wrote this store (layout ${layout}; this version supports ${LAYOUT})`,
-    );
-  }
+  /** False: `flush` does nothing. The kernel writes the log to disk some seconds later. */
+  isSynchronous: boolean;
 }
 
 /** A commit that is encoded completely, so that it cannot fail once it shares a transaction with others. */
@@ -130,26 +79,42 @@ interface Pending {
   reject(error: unknown): void;
 }
 
+interface Parts extends Pick<LmdbStoreOptions, 'compactAt'> {
+  index: LmdbIndex;
+  lock: WriteLock;
+  presence: Presence;
+}
+
 class LmdbStore implements LoneStore {
+  readonly presence: Presence;
+  isSynchronous = true;
   readonly #path: string;
-  readonly #databases: Databases;
+  readonly #index: LmdbIndex;
+  readonly #lock: WriteLock;
+  readonly #compaction: Compaction;
   /** Commits that wait for the next transaction. */
   readonly #queue: Pending[] = [];
+  #log: WriteAheadLog | undefined;
   #writer: Promise<void> | undefined;
+  /** The flush that runs, and the one that begins after it. */
+  #flushing: Promise<void> = Promise.resolve();
+  #nextFlush: Promise<void> | undefined;
+  /** Everything up to this revision is on disk. */
+  #flushed = -1;
+  #failure: StoreError | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(
-    path: string,
-    databases: Databases,
-    readonly presence: Presence,
-  ) {
+  constructor(path: string, { index, lock, presence, compactAt }: Parts) {
     this.#path = path;
-    this.#databases = databases;
+    this.#index = index;
+    this.#lock = lock;
+    this.presence = presence;
+    this.#compaction = new Compaction(path, { index, lock, compactAt });
   }
 
   async get<Value extends Json>(key: string): Promise<Entry<Value> | undefined> {
     this.#refuseIfClosed();
-    const { entries } = this.#databases;
+    const { entries } = this.#index;
     const encoded = encodeKey(key);
     entries.resetReadTxn();
     const entry = entries.getEntry(encoded);
@@ -158,7 +123,7 @@ class LmdbStore implements LoneStore {
 
   async list<Value extends Json>(prefix: string): Promise<Entry<Value>[]> {
     this.#refuseIfClosed();
-    const { entries } = this.#databases;
+    const { entries } = this.#index;
     entries.resetReadTxn();
     const range = entries.getRange({ ...prefixRange(prefix), versions: true });
     return Array.from(range, ({ key, value, version }) => ({
@@ -170,7 +135,7 @@ class LmdbStore implements LoneStore {
 
   async count(prefix: string): Promise<number> {
     this.#refuseIfClosed();
-    const { entries } = this.#databases;
+    const { entries } = this.#index;
     entries.resetReadTxn();
     return entries.getKeysCount(prefixRange(prefix));
   }
@@ -179,13 +144,25 @@ class LmdbStore implements LoneStore {
     this.#refuseIfClosed();
     const encoded = encodeCommit(commit);
     if (encoded.puts.length === 0 && encoded.deletes.length === 0) {
-      this.#databases.entries.resetReadTxn();
+      this.#index.entries.resetReadTxn();
       return this.#holds(encoded);
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commit: encoded, resolve, reject });
-      this.#writer ??= whileWriting(() => access.shared(this.#path, () => this.#write()));
+      this.#writer ??= this.#write();
     });
+  }
+
+  async flush(): Promise<void> {
+    this.#refuseIfClosed();
+    if (!this.isSynchronous || this.#head().revision <= this.#flushed) return;
+    this.#nextFlush ??= this.#flushing.then(() => {
+      this.#nextFlush = undefined;
+      const flush = this.#flush();
+      this.#flushing = flush.catch(() => undefined);
+      return flush;
+    });
+    return this.#nextFlush;
   }
 
   close(): Promise<void> {
@@ -196,7 +173,11 @@ class LmdbStore implements LoneStore {
   async #finish(): Promise<void> {
     // No further commits are accepted, so one run of the writer is enough.
     await this.#writer;
-    await this.#databases.root.close();
+    await this.#nextFlush?.catch(() => undefined);
+    await this.#compaction.stop();
+    await this.#flushing;
+    this.#log?.close();
+    await this.#index.root.close();
     await this.presence.leave();
   }
 
@@ -204,61 +185,148 @@ class LmdbStore implements LoneStore {
     if (this.#closed) throw new StoreError(this.#path, 'the store is closed');
   }
 
-  /**
-   * Writes the queue in lmdb transactions, one after the other. Each takes the oldest commits of the queue once it has
-   * the write lock.
-   */
+  /** Writes the queue in transactions, one after the other. Each takes the oldest commits of the queue. */
   async #write(): Promise<void> {
     // Commits of the same turn of the event loop share the first transaction.
     await Promise.resolve();
     while (this.#queue.length > 0) {
+      await this.#gather();
       let batch: Pending[] = [];
       try {
-        // A child transaction, because an exception rolls back only the child.
-        const { root } = this.#databases;
-        const outcomes = await root.childTransaction(() => {
-          // lmdb has a promise of its own for this transaction. Without a handler, its rejection would end the process.
-          root.committed.then(undefined, () => undefined);
+        // Without contention, the event loop has no turn while this process has the lock.
+        const release = this.#lock.tryAcquire() ?? (await this.#lock.acquire());
+        try {
           batch = this.#queue.splice(0, MAX_COMMITS);
-          return this.#apply(batch);
-        });
-        for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] === true);
+          const outcomes = this.#commit(batch.map(({ commit }) => commit));
+          for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] === true);
+        } finally {
+          release();
+        }
+        this.#compaction.startIfDue();
       } catch (error) {
-        // Without a batch, the transaction did not begin. The waiting commits would fail in the same way.
+        // Without the lock, the waiting commits would fail in the same way.
         const failed = batch.length > 0 ? batch : this.#queue.splice(0);
-        const cause = await causeOf(error);
-        const failure = new StoreError(this.#path, `the store cannot be written: ${cause.message}`, { cause });
-        for (const { reject } of failed) reject(failure);
+        for (const { reject } of failed) reject(this.#asFailure(error));
       }
+      if (this.#queue.length > 0) await yieldToEventLoop();
     }
     this.#writer = undefined;
   }
 
-  /** Checks and writes commits in order, within an lmdb transaction. Returns whether each was written. */
-  #apply(batch: readonly Pending[]): boolean[] {
-    const { meta, entries } = this.#databases;
-    let revision = meta.get('revision') ?? 0;
-    const outcomes = batch.map(({ commit }) => {
-      if (!this.#holds(commit)) return false;
-      revision++;
-      for (const { key, value } of commit.puts) entries.put(key, value, revision);
-      for (const key of commit.deletes) entries.remove(key);
-      return true;
-    });
-    if (outcomes.includes(true)) meta.put('revision', revision);
-    return outcomes;
+  /** While many calls wait for their turns, their commits will follow. They share a transaction. */
+  async #gather(): Promise<void> {
+    for (let turn = 0; turn < MAX_TURNS && isYielding() && this.#queue.length < MAX_COMMITS; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #asFailure(error: unknown): unknown {
+    if (error instanceof VethworkError) return error;
+    const { message } = error as Error;
+    return new StoreError(this.#path, `the store cannot be written: ${message}`, { cause: error });
+  }
+
+  /**
+   * Checks and writes commits in order, in one transaction. The log is written before lmdb commits, so that the log has
+   * everything that others can see. If this process is killed in between, the next writer overwrites the records.
+   * @returns whether each was written
+   */
+  #commit(batch: readonly EncodedCommit[]): boolean[] {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { root, meta, entries } = this.#index;
+    let written: { log: WriteAheadLog; head: LogHead; isSmall: boolean } | undefined;
+    try {
+      return root.transactionSync(() => {
+        const head = this.#headIn();
+        let { revision, chain } = head;
+        const records: Buffer[] = [];
+        const outcomes = batch.map((commit) => {
+          if (!this.#holds(commit)) return false;
+          revision++;
+          for (const { key, value } of commit.puts) entries.put(key, value, revision);
+          for (const key of commit.deletes) entries.remove(key);
+          const record = {
+            revision,
+            puts: commit.puts.map(({ key, value }) => [key.toString(), value] as const),
+            deletes: commit.deletes.map(String),
+          };
+          const encoded = encodeRecord(record, chain);
+          records.push(encoded.bytes);
+          ({ chain } = encoded);
+          return true;
+        });
+        if (records.length === 0) return outcomes;
+        const log = this.#logOf(head);
+        const bytes = Buffer.concat(records);
+        written = { log, head, isSmall: bytes.length <= SMALL_BYTES };
+        log.write(bytes, head);
+        meta.put('head', { ...head, revision, chain, tail: head.tail + bytes.length });
+        return outcomes;
+      });
+    } catch (error) {
+      if (written === undefined) throw error;
+      const { log, head, isSmall } = written;
+      // These commits failed. They must not return after a failure of the machine.
+      log.erase(head);
+      if (isSmall && isFull(error) && log.shrink(head)) return this.#commit(batch);
+      throw error;
+    }
   }
 
   #holds({ conditions }: EncodedCommit): boolean {
-    const { entries } = this.#databases;
+    const { entries } = this.#index;
     return conditions.every(({ key, version }) => (entries.getEntry(key)?.version ?? 0) === version);
   }
-}
 
-/** Returns the error of a failed lmdb commit, which lmdb passes as a rejected promise. */
-async function causeOf(error: unknown): Promise<Error> {
-  const { commitError } = error as { commitError?: Promise<never> };
-  return commitError === undefined ? (error as Error) : commitError.catch((cause: Error) => cause);
+  async #flush(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { log, revision } = this.#currentLog();
+    try {
+      await log.flush();
+    } catch (error) {
+      // The kernel reports a failed write once, and then takes the data for written: a second attempt would succeed
+      // without writing them. Only a new process may continue, with what is on disk.
+      const text = `a flush to disk failed: ${(error as Error).message}. Nothing is written any more`;
+      this.#failure = new StoreError(this.#path, text, { cause: error });
+      throw this.#failure;
+    }
+    this.#flushed = Math.max(this.#flushed, revision);
+  }
+
+  /** Returns the log in use with the revision that it contains. Another process may replace the log meanwhile. */
+  #currentLog(): { log: WriteAheadLog; revision: number } {
+    for (;;) {
+      const head = this.#head();
+      try {
+        return { log: this.#logOf(head), revision: head.revision };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || this.#head().generation === head.generation)
+          throw error;
+      }
+    }
+  }
+
+  #logOf({ generation }: LogHead): WriteAheadLog {
+    if (this.#log?.generation !== generation) {
+      const log = new WriteAheadLog(this.#path, generation);
+      this.#log?.close();
+      this.#log = log;
+    }
+    return this.#log as WriteAheadLog;
+  }
+
+  /** The head of the last commit of any process. */
+  #head(): LogHead {
+    this.#index.meta.resetReadTxn();
+    return this.#headIn();
+  }
+
+  /** The head in the present transaction. */
+  #headIn(): LogHead {
+    const head = readHead(this.#index);
+    if (head === undefined) throw new StoreError(this.#path, 'is damaged: it has no end of the log');
+    return head;
+  }
 }
 
 function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {

@@ -89,6 +89,12 @@ export class Presence {
     return isFileLocked(join(this.#folder, id));
   }
 
+  /** Resolves to whether another process, or another opening of this process, has the state folder open. */
+  async hasOthers(): Promise<boolean> {
+    const names = (await readdir(this.#folder)).filter((name) => name !== this.id);
+    return names.some((name) => isFileLocked(join(this.#folder, name)) === true);
+  }
+
   /** Must be called when this process has finished all its changes. Further calls do nothing. */
   leave(): Promise<void> {
     this.#left ??= this.#leave();

@@ -11,7 +11,7 @@ export interface Entry<Value extends Json = Json> {
   version: number;
 }
 
-/** The conditions and writes of one commit. A commit is atomic, and durable when it resolves. */
+/** The conditions and writes of one commit. A commit is atomic. */
 export interface Commit {
   /** `version: 0`: the key must not exist. */
   conditions: readonly { key: string; version: number }[];
@@ -25,7 +25,14 @@ export interface Store {
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
   /** Counts the keys that start with the prefix. Much cheaper than `list`. */
   count(prefix: string): Promise<number>;
-  /** Commits. Resolves to false, without a write, if a condition did not hold. */
+  /**
+   * Commits. Resolves when the writes are visible to all processes: to false, without a write, if a condition did not hold.
+   */
   commit(commit: Commit): Promise<boolean>;
+  /**
+   * Resolves when everything that is visible now, of any process, survives a failure of the machine. In etcd, every commit
+   * does.
+   */
+  flush(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 /** Collects the errors of steps that are all tried. */
 export class Errors {
   readonly #errors: Error[] = [];
@@ -30,9 +32,9 @@ export function throwFirst([error]: readonly Error[]): void {
 }
 
 /** Error codes of a full file system, also of one without free inodes, and of a user without quota. */
-const FULL = new Set(['ENOSPC', 'EDQUOT']);
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
 
-/** True if a file system call failed because there is no space. */
+/** True if a file system call, of Node.js or of lmdb, failed because there is no space. */
 export function isFull(error: unknown): boolean {
-  return FULL.has((error as NodeJS.ErrnoException).code ?? '');
+  return FULL.has((error as { code?: unknown }).code);
 }

@@ -66,14 +66,21 @@ export async function withFileLock<Result>(
  * user may not read it. Synchronous: it takes microseconds.
  */
 export function isFileLocked(path: string): boolean | undefined {
-  return inspect(path, (file) => {
-    // A shared lock: those who ask at the same time do not take each other for the holder.
-    const errno = lockFile(file, { shared: true });
-    if (errno === 0) return false;
-    const code = errnoName(errno);
-    if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return true;
-    throw new KernelError({ code, errno, operation: `lock ${path}` });
-  });
+  // A shared lock: those who ask at the same time do not take each other for the holder.
+  return inspect(path, (file) => !tryLockFd(file, path, { shared: true }));
+}
+
+/**
+ * Takes the lock of an open file without waiting. The lock ends when the file is closed. Synchronous.
+ * @returns false if another open file description has the lock
+ * @throws KernelError
+ */
+export function tryLockFd(fd: number, path: string, options: { shared?: boolean } = {}): boolean {
+  const errno = lockFile(fd, options);
+  if (errno === 0) return true;
+  const code = errnoName(errno);
+  if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return false;
+  throw new KernelError({ code, errno, operation: `lock ${path}` });
 }
 
 /** Returns the last holder of the lock of a file; undefined if the file does not name one. */
@@ -119,19 +126,13 @@ async function openOwn(path: string): Promise<FileHandle> {
 
 /** `outdated`: another process has removed this file, and the path has another one. */
 async function tryLock(path: string, file: FileHandle): Promise<'locked' | 'held' | 'outdated'> {
-  const errno = lockFile(file.fd);
-  if (errno !== 0) {
-    const code = errnoName(errno);
-    if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return 'held';
-    await file.close();
-    throw new KernelError({ code, errno, operation: `lock ${path}` });
-  }
   try {
+    if (!tryLockFd(file.fd, path)) return 'held';
     const [held, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
     if (there?.ino !== held.ino || there.dev !== held.dev) return 'outdated';
     await file.truncate();
     // Without space for the description, the lock works all the same.
-    await file.write(JSON.stringify(self()), 0).catch((error: unknown) => {
+    await file.write(describeSelf(), 0).catch((error: unknown) => {
       if (!isFull(error)) throw error;
     });
     return 'locked';
@@ -150,12 +151,13 @@ async function release(path: string, file: FileHandle): Promise<void> {
   }
 }
 
-function self(): LockHolder {
-  const { pid, started } = claim();
+let self: Omit<LockHolder, 'since'> | undefined;
+
+/** Returns the content of a lock file that this process holds: a `LockHolder` as JSON. */
+export function describeSelf(): string {
   // Only the program and its script: arguments may be secret.
-  const command = process.argv.slice(0, 2).join(' ');
-  const since = new Date().toISOString();
-  return { pid, pidNamespace: pidNamespace(), started, host: hostname(), command, since };
+  self ??= { ...claim(), pidNamespace: pidNamespace(), host: hostname(), command: process.argv.slice(0, 2).join(' ') };
+  return JSON.stringify({ ...self, since: new Date().toISOString() } satisfies LockHolder);
 }
 
 /** True if the holder is this process. */

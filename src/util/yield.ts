@@ -20,6 +20,9 @@ export function yieldToEventLoop(): Promise<void> {
   return turn;
 }
 
+/** True if callers of `yieldToEventLoop` wait for their turn. */
+export const isYielding = (): boolean => waiting.length > 0;
+
 /** Like `yieldToEventLoop`, but resolves at once if no caller waits. For steps within one piece of work. */
 export async function yieldIfNeeded(): Promise<void> {
   began ??= begin();

@@ -1,6 +1,7 @@
 /**
  * Kills processes that create, attach, float, route, detach, delete and migrate, at random times and at boundaries of steps.
- * The next process opens the host. After that, the state must match the records.
+ * The next process opens the host. After that, the state must match the records. A simulated failure of the machine also loses
+ * all writes of the log since its last flush.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,11 +13,13 @@ import { processes } from '../support/processes.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import type { Doom, Message, Order } from './crash-child.js';
+import { failMachine } from './crash-machine.js';
 import { killMigrations } from './crash-migration.js';
 import { entriesOf } from './look.js';
 import { Random } from './random.js';
 
 const CHILD = fileURLToPath(new URL('crash-child.js', import.meta.url));
+const MACHINE = fileURLToPath(new URL('crash-machine-child.js', import.meta.url));
 const MOVER = fileURLToPath(new URL('crash-migration-child.js', import.meta.url));
 /** Timeout in milliseconds for each step of a child. Exceeding it means that the child hangs. */
 const PATIENCE = 60_000;
@@ -24,6 +27,8 @@ const PATIENCE = 60_000;
 const LONGEST_LIFE = 150;
 /** Number of killed migrations. */
 const MIGRATIONS = 30;
+/** Number of simulated failures of a machine. */
+const FAILURES = 30;
 /** Number of concurrent hosts. */
 const LANES = 3;
 
@@ -173,11 +178,13 @@ async function leftovers({ prefix, state }: Stage): Promise<string[]> {
 await runCampaign('crash', 240, async (campaign) => {
   const lanes = Array.from({ length: LANES }, () => new Random(campaign.random.fork()));
   const moves = new Random(campaign.random.fork());
-  const [moved, ...counts] = await Promise.all([
+  const power = new Random(campaign.random.fork());
+  const [moved, failed, ...counts] = await Promise.all([
     killMigrations(MOVER, campaign, moves, MIGRATIONS).then((moved) => {
       kills += moved;
       return moved;
     }),
+    failMachine(MACHINE, campaign, power, FAILURES),
     ...lanes.map((random, lane) => runLane(campaign, lane, random)),
   ]);
   const sum = (kind: keyof Kills) => counts.reduce((total, count) => total + count[kind], 0);
@@ -189,5 +196,6 @@ await runCampaign('crash', 240, async (campaign) => {
     'between messages': messages,
     'during repair': repair,
     'while moving into a cluster': moved,
+    'failures of the machine': failed,
   };
 });

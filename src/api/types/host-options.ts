@@ -46,6 +46,12 @@ export interface HostOptions {
   /** How long a released address is kept from re-use, in milliseconds. Default 300,000. */
   deletionHalo?: number;
   /**
+   * A call that changes something returns when its change is on disk. Default true. With false, the last seconds before
+   * a failure of the machine (power, kernel) may be lost; the state is consistent in any case. A change survives the end
+   * of the process in any case. As `synchronous_commit` of PostgreSQL.
+   */
+  synchronousCommit?: boolean;
+  /**
    * Resolvers of the instances of networks with NAT. Default: those of /etc/resolv.conf that are not loopback
    * addresses, or the upstream servers of systemd-resolved, at the time when the host is created.
    */

@@ -147,6 +147,8 @@ class EtcdStore implements ClusterStore {
     return this.#track(this.#commit(encoded));
   }
 
+  async flush(): Promise<void> {}
+
   async putWithLease(
     key: string,
     value: Json,

@@ -1,5 +1,7 @@
 /** Run by the stores' tests as a process of its own: `store-child.ts <folder, or URL of an etcd> <job> [<argument>]`. */
 
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { randomMac } from '../../../src/ipam/mac.js';
 import { parseNetblock } from '../../../src/ipam/netblock.js';
 import { AddressPool } from '../../../src/ipam/pool.js';
@@ -51,7 +53,7 @@ switch (job) {
     break;
   }
 
-  /** Writes until the disk is full, frees space, writes again; prints the results. */
+  /** Writes until the disk is full, frees space, writes again; prints the results. The argument is a file. */
   case 'fill': {
     const write = (index: number) => {
       const puts = [{ key: `fill/${index}`, value: 'x'.repeat(20_000) }];
@@ -68,13 +70,36 @@ switch (job) {
       }
     }
     const kept = (await store.list('fill/')).length;
+    // Removals work on a full disk.
     await store.commit({ conditions: [], puts: [], deletes: ['fill/0', 'fill/1', 'fill/2'] });
-    // lmdb re-uses pages two transactions after they became free.
     for (const value of [1, 2]) await store.commit({ conditions: [], puts: [{ key: 'small', value }], deletes: [] });
+    await store.flush();
+    rmSync(argument);
     await write(0);
-    process.stdout.write(
-      JSON.stringify({ lost: written - kept, code, after: (await store.list('fill/')).length - kept }),
-    );
+    await store.flush();
+    const entries = await store.list('');
+    await store.close();
+    // The log is consistent: the store can be restored from it.
+    rmSync(join(folder, 'store.mdb'));
+    const again = await openLmdbStore(folder);
+    const isSame = JSON.stringify(await again.list('')) === JSON.stringify(entries);
+    await again.close();
+    process.stdout.write(JSON.stringify({ lost: written - kept, code, after: entries.length - 1 - kept, isSame }));
+    break;
+  }
+
+  /** Writes and flushes until a flush fails; prints the error codes of that flush, and of a commit and a read after it. */
+  case 'fail': {
+    const codeOf = (work: Promise<unknown>) => work.then(String, ({ code }: { code: unknown }) => code);
+    const write = (index: number) =>
+      store.commit({ conditions: [], puts: [{ key: `fail/${index % 4}`, value: 'x'.repeat(200_000) }], deletes: [] });
+    let flush: unknown = 'undefined';
+    for (let index = 0; flush === 'undefined'; index++) {
+      await write(index);
+      flush = await codeOf(store.flush());
+    }
+    const after = [await codeOf(write(0)), await codeOf(store.flush()), await codeOf(store.count('fail/'))];
+    process.stdout.write(JSON.stringify([flush, ...after]));
     break;
   }
 
