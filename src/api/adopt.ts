@@ -100,6 +100,7 @@ export async function adoptHost(options: AdoptOptions): Promise<Adoption> {
     try {
       const where = `the state folder ${stateDir}`;
       await transact(store, (transaction) => writeRecords(transaction, lost, { settings, where }));
+      await store.flush();
     } finally {
       await store.close();
     }
