@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Interface, Network } from '../../../src/index.js';
 import { TestHost } from '../../support/host.js';
-import { eventually, privileged, sh } from '../../support/namespaces.js';
+import { attempt, eventually, privileged, sh } from '../../support/namespaces.js';
 
 /** What is removed, with a positive control: `exists` is true before. */
 interface Removal {
@@ -30,8 +30,9 @@ describe.skipIf(!privileged)('an aborted removal', () => {
   afterAll(() => machine.remove());
 
   const rules = async (network: Network) => {
-    const inside = sh('ip', 'netns', 'exec', network.uuid, 'nft', 'list', 'table', 'ip', 'vethwork').catch(() => '');
-    return (await inside) + (await machine.node.ip('-o', 'link'));
+    // Fails when the namespace is deleted.
+    const inside = await attempt('ip', 'netns', 'exec', network.uuid, 'nft', 'list', 'table', 'ip', 'vethwork');
+    return inside.stdout + (await machine.node.ip('-o', 'link'));
   };
 
   /** Creates a network and what is to be removed of it. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Host, Network } from '../../../src/api/types.js';
 import { TestHost } from '../../support/host.js';
-import { eventually, json, privileged, sh } from '../../support/namespaces.js';
+import { attempt, eventually, json, privileged } from '../../support/namespaces.js';
 
 /** A network must not cost more the more networks there are. */
 describe.skipIf(!privileged)('a network beside others', () => {
@@ -36,7 +36,8 @@ describe.skipIf(!privileged)('a network beside others', () => {
     const families = new Set(addresses.flatMap(({ addr_info }) => addr_info.map(({ family }) => family)));
     expect([...families]).toEqual(['inet']);
     // Positive control: a broadcast on the egress bridge reaches the other network.
-    await sh('ip', 'netns', 'exec', second.uuid, 'ping', '-c', '1', '-W', '1', '192.168.15.99').catch(() => undefined);
+    const ping = ['ping', '-c', '1', '-W', '1', '192.168.15.99'];
+    expect(await attempt('ip', 'netns', 'exec', second.uuid, ...ping)).toMatchObject({ exitCode: 1 });
     await eventually(async () => expect(await received(first)).toBeGreaterThan(before));
   });
 });

@@ -121,6 +121,7 @@ test.each([{ interfaces: 1 }, { networks: 1 }])(
     const one = pending(removals, removed);
     reaper.wake();
     while (started() === 0) await turn();
+    expect(started()).toBe(1);
     running[0]?.();
     await one.end();
     await reaper.drained();
