@@ -33,7 +33,6 @@ const oracles = [
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['socat', 'socat'],
   ['strace', 'strace'],
-  ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
   // systemd-analyze verifies the agent's unit.
   ['systemd', 'systemd-analyze'],
@@ -62,6 +61,12 @@ export const packages = {
     ['libc6-arm64-cross', '/usr/aarch64-linux-gnu/lib/libc.so.6'],
     ['libstdc++6-arm64-cross', '/usr/aarch64-linux-gnu/lib/libstdc++.so.6'],
     ['debootstrap', 'debootstrap'],
+  ],
+  /** @type {readonly DebianPackage[]} Emulator of `npm run test:vm`. */
+  vm: [
+    ['qemu-system-x86', 'qemu-system-x86_64'],
+    ['cpio', 'cpio'],
+    ['xz-utils', 'xz'],
   ],
   /** @type {readonly DebianPackage[]} */
   fuzz: [

@@ -4,7 +4,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import { systemResolvers } from '../host/resolvers.js';
 import { networkOfAddress, parseNetblock } from '../ipam/netblock.js';
 import type { Link } from '../kernel/link/index.js';
-import { EGRESS_BRIDGE_PREFIX, egressBridgeName, HOST_ALIAS, isVethworkLink } from '../plan/names.js';
+import { EGRESS_BRIDGE_PREFIX, egressBridgeName, isHostAlias, isVethworkLink } from '../plan/names.js';
 import type { HostRecord } from '../records/records.js';
 import { addressesOf, elementsOf, type Reading } from './reading.js';
 
@@ -14,7 +14,7 @@ const TABLE = 'vethwork';
 export function findEgressBridge(host: Reading, own: readonly Link[], netns: HostRequest['netns']): Link {
   const place = `network namespace ${netns ?? 'of this process'}`;
   if (own.length === 0) throw new NotFoundError('link of vethwork in', place);
-  const bridge = own.find(({ alias }) => alias === HOST_ALIAS);
+  const bridge = own.find(({ alias }) => isHostAlias(alias));
   if (bridge === undefined) {
     throw new ConflictError(
       'the egress bridge does not exist any more, or this is a node of a cluster, whose records are in etcd: ' +

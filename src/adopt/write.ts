@@ -13,10 +13,10 @@ import { innerIndexes, type RebuiltHost } from './adopt.js';
 export async function writeRecords(
   transaction: Transaction,
   { host, networks, highestIndex }: RebuiltHost,
-  { settings, where }: { settings: Settings; where: string },
+  { settings, where, stateDir }: { settings: Settings; where: string; stateDir: string },
 ): Promise<void> {
   await migrateRecords(transaction, where);
-  transaction.create(keys.host, { ...host, ...settingsRecord(settings) });
+  transaction.create(keys.host, { ...host, stateDir, ...settingsRecord(settings) });
   const members = networks.flatMap((network) => network.members.map(({ record }) => record));
   startIndexesAfter(transaction, Math.max(highestIndex, ...innerIndexes(members)));
   const floating = floatingPool(host.floatingNetwork);

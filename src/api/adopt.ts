@@ -1,12 +1,13 @@
+import { realpath } from 'node:fs/promises';
 import { readLostHost, type Skipped } from '../adopt/adopt.js';
 import { writeRecords } from '../adopt/write.js';
 import { DnsmasqSupervisor, runtimeRoot } from '../dnsmasq/index.js';
 import { ConflictError } from '../errors.js';
 import { detectHost } from '../host/detect.js';
+import { refuseKnownState } from '../host/foreign.js';
 import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { effectiveSettings } from '../host/settings.js';
-import { findStoreUser, storeUserText } from '../host/store-users.js';
 import { storedHost } from '../host/stored-settings.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -72,11 +73,7 @@ export async function adoptHost(options: AdoptOptions): Promise<Adoption> {
   let adoption: Adoption;
   try {
     const lost = await readLostHost(kernel, request);
-    const user = findStoreUser(lost.bridge);
-    if (user !== undefined) {
-      const advice = user.isRemoved ? 'end it first' : 'the state is not lost: use that folder';
-      throw new ConflictError(`${storeUserText(user)}, and uses ${lost.bridge.name}: ${advice}`);
-    }
+    await refuseKnownState(lost.bridge);
     const { settings } = await effectiveSettings(request, lost.host, 'the kernel');
     await detectHost(kernel, netns, settings);
     adoption = {
@@ -99,7 +96,8 @@ export async function adoptHost(options: AdoptOptions): Promise<Adoption> {
     const store = await openLmdbStore(stateDir);
     try {
       const where = `the state folder ${stateDir}`;
-      await transact(store, (transaction) => writeRecords(transaction, lost, { settings, where }));
+      const path = await realpath(stateDir);
+      await transact(store, (transaction) => writeRecords(transaction, lost, { settings, where, stateDir: path }));
       await store.flush();
     } finally {
       await store.close();

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeEvents } from '../cluster/node.js';
 import { type OpenedNode as ClusterNode, openNode as openClusterNode } from '../cluster/open.js';
@@ -107,12 +108,13 @@ async function openWith(
   request: HostRequest,
   { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: LoneStore; events: Events },
 ): Promise<Host> {
+  const path = await realpath(request.stateDir);
   // A process that opens a new host at the same time waits until it is complete.
   const { context, settings, changed } = await withFileLock(join(request.stateDir, INITIALISATION), async () => {
     const { record, settings, isNew, changed } = await transact(store, async (transaction) => {
       refuseIfMigrated(await transaction.get<HostRecord>(keys.host));
       await migrateRecords(transaction, request.stateDir);
-      return recordHost(transaction, request, { where: where(request), isShared: false });
+      return recordHost(transaction, request, { where: where(request), isShared: false, stateDir: path });
     });
     const context = assembleContext({
       ...{ kernel, store, events },

@@ -27,17 +27,19 @@ export function addPurgeCommand(program: Command, app: App): void {
       if (dryRun === yes)
         throw new ValidationError('purge', dryRun ? '--dry-run --yes' : '', 'either --dry-run or --yes');
       const { json = false, stateDir: state, hostNetns } = globalsOf(command);
-      const [{ purge }, { openKernelIn }, { requirePrivileges }, { recordedObjects }] = await Promise.all([
-        import('../reconcile/purge.js'),
-        import('../host/kernel.js'),
-        import('../host/privileges.js'),
-        import('../host/foreign.js'),
-      ]);
+      const [{ purge }, { openKernelIn }, { requirePrivileges }, { recordedObjects, requireLostState }] =
+        await Promise.all([
+          import('../reconcile/purge.js'),
+          import('../host/kernel.js'),
+          import('../host/privileges.js'),
+          import('../host/foreign.js'),
+        ]);
       await requirePrivileges('purging a host');
       const kernel = await openKernelIn(hostNetns);
       try {
         const recorded = () => recordedObjects(kernel, hostNetns, state);
         const known = await recorded();
+        if (known === undefined) await requireLostState(kernel, hostNetns);
         if (known !== undefined && (await purge(kernel, { netns: hostNetns, dryRun: true, recorded })).length === 0) {
           throw new ConflictError(
             `${known.bridge} is recorded in ${state}, and so is everything else: the state is not lost. ` +

@@ -5,7 +5,7 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { isHostTable } from '../plan/host.js';
 import { leftoverLinks } from '../plan/leftovers.js';
-import { HOST_ALIAS } from '../plan/names.js';
+import { isHostAlias, stateDirOfAlias } from '../plan/names.js';
 import { networkLinks } from '../plan/network.js';
 import type { HostRecord } from '../records/records.js';
 import { isLinkMissing } from './detect.js';
@@ -55,10 +55,12 @@ async function explanation(
   state: string,
 ): Promise<string> {
   const { own, networks } = leftoverLinks(await kernel.query('link.list', { netns }));
-  const bridge = own.find(({ alias }) => alias === HOST_ALIAS);
+  const bridge = own.find(({ alias }) => isHostAlias(alias));
   const user = bridge && findStoreUser(bridge);
   const start = `${found} is not recorded in ${state}`;
   if (user !== undefined && !user.isRemoved) return `${start}: ${storeUserText(user)}. Use that state folder`;
+  const other = bridge && (await stateFolderOf(bridge));
+  if (other !== undefined) return `${start}: it is recorded in ${other}. Use that state folder`;
   const uuids = [...networks];
   const listed = uuids.slice(0, MOST_LISTED).join(', ') + (uuids.length > MOST_LISTED ? ', …' : '');
   const all = `found ${own.length} links of ${uuids.length} networks${uuids.length === 0 ? '' : ` (${listed})`}`;
@@ -79,14 +81,14 @@ async function otherBridge(
     if (isLinkMissing(error)) return undefined;
     throw error;
   }
-  return link.alias === HOST_ALIAS && link.index !== egressBridge.index ? describe(link) : undefined;
+  return isHostAlias(link.alias) && link.index !== egressBridge.index ? describe(link) : undefined;
 }
 
 async function anyObject(kernel: Kernel, netns: NamespaceRef | undefined): Promise<string | undefined> {
   // Links that are marked for deletion may be left of a host that was removed.
   const { own } = leftoverLinks(await kernel.query('link.list', { netns }));
   const links = own.filter(({ group }) => group !== DELETION_GROUP);
-  const link = links.find(({ alias }) => alias === HOST_ALIAS) ?? links[0];
+  const link = links.find(({ alias }) => isHostAlias(alias)) ?? links[0];
   if (link !== undefined) return describe(link);
   const objects = await kernel.query('nftables.list', { netns, elements: false });
   const table = objects.find(isHostTable);
@@ -94,7 +96,37 @@ async function anyObject(kernel: Kernel, netns: NamespaceRef | undefined): Promi
 }
 
 const describe = ({ name, alias, index }: Link): string =>
-  `${alias === HOST_ALIAS ? 'the egress bridge' : 'the link'} ${name} (index ${index})`;
+  `${isHostAlias(alias) ? 'the egress bridge' : 'the link'} ${name} (index ${index})`;
+
+/**
+ * Returns the state folder that the alias of an egress bridge names, if the bridge is recorded there: the state is not
+ * lost. Undefined if it is, or if this user cannot read it.
+ */
+export async function stateFolderOf({ alias, index }: Link): Promise<string | undefined> {
+  const folder = stateDirOfAlias(alias);
+  if (folder === undefined) return undefined;
+  const record = await storedHost(folder).catch(() => undefined);
+  return record?.egressBridge.index === index ? folder : undefined;
+}
+
+/** Checks before a removal that the state of a host is lost. @throws ConflictError if a folder or process has it */
+export async function requireLostState(kernel: Kernel, netns: NamespaceRef | undefined): Promise<void> {
+  const { own } = leftoverLinks(await kernel.query('link.list', { netns }));
+  const bridge = own.find(({ alias }) => isHostAlias(alias));
+  if (bridge !== undefined) await refuseKnownState(bridge);
+}
+
+/** @throws ConflictError if a process has the state of a host open, or a folder has it */
+export async function refuseKnownState(bridge: Link): Promise<void> {
+  const user = findStoreUser(bridge);
+  if (user !== undefined) {
+    const advice = user.isRemoved ? 'end it first' : 'the state is not lost: use that folder';
+    throw new ConflictError(`${storeUserText(user)}, and uses ${bridge.name}: ${advice}`);
+  }
+  const folder = await stateFolderOf(bridge);
+  if (folder === undefined) return;
+  throw new ConflictError(`${bridge.name} is recorded in ${folder}: the state is not lost: use that folder`);
+}
 
 /** What a state folder has recorded of a host. */
 export interface RecordedObjects {
@@ -115,7 +147,7 @@ export async function recordedObjects(
   const known = await storedHost(state);
   if (known === undefined) return undefined;
   const links = await kernel.query('link.list', { netns });
-  const bridge = links.find(({ alias, index }) => alias === HOST_ALIAS && index === known.egressBridge.index);
+  const bridge = links.find(({ alias, index }) => isHostAlias(alias) && index === known.egressBridge.index);
   if (bridge === undefined) return undefined;
   const { networks, interfaces } = await storedRecords(state);
   return {

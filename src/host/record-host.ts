@@ -22,12 +22,18 @@ export interface RecordedHost {
  * @param where text for the store in messages
  * @param isShared the record is that of a cluster: it has no settings of a single node
  * @param more further properties of the record
+ * @param stateDir absolute path of the state folder, for the record of a new host
  * @throws ValidationError, ConflictError as `effectiveSettings`
  */
 export async function recordHost(
   transaction: Transaction,
   request: HostRequest,
-  { where, isShared, more }: { where: string; isShared: boolean; more?: Partial<HostRecord> },
+  {
+    where,
+    isShared,
+    more,
+    stateDir,
+  }: { where: string; isShared: boolean; more?: Partial<HostRecord>; stateDir?: string },
 ): Promise<RecordedHost> {
   const known = await transaction.get<HostRecord>(keys.host);
   const { settings: _, ...shared } = known ?? {};
@@ -35,7 +41,7 @@ export async function recordHost(
   const { settings, changed } = await effectiveSettings(request, compared, where);
   const { settings: own, ...common } = settingsRecord(settings);
   const record: HostRecord = {
-    ...(known ?? (await newHost(transaction, settings))),
+    ...(known ?? { ...(await newHost(transaction, settings)), ...(stateDir !== undefined && { stateDir }) }),
     ...common,
     // The settings of nodes of a cluster are not recorded.
     ...(!isShared && { settings: own }),

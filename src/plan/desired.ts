@@ -18,6 +18,8 @@ export type DesiredHost = {
   role?: 'network' | 'hypervisor' | undefined;
   /** Network namespace that represents the host. Default: the namespace of the process. */
   netns?: NamespaceRef | undefined;
+  /** Absolute path of the state folder of a new host; in the alias of the egress bridge, for those who lose it. */
+  stateDir?: string | undefined;
   egressNic: string;
   /** NIC of the mesh, if it is not the egress NIC. Instances can't send through it. */
   meshNic?: string | undefined;

@@ -8,7 +8,7 @@ import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
 import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
 import { METADATA_ADDRESSES } from './metadata.js';
-import { EGRESS_BRIDGE_PREFIX, HOST_ALIAS, OVERLAY_BRIDGE_PREFIX } from './names.js';
+import { EGRESS_BRIDGE_PREFIX, hostAlias, OVERLAY_BRIDGE_PREFIX } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
 const table6 = nftTable('ip6', 'vethwork');
@@ -52,7 +52,7 @@ function planEgress(host: DesiredHost): Operation[] {
       netns,
       { name, index, mac, mtu: host.egressMtu },
       {
-        alias: HOST_ALIAS,
+        alias: hostAlias(host.stateDir),
         // rp_filter is loose: replies of a routed address arrive here, but its route points to its network.
         inet: { forwarding: 1, rpFilter: 2, arpIgnore: 1, arpAnnounce: 2, sendRedirects: 0 },
       },

@@ -1,7 +1,7 @@
 import { isChosenIndex } from '../ipam/ifindex.js';
 import type { Link } from '../kernel/link/index.js';
 import { VETHWORK_GROUPS } from './group.js';
-import { HOST_ALIAS, isNetworkAlias, networkOfAlias, vniOfInnerName } from './names.js';
+import { isHostAlias, isNetworkAlias, networkOfAlias, vniOfInnerName } from './names.js';
 
 /*
  * What vethwork provably created or uses in the namespace of a host, by the kernel alone, without records. Links of
@@ -25,8 +25,7 @@ export function leftoverLinks(links: readonly Link[]): LeftoverLinks {
   const own = links.filter(
     ({ alias, index, kind }) =>
       isChosenIndex(index) &&
-      ((alias === HOST_ALIAS && kind === 'bridge') ||
-        (isNetworkAlias(alias) && UUID.test(networkOfAlias(alias) ?? ''))),
+      ((isHostAlias(alias) && kind === 'bridge') || (isNetworkAlias(alias) && UUID.test(networkOfAlias(alias) ?? ''))),
   );
   const indexes = new Set(own.map(({ index }) => index));
   const devices = links.filter(

@@ -91,8 +91,22 @@ export function factsOfAlias(alias: string | undefined): AliasFacts {
   );
 }
 
-/** Alias of the egress bridge. */
-export const HOST_ALIAS = 'vethwork';
+/** Alias of the egress bridge, without the state folder. */
+const HOST_ALIAS = 'vethwork';
+
+/** Alias of the egress bridge: `vethwork:<state folder>`. Too long a path is omitted. */
+export function hostAlias(stateDir?: string): string {
+  const alias = `${HOST_ALIAS}:${stateDir}`;
+  return stateDir !== undefined && Buffer.byteLength(alias) <= ALIAS_BYTES ? alias : HOST_ALIAS;
+}
+
+/** True for the alias of an egress bridge. */
+export const isHostAlias = (alias: string | undefined) =>
+  alias === HOST_ALIAS || (alias?.startsWith(`${HOST_ALIAS}:/`) ?? false);
+
+/** State folder in the alias of an egress bridge. */
+export const stateDirOfAlias = (alias: string | undefined): string | undefined =>
+  alias?.startsWith(`${HOST_ALIAS}:/`) ? alias.slice(HOST_ALIAS.length + 1) : undefined;
 
 /** True for the alias of a link of any network. */
 export const isNetworkAlias = (alias: string | undefined) => alias?.startsWith(`${HOST_ALIAS} `) ?? false;
@@ -111,7 +125,7 @@ export const isNetworkLinkName = (name: string) => LINK_NAMES.test(name);
 
 /** True for a link of vethwork, by alias or by name. Nobody else may use it. */
 export const isVethworkLink = ({ name, alias }: { name: string; alias?: string }) =>
-  alias === HOST_ALIAS || isNetworkAlias(alias) || isNetworkLinkName(name) || /^dead[0-9a-f]{8}$/.test(name);
+  isHostAlias(alias) || isNetworkAlias(alias) || isNetworkLinkName(name) || /^dead[0-9a-f]{8}$/.test(name);
 
 /** VNI of the network with an overlay bridge of this name. */
 export function vniOfBridgeName(name: string): number | undefined {

@@ -197,7 +197,10 @@ describe.skipIf(!privileged)('a host whose state folder is lost', () => {
     others.push(stateDir);
     const pinging = pingAlways(container, '172.16.0.1');
     const { repairs } = await adoptHost({ ...base(), stateDir });
-    expect(repairs).toMatchObject([{ action: 'dnsmasq', network: first }]);
+    // The alias of the egress bridge names the state folder.
+    expect(repairs).toMatchObject([{ action: 'create' }, { action: 'dnsmasq', network: first }]);
+    const bridge = (await ipLinks(machine.node)).find(({ ifname }) => ifname === 'egr-br-eth0');
+    expect(bridge?.ifalias).toBe(`vethwork:${stateDir}`);
     const [sent, received] = await pinging.end();
     expect(received).toBe(sent);
     const host = await openHost({ stateDir });
@@ -270,7 +273,13 @@ describe.skipIf(!privileged)('a host whose state folder is lost', () => {
     expect(await rejection(openHost({ ...machine.options, stateDir }))).toMatchObject(
       conflict(/has the state folder .* open\. Use that state folder/),
     );
+    // Not in use, and not lost.
+    await machine.close();
+    const known = conflict(new RegExp(`egr-br-eth0 .*is recorded in ${machine.options.stateDir}`));
+    expect(await rejection(adoptHost({ ...base(), stateDir }))).toMatchObject(known);
+    expect(await rejection(openHost({ ...machine.options, stateDir }))).toMatchObject(known);
     // Removed while it is in use.
+    await machine.open();
     await rm(machine.options.stateDir, { recursive: true });
     expect(await rejection(adoptHost({ ...base(), stateDir }))).toMatchObject(
       conflict(/which was removed, and uses .*: end it first/),

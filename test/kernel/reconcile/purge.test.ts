@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/program.js';
 import { runtimeRoot } from '../../../src/dnsmasq/index.js';
@@ -94,9 +94,13 @@ describe.skipIf(!privileged)('a namespace that another state folder serves', () 
   test('is rejected with a folder that served it before', async () => {
     await machine.open();
     await machine.close();
-    expect(
-      (await cli('purge', '--yes', '--state-dir', '/nonexistent', '--host-netns', machine.node.name)).exitCode,
-    ).toBe(0);
+    const purge = () => cli('purge', '--yes', '--state-dir', '/nonexistent', '--host-netns', machine.node.name);
+    const { stateDir } = machine.options;
+    expect(await purge()).toMatchObject({ exitCode: 1, err: expect.stringContaining(`is recorded in ${stateDir}`) });
+    expect(await hasLink(machine.node, 'egr-br-eth0')).toBe(true);
+    await rename(stateDir, `${stateDir}-away`);
+    expect((await purge()).exitCode).toBe(0);
+    await rename(`${stateDir}-away`, stateDir);
     const state = another();
     const second = await openHost({ ...machine.options, stateDir: state });
     expect(await rejection(openHost(machine.options))).toMatchObject(conflict(/^the egress bridge egr-br-eth0 /));

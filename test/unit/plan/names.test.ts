@@ -5,11 +5,14 @@ import {
   egressBridgeName,
   factsOfAlias,
   floatingNames,
+  hostAlias,
+  isHostAlias,
   networkAlias,
   networkNames,
   networkOfAlias,
   OVERLAY_BRIDGE_PREFIX,
   outOfServiceName,
+  stateDirOfAlias,
 } from '../../../src/plan/names.js';
 
 const bytes = (name: string) => Buffer.byteLength(name);
@@ -60,6 +63,16 @@ test('the MAC of a floating address is unicast, locally administered and unique'
 
 test('an address gets the prefix length of its network', () => {
   expect(withPrefixOf('192.168.15.0/24', '192.168.15.1')).toBe('192.168.15.1/24');
+});
+
+test('the alias of the egress bridge names the state folder, if it fits', () => {
+  expect(hostAlias('/var/lib/vethwork')).toBe('vethwork:/var/lib/vethwork');
+  for (const folder of ['/var/lib/vethwork', '/a b:c', `/${'x'.repeat(245)}`]) {
+    expect(stateDirOfAlias(hostAlias(folder))).toBe(folder);
+    expect(isHostAlias(hostAlias(folder))).toBe(true);
+  }
+  for (const folder of [undefined, `/${'x'.repeat(246)}`]) expect(hostAlias(folder)).toBe('vethwork');
+  for (const alias of ['vethwork:', 'vethwork other', 'vethworker', undefined]) expect(isHostAlias(alias)).toBe(false);
 });
 
 describe('the alias of a link', () => {
