@@ -4,17 +4,31 @@ import { DELETION_GROUP } from './group.js';
 import { outOfServiceName } from './names.js';
 
 /**
- * Takes a link out of service (`ip link set down`, `nomaster`, `name`, `group`). The link is renamed, so that its name
- * is free at once. The deletion itself waits for the kernel's RCU barrier, about 20 ms, and is left to the reaper. The
+ * Sets a link down and marks it for deletion (`ip link set down group`). It carries no frames any more. The deletion
+ * itself waits for the kernel's RCU barrier, about 20 ms, and is left to the reaper. Until then, the link keeps its name
+ * and its place in a bridge.
+ */
+export function takeDown(netns: NamespaceRef | undefined, index: number): Operation {
+  return { op: 'link.set', netns, link: { index }, changes: { up: false, group: DELETION_GROUP } };
+}
+
+/**
+ * As `takeDown`, and takes the link out of its bridge (`ip link set nomaster`), whose number of ports is limited. The
  * link goes down first, in a message of its own: the kernel removes a port from its bridge before it brings the link
- * down, and frames in between would be received by the host. Kernels before 6.2 rename only links that are down.
+ * down, and frames in between would be received by the host.
+ */
+export function takeOffBridge(netns: NamespaceRef | undefined, index: number): Operation[] {
+  return [takeDown(netns, index), { op: 'link.set', netns, link: { index }, changes: { master: 0 } }];
+}
+
+/**
+ * As `takeOffBridge`, and renames the link (`ip link set name`), so that its name is free at once. Not needed for unique
+ * names: the kernel waits for an RCU grace period for each of these changes. Kernels before 6.2 rename only links that
+ * are down.
  */
 export function takeOutOfService(netns: NamespaceRef | undefined, index: number): Operation[] {
-  const link = { index };
-  return [
-    { op: 'link.set', netns, link, changes: { up: false, group: DELETION_GROUP } },
-    { op: 'link.set', netns, link, changes: { master: 0, name: outOfServiceName(index) } },
-  ];
+  const changes = { master: 0, name: outOfServiceName(index) };
+  return [takeDown(netns, index), { op: 'link.set', netns, link: { index }, changes }];
 }
 
 /**

@@ -2,7 +2,7 @@ import { hostMac } from '../ipam/mac.js';
 import { type NamespaceRef, withIdentity } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { withPrefixOf } from './addresses.js';
-import { takeOutOfService } from './deletion.js';
+import { takeOffBridge, takeOutOfService } from './deletion.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
@@ -83,7 +83,7 @@ const veth: Attachment<'veth'> = {
   // The container's end is taken out of service too, so that its name is free at once.
   remove: ({ netns }, attachment) => [
     ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
-    ...takeOutOfService(netns, attachment.index),
+    ...takeOffBridge(netns, attachment.index),
   ],
   ownLink: ({ index }) => index,
 };

@@ -1,7 +1,7 @@
 import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
-import { takeOutOfService } from './deletion.js';
+import { takeDown, takeOffBridge, takeOutOfService } from './deletion.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
 import { addStickyEntry, bridge, bringUpPort, disableIpv6, planVethPair, portSettings } from './link.js';
@@ -110,11 +110,17 @@ export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): 
   ];
 }
 
-/** Plans the removal of a network. dnsmasq must have ended before, because it keeps the namespace alive. */
+/**
+ * Plans the removal of a network. dnsmasq must have ended before, because it keeps the namespace alive. The links keep
+ * their names until they are deleted: they contain the VNI, which is not free before either.
+ */
 export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  const { inner, egress, vxlan, bridge } = network;
   return [
-    ...networkLinks(network).flatMap((index) => takeOutOfService(host.netns, index)),
-    ...(network.egress === undefined ? [] : [deleteFloatingNeighbour(host, network.egress.address)]),
+    ...[inner.outer, vxlan, bridge.index].map((index) => takeDown(host.netns, index)),
+    ...(egress === undefined
+      ? []
+      : [...takeOffBridge(host.netns, egress.outer), deleteFloatingNeighbour(host, egress.address)]),
     deleteFilteredVni(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];

@@ -123,7 +123,7 @@ test('the removal of an interface', () => {
     "{"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"master":0,"name":"dead00000fa3"}}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"up":false,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"master":0,"name":"dead00000fa2"}}
+    {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"master":0}}
     {"op":"neighbour.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","neighbour":{"family":"inet","index":2004,"destination":"172.16.0.232"}}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"172.16.0.232"}}"
   `);

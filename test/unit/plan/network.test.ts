@@ -114,13 +114,10 @@ test('every port of a bridge forwards reserved addresses to the rules', () => {
 test('the removal of a network', () => {
   expect(lines(planNetworkRemoval(host, network))).toMatchInlineSnapshot(`
     "{"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"up":false,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2003},"changes":{"master":0,"name":"dead000007d3"}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":false,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"master":0,"name":"dead000007d5"}}
     {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"up":false,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2002},"changes":{"master":0,"name":"dead000007d2"}}
     {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"up":false,"group":1986360424}}
-    {"op":"link.set","netns":"node1","link":{"index":2001},"changes":{"master":0,"name":"dead000007d1"}}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":false,"group":1986360424}}
+    {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"master":0}}
     {"op":"neighbour.delete","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194"}}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"element.delete","family":"inet","table":"vethwork_mesh","set":"vnis","keyType":"mark","elements":[{"key":14823439}]}]}
     {"op":"namespace.delete","name":"17be6538-8f96-4ccb-b71e-a7e3022fead3"}"
