@@ -36,10 +36,10 @@ const KEYS = Array.from({ length: 500 }, (_, index) => `key/${index}`);
 async function writeFormer(): Promise<void> {
   const { root, meta, entries } = openFormer();
   await root.transaction(() => {
-    meta.put('layout', 1);
+    void meta.put('layout', 1);
     for (const [index, key] of KEYS.entries())
-      entries.put(Buffer.from(key), JSON.stringify({ key, 'ä"': 'x' }), index + 1);
-    meta.put('revision', 700);
+      void entries.put(Buffer.from(key), JSON.stringify({ key, 'ä"': 'x' }), index + 1);
+    void meta.put('revision', 700);
   });
   await root.close();
 }
