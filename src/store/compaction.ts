@@ -4,7 +4,7 @@ import { withFileLock } from '../util/file-lock.js';
 import { type LmdbIndex, readHead } from './lmdb-index.js';
 import { frame, type LogPoint, readFrames } from './log-record.js';
 import { snapshot } from './opening.js';
-import { createGeneration, type LogHead, removeOtherGenerations, WriteAheadLog } from './write-ahead-log.js';
+import { createGeneration, type LogHead, removeOldGenerations, WriteAheadLog } from './write-ahead-log.js';
 import type { WriteLock } from './write-lock.js';
 
 /** A shorter log is not compacted, whatever its content. In bytes. */
@@ -101,7 +101,10 @@ export class Compaction {
       const release = await lock.acquire();
       try {
         copy();
-        index.root.transactionSync(() => index.meta.put('head', to));
+        // No result: lmdb would wait for a promise.
+        index.root.transactionSync(() => {
+          void index.meta.put('head', to);
+        });
       } finally {
         release();
       }
@@ -109,7 +112,7 @@ export class Compaction {
       source.close();
       target.close();
     }
-    await removeOtherGenerations(this.#folder, to.generation);
+    await removeOldGenerations(this.#folder, to.generation);
   }
 }
 

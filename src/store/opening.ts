@@ -12,7 +12,7 @@ import {
   flushFolders,
   type LogContent,
   readGeneration,
-  removeOtherGenerations,
+  removeOldGenerations,
 } from './write-ahead-log.js';
 
 /*
@@ -127,8 +127,8 @@ export function* snapshot(
 }
 
 /**
- * Creates the index from the log with the highest revision, and deletes the other logs. After an interrupted compaction,
- * there are two logs: the one with more revisions contains everything that was flushed to either.
+ * Creates the index from the log with the highest revision, and deletes older logs. After an interrupted compaction, there are
+ * two logs: the one with the higher revision contains everything that was flushed to either.
  */
 async function restore(lmdb: Lmdb, folder: string, boot: string): Promise<LmdbIndex> {
   await rm(bootPath(folder), { force: true });
@@ -156,7 +156,7 @@ async function restore(lmdb: Lmdb, folder: string, boot: string): Promise<LmdbIn
     index.meta.put('layout', LAYOUT);
     index.meta.put('head', head);
   });
-  await removeOtherGenerations(folder, head.generation);
+  await removeOldGenerations(folder, head.generation);
   await writeFile(bootPath(folder), boot, { mode: 0o600 });
   return index;
 }

@@ -148,17 +148,20 @@ export async function createGeneration(
   return { generation, revision, tail, chain, snapshot: tail };
 }
 
-/** Removes all generations but the one in use, when that one is on disk. */
-export async function removeOtherGenerations(folder: string, generation: number): Promise<void> {
-  const others = (await logGenerations(folder)).filter((each) => each !== generation);
-  if (others.length === 0) return;
+/**
+ * Removes the generations before the one in use, when that one is on disk. A later one is left by an interrupted compaction,
+ * and replaced by the next one.
+ */
+export async function removeOldGenerations(folder: string, generation: number): Promise<void> {
+  const old = (await logGenerations(folder)).filter((each) => each < generation);
+  if (old.length === 0) return;
   const log = new WriteAheadLog(folder, generation);
   try {
     await log.flush();
   } finally {
     log.close();
   }
-  for (const other of others) await rm(logPath(folder, other), { force: true });
+  for (const each of old) await rm(logPath(folder, each), { force: true });
 }
 
 /** Flushes the entries of a folder. */
