@@ -18,8 +18,14 @@ import { describeOperations, keptText, type Repair } from './repair.js';
 /**
  * Compares the desired state of a network with the kernel and dnsmasq. Returns repairs for missing and extraneous
  * objects. Resources that are being created or removed are skipped: their owner, or recovery, handles them.
+ * @param onPlan gets the plan of the network
  */
-export async function driftOf(context: Context, recorded: NetworkState, observer: Observer): Promise<Repair[]> {
+export async function driftOf(
+  context: Context,
+  recorded: NetworkState,
+  observer: Observer,
+  onPlan?: (plan: readonly Operation[]) => void,
+): Promise<Repair[]> {
   const { kernel, host, localNode } = context;
   if (recorded.network.state !== 'created' || recorded.unreadable !== undefined) return [];
   // In a cluster, the controller applies changes, possibly later.
@@ -31,6 +37,7 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
     .filter((resource) => resource.state === 'created')
     .map((resource) => ({ ...resource, operations: resource.plan() }));
   const plan = resources.flatMap(({ operations }) => operations);
+  onPlan?.(plan);
   const port = desired.mesh === undefined ? [] : planMeshPort(host.netns, desired.mesh);
   const observed = await observer.observe([...plan, ...port]);
   const stray = strayPairs(plan, state.network.uuid, host.netns, observed);

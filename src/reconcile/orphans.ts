@@ -17,6 +17,7 @@ import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
+import { PlannedElements } from './planned-elements.js';
 import type { Repair } from './repair.js';
 
 /*
@@ -81,12 +82,18 @@ const SETTLE_MS = 100;
  * Finds orphaned nftables elements: their port is neither a link of the namespace nor recorded. Elements of existing
  * links stay, because they may belong to another host in the same namespace.
  * @param observer earlier reading of the kernel. The candidates in it are checked against a new reading
+ * @param planned earlier plans of networks. The candidates are checked against new plans
  */
-export async function orphanedElements(context: Context, observer: Observer): Promise<Repair[]> {
-  const first = elementKeys(await findOrphanedElements(context, observer));
+export async function orphanedElements(
+  context: Context,
+  observer: Observer,
+  planned: PlannedElements,
+): Promise<Repair[]> {
+  const first = elementKeys(await findOrphanedElements(context, observer, planned));
   if (first.size === 0) return [];
   await delay(SETTLE_MS);
-  const operations = await findOrphanedElements(context, new Observer(context.kernel), first);
+  const fresh = new PlannedElements(context.host.netns);
+  const operations = await findOrphanedElements(context, new Observer(context.kernel), fresh, first);
   if (operations.length === 0) return [];
   const description = 'host: remove elements of nftables sets whose ports do not exist';
   return [{ action: 'remove', description, run: () => context.kernel.transaction(operations) }];
@@ -96,20 +103,23 @@ export async function orphanedElements(context: Context, observer: Observer): Pr
 async function findOrphanedElements(
   context: Context,
   observer: Observer,
+  planned: PlannedElements,
   among?: ReadonlySet<string>,
 ): Promise<Operation[]> {
   const { host, peers, localNode } = context;
   const before = await localStates(context);
   const steady = before.filter((state) => !isChanging(state));
-  const plan: Operation[] = [];
-  const add = (operations: readonly Operation[]) =>
-    plan.push(...operations.filter((each) => each.op === 'nftables.batch' && each.netns === host.netns));
   // All sets of the namespace of the host. Those of floating addresses are in the namespace of the network.
-  add(planHost(host, peers?.() ?? NO_PEERS));
+  const plan = planned.select(planHost(host, peers?.() ?? NO_PEERS));
   for (const state of steady) {
     await yieldIfNeeded();
+    const known = planned.get(state);
+    if (known !== undefined) {
+      plan.push(...known);
+      continue;
+    }
     for (const resource of desiredState(localNode, state)?.resources ?? []) {
-      if (resource.kind !== 'floating') add(resource.plan());
+      if (resource.kind !== 'floating') plan.push(...planned.select(resource.plan()));
     }
   }
   const nft = (await observer.observe(plan)).get(host.netns)?.nft ?? [];

@@ -11,6 +11,7 @@ import { driftOf } from './drift.js';
 import type { HeldNetworks } from './held-networks.js';
 import { reconcileHost } from './host.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
+import { PlannedElements } from './planned-elements.js';
 import { type Change, interruptedChanges, recoverChanges } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
 
@@ -68,11 +69,13 @@ export async function reconcileNetworks(
   const here = await coordinator.states.list();
   const networks = [...new Set([...here, ...interrupted.keys()])];
   const next = held === undefined ? iteratorOf(networks) : () => held.next();
+  const planned = new PlannedElements(context.host.netns);
   const repaired = new Map<string, RepairResult[]>();
   const errors: Error[] = [];
   const work = async () => {
     for (let uuid = next(); uuid !== undefined && !signal?.aborted; uuid = next()) {
-      const input = { repairs, observer, held, before: before.states.get(uuid), changes: interrupted.get(uuid) ?? [] };
+      const changes = interrupted.get(uuid) ?? [];
+      const input = { repairs, observer, held, planned, before: before.states.get(uuid), changes };
       try {
         repaired.set(uuid, await repairNetwork(context, uuid, input));
       } catch (error) {
@@ -92,7 +95,7 @@ export async function reconcileNetworks(
   const links = await orphanedLinks(context, observer, namespaces, recorded);
   results.push(...(await repairs.run(links)));
   // Elements about a link are orphans only once the link is removed.
-  const elements = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel));
+  const elements = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel), planned);
   results.push(...(await repairs.run(elements)));
   return results;
 }
@@ -106,6 +109,7 @@ interface NetworkRepairInput {
   repairs: Repairs;
   observer: Observer;
   held: HeldNetworks | undefined;
+  planned: PlannedElements;
   /** State of the network before the observer read the kernel. */
   before: NetworkState | undefined;
   /** Its interrupted changes. */
@@ -116,7 +120,7 @@ interface NetworkRepairInput {
 async function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, held, before, changes }: NetworkRepairInput,
+  { repairs, observer, held, planned, before, changes }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
   const { coordinator, kernel, locks } = context;
   const isHeld = held?.has(uuid) === true;
@@ -128,7 +132,7 @@ async function repairNetwork(
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
-    const drift = await driftOf(context, state, fitting);
+    const drift = await driftOf(context, state, fitting, (plan) => planned.add(state, plan));
     fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
     if (drift.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
