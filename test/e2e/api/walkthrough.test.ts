@@ -151,11 +151,7 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
       master: undefined,
       addresses: [`${floatingGateway}/24`],
     });
-    for (const name of ['veth-e2300f-i', 'egr-e2300f-i']) {
-      expect(inet6(all[name] as Device), name).toMatchObject([
-        { local: expect.stringMatching(/^fe80::/), prefixlen: 64, scope: 'link' },
-      ]);
-    }
+    for (const name of ['veth-e2300f-i', 'egr-e2300f-i']) expect(inet6(all[name] as Device), name).toEqual([]);
     expect(
       Object.keys(all)
         .filter((name) => name.includes('e2300f'))
@@ -167,8 +163,7 @@ describe.skipIf(!privileged)('the walk-through, step by step', () => {
     // Read at once after the creation: an address is tentative for about a second.
     await using fresh = await Walkthrough.open();
     const made = await fresh.network();
-    expect(await sh('ip', '-n', made.uuid, '-6', 'address', 'show', 'tentative')).toBe('');
-    expect(await sh('ip', '-n', made.uuid, '-6', 'address', 'show', 'scope', 'link')).toContain('fe80::');
+    expect(await sh('ip', '-n', made.uuid, '-6', 'address')).toBe('');
     const { namespace } = await fresh.container(made, 'one', { antiSpoofing: false });
     expect(await namespace.ip('-6', 'address', 'show', 'tentative')).toBe('');
     expect(await namespace.ip('-6', 'address', 'show', 'dev', 'eth0')).toContain('fe80::');
