@@ -3,7 +3,6 @@ import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
-import { markForDeletion } from '../plan/deletion.js';
 import { isForeign } from '../plan/foreign.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { Errors } from '../util/errors.js';
@@ -45,10 +44,12 @@ async function removeAll(
   });
   const errors = new Errors();
   const removeFromKernel = async () => {
-    await deleteTogether(
-      context,
-      resources.flatMap(({ links }) => links),
-    );
+    // With few pending removals, the operations mark each link, and the reaper deletes it later. Otherwise they ignore
+    // the deleted links.
+    if (context.pendingRemovals.isAboveThreshold) {
+      const links = resources.flatMap((resource) => resource.links);
+      await context.bulkDeletion.delete(links, members.length);
+    }
     errors.add(
       ...(await teardown(
         context,
@@ -66,16 +67,4 @@ async function removeAll(
   const namespaces = plan.filter(({ op }) => op === 'namespace.delete');
   if (namespaces.length > 0) errors.add(...(await context.kernel.teardown(namespaces)));
   return errors.all;
-}
-
-/**
- * Marks links for deletion and deletes them at once with one message (RTM_DELLINK by group), if many removals are
- * pending. The removal operations that follow ignore deleted links. With few pending removals it does nothing: the
- * removal operations mark each link, and the reaper deletes it later.
- */
-async function deleteTogether(context: Context, links: readonly number[]): Promise<void> {
-  const { kernel, reaper, pendingRemovals, host } = context;
-  if (!pendingRemovals.isAboveThreshold) return;
-  await kernel.teardown(links.map((index) => markForDeletion(host.netns, index)));
-  await reaper.sweep();
 }

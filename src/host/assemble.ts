@@ -2,12 +2,13 @@ import type { LocalNode } from '../desired/local-node.js';
 import { DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { IndexAllocator } from '../ipam/ifindex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { deleteMarkedLinks } from '../plan/deletion.js';
+import { deleteMarkedLinks, markForDeletion } from '../plan/deletion.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Owner } from '../records/owner.js';
 import { floatingPool } from '../records/records.js';
 import type { Store } from '../store/store.js';
 import { Locks } from '../util/locks.js';
+import { BulkDeletion } from './bulk-deletion.js';
 import { Calls } from './calls.js';
 import type { Context } from './context.js';
 import type { Coordinator } from './coordinator.js';
@@ -37,6 +38,11 @@ export function assembleContext(parts: HostParts): Context {
   const { netns, floatingNetwork } = environment.settings;
   const supervisor = new DnsmasqSupervisor(kernel, { root: runtimeRoot, onEvent: events.supervised });
   const pendingRemovals = new PendingRemovals();
+  const reaper = new Reaper(
+    () => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' }),
+    () => pendingRemovals.quiet(),
+  );
+  const mark = (links: readonly number[]) => kernel.teardown(links.map((index) => markForDeletion(netns, index)));
   const context: Context = {
     ...{ kernel, store, events, environment, owner },
     get settings() {
@@ -54,13 +60,11 @@ export function assembleContext(parts: HostParts): Context {
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
-    reaper: new Reaper(
-      () => kernel.teardown(deleteMarkedLinks(netns), { lane: 'reaper' }),
-      () => pendingRemovals.quiet(),
-    ),
+    reaper,
     dhcp: new Dhcp(supervisor, store, () => environment.settings),
     floating: floatingPool(floatingNetwork),
     pendingRemovals,
+    bulkDeletion: new BulkDeletion(mark, { reaper, pendingRemovals }),
     calls: new Calls(),
     coordinator: parts.coordinator(() => context),
     ...(node && { node: node.name, peers: node.peers }),

@@ -9,6 +9,7 @@ import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Owner } from '../records/owner.js';
 import type { Store } from '../store/store.js';
 import type { Locks } from '../util/locks.js';
+import type { BulkDeletion } from './bulk-deletion.js';
 import type { Calls } from './calls.js';
 import type { Coordinator } from './coordinator.js';
 import type { DetectedHost } from './detect.js';
@@ -34,6 +35,7 @@ export interface Context {
   readonly floating: AddressPool;
   readonly detected: DetectedHost;
   readonly pendingRemovals: PendingRemovals;
+  readonly bulkDeletion: BulkDeletion;
   readonly coordinator: Coordinator;
   readonly calls: Calls;
   readonly owner: Owner;

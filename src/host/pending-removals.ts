@@ -38,6 +38,11 @@ export class PendingRemovals {
     }
   }
 
+  /** Number of interfaces that are being removed. */
+  get interfaces(): number {
+    return this.#interfaces;
+  }
+
   /** True if one deletion of all links is faster than marking each link for deletion. */
   get isAboveThreshold(): boolean {
     return this.#interfaces >= MANY;
