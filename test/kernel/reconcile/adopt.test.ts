@@ -260,6 +260,36 @@ describe.skipIf(!privileged)('a host whose state folder is lost', () => {
     expect((await cli('purge', '--dry-run', ...flags)).err).toContain('is recorded in');
   });
 
+  test('is adopted without facts in aliases, as of an earlier version, with names of its own', async () => {
+    const { first, floating, before, nics } = await build();
+    await lose();
+    for (const [namespace, alias] of [
+      [machine.node, undefined],
+      [TestNamespace.named(first), `vethwork ${first}`],
+    ] as const) {
+      for (const { ifname, ifalias } of await ipLinks(namespace)) {
+        const plain = alias ?? ifalias?.split(' ').slice(0, 2).join(' ').split(':')[0];
+        if (ifalias !== undefined) await namespace.ip('link', 'set', ifname, 'alias', plain ?? '');
+      }
+    }
+    const { networks, skipped } = await adoptHost(base());
+    expect(skipped).toEqual([]);
+    const adopted = networks.find(({ uuid }) => uuid === first);
+    expect(adopted).toMatchObject({ name: `adopted-${first}`, tenant: 'system', defaults: ['name', 'tenant'] });
+    // What the kernel and dnsmasq know is as it was.
+    const known = ({ address, mac, device, floating, hostname, antiSpoofing }: InterfaceInfo) =>
+      JSON.stringify({ address, mac, device, floating, hostname, antiSpoofing });
+    const interfaces = networks.flatMap((network) => network.interfaces);
+    expect(interfaces.map(known).toSorted()).toEqual(before.interfaces.map(known).toSorted());
+    for (const { uuid, defaults } of interfaces) {
+      expect(defaults).toContain('uuid');
+      expect(Object.values(nics)).not.toContain(uuid);
+    }
+    const host = await machine.open();
+    expect(await host.reconcile()).toEqual([]);
+    expect(await talks(machine.world, floating)).toBe(true);
+  });
+
   test('is refused while its state is in use, recorded or unlike the options', async () => {
     await build();
     const stateDir = `${machine.options.stateDir}-other`;
