@@ -1,6 +1,6 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelay } from '../util/backoff.js';
 import { guardCallback } from '../util/callback.js';
 import { SharedRuns } from '../util/coalesce.js';
@@ -54,8 +54,12 @@ interface Watched {
   failures: number;
   retryAt: number;
   declines: DeclineBackoff;
-  /** The reload that follows in this turn of the event loop. It serves all who have changed a reservation by then. */
+  /** The next reload. It serves all who have changed a reservation by then. */
   reload: Promise<boolean> | undefined;
+  /** Number of changes that wait for it. */
+  changes: number;
+  /** Time before which it does not happen (`performance.now()`). */
+  reloadAt: number;
   /** Addresses whose leases the next run of releases frees. */
   released: Set<string>;
 }
@@ -64,6 +68,13 @@ interface Watched {
 const BACKOFF = { initial: 1000, maximum: 60_000 };
 /** Run time after which a dnsmasq counts as stable, in milliseconds. */
 const STABLE_MS = 30_000;
+/**
+ * Pause after a reload, in milliseconds. A reload takes dnsmasq up to 3.4 ms with 1,000 reservations, and 31 ms if all
+ * have leases, on a CPU that the burst needs as well. Changes one after the other are further apart than 1 ms, so that
+ * none waits.
+ * @param changes number of changes that it served
+ */
+const reloadPause = (changes: number) => (changes < 2 ? 1 : Math.min(2 * changes, 8));
 /** Most rounds of one reconciliation, during which the desired state may change. */
 const MAX_ROUNDS = 100;
 
@@ -106,7 +117,7 @@ export class DnsmasqSupervisor {
 
   /**
    * Adds one reservation, whose record must be committed. The cost does not depend on the number of reservations. Calls
-   * of the same turn of the event loop share one reload, and no caller waits for later ones.
+   * of the same turn of the event loop share one reload, and those of a burst at most a few milliseconds.
    * @returns false if this process does not supervise a running dnsmasq of the network; `update` is needed then
    * @throws ValidationError, StoreError
    */
@@ -129,13 +140,19 @@ export class DnsmasqSupervisor {
     const { process, desired, instance } = watched ?? {};
     if (watched === undefined || process === undefined || desired === undefined || instance === undefined) return false;
     if (!isRunning(process) || instance.hasLostFiles(desired) || !edit(watched, desired)) return false;
+    watched.changes++;
     watched.reload ??= this.#reloadSoon(watched);
     return watched.reload;
   }
 
+  /** Reloads in the next turn of the event loop; in a burst of changes, after a pause. */
   async #reloadSoon(watched: Watched): Promise<boolean> {
-    await nextTurn();
+    const pause = watched.reloadAt - performance.now();
+    await (pause > 0 ? sleep(pause) : nextTurn());
+    const { changes } = watched;
     watched.reload = undefined;
+    watched.changes = 0;
+    watched.reloadAt = performance.now() + reloadPause(changes);
     return watched.process !== undefined && watched.instance.reload(watched.process);
   }
 
@@ -228,7 +245,7 @@ export class DnsmasqSupervisor {
           observedGeneration: 0,
         },
         ...{ process: undefined, lastReportedExit: undefined, failures: 0, retryAt: 0, declines: new DeclineBackoff() },
-        ...{ reload: undefined, released: new Set<string>() },
+        ...{ reload: undefined, changes: 0, reloadAt: 0, released: new Set<string>() },
       };
       this.#networks.set(network, watched);
     }

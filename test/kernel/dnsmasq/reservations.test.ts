@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DnsmasqConfig, DnsmasqSupervisor, type Reservation, runtimePaths } from '../../../src/dnsmasq/index.js';
 import { LineFile } from '../../../src/dnsmasq/line-file.js';
@@ -126,6 +127,26 @@ describe.skipIf(!privileged)('reservations one by one', () => {
     expect(present()).toEqual(new Set(many.map(line)));
     expect(await ask(many[49]?.mac as string)).toMatchObject({ ip: many[49]?.address });
     expect(await reloads()).toBe(before + 1);
+  });
+
+  it('of a burst share a few reloads, and are in force when their call resolves', async () => {
+    await start();
+    const before = await reloads();
+    const many = Array.from({ length: 200 }, (_, index) => ({
+      mac: `02:00:00:00:01:${index.toString(16).padStart(2, '0')}`,
+      address: `172.16.0.${index + 20}`,
+      hostname: `h${index}`,
+    }));
+    const calls: Promise<boolean>[] = [];
+    for (const each of many) {
+      calls.push(reserve(each));
+      await nextTurn();
+    }
+    expect(new Set(await Promise.all(calls))).toEqual(new Set([true]));
+    expect(await ask(many[199]?.mac as string)).toMatchObject({ ip: many[199]?.address });
+    const count = (await reloads()) - before;
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThan(50);
   });
 
   it('stay when all files are written with an older desired state', async () => {
