@@ -5,7 +5,18 @@ import { float } from './float.js';
 import { footprint } from './footprint.js';
 import { network } from './network.js';
 import { reconcile } from './reconcile.js';
+import { sandbox } from './sandbox.js';
 import { scale } from './scale.js';
 import { startUp } from './start.js';
 
-export const scenarios: readonly Scenario[] = [attach, network, float, churn, scale, reconcile, startUp, footprint];
+export const scenarios: readonly Scenario[] = [
+  attach,
+  network,
+  float,
+  churn,
+  sandbox,
+  scale,
+  reconcile,
+  startUp,
+  footprint,
+];
