@@ -46,6 +46,8 @@ export interface Contender {
   createNetwork?(spec: NetworkSpec): Promise<Elapsed>;
   /** Resolves when the network is out of service. Its links may remain until `drain`. */
   deleteNetwork?(spec: NetworkSpec): Promise<Elapsed>;
+  /** Deletes networks with fewer messages than one by one. Absent if there is no better way than `deleteNetwork`. */
+  deleteNetworks?(specs: readonly NetworkSpec[]): Promise<Elapsed>;
   /** Creates the interfaces that the floating addresses need. Not measured. */
   prepareFloats?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<void>;
   /** Assigns floating addresses in a network that `createNetwork` created. */

@@ -9,7 +9,7 @@ import { verifyNetwork, verifyNetworkGone } from '../verify.js';
 const COUNT = 50;
 const QUICK_COUNT = 4;
 /** Contenders that can create a network with dnsmasq. */
-const WITH_DNSMASQ = ['model', 'walkthrough', 'shell'];
+const WITH_DNSMASQ = ['model', 'floor', 'walkthrough', 'shell'];
 /** The networks of this contender have dnsmasq by default. */
 const ALWAYS_DNSMASQ = ['model'];
 /** Contenders that are measured with many networks at once; the walk-through's commands would take minutes. */
@@ -51,8 +51,11 @@ export function nextNetwork(dhcp: boolean): NetworkSpec {
 function networkCase(count: number, dhcp: boolean): Case {
   let specs: NetworkSpec[];
   const inProcess = new WeakSet<Contender>();
-  const each = async (contender: Contender, work: (spec: NetworkSpec) => Promise<Elapsed> | undefined) =>
-    (await timed(() => forEach(specs, inProcess.has(contender), work))) / count;
+  const create = (contender: Contender) =>
+    forEach(specs, inProcess.has(contender), (spec) => contender.createNetwork?.(spec));
+  const remove = (contender: Contender) =>
+    contender.deleteNetworks?.(specs) ??
+    forEach(specs, inProcess.has(contender), (spec) => contender.deleteNetwork?.(spec));
   const can = ({ peer, contender }: Entrant): boolean => {
     if (peer.inProcess) inProcess.add(contender);
     return (
@@ -71,7 +74,7 @@ function networkCase(count: number, dhcp: boolean): Case {
     steps: [
       {
         figures: ['create'],
-        work: async (contender) => [await each(contender, (spec) => contender.createNetwork?.(spec))],
+        work: async (contender) => [(await timed(() => create(contender))) / count],
         verify: async () => {
           for (const spec of specs) await verifyNetwork(spec);
         },
@@ -79,7 +82,7 @@ function networkCase(count: number, dhcp: boolean): Case {
       {
         figures: ['delete', 'gone'],
         work: async (contender) => {
-          const deleted = await each(contender, (spec) => contender.deleteNetwork?.(spec));
+          const deleted = (await timed(() => remove(contender))) / count;
           return [deleted, deleted + (await drained(contender)) / count];
         },
         verify: async () => {
