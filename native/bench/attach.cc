@@ -1,6 +1,10 @@
 // Lower bound of attach and detach: the fewest netlink messages that can do it. One request per line:
 //   attach <index of the bridge> <gateway> <prefix> (<namespace> <name> <address>)...
+//   taps <index of the bridge> <name>...
 //   detach (<namespace> <name>)...     drain
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -25,6 +29,7 @@ struct Slot {
 
 struct Pair {
   int outer;
+  /// 0 for a tap.
   int inner;
 };
 
@@ -70,19 +75,31 @@ void attach(Socket& host, std::istringstream& words) {
   }
 }
 
-void markForDeletion(Messages& to, int index) {
-  ifinfomsg down{};
-  down.ifi_index = index;
-  down.ifi_change = IFF_UP;
-  to.begin(RTM_NEWLINK, 0, down);
-  to.put(IFLA_IFNAME, "dead" + std::to_string(index));
-  to.put(IFLA_MASTER, 0U);
-  to.put(IFLA_GROUP, deletionGroup);
+/// Creates a persistent tap with a given index.
+void makeTap(const std::string& name, int index) {
+  const Fd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC), "/dev/net/tun");
+  ifreq request{};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (::ioctl(tun.get(), TUNSETIFINDEX, &index) != 0 || ::ioctl(tun.get(), TUNSETIFF, &request) != 0 ||
+      ::ioctl(tun.get(), TUNSETPERSIST, 1) != 0) {
+    fail(errno, "tap " + name);
+  }
 }
 
-void deleteMarked(Messages& to) {
-  to.begin(RTM_DELLINK, 0, link(0));
-  to.put(IFLA_GROUP, deletionGroup);
+void attachTaps(Socket& host, std::istringstream& words) {
+  std::uint32_t bridge = 0;
+  words >> bridge;
+  Messages messages;
+  for (std::string name; words >> name;) {
+    const int index = nextIndex();
+    makeTap(name, index);
+    pairs[name] = {index, 0};
+    withoutIpv6(messages, index);
+    messages.begin(RTM_NEWLINK, 0, link(index, true));
+    messages.put(IFLA_MASTER, bridge);
+  }
+  host.exchange(messages);
 }
 
 void detach(Socket& host, std::istringstream& words) {
@@ -98,31 +115,22 @@ void detach(Socket& host, std::istringstream& words) {
       outer.put(IFLA_GROUP, deletionGroup);
       continue;
     }
-    markForDeletion(outer, pair.outer);
+    markForDeletion(outer, pair.outer, deletionGroup);
+    if (pair.inner == 0) {
+      continue;
+    }
     const Fd netns(openNamespace(slot.netns), slot.netns);
     inside(netns.get(), [&] {
       Socket socket;
       Messages inner;
-      markForDeletion(inner, pair.inner);
+      markForDeletion(inner, pair.inner, deletionGroup);
       socket.exchange(inner);
     });
   }
   if (slots.size() > worthMarking) {
-    deleteMarked(outer);
+    deleteMarked(outer, deletionGroup);
   }
   host.exchange(outer);
-}
-
-void drain(Socket& host) {
-  Messages messages;
-  deleteMarked(messages);
-  try {
-    host.exchange(messages);
-  } catch (const std::system_error& error) {
-    if (error.code().value() != ENODEV) {
-      throw;
-    }
-  }
 }
 
 }  // namespace
@@ -134,12 +142,14 @@ int main() {
     words >> what;
     if (what == "attach") {
       attach(host, words);
+    } else if (what == "taps") {
+      attachTaps(host, words);
     } else if (what == "detach") {
       detach(host, words);
     } else if (what == "drain") {
-      drain(host);
+      drain(host, deletionGroup);
     } else {
-      throw std::invalid_argument("expected attach, detach or drain, got " + what);
+      throw std::invalid_argument("expected attach, taps, detach or drain, got " + what);
     }
   });
 }

@@ -2,7 +2,11 @@
 // one nftables batch. One request per line:
 //   create <uuid> <vni> <index of the NIC> <index of the egress bridge> <netblock> <bits> <gateway> <egress> <bits>
 //          <floating gateway> <id>
-//   delete <uuid>
+//   delete <uuid>...
+//   prepare <uuid>                     (creates what floating addresses need; not measured)
+//   float <uuid> <index of the egress bridge> <outer name> <inner name> <address> <target>
+//   defloat <uuid> <outer name> <address>
+//   drain
 
 // Included first: the kernel's headers check for those of the C library, but not vice versa.
 #include "bench/raw.h"
@@ -13,13 +17,24 @@
 #include <sys/mount.h>
 
 #include <map>
+#include <memory>
 
 using namespace floor_bench;
 
 namespace {
 
-constexpr std::uint32_t deletionGroup = 0x666c6f6f;
+constexpr std::uint32_t deletionGroup = 0x666c6f70;
 std::map<std::string, std::vector<int>> networks;
+
+struct Pair {
+  int outer;
+  int inner;
+};
+/// By the name of the outer end.
+std::map<std::string, Pair> floating;
+/// Sockets in namespaces of networks with floating addresses. Closing one after a deletion waits for an RCU grace
+/// period.
+std::map<std::string, std::unique_ptr<Socket>> rules;
 
 struct NetworkSpec {
   std::string uuid;
@@ -156,6 +171,119 @@ void addMasquerade(const NetworkSpec& spec) {
   socket.exchange(messages, false);
 }
 
+/// map floating { type ipv4_addr : ipv4_addr; }
+/// chain prerouting { type nat hook prerouting priority -100; dnat to ip daddr map @floating; }
+void addFloatingMap(Socket& socket) {
+  constexpr std::uint32_t ipv4Type = 7;
+  Messages messages;
+  messages.begin(NFNL_MSG_BATCH_BEGIN, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  messages.begin(nft(NFT_MSG_NEWSET), NLM_F_CREATE, family(NFPROTO_IPV4));
+  messages.put(NFTA_SET_TABLE, std::string("nat"));
+  messages.put(NFTA_SET_NAME, std::string("floating"));
+  number(messages, NFTA_SET_ID, 1);
+  number(messages, NFTA_SET_FLAGS, NFT_SET_MAP);
+  number(messages, NFTA_SET_KEY_TYPE, ipv4Type);
+  number(messages, NFTA_SET_KEY_LEN, sizeof(in_addr));
+  number(messages, NFTA_SET_DATA_TYPE, ipv4Type);
+  number(messages, NFTA_SET_DATA_LEN, sizeof(in_addr));
+  messages.begin(nft(NFT_MSG_NEWCHAIN), NLM_F_CREATE, family(NFPROTO_IPV4));
+  messages.put(NFTA_CHAIN_TABLE, std::string("nat"));
+  messages.put(NFTA_CHAIN_NAME, std::string("prerouting"));
+  messages.put(NFTA_CHAIN_TYPE, std::string("nat"));
+  messages.nest(NFTA_CHAIN_HOOK | NLA_F_NESTED, [&] {
+    number(messages, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
+    number(messages, NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(-100));
+  });
+  messages.begin(nft(NFT_MSG_NEWRULE), NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, family(NFPROTO_IPV4));
+  messages.put(NFTA_RULE_TABLE, std::string("nat"));
+  messages.put(NFTA_RULE_CHAIN, std::string("prerouting"));
+  messages.nest(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, [&] {
+    expression(messages, "payload", [&] {
+      number(messages, NFTA_PAYLOAD_DREG, NFT_REG_1);
+      number(messages, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+      number(messages, NFTA_PAYLOAD_OFFSET, 16);
+      number(messages, NFTA_PAYLOAD_LEN, sizeof(in_addr));
+    });
+    expression(messages, "lookup", [&] {
+      messages.put(NFTA_LOOKUP_SET, std::string("floating"));
+      number(messages, NFTA_LOOKUP_SET_ID, 1);
+      number(messages, NFTA_LOOKUP_SREG, NFT_REG_1);
+      number(messages, NFTA_LOOKUP_DREG, NFT_REG_1);
+    });
+    expression(messages, "nat", [&] {
+      number(messages, NFTA_NAT_TYPE, NFT_NAT_DNAT);
+      number(messages, NFTA_NAT_FAMILY, NFPROTO_IPV4);
+      number(messages, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
+    });
+  });
+  messages.begin(NFNL_MSG_BATCH_END, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  socket.exchange(messages, false);
+}
+
+/// Adds (with a target) or deletes an element of the map.
+void changeElement(Socket& socket, int message, std::uint16_t flags, const std::string& address,
+                   const std::string& target) {
+  Messages messages;
+  messages.begin(NFNL_MSG_BATCH_BEGIN, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  messages.begin(nft(message), static_cast<std::uint16_t>(flags | NLM_F_ACK), family(NFPROTO_IPV4));
+  messages.put(NFTA_SET_ELEM_LIST_TABLE, std::string("nat"));
+  messages.put(NFTA_SET_ELEM_LIST_SET, std::string("floating"));
+  messages.nest(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, [&] {
+    messages.nest(NFTA_LIST_ELEM | NLA_F_NESTED, [&] {
+      messages.nest(NFTA_SET_ELEM_KEY | NLA_F_NESTED, [&] { messages.putAddress(NFTA_DATA_VALUE, address); });
+      if (!target.empty()) {
+        messages.nest(NFTA_SET_ELEM_DATA | NLA_F_NESTED, [&] { messages.putAddress(NFTA_DATA_VALUE, target); });
+      }
+    });
+  });
+  messages.begin(NFNL_MSG_BATCH_END, 0, family(AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+  socket.exchange(messages, false);
+}
+
+void addFloating(Socket& host, std::istringstream& words) {
+  std::string uuid;
+  std::uint32_t bridge = 0;
+  std::string outerName;
+  std::string innerName;
+  std::string address;
+  std::string target;
+  words >> uuid >> bridge >> outerName >> innerName >> address >> target;
+  const Fd netns(openNamespace(uuid), uuid);
+  const Pair pair{nextIndex(), nextIndex()};
+  floating[outerName] = pair;
+  Messages outer;
+  addVeth(outer, pair.outer, true, outerName, bridge, pair.inner, innerName, netns.get());
+  host.exchange(outer);
+  inside(netns.get(), [&] {
+    Socket socket;
+    Messages inner;
+    bringUp(inner, pair.inner);
+    addAddress(inner, pair.inner, address, 32);
+    socket.exchange(inner);
+  });
+  changeElement(*rules.at(uuid), NFT_MSG_NEWSETELEM, NLM_F_CREATE, address, target);
+}
+
+void removeFloating(Socket& host, std::istringstream& words) {
+  std::string uuid;
+  std::string outerName;
+  std::string address;
+  words >> uuid >> outerName >> address;
+  const Pair pair = floating[outerName];
+  const Fd netns(openNamespace(uuid), uuid);
+  changeElement(*rules.at(uuid), NFT_MSG_DELSETELEM, 0, address, "");
+  inside(netns.get(), [&] {
+    Socket socket;
+    Messages inner;
+    markForDeletion(inner, pair.inner, deletionGroup);
+    socket.exchange(inner);
+  });
+  Messages outer;
+  markForDeletion(outer, pair.outer, deletionGroup);
+  host.exchange(outer);
+  floating.erase(outerName);
+}
+
 void forward() {
   const Fd file(::open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC), "ip_forward");
   if (::write(file.get(), "1", 1) != 1) {
@@ -180,20 +308,24 @@ void create(Socket& host, std::istringstream& words) {
 }
 
 void remove(Socket& host, std::istringstream& words) {
-  std::string uuid;
-  words >> uuid;
+  std::vector<std::string> uuids;
   Messages messages;
-  for (const int index : networks[uuid]) {
-    messages.begin(RTM_NEWLINK, 0, link(index));
-    messages.put(IFLA_GROUP, deletionGroup);
+  for (std::string uuid; words >> uuid;) {
+    uuids.push_back(uuid);
+    for (const int index : networks[uuid]) {
+      messages.begin(RTM_NEWLINK, 0, link(index));
+      messages.put(IFLA_GROUP, deletionGroup);
+    }
   }
-  messages.begin(RTM_DELLINK, 0, link(0));
-  messages.put(IFLA_GROUP, deletionGroup);
+  deleteMarked(messages, deletionGroup);
   host.exchange(messages);
-  networks.erase(uuid);
-  const std::string path = "/run/netns/" + uuid;
-  if (::umount2(path.c_str(), MNT_DETACH) != 0 || ::unlink(path.c_str()) != 0) {
-    fail(errno, path);
+  for (const std::string& uuid : uuids) {
+    networks.erase(uuid);
+    rules.erase(uuid);
+    const std::string path = "/run/netns/" + uuid;
+    if (::umount2(path.c_str(), MNT_DETACH) != 0 || ::unlink(path.c_str()) != 0) {
+      fail(errno, path);
+    }
   }
 }
 
@@ -208,8 +340,20 @@ int main() {
       create(host, words);
     } else if (what == "delete") {
       remove(host, words);
+    } else if (what == "prepare") {
+      std::string uuid;
+      words >> uuid;
+      const Fd netns(openNamespace(uuid), uuid);
+      inside(netns.get(), [&] { rules[uuid] = std::make_unique<Socket>(NETLINK_NETFILTER); });
+      addFloatingMap(*rules.at(uuid));
+    } else if (what == "float") {
+      addFloating(host, words);
+    } else if (what == "defloat") {
+      removeFloating(host, words);
+    } else if (what == "drain") {
+      drain(host, deletionGroup);
     } else {
-      throw std::invalid_argument("expected create or delete, got " + what);
+      throw std::invalid_argument("expected create, delete, prepare, float, defloat or drain, got " + what);
     }
   });
 }

@@ -243,6 +243,36 @@ inline void withoutIpv6(Messages& to, int index) {
 
 inline void bringUp(Messages& to, int index) { to.begin(RTM_NEWLINK, 0, link(index, true)); }
 
+/// Takes a link out of service without deleting it: down, not a bridge port, its name free.
+inline void markForDeletion(Messages& to, int index, std::uint32_t group) {
+  ifinfomsg down{};
+  down.ifi_index = index;
+  down.ifi_change = IFF_UP;
+  to.begin(RTM_NEWLINK, 0, down);
+  to.put(IFLA_IFNAME, "dead" + std::to_string(index));
+  to.put(IFLA_MASTER, 0U);
+  to.put(IFLA_GROUP, group);
+}
+
+/// Deletes all links of the group.
+inline void deleteMarked(Messages& to, std::uint32_t group) {
+  to.begin(RTM_DELLINK, 0, link(0));
+  to.put(IFLA_GROUP, group);
+}
+
+/// As `deleteMarked`, at once; does nothing if there is none.
+inline void drain(Socket& host, std::uint32_t group) {
+  Messages messages;
+  deleteMarked(messages, group);
+  try {
+    host.exchange(messages);
+  } catch (const std::system_error& error) {
+    if (error.code().value() != ENODEV) {
+      throw;
+    }
+  }
+}
+
 inline void addAddress(Messages& to, int index, const std::string& address, std::uint8_t prefix) {
   ifaddrmsg head{};
   head.ifa_family = AF_INET;

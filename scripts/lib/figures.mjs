@@ -2,24 +2,43 @@
 
 /** @typedef {import('../../src/bench/index.js').BenchReport} Report */
 
-/** Figures in docs/performance.md: case, figure and title. */
+/** Figures in docs/performance.md: case, figure and title. Each interface has carried traffic before it is detached. */
 const SHOWN = [
   ['veth-1', 'attach', 'attach 1 container'],
   ['veth-100', 'attach', 'attach 100 containers at once'],
+  ['veth-1000', 'attach', 'attach 1,000 containers at once'],
   ['tap-1', 'attach', 'attach 1 tap'],
   ['veth-1', 'detach', 'detach 1, until out of service'],
   ['veth-1', 'gone', 'detach 1, until the link is deleted'],
+  ['veth-100', 'detach', 'detach 100 at once, until out of service'],
   ['veth-64', 'gone', 'detach 64 at once, until deleted'],
-  ['network', 'create', 'create a network with NAT'],
-  ['network', 'delete', 'delete it'],
   ['network-dhcp', 'create', 'create a network with NAT and DHCP'],
+  ['network-dhcp', 'delete', 'delete it, until out of service'],
+  ['network', 'create', 'create a network with NAT, without DHCP'],
+  ['network', 'delete', 'delete it, until out of service'],
+  ['network', 'gone', 'delete it, until its links are deleted'],
+  ['network-50', 'create', 'create 50 networks at once, each'],
+  ['network-50', 'delete', 'delete 50 networks at once, each'],
   ['float-200', 'float', 'assign the 200th floating IP'],
+  ['float-200', 'defloat', 'remove it, until out of service'],
   ['churn', 'attach', 'attach, 8 workers without pause'],
+  ['churn', 'detach', 'detach, 8 workers without pause'],
   ['scale-5000', 'attach', 'attach 1 where 5,000 exist'],
 ];
 
 /** Figures in README.md. */
-const HEADLINES = ['veth-1 attach', 'veth-100 attach', 'veth-64 gone', 'network create', 'scale-5000 attach'];
+const HEADLINES = [
+  'veth-1 attach',
+  'veth-100 attach',
+  'veth-1 detach',
+  'veth-64 gone',
+  'network-dhcp create',
+  'network create',
+  'scale-5000 attach',
+];
+
+/** Contenders with vethwork's public API. The first one has default settings. Each has a table of its own. */
+const OWN = ['model', 'model-without-dhcp'];
 
 /** @param {number} value */
 const ms = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
@@ -57,33 +76,24 @@ function machineOf({ date, vethwork, quick, machine: { cpu, cpus, memory, kernel
 }
 
 /**
- * Table of medians in milliseconds, with the ratio to vethwork in brackets: all of SHOWN for docs/performance.md, or the
- * headlines for README.md.
+ * Tables of medians in milliseconds, with the ratio to vethwork in brackets: networks with default settings, then networks
+ * without DHCP. All of SHOWN for docs/performance.md, or the headlines for README.md.
  * @param {Report} report
  * @param {{ headlines?: boolean }} [options]
  */
 export function summary(report, { headlines = false } = {}) {
-  const present = report.peers.filter(({ missing, name }) => missing === undefined && name !== 'model-dhcp');
-  const cases = report.scenarios.flatMap((scenario) => scenario.cases);
-  const shown = SHOWN.filter(([name, figure]) => !headlines || HEADLINES.includes(`${name} ${figure}`));
-  const rows = shown.flatMap(([name, figure, title]) => {
-    const contenders = cases.find((each) => each.name === name)?.contenders ?? [];
-    const median = (/** @type {string} */ peer) =>
-      contenders.find((each) => each.peer === peer)?.figures[/** @type {string} */ (figure)]?.median;
-    const base = median('model');
-    if (base === undefined) return [];
-    const cells = present.map(({ name: peer }) => {
-      const value = median(peer);
-      if (value === undefined) return '';
-      return peer === 'model' ? `**${ms(value)}**` : `${ms(value)} (${times(value / base)})`;
-    });
-    return [[/** @type {string} */ (title), ...cells]];
-  });
+  const [standard, withoutDhcp] = OWN.map((own) => medians(report, own, headlines));
+  const hasTraffic = report.scenarios.some(({ cases }) => cases.some(({ name }) => name === 'veth-1-traffic'));
   const missing = report.peers.flatMap(({ title, missing }) => (missing === undefined ? [] : [`${title}: ${missing}`]));
   return [
-    'Median in milliseconds. The ratio to vethwork is in brackets.',
+    'Median in milliseconds. The ratio to vethwork is in brackets. Networks have the default settings (DHCP, NAT,',
+    `anti-spoofing). ${hasTraffic ? 'Each interface sends packets before it is detached.' : 'The interfaces carried no traffic.'}`,
     '',
-    markdown([['', ...present.map(({ title }) => title)], ...rows]),
+    standard,
+    '',
+    'The same without DHCP:',
+    '',
+    withoutDhcp,
     '',
     machineOf(report),
     ...missing.map((text) => `Not measured: ${text}.`),
@@ -91,98 +101,142 @@ export function summary(report, { headlines = false } = {}) {
 }
 
 /**
- * The targets of the project and whether they are met, for vethwork and for vethwork/kernel.
+ * @param {Report} report
+ * @param {string} own the contender that is the reference
+ * @param {boolean} headlines
+ */
+function medians(report, own, headlines) {
+  const present = report.peers.filter(
+    ({ missing, name }) => missing === undefined && (name === own || !OWN.includes(name)),
+  );
+  const cases = report.scenarios.flatMap((scenario) => scenario.cases);
+  const shown = SHOWN.filter(([name, figure]) => !headlines || HEADLINES.includes(`${name} ${figure}`));
+  const rows = shown.flatMap(([name, figure, title]) => {
+    const contenders = cases.find((each) => each.name === name)?.contenders ?? [];
+    const median = (/** @type {string} */ peer) =>
+      contenders.find((each) => each.peer === peer)?.figures[/** @type {string} */ (figure)]?.median;
+    const base = median(own);
+    if (base === undefined) return [];
+    const cells = present.map(({ name: peer }) => {
+      const value = median(peer);
+      if (value === undefined) return '';
+      return peer === own ? `**${ms(value)}**` : `${ms(value)} (${times(value / base)})`;
+    });
+    return [[/** @type {string} */ (title), ...cells]];
+  });
+  return markdown([['', ...present.map(({ title }) => title)], ...rows]);
+}
+
+/** Contenders that the targets are judged for. */
+const JUDGED = [...OWN, 'kernel'];
+
+/**
+ * The targets of the project and whether they are met.
  * @param {Report} report
  * @returns {string[][]} the first row has the headers
  */
 function targets(report) {
   const cases = report.scenarios.flatMap((scenario) => scenario.cases);
+  const titles = new Map(report.peers.map(({ name, title }) => [name, title]));
   const result = (/** @type {string} */ name, /** @type {string} */ peer) =>
     cases.find((each) => each.name === name)?.contenders.find((each) => each.peer === peer);
   const median = (/** @type {string} */ name, /** @type {string} */ figure, /** @type {string} */ peer) =>
     result(name, peer)?.figures[figure]?.median ?? Number.NaN;
+  const fact = (/** @type {string} */ name) =>
+    report.scenarios.flatMap(({ facts }) => facts).find((each) => each.name === name)?.value ?? Number.NaN;
   /** @typedef {(own: string) => number} Finding */
-  /** Duration of the peer divided by the duration of vethwork. @type {(...of: [string, string, string]) => Finding} */
+  /** Duration of the peer divided by the own duration. @type {(...of: [string, string, string]) => Finding} */
   const faster = (name, figure, peer) => (own) => median(name, figure, peer) / median(name, figure, own);
+  /** Own duration divided by the duration of the floor. @type {(...of: [string, string]) => Finding} */
+  const ofFloor = (name, figure) => (own) => median(name, figure, own) / median(name, figure, 'floor');
   const growth = (/** @type {string} */ own) => median('scale-5000', 'attach', own) / median('scale-10', 'attach', own);
-  const others = report.peers.filter(({ name }) =>
-    ['walkthrough', 'shell', 'pyroute2', 'cni', 'netavark'].includes(name),
-  );
+  const tail = (/** @type {string} */ figure) => (/** @type {string} */ own) => {
+    const { p99, median: middle } = result('churn', own)?.figures[figure] ?? {};
+    return (p99 ?? Number.NaN) / (middle ?? Number.NaN);
+  };
+  const atMost = (/** @type {number} */ limit) => (/** @type {number} */ found) => found <= limit;
+  const atLeast = (/** @type {number} */ limit) => (/** @type {number} */ found) => found >= limit;
   /** @type {[string, (found: number) => boolean, Finding][]} */
   const goals = [
+    ['attach: at most 2 of the floor', atMost(2), ofFloor('veth-1', 'attach')],
+    ['attach: 4x as fast as the best shell', atLeast(4), faster('veth-1', 'attach', 'shell')],
+    ['attach: 2x as fast as pyroute2', atLeast(2), faster('veth-1', 'attach', 'pyroute2')],
+    ['attach a tap: at most 2 of the floor', atMost(2), ofFloor('tap-1', 'attach')],
+    ['attach a tap: as fast as the best shell', atLeast(1), faster('tap-1', 'attach', 'shell')],
+    ['detach, until out of service: at most 2 of the floor', atMost(2), ofFloor('veth-1', 'detach')],
     [
-      "attach: 40x as fast as the walk-through's commands",
-      (found) => found >= 40,
-      faster('veth-1', 'attach', 'walkthrough'),
+      'detach after traffic: at most 1.3 of a detach without traffic',
+      atMost(1.3),
+      (own) => median('veth-1-traffic', 'detach used', own) / median('veth-1-traffic', 'detach unused', own),
     ],
-    ['attach: 5x as fast as the best shell', (found) => found >= 5, faster('veth-1', 'attach', 'shell')],
-    ['attach: 5x as fast as pyroute2', (found) => found >= 5, faster('veth-1', 'attach', 'pyroute2')],
-    ['attach: 40x as fast as CNI', (found) => found >= 40, faster('veth-1', 'attach', 'cni')],
+    ['create a network: at most 2 of the floor', atMost(2), ofFloor('network', 'create')],
+    ['create a network: 2x as fast as the best shell', atLeast(2), faster('network', 'create', 'shell')],
     [
-      'attach: at most 1.25 of the floor',
-      (found) => found <= 1.25,
-      (own) => 1 / faster('veth-1', 'attach', 'floor')(own),
+      "create a network with DHCP: at most 2 of the longer of kernel work and dnsmasq's start",
+      atMost(2),
+      ofFloor('network-dhcp', 'create'),
     ],
+    ['create a network with DHCP: as fast as the best shell', atLeast(1), faster('network-dhcp', 'create', 'shell')],
+    ['delete a network: at most 2 of the floor', atMost(2), ofFloor('network', 'delete')],
+    ['assign the 200th floating IP: at most 2 of the floor', atMost(2), ofFloor('float-200', 'float')],
+    ['remove the 200th floating IP: at most 2 of the floor', atMost(2), ofFloor('float-200', 'defloat')],
+    ['attach, 100 at once: at most 1.2 of the floor', atMost(1.2), ofFloor('veth-100', 'attach')],
+    ['attach, 1,000 at once: at most 1.2 of the floor', atMost(1.2), ofFloor('veth-1000', 'attach')],
+    ['detach 100 at once: at most 1.2 of the floor', atMost(1.2), ofFloor('veth-100', 'detach')],
     [
-      'attach, 100 at once: at most 1.1 of the floor',
-      (found) => found <= 1.1,
-      (own) => 1 / faster('veth-100', 'attach', 'floor')(own),
-    ],
-    ...others.map(
-      ({ name, title }) =>
-        /** @type {[string, (found: number) => boolean, Finding]} */ ([
-          `detach 64 at once, until deleted: 15x as fast as ${title}`,
-          (found) => found >= 15,
-          faster('veth-64', 'gone', name),
-        ]),
-    ),
-    [
-      "create a network: 20x as fast as the walk-through's commands",
-      (found) => found >= 20,
-      faster('network', 'create', 'walkthrough'),
-    ],
-    [
-      'create a network: at most 1.3 of the floor',
-      (found) => found <= 1.3,
-      (own) => 1 / faster('network', 'create', 'floor')(own),
-    ],
-    [
-      'attach where 5,000 exist against 10: growth at most 1.5 of the floor’s growth',
-      (found) => found <= 1.5,
+      'attach where 5,000 exist against 10: growth at most 1.1 of the floor’s growth',
+      atMost(1.1),
       (own) => growth(own) / growth('floor'),
     ],
+    ['churn, attach: p99 at most 3 of the median', atMost(3), tail('attach')],
+    ['churn, detach: p99 at most 3 of the median', atMost(3), tail('detach')],
+    ...[
+      ['traffic between guarded ports', 0.97],
+      ['traffic through NAT', 0.95],
+      ['traffic to a floating address', 0.95],
+    ].flatMap(([name, limit]) =>
+      ['TCP', 'UDP'].map(
+        (protocol) =>
+          /** @type {[string, (found: number) => boolean, Finding]} */ ([
+            `${name}, ${protocol}: at least ${limit} of the hand-built copy`,
+            atLeast(Number(limit)),
+            (own) => fact(`${name}, ${protocol}, ${titles.get(own)} / hand-built copy`),
+          ]),
+      ),
+    ),
   ];
   const judged = (/** @type {(found: number) => boolean} */ holds, /** @type {number} */ found) =>
     Number.isNaN(found) ? '' : `${times(found)} ${holds(found) ? 'met' : 'missed'}`;
-  const rows = goals.map(([goal, holds, found]) => [
-    goal,
-    ...['model', 'kernel'].map((own) => judged(holds, found(own))),
-  ]);
+  /** A value with a unit. @type {(value: number, unit: string, holds: (value: number) => boolean) => string} */
+  const measured = (value, unit, holds) =>
+    Number.isNaN(value) ? '' : `${ms(value)} ${unit} ${holds(value) ? 'met' : 'missed'}`;
   const loop = (/** @type {string} */ own, among = cases) => {
     const delays = among.flatMap((each) => result(each.name, own)?.eventLoop?.p99 ?? []);
-    const worst = Math.max(...delays);
-    return delays.length === 0 ? '' : `${ms(worst)} ms ${worst < 5 ? 'met' : 'missed'}`;
+    return delays.length === 0 ? '' : measured(Math.max(...delays), 'ms', (delay) => delay < 5);
   };
   const storm = cases.filter(({ name }) => name === 'veth-1000');
   // The floor is another process. This process only waits for it: the event loop delay of an idle process.
   const idle = Math.max(...cases.flatMap((each) => result(each.name, 'floor')?.eventLoop?.p99 ?? []));
   const floorLoop = Number.isFinite(idle) ? `${ms(idle)} ms` : '';
-  const look = median('reconcile-500', 'reconcile', 'model');
-  const looked = Number.isNaN(look) ? '' : `${ms(look)} ms ${look < 1000 ? 'met' : 'missed'}`;
   /** @type {(own: string) => string} */
   const grown = (own) => (Number.isNaN(growth(own)) ? '' : times(growth(own)));
+  /** A row with a cell for each judged contender. @type {(goal: string, cell: (own: string) => string) => string[]} */
+  const row = (goal, cell) => [goal, ...JUDGED.map(cell), ''];
   return [
-    ['target', 'vethwork', 'vethwork/kernel', 'floor'],
-    ...rows.map((row) => [...row, '']),
-    ['reconcile 500 unchanged networks: under 1 s, no write', looked, '', ''],
-    ['event loop delay, worst p99 of any case: under 5 ms', loop('model'), loop('kernel'), floorLoop],
-    [
-      'event loop delay, p99 with 1,000 attached or detached at once: under 5 ms',
-      loop('model', storm),
-      loop('kernel', storm),
-      '',
-    ],
-    ['attach where 5,000 exist against 10: growth (no target)', ...['model', 'kernel', 'floor'].map(grown)],
+    ['target', ...JUDGED.map((name) => titles.get(name) ?? name), 'floor'],
+    ...goals.map(([goal, holds, found]) => row(goal, (own) => judged(holds, found(own)))),
+    row('delete 50 networks at once: at most 4 ms each', (own) =>
+      measured(median('network-50', 'delete', own), 'ms', atMost(4)),
+    ),
+    row("a sandbox's life, 64 workers: at least 220 per second", (own) =>
+      measured(fact(`lives, ${titles.get(own)}`), 'per second', atLeast(220)),
+    ),
+    row('reconcile 500 unchanged networks: under 1 s, no write', (own) =>
+      measured(median('reconcile-500', 'reconcile', own), 'ms', (took) => took < 1000),
+    ),
+    ['event loop delay, worst p99 of any case: under 5 ms', ...JUDGED.map((own) => loop(own)), floorLoop],
+    row('event loop delay, p99 with 1,000 attached or detached at once: under 5 ms', (own) => loop(own, storm)),
+    ['attach where 5,000 exist against 10: growth (no target)', ...[...JUDGED, 'floor'].map(grown)],
   ];
 }
 

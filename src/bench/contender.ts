@@ -44,12 +44,15 @@ export interface Contender {
   /** Resolves when all links are deleted. Absent if `detach` itself waits for that. */
   drain?(): Promise<Elapsed>;
   createNetwork?(spec: NetworkSpec): Promise<Elapsed>;
-  /** Resolves when all objects of the network are deleted. */
+  /** Resolves when the network is out of service. Its links may remain until `drain`. */
   deleteNetwork?(spec: NetworkSpec): Promise<Elapsed>;
+  /** Deletes networks with fewer messages than one by one. Absent if there is no better way than `deleteNetwork`. */
+  deleteNetworks?(specs: readonly NetworkSpec[]): Promise<Elapsed>;
   /** Creates the interfaces that the floating addresses need. Not measured. */
   prepareFloats?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<void>;
   /** Assigns floating addresses in a network that `createNetwork` created. */
   float?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<Elapsed>;
+  /** Resolves when the addresses are out of service. Their links may remain until `drain`. */
   defloat?(spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<Elapsed>;
   close(): Promise<void>;
 }

@@ -13,7 +13,7 @@ export interface Entrant {
 
 /** One step of a case: it is measured, then verified. */
 export interface Step {
-  /** Names of the figures, one for each duration that `work` returns. */
+  /** Names of the figures, one for each duration that `work` returns. Empty for a step that is not measured. */
   figures: readonly string[];
   /** @param isWarmUp true in the warm-up, whose result is discarded: `work` may then verify intermediate states */
   work(contender: Contender, isWarmUp: boolean): Promise<number[]>;
@@ -169,15 +169,15 @@ class Runner {
     const before = contender.cpu();
     this.#delay.reset();
     const durations = await step.work(contender, isWarmUp);
-    if (!isWarmUp && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
+    if (!isWarmUp && step.figures.length > 0 && this.#delay.count > 0) this.#delays.push(delayOf(this.#delay));
     const cpu = contender.cpu() - before;
     await step.verify(contender);
-    if (isWarmUp) return;
+    const last = step.figures.at(-1);
+    if (isWarmUp || last === undefined) return;
     for (const [index, figure] of step.figures.entries()) {
       const samples = this.#samples.get(figure) ?? [];
       this.#samples.set(figure, [...samples, durations[index] as number]);
     }
-    const last = step.figures.at(-1) as string;
     this.#cpu.set(last, (this.#cpu.get(last) ?? 0) + cpu);
   }
 

@@ -65,6 +65,7 @@ export class Stage {
       await run(['ip', '-n', 'outside', ...line.split(' ')]);
     }
     await run(['ip', 'route', 'add', 'default', 'via', outside]);
+    await run(['ip', '-n', 'outside', 'route', 'add', FLOATING_NETWORK, 'via', address]);
     const host = await openHost({
       stateDir: join(folder, 'state'),
       egressNic: nic,

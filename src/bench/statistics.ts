@@ -28,3 +28,8 @@ export function summarise(samples: readonly number[]): Summary {
     max: Math.max(...samples),
   };
 }
+
+/** As `summarise`, with the 99th percentile. */
+export function withTail(samples: readonly number[]): Summary & { p99: number } {
+  return { ...summarise(samples), p99: quantile(samples, 0.99) };
+}

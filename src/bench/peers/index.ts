@@ -2,7 +2,7 @@ import type { Peer } from '../contender.js';
 import { cni } from './cni.js';
 import { floor } from './floor.js';
 import { kernelLayer } from './kernel.js';
-import { model, modelWithDhcp } from './model.js';
+import { model, modelWithoutDhcp } from './model.js';
 import { netavark } from './netavark.js';
 import { pyroute2 } from './pyroute2.js';
 import { shell } from './shell.js';
@@ -11,7 +11,7 @@ import { walkthrough } from './walkthrough.js';
 /** All peers in the order of the tables: vethwork first. */
 export const peers: readonly Peer[] = [
   model,
-  modelWithDhcp,
+  modelWithoutDhcp,
   kernelLayer,
   floor,
   walkthrough,

@@ -1,7 +1,7 @@
 import type { Host, Interface, Network } from '../../api/types.js';
 import type { Contender, FloatSpec, NetworkSpec, Peer } from '../contender.js';
 import type { Lan } from '../lan.js';
-import type { Slot } from '../stage.js';
+import { type Slot, uplink } from '../stage.js';
 
 function peer(name: string, title: string, description: string, dhcp: boolean): Peer {
   return {
@@ -16,19 +16,19 @@ function peer(name: string, title: string, description: string, dhcp: boolean): 
   };
 }
 
-/** The public API of vethwork. */
+/** The public API of vethwork with default settings: a network with DHCP, NAT and anti-spoofing. */
 export const model = peer(
   'model',
   'vethwork',
-  'the public API: addresses are allocated, and records are durable before the kernel is changed',
-  false,
+  'the public API with default settings (DHCP, NAT, anti-spoofing): addresses are allocated, and records are durable',
+  true,
 );
 
-export const modelWithDhcp = peer(
-  'model-dhcp',
-  'vethwork, with DHCP',
-  'as vethwork, on a network with DHCP: dnsmasq is configured for each interface before it is up',
-  true,
+export const modelWithoutDhcp = peer(
+  'model-without-dhcp',
+  'vethwork, without DHCP',
+  'as vethwork, on a network without DHCP: dnsmasq does not run',
+  false,
 );
 
 class ModelContender implements Contender {
@@ -44,9 +44,18 @@ class ModelContender implements Contender {
 
   static async open(host: Host, provideDhcp: boolean): Promise<ModelContender> {
     const netblock = '172.21.0.0/16';
-    const network = await host.createNetwork({ name: provideDhcp ? 'bench-dhcp' : 'bench', netblock, provideDhcp });
+    const network = await host.createNetwork({
+      name: provideDhcp ? 'bench' : 'bench-without-dhcp',
+      netblock,
+      provideDhcp,
+    });
     const bridge = `br-vxlan-${network.info.vni.toString(16).padStart(6, '0')}`;
-    return new ModelContender(host, network, { bridge, gateway: network.info.gateway, prefix: 16 });
+    return new ModelContender(host, network, {
+      bridge,
+      gateway: network.info.gateway,
+      prefix: 16,
+      outside: uplink.outside,
+    });
   }
 
   cpu(): number {
@@ -71,7 +80,12 @@ class ModelContender implements Contender {
   }
 
   async detach(slots: readonly Slot[]): Promise<undefined> {
-    await Promise.all(slots.map(({ device }) => this.#interfaces.get(device)?.detach()));
+    await Promise.all(
+      slots.map(async ({ device }) => {
+        await this.#interfaces.get(device)?.detach();
+        this.#interfaces.delete(device);
+      }),
+    );
   }
 
   async drain(): Promise<undefined> {
@@ -80,14 +94,14 @@ class ModelContender implements Contender {
 
   async createNetwork(spec: NetworkSpec): Promise<undefined> {
     const { uuid, netblock, dhcp } = spec;
-    const network = await this.host.createNetwork({ name: uuid, uuid, netblock, provideDhcp: dhcp });
+    const network = await this.host.createNetwork({ name: `bench-${uuid}`, uuid, netblock, provideDhcp: dhcp });
     spec.vni = network.info.vni;
     this.#networks.set(uuid, network);
   }
 
   async deleteNetwork({ uuid }: NetworkSpec): Promise<undefined> {
     await this.#networks.get(uuid)?.delete();
-    await this.host.drained();
+    this.#networks.delete(uuid);
   }
 
   /** Creates the interfaces that get floating addresses. Not measured. */
@@ -110,7 +124,6 @@ class ModelContender implements Contender {
 
   async defloat(_spec: NetworkSpec, floats: readonly FloatSpec[]): Promise<undefined> {
     for (const { address } of floats) await this.#floating.get(address)?.defloat();
-    await this.host.drained();
   }
 
   async close(): Promise<void> {

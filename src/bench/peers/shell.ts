@@ -118,14 +118,19 @@ class BestShell implements Contender {
     ]);
   }
 
-  async deleteNetwork(spec: NetworkSpec) {
-    const { vxlan, bridge, vethOuter, egressOuter } = linkNames(spec);
-    const config = spec.dhcp ? await dnsmasqConfig(await this.stage.contenderFolder('shell'), spec) : undefined;
-    const links = [vethOuter, egressOuter, vxlan, bridge].map((link) => `link set ${link} group ${GROUP}`);
-    return this.#shell.run([
-      ...(config === undefined ? [] : [stopDnsmasq(config)]),
-      batch([...links, `link del group ${GROUP}`, `netns del ${spec.uuid}`]),
-    ]);
+  deleteNetwork(spec: NetworkSpec) {
+    return this.deleteNetworks([spec]);
+  }
+
+  async deleteNetworks(specs: readonly NetworkSpec[]) {
+    const folder = await this.stage.contenderFolder('shell');
+    const configs = await Promise.all(specs.filter(({ dhcp }) => dhcp).map((spec) => dnsmasqConfig(folder, spec)));
+    const links = specs.flatMap((spec) => {
+      const { vxlan, bridge, vethOuter, egressOuter } = linkNames(spec);
+      return [vethOuter, egressOuter, vxlan, bridge].map((link) => `link set ${link} group ${GROUP}`);
+    });
+    const namespaces = specs.map(({ uuid }) => `netns del ${uuid}`);
+    return this.#shell.run([...configs.map(stopDnsmasq), batch([...links, `link del group ${GROUP}`, ...namespaces])]);
   }
 
   float(spec: NetworkSpec, floats: readonly FloatSpec[]) {

@@ -27,7 +27,7 @@ export async function requirePlotter(): Promise<Plotter> {
 /** Colour of each contender in all plots. The colours of vethwork are blue. */
 const COLOURS: Readonly<Record<string, string>> = {
   model: '#1f5fa8',
-  'model-dhcp': '#5b93cf',
+  'model-without-dhcp': '#5b93cf',
   kernel: '#9cc3e6',
   floor: '#555555',
   walkthrough: '#c0392b',

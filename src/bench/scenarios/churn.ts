@@ -3,7 +3,8 @@ import type { Contender } from '../contender.js';
 import { type CaseResult, type ContenderResult, type Entrant, timed } from '../measure.js';
 import type { Fact, Scenario, Setting } from '../scenario.js';
 import type { Slot } from '../stage.js';
-import { quantile, summarise } from '../statistics.js';
+import { withTail } from '../statistics.js';
+import { useInterfaces } from '../use.js';
 import { readState, verifyAttached, verifyGone } from '../verify.js';
 
 /** Number of concurrent workers. */
@@ -16,21 +17,22 @@ const QUICK_TURN = 500;
 /** Results of one contender. */
 interface Tally {
   entrant: Entrant;
-  /** Duration of each attach, in milliseconds. */
+  /** Duration of each attach and of each detach, in milliseconds. */
   latencies: number[];
+  detaches: number[];
   /** Total duration in milliseconds, including draining. */
   spent: number;
   failed?: string;
 }
 
-/** Eight workers attach and detach interfaces without pause. */
+/** Eight workers attach interfaces, send traffic through them, and detach them without pause. */
 export const churn: Scenario = {
   name: 'churn',
   title: `Churn: attach and detach without pause, ${WORKERS} workers`,
   run: async (setting) => {
     const slots = await setting.stage.slots(WORKERS);
     const able = setting.entrants.filter(({ contender }) => contender.attach && contender.detach);
-    const tallies = able.map((entrant): Tally => ({ entrant, latencies: [], spent: 0 }));
+    const tallies = able.map((entrant): Tally => ({ entrant, latencies: [], detaches: [], spent: 0 }));
     for (let turn = 0; turn < TURNS; turn++) {
       for (const tally of tallies.filter(({ failed }) => failed === undefined)) {
         setting.signal.throwIfAborted();
@@ -54,6 +56,7 @@ async function runTurn({ stage, quick }: Setting, tally: Tally, slots: readonly 
     const before = await readState(contender);
     await Promise.all(workers.map((worker) => worker.contender.attach?.([worker.slot])));
     await verifyAttached(contender, slots, before);
+    await useInterfaces(stage, contender, slots);
     await Promise.all(workers.map((worker) => worker.contender.detach?.([worker.slot])));
     await drainAll(workers);
 
@@ -63,7 +66,8 @@ async function runTurn({ stage, quick }: Setting, tally: Tally, slots: readonly 
       workers.map(async (worker) => {
         while (performance.now() < end) {
           tally.latencies.push(await timed(async () => worker.contender.attach?.([worker.slot])));
-          await worker.contender.detach?.([worker.slot]);
+          await useInterfaces(stage, contender, [worker.slot]);
+          tally.detaches.push(await timed(async () => worker.contender.detach?.([worker.slot])));
         }
       }),
     );
@@ -82,10 +86,10 @@ async function drainAll(workers: readonly { contender: Contender }[]): Promise<v
   for (const contender of new Set(workers.map((worker) => worker.contender))) await contender.drain?.();
 }
 
-function toResult({ entrant, latencies, failed }: Tally): ContenderResult {
+function toResult({ entrant, latencies, detaches, failed }: Tally): ContenderResult {
   const { name: peer } = entrant.peer;
   if (failed !== undefined) return { peer, figures: {}, failed };
-  return { peer, figures: { attach: { ...summarise(latencies), p99: quantile(latencies, 0.99) } } };
+  return { peer, figures: { attach: withTail(latencies), detach: withTail(detaches) } };
 }
 
 function toFacts({ entrant, latencies, spent, failed }: Tally): Fact[] {

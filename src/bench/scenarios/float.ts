@@ -2,7 +2,7 @@ import type { Contender, FloatSpec, NetworkSpec } from '../contender.js';
 import { type Case, type Entrant, measure, timed } from '../measure.js';
 import type { Scenario } from '../scenario.js';
 import { verifyFloating, verifyNotFloating } from '../verify.js';
-import { nextNetwork } from './network.js';
+import { drained, nextNetwork } from './network.js';
 
 const POSITIONS = [1, 200];
 const QUICK_POSITIONS = [1, 20];
@@ -15,12 +15,13 @@ export const float: Scenario = {
   title: 'Float and defloat an address',
   over: 'floating addresses of the network',
   run: async (setting) => {
-    const entrants = setting.entrants.filter(({ peer }) => peer.name !== 'model-dhcp').filter(canFloat);
+    const entrants = setting.entrants.filter(canFloat);
     const places = new Map<Contender, { spec: NetworkSpec; floats: FloatSpec[]; existing: number }>();
     const cases = [];
     try {
-      for (const [number, { contender }] of entrants.entries()) {
-        const spec = nextNetwork(false);
+      for (const [number, { peer, contender }] of entrants.entries()) {
+        // The default of vethwork.
+        const spec = nextNetwork(peer.name === 'model');
         const floats = Array.from({ length: Math.max(...POSITIONS) }, (_, index) => ({
           address: `10.200.${100 + number}.${1 + index}`,
           target: `172.30.1.${2 + index}`,
@@ -62,8 +63,11 @@ function floatCase(at: number, places: ReadonlyMap<Contender, { spec: NetworkSpe
         verify: (contender) => verifyFloating(...place(contender)),
       },
       {
-        figures: ['defloat'],
-        work: async (contender) => [await timed(async () => contender.defloat?.(...place(contender)))],
+        figures: ['defloat', 'gone'],
+        work: async (contender) => {
+          const defloat = await timed(async () => contender.defloat?.(...place(contender)));
+          return [defloat, defloat + (await drained(contender))];
+        },
         verify: (contender) => verifyNotFloating(...place(contender)),
       },
     ],

@@ -6,6 +6,7 @@ import { footprint } from './footprint.js';
 import { guard } from './guard.js';
 import { network } from './network.js';
 import { reconcile } from './reconcile.js';
+import { sandbox } from './sandbox.js';
 import { scale } from './scale.js';
 import { startUp } from './start.js';
 
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   network,
   float,
   churn,
+  sandbox,
   scale,
   reconcile,
   startUp,

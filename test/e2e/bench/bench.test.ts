@@ -70,13 +70,16 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     expect(report).toMatchObject({ runs: 1, quick: true, machine: { node: process.version } });
     const measured = report.peers.filter(({ missing }) => missing === undefined).map(({ name }) => name);
     // Contenders in the package, and tools that the tests need.
-    expect(measured).toEqual(expect.arrayContaining(['model', 'model-dhcp', 'kernel', 'walkthrough', 'shell']));
+    expect(measured).toEqual(expect.arrayContaining(['model', 'model-without-dhcp', 'kernel', 'walkthrough', 'shell']));
     for (const { missing } of report.peers) expect(missing ?? 'missing: ').toMatch(/^missing: /);
 
     const [scenario, ...others] = report.scenarios;
     expect(others).toEqual([]);
-    expect(scenario?.cases.map(({ name }) => name)).toEqual(['tap-1', 'veth-1', 'veth-4']);
-    for (const { name, contenders } of scenario?.cases ?? []) {
+    expect(scenario?.cases.map(({ name }) => name)).toEqual(['tap-1', 'veth-1', 'veth-4', 'veth-1-traffic']);
+    const compared = scenario?.cases.at(-1)?.contenders ?? [];
+    expect(compared.map(({ peer }) => peer)).toEqual(expect.arrayContaining(['model', 'model-without-dhcp']));
+    expect(scenario?.facts.map(({ unit }) => unit)).toEqual(compared.map(() => 'x'));
+    for (const { name, contenders } of scenario?.cases.slice(0, -1) ?? []) {
       expect(contenders.filter(({ failed }) => failed !== undefined)).toEqual([]);
       if (name !== 'tap-1') expect(contenders.map(({ peer }) => peer)).toEqual(measured);
       for (const { figures } of contenders) {
