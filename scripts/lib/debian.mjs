@@ -35,6 +35,8 @@ const oracles = [
   ['strace', 'strace'],
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['procps', 'pgrep'],
+  // A disk that fails.
+  ['e2fsprogs', 'mkfs.ext4'],
   // systemd-analyze verifies the agent's unit.
   ['systemd', 'systemd-analyze'],
   // The store of the cluster, and its certificates.
