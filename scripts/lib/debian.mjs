@@ -34,6 +34,8 @@ const oracles = [
   ['socat', 'socat'],
   ['strace', 'strace'],
   ['procps', 'pgrep'],
+  // A disk that fails.
+  ['e2fsprogs', 'mkfs.ext4'],
   // systemd-analyze verifies the agent's unit.
   ['systemd', 'systemd-analyze'],
   // The store of the cluster, and its certificates.

@@ -88,6 +88,19 @@ switch (job) {
     break;
   }
 
+  /** Writes and flushes twenty times: `one by one`, `at once`, or `asynchronous`. */
+  case 'flush': {
+    if ('isSynchronous' in store) store.isSynchronous = argument !== 'asynchronous';
+    const write = async (value: number) => {
+      await store.commit({ conditions: [], puts: [{ key: `flush/${value}`, value }], deletes: [] });
+      await store.flush();
+    };
+    const values = Array.from({ length: 20 }, (_, value) => value);
+    if (argument === 'at once') await Promise.all(values.map(write));
+    else for (const value of values) await write(value);
+    break;
+  }
+
   /** Writes and flushes until a flush fails; prints the error codes of that flush, and of a commit and a read after it. */
   case 'fail': {
     const codeOf = (work: Promise<unknown>) => work.then(String, ({ code }: { code: unknown }) => code);
