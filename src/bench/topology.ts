@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Network } from '../api/types.js';
 import { inside } from '../demo/tools.js';
 import { run } from './look.js';
@@ -104,28 +106,42 @@ export async function plainTopology({ mtu }: { mtu: number }): Promise<Topology>
   };
 }
 
+/** The CNI bridge plugin with NAT on a host of its own. */
+export async function cniTopology({ mtu }: { mtu: number }, program: string, folder: string): Promise<Topology> {
+  const { name, first, second, outside, namespaces } = await buildNamespaces('cni');
+  const network = {
+    ...{ cniVersion: '1.0.0', name: 'traffic', type: 'bridge', bridge: 'cni0', isGateway: true, ipMasq: true, mtu },
+    ipam: {
+      ...{ type: 'host-local', dataDir: join(folder, 'traffic'), routes: [{ dst: '0.0.0.0/0' }] },
+      ranges: [[{ subnet: INSTANCES, gateway: GATEWAY }]],
+    },
+  };
+  const config = join(folder, 'traffic.json');
+  await writeFile(config, JSON.stringify(network));
+  const add = async (instance: string) => {
+    const variables = `CNI_COMMAND=ADD CNI_CONTAINERID=${instance} CNI_NETNS=/run/netns/${instance} CNI_IFNAME=eth0`;
+    await run(inside(name, 'sh', '-c', `${variables} CNI_PATH=${dirname(program)} ${program} <${config}`));
+  };
+  await add(first);
+  await add(second);
+  return {
+    ports: { client: first, server: second, address: SECOND },
+    nat: { client: first, server: outside, address: uplink.outside, translated: 'client' },
+    close: () => removeNamespaces(namespaces),
+  };
+}
+
 /** A host with a NIC that leads outside, and a bridge with two instances. */
 async function buildHost(name: string, mtu: number) {
-  const [host, outside, first, second] = [`${name}-host`, `${name}-outside`, `${name}-a`, `${name}-b`] as const;
-  const namespaces = [host, outside, first, second];
-  for (const each of namespaces) await run(['ip', 'netns', 'add', each]);
-  const { nic } = uplink;
+  const built = await buildNamespaces(name);
+  const { name: host, first, second } = built;
   await batch(host, [
-    'link set lo up',
-    `link add ${nic} mtu 8950 up type veth peer name ${nic} mtu 8950 netns ${outside}`,
-    `address add ${uplink.address}/24 dev ${nic}`,
     'link add net-br type bridge forward_delay 0',
     'link set net-br up',
     ...[first, second].map(
       (each) =>
         `link add ${each} ${QUEUES} mtu ${mtu} up master net-br type veth peer name eth0 ${QUEUES} mtu ${mtu} netns ${each}`,
     ),
-  ]);
-  await batch(outside, [
-    'link set lo up',
-    `link set ${nic} up`,
-    `address add ${uplink.outside}/24 dev ${nic}`,
-    `route add ${FLOATING_NETWORK} via ${uplink.address}`,
   ]);
   for (const [instance, address] of [
     [first, FIRST],
@@ -138,6 +154,26 @@ async function buildHost(name: string, mtu: number) {
       `route add default via ${GATEWAY}`,
     ]);
   }
+  return built;
+}
+
+/** Namespaces of a host with a NIC that leads outside, and of two instances. */
+async function buildNamespaces(name: string) {
+  const [host, outside, first, second] = [`${name}-host`, `${name}-outside`, `${name}-a`, `${name}-b`] as const;
+  const namespaces = [host, outside, first, second];
+  for (const each of namespaces) await run(['ip', 'netns', 'add', each]);
+  const { nic } = uplink;
+  await batch(host, [
+    'link set lo up',
+    `link add ${nic} mtu 8950 up type veth peer name ${nic} mtu 8950 netns ${outside}`,
+    `address add ${uplink.address}/24 dev ${nic}`,
+  ]);
+  await batch(outside, [
+    'link set lo up',
+    `link set ${nic} up`,
+    `address add ${uplink.outside}/24 dev ${nic}`,
+    `route add ${FLOATING_NETWORK} via ${uplink.address}`,
+  ]);
   await forward(host);
   return { name: host, outside, first, second, namespaces };
 }

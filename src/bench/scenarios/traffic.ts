@@ -1,8 +1,9 @@
 import type { CaseResult } from '../measure.js';
+import { findCni } from '../peers/cni.js';
 import { missingPrograms } from '../peers/requirements.js';
 import type { Fact, Scenario, Setting } from '../scenario.js';
 import { quantile } from '../statistics.js';
-import { copyTopology, plainTopology, readMtus, type Topology, vethworkTopology } from '../topology.js';
+import { cniTopology, copyTopology, plainTopology, readMtus, type Topology, vethworkTopology } from '../topology.js';
 import { measurePath, type Path, type Protocol, verifyPath } from '../traffic.js';
 
 /** Measurements of each path, besides one that is discarded. They alternate between the topologies. */
@@ -41,6 +42,11 @@ export const traffic: Scenario = {
       topologies.push([own.title, vethwork]);
       const mtus = await readMtus(vethwork.ports as Path);
       topologies.push([COPY, await copyTopology(mtus)], ['plain NAT', await plainTopology(mtus)]);
+      const cni = setting.entrants.find(({ peer }) => peer.name === 'cni')?.peer;
+      const program = await findCni();
+      if (cni !== undefined && program !== undefined) {
+        topologies.push([cni.title, await cniTopology(mtus, program, await setting.stage.contenderFolder('cni'))]);
+      }
       const [cases, facts]: [CaseResult[], Fact[]] = [[], []];
       for (const [name, title] of PATHS) {
         const lanes = topologies.flatMap(([owner, { [name]: path }]): Lane[] =>
