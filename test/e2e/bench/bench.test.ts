@@ -102,7 +102,7 @@ describe.skipIf(!privileged)('vethwork bench', () => {
   it('measures sandboxes, the data path, and many networks at once', async () => {
     const before = await traces();
     const file = join(folder, 'more.json');
-    const scenarios = ['sandbox', 'traffic', 'network'].flatMap((name) => ['--scenario', name]);
+    const scenarios = ['sandbox', 'traffic', 'network', 'float'].flatMap((name) => ['--scenario', name]);
     const { code, stderr } = await startBench([
       '--quick',
       '--runs',
@@ -123,6 +123,8 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     expect(figures).toEqual([
       'network-dhcp create delete gone',
       'network-dhcp-4 create delete gone',
+      'float-1 float defloat gone',
+      'float-20 float defloat gone',
       'sandbox create namespace attach request detach delete namespace life',
     ]);
     const facts = new Map(report.scenarios.flatMap((each) => each.facts).map(({ name, value }) => [name, value]));
