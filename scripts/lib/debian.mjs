@@ -32,6 +32,8 @@ const oracles = [
   ['tcpdump', 'tcpdump'],
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['socat', 'socat'],
+  // The data path of the benchmark.
+  ['iperf3', 'iperf3'],
   ['strace', 'strace'],
   ['procps', 'pgrep'],
   // A disk that fails.

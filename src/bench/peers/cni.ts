@@ -10,6 +10,9 @@ const FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
 const CONCURRENCY = 4;
 let opened = 0;
 
+/** Path of the plugin; undefined if it is not installed. */
+export const findCni = () => findProgram('bridge', FOLDERS);
+
 /** The bridge plugin of the Container Network Interface, called as a container runtime calls it. */
 export const cni: Peer = {
   name: 'cni',
@@ -20,12 +23,12 @@ export const cni: Peer = {
   longRunning: false,
   maxInterfaces: 64,
   missing: async () =>
-    (await findProgram('bridge', FOLDERS)) === undefined
+    (await findCni()) === undefined
       ? 'missing: the CNI plugins (apt-get install containernetworking-plugins)'
       : undefined,
   version: () => debianVersion('containernetworking-plugins'),
   open: async (stage) => {
-    const program = (await findProgram('bridge', FOLDERS)) ?? 'bridge';
+    const program = (await findCni()) ?? 'bridge';
     const folder = await stage.contenderFolder('cni');
     opened++;
     const config = join(folder, `bridge${opened}.json`);

@@ -40,7 +40,10 @@ export const float: Scenario = {
         cases.push(await measure(floatCase(at, places), entrants, setting));
       }
     } finally {
-      for (const [contender, { spec }] of places) await contender.deleteNetwork?.(spec);
+      for (const [contender, { spec }] of places) {
+        await contender.deleteNetwork?.(spec);
+        await contender.drain?.();
+      }
     }
     return { cases };
   },

@@ -9,6 +9,7 @@ import { reconcile } from './reconcile.js';
 import { sandbox } from './sandbox.js';
 import { scale } from './scale.js';
 import { startUp } from './start.js';
+import { traffic } from './traffic.js';
 
 export const scenarios: readonly Scenario[] = [
   attach,
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   float,
   churn,
   sandbox,
+  traffic,
   scale,
   reconcile,
   startUp,

@@ -8,7 +8,10 @@ import { attempt, connect, privileged, sh, TestNamespace } from '../../support/n
 /** Somebody who has no account. */
 const USER = 12345;
 
-/** Where that user finds the namespaces of the test, and may keep its own: as an administrator prepares a machine. */
+/**
+ * Where that user finds the namespaces of the test, and may keep its own: as an administrator prepares a machine. /run is
+ * one of its own: others remove the machine's empty folders in it, and with a folder goes what is mounted there.
+ */
 const PREPARATION = `
 set -e
 mount --make-rprivate /
@@ -16,9 +19,10 @@ for name in "$NODE" "$GUEST"; do
   touch "$BASE/$name"
   mount --bind "/run/netns/$name" "$BASE/$name"
 done
-mkdir -p /run/vethwork
-mount -t tmpfs -o uid=$USER_ID,mode=755 none /run/netns
-mount -t tmpfs -o uid=$USER_ID,mode=711 none /run/vethwork
+mount -t tmpfs none /run
+mkdir /run/netns /run/vethwork
+chown "$USER_ID" /run/netns /run/vethwork
+chmod 711 /run/vethwork
 exec "$@"
 `;
 

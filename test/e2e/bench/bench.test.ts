@@ -35,7 +35,9 @@ async function traces() {
   const links = await json<{ ifname: string }[]>('ip', '-j', 'link');
   return {
     links: links.map(({ ifname }) => ifname).filter((name) => /^(br0|port|keep|egr-|br-vxlan|vxlan-)/.test(name)),
-    namespaces: readdirSync('/run/netns').filter((name) => /^(c\d+|outside|population)$/.test(name)),
+    namespaces: readdirSync('/run/netns').filter((name) =>
+      /^(c\d+|outside|population|(sandbox|copy-|plain-|traffic-).*)$/.test(name),
+    ),
     folders: folders(),
     processes: readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes('bench/inner.js')),
   };
@@ -115,6 +117,47 @@ describe.skipIf(!privileged)('vethwork bench', () => {
     for (const { value } of facts) expect(value).toBeGreaterThan(0);
     expect(await traces()).toEqual(before);
   });
+
+  it('measures sandboxes, the data path, and many networks at once', async () => {
+    const before = await traces();
+    const file = join(folder, 'more.json');
+    const scenarios = ['sandbox', 'traffic', 'network', 'float'].flatMap((name) => ['--scenario', name]);
+    const { code, stderr } = await startBench([
+      '--quick',
+      '--runs',
+      '1',
+      ...scenarios,
+      '--peer',
+      'model',
+      '--json',
+      file,
+    ]).result;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const report = JSON.parse(await readFile(file, 'utf8')) as BenchReport;
+    const cases = report.scenarios.flatMap((scenario) => scenario.cases);
+    expect(cases.flatMap(({ contenders }) => contenders).filter(({ failed }) => failed !== undefined)).toEqual([]);
+    const figures = cases.flatMap(({ name, contenders }) =>
+      contenders.map((each) => [name, ...Object.keys(each.figures)].join(' ')),
+    );
+    expect(figures).toEqual([
+      'network-dhcp create delete gone',
+      'network-dhcp-4 create delete gone',
+      'float-1 float defloat gone',
+      'float-20 float defloat gone',
+      'sandbox create namespace attach request detach delete namespace life',
+    ]);
+    const facts = new Map(report.scenarios.flatMap((each) => each.facts).map(({ name, value }) => [name, value]));
+    const paths = ['traffic between guarded ports', 'traffic through NAT', 'traffic to a floating address'];
+    for (const name of [
+      'lives, vethwork',
+      ...paths.flatMap((path) => [`${path}, TCP, vethwork`, `${path}, UDP, vethwork / hand-built copy`]),
+      'traffic through NAT, UDP, plain NAT',
+    ]) {
+      expect([name, facts.get(name)]).toEqual([name, expect.any(Number)]);
+      expect(facts.get(name)).toBeGreaterThan(0);
+    }
+    expect(await traces()).toEqual(before);
+  }, 400_000);
 
   it('leaves no process behind when it is killed', async () => {
     const before = await traces();
