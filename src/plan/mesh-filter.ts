@@ -22,7 +22,10 @@ export type MeshPeers = {
 /** The peers of a lone host. */
 export const NO_PEERS: MeshPeers = { nics: [], vteps: [] };
 
-const table = nftTable('inet', 'vethwork_mesh');
+/** The table, for `nftables.list`. */
+export const MESH_TABLE = { family: 'inet', table: 'vethwork_mesh' } as const;
+
+const table = nftTable(MESH_TABLE.family, MESH_TABLE.table);
 
 const VNIS = { keyType: 'mark' } as const;
 const VTEPS = { keyType: 'ifname . ipv4_addr' } as const;

@@ -5,7 +5,7 @@ import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import { isForeign } from '../plan/foreign.js';
 import { planHost } from '../plan/host.js';
-import { extraneousPeers, NO_PEERS } from '../plan/mesh-filter.js';
+import { extraneousPeers, MESH_TABLE, NO_PEERS } from '../plan/mesh-filter.js';
 import { throwFirst } from '../util/errors.js';
 import { describeOperations, keptText, type Repair } from './repair.js';
 
@@ -16,10 +16,13 @@ async function hostDrift(context: Context): Promise<Repair | undefined> {
   const plan = planHost(host, peers);
   const raised =
     settings.neighbourTable === undefined ? [] : await raiseNeighbourTable(kernel, settings.neighbourTable);
-  // Most often nothing is missing, and a lone host has no peers. The elements of all networks need not be read then.
+  // Most often nothing differs. The elements of the ports of all networks need not be read then.
   if (context.peers === undefined && raised.length === 0) {
     const structure = await new Observer(kernel, { narrow: true }).observe(plan);
-    if (missingOperations(plan, structure, isForeign).length === 0) return undefined;
+    if (missingOperations(plan, structure, isForeign).length === 0) {
+      const mesh = await kernel.query('nftables.list', { netns: host.netns, ...MESH_TABLE });
+      if (extraneousPeers(host, peers, mesh).length === 0) return undefined;
+    }
   }
   const actual = await new Observer(kernel).observe(plan);
   const missing = [...raised, ...missingOperations(plan, actual, isForeign)];
