@@ -6,6 +6,7 @@
 import { spawn as spawnProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { CombinedError } from '../../src/errors.js';
 import {
@@ -390,12 +391,15 @@ async function run(campaign: Campaign) {
 }
 
 if (process.env.VETHWORK_SANDBOX === undefined) {
-  // PID 1 of a PID namespace cannot be killed from within. The shell is PID 1.
-  const prepare =
-    'mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && mkdir -p /run/netns && cd /tmp && "$@"; exit $?';
+  // PID 1 of a PID namespace cannot be killed from within. The shell is PID 1. The project may be in /tmp.
+  const prepare = [
+    'mount --rbind "$0" /mnt && mount -t tmpfs run /run && mount -t tmpfs tmp /tmp',
+    'mkdir -p /run/netns "$0" && mount --move /mnt "$0" && cd /tmp && "$@"; exit $?',
+  ].join(' && ');
+  const [project = ''] = fileURLToPath(import.meta.url).split('/node_modules/');
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawnProcess('unshare', [...namespaces, 'sh', '-c', prepare, 'sh', ...program], {
+  const child = spawnProcess('unshare', [...namespaces, 'sh', '-c', prepare, project, ...program], {
     stdio: 'inherit',
     env: { ...process.env, VETHWORK_SANDBOX: '1' },
   });

@@ -58,6 +58,9 @@ async function checkDevices(scene: Scene, routesBefore: string[]): Promise<void>
   scene.equal("the host's routes are unchanged", await routes(scene.stage.host), routesBefore);
 }
 
+/** Filter of a ping. Other ICMP messages, such as answers to DNS queries of dnsmasq, are not of interest. */
+const ECHO = ['icmp[icmptype] == icmp-echo or icmp[icmptype] == icmp-echoreply'];
+
 /** The four devices that show the path of a packet. */
 function capturePoints(scene: Scene) {
   const { host } = scene.stage;
@@ -76,7 +79,7 @@ async function checkInbound(scene: Scene): Promise<void> {
   );
   const seen = await scene.listen(
     capturePoints(scene),
-    ['icmp'],
+    ECHO,
     () => scene.show('outside', 'ping', '-c', '1', '-W', '2', story.floating),
     { [device.floatingOuter]: /echo reply/, [device.floatingInner]: /echo reply/ },
   );
@@ -97,7 +100,7 @@ async function checkOutbound(scene: Scene): Promise<void> {
   );
   const seen = await scene.listen(
     capturePoints(scene),
-    ['icmp'],
+    ECHO,
     () => scene.show(story.second.name, 'ping', '-c', '1', '-W', '2', machine.outside),
     { [device.egressOuter]: /echo reply/, [device.egressInner]: /echo reply/ },
   );
