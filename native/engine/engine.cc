@@ -343,10 +343,10 @@ void Engine::takeIdleOf(const NamespaceReference& netns, std::unique_lock<std::m
       retire(queue);
     }
   }
-  const auto others = std::ranges::stable_partition(
-      retired_, [&](const Session& session) { return session.reference().path() != path; });
-  std::ranges::move(others, std::back_inserter(closing));
-  retired_.erase(others.begin(), others.end());
+  const auto others = std::stable_partition(retired_.begin(), retired_.end(),
+                                            [&](const Session& session) { return session.reference().path() != path; });
+  std::move(others, retired_.end(), std::back_inserter(closing));
+  retired_.erase(others, retired_.end());
   closed_.wait(lock, [&] { return std::ranges::find(closing_, path) == closing_.end(); });
 }
 
