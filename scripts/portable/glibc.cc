@@ -1,11 +1,14 @@
 // Part of each packed binary (scripts/lib/portable.mjs): symbols that the headers or libstdc++.a of the build machine use,
 // and that the oldest supported glibc does not have. If the linker reports an undefined symbol, add it here or do not use
 // it.
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 extern "C" {
@@ -20,6 +23,24 @@ uint32_t arc4random() noexcept {
   while (getrandom(&value, sizeof value, 0) != sizeof value) {
   }
   return value;
+}
+
+/// glibc 2.30, for std::condition_variable. The clock of pthread_cond_timedwait() may be set meanwhile, so a wait ends after
+/// a second at most. The caller takes that for a spurious wake-up.
+int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock, const timespec* end) {
+  constexpr int64_t second = 1'000'000'000;
+  const auto nanoseconds = [](const timespec& time) { return time.tv_sec * second + time.tv_nsec; };
+  timespec now{};
+  clock_gettime(clock, &now);
+  const int64_t left = nanoseconds(*end) - nanoseconds(now);
+  if (left <= 0) {
+    return ETIMEDOUT;
+  }
+  clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t until = nanoseconds(now) + (left < second ? left : second);
+  const timespec deadline{.tv_sec = until / second, .tv_nsec = until % second};
+  const int result = pthread_cond_timedwait(condition, mutex, &deadline);
+  return result == ETIMEDOUT && left > second ? 0 : result;
 }
 
 /// glibc 2.30.
