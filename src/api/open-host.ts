@@ -20,6 +20,8 @@ import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { OpeningRepair } from '../reconcile/opening-repair.js';
 import { repairHost } from '../reconcile/reconcile.js';
+import { recover } from '../reconcile/recovery.js';
+import { Repairs } from '../reconcile/repair.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
@@ -140,8 +142,12 @@ async function openWith(
   }
   await repairHost(context, { dryRun: false, cause: 'opening' });
   signal?.throwIfAborted();
+  // Not in the background: interrupted changes hold names, addresses and devices that calls may need.
+  const { states } = await context.coordinator.states.all();
+  const recovered = await recover(context, states.values(), new Repairs(context, { dryRun: false, cause: 'opening' }));
+  signal?.throwIfAborted();
   const networks = await context.coordinator.states.list();
-  const handle = await HostHandle.of(context, () => new OpeningRepair(context, networks, request));
+  const handle = await HostHandle.of(context, () => new OpeningRepair(context, networks, { ...request, recovered }));
   // Networks that have the former settings would be a surprise.
   if (changed.length > 0) await handle.repaired().catch(() => undefined);
   return handle;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { share } from './share.js';
 import type { Reader } from './user.js';
@@ -71,6 +72,24 @@ export function readIfThere(file: string): string | undefined {
     throw error;
   }
 }
+
+/** Time in milliseconds within which a process that rewrites a file in place has written all of it. */
+const REWRITE_MS = 5;
+/** Most readings of a file that changes all the time, or of one whose time is in the future. */
+const READINGS = 50;
+
+/** Reads a file that another process empties and writes again. A file that has just changed is read once more, later. */
+export async function readSettled(file: string): Promise<string | undefined> {
+  for (let reading = 1; ; reading++) {
+    const before = timeOf(file);
+    const text = readIfThere(file);
+    const isSettled = before === timeOf(file) && (before === undefined || Date.now() - before >= REWRITE_MS);
+    if (isSettled || reading === READINGS) return text;
+    await sleep(1);
+  }
+}
+
+const timeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 
 /**
  * Converts an error of a file system call to a StoreError. Other errors, and those of missing files, are returned as

@@ -5,7 +5,15 @@ import type { Kernel } from '../kernel/kernel.js';
 import { checkConfig, type RenderedConfig, renderConfig, renderReservation, reservationStart } from './config.js';
 import { DeclinedAddresses } from './declined.js';
 import { exclusively } from './exclusion.js';
-import { asFileError, isMissing, namesIn, readIfThere, staleTemporaryFiles, writeIfChanged } from './files.js';
+import {
+  asFileError,
+  isMissing,
+  namesIn,
+  readIfThere,
+  readSettled,
+  staleTemporaryFiles,
+  writeIfChanged,
+} from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
 import { LineFile } from './line-file.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
@@ -229,8 +237,9 @@ export class DnsmasqInstance {
   }
 
   /** True if an address has a lease. Cheap: the file is not parsed. */
-  hasLease(address: string): boolean {
-    return readIfThere(this.paths.leases)?.includes(` ${address} `) === true;
+  async hasLease(address: string): Promise<boolean> {
+    const isIn = (text: string | undefined) => text?.includes(` ${address} `) === true;
+    return isIn(readIfThere(this.paths.leases)) || isIn(await readSettled(this.paths.leases));
   }
 
   /** Frees the leases without reservation. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
 import { DnsmasqError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { readIfThere } from './files.js';
+import { readIfThere, readSettled } from './files.js';
 import { type Lease, parseLeases } from './lease.js';
 
 /** Location of a lease, and the dnsmasq that assigned it. */
@@ -70,15 +70,19 @@ export async function releaseLeases(
   server: LeaseServer,
   wanted: (lease: Lease) => boolean,
 ): Promise<void> {
-  const remaining = () => parseLeases(readIfThere(server.leaseFile) ?? '').filter(wanted);
-  let leases = remaining();
+  const leasesIn = (text = '') => parseLeases(text).filter(wanted);
+  const remaining = async () => {
+    const found = leasesIn(readIfThere(server.leaseFile));
+    return found.length > 0 ? found : leasesIn(await readSettled(server.leaseFile));
+  };
+  let leases = await remaining();
   for (const wait of WAITS) {
     if (leases.length === 0) return;
     for (const lease of leases) await sendRelease(kernel, server, lease);
     const end = performance.now() + wait;
     do {
       await sleep(POLL);
-      leases = remaining();
+      leases = await remaining();
     } while (leases.length > 0 && performance.now() < end);
   }
   if (leases.length === 0) return;

@@ -172,7 +172,7 @@ export class DnsmasqSupervisor {
    */
   async release(server: Pick<DnsmasqConfig, 'network' | 'netns' | 'gateway'>, address: string): Promise<void> {
     const watched = this.#network(server.network);
-    if (!watched.instance.hasLease(address)) return;
+    if (!(await watched.instance.hasLease(address))) return;
     watched.released.add(address);
     await this.#releases.run(server.network, () => {
       const addresses = watched.released;

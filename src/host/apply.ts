@@ -63,6 +63,10 @@ async function removeAll(
     for (const member of members) await errors.attempt(() => dhcp.release(network, member));
   };
   await Promise.all([removeFromKernel(), removeFromDhcp()]);
+  if (isRouter && !hasNetwork) {
+    // A request that was on its way may have got a lease meanwhile.
+    for (const member of members) await errors.attempt(() => dhcp.releaseLease(network, member));
+  }
   // Last: a running dnsmasq keeps the namespace alive, and with it both veth pairs.
   const namespaces = plan.filter(({ op }) => op === 'namespace.delete');
   if (namespaces.length > 0) errors.add(...(await context.kernel.teardown(namespaces)));

@@ -88,6 +88,11 @@ export class Dhcp {
     await this.#supervisor.release(server(network), nic.address);
   }
 
+  /** Frees the lease of an interface whose link is down, so that it cannot get another one. */
+  async releaseLease(network: NetworkRecord, { address }: Pick<InterfaceRecord, 'address'>): Promise<void> {
+    if (isServed(network)) await this.#supervisor.release(server(network), address);
+  }
+
   async stop(network: Services & Pick<NetworkRecord, 'uuid' | 'gateway'>): Promise<void> {
     if (isServed(network)) await this.#supervisor.stop(server(network));
   }

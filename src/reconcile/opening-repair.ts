@@ -14,16 +14,19 @@ export class OpeningRepair {
   readonly #stop = new AbortController();
   readonly #repaired: Promise<RepairResult[]>;
 
-  /** @param networks UUIDs of the networks of the host */
+  /**
+   * @param networks UUIDs of the networks of the host
+   * @param recovered what was recovered before
+   */
   constructor(
     context: Context,
     networks: readonly string[],
-    { onProgress, signal }: Pick<ReconcileRequest, 'onProgress' | 'signal'>,
+    { onProgress, signal, recovered }: Pick<ReconcileRequest, 'onProgress' | 'signal'> & { recovered: RepairResult[] },
   ) {
     this.#context = context;
     this.#signal = signal;
     this.#held = new HeldNetworks(context.locks, networks);
-    this.#repaired = this.#run(onProgress);
+    this.#repaired = this.#run(onProgress).then((repairs) => [...recovered, ...repairs]);
     // The error is recorded as an event; a caller need not wait for the repair.
     this.#repaired.catch(() => undefined);
   }

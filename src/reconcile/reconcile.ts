@@ -23,6 +23,8 @@ export interface ReconcileRequest extends RepairRequest {
 
 /** Number of networks that are reconciled concurrently. */
 const CONCURRENCY = 8;
+/** Most comparisons of a network whose records change meanwhile. */
+const ATTEMPTS = 5;
 
 /**
  * Makes the kernel and dnsmasq of this node match the records: repairs the host itself, recovers interrupted changes,
@@ -129,7 +131,7 @@ async function repairNetwork(
   const recovered = await runRecoveries(recoveries, repairs, (network, work) =>
     isHeld ? work() : locks.exclusive(network, work),
   );
-  const repairDrift = async () => {
+  const repairDrift = async (attempt = 1): Promise<RepairResult[]> => {
     await yieldIfNeeded();
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
@@ -138,8 +140,9 @@ async function repairNetwork(
     if (drift.elements !== undefined) elements.set(uuid, drift.elements);
     fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
-    if (drift.repairs.length === 0 || !isSameState(state, await coordinator.states.get(uuid))) return [];
-    return repairs.run(drift.repairs, uuid);
+    if (drift.repairs.length === 0) return [];
+    if (isSameState(state, await coordinator.states.get(uuid))) return repairs.run(drift.repairs, uuid);
+    return attempt < ATTEMPTS ? repairDrift(attempt + 1) : [];
   };
-  return [...recovered, ...(await (isHeld ? repairDrift() : coordinator.exclusive(uuid, repairDrift)))];
+  return [...recovered, ...(await (isHeld ? repairDrift() : coordinator.exclusive(uuid, () => repairDrift())))];
 }

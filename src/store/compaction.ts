@@ -85,6 +85,7 @@ export class Compaction {
       const copy = () => {
         index.meta.resetReadTxn();
         const head = readHead(index) as LogHead;
+        if (head.isBroken) throw new Error('a flush of the log failed');
         to = {
           ...to,
           ...append(source.read(from as LogHead, head), from as LogHead, target, to),
@@ -101,6 +102,8 @@ export class Compaction {
       const release = await lock.acquire();
       try {
         copy();
+        // Before others use it: a failure leaves the old log in use.
+        await target.flush();
         // No result: lmdb would wait for a promise.
         index.root.transactionSync(() => {
           void index.meta.put('head', to);
@@ -120,12 +123,15 @@ export class Compaction {
 function append(bytes: Buffer, from: LogPoint, target: WriteAheadLog, to: LogPoint): LogPoint {
   const records: Buffer[] = [];
   let { tail, chain } = to;
-  for (const { text } of readFrames(bytes, from)) {
+  let read = from.tail;
+  for (const { text, end } of readFrames(bytes, from)) {
+    read = end.tail;
     const record = frame(text, chain);
     records.push(record.bytes);
     tail += record.bytes.length;
     ({ chain } = record);
   }
+  if (read !== from.tail + bytes.length) throw new Error('the log is damaged');
   if (records.length > 0) target.write(Buffer.concat(records), to);
   return { tail, chain };
 }

@@ -6,7 +6,7 @@ import { Compaction } from './compaction.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { prepareFolder } from './folder.js';
 import { type LmdbIndex, loadLmdb, readHead } from './lmdb-index.js';
-import { encodeRecord } from './log-record.js';
+import { encodeRecord, FRAME_BYTES } from './log-record.js';
 import { openStoreFiles } from './opening.js';
 import { Presence } from './presence.js';
 import type { Commit, Entry, Json, Store } from './store.js';
@@ -17,6 +17,8 @@ import { WriteLock } from './write-lock.js';
 const MAX_COMMITS = 32;
 /** Most turns of the event loop for which a transaction waits for further commits. */
 const MAX_TURNS = 32;
+
+const END = Buffer.alloc(FRAME_BYTES);
 
 /** Options of `openLmdbStore`, for tests. */
 export interface LmdbStoreOptions {
@@ -257,10 +259,11 @@ class LmdbStore implements LoneStore {
         });
         if (records.length === 0) return outcomes;
         const log = this.#logOf(head);
-        const bytes = Buffer.concat(records);
+        // Behind them zeros, so that a record that was written but not committed earlier is not read as the next one.
+        const bytes = Buffer.concat([...records, END]);
         written = { log, head, isSmall: bytes.length <= SMALL_BYTES };
         log.write(bytes, head);
-        meta.put('head', { ...head, revision, chain, tail: head.tail + bytes.length });
+        meta.put('head', { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
         return outcomes;
       });
     } catch (error) {
@@ -291,9 +294,22 @@ class LmdbStore implements LoneStore {
       // without writing them. Only a new process may continue, with what is on disk.
       const text = `a flush to disk failed: ${(error as Error).message}. Nothing is written any more`;
       this.#failure = new StoreError(this.#path, text, { cause: error });
+      this.#markBroken();
       throw this.#failure;
     }
     this.#flushed = Math.max(this.#flushed, revision);
+  }
+
+  /** Tells the other processes, and those that open the folder later. */
+  #markBroken(): void {
+    const { root, meta } = this.#index;
+    try {
+      root.transactionSync(() => {
+        void meta.put('head', { ...this.#headIn(), isBroken: true });
+      });
+    } catch {
+      // It is broken already, or the index cannot be written either.
+    }
   }
 
   /** Returns the log in use with the revision that it contains. Another process may replace the log meanwhile. */
@@ -328,6 +344,8 @@ class LmdbStore implements LoneStore {
   #headIn(): LogHead {
     const head = readHead(this.#index);
     if (head === undefined) throw new StoreError(this.#path, 'is damaged: it has no end of the log');
+    if (head.isBroken)
+      throw new StoreError(this.#path, 'a flush to disk failed in a process: end all, then open it again');
     return head;
   }
 }

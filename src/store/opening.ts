@@ -11,6 +11,7 @@ import {
   createGeneration,
   flushFolders,
   type LogContent,
+  type LogHead,
   readGeneration,
   removeOldGenerations,
 } from './write-ahead-log.js';
@@ -45,20 +46,34 @@ export async function openStoreFiles(
   const boot = await readFile(bootFile, 'latin1');
   const isValid = (await readFile(bootPath(folder), 'latin1').catch(() => '')) === boot;
   const index = isValid ? await openValid(lmdb, folder, presence) : undefined;
-  return index ?? restore(lmdb, folder, boot);
+  if (index !== undefined && index !== 'broken') return index;
+  if (await presence.hasOthers()) {
+    throw new ConflictError(
+      `other processes have ${folder} open, in a container with another boot id: end them, then open it again`,
+    );
+  }
+  return restore(lmdb, folder, { boot, renew: index === 'broken' });
 }
 
 const bootPath = (folder: string) => join(folder, 'store.boot');
 
-/** Opens an index of this boot. Returns undefined if it is missing or damaged, and nobody else uses it. */
-async function openValid(lmdb: Lmdb, folder: string, presence: Presence): Promise<LmdbIndex | undefined> {
+/**
+ * Opens an index of this boot. Returns undefined if it is missing or damaged, and 'broken' if a flush of its log failed,
+ * and nobody else uses it.
+ */
+async function openValid(lmdb: Lmdb, folder: string, presence: Presence): Promise<LmdbIndex | 'broken' | undefined> {
   let failure = new StoreError(join(folder, STORE_FILE), 'is damaged: it is not complete');
   try {
     await checkLmdbFile(join(folder, STORE_FILE));
     const index = openIndex(lmdb, folder);
     const layout = index.meta.get('layout');
-    if (layout === LAYOUT && readHead(index) !== undefined) return index;
+    const head = readHead(index);
+    if (layout === LAYOUT && head !== undefined && !head.isBroken) return index;
     await index.root.close();
+    if (head?.isBroken) {
+      if (!(await presence.hasOthers())) return 'broken';
+      throw new StoreError(folder, 'a flush to disk failed: end all processes that have it open, then open it again');
+    }
     if (typeof layout === 'number' && layout > LAYOUT) throw newer(folder, layout);
   } catch (error) {
     if (!(error instanceof StoreError) || error instanceof NewerError) throw error;
@@ -129,8 +144,13 @@ export function* snapshot(
 /**
  * Creates the index from the log with the highest revision, and deletes older logs. After an interrupted compaction, there are
  * two logs: the one with the higher revision contains everything that was flushed to either.
+ * @param options.renew writes a new generation: what can be read of the log may be missing on disk
  */
-async function restore(lmdb: Lmdb, folder: string, boot: string): Promise<LmdbIndex> {
+async function restore(
+  lmdb: Lmdb,
+  folder: string,
+  { boot, renew }: { boot: string; renew: boolean },
+): Promise<LmdbIndex> {
   await rm(bootPath(folder), { force: true });
   let best: LogContent | undefined;
   const generations = (await logGenerations(folder)).sort((left, right) => left - right);
@@ -139,24 +159,38 @@ async function restore(lmdb: Lmdb, folder: string, boot: string): Promise<LmdbIn
     if (best === undefined || content.head.revision >= best.head.revision) best = content;
   }
   if (best === undefined) throw new StoreError(folder, 'is damaged: it has no log');
-  const { head, entries } = best;
+  const { entries } = best;
+  const all = [...entries].map(([key, { value, version }]) => ({ key: Buffer.from(key), value, version }));
+  const head = renew
+    ? await createGeneration(folder, Math.max(...generations) + 1, snapshot(all, best.head.revision))
+    : best.head;
   for (const name of [STORE_FILE, `${STORE_FILE}-lock`]) await rm(join(folder, name), { force: true });
   const index = openIndex(lmdb, folder);
-  const all = [...entries];
+  try {
+    await fill(index, all, head);
+    await removeOldGenerations(folder, head.generation);
+    await writeFile(bootPath(folder), boot, { mode: 0o600 });
+    return index;
+  } catch (error) {
+    await index.root.close();
+    throw error;
+  }
+}
+
+/** Writes all entries, and then the head: an index without a head is not complete. */
+async function fill(
+  index: LmdbIndex,
+  all: readonly { key: Buffer; value: string; version: number }[],
+  head: LogHead,
+): Promise<void> {
   for (let at = 0; at < all.length; at += ENTRIES) {
     index.root.transactionSync(() => {
-      for (const [key, { value, version }] of all.slice(at, at + ENTRIES)) {
-        index.entries.put(Buffer.from(key), value, version);
-      }
+      for (const { key, value, version } of all.slice(at, at + ENTRIES)) index.entries.put(key, value, version);
     });
     await yieldIfNeeded();
   }
-  // Last: an index without a head is not complete.
   index.root.transactionSync(() => {
     index.meta.put('layout', LAYOUT);
     index.meta.put('head', head);
   });
-  await removeOldGenerations(folder, head.generation);
-  await writeFile(bootPath(folder), boot, { mode: 0o600 });
-  return index;
 }

@@ -32,6 +32,8 @@ export interface LogHead extends LogPoint {
   generation: number;
   /** Revision of the last commit. */
   revision: number;
+  /** True after a failed flush: parts of the log may be missing on disk, although they can be read. */
+  isBroken?: boolean;
   /** Length of the snapshot with which the log begins, or of the entries when the log was last read, in bytes. */
   snapshot: number;
 }
@@ -129,6 +131,7 @@ export async function createGeneration(
   const header = Buffer.concat([MAGIC, randomBytes(HEADER_BYTES - MAGIC.length)]);
   let [tail, chain, revision] = [HEADER_BYTES, crc32(header), 0];
   const file = await open(draft, 'w', 0o600);
+  let isComplete = false;
   try {
     await file.writeFile(header);
     for (const record of records) {
@@ -140,8 +143,11 @@ export async function createGeneration(
       await yieldIfNeeded();
     }
     await file.datasync();
+    isComplete = true;
   } finally {
     await file.close();
+    // On a full disk, a part of it would use space that others need.
+    if (!isComplete) await rm(draft, { force: true });
   }
   await rename(draft, logPath(folder, generation));
   await flushFolder(folder);

@@ -38,7 +38,9 @@ export class WriteLock {
       writeSync(fd, describeSelf().padEnd(HOLDER_BYTES), 0);
     } catch (error) {
       // Without space for the description, the lock works all the same.
-      if (!isTaken || !isFull(error)) throw error;
+      if (isTaken && isFull(error)) return () => closeSync(fd);
+      isTaken = false;
+      throw error;
     } finally {
       if (!isTaken) closeSync(fd);
     }
