@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type LmdbStoreOptions, openLmdbStore } from '../../../src/store/lmdb.js';
+import { loadLmdb, openIndex, readHead } from '../../../src/store/lmdb-index.js';
 import { compile } from '../../support/compile.js';
 import { rejection } from '../../support/rejection.js';
 import { Turns } from '../../support/turns.js';
@@ -291,4 +292,37 @@ describe('compaction', () => {
     expect(acknowledged.size).toBe(10);
     expect((await logs()).length).toBeLessThan(3);
   });
+});
+
+test('a folder is not restored while another store has it open', async () => {
+  const store = await openStore();
+  await store.commit(put('key', 'value'));
+  // As in a container with a boot id of its own.
+  await reboot();
+  expect(await rejection(openStore())).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
+  expect(await store.commit(put('other', 'value'))).toBe(true);
+  await store.close();
+  expect([...(await content()).keys()]).toEqual(['key', 'other']);
+});
+
+test('after a failed flush no store writes, and the next opening writes a new log', async () => {
+  const store = await openStore();
+  await store.commit(put('key', 'value'));
+  const before = await logs();
+  const index = openIndex(await loadLmdb(), folder);
+  await index.root.transaction(() => {
+    void index.meta.put('head', { ...readHead(index), isBroken: true });
+  });
+  const failure = { code: 'ERR_VETHWORK_STORE', message: expect.stringContaining('a flush to disk failed') };
+  expect(await rejection(store.commit(put('other', 'value')))).toMatchObject(failure);
+  expect(await rejection(openStore())).toMatchObject(failure);
+  await index.root.close();
+  await store.close();
+  const next = await openStore();
+  expect(await logs()).not.toEqual(before);
+  expect(await next.commit(put('other', 'value'))).toBe(true);
+  await next.flush();
+  await next.close();
+  await reboot();
+  expect([...(await content()).keys()]).toEqual(['key', 'other']);
 });
