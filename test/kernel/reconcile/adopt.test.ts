@@ -4,26 +4,16 @@ import { once } from 'node:events';
 import { rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { run } from '../../../src/cli/program.js';
 import { runtimeRoot } from '../../../src/dnsmasq/index.js';
 import { adoptHost, type Host, type InterfaceInfo, openHost } from '../../../src/index.js';
 import { attempt } from '../../support/attempt.js';
+import { cli } from '../../support/cli.js';
 import { pings, TestHost, talks } from '../../support/host.js';
 import { hasLink, ipLinks, rejection } from '../../support/kernel.js';
 import { privileged, TestNamespace } from '../../support/namespaces.js';
 import { processes } from '../../support/processes.js';
 
 const demo = { name: 'demo', netblock: '172.16.0.0/24', tenant: 'a tenant & co' } as const;
-
-async function cli(...argv: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const exitCode = await run(argv, {
-    stdout: { write: (text: string) => out.push(text) },
-    stderr: { write: (text: string) => err.push(text) },
-  });
-  return { exitCode, out: out.join(''), err: err.join('') };
-}
 
 /** Links and ruleset, without states that change by themselves. */
 async function picture(namespace: TestNamespace) {

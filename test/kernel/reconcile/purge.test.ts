@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { run } from '../../../src/cli/program.js';
 import { runtimeRoot } from '../../../src/dnsmasq/index.js';
 import { type Host, openHost } from '../../../src/index.js';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { attempt } from '../../support/attempt.js';
+import { cli } from '../../support/cli.js';
 import { pings, TestHost } from '../../support/host.js';
 import { hasLink, ipLinks, rejection } from '../../support/kernel.js';
 import { privileged, TestNamespace } from '../../support/namespaces.js';
@@ -29,16 +29,6 @@ const picture = async (namespace: TestNamespace) => [
 ];
 
 const isPinned = async (name: string) => (await attempt('test', '-e', `/run/netns/${name}`)).exitCode === 0;
-
-async function cli(...argv: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const exitCode = await run(argv, {
-    stdout: { write: (text: string) => out.push(text) },
-    stderr: { write: (text: string) => err.push(text) },
-  });
-  return { exitCode, out: out.join(''), err: err.join('') };
-}
 
 describe.skipIf(!privileged)('a namespace that another state folder serves', () => {
   let machine: TestHost;
