@@ -139,5 +139,7 @@ export function planVethPair(
       },
     },
     ...bringUpPort(host.netns, index.outer, portSettings(network, group)),
+    // Other ports can't take the MAC of the inner end, and frames to it are never flooded to them.
+    addStickyEntry(host.netns, index.outer, mac),
   ];
 }

@@ -4,7 +4,7 @@ import { floatingMac } from './addresses.js';
 import { takeDown, takeOffBridge, takeOutOfService } from './deletion.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
-import { addStickyEntry, bridge, bringUpPort, disableIpv6, planVethPair, portSettings } from './link.js';
+import { bridge, bringUpPort, disableIpv6, planVethPair, portSettings } from './link.js';
 import { addFilteredVni, deleteFilteredVni } from './mesh-filter.js';
 import { networkAlias, networkNames } from './names.js';
 import { planNamespaceDefaults, planRouter } from './namespace.js';
@@ -29,8 +29,6 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
       master: network.bridge.index,
       group: portGroup(network.vni),
     }),
-    // No instance can take the gateway's MAC, not even through an unguarded port.
-    addStickyEntry(host.netns, inner.outer, inner.mac),
     ...(egress === undefined
       ? []
       : [

@@ -53,6 +53,17 @@ describe.skipIf(!privileged).each([
     } as const;
   };
 
+  it('no other port receives traffic to the floating IP, even when the bridge has learned nothing', async () => {
+    const heard = await listen(places(), 'icmp', async () => {
+      await scene.machine.ip('link', 'set', 'egr-br-eth0', 'type', 'bridge', 'fdb_flush');
+      expect(await pings(scene.outside, FLOATING)).toBe(true);
+    });
+    const expected = [`${OUTSIDE} > ${FLOATING}`, `${FLOATING} > ${OUTSIDE}`];
+    expect(ways(heard.floatingOuter)).toEqual(expected);
+    expect(ways(heard.floatingInner)).toEqual(expected);
+    expect([heard.egressOuter, heard.egressInner]).toEqual([[], []]);
+  });
+
   it.each(['icmp', 'tcp'])('%s to the floating IP enters and leaves through its own pair', async (protocol) => {
     const heard = await listen(places(), protocol, async () => {
       if (protocol === 'icmp') expect(await pings(scene.outside, FLOATING)).toBe(true);

@@ -8,6 +8,7 @@ test('the plan of a floating IP', () => {
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"flt-c0a80f1d-o","index":3001,"address":"fe:f1:c0:a8:0f:1d","mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"flt-c0a80f1d-i","index":3002,"address":"02:f1:c0:a8:0f:1d","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":3001},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"neighbour.add","netns":"node1","neighbour":{"family":"bridge","index":3001,"address":"02:f1:c0:a8:0f:1d","master":true,"sticky":true,"state":"noarp"},"mode":"replace"}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.29","address":"02:f1:c0:a8:0f:1d","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","inet":{"forwarding":1,"arpIgnore":1,"arpAnnounce":2,"rpFilter":2,"sendRedirects":0,"acceptRedirects":0,"arpNotify":1}}}
     {"op":"address.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","address":{"index":3002,"address":"192.168.15.29/32"}}

@@ -27,6 +27,7 @@ test('the plan of a network', () => {
     {"op":"link.add","netns":"node1","link":{"kind":"veth","name":"egr-e2300f-o","index":2005,"address":"fe:f1:c0:a8:0f:c2","mtu":1500,"master":1000,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"egr-e2300f-i","index":2006,"address":"02:f1:c0:a8:0f:c2","mtu":1500,"netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","txQueues":1,"rxQueues":1}}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3","group":1996488704,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":2005},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
+    {"op":"neighbour.add","netns":"node1","neighbour":{"family":"bridge","index":2005,"address":"02:f1:c0:a8:0f:c2","master":true,"sticky":true,"state":"noarp"},"mode":"replace"}
     {"op":"neighbour.add","netns":"node1","neighbour":{"family":"inet","index":1000,"destination":"192.168.15.194","address":"02:f1:c0:a8:0f:c2","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"link.ipv6","netns":"node1","index":2003,"disabled":true}
     {"op":"link.ipv6","netns":"node1","index":2005,"disabled":true}
