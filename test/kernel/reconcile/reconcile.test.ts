@@ -148,8 +148,10 @@ describe.skipIf(!privileged)('reconciliation', () => {
     await harm();
     const told = await host.reconcile({ dryRun: true });
     expect(told).not.toEqual([]);
+    // dnsmasq may end meanwhile. With it ends a namespace that it kept alive, with its links.
+    const due = told.filter(({ description }) => !description.includes('links into another namespace'));
     // The kernel changes further sysctls when forwarding is switched on.
-    expect(await host.reconcile()).toEqual(expect.arrayContaining(told));
+    expect(await host.reconcile()).toEqual(expect.arrayContaining(due));
     expect(await host.reconcile()).toEqual([]);
     expect(sortLines(await picture())).toBe(sortLines(before));
     expect(await talks(machine.world, floating)).toBe(true);
