@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,16 +15,13 @@ import {
 import { findProgram } from '../../../src/dnsmasq/process.js';
 import { askForLease } from '../../support/dhcp.js';
 import { lookUp } from '../../support/dns.js';
+import { DEVICE, db, dnsmasqConfig, GATEWAY, runtimeRoot, web } from '../../support/dnsmasq.js';
 import { attempt, connect, eventually, privileged, sh, TestNamespace } from '../../support/namespaces.js';
 import { processes } from '../../support/processes.js';
 import { shellKernel } from '../../support/shell-kernel.js';
 
-const DEVICE = 'veth-000abc-i';
 const EGRESS = 'egr-000abc-i';
-const GATEWAY = '172.16.0.1';
 const FLOATING_GATEWAY = '192.168.15.2';
-const web = { mac: '02:00:00:00:00:0a', address: '172.16.0.10', hostname: 'web' };
-const db = { mac: '02:00:00:00:00:0b', address: '172.16.0.11', hostname: 'db' };
 
 describe.skipIf(!privileged)('dnsmasq', () => {
   let network: string;
@@ -39,8 +36,7 @@ describe.skipIf(!privileged)('dnsmasq', () => {
 
   beforeEach(async () => {
     network = randomUUID();
-    // Below /run, as in production: the account of dnsmasq needs access.
-    root = path.join('/run', `vethwork-test-${randomBytes(4).toString('hex')}`, 'state');
+    root = runtimeRoot();
     inner = await TestNamespace.create(network, { exact: true });
     client = await TestNamespace.create('client');
     outside = await TestNamespace.create('outside');
@@ -80,25 +76,13 @@ describe.skipIf(!privileged)('dnsmasq', () => {
     return made;
   }
 
-  function desired(changes: Partial<DnsmasqConfig> = {}): DnsmasqConfig {
-    return {
-      network,
-      netns: network,
-      device: DEVICE,
-      netblock: '172.16.0.0/24',
-      gateway: GATEWAY,
-      broadcast: '172.16.0.255',
-      mtu: 1450,
-      domain: 'demo.internal',
-      provideDhcp: true,
-      provideNat: true,
+  const desired = (changes: Partial<DnsmasqConfig> = {}): DnsmasqConfig =>
+    dnsmasqConfig(network, {
       provideDns: false,
       dnsServers: ['10.0.0.2', '10.0.0.3'],
-      leaseTime: 3600,
       reservations: [web],
       ...changes,
-    };
-  }
+    });
 
   const id = () => ({ network, netns: network });
   const server = () => ({ ...id(), gateway: GATEWAY });

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -7,13 +7,9 @@ import { type DnsmasqConfig, DnsmasqSupervisor, type Reservation, runtimePaths }
 import { LineFile } from '../../../src/dnsmasq/line-file.js';
 import { askForLease } from '../../support/dhcp.js';
 import { lookUp } from '../../support/dns.js';
+import { DEVICE, db, dnsmasqConfig, GATEWAY, runtimeRoot, web } from '../../support/dnsmasq.js';
 import { connect, eventually, privileged, TestNamespace } from '../../support/namespaces.js';
 import { shellKernel } from '../../support/shell-kernel.js';
-
-const DEVICE = 'veth-000abc-i';
-const GATEWAY = '172.16.0.1';
-const web = { mac: '02:00:00:00:00:0a', address: '172.16.0.10', hostname: 'web' };
-const db = { mac: '02:00:00:00:00:0b', address: '172.16.0.11', hostname: 'db' };
 
 describe.skipIf(!privileged)('reservations one by one', () => {
   let network: string;
@@ -26,7 +22,7 @@ describe.skipIf(!privileged)('reservations one by one', () => {
 
   beforeEach(async () => {
     network = randomUUID();
-    root = path.join('/run', `vethwork-test-${randomBytes(4).toString('hex')}`, 'state');
+    root = runtimeRoot();
     inner = await TestNamespace.create(network, { exact: true });
     client = await TestNamespace.create('client');
     await connect([inner, DEVICE], [client, 'eth0']);
@@ -42,22 +38,7 @@ describe.skipIf(!privileged)('reservations one by one', () => {
     await rm(path.dirname(root), { recursive: true, force: true });
   });
 
-  const desired = (): DnsmasqConfig => ({
-    network,
-    netns: network,
-    device: DEVICE,
-    netblock: '172.16.0.0/24',
-    gateway: GATEWAY,
-    broadcast: '172.16.0.255',
-    mtu: 1450,
-    domain: 'demo.internal',
-    provideDhcp: true,
-    provideNat: true,
-    provideDns: true,
-    dnsServers: [],
-    leaseTime: 3600,
-    reservations: truth,
-  });
+  const desired = (): DnsmasqConfig => dnsmasqConfig(network, { reservations: truth });
   const current = async () => desired();
   const start = () => supervisor.start(desired(), current);
   const pid = () => supervisor.pid({ network, netns: network });
