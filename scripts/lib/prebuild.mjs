@@ -31,7 +31,7 @@ export function isPrebuilt(target) {
 }
 
 /** Number of source files of the addon as it is compiled: enough to occupy the processors until the end. */
-const SOURCE_PARTS = 6;
+const SOURCE_PARTS = 4;
 
 /** Installation prefix of Node.js, if it has the headers, so that node-gyp does not download them. */
 function nodeDirectory() {
