@@ -24,7 +24,8 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // On two processors: tests wait for the kernel, for timers and for silence about half of the time.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // Environment of the processes of the test files (scripts/test-asan.mjs).
     env: JSON.parse(process.env.VETHWORK_TEST_ENV ?? '{}'),

@@ -14,23 +14,23 @@
 namespace vethwork {
 namespace {
 
-const EnumNames families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+const EnumNames connectionFamilies{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
 
-const EnumNames states{{"expected", IPS_EXPECTED},
-                       {"replied", IPS_SEEN_REPLY},
-                       {"assured", IPS_ASSURED},
-                       {"confirmed", IPS_CONFIRMED},
-                       {"sourceNat", IPS_SRC_NAT},
-                       {"destinationNat", IPS_DST_NAT},
-                       {"sourceNatDone", IPS_SRC_NAT_DONE},
-                       {"destinationNatDone", IPS_DST_NAT_DONE},
-                       {"dying", IPS_DYING},
-                       {"fixedTimeout", IPS_FIXED_TIMEOUT}};
+const EnumNames connectionStates{{"expected", IPS_EXPECTED},
+                                 {"replied", IPS_SEEN_REPLY},
+                                 {"assured", IPS_ASSURED},
+                                 {"confirmed", IPS_CONFIRMED},
+                                 {"sourceNat", IPS_SRC_NAT},
+                                 {"destinationNat", IPS_DST_NAT},
+                                 {"sourceNatDone", IPS_SRC_NAT_DONE},
+                                 {"destinationNatDone", IPS_DST_NAT_DONE},
+                                 {"dying", IPS_DYING},
+                                 {"fixedTimeout", IPS_FIXED_TIMEOUT}};
 
-const Schema addresses{{"source", CTA_IP_V4_SRC, ipAddress()},
-                       {"destination", CTA_IP_V4_DST, ipAddress()},
-                       {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
-                       {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
+const Schema tupleAddresses{{"source", CTA_IP_V4_SRC, ipAddress()},
+                            {"destination", CTA_IP_V4_DST, ipAddress()},
+                            {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
+                            {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
 
 const Schema transport{{"protocol", CTA_PROTO_NUM, enum8(connectionProtocols())},
                        {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
@@ -43,7 +43,7 @@ const Schema transport{{"protocol", CTA_PROTO_NUM, enum8(connectionProtocols())}
                        {"icmpCode", CTA_PROTO_ICMPV6_CODE, u8(), Presence::alias}};
 
 /// One direction of a connection. Decoded only.
-class Tuple final : public Codec {
+class TupleCodec final : public Codec {
  public:
   void encode(const Value& value, std::uint16_t, Encoder& to) const override {
     to.path.reject(value, "nothing: it is read-only");
@@ -51,7 +51,7 @@ class Tuple final : public Codec {
 
   [[nodiscard]] Value decode(Span payload) const override {
     Map tuple;
-    addresses.decode(findAttribute(payload, CTA_TUPLE_IP).value_or(Span()), tuple);
+    tupleAddresses.decode(findAttribute(payload, CTA_TUPLE_IP).value_or(Span()), tuple);
     transport.decode(findAttribute(payload, CTA_TUPLE_PROTO).value_or(Span()), tuple);
     if (const auto zone = findAttribute(payload, CTA_TUPLE_ZONE)) {
       tuple.set("zone", be16()->decode(*zone));
@@ -60,17 +60,18 @@ class Tuple final : public Codec {
   }
 };
 
-const Schema attributes{{
-                            {"original", CTA_TUPLE_ORIG, std::make_shared<Tuple>()},
-                            {"reply", CTA_TUPLE_REPLY, std::make_shared<Tuple>()},
-                            {"status", CTA_STATUS, flagNames(states)},
-                            {"timeout", CTA_TIMEOUT, be32()},
-                            {"mark", CTA_MARK, be32()},
-                            {"zone", CTA_ZONE, be16()},
-                            {"id", CTA_ID, be32()},
-                        },
-                        {CTA_PROTOINFO, CTA_HELP, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_TUPLE_MASTER,
-                         CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
+const Schema connectionAttributes{
+    {
+        {"original", CTA_TUPLE_ORIG, std::make_shared<TupleCodec>()},
+        {"reply", CTA_TUPLE_REPLY, std::make_shared<TupleCodec>()},
+        {"status", CTA_STATUS, flagNames(connectionStates)},
+        {"timeout", CTA_TIMEOUT, be32()},
+        {"mark", CTA_MARK, be32()},
+        {"zone", CTA_ZONE, be16()},
+        {"id", CTA_ID, be32()},
+    },
+    {CTA_PROTOINFO, CTA_HELP, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
+     CTA_SEQ_ADJ_REPLY, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
 
 }  // namespace
 
@@ -89,8 +90,8 @@ Value decodeConnection(const Message& message) {
   if (!header) {
     return {};
   }
-  Map connection{{"family", enumName(header->nfgen_family, families)}};
-  attributes.decode(message.attributes<nfgenmsg>(), connection);
+  Map connection{{"family", enumName(header->nfgen_family, connectionFamilies)}};
+  connectionAttributes.decode(message.attributes<nfgenmsg>(), connection);
   return connection;
 }
 

@@ -2,23 +2,21 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <vector>
 
 #include "conntrack/connection.h"
 #include "conntrack/count.h"
 #include "conntrack/flush.h"
+#include "file/system_error.h"
 
 namespace vethwork {
 namespace {
 
 /// Maximum of messages in a send, so that it and its answers fit into the socket buffers.
-constexpr std::size_t maximumSend = 256;
+constexpr std::size_t maximumDeletions = 256;
 
 /// Maximum of messages whose filter the kernel evaluates. One list takes as long as this many. Measured.
 constexpr std::size_t maximumFlushes = 32;
-
-[[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
 
 /// Lets the kernel delete the matching connections. Returns false if it cannot.
 bool flush(std::span<const ConnectionFilter> filters, Exchange& exchange) {
@@ -34,7 +32,7 @@ bool flush(std::span<const ConnectionFilter> filters, Exchange& exchange) {
       return false;
     }
     if (outcome.error != 0) {
-      fail(outcome.error, "delete connections");
+      throwSystemError(outcome.error, "delete connections");
     }
   }
   return true;
@@ -60,7 +58,7 @@ void deleteConnections(std::span<const ConnectionFilter> filters, Exchange& exch
       dump,
       [&](const Message& report) {
         if (std::ranges::any_of(filters, [&](const auto& filter) { return filter.matches(report); })) {
-          if (sends.empty() || sends.back().size() == maximumSend) {
+          if (sends.empty() || sends.back().size() == maximumDeletions) {
             sends.emplace_back();
           }
           (void)encodeDelete(report, sends.back());
@@ -68,12 +66,12 @@ void deleteConnections(std::span<const ConnectionFilter> filters, Exchange& exch
       },
       [&] { sends.clear(); });
   if (listed.error != 0) {
-    fail(listed.error, "list connections");
+    throwSystemError(listed.error, "list connections");
   }
   for (Batch& send : sends) {
     for (const Outcome& outcome : exchange.request(send)) {
       if (outcome.error != 0 && outcome.error != ENOENT) {
-        fail(outcome.error, "delete a connection");
+        throwSystemError(outcome.error, "delete a connection");
       }
     }
   }

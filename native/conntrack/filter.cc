@@ -17,7 +17,7 @@ namespace {
 using Endpoint = ConnectionFilter::Endpoint;
 using End = Endpoint::End;
 
-const EnumNames directions{{"original", CTA_TUPLE_ORIG}, {"reply", CTA_TUPLE_REPLY}};
+const EnumNames tupleDirections{{"original", CTA_TUPLE_ORIG}, {"reply", CTA_TUPLE_REPLY}};
 
 struct EndpointKey {
   std::string_view name;
@@ -38,9 +38,9 @@ std::optional<std::uint16_t> number16(Span attributes, std::uint16_t attribute) 
 }
 
 /// One direction of a reported connection.
-class Tuple {
+class FilteredTuple {
  public:
-  Tuple(Span connection, std::uint16_t direction)
+  FilteredTuple(Span connection, std::uint16_t direction)
       : tuple_(findAttribute(connection, direction).value_or(Span())),
         addresses_(findAttribute(tuple_, CTA_TUPLE_IP).value_or(Span())),
         transport_(findAttribute(tuple_, CTA_TUPLE_PROTO).value_or(Span())) {}
@@ -72,11 +72,11 @@ class Tuple {
   Span transport_;
 };
 
-bool isInZone(Span connection, std::span<const Tuple> tuples, std::uint16_t zone) {
+bool isInZone(Span connection, std::span<const FilteredTuple> tuples, std::uint16_t zone) {
   const auto ofBoth = number16(connection, CTA_ZONE);
-  const auto ofOne = [&](const Tuple& tuple) { return tuple.zone() == zone; };
+  const auto ofOne = [&](const FilteredTuple& tuple) { return tuple.zone() == zone; };
   const bool inNone =
-      !ofBoth && std::ranges::none_of(tuples, [](const Tuple& tuple) { return tuple.zone().has_value(); });
+      !ofBoth && std::ranges::none_of(tuples, [](const FilteredTuple& tuple) { return tuple.zone().has_value(); });
   return ofBoth == zone || std::ranges::any_of(tuples, ofOne) || (zone == 0 && inNone);
 }
 
@@ -99,7 +99,7 @@ ConnectionFilter ConnectionFilter::parse(const Value& value, Path& path) {
         endpoint.address = filter.family() == 0 ? ip(entry.value, path) : ip(entry.value, filter.family(), path);
       }
     } else if (entry.key == "direction") {
-      filter.direction = static_cast<std::uint16_t>(word(string(entry.value, path), path, directions));
+      filter.direction = static_cast<std::uint16_t>(word(string(entry.value, path), path, tupleDirections));
     } else if (entry.key == "mark") {
       filter.mark = static_cast<std::uint32_t>(integer(entry.value, path, 0, 0xffffffff));
     } else if (entry.key == "protocol") {
@@ -130,18 +130,19 @@ bool ConnectionFilter::matches(const Message& report) const {
       return false;
     }
   }
-  const std::array<Tuple, 2> both{Tuple(connection, CTA_TUPLE_ORIG), Tuple(connection, CTA_TUPLE_REPLY)};
+  const std::array<FilteredTuple, 2> both{FilteredTuple(connection, CTA_TUPLE_ORIG),
+                                          FilteredTuple(connection, CTA_TUPLE_REPLY)};
   if ((protocol && !both.front().hasProtocol(*protocol)) || (zone && !isInZone(connection, both, *zone))) {
     return false;
   }
-  std::span<const Tuple> tuples = both;
+  std::span<const FilteredTuple> tuples = both;
   if (direction) {
     tuples = tuples.subspan(*direction == CTA_TUPLE_ORIG ? 0 : 1, 1);
   }
   const auto anywhere = [&](const Endpoint& endpoint) {
-    return endpoint.end || std::ranges::any_of(tuples, [&](const Tuple& tuple) { return tuple.has(endpoint); });
+    return endpoint.end || std::ranges::any_of(tuples, [&](const FilteredTuple& tuple) { return tuple.has(endpoint); });
   };
-  const auto together = [&](const Tuple& tuple) {
+  const auto together = [&](const FilteredTuple& tuple) {
     return std::ranges::all_of(endpoints, [&](const Endpoint& one) { return !one.end || tuple.has(one); });
   };
   return std::ranges::all_of(endpoints, anywhere) && std::ranges::any_of(tuples, together);

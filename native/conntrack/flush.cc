@@ -19,14 +19,14 @@ using End = Endpoint::End;
 constexpr std::uint32_t sourceBit = 1 << 0;
 constexpr std::uint32_t destinationBit = 1 << 1;
 
-struct Direction {
+struct FlushDirection {
   std::uint16_t tuple;
   std::uint16_t flags;
 };
-constexpr std::array<Direction, 2> directions{
+constexpr std::array<FlushDirection, 2> flushDirections{
     {{CTA_TUPLE_ORIG, CTA_FILTER_ORIG_FLAGS}, {CTA_TUPLE_REPLY, CTA_FILTER_REPLY_FLAGS}}};
 
-void encode(const IpAddress& address, const Direction& direction, End end, Batch& batch) {
+void encodeEndpoints(const IpAddress& address, const FlushDirection& direction, End end, Batch& batch) {
   const bool source = end == End::source;
   const bool four = address.family() == AF_INET;
   beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, address.family());
@@ -50,10 +50,10 @@ bool encodeFlush(const ConnectionFilter& filter, Batch& batch) {
   if (!endpoint.address) {
     return false;
   }
-  for (const Direction& direction : directions) {
+  for (const FlushDirection& direction : flushDirections) {
     for (const End end : {End::source, End::destination}) {
       if (filter.direction.value_or(direction.tuple) == direction.tuple && endpoint.end.value_or(end) == end) {
-        encode(*endpoint.address, direction, end, batch);
+        encodeEndpoints(*endpoint.address, direction, end, batch);
       }
     }
   }

@@ -13,7 +13,7 @@
 namespace vethwork {
 namespace {
 
-void encodeList(const Map&, Encoder& to) { encodeConnectionDump(to.batch, NFPROTO_UNSPEC); }
+void encodeListConnections(const Map&, Encoder& to) { encodeConnectionDump(to.batch, NFPROTO_UNSPEC); }
 
 ConnectionFilter filterOf(const Map& arguments, Path& path) {
   const auto scope = path.at("filter");
@@ -37,7 +37,7 @@ OperationKinds conntrackOperations() {
   static const std::array<OperationKind, 2> kinds{{
       {"conntrack.list",
        NetlinkOperation{.protocol = NETLINK_NETFILTER,
-                        .encode = encodeList,
+                        .encode = encodeListConnections,
                         .decode = decodeConnection,
                         .sending = NetlinkOperation::Sending::dump},
        {"netns"}},

@@ -38,7 +38,7 @@ struct ObjectMessages {
   std::string_view query;
 };
 
-constexpr std::array<ObjectMessages, 7> objects{{
+constexpr std::array<ObjectMessages, 7> objectMessages{{
     {RTM_NEWLINK, RTM_DELLINK, "link", "link.changed", "link.deleted", "link.list"},
     {RTM_NEWADDR, RTM_DELADDR, "address", "address.changed", "address.deleted", "address.list"},
     {RTM_NEWROUTE, RTM_DELROUTE, "route", "route.changed", "route.deleted", "route.list"},
@@ -101,7 +101,7 @@ Value decodeSetting(const Message& message) {
   return event;
 }
 
-const Schema& generation() {
+const Schema& generationAttributes() {
   static const Schema schema{{
       {"generation", NFTA_GEN_ID, be32()},
       {"pid", NFTA_GEN_PROC_PID, be32()},
@@ -130,7 +130,7 @@ Value decodeEvent(const Message& message) {
   const std::uint16_t type = message.header.nlmsg_type;
   if (type == nftablesGeneration) {
     Map event{{"event", "nftables.changed"}};
-    generation().decode(message.attributes<nfgenmsg>(), event);
+    generationAttributes().decode(message.attributes<nfgenmsg>(), event);
     return event;
   }
   if (type == RTM_NEWNETCONF) {
@@ -140,8 +140,8 @@ Value decodeEvent(const Message& message) {
     return decodePort(message);
   }
   const auto messages =
-      std::ranges::find_if(objects, [&](const auto& one) { return type == one.changed || type == one.deleted; });
-  if (messages == objects.end()) {
+      std::ranges::find_if(objectMessages, [&](const auto& one) { return type == one.changed || type == one.deleted; });
+  if (messages == objectMessages.end()) {
     return {};
   }
   const auto decode = std::get<NetlinkOperation>(findOperation(messages->query)->how).decode;

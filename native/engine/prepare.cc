@@ -21,7 +21,7 @@ NamespaceReference place(const Request& request, Path& path) {
   return NamespaceReference::parse(member(request.arguments, "netns"), path);
 }
 
-void check(Request& request, Path& path) {
+void checkRequest(Request& request, Path& path) {
   if (const auto* direct = std::get_if<DirectOperation>(&request.kind->how)) {
     direct->check(request.arguments, path);
     return;
@@ -37,7 +37,7 @@ void check(Request& request, Path& path) {
   }
 }
 
-Request read(Value value, Path& path) {
+Request readRequest(Value value, Path& path) {
   auto* arguments = value.as<Map>();
   if (arguments == nullptr) {
     path.reject(value, "an operation");
@@ -66,11 +66,11 @@ std::vector<Request> prepare(Value operations, bool capturesUndo) {
   for (std::size_t index = 0; index < list->size(); ++index) {
     const std::string label = listLabel(index);
     const auto position = path.at(label);
-    Request& request = requests.emplace_back(read(std::move((*list)[index]), path));
+    Request& request = requests.emplace_back(readRequest(std::move((*list)[index]), path));
     if (capturesUndo) {
       memory.ask(request);
     }
-    check(request, path);
+    checkRequest(request, path);
     if (capturesUndo) {
       memory.note(request);
     }

@@ -9,7 +9,7 @@ namespace vethwork {
 namespace {
 
 /// Decodes stored answers. An atomic operation has several messages, each with an answer.
-void read(const Request& request, Result& result) {
+void readResult(const Request& request, Result& result) {
   const auto* operation = std::get_if<NetlinkOperation>(&request.kind->how);
   for (const OwnedMessage& kept : std::exchange(result.undecoded, {})) {
     Value answer = operation->decode(kept.message());
@@ -58,7 +58,7 @@ Bytes packResults(Transaction& transaction) {
   list.reserve(transaction.results.size());
   for (std::size_t index = 0; index < transaction.results.size(); ++index) {
     Result& result = transaction.results[index];
-    read(transaction.requests[index], result);
+    readResult(transaction.requests[index], result);
     list.emplace_back(toMap(result));
   }
   return pack(list);

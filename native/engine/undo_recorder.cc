@@ -8,7 +8,7 @@ namespace {
 /// Every new namespace has the loopback interface.
 constexpr std::int64_t loopbackIndex = 1;
 
-const Value& find(const Value& of, std::string_view key) {
+const Value& findMember(const Value& of, std::string_view key) {
   static const Value null;
   const auto* map = of.as<Map>();
   return map == nullptr ? null : member(*map, key);
@@ -31,7 +31,7 @@ void UndoRecorder::note(const Request& request) {
     noteLink(request.netns, member(request.arguments, "tap"));
   } else if (name == "link.add") {
     const Value& link = member(request.arguments, "link");
-    noteLink(noteLink(request.netns, link), find(find(link, "data"), "peer"));
+    noteLink(noteLink(request.netns, link), findMember(findMember(link, "data"), "peer"));
   }
 }
 
@@ -39,7 +39,7 @@ bool UndoRecorder::isNeeded(const Request& request) const {
   const std::string& name = request.kind->name;
   if (name == "link.set") {
     // A moved link loses its settings, and has to be moved back before its creation is undone.
-    if (!find(member(request.arguments, "changes"), "netns").isNull()) {
+    if (!findMember(member(request.arguments, "changes"), "netns").isNull()) {
       return true;
     }
     const auto* link = member(request.arguments, "link").as<Map>();
@@ -62,12 +62,12 @@ bool UndoRecorder::hasMade(const NamespaceReference& netns, const Map& link) con
 }
 
 NamespaceReference UndoRecorder::noteLink(const NamespaceReference& creator, const Value& link) {
-  const Value& place = find(link, "netns");
+  const Value& place = findMember(link, "netns");
   NamespaceReference netns = place.isNull() ? creator : NamespaceReference::parse(place, Path());
-  if (const auto* index = find(link, "index").as<std::int64_t>()) {
+  if (const auto* index = findMember(link, "index").as<std::int64_t>()) {
     indexes_.emplace(netns, *index);
   }
-  if (const auto* name = find(link, "name").as<std::string>()) {
+  if (const auto* name = findMember(link, "name").as<std::string>()) {
     names_.emplace(netns, *name);
   }
   return netns;

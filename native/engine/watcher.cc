@@ -17,6 +17,14 @@
 #include "engine/signals_blocked.h"
 
 namespace vethwork {
+
+/// Identity of an open namespace file. Not in the unnamed namespace: Watcher::Watch has external linkage.
+struct WatchedIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const WatchedIdentity&) const = default;
+};
+
 namespace {
 
 /// Maximum of datagrams that are read for one delivery.
@@ -50,13 +58,7 @@ UniqueFd processOf(const std::string& path) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-struct Identity {
-  dev_t device = 0;
-  ino_t inode = 0;
-  bool operator==(const Identity&) const = default;
-};
-
-Identity identityOf(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+WatchedIdentity identityOf(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
 /// Reads pending datagrams, up to a maximum, into the delivery.
 void readInto(Watcher::Delivery& delivery, EventSocket& socket, std::span<std::uint8_t> buffer, std::size_t most) {
@@ -94,7 +96,7 @@ void readInto(Watcher::Delivery& delivery, EventSocket& socket, std::span<std::u
 struct Watcher::Watch {
   Id id;
   NamespaceReference netns;
-  Identity identity;
+  WatchedIdentity identity;
   /// Readable after the process that names the namespace has ended.
   UniqueFd process;
   std::vector<EventSocket> sockets;

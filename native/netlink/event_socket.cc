@@ -8,34 +8,31 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <system_error>
+
+#include "file/system_error.h"
 
 namespace vethwork {
-namespace {
-
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
-
-}  // namespace
+namespace {}  // namespace
 
 EventSocket::EventSocket(int protocol, std::span<const unsigned int> groups, int bufferBytes)
     : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)) {
   if (!fd_) {
-    fail("netlink socket");
+    throwSystemError(errno, "netlink socket");
   }
   // Exceeding net.core.rmem_max requires CAP_NET_ADMIN.
   if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0 &&
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bufferBytes, sizeof bufferBytes) != 0) {
-    fail("SO_RCVBUF");
+    throwSystemError(errno, "SO_RCVBUF");
   }
   // The kernel sends notifications only to bound sockets.
   sockaddr_nl own{};
   own.nl_family = AF_NETLINK;
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-    fail("bind");
+    throwSystemError(errno, "bind");
   }
   for (const unsigned int group : groups) {
     if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-      fail("NETLINK_ADD_MEMBERSHIP");
+      throwSystemError(errno, "NETLINK_ADD_MEMBERSHIP");
     }
   }
 }
@@ -50,7 +47,7 @@ void EventSocket::keepOnly(std::uint16_t type) {
   }};
   const sock_fprog program{.len = static_cast<unsigned short>(code.size()), .filter = code.data()};
   if (::setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
-    fail("SO_ATTACH_FILTER");
+    throwSystemError(errno, "SO_ATTACH_FILTER");
   }
 }
 

@@ -14,11 +14,11 @@
 namespace vethwork {
 namespace {
 
-constexpr int maximumDepth = 8;
+constexpr int maximumTraceDepth = 8;
 constexpr std::size_t maximumShown = 64;
 constexpr std::uint16_t reasonableType = 512;
 
-std::string hexadecimal(Span bytes) {
+std::string hexadecimalBytes(Span bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
   for (const std::uint8_t byte : bytes.first(std::min(bytes.size(), maximumShown))) {
@@ -56,17 +56,17 @@ void describeAttributes(Span attributes, int depth, std::string& text) {
     const Span payload = attribute->payload;
     if (isText(payload)) {
       text += "=\"" + std::string(payload.begin(), payload.end() - 1) + '"';
-    } else if (depth < maximumDepth && isNest(payload)) {
+    } else if (depth < maximumTraceDepth && isNest(payload)) {
       text += '{';
       describeAttributes(payload, depth + 1, text);
       text += '}';
     } else if (!payload.empty()) {
-      text += '=' + hexadecimal(payload);
+      text += '=' + hexadecimalBytes(payload);
     }
   }
 }
 
-std::string typeName(int protocol, std::uint16_t type) {
+std::string messageTypeName(int protocol, std::uint16_t type) {
   constexpr std::array<std::string_view, 4> verbs{"NEW", "DEL", "GET", "SET"};
   constexpr std::array<std::string_view, 5> objects{"LINK", "ADDR", "ROUTE", "NEIGH", "RULE"};
   const std::size_t object = (type - RTM_BASE) / verbs.size();
@@ -139,12 +139,12 @@ std::string describeMessage(int protocol, const Message& message) {
   }
   constexpr std::string_view digits = "0123456789abcdef";
   const std::uint16_t flags = message.header.nlmsg_flags;
-  std::string text = typeName(protocol, type) + sequence + " flags 0x";
+  std::string text = messageTypeName(protocol, type) + sequence + " flags 0x";
   for (const int shift : {8, 4, 0}) {
     text += digits[(flags >> shift) & 15];
   }
   const std::size_t size = std::min(headerSize(protocol, type), message.payload.size());
-  text += " header " + hexadecimal(message.payload.first(size));
+  text += " header " + hexadecimalBytes(message.payload.first(size));
   describeAttributes(message.payload.subspan(size), 0, text);
   return text;
 }

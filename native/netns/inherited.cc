@@ -18,7 +18,7 @@ namespace {
 
 constexpr int firstClosed = STDERR_FILENO + 1;
 
-void check(int error) {
+void checkInherited(int error) {
   if (error != 0) {
     throw std::system_error(error, std::generic_category(), "posix_spawn_file_actions");
   }
@@ -32,7 +32,7 @@ struct CloseFolder {
 
 void closeInherited(posix_spawn_file_actions_t& actions) {
   if (posix_spawn_file_actions_addclosefrom_np != nullptr) {
-    check(posix_spawn_file_actions_addclosefrom_np(&actions, firstClosed));
+    checkInherited(posix_spawn_file_actions_addclosefrom_np(&actions, firstClosed));
   } else {
     closeOpened(actions);
   }
@@ -41,7 +41,7 @@ void closeInherited(posix_spawn_file_actions_t& actions) {
 void closeOpened(posix_spawn_file_actions_t& actions) {
   const std::unique_ptr<DIR, CloseFolder> folder(::opendir("/proc/self/fd"));
   if (folder == nullptr) {
-    check(errno);
+    checkInherited(errno);
   }
   while (const dirent* entry = ::readdir(folder.get())) {
     const std::string_view name = entry->d_name;
@@ -49,7 +49,7 @@ void closeOpened(posix_spawn_file_actions_t& actions) {
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), fd);
     // The descriptor of the folder is closed before; posix_spawn ignores the failure of closing it again.
     if (error == std::errc() && fd >= firstClosed) {
-      check(::posix_spawn_file_actions_addclose(&actions, fd));
+      checkInherited(::posix_spawn_file_actions_addclose(&actions, fd));
     }
   }
 }

@@ -16,7 +16,7 @@
 namespace vethwork {
 namespace {
 
-void check(const Map& arguments, Path& path) {
+void checkIpv6(const Map& arguments, Path& path) {
   linkIndex(arguments, path);
   const auto scope = path.at("disabled");
   const Value& value = member(arguments, "disabled");
@@ -25,14 +25,14 @@ void check(const Map& arguments, Path& path) {
   }
 }
 
-bool capturesUndo(const Map& arguments) {
+bool capturesIpv6Undo(const Map& arguments) {
   const auto* captureUndo = member(arguments, "captureUndo").as<bool>();
   return captureUndo != nullptr && *captureUndo;
 }
 
 /// Sets disable_ipv6 and returns the previous value if it is to be captured. A link without IPv6 (the kernel was
 /// started without it, or the MTU is below 1280) is left unchanged.
-Value set(const Map& arguments, Worker&) {
+Value setIpv6(const Map& arguments, Worker&) {
   std::array<char, IF_NAMESIZE> name{};
   const auto index = static_cast<unsigned>(*arguments.find("index")->as<std::int64_t>());
   if (::if_indextoname(index, name.data()) == nullptr) {
@@ -47,7 +47,7 @@ Value set(const Map& arguments, Worker&) {
     throw std::system_error(errno, std::generic_category(), path);
   }
   Value before;
-  if (char digit = 0; capturesUndo(arguments) && ::pread(fd.get(), &digit, 1, 0) == 1) {
+  if (char digit = 0; capturesIpv6Undo(arguments) && ::pread(fd.get(), &digit, 1, 0) == 1) {
     before = digit != '0';
   }
   const auto turn = Rtnl::sysctl();
@@ -62,7 +62,7 @@ Value set(const Map& arguments, Worker&) {
 
 OperationKinds ipv6Operations() {
   static const std::array<OperationKind, 1> kinds{{
-      {"link.ipv6", DirectOperation{.check = check, .run = set}, {"netns", "index", "disabled"}},
+      {"link.ipv6", DirectOperation{.check = checkIpv6, .run = setIpv6}, {"netns", "index", "disabled"}},
   }};
   return kinds;
 }

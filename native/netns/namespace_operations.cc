@@ -24,7 +24,7 @@ void checkName(const Map& arguments, Path& path) {
 
 const std::string& name(const Map& arguments) { return *arguments.find("name")->as<std::string>(); }
 
-Value add(const Map& arguments, Worker& worker) {
+Value addNamespace(const Map& arguments, Worker& worker) {
   createNamespace(worker.original, name(arguments));
   return {};
 }
@@ -49,7 +49,7 @@ Map describe(const NamespaceReference& reference) {
 
 void checkNothing(const Map&, Path&) {}
 
-Value list(const Map&, Worker&) {
+Value listNamespaceNames(const Map&, Worker&) {
   List namespaces;
   for (const std::string& pinned : listNamespaces()) {
     try {
@@ -63,13 +63,13 @@ Value list(const Map&, Worker&) {
   return namespaces;
 }
 
-Value get(const Map& arguments, Worker&) {
+Value getNamespace(const Map& arguments, Worker&) {
   return describe(NamespaceReference::parse(member(arguments, "netns"), Path()));
 }
 
 const Schema identity{{{"id", NETNSA_NSID, i32(-1, maximumIndex)}}, {NETNSA_CURRENT_NSID}};
 
-void encodeIdentity(const Map& arguments, Encoder& to) {
+void encodeNamespaceIdentity(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_GETNSID, 0);
   to.batch.header(rtgenmsg{.rtgen_family = AF_UNSPEC});
   const auto scope = to.path.at("target");
@@ -91,16 +91,20 @@ OperationKinds namespaceOperations() {
   using Place = DirectOperation::Place;
   static const std::array<OperationKind, 5> kinds{{
       {"namespace.add",
-       DirectOperation{.check = checkName, .run = add, .place = Place::outside, .replacesNamespace = true},
+       DirectOperation{.check = checkName, .run = addNamespace, .place = Place::outside, .replacesNamespace = true},
        {"name"}},
       {"namespace.delete",
        DirectOperation{.check = checkName, .run = remove, .place = Place::outside, .replacesNamespace = true},
        {"name"}},
       {"namespace.id",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeIdentity, .decode = decodeIdentity},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeNamespaceIdentity, .decode = decodeIdentity},
        {"netns", "target"}},
-      {"namespace.list", DirectOperation{.check = checkNothing, .run = list, .place = Place::outside}, {}},
-      {"namespace.get", DirectOperation{.check = checkNothing, .run = get, .place = Place::outside}, {"netns"}},
+      {"namespace.list",
+       DirectOperation{.check = checkNothing, .run = listNamespaceNames, .place = Place::outside},
+       {}},
+      {"namespace.get",
+       DirectOperation{.check = checkNothing, .run = getNamespace, .place = Place::outside},
+       {"netns"}},
   }};
   return kinds;
 }

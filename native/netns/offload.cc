@@ -17,7 +17,7 @@ namespace {
 
 void checkLink(const Map& arguments, Path& path) { linkIndex(arguments, path); }
 
-void checkSet(const Map& arguments, Path& path) {
+void checkSetOffload(const Map& arguments, Path& path) {
   checkLink(arguments, path);
   const auto scope = path.at("txChecksum");
   const Value& value = member(arguments, "txChecksum");
@@ -45,19 +45,21 @@ std::uint32_t askDriver(const Map& arguments, std::uint32_t command, std::uint32
   return value.data;
 }
 
-Value set(const Map& arguments, Worker&) {
+Value setOffload(const Map& arguments, Worker&) {
   askDriver(arguments, ETHTOOL_STXCSUM, *arguments.find("txChecksum")->as<bool>() ? 1 : 0);
   return {};
 }
 
-Value get(const Map& arguments, Worker&) { return Map{{"txChecksum", askDriver(arguments, ETHTOOL_GTXCSUM, 0) != 0}}; }
+Value getOffload(const Map& arguments, Worker&) {
+  return Map{{"txChecksum", askDriver(arguments, ETHTOOL_GTXCSUM, 0) != 0}};
+}
 
 }  // namespace
 
 OperationKinds offloadOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"link.offload", DirectOperation{.check = checkSet, .run = set}, {"netns", "index", "txChecksum"}},
-      {"link.offloads", DirectOperation{.check = checkLink, .run = get}, {"netns", "index"}},
+      {"link.offload", DirectOperation{.check = checkSetOffload, .run = setOffload}, {"netns", "index", "txChecksum"}},
+      {"link.offloads", DirectOperation{.check = checkLink, .run = getOffload}, {"netns", "index"}},
   }};
   return kinds;
 }

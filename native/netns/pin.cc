@@ -11,30 +11,29 @@
 #include <memory>
 #include <system_error>
 
+#include "file/system_error.h"
 #include "netns/reference.h"
 
 namespace vethwork {
 namespace {
-
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 std::string pinPath(const std::string& name) { return std::string(pinFolder) + '/' + name; }
 
 /// Makes the folder a shared mount, so that pins and their removal propagate to other mount namespaces.
 void preparePinFolder() {
   if (::mkdir(pinFolder, 0755) != 0 && errno != EEXIST) {
-    fail(std::string("create ") + pinFolder);
+    throwSystemError(errno, std::string("create ") + pinFolder);
   }
   if (::mount("", pinFolder, "none", MS_SHARED | MS_REC, nullptr) == 0) {
     return;
   }
   if (errno != EINVAL) {
-    fail(std::string("share ") + pinFolder);
+    throwSystemError(errno, std::string("share ") + pinFolder);
   }
   // The folder is not a mount point yet.
   if (::mount(pinFolder, pinFolder, "none", MS_BIND | MS_REC, nullptr) != 0 ||
       ::mount("", pinFolder, "none", MS_SHARED | MS_REC, nullptr) != 0) {
-    fail(std::string("share ") + pinFolder);
+    throwSystemError(errno, std::string("share ") + pinFolder);
   }
 }
 
@@ -64,7 +63,7 @@ class PinFile {
     } else if (errno == EEXIST) {
       fd_ = openAsItIs(path);
     } else {
-      fail(path);
+      throwSystemError(errno, path);
     }
     struct stat held {};
     struct stat there {};
@@ -74,7 +73,7 @@ class PinFile {
                            there.st_ino == held.st_ino;
     if (!isClaimed) {
       errno = EEXIST;
-      fail(path);
+      throwSystemError(errno, path);
     }
   }
 
@@ -82,7 +81,7 @@ class PinFile {
   void pin(const std::string& path) const {
     const std::string target = "/proc/thread-self/fd/" + std::to_string(fd_.get());
     if (::mount("/proc/thread-self/ns/net", target.c_str(), "none", MS_BIND, nullptr) != 0) {
-      fail("pin " + path);
+      throwSystemError(errno, "pin " + path);
     }
     // inotify reports created and changed files, but not mounts.
     (void)::fchmod(fd_.get(), S_IRUSR);
@@ -116,7 +115,7 @@ void deleteNamespace(const std::string& name) {
   const std::string path = pinPath(name);
   // Detached lazily, although it may be in use. EINVAL: a file without a mount, left by a crash.
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) {
-    fail(path);
+    throwSystemError(errno, path);
   }
   const UniqueFd file = openAsItIs(path);
   if (file && !lock(file) && errno == EWOULDBLOCK) {
@@ -124,7 +123,7 @@ void deleteNamespace(const std::string& name) {
     return;
   }
   if (::unlink(path.c_str()) != 0) {
-    fail(path);
+    throwSystemError(errno, path);
   }
 }
 

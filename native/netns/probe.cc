@@ -1,6 +1,6 @@
 #include <arpa/inet.h>
+#include <linux/icmp.h>
 #include <netinet/in.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -9,16 +9,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <system_error>
 
+#include "file/system_error.h"
 #include "netns/operations.h"
 #include "schema/address.h"
 #include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
-
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
 IpAddress ipv4(const Map& arguments, std::string_view key, Path& path) {
   const auto scope = path.at(key);
@@ -72,24 +70,24 @@ void checkDatagram(const Map& arguments, Path& path) {
 Value sendDatagram(const Map& arguments, Worker&) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) {
-    fail("socket");
+    throwSystemError(errno, "socket");
   }
   const int on = 1;
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (const auto* device = member(arguments, "device").as<std::string>();
       device != nullptr && ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device->c_str(),
                                         static_cast<socklen_t>(device->size())) != 0) {
-    fail("SO_BINDTODEVICE");
+    throwSystemError(errno, "SO_BINDTODEVICE");
   }
   const sockaddr_in source = endpoint(arguments, "sourceAddress", "sourcePort");
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&source), sizeof source) != 0) {
-    fail("bind");
+    throwSystemError(errno, "bind");
   }
   const sockaddr_in destination = endpoint(arguments, "destination", "port");
   const Bytes& payload = *arguments.find("payload")->as<Bytes>();
   if (::sendto(fd.get(), payload.data(), payload.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&destination),
                sizeof destination) < 0) {
-    fail("sendto");
+    throwSystemError(errno, "sendto");
   }
   return {};
 }
@@ -119,13 +117,13 @@ Value ping(const Map& arguments, Worker& worker) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
   const UniqueFd fd(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP));
   if (!fd) {
-    fail("ICMP socket");
+    throwSystemError(errno, "ICMP socket");
   }
   const sockaddr_in destination = endpoint(arguments, "destination", "");
   std::array<std::uint8_t, 64> request{};
   // The random identifier and payload identify the reply.
   if (::getrandom(request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) {
-    fail("getrandom");
+    throwSystemError(errno, "getrandom");
   }
   request[0] = ICMP_ECHO;
   request[1] = request[2] = request[3] = 0;
@@ -138,7 +136,7 @@ Value ping(const Map& arguments, Worker& worker) {
   const auto deadline = start + std::chrono::milliseconds(given == nullptr ? 1000 : *given);
   if (::sendto(fd.get(), request.data(), request.size(), 0, reinterpret_cast<const sockaddr*>(&destination),
                sizeof destination) < 0) {
-    fail("send ICMP echo request");
+    throwSystemError(errno, "send ICMP echo request");
   }
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -148,7 +146,7 @@ Value ping(const Map& arguments, Worker& worker) {
     std::array<pollfd, 2> waiting{
         {{.fd = fd.get(), .events = POLLIN, .revents = 0}, {.fd = worker.stopFd, .events = POLLIN, .revents = 0}}};
     if (::poll(waiting.data(), waiting.size(), static_cast<int>(left)) < 0 && errno != EINTR) {
-      fail("poll");
+      throwSystemError(errno, "poll");
     }
     if (waiting[1].revents != 0) {
       return {};

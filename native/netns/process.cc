@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <chrono>
 #include <string>
-#include <system_error>
 #include <vector>
 
+#include "file/system_error.h"
 #include "netns/inherited.h"
 #include "netns/operations.h"
 #include "schema/arguments.h"
@@ -22,10 +22,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t defaultTimeout = 10'000;
+constexpr std::int64_t defaultProcessTimeout = 10'000;
 constexpr std::size_t maximumOutput = 16 << 10;
 
-void check(const Map& arguments, Path& path) {
+void checkProcess(const Map& arguments, Path& path) {
   {
     const auto scope = path.at("file");
     const Value& file = member(arguments, "file");
@@ -50,8 +50,6 @@ void check(const Map& arguments, Path& path) {
     }
   }
 }
-
-[[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
 
 struct SpawnActions {
   posix_spawn_file_actions_t value;
@@ -101,7 +99,7 @@ pid_t spawn(const Map& arguments, int errorFd) {
   if (const int error =
           ::posix_spawn(&pid, argv[0], &actions.value, &attributes.value, argv.data(), environment.data());
       error != 0) {
-    fail(error, argv[0]);
+    throwSystemError(error, argv[0]);
   }
   return pid;
 }
@@ -120,13 +118,13 @@ void drain(int fd, std::string& into) {
 Value run(const Map& arguments, Worker& worker) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    fail(errno, "pipe");
+    throwSystemError(errno, "pipe");
   }
   UniqueFd output(ends[0]);
   UniqueFd input(ends[1]);
   // Only this end is non-blocking: programs treat EAGAIN as an error.
   if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) {
-    fail(errno, "pipe");
+    throwSystemError(errno, "pipe");
   }
   const pid_t pid = spawn(arguments, input.get());
   input = UniqueFd();
@@ -134,7 +132,7 @@ Value run(const Map& arguments, Worker& worker) {
   const auto* given = member(arguments, "timeout").as<std::int64_t>();
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   std::string errors;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(given == nullptr ? defaultTimeout : *given);
+  const auto deadline = Clock::now() + std::chrono::milliseconds(given == nullptr ? defaultProcessTimeout : *given);
   bool ended = false;
   bool cut = !process;
   while (!ended && !cut) {
@@ -163,7 +161,7 @@ Value run(const Map& arguments, Worker& worker) {
     drain(output.get(), errors);
   }
   if (cut) {
-    fail(ETIMEDOUT, "the program did not end before the time-out");
+    throwSystemError(ETIMEDOUT, "the program did not end before the time-out");
   }
   return Map{{"exitCode", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)}, {"stderr", errors}};
 }
@@ -172,7 +170,7 @@ Value run(const Map& arguments, Worker& worker) {
 
 OperationKinds processOperations() {
   static const std::array<OperationKind, 1> kinds{{{"process.run",
-                                                    DirectOperation{.check = check, .run = run, .blocks = true},
+                                                    DirectOperation{.check = checkProcess, .run = run, .blocks = true},
                                                     {"netns", "file", "arguments", "timeout"}}}};
   return kinds;
 }

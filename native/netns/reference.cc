@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <system_error>
 #include <utility>
 
+#include "file/system_error.h"
 #include "netns/identity.h"
 
 namespace vethwork {
@@ -22,10 +22,6 @@ constexpr std::string_view identityPrefix = "id:";
 
 constexpr std::string_view expectedReference =
     "a network namespace: a name under /run/netns, an absolute path, or a pid";
-
-[[noreturn]] void fail(int error, const std::string& what) {
-  throw std::system_error(error, std::generic_category(), what);
-}
 
 }  // namespace
 
@@ -96,7 +92,7 @@ UniqueFd NamespaceReference::open() const {
 
 void NamespaceReference::verify(const UniqueFd& fd) const {
   if (!identity_.empty() && namespaceIdentity(fd.get()) != identity_) {
-    fail(ENOENT, path_ + " is a different network namespace: the expected one was deleted");
+    throwSystemError(ENOENT, path_ + " is a different network namespace: the expected one was deleted");
   }
 }
 
@@ -105,13 +101,13 @@ UniqueFd NamespaceReference::openAny() const {
   // O_NONBLOCK: the path may be a FIFO, and opening it must not wait for a writer.
   UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) {
-    fail(errno, path);
+    throwSystemError(errno, path);
   }
   struct statfs info {};
   if (::fstatfs(fd.get(), &info) != 0 || info.f_type != NSFS_MAGIC ||
       ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
     // If a certain namespace is expected, any other file at its path shows that it was deleted.
-    fail(identity_.empty() ? EINVAL : ENOENT, std::string(path) + " is not a network namespace");
+    throwSystemError(identity_.empty() ? EINVAL : ENOENT, std::string(path) + " is not a network namespace");
   }
   return fd;
 }

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <system_error>
 
+#include "file/system_error.h"
 #include "netns/operations.h"
 #include "schema/address.h"
 #include "schema/arguments.h"
@@ -21,9 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-[[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
-
-const EnumNames kinds{{"tcp", SOCK_STREAM}, {"udp", SOCK_DGRAM}};
+const EnumNames socketKinds{{"tcp", SOCK_STREAM}, {"udp", SOCK_DGRAM}};
 
 void checkPort(const Map& arguments, std::int64_t minimum, Path& path) {
   const auto scope = path.at("port");
@@ -49,7 +47,7 @@ void checkBind(const Map& arguments, Path& path) {
   checkPort(arguments, 0, path);
   {
     const auto scope = path.at("kind");
-    (void)word(string(member(arguments, "kind"), path), path, kinds);
+    (void)word(string(member(arguments, "kind"), path), path, socketKinds);
   }
   const auto scope = path.at("backlog");
   if (const Value* backlog = given(arguments, "backlog")) {
@@ -58,11 +56,11 @@ void checkBind(const Map& arguments, Path& path) {
 }
 
 /// A socket address of either family.
-struct Endpoint {
+struct SocketEndpoint {
   sockaddr_storage storage{};
   socklen_t size = 0;
 
-  explicit Endpoint(const Map& arguments) {
+  explicit SocketEndpoint(const Map& arguments) {
     const IpAddress address = ip(*arguments.find("address"), Path());
     const auto port = htons(static_cast<std::uint16_t>(*arguments.find("port")->as<std::int64_t>()));
     if (address.family() == AF_INET) {
@@ -89,42 +87,42 @@ struct Endpoint {
   }
 };
 
-UniqueFd open(const Endpoint& endpoint, int kind) {
+UniqueFd open(const SocketEndpoint& endpoint, int kind) {
   UniqueFd fd(::socket(endpoint.storage.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) {
-    fail(errno, "socket");
+    throwSystemError(errno, "socket");
   }
   return fd;
 }
 
 Value connect(const Map& arguments, Worker& worker) {
   constexpr std::int64_t defaultTimeout = 10'000;
-  const Endpoint endpoint(arguments);
+  const SocketEndpoint endpoint(arguments);
   UniqueFd fd = open(endpoint, SOCK_STREAM);
   if (::connect(fd.get(), endpoint.get(), endpoint.size) == 0) {
     return fd.release();
   }
   if (errno != EINPROGRESS) {
-    fail(errno, "connect");
+    throwSystemError(errno, "connect");
   }
   const auto* limit = member(arguments, "timeout").as<std::int64_t>();
   const auto deadline = Clock::now() + std::chrono::milliseconds(limit == nullptr ? defaultTimeout : *limit);
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
-      fail(ETIMEDOUT, "connect");
+      throwSystemError(ETIMEDOUT, "connect");
     }
     std::array<pollfd, 2> waiting{
         {{.fd = fd.get(), .events = POLLOUT, .revents = 0}, {.fd = worker.stopFd, .events = POLLIN, .revents = 0}}};
     (void)::poll(waiting.data(), waiting.size(), static_cast<int>(left));
     if (waiting[1].revents != 0) {
-      fail(ECANCELED, "connect");
+      throwSystemError(ECANCELED, "connect");
     }
     if (waiting[0].revents != 0) {
       int error = 0;
       socklen_t size = sizeof error;
       if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        fail(error != 0 ? error : errno, "connect");
+        throwSystemError(error != 0 ? error : errno, "connect");
       }
       return fd.release();
     }
@@ -134,20 +132,20 @@ Value connect(const Map& arguments, Worker& worker) {
 /// Binds a socket. TCP sockets also listen.
 Value bind(const Map& arguments, Worker&) {
   constexpr std::int64_t defaultBacklog = 511;
-  const Endpoint endpoint(arguments);
-  const int kind = static_cast<int>(word(*arguments.find("kind"), Path(), kinds));
+  const SocketEndpoint endpoint(arguments);
+  const int kind = static_cast<int>(word(*arguments.find("kind"), Path(), socketKinds));
   UniqueFd fd = open(endpoint, kind);
   if (kind == SOCK_STREAM) {
     const int on = 1;
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   }
   if (::bind(fd.get(), endpoint.get(), endpoint.size) != 0) {
-    fail(errno, "bind");
+    throwSystemError(errno, "bind");
   }
   const auto* backlog = member(arguments, "backlog").as<std::int64_t>();
   if (kind == SOCK_STREAM &&
       ::listen(fd.get(), static_cast<int>(backlog == nullptr ? defaultBacklog : *backlog)) != 0) {
-    fail(errno, "listen");
+    throwSystemError(errno, "listen");
   }
   return fd.release();
 }

@@ -39,7 +39,7 @@ void checkKey(const Map& arguments, Path& path) {
   }
 }
 
-void checkSet(const Map& arguments, Path& path) {
+void checkSetSysctl(const Map& arguments, Path& path) {
   checkKey(arguments, path);
   const auto scope = path.at("value");
   const Value& value = member(arguments, "value");
@@ -60,7 +60,7 @@ UniqueFd openKey(const Map& arguments, int mode) {
   return fd;
 }
 
-std::string read(const UniqueFd& fd) {
+std::string readSysctl(const UniqueFd& fd) {
   std::array<char, 4096> text{};
   const ssize_t size = ::read(fd.get(), text.data(), text.size());
   if (size < 0) {
@@ -73,7 +73,7 @@ std::string read(const UniqueFd& fd) {
   return value;
 }
 
-bool capturesUndo(const Map& arguments) {
+bool capturesSysctlUndo(const Map& arguments) {
   const auto* captureUndo = member(arguments, "captureUndo").as<bool>();
   return captureUndo != nullptr && *captureUndo;
 }
@@ -81,17 +81,17 @@ bool capturesUndo(const Map& arguments) {
 /// Null if it is write-only.
 Value former(const Map& arguments) {
   try {
-    return read(openKey(arguments, O_RDONLY));
+    return readSysctl(openKey(arguments, O_RDONLY));
   } catch (const std::system_error&) {
     return {};
   }
 }
 
-Value set(const Map& arguments, Worker&) {
+Value setSysctl(const Map& arguments, Worker&) {
   const Value& value = *arguments.find("value");
   const auto* number = value.as<std::int64_t>();
   const std::string text = number != nullptr ? std::to_string(*number) : *value.as<std::string>();
-  Value before = capturesUndo(arguments) ? former(arguments) : Value();
+  Value before = capturesSysctlUndo(arguments) ? former(arguments) : Value();
   const UniqueFd fd = openKey(arguments, O_WRONLY);
   if (::write(fd.get(), text.data(), text.size()) < 0) {
     throw std::system_error(errno, std::generic_category(), "write");
@@ -99,14 +99,14 @@ Value set(const Map& arguments, Worker&) {
   return before;
 }
 
-Value get(const Map& arguments, Worker&) { return read(openKey(arguments, O_RDONLY)); }
+Value getSysctl(const Map& arguments, Worker&) { return readSysctl(openKey(arguments, O_RDONLY)); }
 
 }  // namespace
 
 OperationKinds sysctlOperations() {
   static const std::array<OperationKind, 2> kinds{{
-      {"sysctl.set", DirectOperation{.check = checkSet, .run = set}, {"netns", "key", "value"}},
-      {"sysctl.get", DirectOperation{.check = checkKey, .run = get}, {"netns", "key"}},
+      {"sysctl.set", DirectOperation{.check = checkSetSysctl, .run = setSysctl}, {"netns", "key", "value"}},
+      {"sysctl.get", DirectOperation{.check = checkKey, .run = getSysctl}, {"netns", "key"}},
   }};
   return kinds;
 }

@@ -31,7 +31,7 @@ const Schema& properties() {
   return schema;
 }
 
-void check(const Map& arguments, Path& path) {
+void checkTap(const Map& arguments, Path& path) {
   const Map& tap = part(arguments, "tap", path);
   const auto scope = path.at("tap");
   Batch discarded;
@@ -39,7 +39,7 @@ void check(const Map& arguments, Path& path) {
   properties().encode(tap, encoder);
 }
 
-bool isTrue(const Map& map, std::string_view key) {
+bool isTapOptionTrue(const Map& map, std::string_view key) {
   const bool* flag = member(map, key).as<bool>();
   return flag != nullptr && *flag;
 }
@@ -50,7 +50,7 @@ void control(int fd, unsigned long request, auto argument, const char* what) {
   }
 }
 
-Value add(const Map& arguments, Worker&) {
+Value addTap(const Map& arguments, Worker&) {
   const Map& tap = *arguments.find("tap")->as<Map>();
   const UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
   if (!fd) {
@@ -62,8 +62,8 @@ Value add(const Map& arguments, Worker&) {
   // Without TUN_EXCL, an existing tap of this name would be opened.
   const auto* mode = member(tap, "mode").as<std::string>();
   int flags = (mode != nullptr && *mode == "tun" ? IFF_TUN : IFF_TAP) | IFF_NO_PI | IFF_TUN_EXCL;
-  flags |= isTrue(tap, "multiQueue") ? IFF_MULTI_QUEUE : 0;
-  flags |= isTrue(tap, "vnetHeader") ? IFF_VNET_HDR : 0;
+  flags |= isTapOptionTrue(tap, "multiQueue") ? IFF_MULTI_QUEUE : 0;
+  flags |= isTapOptionTrue(tap, "vnetHeader") ? IFF_VNET_HDR : 0;
   request.ifr_flags = static_cast<short>(flags);
   if (const auto* index = member(tap, "index").as<std::int64_t>()) {
     const auto chosen = static_cast<unsigned int>(*index);
@@ -85,7 +85,7 @@ Value add(const Map& arguments, Worker&) {
 
 OperationKinds tapOperations() {
   static const std::array<OperationKind, 1> kinds{
-      {{"tap.add", DirectOperation{.check = check, .run = add}, {"netns", "tap"}}}};
+      {{"tap.add", DirectOperation{.check = checkTap, .run = addTap}, {"netns", "tap"}}}};
   return kinds;
 }
 

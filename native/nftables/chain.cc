@@ -12,15 +12,15 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"table", NFTA_CHAIN_TABLE, nftName(), Presence::required},
-                            {"name", NFTA_CHAIN_NAME, nftName(), Presence::required},
-                            {"handle", NFTA_CHAIN_HANDLE, be64(), Presence::reported},
-                        },
-                        {NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE, NFTA_CHAIN_USE, NFTA_CHAIN_FLAGS,
-                         NFTA_CHAIN_COUNTERS, NFTA_CHAIN_ID, NFTA_CHAIN_USERDATA}};
+const Schema chainAttributes{{
+                                 {"table", NFTA_CHAIN_TABLE, nftName(), Presence::required},
+                                 {"name", NFTA_CHAIN_NAME, nftName(), Presence::required},
+                                 {"handle", NFTA_CHAIN_HANDLE, be64(), Presence::reported},
+                             },
+                             {NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE, NFTA_CHAIN_USE, NFTA_CHAIN_FLAGS,
+                              NFTA_CHAIN_COUNTERS, NFTA_CHAIN_ID, NFTA_CHAIN_USERDATA}};
 
-const EnumNames types{{"filter", 0}, {"nat", 1}, {"route", 2}};
+const EnumNames chainTypes{{"filter", 0}, {"nat", 1}, {"route", 2}};
 const EnumNames policies{{"accept", NF_ACCEPT}, {"drop", NF_DROP}};
 
 /// Hook numbers of a family.
@@ -77,23 +77,23 @@ std::uint32_t choice(const Map& map, std::string_view key, const EnumNames& word
 
 void encodeHook(const Map& hook, std::uint8_t family, Encoder& to) {
   static constexpr std::array<std::string_view, 3> others{"type", "hook", "policy"};
-  const std::uint32_t type = choice(hook, "type", types, to.path);
+  const std::uint32_t type = choice(hook, "type", chainTypes, to.path);
   {
     const auto nest = to.batch.nest(NFTA_CHAIN_HOOK);
     to.batch.put(NFTA_HOOK_HOOKNUM, htonl(choice(hook, "hook", hookNumbers(family), to.path)));
     placement.encode(hook, to, others);
   }
-  to.batch.putText(NFTA_CHAIN_TYPE, types[type].first);
+  to.batch.putText(NFTA_CHAIN_TYPE, chainTypes[type].first);
   if (given(hook, "policy") != nullptr) {
     to.batch.put(NFTA_CHAIN_POLICY, htonl(choice(hook, "policy", policies, to.path)));
   }
 }
 
-void encodeAdd(const Map& command, Encoder& to) {
+void encodeAddChain(const Map& command, Encoder& to) {
   static constexpr std::array<std::string_view, 4> others{"command", "family", "exclusive", "hook"};
   const std::uint16_t exclusive = exclusiveFlag(command, to.path);
   beginNft(command, NFT_MSG_NEWCHAIN, NLM_F_CREATE | exclusive, to);
-  attributes.encode(command, to, others);
+  chainAttributes.encode(command, to, others);
   if (given(command, "hook") != nullptr) {
     const Map& hook = part(command, "hook", to.path);
     const auto scope = to.path.at("hook");
@@ -101,12 +101,12 @@ void encodeAdd(const Map& command, Encoder& to) {
   }
 }
 
-void encodeDelete(const Map& command, Encoder& to) {
+void encodeDeleteChain(const Map& command, Encoder& to) {
   beginNft(command, NFT_MSG_DELCHAIN, 0, to);
-  attributes.encode(command, to, commandOthers);
+  chainAttributes.encode(command, to, commandOthers);
 }
 
-void encodeFlush(const Map& command, Encoder& to) {
+void encodeFlushChain(const Map& command, Encoder& to) {
   static const Schema chain{{"table", NFTA_RULE_TABLE, nftName(), Presence::required},
                             {"name", NFTA_RULE_CHAIN, nftName(), Presence::required}};
   beginNft(command, NFT_MSG_DELRULE, 0, to);
@@ -130,7 +130,7 @@ Map decodeHook(Span chain, std::uint8_t family) {
 
 CommandKinds chainCommands() {
   static constexpr std::array<CommandKind, 3> kinds{
-      {{"chain.add", encodeAdd}, {"chain.delete", encodeDelete}, {"chain.flush", encodeFlush}}};
+      {{"chain.add", encodeAddChain}, {"chain.delete", encodeDeleteChain}, {"chain.flush", encodeFlushChain}}};
   return kinds;
 }
 
@@ -141,7 +141,7 @@ Value decodeChain(const Message& message) {
   }
   const Span rest = message.attributes<nfgenmsg>();
   Map chain = nftObject("chain", *header);
-  attributes.decode(rest, chain);
+  chainAttributes.decode(rest, chain);
   if (findAttribute(rest, NFTA_CHAIN_HOOK)) {
     chain.set("hook", decodeHook(rest, header->nfgen_family));
   }

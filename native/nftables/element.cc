@@ -16,21 +16,21 @@ namespace {
 /// Limit of the nested attribute with the elements, which must stay below 64 KiB.
 constexpr std::size_t maximumList = 48 << 10;
 
-const Schema list{{"table", NFTA_SET_ELEM_LIST_TABLE, nftName(), Presence::required},
-                  {"set", NFTA_SET_ELEM_LIST_SET, nftName(), Presence::required}};
+const Schema elementListIdentity{{"table", NFTA_SET_ELEM_LIST_TABLE, nftName(), Presence::required},
+                                 {"set", NFTA_SET_ELEM_LIST_SET, nftName(), Presence::required}};
 
 constexpr std::array<std::string_view, 7> listOthers{"command", "family",   "exclusive", "elements",
                                                      "keyType", "dataType", "interval"};
 
 /// Attributes of an element besides key and data.
-const Schema attributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
-                        oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS)};
+const Schema elementAttributes{{"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
+                               oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS)};
 
 constexpr std::array<std::string_view, 4> elementOthers{"key", "keyEnd", "data", "verdict"};
 
 enum class Purpose { add, remove };
 
-void encodeData(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
+void encodeElementData(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
   const Value* data = given(element, "data");
   const Value* verdict = given(element, "verdict");
   if (types.isObjectMap && (data != nullptr || purpose == Purpose::add)) {
@@ -102,8 +102,8 @@ void encodeCatchall(const Map& element, const ElementTypes& types, Purpose purpo
   }
   const auto nest = to.batch.nest(NFTA_LIST_ELEM);
   to.batch.put(NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_CATCHALL));
-  encodeData(element, types, purpose, to);
-  attributes.encode(element, to, elementOthers);
+  encodeElementData(element, types, purpose, to);
+  elementAttributes.encode(element, to, elementOthers);
 }
 
 void encodeElement(const Map& element, const ElementTypes& types, Purpose purpose, Encoder& to) {
@@ -134,8 +134,8 @@ void encodeElement(const Map& element, const ElementTypes& types, Purpose purpos
     if (end != nullptr && types.key.isConcatenation()) {
       putNftData(NFTA_SET_ELEM_KEY_END, last, to);
     }
-    encodeData(element, types, purpose, to);
-    attributes.encode(element, to, elementOthers);
+    encodeElementData(element, types, purpose, to);
+    elementAttributes.encode(element, to, elementOthers);
   }
   if (types.isInterval && !types.key.isConcatenation()) {
     encodeEnd(std::move(last), to);
@@ -155,7 +155,7 @@ void encodeElements(const Map& command, Purpose purpose, Encoder& to) {
   }
   for (std::size_t position = 0; position < elements->size();) {
     beginNft(command, message, flags, to);
-    list.encode(command, to, listOthers);
+    elementListIdentity.encode(command, to, listOthers);
     const auto scope = to.path.at("elements");
     const auto nest = to.batch.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
     const std::size_t start = to.batch.bytes().size();
@@ -167,9 +167,9 @@ void encodeElements(const Map& command, Purpose purpose, Encoder& to) {
   }
 }
 
-void encodeAdd(const Map& command, Encoder& to) { encodeElements(command, Purpose::add, to); }
+void encodeAddElement(const Map& command, Encoder& to) { encodeElements(command, Purpose::add, to); }
 
-void encodeDelete(const Map& command, Encoder& to) { encodeElements(command, Purpose::remove, to); }
+void encodeDeleteElement(const Map& command, Encoder& to) { encodeElements(command, Purpose::remove, to); }
 
 }  // namespace
 
@@ -200,7 +200,8 @@ ElementTypes ElementTypes::parse(const Map& set, Path& path) {
 }
 
 CommandKinds elementCommands() {
-  static constexpr std::array<CommandKind, 2> kinds{{{"element.add", encodeAdd}, {"element.delete", encodeDelete}}};
+  static constexpr std::array<CommandKind, 2> kinds{
+      {{"element.add", encodeAddElement}, {"element.delete", encodeDeleteElement}}};
   return kinds;
 }
 

@@ -10,14 +10,14 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
-                            {"expires", NFTA_SET_ELEM_EXPIRATION, be64()},
-                            oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS),
-                            severalExpressions(NFTA_SET_ELEM_EXPRESSIONS),
-                        },
-                        {NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_FLAGS,
-                         NFTA_SET_ELEM_USERDATA, NFTA_SET_ELEM_OBJREF, NFTA_SET_ELEM_PAD}};
+const Schema elementListAttributes{{
+                                       {"timeout", NFTA_SET_ELEM_TIMEOUT, be64()},
+                                       {"expires", NFTA_SET_ELEM_EXPIRATION, be64()},
+                                       oneExpression(NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS),
+                                       severalExpressions(NFTA_SET_ELEM_EXPRESSIONS),
+                                   },
+                                   {NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_FLAGS,
+                                    NFTA_SET_ELEM_USERDATA, NFTA_SET_ELEM_OBJREF, NFTA_SET_ELEM_PAD}};
 
 Span value(Span element, std::uint16_t attribute) {
   return findAttribute(findAttribute(element, attribute).value_or(Span()), NFTA_DATA_VALUE).value_or(Span());
@@ -75,7 +75,7 @@ void ElementList::addElement(Span element) {
   if (const auto object = findAttribute(element, NFTA_SET_ELEM_OBJREF)) {
     raw.rest.set("data", nftName()->decode(*object));
   }
-  attributes.decode(element, raw.rest);
+  elementListAttributes.decode(element, raw.rest);
   elements_.push_back(std::move(raw));
 }
 

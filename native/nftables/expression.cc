@@ -11,7 +11,7 @@
 namespace vethwork {
 namespace {
 
-void encodeData(const ExpressionKind& kind, const Map& expression, Encoder& to) {
+void encodeExpressionData(const ExpressionKind& kind, const Map& expression, Encoder& to) {
   std::vector<std::string_view> others{"expression"};
   std::uint32_t flags = kind.flags.implied == nullptr ? 0 : kind.flags.implied(expression);
   for (const auto& [name, bit] : kind.flags.bits) {
@@ -56,7 +56,7 @@ void encodeExpression(const Map& expression, Encoder& to) {
     return;
   }
   to.batch.putText(NFTA_EXPR_NAME, kind->kernelName);
-  encodeData(*kind, expression, to);
+  encodeExpressionData(*kind, expression, to);
 }
 
 /// Omits upper ends that equal the lower ones.

@@ -51,7 +51,7 @@ void require(const Outcome& outcome, const char* what) {
 }
 
 /// Reads the generation id, which every committed transaction increments.
-std::uint32_t generation(Exchange& exchange) {
+std::uint32_t rulesetGeneration(Exchange& exchange) {
   Batch batch;
   beginNetfilter(batch, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN, 0, AF_UNSPEC);
   std::uint32_t number = 0;
@@ -129,7 +129,7 @@ List listRuleset(const Map& arguments, Exchange& exchange) {
   Path path;
   const Filter filter = Filter::parse(arguments, path);
   for (int attempt = 0; attempt < attempts; ++attempt) {
-    const std::uint32_t before = generation(exchange);
+    const std::uint32_t before = rulesetGeneration(exchange);
     List list;
     try {
       list = listOnce(filter, exchange);
@@ -139,7 +139,7 @@ List listRuleset(const Map& arguments, Exchange& exchange) {
         throw;
       }
     }
-    if (generation(exchange) == before) {
+    if (rulesetGeneration(exchange) == before) {
       return list;
     }
   }

@@ -20,14 +20,14 @@ namespace vethwork {
 namespace {
 
 /// The listing is several dumps, so it uses a socket of its own.
-Value list(const Map& arguments, Worker&) {
+Value listWholeRuleset(const Map& arguments, Worker&) {
   Socket socket(NETLINK_NETFILTER);
   Exchange exchange(socket);
   return listRuleset(arguments, exchange);
 }
 
 /// The value of NFTA_COMPAT_TYPE for a target; 0 is a match.
-constexpr std::uint32_t target = 1;
+constexpr std::uint32_t compatTarget = 1;
 constexpr std::size_t maximumTargetName = 28;
 
 const Schema& targetAttributes() {
@@ -42,7 +42,7 @@ void encodeTarget(const Map& arguments, Encoder& to) {
   beginNetfilter(to.batch, NFNL_SUBSYS_NFT_COMPAT, NFNL_MSG_COMPAT_GET, 0, AF_INET);
   targetAttributes().encode(arguments, to, others);
   to.batch.put(NFTA_COMPAT_REV, htonl(0));
-  to.batch.put(NFTA_COMPAT_TYPE, htonl(target));
+  to.batch.put(NFTA_COMPAT_TYPE, htonl(compatTarget));
 }
 
 Value decodeTarget(const Message& message) {
@@ -66,7 +66,9 @@ OperationKinds nftablesOperations() {
                         .sending = NetlinkOperation::Sending::atomic,
                         .describe = describeBatchMessage},
        {"netns", "commands"}},
-      {"nftables.list", DirectOperation{.check = checkList, .run = list}, {"netns", "family", "table", "elements"}},
+      {"nftables.list",
+       DirectOperation{.check = checkList, .run = listWholeRuleset},
+       {"netns", "family", "table", "elements"}},
       {"nftables.target",
        NetlinkOperation{.protocol = NETLINK_NETFILTER, .encode = encodeTarget, .decode = decodeTarget},
        {"netns", "name"}},

@@ -9,7 +9,7 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{
+const Schema ruleAttributes{
     {"table", NFTA_RULE_TABLE, nftName(), Presence::required},
     {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
     {"comment", NFTA_RULE_USERDATA, nftComment()},
@@ -26,29 +26,30 @@ const Schema listed{{
                     {NFTA_RULE_COMPAT, NFTA_RULE_POSITION, NFTA_RULE_ID, NFTA_RULE_POSITION_ID}};
 
 /// The handle is required: without it, the kernel deletes all rules of the chain.
-const Schema reference{{"table", NFTA_RULE_TABLE, nftName(), Presence::required},
-                       {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
-                       {"handle", NFTA_RULE_HANDLE, be64(), Presence::required}};
+const Schema ruleReference{{"table", NFTA_RULE_TABLE, nftName(), Presence::required},
+                           {"chain", NFTA_RULE_CHAIN, nftName(), Presence::required},
+                           {"handle", NFTA_RULE_HANDLE, be64(), Presence::required}};
 
-constexpr std::array<std::string_view, 2> others{"command", "family"};
+constexpr std::array<std::string_view, 2> ruleOthers{"command", "family"};
 
 /// Encodes a rule, and the handle of another one that determines its position.
-void encodeRule(const Map& command, std::uint16_t flags, std::string_view place, std::uint16_t attribute, Encoder& to) {
+void encodeNftRule(const Map& command, std::uint16_t flags, std::string_view place, std::uint16_t attribute,
+                   Encoder& to) {
   const std::array<std::string_view, 3> names{"command", "family", place};
   beginNft(command, NFT_MSG_NEWRULE, flags, to);
-  attributes.encode(command, to, names);
+  ruleAttributes.encode(command, to, names);
   if (const Value* handle = given(command, place)) {
     const auto scope = to.path.at(place);
     be64()->encode(*handle, attribute, to);
   }
 }
 
-void encodeAdd(const Map& command, Encoder& to) {
-  encodeRule(command, NLM_F_CREATE | NLM_F_APPEND, "after", NFTA_RULE_POSITION, to);
+void encodeAddRule(const Map& command, Encoder& to) {
+  encodeNftRule(command, NLM_F_CREATE | NLM_F_APPEND, "after", NFTA_RULE_POSITION, to);
 }
 
 void encodeInsert(const Map& command, Encoder& to) {
-  encodeRule(command, NLM_F_CREATE, "before", NFTA_RULE_POSITION, to);
+  encodeNftRule(command, NLM_F_CREATE, "before", NFTA_RULE_POSITION, to);
 }
 
 void encodeReplace(const Map& command, Encoder& to) {
@@ -56,21 +57,21 @@ void encodeReplace(const Map& command, Encoder& to) {
     const auto scope = to.path.at("handle");
     to.path.reject(Value(), "a value: it is required");
   }
-  encodeRule(command, NLM_F_REPLACE, "handle", NFTA_RULE_HANDLE, to);
+  encodeNftRule(command, NLM_F_REPLACE, "handle", NFTA_RULE_HANDLE, to);
 }
 
-void encodeDelete(const Map& command, Encoder& to) {
+void encodeDeleteRule(const Map& command, Encoder& to) {
   beginNft(command, NFT_MSG_DELRULE, 0, to);
-  reference.encode(command, to, others);
+  ruleReference.encode(command, to, ruleOthers);
 }
 
 }  // namespace
 
 CommandKinds ruleCommands() {
-  static constexpr std::array<CommandKind, 4> kinds{{{"rule.add", encodeAdd, true},
+  static constexpr std::array<CommandKind, 4> kinds{{{"rule.add", encodeAddRule, true},
                                                      {"rule.insert", encodeInsert, true},
                                                      {"rule.replace", encodeReplace},
-                                                     {"rule.delete", encodeDelete}}};
+                                                     {"rule.delete", encodeDeleteRule}}};
   return kinds;
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint16_t implementation = 19;
 constexpr std::uint16_t elementCount = 20;
 
-const Schema attributes{
+const Schema setAttributes{
     {
         {"table", NFTA_SET_TABLE, nftName(), Presence::required},
         {"name", NFTA_SET_NAME, nftName(), Presence::required},
@@ -28,8 +28,8 @@ const Schema attributes{
     {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY,
      NFTA_SET_DESC, NFTA_SET_ID, NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, NFTA_SET_OBJ_TYPE, implementation}};
 
-constexpr std::array<std::string_view, 9> others{"command",  "family",   "exclusive", "keyType", "dataType",
-                                                 "interval", "constant", "dynamic",   "size"};
+constexpr std::array<std::string_view, 9> setOthers{"command",  "family",   "exclusive", "keyType", "dataType",
+                                                    "interval", "constant", "dynamic",   "size"};
 
 /// NFTNL_UDATA_SET_KEYBYTEORDER and …_DATABYTEORDER, with nft's `enum byteorder`. Without them, nft shows host-order
 /// numbers with their bytes swapped.
@@ -94,10 +94,10 @@ void encodeDescription(const Map& set, const NftType& key, bool partwise, Encode
 /// Required by the kernel for anonymous sets; unique within a batch.
 std::uint32_t setId(const Encoder& to) { return static_cast<std::uint32_t>(to.batch.size()); }
 
-void encodeAdd(const Map& command, Encoder& to) {
+void encodeAddSet(const Map& command, Encoder& to) {
   const std::uint16_t exclusive = exclusiveFlag(command, to.path);
   beginNft(command, NFT_MSG_NEWSET, NLM_F_CREATE | exclusive, to);
-  attributes.encode(command, to, others);
+  setAttributes.encode(command, to, setOthers);
   const NftType key = [&] {
     const auto scope = to.path.at("keyType");
     return NftType::parse(member(command, "keyType"), to.path);
@@ -126,7 +126,7 @@ void encodeAdd(const Map& command, Encoder& to) {
   to.batch.put(NFTA_SET_USERDATA, Span(userData.bytes()));
 }
 
-void encodeDelete(const Map& command, Encoder& to) {
+void encodeDeleteSet(const Map& command, Encoder& to) {
   static const Schema reference{{"table", NFTA_SET_TABLE, nftName(), Presence::required},
                                 {"name", NFTA_SET_NAME, nftName(), Presence::required}};
   beginNft(command, NFT_MSG_DELSET, 0, to);
@@ -139,7 +139,7 @@ std::optional<std::uint32_t> number(Span set, std::uint16_t attribute) {
 }
 
 /// Unknown types are returned as numbers.
-Value typeName(std::uint32_t number) {
+Value setTypeName(std::uint32_t number) {
   const auto type = NftType::of(number);
   return type ? Value(type->name()) : Value(number);
 }
@@ -147,7 +147,7 @@ Value typeName(std::uint32_t number) {
 }  // namespace
 
 CommandKinds setCommands() {
-  static constexpr std::array<CommandKind, 2> kinds{{{"set.add", encodeAdd}, {"set.delete", encodeDelete}}};
+  static constexpr std::array<CommandKind, 2> kinds{{{"set.add", encodeAddSet}, {"set.delete", encodeDeleteSet}}};
   return kinds;
 }
 
@@ -158,10 +158,10 @@ Value decodeSet(const Message& message) {
   }
   const Span rest = message.attributes<nfgenmsg>();
   Map set = nftObject("set", *header);
-  attributes.decode(rest, set);
-  set.set("keyType", typeName(number(rest, NFTA_SET_KEY_TYPE).value_or(0)));
+  setAttributes.decode(rest, set);
+  set.set("keyType", setTypeName(number(rest, NFTA_SET_KEY_TYPE).value_or(0)));
   if (const auto data = number(rest, NFTA_SET_DATA_TYPE)) {
-    set.set("dataType", *data == NFT_DATA_VERDICT ? Value("verdict") : typeName(*data));
+    set.set("dataType", *data == NFT_DATA_VERDICT ? Value("verdict") : setTypeName(*data));
   } else if (const auto type = number(rest, NFTA_SET_OBJ_TYPE)) {
     set.set("dataType", enumName(*type, nftObjectTypes()));
   }

@@ -6,29 +6,30 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"name", NFTA_TABLE_NAME, nftName(), Presence::required},
-                            {"handle", NFTA_TABLE_HANDLE, be64(), Presence::reported},
-                            {"flags", NFTA_TABLE_FLAGS, unlessZero(be32()), Presence::reported},
-                            {"owner", NFTA_TABLE_OWNER, be32(), Presence::reported},
-                        },
-                        {NFTA_TABLE_USE, NFTA_TABLE_USERDATA}};
+const Schema tableAttributes{{
+                                 {"name", NFTA_TABLE_NAME, nftName(), Presence::required},
+                                 {"handle", NFTA_TABLE_HANDLE, be64(), Presence::reported},
+                                 {"flags", NFTA_TABLE_FLAGS, unlessZero(be32()), Presence::reported},
+                                 {"owner", NFTA_TABLE_OWNER, be32(), Presence::reported},
+                             },
+                             {NFTA_TABLE_USE, NFTA_TABLE_USERDATA}};
 
-void encodeAdd(const Map& command, Encoder& to) {
+void encodeAddTable(const Map& command, Encoder& to) {
   const std::uint16_t exclusive = exclusiveFlag(command, to.path);
   beginNft(command, NFT_MSG_NEWTABLE, NLM_F_CREATE | exclusive, to);
-  attributes.encode(command, to, commandOthers);
+  tableAttributes.encode(command, to, commandOthers);
 }
 
-void encodeDelete(const Map& command, Encoder& to) {
+void encodeDeleteTable(const Map& command, Encoder& to) {
   beginNft(command, NFT_MSG_DELTABLE, 0, to);
-  attributes.encode(command, to, commandOthers);
+  tableAttributes.encode(command, to, commandOthers);
 }
 
 }  // namespace
 
 CommandKinds tableCommands() {
-  static constexpr std::array<CommandKind, 2> kinds{{{"table.add", encodeAdd}, {"table.delete", encodeDelete}}};
+  static constexpr std::array<CommandKind, 2> kinds{
+      {{"table.add", encodeAddTable}, {"table.delete", encodeDeleteTable}}};
   return kinds;
 }
 
@@ -38,7 +39,7 @@ Value decodeTable(const Message& message) {
     return {};
   }
   Map table = nftObject("table", *header);
-  attributes.decode(message.attributes<nfgenmsg>(), table);
+  tableAttributes.decode(message.attributes<nfgenmsg>(), table);
   return table;
 }
 

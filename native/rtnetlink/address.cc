@@ -21,13 +21,13 @@ namespace {
 
 constexpr std::uint32_t forever = std::numeric_limits<std::uint32_t>::max();
 
-const Schema attributes{{
-                            {"broadcast", IFA_BROADCAST, ipAddress()},
-                            {"label", IFA_LABEL, interfaceName()},
-                            {"priority", IFA_RT_PRIORITY, u32()},
-                            {"protocol", IFA_PROTO, u8()},
-                        },
-                        {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS}};
+const Schema addressAttributes{{
+                                   {"broadcast", IFA_BROADCAST, ipAddress()},
+                                   {"label", IFA_LABEL, interfaceName()},
+                                   {"priority", IFA_RT_PRIORITY, u32()},
+                                   {"protocol", IFA_PROTO, u8()},
+                               },
+                               {IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS}};
 
 std::uint32_t lifetime(const Map& address, std::string_view key, Path& path) {
   const Value* seconds = given(address, key);
@@ -52,7 +52,7 @@ constexpr std::array<Flags, 6> reportedFlags{{{"tentative", IFA_F_TENTATIVE},
                                               {"secondary", IFA_F_SECONDARY},
                                               {"stablePrivacy", IFA_F_STABLE_PRIVACY}}};
 
-std::uint32_t flags(const Map& address, Path& path) {
+std::uint32_t addressFlags(const Map& address, Path& path) {
   std::uint32_t flags = 0;
   for (const auto& [name, bit] : ownFlags) {
     flags |= isTrue(address, name, path) ? bit : 0;
@@ -60,14 +60,14 @@ std::uint32_t flags(const Map& address, Path& path) {
   return flags;
 }
 
-const auto others = [] {
+const auto addressOthers = [] {
   std::vector<std::string_view> names{"index", "address", "peer", "scope", "validLifetime", "preferredLifetime"};
   std::ranges::transform(ownFlags, std::back_inserter(names), &Flags::first);
   return names;
 }();
 
 /// Encodes the header and the address, which is all that a deletion needs. Returns the family.
-std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
+std::uint8_t encodeAddressIdentity(const Map& address, Encoder& to) {
   const IpPrefix own = [&] {
     const auto scope = to.path.at("address");
     return prefix(member(address, "address"), to.path);
@@ -88,16 +88,16 @@ std::uint8_t encodeIdentity(const Map& address, Encoder& to) {
   return header.ifa_family;
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddAddress(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_NEWADDR, writeFlags(arguments, to.path));
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
-  const std::uint8_t family = encodeIdentity(address, to);
+  const std::uint8_t family = encodeAddressIdentity(address, to);
   if (const Value* broadcast = given(address, "broadcast")) {
     const auto field = to.path.at("broadcast");
     (void)ip(*broadcast, family, to.path);
   }
-  if (const std::uint32_t bits = flags(address, to.path); bits != 0) {
+  if (const std::uint32_t bits = addressFlags(address, to.path); bits != 0) {
     to.batch.put(IFA_FLAGS, bits);
   }
   const ifa_cacheinfo lifetimes{.ifa_prefered = lifetime(address, "preferredLifetime", to.path),
@@ -107,26 +107,26 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   if (lifetimes.ifa_prefered != forever || lifetimes.ifa_valid != forever) {
     to.batch.put(IFA_CACHEINFO, lifetimes);
   }
-  attributes.encode(address, to, others);
+  addressAttributes.encode(address, to, addressOthers);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteAddress(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_DELADDR, 0);
   const Map& address = part(arguments, "address", to.path);
   const auto scope = to.path.at("address");
-  (void)encodeIdentity(address, to);
+  (void)encodeAddressIdentity(address, to);
   // Checked completely, although the kernel requires no more.
   Batch discarded;
   Encoder checker{.batch = discarded, .path = to.path};
-  attributes.encode(address, checker, others);
+  addressAttributes.encode(address, checker, addressOthers);
 }
 
-void encodeList(const Map&, Encoder& to) {
+void encodeListAddresses(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETADDR, NLM_F_DUMP);
   to.batch.header(ifaddrmsg{});
 }
 
-Value decode(const Message& message) {
+Value decodeAddress(const Message& message) {
   const auto header = readAs<ifaddrmsg>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWADDR || !header) {
     return {};
@@ -163,15 +163,18 @@ Value decode(const Message& message) {
       }
     }
   }
-  attributes.decode(rest, address);
+  addressAttributes.decode(rest, address);
   return address;
 }
 
 }  // namespace
 
 OperationKinds addressOperations() {
-  static const auto kinds = objectOperations(
-      {.name = "address", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
+  static const auto kinds = objectOperations({.name = "address",
+                                              .add = encodeAddAddress,
+                                              .remove = encodeDeleteAddress,
+                                              .list = encodeListAddresses,
+                                              .decode = decodeAddress});
   return kinds;
 }
 

@@ -16,18 +16,18 @@
 namespace vethwork {
 namespace {
 
-const EnumNames parents{{"ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
-                        {"egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
-                        {"root", TC_H_ROOT}};
+const EnumNames filterParents{{"ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
+                              {"egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
+                              {"root", TC_H_ROOT}};
 
-const EnumNames protocols{{"all", ETH_P_ALL}, {"ip", ETH_P_IP}, {"ipv6", ETH_P_IPV6}, {"arp", ETH_P_ARP}};
+const EnumNames filterProtocols{{"all", ETH_P_ALL}, {"ip", ETH_P_IP}, {"ipv6", ETH_P_IPV6}, {"arp", ETH_P_ARP}};
 
 std::uint32_t parent(const Map& filter, Path& path) {
-  return trafficHandle(filter, "parent", parents.front().second, path, parents);
+  return trafficHandle(filter, "parent", filterParents.front().second, path, filterParents);
 }
 
 /// Encodes the identity of a filter: link, parent, priority, protocol and handle.
-tcmsg header(const Map& filter, Path& path) {
+tcmsg filterHeader(const Map& filter, Path& path) {
   tcmsg message{};
   message.tcm_ifindex = linkIndex(filter, path);
   message.tcm_parent = parent(filter, path);
@@ -35,7 +35,7 @@ tcmsg header(const Map& filter, Path& path) {
   std::uint32_t protocol = ETH_P_ALL;
   if (const Value* value = given(filter, "protocol")) {
     const auto scope = path.at("protocol");
-    protocol = word(*value, path, protocols);
+    protocol = word(*value, path, filterProtocols);
   }
   const auto scope = path.at("priority");
   const auto priority = static_cast<std::uint32_t>(integer(member(filter, "priority"), path, 1, 0xffff));
@@ -47,7 +47,7 @@ const TrafficKind& filterKind(const Map& filter, Path& path) {
   return named(filter, "kind", findFilterKind, "a known kind of filter", path);
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddFilter(const Map& arguments, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 7> names{"index",    "parent", "handle", "protocol",
                                                          "priority", "kind",   "data"};
@@ -58,7 +58,7 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("filter");
   known.encode(filter, to, names);
   const TrafficKind& kind = filterKind(filter, to.path);
-  to.batch.header(header(filter, to.path));
+  to.batch.header(filterHeader(filter, to.path));
   to.batch.putText(TCA_KIND, kind.name);
   const auto options = to.batch.nest(TCA_OPTIONS);
   const Map& data = part(filter, "data", to.path);
@@ -66,17 +66,17 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   kind.encode(data, to);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteFilter(const Map& arguments, Encoder& to) {
   const Map& filter = part(arguments, "filter", to.path);
   const auto scope = to.path.at("filter");
   to.batch.begin(RTM_DELTFILTER, 0);
-  to.batch.header(header(filter, to.path));
+  to.batch.header(filterHeader(filter, to.path));
   if (given(filter, "kind") != nullptr) {
     to.batch.putText(TCA_KIND, filterKind(filter, to.path).name);
   }
 }
 
-void encodeList(const Map& arguments, Encoder& to) {
+void encodeListFilters(const Map& arguments, Encoder& to) {
   tcmsg message{};
   message.tcm_ifindex = linkIndex(arguments, to.path);
   message.tcm_parent = parent(arguments, to.path);
@@ -84,7 +84,7 @@ void encodeList(const Map& arguments, Encoder& to) {
   to.batch.header(message);
 }
 
-Value decode(const Message& message) {
+Value decodeFilter(const Message& message) {
   const auto header = readAs<tcmsg>(message.payload);
   const bool deleted = message.header.nlmsg_type == RTM_DELTFILTER;
   if ((!deleted && message.header.nlmsg_type != RTM_NEWTFILTER) || !header) {
@@ -93,8 +93,8 @@ Value decode(const Message& message) {
   const Span rest = message.attributes<tcmsg>();
   const Value name = text(64)->decode(findAttribute(rest, TCA_KIND).value_or(Span()));
   Map filter{{"index", header->tcm_ifindex},
-             {"parent", formatTrafficHandle(header->tcm_parent, parents)},
-             {"protocol", enumName(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), protocols)},
+             {"parent", formatTrafficHandle(header->tcm_parent, filterParents)},
+             {"protocol", enumName(ntohs(static_cast<std::uint16_t>(header->tcm_info & 0xffff)), filterProtocols)},
              {"priority", header->tcm_info >> 16},
              {"kind", name}};
   const auto options = findAttribute(rest, TCA_OPTIONS);
@@ -119,10 +119,10 @@ Value decode(const Message& message) {
 
 OperationKinds filterOperations() {
   static const auto kinds = objectOperations({.name = "filter",
-                                              .add = encodeAdd,
-                                              .remove = encodeDelete,
-                                              .list = encodeList,
-                                              .decode = decode,
+                                              .add = encodeAddFilter,
+                                              .remove = encodeDeleteFilter,
+                                              .list = encodeListFilters,
+                                              .decode = decodeFilter,
                                               .listTakes = {"index", "parent"},
                                               .echoes = true});
   return kinds;

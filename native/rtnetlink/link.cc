@@ -16,58 +16,58 @@ namespace {
 const EnumNames operationalStates{{"unknown", 0}, {"not-present", 1}, {"down", 2}, {"lower-layer-down", 3},
                                   {"testing", 4}, {"dormant", 5},     {"up", 6}};
 
-const Schema attributes{{
-                            {"name", IFLA_IFNAME, interfaceName()},
-                            {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
-                            {"address", IFLA_ADDRESS, unicastMac()},
-                            {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
-                            {"master", IFLA_MASTER, u32(0, maximumIndex)},
-                            {"group", IFLA_GROUP, u32()},
-                            {"netns", IFLA_NET_NS_FD, namespaceDescriptor()},
-                            {"txQueueLength", IFLA_TXQLEN, u32()},
-                            {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
-                            {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
-                            {"alias", IFLA_IFALIAS, text(255)},
-                            {"link", IFLA_LINK, u32(1, maximumIndex)},
-                            {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
-                            {"operationalState", IFLA_OPERSTATE, enum8(operationalStates), Presence::reported},
-                            {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
-                            {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
-                            {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
-                            {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
-                            {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
-                        },
-                        // Decoded separately, or counters and hardware details that are not reported.
-                        {IFLA_LINKINFO,
-                         IFLA_AF_SPEC,
-                         IFLA_STATS,
-                         IFLA_STATS64,
-                         IFLA_MAP,
-                         IFLA_LINKMODE,
-                         IFLA_XDP,
-                         IFLA_CARRIER_CHANGES,
-                         IFLA_CARRIER_UP_COUNT,
-                         IFLA_CARRIER_DOWN_COUNT,
-                         IFLA_PROTO_DOWN,
-                         IFLA_GSO_MAX_SEGS,
-                         IFLA_GSO_MAX_SIZE,
-                         IFLA_PROP_LIST,
-                         IFLA_PERM_ADDRESS,
-                         IFLA_EVENT,
-                         IFLA_PROTINFO,
-                         IFLA_PARENT_DEV_NAME,
-                         IFLA_PARENT_DEV_BUS_NAME,
-                         IFLA_GRO_MAX_SIZE,
-                         IFLA_TSO_MAX_SIZE,
-                         IFLA_TSO_MAX_SEGS,
-                         IFLA_ALLMULTI,
-                         63 /* GSO_IPV4_MAX_SIZE */,
-                         64 /* GRO_IPV4_MAX_SIZE */,
-                         65 /* DPLL_PIN */,
-                         66 /* MAX_PACING_OFFLOAD_HORIZON */,
-                         67 /* NETNS_IMMUTABLE */,
-                         68 /* HEADROOM */,
-                         69 /* TAILROOM */}};
+const Schema linkAttributes{{
+                                {"name", IFLA_IFNAME, interfaceName()},
+                                {"mtu", IFLA_MTU, u32(68, 0x7fffffff)},
+                                {"address", IFLA_ADDRESS, unicastMac()},
+                                {"broadcast", IFLA_BROADCAST, mac(), Presence::reported},
+                                {"master", IFLA_MASTER, u32(0, maximumIndex)},
+                                {"group", IFLA_GROUP, u32()},
+                                {"netns", IFLA_NET_NS_FD, namespaceDescriptor()},
+                                {"txQueueLength", IFLA_TXQLEN, u32()},
+                                {"txQueues", IFLA_NUM_TX_QUEUES, u32(1, 4096)},
+                                {"rxQueues", IFLA_NUM_RX_QUEUES, u32(1, 4096)},
+                                {"alias", IFLA_IFALIAS, text(255)},
+                                {"link", IFLA_LINK, u32(1, maximumIndex)},
+                                {"linkNamespaceId", IFLA_LINK_NETNSID, i32(-1, maximumIndex), Presence::reported},
+                                {"operationalState", IFLA_OPERSTATE, enum8(operationalStates), Presence::reported},
+                                {"carrier", IFLA_CARRIER, boolean8(), Presence::reported},
+                                {"promiscuity", IFLA_PROMISCUITY, u32(), Presence::reported},
+                                {"minimumMtu", IFLA_MIN_MTU, u32(), Presence::reported},
+                                {"maximumMtu", IFLA_MAX_MTU, u32(), Presence::reported},
+                                {"queueingDiscipline", IFLA_QDISC, text(64), Presence::reported},
+                            },
+                            // Decoded separately, or counters and hardware details that are not reported.
+                            {IFLA_LINKINFO,
+                             IFLA_AF_SPEC,
+                             IFLA_STATS,
+                             IFLA_STATS64,
+                             IFLA_MAP,
+                             IFLA_LINKMODE,
+                             IFLA_XDP,
+                             IFLA_CARRIER_CHANGES,
+                             IFLA_CARRIER_UP_COUNT,
+                             IFLA_CARRIER_DOWN_COUNT,
+                             IFLA_PROTO_DOWN,
+                             IFLA_GSO_MAX_SEGS,
+                             IFLA_GSO_MAX_SIZE,
+                             IFLA_PROP_LIST,
+                             IFLA_PERM_ADDRESS,
+                             IFLA_EVENT,
+                             IFLA_PROTINFO,
+                             IFLA_PARENT_DEV_NAME,
+                             IFLA_PARENT_DEV_BUS_NAME,
+                             IFLA_GRO_MAX_SIZE,
+                             IFLA_TSO_MAX_SIZE,
+                             IFLA_TSO_MAX_SEGS,
+                             IFLA_ALLMULTI,
+                             63 /* GSO_IPV4_MAX_SIZE */,
+                             64 /* GRO_IPV4_MAX_SIZE */,
+                             65 /* DPLL_PIN */,
+                             66 /* MAX_PACING_OFFLOAD_HORIZON */,
+                             67 /* NETNS_IMMUTABLE */,
+                             68 /* HEADROOM */,
+                             69 /* TAILROOM */}};
 
 void encodeHeader(const Map& link, Encoder& to) {
   ifinfomsg header{};
@@ -141,7 +141,7 @@ class LinkMessage final : public Codec {
     refuse(link, to.path, "link", noLower);
     refuse(link, to.path, "master", "nothing: a peer's master is set by link.set");
     encodeHeader(link, to);
-    attributes.encode(link, to, others);
+    linkAttributes.encode(link, to, others);
   }
 
   [[nodiscard]] Value decode(Span) const override { return {}; }
@@ -164,7 +164,7 @@ void encodeReference(const Map& reference, Encoder& to, ifinfomsg header) {
   nameCodec->encode(member(reference, "name"), IFLA_IFNAME, to);
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddLink(const Map& arguments, Encoder& to) {
   static constexpr std::array<std::string_view, 4> others{"index", "up", "kind", "data"};
   const Map& link = part(arguments, "link", to.path);
   const auto scope = to.path.at("link");
@@ -176,7 +176,7 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   }
   to.batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   encodeHeader(link, to);
-  attributes.encode(link, to, others);
+  linkAttributes.encode(link, to, others);
   encodeKind(link, to);
 }
 
@@ -220,7 +220,7 @@ void encodeChanges(const Map& arguments, std::string_view key, Encoder& to) {
   } else if (given(changes, "index") != nullptr) {
     to.batch.put(IFLA_NEW_IFINDEX, linkIndex(changes, to.path));
   }
-  attributes.encode(changes, to, others);
+  linkAttributes.encode(changes, to, others);
   if (given(changes, "kind") != nullptr || given(changes, "data") != nullptr) {
     refuse(changes, to.path, "port", "nothing: options of the port and of the kind cannot be changed together");
     encodeKind(changes, to);
@@ -253,7 +253,7 @@ void encodeSet(const Map& arguments, Encoder& to) {
   encodeChanges(arguments, "changes", to);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteLink(const Map& arguments, Encoder& to) {
   const Map& reference = part(arguments, "link", to.path);
   const auto scope = to.path.at("link");
   to.batch.begin(RTM_DELLINK, 0);
@@ -292,7 +292,7 @@ void encodeGet(const Map& arguments, Encoder& to) {
   withoutCounters(to);
 }
 
-void encodeList(const Map&, Encoder& to) {
+void encodeListLinks(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETLINK, NLM_F_DUMP);
   to.batch.header(ifinfomsg{});
   withoutCounters(to);
@@ -331,7 +331,7 @@ void decodeInfo(Span info, Map& link) {
   }
 }
 
-Value decode(const Message& message) {
+Value decodeLink(const Message& message) {
   const auto header = readAs<ifinfomsg>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWLINK || !header) {
     return {};
@@ -341,7 +341,7 @@ Value decode(const Message& message) {
            {"flags", static_cast<std::uint32_t>(header->ifi_flags)},
            {"up", (header->ifi_flags & IFF_UP) != 0}};
   const Span rest = message.attributes<ifinfomsg>();
-  attributes.decode(rest, link);
+  linkAttributes.decode(rest, link);
   if (const auto info = findAttribute(rest, IFLA_LINKINFO)) {
     decodeInfo(*info, link);
   }
@@ -358,21 +358,23 @@ CodecPointer linkMessage() { return std::make_shared<LinkMessage>(); }
 OperationKinds linkOperations() {
   using Sending = NetlinkOperation::Sending;
   static const std::array<OperationKind, 6> kinds{{
-      {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAdd}, {"netns", "link"}},
+      {"link.add", NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeAddLink}, {"netns", "link"}},
       {"link.set",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet, .decode = decode, .hasOptionalReply = true},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeSet, .decode = decodeLink, .hasOptionalReply = true},
        {"netns", "link", "changes", "undo"}},
       {"link.delete",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDelete, .final = true},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeDeleteLink, .final = true},
        {"netns", "link"}},
       {"link.port",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodePort, .decode = decode, .hasOptionalReply = true},
+       NetlinkOperation{
+           .protocol = NETLINK_ROUTE, .encode = encodePort, .decode = decodeLink, .hasOptionalReply = true},
        {"netns", "index", "port"}},
       {"link.get",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode},
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decodeLink},
        {"netns", "link"}},
       {"link.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump},
+       NetlinkOperation{
+           .protocol = NETLINK_ROUTE, .encode = encodeListLinks, .decode = decodeLink, .sending = Sending::dump},
        {"netns"}},
   }};
   return kinds;

@@ -15,16 +15,16 @@
 namespace vethwork {
 namespace {
 
-const EnumNames parents{{"root", TC_H_ROOT}, {"ingress", TC_H_INGRESS}};
+const EnumNames qdiscParents{{"root", TC_H_ROOT}, {"ingress", TC_H_INGRESS}};
 
 constexpr std::uint32_t ingressHandle = 0xffff0000;
 
 /// Encodes the header: link, parent and handle. An ingress qdisc has fixed ones.
-tcmsg header(const Map& qdisc, std::string_view kind, Path& path) {
+tcmsg qdiscHeader(const Map& qdisc, std::string_view kind, Path& path) {
   const bool ingress = kind == ingressQdisc.name;
   tcmsg message{};
   message.tcm_ifindex = linkIndex(qdisc, path);
-  message.tcm_parent = trafficHandle(qdisc, "parent", ingress ? TC_H_INGRESS : TC_H_ROOT, path, parents);
+  message.tcm_parent = trafficHandle(qdisc, "parent", ingress ? TC_H_INGRESS : TC_H_ROOT, path, qdiscParents);
   message.tcm_handle = trafficHandle(qdisc, "handle", ingress ? ingressHandle : 0, path);
   return message;
 }
@@ -34,7 +34,7 @@ const std::string& kindName(const Map& qdisc, Path& path) {
   return string(member(qdisc, "kind"), path);
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddQdisc(const Map& arguments, Encoder& to) {
   static const Schema known{};
   static const Map none;
   static constexpr std::array<std::string_view, 5> names{"index", "kind", "handle", "parent", "data"};
@@ -43,7 +43,7 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   const auto scope = to.path.at("qdisc");
   known.encode(qdisc, to, names);
   const TrafficKind& kind = named(qdisc, "kind", findQdiscKind, "a known kind of queueing discipline", to.path);
-  to.batch.header(header(qdisc, kind.name, to.path));
+  to.batch.header(qdiscHeader(qdisc, kind.name, to.path));
   to.batch.putText(TCA_KIND, kind.name);
   const Value* data = given(qdisc, "data");
   const auto field = to.path.at("data");
@@ -56,20 +56,20 @@ void encodeAdd(const Map& arguments, Encoder& to) {
   kind.encode(values, to);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteQdisc(const Map& arguments, Encoder& to) {
   const Map& qdisc = part(arguments, "qdisc", to.path);
   const auto scope = to.path.at("qdisc");
   const std::string kind = given(qdisc, "kind") == nullptr ? std::string() : kindName(qdisc, to.path);
   to.batch.begin(RTM_DELQDISC, 0);
-  to.batch.header(header(qdisc, kind, to.path));
+  to.batch.header(qdiscHeader(qdisc, kind, to.path));
 }
 
-void encodeList(const Map&, Encoder& to) {
+void encodeListQdiscs(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETQDISC, NLM_F_DUMP);
   to.batch.header(tcmsg{});
 }
 
-Value decode(const Message& message) {
+Value decodeQdisc(const Message& message) {
   const auto header = readAs<tcmsg>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWQDISC || !header) {
     return {};
@@ -79,7 +79,7 @@ Value decode(const Message& message) {
   Map qdisc{{"index", header->tcm_ifindex},
             {"kind", name},
             {"handle", formatTrafficHandle(header->tcm_handle)},
-            {"parent", formatTrafficHandle(header->tcm_parent, parents)}};
+            {"parent", formatTrafficHandle(header->tcm_parent, qdiscParents)}};
   const TrafficKind* kind = findQdiscKind(*name.as<std::string>());
   if (const auto options = findAttribute(rest, TCA_OPTIONS); options && kind != nullptr && kind->decode != nullptr) {
     Map data;
@@ -95,8 +95,11 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds qdiscOperations() {
-  static const auto kinds = objectOperations(
-      {.name = "qdisc", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
+  static const auto kinds = objectOperations({.name = "qdisc",
+                                              .add = encodeAddQdisc,
+                                              .remove = encodeDeleteQdisc,
+                                              .list = encodeListQdiscs,
+                                              .decode = decodeQdisc});
   return kinds;
 }
 

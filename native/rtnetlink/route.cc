@@ -18,14 +18,14 @@ namespace {
 /// USER_HZ, the unit of times in netlink messages.
 constexpr int ticksASecond = 100;
 
-const EnumNames types{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
-                      {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
-                      {"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT},   {"throw", RTN_THROW}};
+const EnumNames routeTypes{{"unicast", RTN_UNICAST},         {"local", RTN_LOCAL},         {"broadcast", RTN_BROADCAST},
+                           {"anycast", RTN_ANYCAST},         {"multicast", RTN_MULTICAST}, {"blackhole", RTN_BLACKHOLE},
+                           {"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT},   {"throw", RTN_THROW}};
 
-const EnumNames protocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, {"kernel", RTPROT_KERNEL},
-                          {"boot", RTPROT_BOOT},     {"static", RTPROT_STATIC},     {"ra", RTPROT_RA}};
+const EnumNames routeProtocols{{"unspec", RTPROT_UNSPEC}, {"redirect", RTPROT_REDIRECT}, {"kernel", RTPROT_KERNEL},
+                               {"boot", RTPROT_BOOT},     {"static", RTPROT_STATIC},     {"ra", RTPROT_RA}};
 
-const EnumNames families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+const EnumNames routeFamilies{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
 /// The kernel stores fractions of a millisecond.
 class Milliseconds final : public Codec {
@@ -132,17 +132,17 @@ Map metricsOf(const Map& route) {
   return given;
 }
 
-const Schema attributes{{
-                            {"index", RTA_OIF, u32(1, maximumIndex)},
-                            {"gateway", RTA_GATEWAY, ipAddress()},
-                            {"source", RTA_PREFSRC, ipAddress()},
-                            {"metric", RTA_PRIORITY, u32()},
-                            {"table", RTA_TABLE, u32(1)},
-                            {"nextHopId", RTA_NH_ID, u32(1)},
-                            {"preference", RTA_PREF, enum8(preferences)},
-                            {"expires", RTA_EXPIRES, u32()},
-                        },
-                        {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO}};
+const Schema routeAttributes{{
+                                 {"index", RTA_OIF, u32(1, maximumIndex)},
+                                 {"gateway", RTA_GATEWAY, ipAddress()},
+                                 {"source", RTA_PREFSRC, ipAddress()},
+                                 {"metric", RTA_PRIORITY, u32()},
+                                 {"table", RTA_TABLE, u32(1)},
+                                 {"nextHopId", RTA_NH_ID, u32(1)},
+                                 {"preference", RTA_PREF, enum8(preferences)},
+                                 {"expires", RTA_EXPIRES, u32()},
+                             },
+                             {RTA_DST, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO}};
 
 /// Reads the destination prefix. `default` takes its family from `family`, or else from the gateway.
 IpPrefix destination(const Map& route, Path& path) {
@@ -152,7 +152,7 @@ IpPrefix destination(const Map& route, Path& path) {
     bool six = false;
     if (const Value* family = given(route, "family")) {
       const auto scope = path.at("family");
-      six = word(*family, path, families) == AF_INET6;
+      six = word(*family, path, routeFamilies) == AF_INET6;
     } else if (const Value* gateway = given(route, "gateway")) {
       const auto scope = path.at("gateway");
       six = ip(*gateway, path).family() == AF_INET6;
@@ -231,8 +231,8 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
     header.rtm_tos = static_cast<std::uint8_t>(integer(*tos, to.path, 0, 0xff));
   }
   header.rtm_table = RT_TABLE_UNSPEC;
-  header.rtm_type = chosen(route, "type", types, forDeletion ? RTN_UNSPEC : RTN_UNICAST, to.path);
-  header.rtm_protocol = chosen(route, "protocol", protocols, forDeletion ? RTPROT_UNSPEC : RTPROT_STATIC, to.path);
+  header.rtm_type = chosen(route, "type", routeTypes, forDeletion ? RTN_UNSPEC : RTN_UNICAST, to.path);
+  header.rtm_protocol = chosen(route, "protocol", routeProtocols, forDeletion ? RTPROT_UNSPEC : RTPROT_STATIC, to.path);
   const bool direct =
       given(route, "gateway") == nullptr && given(route, "nextHops") == nullptr && given(route, "nextHopId") == nullptr;
   const bool toLink = header.rtm_family == AF_INET && header.rtm_type == RTN_UNICAST && direct;
@@ -243,7 +243,7 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   if (target.length > 0) {
     to.batch.put(RTA_DST, target.address.bytes());
   }
-  attributes.encode(route, to, others);
+  routeAttributes.encode(route, to, others);
   if (given(route, "table") == nullptr) {
     to.batch.put(RTA_TABLE, std::uint32_t{RT_TABLE_MAIN});
   }
@@ -257,21 +257,21 @@ void encodeRoute(const Map& route, Encoder& to, bool forDeletion) {
   }
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddRoute(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_NEWROUTE, writeFlags(arguments, to.path));
   const Map& route = part(arguments, "route", to.path);
   const auto scope = to.path.at("route");
   encodeRoute(route, to, false);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteRoute(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_DELROUTE, 0);
   const Map& route = part(arguments, "route", to.path);
   const auto scope = to.path.at("route");
   encodeRoute(route, to, true);
 }
 
-void encodeList(const Map&, Encoder& to) {
+void encodeListRoutes(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETROUTE, NLM_F_DUMP);
   to.batch.header(rtmsg{});
 }
@@ -296,7 +296,7 @@ List decodeNextHops(Span bytes) {
   return hops;
 }
 
-Value decode(const Message& message) {
+Value decodeRoute(const Message& message) {
   const auto header = readAs<rtmsg>(message.payload);
   // Cloned entries are the IPv6 routing cache.
   if (message.header.nlmsg_type != RTM_NEWROUTE || !header || (header->rtm_flags & RTM_F_CLONED) != 0) {
@@ -306,10 +306,10 @@ Value decode(const Message& message) {
   const auto target = IpAddress::read(findAttribute(rest, RTA_DST).value_or(Span()));
   Map route{{"destination",
              header->rtm_dst_len == 0 ? "default" : formatPrefix(target ? target->text() : "", header->rtm_dst_len)},
-            {"family", enumName(header->rtm_family, families)},
-            {"type", enumName(header->rtm_type, types)},
+            {"family", enumName(header->rtm_family, routeFamilies)},
+            {"type", enumName(header->rtm_type, routeTypes)},
             {"scope", enumName(header->rtm_scope, scopeNames())},
-            {"protocol", enumName(header->rtm_protocol, protocols)},
+            {"protocol", enumName(header->rtm_protocol, routeProtocols)},
             {"table", static_cast<std::uint32_t>(header->rtm_table)}};
   if ((header->rtm_flags & RTNH_F_ONLINK) != 0) {
     route.set("onlink", true);
@@ -317,7 +317,7 @@ Value decode(const Message& message) {
   if (header->rtm_tos != 0) {
     route.set("tos", std::uint32_t{header->rtm_tos});
   }
-  attributes.decode(rest, route);
+  routeAttributes.decode(rest, route);
   if (const auto info = readAs<rta_cacheinfo>(findAttribute(rest, RTA_CACHEINFO).value_or(Span()));
       info && info->rta_expires > 0) {
     route.set("expires", info->rta_expires / ticksASecond);
@@ -334,8 +334,11 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds routeOperations() {
-  static const auto kinds = objectOperations(
-      {.name = "route", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode});
+  static const auto kinds = objectOperations({.name = "route",
+                                              .add = encodeAddRoute,
+                                              .remove = encodeDeleteRoute,
+                                              .list = encodeListRoutes,
+                                              .decode = decodeRoute});
   return kinds;
 }
 

@@ -22,7 +22,7 @@ const EnumNames actions{{"lookup", FR_ACT_TO_TBL},
                         {"unreachable", FR_ACT_UNREACHABLE},
                         {"prohibit", FR_ACT_PROHIBIT}};
 
-const EnumNames families{{"inet", AF_INET}, {"inet6", AF_INET6}};
+const EnumNames routingRuleFamilies{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
 /// A host-order range as `{ low, high }`. `Range` is the structure of the kernel.
 template <typename Range, typename Number>
@@ -82,26 +82,27 @@ class Group final : public Codec {
   }
 };
 
-const Schema attributes{{
-                            {"priority", FRA_PRIORITY, u32(), Presence::required},
-                            {"table", FRA_TABLE, u32()},
-                            {"mark", FRA_FWMARK, u32()},
-                            {"mask", FRA_FWMASK, u32()},
-                            {"inputInterface", FRA_IIFNAME, interfaceName()},
-                            {"outputInterface", FRA_OIFNAME, interfaceName()},
-                            {"goto", FRA_GOTO, u32()},
-                            {"ipProtocol", FRA_IP_PROTO, u8(1)},
-                            {"sourcePorts", FRA_SPORT_RANGE, ports()},
-                            {"destinationPorts", FRA_DPORT_RANGE, ports()},
-                            {"userIds", FRA_UID_RANGE, userIds()},
-                            {"suppressPrefixLength", FRA_SUPPRESS_PREFIXLEN, std::make_shared<PrefixLength>()},
-                            {"l3mdev", FRA_L3MDEV, boolean8()},
-                            {"protocol", FRA_PROTOCOL, u8()},
-                            {"suppressGroup", FRA_SUPPRESS_IFGROUP, std::make_shared<Group>()},
-                            {"tunnelId", FRA_TUN_ID, u64(Order::network)},
-                            {"realms", FRA_FLOW, u32()},
-                        },
-                        {FRA_SRC, FRA_DST, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
+const Schema routingRuleAttributes{
+    {
+        {"priority", FRA_PRIORITY, u32(), Presence::required},
+        {"table", FRA_TABLE, u32()},
+        {"mark", FRA_FWMARK, u32()},
+        {"mask", FRA_FWMASK, u32()},
+        {"inputInterface", FRA_IIFNAME, interfaceName()},
+        {"outputInterface", FRA_OIFNAME, interfaceName()},
+        {"goto", FRA_GOTO, u32()},
+        {"ipProtocol", FRA_IP_PROTO, u8(1)},
+        {"sourcePorts", FRA_SPORT_RANGE, ports()},
+        {"destinationPorts", FRA_DPORT_RANGE, ports()},
+        {"userIds", FRA_UID_RANGE, userIds()},
+        {"suppressPrefixLength", FRA_SUPPRESS_PREFIXLEN, std::make_shared<PrefixLength>()},
+        {"l3mdev", FRA_L3MDEV, boolean8()},
+        {"protocol", FRA_PROTOCOL, u8()},
+        {"suppressGroup", FRA_SUPPRESS_IFGROUP, std::make_shared<Group>()},
+        {"tunnelId", FRA_TUN_ID, u64(Order::network)},
+        {"realms", FRA_FLOW, u32()},
+    },
+    {FRA_SRC, FRA_DST, FRA_UNUSED2, FRA_UNUSED3, FRA_PAD}};
 
 std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t attribute, fib_rule_hdr& header,
                         std::vector<std::pair<std::uint16_t, IpAddress>>& sides, Path& path) {
@@ -119,14 +120,14 @@ std::uint8_t encodeSide(const Map& rule, std::string_view key, std::uint16_t att
   return side.length;
 }
 
-void encodeRule(const Map& arguments, Encoder& to) {
+void encodeRoutingRule(const Map& arguments, Encoder& to) {
   static constexpr std::array<std::string_view, 6> others{"family", "action", "source", "destination", "invert", "tos"};
   const Map& rule = part(arguments, "rule", to.path);
   const auto scope = to.path.at("rule");
   fib_rule_hdr header{};
   if (const Value* family = given(rule, "family")) {
     const auto field = to.path.at("family");
-    header.family = static_cast<std::uint8_t>(word(*family, to.path, families));
+    header.family = static_cast<std::uint8_t>(word(*family, to.path, routingRuleFamilies));
   }
   std::vector<std::pair<std::uint16_t, IpAddress>> sides;
   header.src_len = encodeSide(rule, "source", FRA_SRC, header, sides, to.path);
@@ -148,40 +149,41 @@ void encodeRule(const Map& arguments, Encoder& to) {
   for (const auto& [attribute, address] : sides) {
     to.batch.put(attribute, address.bytes());
   }
-  attributes.encode(rule, to, others);
+  routingRuleAttributes.encode(rule, to, others);
 }
 
-void encodeAdd(const Map& arguments, Encoder& to) {
+void encodeAddRoutingRule(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
-  encodeRule(arguments, to);
+  encodeRoutingRule(arguments, to);
 }
 
-void encodeDelete(const Map& arguments, Encoder& to) {
+void encodeDeleteRoutingRule(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_DELRULE, 0);
-  encodeRule(arguments, to);
+  encodeRoutingRule(arguments, to);
 }
 
-void encodeList(const Map&, Encoder& to) {
+void encodeListRoutingRules(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETRULE, NLM_F_DUMP);
   to.batch.header(fib_rule_hdr{});
 }
 
-Value decode(const Message& message) {
+Value decodeRoutingRule(const Message& message) {
   const auto header = readAs<fib_rule_hdr>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWRULE || !header) {
     return {};
   }
   const Span rest = message.attributes<fib_rule_hdr>();
   // The kernel omits the priority 0.
-  Map rule{
-      {"family", enumName(header->family, families)}, {"priority", 0}, {"action", enumName(header->action, actions)}};
+  Map rule{{"family", enumName(header->family, routingRuleFamilies)},
+           {"priority", 0},
+           {"action", enumName(header->action, actions)}};
   if ((header->flags & FIB_RULE_INVERT) != 0) {
     rule.set("invert", true);
   }
   if (header->tos != 0) {
     rule.set("tos", std::uint32_t{header->tos});
   }
-  attributes.decode(rest, rule);
+  routingRuleAttributes.decode(rest, rule);
   if (const auto source = IpAddress::read(findAttribute(rest, FRA_SRC).value_or(Span()))) {
     rule.set("source", formatPrefix(source->text(), header->src_len));
   }
@@ -194,8 +196,12 @@ Value decode(const Message& message) {
 }  // namespace
 
 OperationKinds ruleOperations() {
-  static const auto kinds = objectOperations(
-      {.name = "rule", .add = encodeAdd, .remove = encodeDelete, .list = encodeList, .decode = decode, .addTakes = {}});
+  static const auto kinds = objectOperations({.name = "rule",
+                                              .add = encodeAddRoutingRule,
+                                              .remove = encodeDeleteRoutingRule,
+                                              .list = encodeListRoutingRules,
+                                              .decode = decodeRoutingRule,
+                                              .addTakes = {}});
   return kinds;
 }
 

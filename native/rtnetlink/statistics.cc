@@ -9,14 +9,14 @@ namespace vethwork {
 namespace {
 
 /// Requests the counters only, which RTM_GETLINK reports with everything else (linux/if_link.h, if_stats_msg).
-void encodeList(const Map&, Encoder& to) {
+void encodeListStatistics(const Map&, Encoder& to) {
   to.batch.begin(RTM_GETSTATS, NLM_F_DUMP);
   if_stats_msg header{};
   header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
   to.batch.header(header);
 }
 
-Value decode(const Message& message) {
+Value decodeStatistics(const Message& message) {
   const auto header = readAs<if_stats_msg>(message.payload);
   if (message.header.nlmsg_type != RTM_NEWSTATS || !header) {
     return {};
@@ -47,7 +47,10 @@ OperationKinds statisticsOperations() {
   using Sending = NetlinkOperation::Sending;
   static const std::array<OperationKind, 1> kinds{{
       {"statistics.list",
-       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump},
+       NetlinkOperation{.protocol = NETLINK_ROUTE,
+                        .encode = encodeListStatistics,
+                        .decode = decodeStatistics,
+                        .sending = Sending::dump},
        {"netns"}},
   }};
   return kinds;

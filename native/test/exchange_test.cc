@@ -78,7 +78,7 @@ Datagram done(std::uint32_t sequence, int error = 0, std::uint16_t flags = 0) {
 }
 
 /// Answers each send with prepared datagrams. Without any, a reply is lost.
-class FakeTransport final : public Transport {
+class ScriptedTransport final : public Transport {
  public:
   /// Datagrams to receive, one entry for each send.
   std::deque<std::vector<Datagram>> replies;
@@ -153,7 +153,7 @@ Dumped dump(Exchange& exchange) {
 }  // namespace
 
 TEST_CASE("a message without an answer has succeeded once the last one is acknowledged") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{acknowledge(3)}};
   Exchange exchange(transport);
   Batch batch = requests(3);
@@ -162,7 +162,7 @@ TEST_CASE("a message without an answer has succeeded once the last one is acknow
 }
 
 TEST_CASE("each failure is assigned to its message") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{acknowledge(1, {.error = EEXIST}) + acknowledge(3, {.error = ENODEV}), acknowledge(4)}};
   Exchange exchange(transport);
   Batch batch = requests(4);
@@ -172,7 +172,7 @@ TEST_CASE("each failure is assigned to its message") {
 TEST_CASE("the kernel's sentence and offset, with and without the request repeated") {
   for (const std::uint32_t repeated : {0U, 16U + 20U, 16U + 21U}) {
     CAPTURE(repeated);
-    FakeTransport transport;
+    ScriptedTransport transport;
     const Acknowledgement refusal{
         .error = EINVAL, .text = "mtu greater than device maximum", .offset = 32, .repeated = repeated};
     transport.replies = {{acknowledge(1, refusal)}};
@@ -187,7 +187,7 @@ TEST_CASE("the kernel's sentence and offset, with and without the request repeat
 }
 
 TEST_CASE("an acknowledgement with a wrong size is read within its bounds") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   nlmsgerr head{};
   head.error = -EPERM;
   head.msg.nlmsg_len = 0xffffffff;
@@ -206,7 +206,7 @@ TEST_CASE("an acknowledgement with a wrong size is read within its bounds") {
 }
 
 TEST_CASE("a positive error number is an error") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   nlmsgerr head{};
   head.error = std::numeric_limits<int>::min();
   Datagram payload;
@@ -218,7 +218,7 @@ TEST_CASE("a positive error number is an error") {
 }
 
 TEST_CASE("replies are passed on with the index of their request") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{message(16, 2, Datagram(16)), message(16, 1, Datagram(16)) + acknowledge(3)}};
   Exchange exchange(transport);
   Batch batch = requests(3);
@@ -230,7 +230,7 @@ TEST_CASE("replies are passed on with the index of their request") {
 }
 
 TEST_CASE("a lost reply is a time-out of all messages without an answer") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{acknowledge(2, {.error = EEXIST})}};
   Exchange exchange(transport);
   Batch batch = requests(3);
@@ -242,7 +242,7 @@ TEST_CASE("a lost reply is a time-out of all messages without an answer") {
 }
 
 TEST_CASE("late answers are not assigned to the next request") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   Exchange exchange(transport);
   Batch first = requests(2);
   CHECK(errors(exchange.request(first)) == std::vector<int>{ETIMEDOUT, ETIMEDOUT});
@@ -257,7 +257,7 @@ TEST_CASE("late answers are not assigned to the next request") {
 }
 
 TEST_CASE("a batch that cannot be sent fails as a whole") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.sendError = EMSGSIZE;
   Exchange exchange(transport);
   Batch batch = requests(2);
@@ -266,7 +266,7 @@ TEST_CASE("a batch that cannot be sent fails as a whole") {
 }
 
 TEST_CASE("an empty batch is not sent") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   Exchange exchange(transport);
   Batch batch;
   CHECK(exchange.request(batch).empty());
@@ -274,7 +274,7 @@ TEST_CASE("an empty batch is not sent") {
 }
 
 TEST_CASE("a dump passes on every answer until it is done") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{message(16, 1, Datagram(16), NLM_F_MULTI) + message(17, 1, Datagram(16), NLM_F_MULTI),
                         message(16, 7, Datagram(16), NLM_F_MULTI) + message(18, 1, Datagram(16), NLM_F_MULTI),
                         done(1)}};
@@ -285,7 +285,7 @@ TEST_CASE("a dump passes on every answer until it is done") {
 }
 
 TEST_CASE("an interrupted dump is repeated, and its answers are discarded") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   transport.replies = {{message(16, 1, Datagram(16), NLM_F_MULTI | NLM_F_DUMP_INTR), done(1)},
                        {message(17, 2, Datagram(16), NLM_F_MULTI), done(2, 0, NLM_F_DUMP_INTR)},
                        {message(18, 3, Datagram(16), NLM_F_MULTI), done(3)}};
@@ -298,7 +298,7 @@ TEST_CASE("an interrupted dump is repeated, and its answers are discarded") {
 }
 
 TEST_CASE("a dump that is interrupted repeatedly fails") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   for (std::uint32_t sequence = 1; sequence <= 1000; ++sequence) {
     transport.replies.push_back({done(sequence, 0, NLM_F_DUMP_INTR)});
   }
@@ -311,7 +311,7 @@ TEST_CASE("a dump that is interrupted repeatedly fails") {
 }
 
 TEST_CASE("a dump ends with the error of its last message or acknowledgement, or without an answer") {
-  FakeTransport transport;
+  ScriptedTransport transport;
   Exchange exchange(transport);
   transport.replies = {{message(16, 1, Datagram(16), NLM_F_MULTI), done(1, -ENOENT)}};
   CHECK(dump(exchange).outcome.error == ENOENT);

@@ -18,7 +18,7 @@ std::vector<std::uint8_t> attribute(std::uint16_t length, std::uint16_t type, st
   return bytes;
 }
 
-std::vector<std::uint8_t> operator+(std::vector<std::uint8_t> left, const std::vector<std::uint8_t>& right) {
+std::vector<std::uint8_t> joined(std::vector<std::uint8_t> left, const std::vector<std::uint8_t>& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;
 }
@@ -35,7 +35,7 @@ std::vector<std::uint8_t> message(std::uint32_t claimedLength, std::size_t paylo
 }  // namespace
 
 TEST_CASE("attributes are read one by one, without their padding") {
-  const auto bytes = attribute(5, 1, {7}) + attribute(8, 2, {1, 2, 3, 4});
+  const auto bytes = joined(attribute(5, 1, {7}), attribute(8, 2, {1, 2, 3, 4}));
   AttributeReader reader{bytes};
   const auto first = reader.next();
   REQUIRE(first);
@@ -68,14 +68,14 @@ TEST_CASE("attributes that do not fit end the iteration") {
 }
 
 TEST_CASE("an attribute is found by its type") {
-  const auto bytes = attribute(5, 1, {7}) + attribute(5, 3, {9});
+  const auto bytes = joined(attribute(5, 1, {7}), attribute(5, 3, {9}));
   REQUIRE(findAttribute(bytes, 3));
   CHECK((*findAttribute(bytes, 3))[0] == 9);
   CHECK_FALSE(findAttribute(bytes, 2));
 }
 
 TEST_CASE("messages are read one by one, and never past the end of the datagram") {
-  const auto two = message(20, 4) + message(16, 0);
+  const auto two = joined(message(20, 4), message(16, 0));
   MessageReader reader{two};
   const auto first = reader.next();
   REQUIRE(first);

@@ -43,7 +43,7 @@ Map decoded(std::string_view list, std::string_view bytes) {
   return *value.as<Map>();
 }
 
-std::string text(const Map& map, std::string_view key) {
+std::string textOf(const Map& map, std::string_view key) {
   const Value* value = map.find(key);
   return value != nullptr && value->as<std::string>() != nullptr ? *value->as<std::string>() : "none";
 }
@@ -199,27 +199,27 @@ TEST_CASE("arguments that are missing or do not fit are named") {
 
 TEST_CASE("captured links are read") {
   const Map bridge = decoded("link.list", captured::bridgeLink);
-  CHECK(text(bridge, "name") == "br0");
+  CHECK(textOf(bridge, "name") == "br0");
   CHECK(number(bridge, "index") == 50);
-  CHECK(text(bridge, "address") == "02:00:00:00:00:50");
+  CHECK(textOf(bridge, "address") == "02:00:00:00:00:50");
   CHECK(isTrue(bridge, "up"));
-  CHECK(text(bridge, "kind") == "bridge");
+  CHECK(textOf(bridge, "kind") == "bridge");
   CHECK(isTrue(part(bridge, "data"), "stp"));
   CHECK(number(part(bridge, "data"), "ageingTime") == 300);
   CHECK(number(part(bridge, "data"), "priority") == 32768);
 
   const Map veth = decoded("link.list", captured::vethLink);
-  CHECK(text(veth, "kind") == "veth");
+  CHECK(textOf(veth, "kind") == "veth");
   CHECK(number(veth, "mtu") == 1400);
   CHECK(number(veth, "master") == 50);
   CHECK(number(veth, "link") == 52);
-  CHECK(text(veth, "portKind") == "bridge");
+  CHECK(textOf(veth, "portKind") == "bridge");
   CHECK(isTrue(part(veth, "port"), "learning"));
   CHECK(!isTrue(part(veth, "port"), "isolated"));
 
   const Map vxlan = decoded("link.list", captured::vxlanLink);
   CHECK(number(part(vxlan, "data"), "id") == 14823439);
-  CHECK(text(part(vxlan, "data"), "local") == "192.0.2.1");
+  CHECK(textOf(part(vxlan, "data"), "local") == "192.0.2.1");
   CHECK(number(part(vxlan, "data"), "port") == 4789);
   CHECK(number(part(vxlan, "data"), "ttl") == 9);
   CHECK(!isTrue(part(vxlan, "data"), "learning"));
@@ -228,25 +228,25 @@ TEST_CASE("captured links are read") {
 
 TEST_CASE("captured addresses, routes, rules and neighbours are read") {
   const Map four = decoded("address.list", captured::address4);
-  CHECK(text(four, "address") == "10.0.0.1/24");
-  CHECK(text(four, "broadcast") == "10.0.0.255");
-  CHECK(text(four, "scope") == "global");
+  CHECK(textOf(four, "address") == "10.0.0.1/24");
+  CHECK(textOf(four, "broadcast") == "10.0.0.255");
+  CHECK(textOf(four, "scope") == "global");
   CHECK(four.find("peer") == nullptr);
   CHECK(four.find("validLifetime") == nullptr);
   const Map six = decoded("address.list", captured::address6);
-  CHECK(text(six, "address") == "fd00::1/64");
+  CHECK(textOf(six, "address") == "fd00::1/64");
   CHECK(isTrue(six, "nodad"));
 
   const Map blackhole = decoded("route.list", captured::blackholeRoute);
-  CHECK(text(blackhole, "destination") == "198.51.100.0/24");
-  CHECK(text(blackhole, "type") == "blackhole");
+  CHECK(textOf(blackhole, "destination") == "198.51.100.0/24");
+  CHECK(textOf(blackhole, "type") == "blackhole");
   CHECK(number(blackhole, "table") == 300);
   CHECK(number(blackhole, "metric") == 7);
   const Map multipath = decoded("route.list", captured::multipathRoute);
   const auto* hops = multipath.find("nextHops")->as<List>();
   REQUIRE(hops != nullptr);
   REQUIRE(hops->size() == 2);
-  CHECK(text(*(*hops)[0].as<Map>(), "gateway") == "10.0.0.8");
+  CHECK(textOf(*(*hops)[0].as<Map>(), "gateway") == "10.0.0.8");
   CHECK(number(*(*hops)[0].as<Map>(), "weight") == 3);
   CHECK(number(*(*hops)[1].as<Map>(), "weight") == 1);
 
@@ -254,20 +254,20 @@ TEST_CASE("captured addresses, routes, rules and neighbours are read") {
   CHECK(number(rule, "priority") == 500);
   CHECK(number(rule, "mark") == 5);
   CHECK(number(rule, "mask") == 7);
-  CHECK(text(rule, "source") == "10.0.0.0/8");
-  CHECK(text(rule, "inputInterface") == "va");
+  CHECK(textOf(rule, "source") == "10.0.0.0/8");
+  CHECK(textOf(rule, "inputInterface") == "va");
   CHECK(number(rule, "table") == 300);
 
   const Map entry = decoded("neighbour.list", captured::forwardingEntry);
-  CHECK(text(entry, "family") == "bridge");
-  CHECK(text(entry, "destination") == "192.0.2.2");
-  CHECK(text(entry, "state") == "permanent");  // and noarp besides, as bridge(8) writes it
+  CHECK(textOf(entry, "family") == "bridge");
+  CHECK(textOf(entry, "destination") == "192.0.2.2");
+  CHECK(textOf(entry, "state") == "permanent");  // and noarp besides, as bridge(8) writes it
   CHECK(number(entry, "vni") == 7);
   CHECK(number(entry, "port") == 4790);
   CHECK(isTrue(entry, "self"));
   const Map neighbour = decoded("neighbour.list", captured::neighbour);
-  CHECK(text(neighbour, "destination") == "10.0.0.9");
-  CHECK(text(neighbour, "address") == "02:00:00:00:00:09");
+  CHECK(textOf(neighbour, "destination") == "10.0.0.9");
+  CHECK(textOf(neighbour, "address") == "02:00:00:00:00:09");
 }
 
 TEST_CASE("truncated messages are read within their bounds") {

@@ -17,26 +17,26 @@ using vethwork::test::unhex;
 
 namespace {
 
-const Schema inner{{{"depth", 1, u8(0, 9)}, {"list", 2, bytes(4)}}};
+const Schema innerSchema{{{"depth", 1, u8(0, 9)}, {"list", 2, bytes(4)}}};
 
-const Schema schema{{
-                        {"name", 1, interfaceName(), Presence::required},
-                        {"mtu", 2, u32(68, 9000)},
-                        {"port", 3, be16(1)},
-                        {"signed", 4, i32(-5, 5)},
-                        {"up", 5, boolean8()},
-                        {"marked", 6, flag()},
-                        {"note", 7, text(5, 1)},
-                        {"mac", 8, mac()},
-                        {"ip", 9, ipAddress()},
-                        {"time", 10, centiseconds()},
-                        {"mode", 11, enum8({{"one", 1}, {"two", 2}})},
-                        {"within", 12, nested(inner)},
-                        {"state", 13, u8(), Presence::reported},
-                        {"wide", 14, u64()},
-                        {"own", 15, unicastMac()},
-                    },
-                    {99}};
+const Schema testSchema{{
+                            {"name", 1, interfaceName(), Presence::required},
+                            {"mtu", 2, u32(68, 9000)},
+                            {"port", 3, be16(1)},
+                            {"signed", 4, i32(-5, 5)},
+                            {"up", 5, boolean8()},
+                            {"marked", 6, flag()},
+                            {"note", 7, text(5, 1)},
+                            {"mac", 8, mac()},
+                            {"ip", 9, ipAddress()},
+                            {"time", 10, centiseconds()},
+                            {"mode", 11, enum8({{"one", 1}, {"two", 2}})},
+                            {"within", 12, nested(innerSchema)},
+                            {"state", 13, u8(), Presence::reported},
+                            {"wide", 14, u64()},
+                            {"own", 15, unicastMac()},
+                        },
+                        {99}};
 
 struct Written {
   std::string bytes;
@@ -52,7 +52,7 @@ Written write(const Map& values) {
   const auto position = encoder.path.at("[2]");
   const auto link = encoder.path.at("link");
   try {
-    schema.encode(values, encoder, others);
+    testSchema.encode(values, encoder, others);
   } catch (const ValidationError& error) {
     return {{}, error};
   }
@@ -184,7 +184,7 @@ TEST_CASE("decoded values equal the encoded ones; undecodable payloads are kept"
                    {"ip", "fd00::1"}, {"time", 4.56},   {"mode", "two"}, {"within", Map{{"depth", 3}}}};
   const Bytes bytes = unhex(write(values).bytes);
   Map read;
-  schema.decode(bytes, read);
+  testSchema.decode(bytes, read);
   REQUIRE(read.entries().size() == values.entries().size());
   for (const Entry& entry : read.entries()) {
     CAPTURE(entry.key);
@@ -196,8 +196,8 @@ TEST_CASE("decoded values equal the encoded ones; undecodable payloads are kept"
 
   Map odd;
   // An MTU of two bytes, an address of five, an attribute that is skipped and one that nobody knows.
-  schema.decode(unhex("06000200 01020000 09000900 01020304 05000000 05006300 01000000 06004d00 abcd0000 04004e00"),
-                odd);
+  testSchema.decode(unhex("06000200 01020000 09000900 01020304 05000000 05006300 01000000 06004d00 abcd0000 04004e00"),
+                    odd);
   REQUIRE(odd.entries().size() == 4);
   CHECK(*odd.find("mtu")->as<Bytes>() == Bytes{1, 2});
   CHECK(*odd.find("ip")->as<Bytes>() == Bytes{1, 2, 3, 4, 5});

@@ -12,7 +12,7 @@ namespace vethwork {
 namespace {
 
 /// Maximum nesting depth, larger than that of packed values. It limits recursion for malformed bytes.
-constexpr int maximumDepth = 32;
+constexpr int maximumValueDepth = 32;
 
 /// Whole numbers are whole, however JavaScript holds them.
 Value fromNumber(double number) {
@@ -28,7 +28,7 @@ class Unpacker {
   explicit Unpacker(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
 
   Value read(int depth = 0) {
-    if (depth > maximumDepth) {
+    if (depth > maximumValueDepth) {
       throw std::invalid_argument("nested too deeply");
     }
     switch (static_cast<Tag>(number<std::uint8_t>())) {

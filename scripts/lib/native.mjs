@@ -8,10 +8,11 @@ const require = createRequire(import.meta.url);
 
 /**
  * Variants of the development build. Each has its own folder. node-gyp-build finds the addon of `plain` first. For the
- * others, set `VETHWORK_PREBUILD=build/<variant>`.
+ * others, set `VETHWORK_PREBUILD=build/<variant>`. The others compile each source file by itself, which detects missing
+ * #include lines.
  */
 const variants = {
-  plain: { folder: 'build', options: [] },
+  plain: { folder: 'build', options: ['--CDVETHWORK_UNITY=ON'] },
   address: { folder: 'build/address/build', options: ['--CDVETHWORK_SANITIZE=address'] },
   thread: { folder: 'build/thread/build', options: ['--CDVETHWORK_SANITIZE=thread'] },
   fuzz: {

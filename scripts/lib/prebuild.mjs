@@ -1,6 +1,15 @@
 // Builds the addon for the package with prebuildify and binding.gyp. prebuildify deletes the build folder next to
 // binding.gyp, which has the development build. It therefore runs in another folder with links to the same files.
-import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { faultsOfTarget } from './binaries.mjs';
@@ -21,6 +30,9 @@ export function isPrebuilt(target) {
   return existsSync(join(root, programOf(target))) && isFresh(addonOf(target), sources);
 }
 
+/** Number of source files of the addon as it is compiled: enough to occupy the processors until the end. */
+const SOURCE_PARTS = 4;
+
 /** Installation prefix of Node.js, if it has the headers, so that node-gyp does not download them. */
 function nodeDirectory() {
   if (process.env.npm_config_nodedir) return process.env.npm_config_nodedir;
@@ -28,47 +40,36 @@ function nodeDirectory() {
   return existsSync(join(prefix, 'include/node/node_api.h')) ? prefix : undefined;
 }
 
-/** Headers that nearly every file includes. They take most of the compilation time. */
-const COMMON_HEADERS = [
-  ...['<algorithm>', '<array>', '<cerrno>', '<chrono>', '<cstring>', '<functional>', '<map>', '<memory>', '<mutex>'],
-  ...['<optional>', '<span>', '<string>', '<string_view>', '<system_error>', '<thread>', '<variant>', '<vector>'],
-  ...['"engine/operation.h"', '"schema/schema.h"'],
-];
-
 /**
- * Makes a compiler script that precompiles the common headers. With a compiler launcher, such as ccache, it only runs the
- * launcher. The development build does not use the script, so that it detects missing #include lines.
- * @param {string} compiler
+ * Makes a folder with the name and the header files of native/, but fewer source files, each of which includes many. The
+ * common headers are then compiled once for each of them; they take most of the time otherwise.
  * @param {string} stage
  */
-function makeCompiler(compiler, stage) {
-  const header = join(stage, 'common.h');
-  mkdirSync(`${header}.gch`);
-  writeFileSync(header, COMMON_HEADERS.map((name) => `#include ${name}\n`).join(''));
-  const launcher = process.env.CMAKE_CXX_COMPILER_LAUNCHER;
-  const script = `#!/bin/sh
-compiler='${compiler}' header='${header}'
-# Link commands, and files that are not part of the addon.
-case " $* " in *" -I../native "*" -c "*) ;; *) exec $compiler "$@" ;; esac
-${launcher ? `exec ${launcher} $compiler "$@"` : ''}
-options=
-skip=
-for word; do
-  if [ -n "$skip" ]; then skip=; continue; fi
-  case $word in
-    -o | -MF) skip=1 ;;
-    -c | -MMD | *.cc) ;;
-    *) options="$options $word" ;;
-  esac
-done
-precompiled=$header.gch/$(echo "$options" | cksum | tr ' ' -)
-make='[ -e "$1" ] || { '$compiler$options' -x c++-header "$2" -o "$2.new" && mv "$2.new" "$1"; }'
-flock "$header.lock" sh -c "$make" sh "$precompiled" "$header" || exit
-exec $compiler -include "$header" "$@"
-`;
-  const path = join(stage, 'c++');
-  writeFileSync(path, script, { mode: 0o755 });
-  return path;
+function joinSources(stage) {
+  const native = join(root, 'native');
+  const folders = readdirSync(native, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  mkdirSync(join(stage, 'native'));
+  for (const { name } of folders) symlinkSync(join(native, name), join(stage, 'native', name));
+  symlinkSync(join(native, 'unity.h'), join(stage, 'native/unity.h'));
+
+  // As in binding.gyp.
+  const addon = folders.map(({ name }) => name).filter((name) => !['test', 'fuzz', 'bench', 'enter'].includes(name));
+  const files = addon.flatMap((folder) =>
+    readdirSync(join(native, folder), { encoding: 'utf8', recursive: true })
+      .filter((name) => name.endsWith('.cc'))
+      .map((name) => `${folder}/${name}`),
+  );
+  files.sort();
+  const sizes = files.map((name) => statSync(join(native, name)).size);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  /** @type {string[]} */
+  const parts = Array(SOURCE_PARTS).fill('#include "unity.h"\n');
+  let before = 0;
+  for (const [index, name] of files.entries()) {
+    parts[Math.floor((before / total) * SOURCE_PARTS)] += `#include "${name}"\n`;
+    before += sizes[index] ?? 0;
+  }
+  for (const [index, text] of parts.entries()) writeFileSync(join(stage, `native/part-${index}.cc`), text);
 }
 
 /** The addon exports only the functions that Node.js loads, so that C++ functions of two addons cannot be confused. */
@@ -79,9 +80,10 @@ async function build(target) {
   const stage = join(root, 'build/prebuild', target.name);
   rmSync(stage, { recursive: true, force: true });
   mkdirSync(stage, { recursive: true });
-  for (const name of ['package.json', 'binding.gyp', 'native', 'node_modules']) {
+  for (const name of ['package.json', 'binding.gyp', 'node_modules']) {
     symlinkSync(join(root, name), join(stage, name));
   }
+  joinSources(stage);
   const compiler = `${target.prefix}g++`;
   const libraries = join(stage, 'libraries');
   makeStandIns({
@@ -99,7 +101,7 @@ async function build(target) {
     cwd: stage,
     env: {
       CC: `${target.prefix}gcc`,
-      CXX: makeCompiler(compiler, stage),
+      CXX: [process.env.CMAKE_CXX_COMPILER_LAUNCHER ?? '', compiler].join(' ').trim(),
       AR: `${target.prefix}ar`,
       LDFLAGS: `-L${libraries} -static-libstdc++ -Wl,--version-script,${join(stage, 'exports')}`,
       PREBUILD_STRIP_BIN: `${target.prefix}strip`,

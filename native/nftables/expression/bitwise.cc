@@ -6,7 +6,7 @@ namespace vethwork {
 namespace {
 
 /// `(register & mask) ^ xor`. Shifts are never written; listed ones have the number of their operation.
-const Schema attributes{
+const Schema bitwiseAttributes{
     {
         {"sourceRegister", NFTA_BITWISE_SREG, nftRegister(), Presence::required},
         {"register", NFTA_BITWISE_DREG, nftRegister(), Presence::required},
@@ -17,7 +17,7 @@ const Schema attributes{
     },
 };
 
-void check(const Map& expression, const Path& path) {
+void checkBitwise(const Map& expression, const Path& path) {
   const auto length = static_cast<std::size_t>(*expression.find("length")->as<std::int64_t>());
   for (const std::string_view operand : {"mask", "xor"}) {
     const Value& bytes = *expression.find(operand);
@@ -30,6 +30,6 @@ void check(const Map& expression, const Path& path) {
 }  // namespace
 
 const ExpressionKind bitwiseExpression{
-    .name = "bitwise", .kernelName = "bitwise", .attributes = attributes, .check = check};
+    .name = "bitwise", .kernelName = "bitwise", .attributes = bitwiseAttributes, .check = checkBitwise};
 
 }  // namespace vethwork

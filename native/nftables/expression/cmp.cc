@@ -5,17 +5,17 @@
 namespace vethwork {
 namespace {
 
-const EnumNames operators{{"eq", NFT_CMP_EQ},   {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
-                          {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT},   {"gte", NFT_CMP_GTE}};
+const EnumNames cmpOperators{{"eq", NFT_CMP_EQ},   {"neq", NFT_CMP_NEQ}, {"lt", NFT_CMP_LT},
+                             {"lte", NFT_CMP_LTE}, {"gt", NFT_CMP_GT},   {"gte", NFT_CMP_GTE}};
 
-const Schema attributes{{
+const Schema cmpAttributes{{
     {"register", NFTA_CMP_SREG, nftRegister(), Presence::required},
-    {"operator", NFTA_CMP_OP, enum32(operators, Order::network), Presence::required},
+    {"operator", NFTA_CMP_OP, enum32(cmpOperators, Order::network), Presence::required},
     {"data", NFTA_CMP_DATA, nftData(), Presence::required},
 }};
 
 }  // namespace
 
-const ExpressionKind cmpExpression{.name = "cmp", .kernelName = "cmp", .attributes = attributes};
+const ExpressionKind cmpExpression{.name = "cmp", .kernelName = "cmp", .attributes = cmpAttributes};
 
 }  // namespace vethwork

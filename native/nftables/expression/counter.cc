@@ -5,13 +5,13 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
+const Schema counterAttributes{{
     {"bytes", NFTA_COUNTER_BYTES, be64()},
     {"packets", NFTA_COUNTER_PACKETS, be64()},
 }};
 
 }  // namespace
 
-const ExpressionKind counterExpression{.name = "counter", .kernelName = "counter", .attributes = attributes};
+const ExpressionKind counterExpression{.name = "counter", .kernelName = "counter", .attributes = counterAttributes};
 
 }  // namespace vethwork

@@ -12,7 +12,7 @@ const EnumNames flagBitNames{{"saddr", NFTA_FIB_F_SADDR}, {"daddr", NFTA_FIB_F_D
                              {"iif", NFTA_FIB_F_IIF},     {"oif", NFTA_FIB_F_OIF},     {"present", NFTA_FIB_F_PRESENT}};
 
 /// Looks up the packet in the FIB.
-const Schema attributes{{
+const Schema fibAttributes{{
     {"register", NFTA_FIB_DREG, nftRegister(), Presence::required},
     {"result", NFTA_FIB_RESULT, enum32(results, Order::network), Presence::required},
     {"flags", NFTA_FIB_FLAGS, flagNames(flagBitNames), Presence::required},
@@ -20,6 +20,6 @@ const Schema attributes{{
 
 }  // namespace
 
-const ExpressionKind fibExpression{.name = "fib", .kernelName = "fib", .attributes = attributes};
+const ExpressionKind fibExpression{.name = "fib", .kernelName = "fib", .attributes = fibAttributes};
 
 }  // namespace vethwork

@@ -16,13 +16,13 @@ class ImmediateVerdict final : public Codec {
   [[nodiscard]] Value decode(Span payload) const override { return nftVerdict()->decode(payload); }
 };
 
-const Schema attributes{{
+const Schema immediateAttributes{{
     {"register", NFTA_IMMEDIATE_DREG, unlessZero(nftRegister())},
     {"data", NFTA_IMMEDIATE_DATA, nftData()},
     {"verdict", NFTA_IMMEDIATE_DATA, std::make_shared<ImmediateVerdict>()},
 }};
 
-void check(const Map& expression, const Path& path) {
+void checkImmediate(const Map& expression, const Path& path) {
   const bool verdict = given(expression, "verdict") != nullptr;
   const bool load = given(expression, "register") != nullptr;
   const bool data = given(expression, "data") != nullptr;
@@ -34,6 +34,6 @@ void check(const Map& expression, const Path& path) {
 }  // namespace
 
 const ExpressionKind immediateExpression{
-    .name = "immediate", .kernelName = "immediate", .attributes = attributes, .check = check};
+    .name = "immediate", .kernelName = "immediate", .attributes = immediateAttributes, .check = checkImmediate};
 
 }  // namespace vethwork

@@ -8,7 +8,7 @@
 namespace vethwork {
 namespace {
 
-constexpr std::array kinds{
+constexpr std::array expressionKinds{
     &bitwiseExpression,    &byteorderExpression, &cmpExpression,     &connlimitExpression, &counterExpression,
     &ctExpression,         &dynsetExpression,    &notrackExpression, &quotaExpression,     &rangeExpression,
     &fibExpression,        &immediateExpression, &limitExpression,   &logExpression,       &lookupExpression,
@@ -16,9 +16,10 @@ constexpr std::array kinds{
     &redirectExpression,   &rejectExpression,
 };
 
-const ExpressionKind* find(std::string_view name, std::string_view ExpressionKind::*property) {
-  const auto found = std::ranges::find(kinds, name, [property](const ExpressionKind* kind) { return kind->*property; });
-  return found == kinds.end() ? nullptr : *found;
+const ExpressionKind* findExpression(std::string_view name, std::string_view ExpressionKind::*property) {
+  const auto found =
+      std::ranges::find(expressionKinds, name, [property](const ExpressionKind* kind) { return kind->*property; });
+  return found == expressionKinds.end() ? nullptr : *found;
 }
 
 }  // namespace
@@ -29,10 +30,10 @@ void checkLoadOrSet(const Map& expression, const Path& path) {
   }
 }
 
-const ExpressionKind* findExpressionKind(std::string_view name) { return find(name, &ExpressionKind::name); }
+const ExpressionKind* findExpressionKind(std::string_view name) { return findExpression(name, &ExpressionKind::name); }
 
 const ExpressionKind* findKernelExpressionKind(std::string_view name) {
-  return find(name, &ExpressionKind::kernelName);
+  return findExpression(name, &ExpressionKind::kernelName);
 }
 
 }  // namespace vethwork

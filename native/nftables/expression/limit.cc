@@ -21,22 +21,22 @@ class Unit final : public Codec {
   }
 };
 
-const EnumNames types{{"packets", NFT_LIMIT_PKTS}, {"bytes", NFT_LIMIT_PKT_BYTES}};
+const EnumNames limitTypes{{"packets", NFT_LIMIT_PKTS}, {"bytes", NFT_LIMIT_PKT_BYTES}};
 
 /// `rate` in packets or bytes per `unit`. The rule continues while it is not exceeded; with `invert`, while it is.
-const Schema attributes{{
-                            {"rate", NFTA_LIMIT_RATE, be64(), Presence::required},
-                            {"unit", NFTA_LIMIT_UNIT, std::make_shared<Unit>(), Presence::required},
-                            {"burst", NFTA_LIMIT_BURST, be32()},
-                            {"type", NFTA_LIMIT_TYPE, enum32(types, Order::network)},
-                        },
-                        {NFTA_LIMIT_FLAGS}};
+const Schema limitAttributes{{
+                                 {"rate", NFTA_LIMIT_RATE, be64(), Presence::required},
+                                 {"unit", NFTA_LIMIT_UNIT, std::make_shared<Unit>(), Presence::required},
+                                 {"burst", NFTA_LIMIT_BURST, be32()},
+                                 {"type", NFTA_LIMIT_TYPE, enum32(limitTypes, Order::network)},
+                             },
+                             {NFTA_LIMIT_FLAGS}};
 
 }  // namespace
 
 const ExpressionKind limitExpression{.name = "limit",
                                      .kernelName = "limit",
-                                     .attributes = attributes,
+                                     .attributes = limitAttributes,
                                      .flags = {NFTA_LIMIT_FLAGS, {{"invert", NFT_LIMIT_F_INV}}}};
 
 }  // namespace vethwork

@@ -6,7 +6,7 @@ namespace vethwork {
 namespace {
 
 /// Logs to the kernel log at a syslog `level`, or to a `group` of nfnetlink_log.
-const Schema attributes{{
+const Schema logAttributes{{
     {"group", NFTA_LOG_GROUP, be16()},
     {"prefix", NFTA_LOG_PREFIX, text(127, 1)},
     {"snapLength", NFTA_LOG_SNAPLEN, unlessZero(be32())},
@@ -15,7 +15,7 @@ const Schema attributes{{
     {"flags", NFTA_LOG_FLAGS, unlessZero(be32()), Presence::reported},
 }};
 
-void check(const Map& expression, const Path& path) {
+void checkLog(const Map& expression, const Path& path) {
   if (given(expression, "group") != nullptr && given(expression, "level") != nullptr) {
     path.reject(expression, "a group or a level, not both");
   }
@@ -23,6 +23,6 @@ void check(const Map& expression, const Path& path) {
 
 }  // namespace
 
-const ExpressionKind logExpression{.name = "log", .kernelName = "log", .attributes = attributes, .check = check};
+const ExpressionKind logExpression{.name = "log", .kernelName = "log", .attributes = logAttributes, .check = checkLog};
 
 }  // namespace vethwork

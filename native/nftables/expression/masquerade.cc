@@ -7,17 +7,17 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"portRegister", NFTA_MASQ_REG_PROTO_MIN, nftRegister()},
-                            {"portMaxRegister", NFTA_MASQ_REG_PROTO_MAX, nftRegister()},
-                        },
-                        {NFTA_MASQ_FLAGS}};
+const Schema masqueradeAttributes{{
+                                      {"portRegister", NFTA_MASQ_REG_PROTO_MIN, nftRegister()},
+                                      {"portMaxRegister", NFTA_MASQ_REG_PROTO_MAX, nftRegister()},
+                                  },
+                                  {NFTA_MASQ_FLAGS}};
 
 }  // namespace
 
 const ExpressionKind masqueradeExpression{.name = "masquerade",
                                           .kernelName = "masq",
-                                          .attributes = attributes,
+                                          .attributes = masqueradeAttributes,
                                           .flags = {NFTA_MASQ_FLAGS,
                                                     {{"random", NF_NAT_RANGE_PROTO_RANDOM},
                                                      {"fullyRandom", NF_NAT_RANGE_PROTO_RANDOM_FULLY},

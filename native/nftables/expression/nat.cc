@@ -7,25 +7,25 @@
 namespace vethwork {
 namespace {
 
-const EnumNames types{{"snat", NFT_NAT_SNAT}, {"dnat", NFT_NAT_DNAT}};
-const EnumNames families{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+const EnumNames natTypes{{"snat", NFT_NAT_SNAT}, {"dnat", NFT_NAT_DNAT}};
+const EnumNames natFamilies{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
 
-const Schema attributes{{
-                            {"type", NFTA_NAT_TYPE, enum32(types, Order::network), Presence::required},
-                            {"family", NFTA_NAT_FAMILY, enum32(families, Order::network), Presence::required},
-                            {"addressRegister", NFTA_NAT_REG_ADDR_MIN, nftRegister()},
-                            {"addressMaxRegister", NFTA_NAT_REG_ADDR_MAX, nftRegister()},
-                            {"portRegister", NFTA_NAT_REG_PROTO_MIN, nftRegister()},
-                            {"portMaxRegister", NFTA_NAT_REG_PROTO_MAX, nftRegister()},
-                        },
-                        {NFTA_NAT_FLAGS}};
+const Schema natAttributes{{
+                               {"type", NFTA_NAT_TYPE, enum32(natTypes, Order::network), Presence::required},
+                               {"family", NFTA_NAT_FAMILY, enum32(natFamilies, Order::network), Presence::required},
+                               {"addressRegister", NFTA_NAT_REG_ADDR_MIN, nftRegister()},
+                               {"addressMaxRegister", NFTA_NAT_REG_ADDR_MAX, nftRegister()},
+                               {"portRegister", NFTA_NAT_REG_PROTO_MIN, nftRegister()},
+                               {"portMaxRegister", NFTA_NAT_REG_PROTO_MAX, nftRegister()},
+                           },
+                           {NFTA_NAT_FLAGS}};
 
 }  // namespace
 
 const ExpressionKind natExpression{
     .name = "nat",
     .kernelName = "nat",
-    .attributes = attributes,
+    .attributes = natAttributes,
     .flags = {NFTA_NAT_FLAGS,
               {{"random", NF_NAT_RANGE_PROTO_RANDOM},
                {"fullyRandom", NF_NAT_RANGE_PROTO_RANDOM_FULLY},

@@ -6,15 +6,15 @@ namespace vethwork {
 namespace {
 
 /// Refers to a named object, or to the object that a map has for the key in a register.
-const Schema attributes{{
-                            {"type", NFTA_OBJREF_IMM_TYPE, enum32(nftObjectTypes(), Order::network)},
-                            {"name", NFTA_OBJREF_IMM_NAME, nftName()},
-                            {"sourceRegister", NFTA_OBJREF_SET_SREG, nftRegister()},
-                            {"map", NFTA_OBJREF_SET_NAME, nftName()},
-                        },
-                        {NFTA_OBJREF_SET_ID}};
+const Schema objrefAttributes{{
+                                  {"type", NFTA_OBJREF_IMM_TYPE, enum32(nftObjectTypes(), Order::network)},
+                                  {"name", NFTA_OBJREF_IMM_NAME, nftName()},
+                                  {"sourceRegister", NFTA_OBJREF_SET_SREG, nftRegister()},
+                                  {"map", NFTA_OBJREF_SET_NAME, nftName()},
+                              },
+                              {NFTA_OBJREF_SET_ID}};
 
-void check(const Map& expression, const Path& path) {
+void checkObjref(const Map& expression, const Path& path) {
   const auto has = [&](std::string_view key) { return given(expression, key) != nullptr; };
   const bool byName = has("type") && has("name") && !has("map") && !has("sourceRegister");
   const bool byMap = has("map") && has("sourceRegister") && !has("type") && !has("name");
@@ -26,6 +26,6 @@ void check(const Map& expression, const Path& path) {
 }  // namespace
 
 const ExpressionKind objrefExpression{
-    .name = "objref", .kernelName = "objref", .attributes = attributes, .check = check};
+    .name = "objref", .kernelName = "objref", .attributes = objrefAttributes, .check = checkObjref};
 
 }  // namespace vethwork

@@ -9,7 +9,7 @@ const EnumNames bases{{"link", NFT_PAYLOAD_LL_HEADER},
                       {"network", NFT_PAYLOAD_NETWORK_HEADER},
                       {"transport", NFT_PAYLOAD_TRANSPORT_HEADER}};
 
-const Schema attributes{{
+const Schema payloadAttributes{{
     {"register", NFTA_PAYLOAD_DREG, nftRegister(), Presence::required},
     {"base", NFTA_PAYLOAD_BASE, enum32(bases, Order::network), Presence::required},
     {"offset", NFTA_PAYLOAD_OFFSET, be32(0, 0xff), Presence::required},
@@ -18,6 +18,6 @@ const Schema attributes{{
 
 }  // namespace
 
-const ExpressionKind payloadExpression{.name = "payload", .kernelName = "payload", .attributes = attributes};
+const ExpressionKind payloadExpression{.name = "payload", .kernelName = "payload", .attributes = payloadAttributes};
 
 }  // namespace vethwork

@@ -7,17 +7,17 @@
 namespace vethwork {
 namespace {
 
-const Schema attributes{{
-                            {"portRegister", NFTA_REDIR_REG_PROTO_MIN, nftRegister()},
-                            {"portMaxRegister", NFTA_REDIR_REG_PROTO_MAX, nftRegister()},
-                        },
-                        {NFTA_REDIR_FLAGS}};
+const Schema redirectAttributes{{
+                                    {"portRegister", NFTA_REDIR_REG_PROTO_MIN, nftRegister()},
+                                    {"portMaxRegister", NFTA_REDIR_REG_PROTO_MAX, nftRegister()},
+                                },
+                                {NFTA_REDIR_FLAGS}};
 
 }  // namespace
 
 const ExpressionKind redirectExpression{.name = "redirect",
                                         .kernelName = "redir",
-                                        .attributes = attributes,
+                                        .attributes = redirectAttributes,
                                         .flags = {NFTA_REDIR_FLAGS,
                                                   {{"random", NF_NAT_RANGE_PROTO_RANDOM},
                                                    {"fullyRandom", NF_NAT_RANGE_PROTO_RANDOM_FULLY},

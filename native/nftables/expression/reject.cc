@@ -5,18 +5,18 @@
 namespace vethwork {
 namespace {
 
-const EnumNames types{{"icmp-unreachable", NFT_REJECT_ICMP_UNREACH},
-                      {"tcp-reset", NFT_REJECT_TCP_RST},
-                      {"icmpx-unreachable", NFT_REJECT_ICMPX_UNREACH}};
+const EnumNames rejectTypes{{"icmp-unreachable", NFT_REJECT_ICMP_UNREACH},
+                            {"tcp-reset", NFT_REJECT_TCP_RST},
+                            {"icmpx-unreachable", NFT_REJECT_ICMPX_UNREACH}};
 
 /// `code` is an ICMP or ICMPv6 code according to the family, or NFT_REJECT_ICMPX_… for `icmpx`.
-const Schema attributes{{
-    {"type", NFTA_REJECT_TYPE, enum32(types, Order::network), Presence::required},
+const Schema rejectAttributes{{
+    {"type", NFTA_REJECT_TYPE, enum32(rejectTypes, Order::network), Presence::required},
     {"code", NFTA_REJECT_ICMP_CODE, u8()},
 }};
 
-void check(const Map& expression, const Path& path) {
-  const std::uint32_t type = word(*expression.find("type"), path, types);
+void checkReject(const Map& expression, const Path& path) {
+  const std::uint32_t type = word(*expression.find("type"), path, rejectTypes);
   if ((type == NFT_REJECT_TCP_RST) != (given(expression, "code") == nullptr)) {
     path.reject(expression, "a code for unreachable, none for tcp-reset");
   }
@@ -25,6 +25,6 @@ void check(const Map& expression, const Path& path) {
 }  // namespace
 
 const ExpressionKind rejectExpression{
-    .name = "reject", .kernelName = "reject", .attributes = attributes, .check = check};
+    .name = "reject", .kernelName = "reject", .attributes = rejectAttributes, .check = checkReject};
 
 }  // namespace vethwork

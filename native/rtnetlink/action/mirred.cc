@@ -9,12 +9,12 @@
 namespace vethwork {
 namespace {
 
-const EnumNames modes{{"redirect egress", TCA_EGRESS_REDIR},
-                      {"mirror egress", TCA_EGRESS_MIRROR},
-                      {"redirect ingress", TCA_INGRESS_REDIR},
-                      {"mirror ingress", TCA_INGRESS_MIRROR}};
+const EnumNames mirredModes{{"redirect egress", TCA_EGRESS_REDIR},
+                            {"mirror egress", TCA_EGRESS_MIRROR},
+                            {"redirect ingress", TCA_INGRESS_REDIR},
+                            {"mirror ingress", TCA_INGRESS_MIRROR}};
 
-void encode(const Map& options, Encoder& to) {
+void encodeMirred(const Map& options, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 3> names{"kind", "mode", "index"};
   known.encode(options, to, names);
@@ -22,7 +22,7 @@ void encode(const Map& options, Encoder& to) {
   {
     const auto scope = to.path.at("mode");
     const Value* mode = given(options, "mode");
-    parameters.eaction = mode == nullptr ? TCA_EGRESS_REDIR : static_cast<int>(word(*mode, to.path, modes));
+    parameters.eaction = mode == nullptr ? TCA_EGRESS_REDIR : static_cast<int>(word(*mode, to.path, mirredModes));
   }
   const bool redirects = parameters.eaction == TCA_EGRESS_REDIR || parameters.eaction == TCA_INGRESS_REDIR;
   parameters.action = redirects ? TC_ACT_STOLEN : TC_ACT_PIPE;
@@ -30,15 +30,15 @@ void encode(const Map& options, Encoder& to) {
   to.batch.put(TCA_MIRRED_PARMS, parameters);
 }
 
-void decode(Span options, Map& into) {
+void decodeMirred(Span options, Map& into) {
   if (const auto parameters = readAs<tc_mirred>(findAttribute(options, TCA_MIRRED_PARMS).value_or(Span()))) {
-    into.set("mode", enumName(static_cast<std::uint32_t>(parameters->eaction), modes));
+    into.set("mode", enumName(static_cast<std::uint32_t>(parameters->eaction), mirredModes));
     into.set("index", parameters->ifindex);
   }
 }
 
 }  // namespace
 
-const TrafficKind mirredAction{"mirred", encode, decode};
+const TrafficKind mirredAction{"mirred", encodeMirred, decodeMirred};
 
 }  // namespace vethwork

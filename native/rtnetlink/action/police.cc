@@ -18,7 +18,7 @@ std::uint32_t outcome(const Map& options, std::string_view key, std::uint32_t us
   return value == nullptr ? usual : word(*value, path, outcomes);
 }
 
-void encode(const Map& options, Encoder& to) {
+void encodePolice(const Map& options, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 6> names{"kind", "rate", "burst", "mtu", "exceeding", "conforming"};
   known.encode(options, to, names);
@@ -41,7 +41,7 @@ void encode(const Map& options, Encoder& to) {
   }
 }
 
-void decode(Span options, Map& into) {
+void decodePolice(Span options, Map& into) {
   const auto parameters = readAs<tc_police>(findAttribute(options, TCA_POLICE_TBF).value_or(Span()));
   if (!parameters) {
     return;
@@ -59,6 +59,6 @@ void decode(Span options, Map& into) {
 
 }  // namespace
 
-const TrafficKind policeAction{"police", encode, decode};
+const TrafficKind policeAction{"police", encodePolice, decodePolice};
 
 }  // namespace vethwork

@@ -9,14 +9,14 @@
 namespace vethwork {
 namespace {
 
-void encode(const Map& options, Encoder& to) {
+void encodeMatchall(const Map& options, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 1> names{"actions"};
   known.encode(options, to, names);
   encodeActions(options, TCA_MATCHALL_ACT, to);
 }
 
-void decode(Span options, Map& into) {
+void decodeMatchall(Span options, Map& into) {
   if (const auto actions = findAttribute(options, TCA_MATCHALL_ACT)) {
     into.set("actions", decodeActions(*actions));
   }
@@ -24,6 +24,6 @@ void decode(Span options, Map& into) {
 
 }  // namespace
 
-const TrafficKind matchallFilter{"matchall", encode, decode};
+const TrafficKind matchallFilter{"matchall", encodeMatchall, decodeMatchall};
 
 }  // namespace vethwork

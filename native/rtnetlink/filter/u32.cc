@@ -51,7 +51,7 @@ std::vector<tc_u32_key> parseMatches(const Map& options, Path& path) {
   return keys;
 }
 
-void encode(const Map& options, Encoder& to) {
+void encodeU32(const Map& options, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 2> names{"matches", "actions"};
   known.encode(options, to, names);
@@ -64,7 +64,7 @@ void encode(const Map& options, Encoder& to) {
   encodeActions(options, TCA_U32_ACT, to);
 }
 
-void decode(Span options, Map& into) {
+void decodeU32(Span options, Map& into) {
   const auto bytes = findAttribute(options, TCA_U32_SEL);
   if (!bytes || bytes->size() < sizeof(tc_u32_sel)) {
     return;
@@ -88,6 +88,6 @@ void decode(Span options, Map& into) {
 
 }  // namespace
 
-const TrafficKind u32Filter{"u32", encode, decode};
+const TrafficKind u32Filter{"u32", encodeU32, decodeU32};
 
 }  // namespace vethwork

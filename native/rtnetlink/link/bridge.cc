@@ -29,7 +29,7 @@ class LinkLocalLearning final : public Codec {
   static constexpr std::uint32_t bit = 1U << BR_BOOLOPT_NO_LL_LEARN;
 };
 
-const Schema options{
+const Schema bridgeOptions{
     {
         {"stp", IFLA_BR_STP_STATE, boolean32()},
         {"forwardDelay", IFLA_BR_FORWARD_DELAY, centiseconds()},
@@ -71,64 +71,64 @@ const Schema options{
      IFLA_BR_TOPOLOGY_CHANGE_DETECTED, IFLA_BR_HELLO_TIMER, IFLA_BR_TCN_TIMER, IFLA_BR_TOPOLOGY_CHANGE_TIMER,
      IFLA_BR_GC_TIMER, IFLA_BR_MCAST_HASH_ELASTICITY, IFLA_BR_MCAST_QUERIER_STATE, 48 /* FDB_N_LEARNED */}};
 
-const EnumNames states{{"disabled", BR_STATE_DISABLED},
-                       {"listening", BR_STATE_LISTENING},
-                       {"learning", BR_STATE_LEARNING},
-                       {"forwarding", BR_STATE_FORWARDING},
-                       {"blocking", BR_STATE_BLOCKING}};
+const EnumNames bridgeStates{{"disabled", BR_STATE_DISABLED},
+                             {"listening", BR_STATE_LISTENING},
+                             {"learning", BR_STATE_LEARNING},
+                             {"forwarding", BR_STATE_FORWARDING},
+                             {"blocking", BR_STATE_BLOCKING}};
 
 /// IFLA_BRPORT_MAB, newer than the headers.
 constexpr std::uint16_t portBypass = 40;
 
-const Schema portOptions{{
-                             {"state", IFLA_BRPORT_STATE, enum8(states)},
-                             {"priority", IFLA_BRPORT_PRIORITY, u16()},
-                             {"cost", IFLA_BRPORT_COST, u32()},
-                             {"hairpin", IFLA_BRPORT_MODE, boolean8()},
-                             {"guard", IFLA_BRPORT_GUARD, boolean8()},
-                             {"rootBlock", IFLA_BRPORT_PROTECT, boolean8()},
-                             {"learning", IFLA_BRPORT_LEARNING, boolean8()},
-                             {"locked", IFLA_BRPORT_LOCKED, boolean8()},
-                             {"macAuthenticationBypass", portBypass, boolean8()},
-                             {"flood", IFLA_BRPORT_UNICAST_FLOOD, boolean8()},
-                             {"multicastFlood", IFLA_BRPORT_MCAST_FLOOD, boolean8()},
-                             {"multicastToUnicast", IFLA_BRPORT_MCAST_TO_UCAST, boolean8()},
-                             {"multicastRouter", IFLA_BRPORT_MULTICAST_ROUTER, u8(0, 3)},
-                             {"multicastFastLeave", IFLA_BRPORT_FAST_LEAVE, boolean8()},
-                             {"multicastHostsLimit", IFLA_BRPORT_MCAST_EHT_HOSTS_LIMIT, u32(1)},
-                             {"broadcastFlood", IFLA_BRPORT_BCAST_FLOOD, boolean8()},
-                             {"proxyArp", IFLA_BRPORT_PROXYARP, boolean8()},
-                             {"neighbourSuppression", IFLA_BRPORT_NEIGH_SUPPRESS, boolean8()},
-                             {"vlanTunnel", IFLA_BRPORT_VLAN_TUNNEL, boolean8()},
-                             {"isolated", IFLA_BRPORT_ISOLATED, boolean8()},
-                             {"groupForwardMask", IFLA_BRPORT_GROUP_FWD_MASK, u16()},
-                             {"backupPort", IFLA_BRPORT_BACKUP_PORT, u32(0, 0x7fffffff)},
-                         },
-                         // Run-time state of the spanning tree, and unused options.
-                         {IFLA_BRPORT_ROOT_ID,
-                          IFLA_BRPORT_BRIDGE_ID,
-                          IFLA_BRPORT_DESIGNATED_PORT,
-                          IFLA_BRPORT_DESIGNATED_COST,
-                          IFLA_BRPORT_ID,
-                          IFLA_BRPORT_NO,
-                          IFLA_BRPORT_TOPOLOGY_CHANGE_ACK,
-                          IFLA_BRPORT_CONFIG_PENDING,
-                          IFLA_BRPORT_MESSAGE_AGE_TIMER,
-                          IFLA_BRPORT_FORWARD_DELAY_TIMER,
-                          IFLA_BRPORT_HOLD_TIMER,
-                          IFLA_BRPORT_LEARNING_SYNC,
-                          IFLA_BRPORT_PROXYARP_WIFI,
-                          IFLA_BRPORT_MRP_RING_OPEN,
-                          IFLA_BRPORT_MRP_IN_OPEN,
-                          IFLA_BRPORT_MCAST_EHT_HOSTS_CNT,
-                          41 /* MCAST_N_GROUPS */,
-                          42 /* MCAST_MAX_GROUPS */,
-                          43 /* NEIGH_VLAN_SUPPRESS */,
-                          44 /* BACKUP_NHID */}};
+const Schema bridgePortOptions{{
+                                   {"state", IFLA_BRPORT_STATE, enum8(bridgeStates)},
+                                   {"priority", IFLA_BRPORT_PRIORITY, u16()},
+                                   {"cost", IFLA_BRPORT_COST, u32()},
+                                   {"hairpin", IFLA_BRPORT_MODE, boolean8()},
+                                   {"guard", IFLA_BRPORT_GUARD, boolean8()},
+                                   {"rootBlock", IFLA_BRPORT_PROTECT, boolean8()},
+                                   {"learning", IFLA_BRPORT_LEARNING, boolean8()},
+                                   {"locked", IFLA_BRPORT_LOCKED, boolean8()},
+                                   {"macAuthenticationBypass", portBypass, boolean8()},
+                                   {"flood", IFLA_BRPORT_UNICAST_FLOOD, boolean8()},
+                                   {"multicastFlood", IFLA_BRPORT_MCAST_FLOOD, boolean8()},
+                                   {"multicastToUnicast", IFLA_BRPORT_MCAST_TO_UCAST, boolean8()},
+                                   {"multicastRouter", IFLA_BRPORT_MULTICAST_ROUTER, u8(0, 3)},
+                                   {"multicastFastLeave", IFLA_BRPORT_FAST_LEAVE, boolean8()},
+                                   {"multicastHostsLimit", IFLA_BRPORT_MCAST_EHT_HOSTS_LIMIT, u32(1)},
+                                   {"broadcastFlood", IFLA_BRPORT_BCAST_FLOOD, boolean8()},
+                                   {"proxyArp", IFLA_BRPORT_PROXYARP, boolean8()},
+                                   {"neighbourSuppression", IFLA_BRPORT_NEIGH_SUPPRESS, boolean8()},
+                                   {"vlanTunnel", IFLA_BRPORT_VLAN_TUNNEL, boolean8()},
+                                   {"isolated", IFLA_BRPORT_ISOLATED, boolean8()},
+                                   {"groupForwardMask", IFLA_BRPORT_GROUP_FWD_MASK, u16()},
+                                   {"backupPort", IFLA_BRPORT_BACKUP_PORT, u32(0, 0x7fffffff)},
+                               },
+                               // Run-time state of the spanning tree, and unused options.
+                               {IFLA_BRPORT_ROOT_ID,
+                                IFLA_BRPORT_BRIDGE_ID,
+                                IFLA_BRPORT_DESIGNATED_PORT,
+                                IFLA_BRPORT_DESIGNATED_COST,
+                                IFLA_BRPORT_ID,
+                                IFLA_BRPORT_NO,
+                                IFLA_BRPORT_TOPOLOGY_CHANGE_ACK,
+                                IFLA_BRPORT_CONFIG_PENDING,
+                                IFLA_BRPORT_MESSAGE_AGE_TIMER,
+                                IFLA_BRPORT_FORWARD_DELAY_TIMER,
+                                IFLA_BRPORT_HOLD_TIMER,
+                                IFLA_BRPORT_LEARNING_SYNC,
+                                IFLA_BRPORT_PROXYARP_WIFI,
+                                IFLA_BRPORT_MRP_RING_OPEN,
+                                IFLA_BRPORT_MRP_IN_OPEN,
+                                IFLA_BRPORT_MCAST_EHT_HOSTS_CNT,
+                                41 /* MCAST_N_GROUPS */,
+                                42 /* MCAST_MAX_GROUPS */,
+                                43 /* NEIGH_VLAN_SUPPRESS */,
+                                44 /* BACKUP_NHID */}};
 
 }  // namespace
 
-const LinkKind bridgeKind{"bridge", options};
-const LinkKind bridgePortKind{"bridge", portOptions};
+const LinkKind bridgeKind{"bridge", bridgeOptions};
+const LinkKind bridgePortKind{"bridge", bridgePortOptions};
 
 }  // namespace vethwork

@@ -5,10 +5,10 @@
 namespace vethwork {
 namespace {
 
-const Schema options{};
+const Schema dummyOptions{};
 
 }  // namespace
 
-const LinkKind dummyKind{"dummy", options};
+const LinkKind dummyKind{"dummy", dummyOptions};
 
 }  // namespace vethwork

@@ -5,10 +5,10 @@
 namespace vethwork {
 namespace {
 
-const Schema options{};
+const Schema ifbOptions{};
 
 }  // namespace
 
-const LinkKind ifbKind{"ifb", options};
+const LinkKind ifbKind{"ifb", ifbOptions};
 
 }  // namespace vethwork

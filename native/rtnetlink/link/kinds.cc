@@ -7,7 +7,7 @@
 namespace vethwork {
 namespace {
 
-const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view name) {
+const LinkKind* findKind(std::span<const LinkKind* const> kinds, std::string_view name) {
   const auto found = std::ranges::find(kinds, name, &LinkKind::name);
   return found == kinds.end() ? nullptr : *found;
 }
@@ -17,12 +17,12 @@ const LinkKind* find(std::span<const LinkKind* const> kinds, std::string_view na
 const LinkKind* findLinkKind(std::string_view name) {
   static constexpr std::array kinds{&bridgeKind, &dummyKind, &ifbKind,  &ipvlanKind, &macvlanKind,
                                     &tunKind,    &vethKind,  &vlanKind, &vrfKind,    &vxlanKind};
-  return find(kinds, name);
+  return findKind(kinds, name);
 }
 
 const LinkKind* findPortKind(std::string_view name) {
   static constexpr std::array kinds{&bridgePortKind, &vrfPortKind};
-  return find(kinds, name);
+  return findKind(kinds, name);
 }
 
 }  // namespace vethwork

@@ -6,11 +6,11 @@
 namespace vethwork {
 namespace {
 
-const EnumNames modes{{"tun", IFF_TUN}, {"tap", IFF_TAP}};
+const EnumNames tunModes{{"tun", IFF_TUN}, {"tap", IFF_TAP}};
 
 /// Decoded only: tap and tun devices are created through /dev/net/tun.
-const Schema options{{
-    {"mode", IFLA_TUN_TYPE, enum8(modes), Presence::reported},
+const Schema tunOptions{{
+    {"mode", IFLA_TUN_TYPE, enum8(tunModes), Presence::reported},
     {"owner", IFLA_TUN_OWNER, u32(), Presence::reported},
     {"group", IFLA_TUN_GROUP, u32(), Presence::reported},
     {"packetInformation", IFLA_TUN_PI, boolean8(), Presence::reported},
@@ -23,6 +23,6 @@ const Schema options{{
 
 }  // namespace
 
-const LinkKind tunKind{"tun", options};
+const LinkKind tunKind{"tun", tunOptions};
 
 }  // namespace vethwork

@@ -5,10 +5,10 @@
 namespace vethwork {
 namespace {
 
-const Schema options{{"peer", VETH_INFO_PEER, linkMessage(), Presence::required}};
+const Schema vethOptions{{"peer", VETH_INFO_PEER, linkMessage(), Presence::required}};
 
 }  // namespace
 
-const LinkKind vethKind{"veth", options};
+const LinkKind vethKind{"veth", vethOptions};
 
 }  // namespace vethwork

@@ -12,7 +12,7 @@
 namespace vethwork {
 namespace {
 
-const EnumNames protocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
+const EnumNames vlanTagProtocols{{"802.1Q", ETH_P_8021Q}, {"802.1ad", ETH_P_8021AD}};
 
 /// Flags by name. Only those that are given are changed.
 class Switches final : public Codec {
@@ -49,15 +49,15 @@ class Switches final : public Codec {
                                               {"bridgeBinding", VLAN_FLAG_BRIDGE_BINDING}}};
 };
 
-const Schema options{{
-                         {"id", IFLA_VLAN_ID, u16(0, 4094), Presence::required},
-                         {"protocol", IFLA_VLAN_PROTOCOL, enum16(protocols, Order::network)},
-                         {"flags", IFLA_VLAN_FLAGS, std::make_shared<Switches>()},
-                     },
-                     {IFLA_VLAN_EGRESS_QOS, IFLA_VLAN_INGRESS_QOS}};
+const Schema vlanOptions{{
+                             {"id", IFLA_VLAN_ID, u16(0, 4094), Presence::required},
+                             {"protocol", IFLA_VLAN_PROTOCOL, enum16(vlanTagProtocols, Order::network)},
+                             {"flags", IFLA_VLAN_FLAGS, std::make_shared<Switches>()},
+                         },
+                         {IFLA_VLAN_EGRESS_QOS, IFLA_VLAN_INGRESS_QOS}};
 
 }  // namespace
 
-const LinkKind vlanKind{"vlan", options, true};
+const LinkKind vlanKind{"vlan", vlanOptions, true};
 
 }  // namespace vethwork

@@ -5,13 +5,13 @@
 namespace vethwork {
 namespace {
 
-const Schema options{{{"table", IFLA_VRF_TABLE, u32(1), Presence::required}}};
+const Schema vrfOptions{{{"table", IFLA_VRF_TABLE, u32(1), Presence::required}}};
 
-const Schema portOptions{{{"table", IFLA_VRF_PORT_TABLE, u32(), Presence::reported}}};
+const Schema vrfPortOptions{{{"table", IFLA_VRF_PORT_TABLE, u32(), Presence::reported}}};
 
 }  // namespace
 
-const LinkKind vrfKind{"vrf", options};
-const LinkKind vrfPortKind{"vrf", portOptions};
+const LinkKind vrfKind{"vrf", vrfOptions};
+const LinkKind vrfPortKind{"vrf", vrfPortOptions};
 
 }  // namespace vethwork

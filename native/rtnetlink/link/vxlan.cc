@@ -68,42 +68,42 @@ constexpr std::uint16_t labelPolicy = 32;
 
 const EnumNames labelPolicies{{"fixed", 0}, {"inherit", 1}};
 
-const Schema options{{
-                         {"id", IFLA_VXLAN_ID, u32(1, 0xffffff)},
-                         {"collectMetadata", IFLA_VXLAN_COLLECT_METADATA, boolean8()},
-                         {"vniFilter", IFLA_VXLAN_VNIFILTER, boolean8()},
-                         {"local", IFLA_VXLAN_LOCAL, underlayAddress(IFLA_VXLAN_LOCAL6)},
-                         {"local", IFLA_VXLAN_LOCAL6, underlayAddress(IFLA_VXLAN_LOCAL6), Presence::alias},
-                         {"remote", IFLA_VXLAN_GROUP, underlayAddress(IFLA_VXLAN_GROUP6)},
-                         {"remote", IFLA_VXLAN_GROUP6, underlayAddress(IFLA_VXLAN_GROUP6), Presence::alias},
-                         {"link", IFLA_VXLAN_LINK, u32(1, 0x7fffffff)},
-                         {"port", IFLA_VXLAN_PORT, be16(1)},
-                         {"portRange", IFLA_VXLAN_PORT_RANGE, std::make_shared<PortRange>()},
-                         {"learning", IFLA_VXLAN_LEARNING, boolean8()},
-                         {"ttl", IFLA_VXLAN_TTL, u8()},
-                         {"ttlInherit", IFLA_VXLAN_TTL_INHERIT, flag()},
-                         {"tos", IFLA_VXLAN_TOS, u8()},
-                         {"label", IFLA_VXLAN_LABEL, be32(0, 0xfffff)},
-                         {"labelPolicy", labelPolicy, enum32(labelPolicies)},
-                         {"ageing", IFLA_VXLAN_AGEING, u32()},
-                         {"limit", IFLA_VXLAN_LIMIT, u32()},
-                         {"df", IFLA_VXLAN_DF, enum8(dfNames)},
-                         {"udpChecksum", IFLA_VXLAN_UDP_CSUM, boolean8()},
-                         {"udp6ZeroChecksumTx", IFLA_VXLAN_UDP_ZERO_CSUM6_TX, boolean8()},
-                         {"udp6ZeroChecksumRx", IFLA_VXLAN_UDP_ZERO_CSUM6_RX, boolean8()},
-                         {"remoteChecksumTx", IFLA_VXLAN_REMCSUM_TX, boolean8()},
-                         {"remoteChecksumRx", IFLA_VXLAN_REMCSUM_RX, boolean8()},
-                         {"proxy", IFLA_VXLAN_PROXY, boolean8()},
-                         {"routeShortCircuit", IFLA_VXLAN_RSC, boolean8()},
-                         {"l2Miss", IFLA_VXLAN_L2MISS, boolean8()},
-                         {"l3Miss", IFLA_VXLAN_L3MISS, boolean8()},
-                         {"localBypass", localBypass, boolean8()},
-                         {"groupPolicy", IFLA_VXLAN_GBP, flag()},
-                         {"genericProtocol", IFLA_VXLAN_GPE, flag()},
-                     },
-                     {IFLA_VXLAN_REMCSUM_NOPARTIAL, 33 /* RESERVED_BITS */}};
+const Schema vxlanOptions{{
+                              {"id", IFLA_VXLAN_ID, u32(1, 0xffffff)},
+                              {"collectMetadata", IFLA_VXLAN_COLLECT_METADATA, boolean8()},
+                              {"vniFilter", IFLA_VXLAN_VNIFILTER, boolean8()},
+                              {"local", IFLA_VXLAN_LOCAL, underlayAddress(IFLA_VXLAN_LOCAL6)},
+                              {"local", IFLA_VXLAN_LOCAL6, underlayAddress(IFLA_VXLAN_LOCAL6), Presence::alias},
+                              {"remote", IFLA_VXLAN_GROUP, underlayAddress(IFLA_VXLAN_GROUP6)},
+                              {"remote", IFLA_VXLAN_GROUP6, underlayAddress(IFLA_VXLAN_GROUP6), Presence::alias},
+                              {"link", IFLA_VXLAN_LINK, u32(1, 0x7fffffff)},
+                              {"port", IFLA_VXLAN_PORT, be16(1)},
+                              {"portRange", IFLA_VXLAN_PORT_RANGE, std::make_shared<PortRange>()},
+                              {"learning", IFLA_VXLAN_LEARNING, boolean8()},
+                              {"ttl", IFLA_VXLAN_TTL, u8()},
+                              {"ttlInherit", IFLA_VXLAN_TTL_INHERIT, flag()},
+                              {"tos", IFLA_VXLAN_TOS, u8()},
+                              {"label", IFLA_VXLAN_LABEL, be32(0, 0xfffff)},
+                              {"labelPolicy", labelPolicy, enum32(labelPolicies)},
+                              {"ageing", IFLA_VXLAN_AGEING, u32()},
+                              {"limit", IFLA_VXLAN_LIMIT, u32()},
+                              {"df", IFLA_VXLAN_DF, enum8(dfNames)},
+                              {"udpChecksum", IFLA_VXLAN_UDP_CSUM, boolean8()},
+                              {"udp6ZeroChecksumTx", IFLA_VXLAN_UDP_ZERO_CSUM6_TX, boolean8()},
+                              {"udp6ZeroChecksumRx", IFLA_VXLAN_UDP_ZERO_CSUM6_RX, boolean8()},
+                              {"remoteChecksumTx", IFLA_VXLAN_REMCSUM_TX, boolean8()},
+                              {"remoteChecksumRx", IFLA_VXLAN_REMCSUM_RX, boolean8()},
+                              {"proxy", IFLA_VXLAN_PROXY, boolean8()},
+                              {"routeShortCircuit", IFLA_VXLAN_RSC, boolean8()},
+                              {"l2Miss", IFLA_VXLAN_L2MISS, boolean8()},
+                              {"l3Miss", IFLA_VXLAN_L3MISS, boolean8()},
+                              {"localBypass", localBypass, boolean8()},
+                              {"groupPolicy", IFLA_VXLAN_GBP, flag()},
+                              {"genericProtocol", IFLA_VXLAN_GPE, flag()},
+                          },
+                          {IFLA_VXLAN_REMCSUM_NOPARTIAL, 33 /* RESERVED_BITS */}};
 
-void check(const Map& values, Path& path) {
+void checkVxlan(const Map& values, Path& path) {
   const bool* external = member(values, "collectMetadata").as<bool>();
   if (given(values, "id") == nullptr && (external == nullptr || !*external)) {
     const auto scope = path.at("id");
@@ -113,6 +113,6 @@ void check(const Map& values, Path& path) {
 
 }  // namespace
 
-const LinkKind vxlanKind{"vxlan", options, false, check};
+const LinkKind vxlanKind{"vxlan", vxlanOptions, false, checkVxlan};
 
 }  // namespace vethwork

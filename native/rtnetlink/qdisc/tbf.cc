@@ -40,7 +40,7 @@ std::uint32_t limit(const Map& options, const Rate& rate, Path& path) {
   return static_cast<std::uint32_t>(integer(member(options, "limit"), path, 0, static_cast<std::int64_t>(most)));
 }
 
-void encode(const Map& options, Encoder& to) {
+void encodeTbf(const Map& options, Encoder& to) {
   static const Schema known{};
   static constexpr std::array<std::string_view, 6> names{"rate", "burst", "limit", "latency", "peakRate", "mtu"};
   known.encode(options, to, names);
@@ -76,7 +76,7 @@ std::optional<std::uint64_t> wide(Span options, std::uint16_t attribute) {
   return readAs<std::uint64_t>(findAttribute(options, attribute).value_or(Span()));
 }
 
-void decode(Span options, Map& into) {
+void decodeTbf(Span options, Map& into) {
   const auto parameters = readAs<tc_tbf_qopt>(findAttribute(options, TCA_TBF_PARMS).value_or(Span()));
   if (!parameters) {
     return;
@@ -93,6 +93,6 @@ void decode(Span options, Map& into) {
 
 }  // namespace
 
-const TrafficKind tbfQdisc{"tbf", encode, decode};
+const TrafficKind tbfQdisc{"tbf", encodeTbf, decodeTbf};
 
 }  // namespace vethwork

@@ -28,7 +28,7 @@ std::optional<std::uint32_t> parse(std::string_view text) {
   return major && minor ? std::optional(*major << 16 | *minor) : std::nullopt;
 }
 
-std::string hexadecimal(std::uint32_t number) {
+std::string hexadecimalNumber(std::uint32_t number) {
   std::array<char, 8> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
   return {digits.data(), end};
@@ -59,7 +59,7 @@ Value formatTrafficHandle(std::uint32_t handle, const EnumNames& words) {
     return known->first;
   }
   const std::uint32_t minor = handle & 0xffff;
-  return hexadecimal(handle >> 16) + ':' + (minor == 0 ? "" : hexadecimal(minor));
+  return hexadecimalNumber(handle >> 16) + ':' + (minor == 0 ? "" : hexadecimalNumber(minor));
 }
 
 std::uint32_t trafficHandle(const Map& map, std::string_view key, std::uint32_t usual, Path& path,

@@ -60,6 +60,7 @@ describe.skipIf(!privileged)('reconciliation', () => {
 
   test('continues when a callback throws, as does openHost', async () => {
     const warnings: string[] = [];
+    const opened: Host[] = [];
     const collect = ({ message }: Error) => warnings.push(message);
     const broken = [
       () => {
@@ -75,10 +76,12 @@ describe.skipIf(!privileged)('reconciliation', () => {
         await machine.node.run('nft', 'flush', 'ruleset');
         expect(await host.reconcile({ onProgress })).not.toEqual([]);
         expect(await host.reconcile({ dryRun: true })).toEqual([]);
-        await machine.open({ onProgress });
+        opened.push(await machine.open({ onProgress }));
       }
       await eventually(() => warnings.some((text) => text.includes('broken later')));
     } finally {
+      // They would restart the dnsmasq that later tests kill, and thereby end the namespace that it keeps alive.
+      for (const each of opened) await each.close();
       process.off('warning', collect);
     }
     expect(warnings).toContain('the callback onProgress failed: broken progress');
