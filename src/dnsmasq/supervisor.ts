@@ -1,6 +1,6 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelay } from '../util/backoff.js';
 import { guardCallback } from '../util/callback.js';
 import { SharedRuns } from '../util/coalesce.js';
@@ -117,7 +117,7 @@ export class DnsmasqSupervisor {
 
   /**
    * Adds one reservation, whose record must be committed. The cost does not depend on the number of reservations. Calls
-   * of the same turn of the event loop share one reload, and those of a burst at most a few milliseconds.
+   * that are made together share a reload. Those of a burst share a few, for which they wait some milliseconds at most.
    * @returns false if this process does not supervise a running dnsmasq of the network; `update` is needed then
    * @throws ValidationError, StoreError
    */
@@ -139,16 +139,16 @@ export class DnsmasqSupervisor {
     const watched = this.#networks.get(network);
     const { process, desired, instance } = watched ?? {};
     if (watched === undefined || process === undefined || desired === undefined || instance === undefined) return false;
-    if (!isRunning(process) || instance.hasLostFiles(desired) || !edit(watched, desired)) return false;
+    // `reload` finds out whether the process still runs.
+    if (instance.hasLostFiles(desired) || !edit(watched, desired)) return false;
     watched.changes++;
-    watched.reload ??= this.#reloadSoon(watched);
+    const pause = watched.reloadAt - performance.now();
+    watched.reload ??= (pause > 0 ? sleep(pause) : Promise.resolve()).then(() => this.#reload(watched));
     return watched.reload;
   }
 
-  /** Reloads in the next turn of the event loop; in a burst of changes, after a pause. */
-  async #reloadSoon(watched: Watched): Promise<boolean> {
-    const pause = watched.reloadAt - performance.now();
-    await (pause > 0 ? sleep(pause) : nextTurn());
+  /** Reloads for all changes until now. The changes of a burst wait for the next reload. */
+  #reload(watched: Watched): boolean {
     const { changes } = watched;
     watched.reload = undefined;
     watched.changes = 0;
