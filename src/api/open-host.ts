@@ -15,7 +15,7 @@ import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { effectiveSettings } from '../host/settings.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
-import type { Kernel } from '../kernel/kernel.js';
+import type { OwnKernel } from '../kernel/own-kernel.js';
 import { Standalone } from '../operations/standalone.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { OpeningRepair } from '../reconcile/opening-repair.js';
@@ -108,7 +108,7 @@ const where = ({ stateDir }: HostRequest) => `the state folder ${stateDir}`;
 
 async function openWith(
   request: HostRequest,
-  { kernel, detected, store, events }: { kernel: Kernel; detected: DetectedHost; store: LoneStore; events: Events },
+  { kernel, detected, store, events }: { kernel: OwnKernel; detected: DetectedHost; store: LoneStore; events: Events },
 ): Promise<Host> {
   const path = await realpath(request.stateDir);
   // A process that opens a new host at the same time waits until it is complete.

@@ -11,7 +11,7 @@ import { openKernelIn } from '../host/kernel.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { recordHost } from '../host/record-host.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
-import type { Kernel } from '../kernel/kernel.js';
+import type { OwnKernel } from '../kernel/own-kernel.js';
 import { isDefaultRoute } from '../kernel/route.js';
 import { Owner } from '../records/owner.js';
 import { type HostRecord, keys } from '../records/records.js';
@@ -80,7 +80,7 @@ export async function openNode(options: ClusterHostOptions, callbacks: NodeEvent
 
 async function openWith(
   request: ClusterRequest & { meshNic: string; stateDir: string },
-  opened: { kernel: Kernel; store: ClusterStore; journal: Events; owner: Owner; events: NodeEvents },
+  opened: { kernel: OwnKernel; store: ClusterStore; journal: Events; owner: Owner; events: NodeEvents },
 ): Promise<OpenedNode> {
   const { kernel, store, journal, owner, events } = opened;
   const { node: name, role, netns, meshNic, stateDir, meshAddress } = request;
@@ -191,7 +191,7 @@ async function runtimeFolder(store: ClusterStore, node: string): Promise<string>
 }
 
 /** Returns the NIC of the default route. @throws ValidationError */
-async function defaultNic(kernel: Kernel, { netns }: ClusterRequest): Promise<string> {
+async function defaultNic(kernel: OwnKernel, { netns }: ClusterRequest): Promise<string> {
   const [routes, links] = await Promise.all([
     kernel.query('route.list', { netns }),
     kernel.query('link.list', { netns }),

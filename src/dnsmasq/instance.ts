@@ -15,7 +15,7 @@ import {
   writeIfChanged,
 } from './files.js';
 import { type Lease, withoutLeases } from './lease.js';
-import { LineFile } from './line-file.js';
+import { type LineChange, LineFile } from './line-file.js';
 import { configFile, isConfigFile, makeRuntimeFolder, type RuntimePaths, removeRuntimeFolder } from './paths.js';
 import {
   CONFIG_OPTION,
@@ -44,11 +44,30 @@ export interface ApplyOptions {
   whenReady?: Promise<unknown> | undefined;
 }
 
+/** The changes of the two files for one reservation. */
+export interface ReservationEdit {
+  host: LineChange;
+  /** Absent for a reservation without a host name. */
+  name?: LineChange;
+}
+
+/** Adds a reservation. @throws ValidationError */
+export function additionOf(reservation: Reservation, desired: Pick<DnsmasqConfig, 'domain'>): ReservationEdit {
+  const { host, name } = renderReservation(reservation, desired);
+  return { host: { add: host }, ...(name !== undefined && { name: { add: name } }) };
+}
+
+/** Removes a reservation. */
+export function removalOf(reservation: Pick<Reservation, 'mac' | 'address'>): ReservationEdit {
+  const { host, name } = reservationStart(reservation);
+  return { host: { remove: host }, name: { remove: name } };
+}
+
 /** One network's dnsmasq: its files and its process. Asynchronous calls must not overlap; the supervisor ensures that. */
 export class DnsmasqInstance {
   /** True if the process is known to have read the present files. */
   #isUpToDate = false;
-  /** Number of reservations that were added or removed one by one. */
+  /** Number of calls of `edit`. */
   #edits = 0;
   #account: Account | undefined;
   readonly #declined: DeclinedAddresses;
@@ -160,24 +179,18 @@ export class DnsmasqInstance {
   }
 
   /**
-   * Adds a reservation to the files, whatever their size. dnsmasq has it after `reload`.
+   * Adds reservations to the files and removes others, whatever the size of the files. dnsmasq knows of it after `reload`.
+   * Succeeds for the removal of one that the files don't have.
    * @returns false if a file does not exist
-   * @throws ValidationError, StoreError
+   * @throws StoreError
    */
-  addReservation(reservation: Reservation, desired: Pick<DnsmasqConfig, 'domain'>): boolean {
-    const { host, name } = renderReservation(reservation, desired);
+  edit(edits: readonly ReservationEdit[]): boolean {
     this.#edits++;
+    // Even if the files don't change: the process that changed them may have died before it sent the signal.
     this.#isUpToDate = false;
-    return this.#hosts.add(host) && (name === undefined || this.#names.add(name));
-  }
-
-  /** Removes a reservation from the files, as `addReservation` adds it. Succeeds if they don't have it. */
-  removeReservation(reservation: Pick<Reservation, 'mac' | 'address'>): boolean {
-    const { host, name } = reservationStart(reservation);
-    this.#edits++;
-    // Even if the files don't have it: the process that removed it may have died before it sent the signal.
-    this.#isUpToDate = false;
-    return this.#hosts.remove(host) && this.#names.remove(name);
+    return (
+      this.#hosts.change(edits.map(({ host }) => host)) && this.#names.change(edits.flatMap(({ name }) => name ?? []))
+    );
   }
 
   /** True if the files are large and contain hardly more than what was removed. `apply` writes them anew. */

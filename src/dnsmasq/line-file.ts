@@ -10,6 +10,9 @@ const COMMENT = '#';
 /** Size from which a file is written anew if most of it is comments, in bytes. */
 const WORTH_COMPACTING = 16 * 1024;
 
+/** Adds a line, or removes the lines that begin with a text. */
+export type LineChange = { add: string; remove?: undefined } | { remove: string; add?: undefined };
+
 /**
  * A file of lines that dnsmasq reads: of reservations, or of names. One line is added by appending it, and removed by
  * changing its first byte to `#`, whatever the number of lines. Any number of processes may do so. A file is replaced by
@@ -21,22 +24,35 @@ const WORTH_COMPACTING = 16 * 1024;
 export class LineFile {
   constructor(private readonly path: string) {}
 
-  /** Adds a line. @returns false if there is no file */
-  add(line: string): boolean {
+  /** Adds lines. @returns false if there is no file */
+  add(...lines: readonly string[]): boolean {
     return this.#edit(O_RDWR | O_APPEND, (file) => {
-      const text = `${line}\n`;
+      const text = lines.map((line) => `${line}\n`).join('');
       // A writer may have died, or the disk may have been full, in the middle of a line.
       write(file, endsLine(file) ? text : `\n${text}`);
     });
   }
 
-  /** Removes the lines that begin with a text. @returns false if there is no file */
-  remove(start: string): boolean {
+  /** Removes the lines that begin with one of the texts. @returns false if there is no file */
+  remove(...starts: readonly string[]): boolean {
     return this.#edit(O_RDWR, (file) => {
       const text = `\n${readFileSync(file, 'latin1')}\n`;
-      const wanted = `\n${start}`;
-      for (let at = text.indexOf(wanted); at !== -1; at = text.indexOf(wanted, at + 1)) writeSync(file, COMMENT, at);
+      for (const start of starts) {
+        const wanted = `\n${start}`;
+        for (let at = text.indexOf(wanted); at !== -1; at = text.indexOf(wanted, at + 1)) writeSync(file, COMMENT, at);
+      }
     });
+  }
+
+  /** Makes changes in their order, consecutive ones of one kind together. @returns false if there is no file */
+  change(changes: readonly LineChange[]): boolean {
+    for (let at = 0; at < changes.length; ) {
+      const kind = Object.keys(changes[at] as LineChange)[0] as 'add' | 'remove';
+      const texts: string[] = [];
+      for (let text = changes[at]?.[kind]; text !== undefined; text = changes[++at]?.[kind]) texts.push(text);
+      if (!this[kind](...texts)) return false;
+    }
+    return true;
   }
 
   /** The lines, without comments. Undefined if there is no file. */

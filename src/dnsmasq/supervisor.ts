@@ -1,6 +1,6 @@
 import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelay } from '../util/backoff.js';
 import { guardCallback } from '../util/callback.js';
 import { SharedRuns } from '../util/coalesce.js';
@@ -8,7 +8,14 @@ import { Semaphore } from '../util/semaphore.js';
 import { checkConfig } from './config.js';
 import { DeclineBackoff } from './declines.js';
 import { removeStaleLocks } from './exclusion.js';
-import { type ApplyOptions, DnsmasqInstance, type DnsmasqKernel } from './instance.js';
+import {
+  type ApplyOptions,
+  additionOf,
+  DnsmasqInstance,
+  type DnsmasqKernel,
+  type ReservationEdit,
+  removalOf,
+} from './instance.js';
 import { runtimePaths } from './paths.js';
 import { isRunning, type ProcessIdentity } from './process.js';
 import type { DnsmasqConfig, Reservation } from './types.js';
@@ -56,8 +63,8 @@ interface Watched {
   declines: DeclineBackoff;
   /** The next reload. It serves all who have changed a reservation by then. */
   reload: Promise<boolean> | undefined;
-  /** Number of changes that wait for it. */
-  changes: number;
+  /** Changes of reservations that wait for it, in their order. */
+  edits: ReservationEdit[];
   /** Time before which it does not happen (`performance.now()`). */
   reloadAt: number;
   /** Addresses whose leases the next run of releases frees. */
@@ -117,17 +124,17 @@ export class DnsmasqSupervisor {
 
   /**
    * Adds one reservation, whose record must be committed. The cost does not depend on the number of reservations. Calls
-   * of the same turn of the event loop share one reload, and those of a burst at most a few milliseconds.
+   * that are made together share a reload. Those of a burst share a few, for which they wait some milliseconds at most.
    * @returns false if this process does not supervise a running dnsmasq of the network; `update` is needed then
    * @throws ValidationError, StoreError
    */
   reserve(network: string, reservation: Reservation): Promise<boolean> {
-    return this.#edit(network, ({ instance }, desired) => instance.addReservation(reservation, desired));
+    return this.#edit(network, (desired) => additionOf(reservation, desired));
   }
 
   /** Removes one reservation, as `reserve` adds it. Succeeds if there is none. */
   async unreserve(network: string, reservation: Pick<Reservation, 'mac' | 'address'>): Promise<boolean> {
-    const isDone = await this.#edit(network, ({ instance }) => instance.removeReservation(reservation));
+    const isDone = await this.#edit(network, () => removalOf(reservation));
     const watched = this.#networks.get(network);
     if (watched?.desired !== undefined && watched.instance.isWorthCompacting) {
       this.#compact(watched).catch((error) => this.#emit({ event: 'failed', network, error }));
@@ -135,31 +142,45 @@ export class DnsmasqSupervisor {
     return isDone;
   }
 
-  async #edit(network: string, edit: (watched: Watched, desired: DnsmasqConfig) => boolean): Promise<boolean> {
+  /** Changes the files and reloads, at once or in a burst later, together with the other changes until then. */
+  async #edit(network: string, edit: (desired: DnsmasqConfig) => ReservationEdit): Promise<boolean> {
     const watched = this.#networks.get(network);
     const { process, desired, instance } = watched ?? {};
     if (watched === undefined || process === undefined || desired === undefined || instance === undefined) return false;
-    if (!isRunning(process) || instance.hasLostFiles(desired) || !edit(watched, desired)) return false;
-    watched.changes++;
-    watched.reload ??= this.#reloadSoon(watched);
+    // `reload` finds out whether the process still runs.
+    if (instance.hasLostFiles(desired)) return false;
+    watched.edits.push(edit(desired));
+    const pause = watched.reloadAt - performance.now();
+    watched.reload ??= (pause > 0 ? sleep(pause) : Promise.resolve()).then(() => this.#reload(watched));
     return watched.reload;
   }
 
-  /** Reloads in the next turn of the event loop; in a burst of changes, after a pause. */
-  async #reloadSoon(watched: Watched): Promise<boolean> {
-    const pause = watched.reloadAt - performance.now();
-    await (pause > 0 ? sleep(pause) : nextTurn());
-    const { changes } = watched;
+  /** Reloads for all changes until now. The changes of a burst wait for the next reload. */
+  #reload(watched: Watched): boolean {
     watched.reload = undefined;
-    watched.changes = 0;
-    watched.reloadAt = performance.now() + reloadPause(changes);
-    return watched.process !== undefined && watched.instance.reload(watched.process);
+    watched.reloadAt = performance.now() + reloadPause(watched.edits.length);
+    try {
+      return watched.process !== undefined && this.#write(watched) && watched.instance.reload(watched.process);
+    } finally {
+      // After an error, the callers know of it.
+      watched.edits = [];
+    }
+  }
+
+  /** Writes what waits for the next reload. @returns false if a file does not exist */
+  #write(watched: Watched): boolean {
+    const { edits, instance } = watched;
+    if (edits.length === 0) return true;
+    const isWritten = instance.edit(edits);
+    if (isWritten) watched.edits = [];
+    return isWritten;
   }
 
   /** Writes the files without what was removed. */
   #compact(watched: Watched): Promise<void> {
     return this.#enqueue(watched, async ({ current, instance }) => {
       if (this.#closed || current === undefined || !instance.isWorthCompacting) return;
+      this.#write(watched);
       const seen = instance.lines();
       watched.desired = await current();
       await this.#apply(watched, { restart: false, seen });
@@ -245,7 +266,7 @@ export class DnsmasqSupervisor {
           observedGeneration: 0,
         },
         ...{ process: undefined, lastReportedExit: undefined, failures: 0, retryAt: 0, declines: new DeclineBackoff() },
-        ...{ reload: undefined, changes: 0, reloadAt: 0, released: new Set<string>() },
+        ...{ reload: undefined, edits: [], reloadAt: 0, released: new Set<string>() },
       };
       this.#networks.set(network, watched);
     }
@@ -284,6 +305,8 @@ export class DnsmasqSupervisor {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { desired, generation, current, instance } = watched;
       if (desired === undefined) return;
+      // Otherwise a line that the desired state has already would be added again.
+      this.#write(watched);
       try {
         watched.process = await instance.apply(desired, { ...options, seen: current && known });
       } catch (error) {

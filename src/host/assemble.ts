@@ -1,7 +1,7 @@
 import type { LocalNode } from '../desired/local-node.js';
 import { DnsmasqSupervisor } from '../dnsmasq/index.js';
 import { IndexAllocator } from '../ipam/ifindex.js';
-import type { Kernel } from '../kernel/kernel.js';
+import type { OwnKernel } from '../kernel/own-kernel.js';
 import { deleteMarkedLinks, markForDeletion } from '../plan/deletion.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Owner } from '../records/owner.js';
@@ -20,7 +20,7 @@ import { Reaper } from './reaper.js';
 
 /** The parts in which a lone host and a node of a cluster differ. */
 export interface HostParts {
-  kernel: Kernel;
+  kernel: OwnKernel;
   store: Store;
   events: Events;
   environment: HostEnvironment;

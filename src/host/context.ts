@@ -2,8 +2,8 @@ import type { Settings } from '../api/options.js';
 import type { LocalNode } from '../desired/local-node.js';
 import type { IndexAllocator } from '../ipam/ifindex.js';
 import type { AddressPool } from '../ipam/pool.js';
-import type { Kernel } from '../kernel/kernel.js';
 import type { Operation } from '../kernel/operation.js';
+import type { OwnKernel } from '../kernel/own-kernel.js';
 import type { DesiredHost } from '../plan/desired.js';
 import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Owner } from '../records/owner.js';
@@ -23,7 +23,7 @@ import type { Reaper } from './reaper.js';
 export interface Context {
   readonly environment: HostEnvironment;
   readonly settings: Settings;
-  readonly kernel: Kernel;
+  readonly kernel: OwnKernel;
   readonly store: Store;
   readonly indexes: IndexAllocator;
   /** Locks by network, interface and address. They serialise the calls of this process. */

@@ -1,11 +1,11 @@
 import { ValidationError } from '../errors.js';
 import { isNamespaceMissing } from '../kernel/ensure/observer.js';
-import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { openOwnKernel } from '../kernel/open-kernel.js';
+import type { OwnKernel } from '../kernel/own-kernel.js';
 
 /** Opens the kernel for a host. @throws ValidationError if the namespace of the host does not exist */
-export async function openKernelIn(netns: NamespaceRef | undefined): Promise<Kernel> {
+export async function openKernelIn(netns: NamespaceRef | undefined): Promise<OwnKernel> {
   try {
     const kernel = openOwnKernel(netns);
     if (netns !== undefined) await kernel.query('namespace.get', { netns });

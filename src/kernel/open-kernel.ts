@@ -25,6 +25,7 @@ import type { NamespaceRef } from './namespace.js';
 import { type NamespaceWatch, type NamespaceWatchOptions, PinWatch } from './namespace-watch.js';
 import { check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
+import type { Answers, OwnKernel, QueryRequest } from './own-kernel.js';
 import type { Queries, QueryName } from './query.js';
 import { type Snapshot, snapshot } from './snapshot.js';
 import {
@@ -104,12 +105,21 @@ function withRollbackErrors(reason: unknown, errors: readonly KernelError[]): un
   return new RollbackError(errors, `${message}; the roll-back is incomplete: ${causes}`, { cause: reason });
 }
 
-/** Removes the list that a single operation is submitted in from the field of an error. */
+/** Removes the list that queries are submitted in from the field of an error. */
 function withoutListField(error: unknown): unknown {
-  const prefix = 'operations[0].';
-  return error instanceof ValidationError && error.field.startsWith(prefix)
-    ? new ValidationError(error.field.slice(prefix.length), error.value, error.expected)
-    : error;
+  if (!(error instanceof ValidationError)) return error;
+  const field = error.field.replace(/^operations\[\d+\]\./, '');
+  return field === error.field ? error : new ValidationError(field, error.value, error.expected);
+}
+
+/** Returns the value of a result. @throws KernelError if the request failed */
+function answerOf(
+  result: NativeResult | undefined,
+  { netns }: Pick<Request, 'op' | 'netns'>,
+  describe: () => string,
+): unknown {
+  if (result?.errno !== undefined) throw toError(result, { operation: describe(), netns });
+  return result?.value;
 }
 
 /**
@@ -118,7 +128,7 @@ function withoutListField(error: unknown): unknown {
  */
 const MAXIMUM_CONCURRENT = 128;
 
-class NetlinkKernel implements Kernel {
+class NetlinkKernel implements OwnKernel {
   readonly #home: NamespaceRef | undefined;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #watches = new Set<NetlinkWatch | PinWatch>();
@@ -196,6 +206,13 @@ class NetlinkKernel implements Kernel {
     )) as Queries[Q]['result'];
   }
 
+  async queryAll<const Requests extends readonly QueryRequest[]>(requests: Requests): Promise<Answers<Requests>> {
+    const results = await this.#submitAll(requests, this.#limit);
+    return requests.map((request, index) =>
+      answerOf(results?.[index], request, () => `read ${request.op}`),
+    ) as Answers<Requests>;
+  }
+
   async run(
     file: string,
     args: readonly string[],
@@ -271,18 +288,17 @@ class NetlinkKernel implements Kernel {
    * for long have no limit.
    */
   async #submitOne(request: Request, describe: () => string, limit?: Semaphore): Promise<unknown> {
-    const work = () => submit([request], { stopOnError: true });
-    let results: NativeResult[] | undefined;
+    const [result] = (await this.#submitAll([request], limit)) ?? [];
+    return answerOf(result, request, describe);
+  }
+
+  async #submitAll(requests: readonly object[], limit: Semaphore | undefined): Promise<NativeResult[] | undefined> {
+    const work = () => submit(requests, { stopOnError: true });
     try {
-      results = await this.#track(() => (limit === undefined ? yieldIfNeeded().then(work) : limit.run(work)));
+      return await this.#track(() => (limit === undefined ? yieldIfNeeded().then(work) : limit.run(work)));
     } catch (error) {
       throw withoutListField(error);
     }
-    const result = results?.[0];
-    if (result?.errno !== undefined) {
-      throw toError(result, { operation: describe(), netns: request.netns });
-    }
-    return result?.value;
   }
 
   /** Undoes the executed operations of a transaction in reverse order. */
@@ -324,7 +340,7 @@ class NetlinkKernel implements Kernel {
  * Opens the kernel for this package, which passes only plain data of its own.
  * @param home namespace whose sockets stay open while idle: the one that most operations target
  */
-export function openOwnKernel(home: NamespaceRef | undefined): Kernel {
+export function openOwnKernel(home: NamespaceRef | undefined): OwnKernel {
   return new NetlinkKernel(home);
 }
 

@@ -8,6 +8,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { NamespaceInfo } from '../kernel/query.js';
+import type { Route } from '../kernel/route.js';
 import { bridgeMacOf } from '../plan/mesh.js';
 import { isVethworkLink, vniOfInnerName } from '../plan/names.js';
 import { keys, type NetworkRecord } from '../records/records.js';
@@ -79,16 +80,58 @@ function hostInodes({ kernel, host }: RuleContext): Promise<readonly number[]> {
 }
 
 /**
+ * Identities of namespaces that have been found to be those of instances. None becomes that of a network: networks get
+ * new namespaces.
+ */
+const instances = new WeakMap<Kernel, Set<string>>();
+/** Most identities that are kept. */
+const MOST_INSTANCES = 4096;
+
+function instancesOf(kernel: Kernel): Set<string> {
+  const known = instances.get(kernel) ?? new Set();
+  instances.set(kernel, known);
+  if (known.size >= MOST_INSTANCES) known.clear();
+  return known;
+}
+
+/** The namespace of an instance. */
+interface InstanceNamespace {
+  identity: string | undefined;
+  /** Empty unless asked for. */
+  routes: readonly Route[];
+}
+
+/**
  * Checks that a namespace can be that of an instance.
- * @returns the identity of the namespace
+ * @param options.withRoutes reads its routes, too
  * @throws ValidationError if it is not a network namespace, or is that of the host, of this process or of a network
  */
-export async function requireInstanceNamespace(context: RuleContext, netns: NamespaceRef): Promise<string | undefined> {
-  const { kernel, host, store } = context;
-  const [own, { inode, id, identity }] = await Promise.all([hostInodes(context), identify(kernel, host.netns, netns)]);
+export async function requireInstanceNamespace(
+  context: RuleContext,
+  netns: NamespaceRef,
+  { withRoutes }: { withRoutes: boolean },
+): Promise<InstanceNamespace> {
+  const { kernel } = context;
+  const [own, { inode, id, identity, routes }] = await Promise.all([
+    hostInodes(context),
+    identify(context, netns, withRoutes),
+  ]);
   if (own.includes(inode)) {
     throw new ValidationError('netns', netns, 'the namespace of an instance, not that of the host');
   }
+  const known = instancesOf(kernel);
+  if (identity === undefined || !known.has(identity)) await refuseNetwork(context, netns, { inode, id });
+  if (identity !== undefined) known.add(identity);
+  return { identity, routes };
+}
+
+/** @throws ValidationError for the namespace of a network */
+async function refuseNetwork(
+  context: RuleContext,
+  netns: NamespaceRef,
+  { inode, id }: { inode: number; id: number },
+): Promise<void> {
+  const { kernel, store } = context;
   // The kernel assigns an id (NSID) to a peer namespace when a link connects the two. The namespace of a network always
   // has one; that of a new container has none (-1), so its links need not be listed.
   const candidates = id >= 0 ? await networksByLinks(context, netns) : [];
@@ -99,20 +142,22 @@ export async function requireInstanceNamespace(context: RuleContext, netns: Name
       throw new ValidationError('netns', netns, 'the namespace of an instance, not that of a network');
     }
   }
-  return identity;
 }
 
 async function identify(
-  kernel: Kernel,
-  from: NamespaceRef | undefined,
+  { kernel, host }: RuleContext,
   netns: NamespaceRef,
-): Promise<NamespaceInfo & { id: number }> {
+  withRoutes: boolean,
+): Promise<NamespaceInfo & { id: number; routes: readonly Route[] }> {
+  const place = [
+    { op: 'namespace.get', netns },
+    { op: 'namespace.id', netns: host.netns, target: netns },
+  ] as const;
   try {
-    const [info, id] = await Promise.all([
-      kernel.query('namespace.get', { netns }),
-      kernel.query('namespace.id', { netns: from, target: netns }),
-    ]);
-    return { ...info, id };
+    const [info, id, routes = []] = withRoutes
+      ? await kernel.queryAll([...place, { op: 'route.list', netns }])
+      : await kernel.queryAll(place);
+    return { ...info, id, routes };
   } catch (error) {
     if (!isNamespaceMissing(error)) throw error;
     throw new ValidationError('netns', netns, 'a network namespace that exists: a name, a path or a process id');

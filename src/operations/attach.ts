@@ -8,9 +8,7 @@ import { findLink } from '../host/detect.js';
 import { deviceAttachment } from '../host/device.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
-import type { Kernel } from '../kernel/kernel.js';
-import type { NamespaceRef } from '../kernel/namespace.js';
-import { isDefaultRoute, MAIN_TABLE, routeFamily } from '../kernel/route.js';
+import { isDefaultRoute, MAIN_TABLE, type Route, routeFamily } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { containerNamespace, deviceName } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
@@ -139,14 +137,14 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
     });
   }
   if ('netns' in request) {
+    const { netns, name: innerName, configure } = request;
     // Runs concurrently with the transaction of the store.
-    const place = requireInstanceNamespace(context, request.netns);
+    const place = requireInstanceNamespace(context, netns, { withRoutes: configure });
     place.catch(() => undefined);
     const [index, innerIndex] = (await indexes.take(2)) as [number, number];
-    const { netns, name: innerName, configure } = request;
     const attachment = { kind: 'veth', index, innerIndex, netns, innerName, configure } as const;
-    const identified = place.then(async (identity) => {
-      const metric = configure ? await freeMetric(kernel, netns, request.order) : undefined;
+    const identified = place.then(({ identity, routes }) => {
+      const metric = configure ? freeMetric(routes, request.order) : undefined;
       return { ...attachment, identity, ...(metric !== undefined && { metric }) };
     });
     identified.catch(() => undefined);
@@ -165,8 +163,7 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
 }
 
 /** Returns the lowest free metric of an IPv4 default route, from `order` on. Undefined if it is `order` itself. */
-async function freeMetric(kernel: Kernel, netns: NamespaceRef, order: number): Promise<number | undefined> {
-  const routes = await kernel.query('route.list', { netns });
+function freeMetric(routes: readonly Route[], order: number): number | undefined {
   const taken = new Set(
     routes
       .filter((route) => isDefaultRoute(route) && routeFamily(route) === 'inet')
@@ -202,17 +199,10 @@ async function reserveInterface(
   if ((await transaction.get(keys.device(chosen.device, node))) !== undefined) {
     throw new ConflictError(`${chosen.device} is attached already`);
   }
-  const attachment = await chosen.attachment;
-  const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
-  const other = place && (await transaction.get<string>(place));
-  if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
   await requireFreeHostname(transaction, network, request.hostname);
   await requireOverlayPort(transaction, network);
   const taken = macsOfNetwork(network, await coordinator.nodeNames(transaction));
   const mac = await chooseMac(transaction, uuid, request.mac, taken);
-  if (attachment.kind === 'device' && attachment.mac !== undefined) {
-    await refuseDeviceMac(transaction, uuid, attachment.mac, taken);
-  }
   const owner = randomUUID();
   const { hostname, instance, antiSpoofing, allowedAddresses } = request;
   const guard = antiSpoofing ? { allowedAddresses } : undefined;
@@ -223,6 +213,14 @@ async function reserveInterface(
     { use: 'interface', owner, mac },
     { address: request.address },
   );
+  // Everything above runs while the namespace is read.
+  const attachment = await chosen.attachment;
+  const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
+  const other = place && (await transaction.get<string>(place));
+  if (other !== undefined) throw new ConflictError(`interface ${other} is in that place already`);
+  if (attachment.kind === 'device' && attachment.mac !== undefined) {
+    await refuseDeviceMac(transaction, uuid, attachment.mac, taken);
+  }
   const nic: InterfaceRecord = {
     uuid: owner,
     network: uuid,

@@ -46,13 +46,19 @@ export class Standalone implements Coordinator {
     const { dhcp, kernel, store } = this.#context();
     const flushed = store.flush();
     flushed.catch(() => undefined);
+    const asksDhcp = nic !== undefined && !isConfigured(nic);
     // Before the link is up: the instance may send a DHCP request at once.
-    if (nic !== undefined) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
+    if (asksDhcp) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
     const plan = resources.flatMap((resource) => resource.plan());
     const isServed = resources.some(({ kind }) => kind === 'network') && dhcp.serves(network);
-    if (isServed) await this.#createServed({ network, resources, signal }, plan);
-    else await kernel.transaction(plan, { signal });
+    const [applied, reserved] = await Promise.allSettled([
+      isServed ? this.#createServed({ network, resources, signal }, plan) : kernel.transaction(plan, { signal }),
+      // An instance that is configured has its address. It need be able to use DHCP only when the call returns.
+      nic !== undefined && !asksDhcp ? dhcp.reserve(network, nic) : undefined,
+    ]);
+    if (applied.status === 'rejected') throw applied.reason;
     try {
+      if (reserved.status === 'rejected') throw reserved.reason;
       signal?.throwIfAborted();
       await flushed;
     } catch (error) {
@@ -160,6 +166,9 @@ export class Standalone implements Coordinator {
     }
   }
 }
+
+/** True for a container that vethwork gives its address and route. */
+const isConfigured = ({ attachment }: InterfaceRecord) => attachment.kind === 'veth' && attachment.configure;
 
 function storedStates(store: Store): NetworkStates {
   const get = async (uuid: string): Promise<NetworkState | undefined> => {

@@ -1,4 +1,4 @@
-import { constants, fstatSync, readdirSync, statSync, watch } from 'node:fs';
+import { constants, fstatSync, readdirSync, statSync, watch, writeSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -126,8 +126,8 @@ export class Journal<Entry extends object> {
   async #put(batch: string): Promise<void> {
     for (;;) {
       const { file, isWhole } = await this.#writableSegment();
-      await file.handle.appendFile(isWhole ? batch : `\n${batch}`);
-      file.whole += Buffer.byteLength(batch);
+      // Synchronous: it writes to the page cache, as the store does. The thread pool takes ten times as long.
+      file.whole += append(file.handle.fd, isWhole ? batch : `\n${batch}`);
       // If another process has deleted the file meanwhile, the batch is written to a newer file.
       if (fstatSync(file.handle.fd).nlink > 0) return;
     }
@@ -191,6 +191,13 @@ export class Journal<Entry extends object> {
   #path(segment: number): string {
     return join(this.#folder, `${String(segment).padStart(8, '0')}.jsonl`);
   }
+}
+
+/** Appends a text. @returns its length in bytes */
+function append(fd: number, text: string): number {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  return bytes.length;
 }
 
 async function endsWithLine(file: Segment, size: number): Promise<boolean> {
