@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Etcd3, Namespace } from 'etcd3';
 import { StoreError } from '../../errors.js';
 import { encodeKey } from '../encode.js';
-import type { Commit, Entry, Json } from '../store.js';
+import type { Commit, Entry, Json, Store } from '../store.js';
 import { asStoreError, type EtcdOptions, openEtcdClient } from './client.js';
 import type { ClusterStore, LeasedEntry } from './cluster-store.js';
 import { type EncodedCommit, encodeCommit, sendCommit } from './commit.js';
@@ -113,16 +113,26 @@ class EtcdStore implements ClusterStore {
   }
 
   peek<Value extends Json>(key: string): Entry<Value> | undefined {
-    return this.#replica.get<Value>(key);
+    return this.#replica.peek<Value>(key);
   }
 
   peekList<Value extends Json>(prefix: string): Entry<Value>[] {
-    return this.#replica.list<Value>(prefix);
+    return this.#replica.peekList<Value>(prefix);
   }
+
+  readonly replica: Pick<Store, 'get' | 'count'> = {
+    get: async <Value extends Json>(key: string) => this.#read<Value>(key),
+    count: async (prefix) => this.#replica.count(prefix),
+  };
 
   async get<Value extends Json>(key: string): Promise<Entry<Value> | undefined> {
     encodeKey(key);
     await this.#refreshOrFail();
+    return this.#read<Value>(key);
+  }
+
+  /** @throws StoreError if the value is not JSON */
+  #read<Value extends Json>(key: string): Entry<Value> | undefined {
     if (this.#replica.isDamaged(key)) throw new StoreError(this.location, `the value of ${key} is not JSON`);
     return this.#replica.get<Value>(key);
   }
@@ -219,7 +229,7 @@ class EtcdStore implements ClusterStore {
   async #commit(commit: EncodedCommit): Promise<number | undefined> {
     if (commit.puts.length === 0 && commit.deletes.length === 0) {
       await this.#refreshOrFail();
-      const holds = commit.conditions.every(({ key, version }) => (this.#replica.get(key)?.version ?? 0) === version);
+      const holds = commit.conditions.every(({ key, version }) => (this.#replica.peek(key)?.version ?? 0) === version);
       return holds ? this.revision : undefined;
     }
     const token = randomUUID();
