@@ -139,7 +139,7 @@ export class TestEtcd implements AsyncDisposable {
 }
 
 /** Free TCP ports. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

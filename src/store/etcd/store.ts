@@ -3,7 +3,7 @@ import type { Etcd3, Namespace } from 'etcd3';
 import { StoreError } from '../../errors.js';
 import { encodeKey } from '../encode.js';
 import type { Commit, Entry, Json, Store } from '../store.js';
-import { asStoreError, type EtcdOptions, openEtcdClient } from './client.js';
+import { asStoreError, type EtcdClient, type EtcdOptions, openEtcdClient } from './client.js';
 import type { ClusterStore, LeasedEntry } from './cluster-store.js';
 import { type EncodedCommit, encodeCommit, sendCommit } from './commit.js';
 import { Connectivity } from './connectivity.js';
@@ -24,8 +24,7 @@ const WATCHDOG_MS = 10_000;
  */
 export async function openEtcdStore(options: EtcdOptions): Promise<ClusterStore> {
   const location = options.etcd.join(',');
-  const client = await openEtcdClient(options);
-  const store = new EtcdStore(location, client, options);
+  const store = new EtcdStore(location, await openEtcdClient(options), options);
   try {
     await store.open();
     return store;
@@ -50,7 +49,11 @@ class EtcdStore implements ClusterStore {
   #nextRefresh: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(location: string, client: Etcd3, { prefix = 'vethwork/', timeout = DEFAULT_TIMEOUT_MS }: EtcdOptions) {
+  constructor(
+    location: string,
+    { client, endpoints, requestLimit }: EtcdClient,
+    { prefix = 'vethwork/', timeout = DEFAULT_TIMEOUT_MS }: EtcdOptions,
+  ) {
     this.location = location;
     this.#client = client;
     this.#keys = client.namespace(prefix);
@@ -65,7 +68,8 @@ class EtcdStore implements ClusterStore {
       hasRegressed: () => this.#history.verify(),
     });
     this.#history = new History(this.#keys, this.#reflector);
-    this.#leases = new Leases(client, this.#keys);
+    this.#leases = new Leases(client, this.#keys, requestLimit);
+    endpoints.onChange(() => this.#reflector.reconnect());
   }
 
   async open(): Promise<void> {
@@ -233,16 +237,21 @@ class EtcdStore implements ClusterStore {
       return holds ? this.revision : undefined;
     }
     const token = randomUUID();
-    let isSent = false;
+    let attempts = 0;
     const attempt = async () => {
       // A commit whose response was lost is not sent again before its token was looked for.
-      if (isSent) {
+      if (attempts > 0) {
         await this.#refreshOnce();
         const known = this.#reflector.revisionOf(token);
         if (known !== undefined) return known;
       }
-      isSent = true;
+      const isRepeated = attempts++ > 0;
       const { succeeded, header } = await sendCommit(this.#keys, commit, token);
+      if (!succeeded && isRepeated) {
+        // An earlier attempt may have been executed after its token was looked for.
+        await this.#refreshOnce();
+        return this.#reflector.revisionOf(token);
+      }
       if (!succeeded) return undefined;
       await this.#waitFor(Number(header.revision));
       return Number(header.revision);
