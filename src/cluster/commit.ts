@@ -17,6 +17,7 @@ export async function commitAt<Result>(
     count: (prefix) => store.count(prefix),
     flush: () => store.flush(),
     close: () => store.close(),
+    ...(store.replica && { replica: store.replica }),
     commit: async (commit) => {
       const made = await store.commitAt(commit);
       if (made === undefined) return false;

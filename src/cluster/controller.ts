@@ -1,6 +1,6 @@
 import { desiredState } from '../desired/desired-state.js';
 import { isRouter } from '../desired/local-node.js';
-import type { NetworkState } from '../desired/network-state.js';
+import { isChanging, type NetworkState } from '../desired/network-state.js';
 import { StoreError } from '../errors.js';
 import { reconcileHost } from '../reconcile/host.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
@@ -25,6 +25,9 @@ const BACKOFF = { initial: 500, maximum: 30_000 };
  * links.
  */
 const isSame = (left: NetworkRecord, right: NetworkRecord) => left.vxlan === right.vxlan;
+
+/** True if a call may wait for the progress of a network. */
+const isAwaited = (state: NetworkState | undefined) => state === undefined || isChanging(state);
 
 /** Callbacks about the work of a controller. */
 export interface ControllerEvents {
@@ -95,7 +98,9 @@ export class Controller {
       // An agent of this node whose lease has expired may still write progress of a deleted network. Remove it again.
       for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
     });
-    for (const uuid of this.networks()) this.enqueue(uuid);
+    // A call waits for the progress of a network only while a record of it is changing.
+    for (const uuid of this.networks()) this.enqueue(uuid, isAwaited(peekState(store, uuid)));
+    void this.idle().then(() => this.#reconciler.endStart());
   }
 
   /** Stops and waits for running work. Networks stay as they are. */
@@ -252,7 +257,8 @@ export class Controller {
       if ((appliedOf(store, networkNode, uuid)?.revision ?? 0) > progress) this.enqueue(uuid);
     } else this.#waiting.delete(uuid);
     if (waits && isDone) return true;
-    if (!isAwaited && isDone && before?.present === present) return true;
+    const isReported = before?.present === present && Object.keys(before.problems).length === 0;
+    if (!isAwaited && isDone && isReported) return true;
     if (!takesPart && !present && isDone) await this.#write(uuid, undefined);
     else await this.#write(uuid, { revision, present: present || !isDone, network: state.network, problems });
     return isDone;

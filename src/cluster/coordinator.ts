@@ -12,7 +12,7 @@ import type { Node } from './node.js';
 import { appliedOf, peekState } from './records.js';
 import { removeNode } from './remove-node.js';
 import { acceptStore } from './store-guard.js';
-import type { ClusterContext, NodeRecord } from './types.js';
+import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
 
 /**
@@ -64,8 +64,9 @@ export class ClusterCoordinator implements Coordinator {
     return commitAt(this.#context().store, body);
   }
 
-  async nodeNames(transaction: Transaction): Promise<string[]> {
-    return (await transaction.list<NodeRecord>(clusterKeys.knownNodes)).map(({ value }) => value.name);
+  /** From the replica: a node that joins later may have the MAC of an interface in any case. */
+  async nodeNames(): Promise<string[]> {
+    return nodesIn(this.#context().store).map(({ name }) => name);
   }
 
   async apply({ network, revision, ids, nic, needsThisNode, isEverywhere, signal }: Creation): Promise<void> {

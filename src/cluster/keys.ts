@@ -17,6 +17,7 @@ export const clusterKeys = {
   /** Removals that a node has not applied: link indexes, by UUID of the network or interface. */
   removals: (node: string) => `removed/${node}/`,
   removal: (node: string, uuid: string) => `removed/${node}/${uuid}`,
+  allApplied: 'applied/',
   applied: (node: string) => `applied/${node}/`,
   /** Progress of a node with a network (`Applied`). */
   appliedNetwork: (node: string, network: string) => `applied/${node}/${network}`,

@@ -127,7 +127,9 @@ export class Membership {
     const key = clusterKeys.node(name);
     const there = await this.#store.get<NodeRecord>(key);
     if (this.#store.outdatedSince !== undefined) return;
-    if (there !== undefined && hasLeader(there.value, this.#owner)) return;
+    // After an outage, the lease that this process has lost may not have expired yet.
+    const isOurs = there !== undefined && this.#owner.isOwn(there.value.claim);
+    if (there !== undefined && !isOurs && hasLeader(there.value, this.#owner)) return;
     const held = await this.#store.putWithLease(key, this.#record, { ttl: this.#ttl, version: there?.version ?? 0 });
     if (held === undefined) return;
     await this.#register();

@@ -5,6 +5,8 @@ import { networkResource, type Resource, resourceId, routedResource } from '../d
 import { KernelError, LinkIndexTakenError } from '../errors.js';
 import { applyMissing, removeResources } from '../host/apply.js';
 import { teardown } from '../host/context.js';
+import { Observer } from '../kernel/ensure/observer.js';
+import type { Link } from '../kernel/link/index.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import { takeOutOfService } from '../plan/deletion.js';
@@ -13,6 +15,7 @@ import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../pla
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
 import { hasOwnLinks } from './own-links.js';
+import { findLinkByIndex, RunObserver } from './run-observer.js';
 import type { ClusterContext, Problem } from './types.js';
 
 /** Result of applying the desired state of a network. */
@@ -44,6 +47,10 @@ interface LastApplied {
 export class NetworkReconciler {
   readonly #context: ClusterContext;
   readonly #applied = new Map<string, LastApplied>();
+  /** The kernel as it was at the start. It serves the first run of each network. */
+  #snapshot: Observer | undefined;
+  /** Networks that have had their first run since the start. */
+  readonly #begun = new Set<string>();
 
   constructor(context: ClusterContext) {
     this.#context = context;
@@ -56,6 +63,7 @@ export class NetworkReconciler {
   async apply(state: NetworkState, progress: number): Promise<Outcome> {
     const { network } = state;
     const applied = this.#lastApplied(network.uuid);
+    const observer = this.#observerOf(network.uuid);
     const problems: Record<string, Problem> = {};
     const attempt = async (id: string, work: () => Promise<unknown>) => {
       try {
@@ -77,23 +85,25 @@ export class NetworkReconciler {
     const [base, ...others] = desired.resources as [Resource, ...Resource[]];
     const waiting = this.#waitingForRouter(state, progress);
     await attempt(base.id, async () => {
-      await this.#recreateChangedVtep(network, base, applied);
-      await this.#create(base, applied);
-      if (desired.mesh !== undefined) await this.#connect(desired.mesh, applied);
+      if (await this.#removeChangedVtep(network, base, applied, observer)) observer.renew();
+      const isNew = await this.#create(base, applied, observer);
+      if (desired.mesh !== undefined) await this.#connect(desired.mesh, applied, isNew ? undefined : observer);
       await this.#serve(network, applied);
     });
     // The other resources depend on the network.
     if (problems[base.id] === undefined) {
       for (const resource of others) {
-        if (!waiting.has(resource.id)) await attempt(resource.id, () => this.#create(resource, applied));
+        if (!waiting.has(resource.id)) await attempt(resource.id, () => this.#create(resource, applied, observer));
       }
     }
+    // Rulesets are large.
+    this.#snapshot?.forgetAllButLinks(network.uuid);
     return { present: true, problems, waits: waiting.size > 0 };
   }
 
   /** Removes all resources of a network from this node. Objects that do not exist are not errors. */
   async remove(network: NetworkRecord, members: readonly InterfaceRecord[]): Promise<void> {
-    const { host, kernel, localNode } = this.#context;
+    const { localNode } = this.#context;
     const { displaced, removed } = this.#lastApplied(network.uuid);
     const known = resourcesOf(localNode, { network, members: [...members] });
     const routed = Object.keys(network.routed).flatMap((address) => routedResource(localNode, network, address) ?? []);
@@ -102,10 +112,8 @@ export class NetworkReconciler {
     );
     if (!isRouter(localNode)) {
       // A later network with the same UUID has other links, which must stay.
-      const links = await kernel.query('link.list', { netns: host.netns });
-      const own = new Set([network.vxlan, network.bridge.index]);
-      const exists = links.some(({ index, group }) => own.has(index) && group !== DELETION_GROUP);
-      if (!exists) return this.forget(network.uuid);
+      const own = await Promise.all([network.vxlan, network.bridge.index].map((index) => this.#link(index)));
+      if (own.every((link) => link === undefined)) return this.forget(network.uuid);
     }
     const errors = await removeResources(this.#context, network, { resources, members: [] });
     this.forget(network.uuid);
@@ -117,9 +125,34 @@ export class NetworkReconciler {
     this.#applied.delete(uuid);
   }
 
-  /** As `forget`, for all networks. */
+  /**
+   * As `forget`, for all networks. The kernel is read once for the next run of all networks; later runs read the objects
+   * of their network only.
+   */
   forgetAll(): void {
     this.#applied.clear();
+    this.#begun.clear();
+    this.#snapshot = new Observer(this.#context.kernel);
+  }
+
+  /** Drops what was read for the first runs. To be called when all networks have been applied once. */
+  endStart(): void {
+    this.#snapshot = undefined;
+    this.#begun.clear();
+  }
+
+  /** Returns what one run reads the kernel with. */
+  #observerOf(uuid: string): RunObserver {
+    const isFirst = this.#snapshot !== undefined && !this.#begun.has(uuid);
+    if (this.#snapshot !== undefined) this.#begun.add(uuid);
+    return new RunObserver(this.#context.kernel, isFirst ? this.#snapshot : undefined);
+  }
+
+  /** Reads a link of the host, unless it is marked for deletion. */
+  async #link(index: number): Promise<Link | undefined> {
+    const { kernel, host } = this.#context;
+    const link = await findLinkByIndex(kernel, host.netns, index);
+    return link?.group === DELETION_GROUP ? undefined : link;
   }
 
   #lastApplied(uuid: string): LastApplied {
@@ -169,21 +202,35 @@ export class NetworkReconciler {
     return new Set(waiting.map(({ uuid }) => resourceId.interface(uuid)));
   }
 
-  /** Creates a resource unless its fingerprint is the last applied one. */
-  async #create(resource: Resource, { resources, displaced }: LastApplied): Promise<void> {
+  /**
+   * Creates a resource unless its fingerprint is the last applied one. Resolves to true if nothing of it existed before.
+   */
+  async #create(resource: Resource, { resources, displaced }: LastApplied, observer: RunObserver): Promise<boolean> {
     const { id, state } = resource;
     const fingerprint = resource.fingerprint();
-    if (resources.get(id) === fingerprint) return;
+    if (resources.get(id) === fingerprint) return false;
     displaced.delete(id);
     const plan = resource.plan();
+    let isNew = false;
     try {
-      const isCreated = state === 'initial' && !resources.has(id) && (await this.#createNew(plan));
-      if (!isCreated) await applyMissing(this.#context.kernel, plan);
+      const isUnknown = !resources.has(id);
+      const mayBeNew = isUnknown && (state === 'initial' || !(await this.#exists(resource, observer)));
+      isNew = mayBeNew && (await this.#createNew(plan));
+      if (!isNew) await applyMissing(this.#context.kernel, plan, observer.full);
     } catch (error) {
       if (error instanceof LinkIndexTakenError) displaced.add(id);
       throw error;
     }
     resources.set(id, fingerprint);
+    return isNew;
+  }
+
+  /** True unless it is certain that no link of a resource exists. */
+  async #exists({ links }: Resource, observer: RunObserver): Promise<boolean> {
+    if (links.length === 0) return true;
+    const { host } = this.#context;
+    const there = await Promise.all(links.map((index) => observer.link(host.netns, index)));
+    return there.some((link) => link !== undefined);
   }
 
   /**
@@ -202,43 +249,50 @@ export class NetworkReconciler {
     }
   }
 
-  /** Removes a VXLAN link whose address or port has changed. The kernel cannot change these on an existing link. */
-  async #recreateChangedVtep(network: NetworkRecord, resource: Resource, applied: LastApplied): Promise<void> {
-    if (applied.resources.get(resource.id) === resource.fingerprint()) return;
-    const { kernel, host, detected, reaper } = this.#context;
-    const links = await kernel.query('link.list', { netns: host.netns });
-    const link = links.find(({ index, group }) => index === network.vxlan && group !== DELETION_GROUP);
+  /**
+   * Removes a VXLAN link whose address or port has changed. The kernel cannot change these on an existing link. Resolves
+   * to true if a link was removed.
+   */
+  async #removeChangedVtep(
+    network: NetworkRecord,
+    resource: Resource,
+    applied: LastApplied,
+    observer: RunObserver,
+  ): Promise<boolean> {
+    if (applied.resources.get(resource.id) === resource.fingerprint()) return false;
+    const { host, detected, reaper } = this.#context;
+    const link = await observer.link(host.netns, network.vxlan);
     const data = link?.data as { local?: string; port?: number; link?: number } | undefined;
-    if (link === undefined || data === undefined) return;
+    if (link === undefined || link.group === DELETION_GROUP || data === undefined) return false;
     const { address, index } = detected.underlay;
-    if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return;
+    if (data.local === address && data.port === host.vxlanPort && (data.link ?? index) === index) return false;
     applied.mesh = undefined;
     throwFirst(await teardown(this.#context, takeOutOfService(host.netns, network.vxlan)));
     // The index is free only after the deletion.
     await reaper.sweep();
+    return true;
   }
 
-  /** Applies forwarding and neighbour entries for other nodes. */
-  async #connect(mesh: DesiredMesh, applied: LastApplied): Promise<void> {
+  /**
+   * Applies forwarding and neighbour entries for other nodes.
+   * @param observer undefined if the links are new: they have no entries then
+   */
+  async #connect(mesh: DesiredMesh, applied: LastApplied, observer: RunObserver | undefined): Promise<void> {
     const { kernel, host } = this.#context;
-    if (applied.mesh === undefined) await kernel.ensure(planMeshPort(host.netns, mesh));
-    const changes = meshChanges(host.netns, mesh, applied.mesh ?? (await this.#neighbours()));
+    const { netns } = host;
+    let there = applied.mesh;
+    if (there === undefined) {
+      const port = planMeshPort(netns, mesh);
+      if (observer === undefined) await kernel.transaction(port);
+      else await applyMissing(kernel, port, observer.full);
+      there = observer === undefined ? [] : [...(await observer.full.neighbours(netns))];
+    }
+    const changes = meshChanges(netns, mesh, there);
     if (changes.length > 0) {
       await kernel.teardown(changes.filter(({ op }) => op === 'neighbour.delete'));
       await kernel.transaction(changes.filter(({ op }) => op === 'neighbour.add'));
     }
     applied.mesh = meshEntries(mesh);
-  }
-
-  /** Returns the forwarding and neighbour entries of the host, as `bridge fdb` and `ip neighbour`. */
-  async #neighbours(): Promise<Neighbour[]> {
-    const { kernel, host } = this.#context;
-    const { netns } = host;
-    const [forwarding, neighbours] = await Promise.all([
-      kernel.query('neighbour.list', { netns, family: 'bridge' }),
-      kernel.query('neighbour.list', { netns, family: 'inet' }),
-    ]);
-    return [...forwarding, ...neighbours];
   }
 
   /** Starts or updates dnsmasq before interfaces are connected. */

@@ -27,6 +27,8 @@ import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, hostRequest, parseClusterOptions } from './options.js';
+import { ProgressWatch } from './progress-watch.js';
+import { replicaView } from './replica-view.js';
 import { StoreGuard } from './store-guard.js';
 import type { ClusterContext } from './types.js';
 
@@ -113,6 +115,7 @@ async function openWith(
   const { address } = detected.underlay;
   const shared = assembleContext({
     ...{ kernel, store, environment, owner, events: journal },
+    records: replicaView(store),
     runtimeRoot: await runtimeFolder(store, name),
     coordinator: () =>
       new ClusterCoordinator(
@@ -130,6 +133,7 @@ async function openWith(
   });
   const context = Object.assign(shared, {
     ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
+    progress: new ProgressWatch(store),
     self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
     nodeTimeout: request.nodeTimeout,
   }) as ClusterContext;

@@ -3,6 +3,7 @@ import type { MeshPeers } from '../plan/mesh-filter.js';
 import type { Claim } from '../records/claim.js';
 import type { NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
+import type { ProgressWatch } from './progress-watch.js';
 import type { StoreGuard } from './store-guard.js';
 
 /** Role of a node. The network node has the namespaces of all networks, and can have interfaces too. */
@@ -45,6 +46,8 @@ export type Applied = {
 /** The context of a node of a cluster. */
 export interface ClusterContext extends Context {
   readonly store: ClusterStore;
+  /** Tells calls about the progress of nodes. */
+  readonly progress: ProgressWatch;
   readonly peers: () => MeshPeers;
   readonly node: string;
   readonly role: Role;

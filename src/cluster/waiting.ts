@@ -24,7 +24,7 @@ export interface WaitOptions {
  *   progress
  */
 export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promise<void> {
-  const { store, nodeTimeout } = context;
+  const { store, nodeTimeout, progress } = context;
   const members = () => new Set(membersIn(store).map(({ name }) => name));
   const pending = () => {
     const present = members();
@@ -63,7 +63,7 @@ export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promis
         end(() => reject(error));
       }
     }, nodeTimeout);
-    const unsubscribe = store.onChange(check);
+    const unsubscribe = progress.watch(wait.network, check);
     const removeAbortListener = onAbort(wait.signal, aborted);
     if (wait.signal?.aborted) aborted();
     else check();

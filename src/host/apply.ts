@@ -9,8 +9,12 @@ import { Errors } from '../util/errors.js';
 import { type Context, teardown } from './context.js';
 
 /** Creates the missing objects of a plan. Compares with the kernel first, so repeated calls have no effect. */
-export async function applyMissing(kernel: Kernel, plan: readonly Operation[]): Promise<void> {
-  const missing = missingOperations(plan, await new Observer(kernel).observe(plan), isForeign);
+export async function applyMissing(
+  kernel: Kernel,
+  plan: readonly Operation[],
+  observer = new Observer(kernel),
+): Promise<void> {
+  const missing = missingOperations(plan, await observer.observe(plan), isForeign);
   if (missing.length > 0) await kernel.transaction(missing);
 }
 

@@ -25,6 +25,8 @@ export interface HostParts {
   events: Events;
   environment: HostEnvironment;
   owner: Owner;
+  /** Store that the configuration of dnsmasq is read from. Default: `store`. */
+  records?: Store;
   /** Folder of the files of dnsmasq. */
   runtimeRoot: string;
   coordinator: (context: () => Context) => Coordinator;
@@ -61,7 +63,7 @@ export function assembleContext(parts: HostParts): Context {
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper,
-    dhcp: new Dhcp(supervisor, store, () => environment.settings),
+    dhcp: new Dhcp(supervisor, parts.records ?? store, () => environment.settings),
     floating: floatingPool(floatingNetwork),
     pendingRemovals,
     bulkDeletion: new BulkDeletion(mark, { reaper, pendingRemovals }),

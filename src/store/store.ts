@@ -35,4 +35,9 @@ export interface Store {
    */
   flush(): Promise<void>;
   close(): Promise<void>;
+  /**
+   * Reads that may be outdated, without a request. A transaction reads here first: its commit checks what it has read.
+   * Absent if reads are cheap.
+   */
+  readonly replica?: Pick<Store, 'get' | 'count'>;
 }

@@ -18,7 +18,7 @@ export interface Transaction {
   list<Value extends Json>(prefix: string): Promise<Entry<Value>[]>;
   /**
    * Counts the keys that start with the prefix, including those of this transaction. The commit does not check the
-   * count.
+   * count, which may be outdated in a cluster.
    */
   count(prefix: string): Promise<number>;
   put(key: string, value: Json): void;
@@ -48,12 +48,13 @@ export async function transact<Result>(
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     if (attempt > 0) await backoff.wait();
     await yieldToEventLoop();
-    const recorder = new Recorder(store);
+    const recorder = new Recorder(store, attempt === 0 ? (store.replica ?? store) : store);
     let result: Result;
     try {
       result = await body(recorder);
     } catch (error) {
-      if (await store.commit({ ...recorder.commit(), puts: [], deletes: [] })) throw error;
+      const isCurrent = await store.commit({ ...recorder.commit(), puts: [], deletes: [] });
+      if (isCurrent && !recorder.hasOutdatedCount) throw error;
       continue;
     }
     const commit = recorder.commit();
@@ -69,19 +70,28 @@ export async function transact<Result>(
 /** One attempt: its reads and its writes. */
 class Recorder implements Transaction {
   readonly #store: Store;
+  readonly #reader: Pick<Store, 'get' | 'count'>;
+  #hasCounted = false;
   readonly #reads = new Map<string, Entry | undefined>();
   readonly #created = new Set<string>();
   /** Undefined if the entry is deleted. */
   readonly #writes = new Map<string, Json | undefined>();
 
-  constructor(store: Store) {
+  /** @param reader the store, or a replica that may be outdated */
+  constructor(store: Store, reader: Pick<Store, 'get' | 'count'>) {
     this.#store = store;
+    this.#reader = reader;
+  }
+
+  /** A count may be outdated, which the commit cannot check. */
+  get hasOutdatedCount(): boolean {
+    return this.#hasCounted && this.#reader !== this.#store;
   }
 
   async get<Value extends Json>(key: string): Promise<Value | undefined> {
     if (this.#writes.has(key)) return this.#writes.get(key) as Value | undefined;
     if (!this.#reads.has(key)) {
-      const entry = await this.#store.get(key);
+      const entry = await this.#reader.get(key);
       // Of two concurrent reads, both return the version that is recorded first.
       if (!this.#reads.has(key)) this.#reads.set(key, entry);
     }
@@ -102,7 +112,9 @@ class Recorder implements Transaction {
 
   async count(prefix: string): Promise<number> {
     const hasOwn = [...this.#writes.keys()].some((key) => key.startsWith(prefix));
-    return hasOwn ? (await this.list(prefix)).length : this.#store.count(prefix);
+    if (hasOwn) return (await this.list(prefix)).length;
+    this.#hasCounted = true;
+    return this.#reader.count(prefix);
   }
 
   put(key: string, value: Json): void {

@@ -89,6 +89,16 @@ export class TestEtcd implements AsyncDisposable {
     ];
   }
 
+  /** Requests that the server has answered since its start, by kind. Not with TLS or in a namespace. */
+  async requests(): Promise<{ reads: number; transactions: number }> {
+    const lines = (await (await fetch(`${this.#url}/metrics`)).text()).split('\n');
+    const count = (method: string) =>
+      lines
+        .filter((line) => line.startsWith('grpc_server_handled_total') && line.includes(`grpc_method="${method}"`))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    return { reads: count('Range'), transactions: count('Txn') };
+  }
+
   /** Saves a snapshot to a file. */
   async save(file: string): Promise<void> {
     await this.ctl('snapshot', 'save', file);
@@ -129,7 +139,7 @@ export class TestEtcd implements AsyncDisposable {
 }
 
 /** Free TCP ports. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

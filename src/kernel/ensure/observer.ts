@@ -78,6 +78,12 @@ export class Observer {
     return this.#once(netns, 'link.list', () => this.#kernel.query('link.list', { netns }));
   }
 
+  /** As `links`, by index. */
+  async linksByIndex(netns: NamespaceRef | undefined): Promise<ReadonlyMap<number, Link>> {
+    const links = await this.links(netns);
+    return this.#once(netns, 'links by index', async () => byIndex(links));
+  }
+
   /** The entries of a namespace that `bridge fdb show` and `ip neigh show` list; none if it does not exist. */
   async neighbours(netns: NamespaceRef | undefined): Promise<readonly Neighbour[]> {
     if (!(await this.exists(netns))) return [];

@@ -4,6 +4,7 @@ import { createSecureContext, rootCertificates } from 'node:tls';
 import { noop } from 'cockatiel';
 import { Etcd3, isRecoverableError } from 'etcd3';
 import { StoreError, ValidationError } from '../../errors.js';
+import { Endpoints } from './endpoints.js';
 
 /** Address of the cluster's store, and credentials. */
 export interface EtcdOptions {
@@ -23,11 +24,22 @@ export interface EtcdOptions {
   timeout?: number | undefined;
 }
 
-/** Timeout of a single request, in milliseconds. A call may send several. */
-const REQUEST_LIMIT = 3000;
+/**
+ * Timeout of a single request, in milliseconds. A call may send several. With several servers, the next one is asked
+ * after it.
+ */
+const requestLimit = (servers: number) => (servers > 1 ? 1000 : 3000);
+
+/** A client of etcd. */
+export interface EtcdClient {
+  client: Etcd3;
+  endpoints: Endpoints;
+  /** Timeout of a single request, in milliseconds. */
+  requestLimit: number;
+}
 
 /** Opens a client. @throws ValidationError if a file of `tls` can't be read, or its content is not usable */
-export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<Etcd3> {
+export async function openEtcdClient({ etcd, tls, username, password }: EtcdOptions): Promise<EtcdClient> {
   const [ca, cert, key] = await Promise.all([
     readPem('store.tls.ca', tls?.ca),
     readPem('store.tls.cert', tls?.cert),
@@ -38,13 +50,15 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
   // The default is the list of authorities that Node.js contains.
   const authority = ca ?? Buffer.from(rootCertificates.join('\n'));
   const isSecure = etcd.some((server) => server.startsWith('https:'));
-  return new Etcd3({
+  const endpoints = new Endpoints(etcd);
+  const limit = requestLimit(etcd.length);
+  const client = new Etcd3({
     hosts: [...etcd],
     ...(isSecure && { credentials: { rootCertificate: authority, ...pair } }),
     ...(username !== undefined && { auth: { username, password: password ?? '' } }),
     // etcd3 retries nothing: only the caller knows whether a request may be repeated. A commit may not.
-    faultHandling: { global: noop, host: () => noop },
-    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + REQUEST_LIMIT }),
+    faultHandling: { global: noop, host: endpoints.policyOf },
+    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + limit }),
     grpcOptions: {
       // Keepalive detects a server that does not answer any more. etcd refuses shorter intervals.
       'grpc.keepalive_time_ms': 6000,
@@ -54,6 +68,7 @@ export async function openEtcdClient({ etcd, tls, username, password }: EtcdOpti
       'grpc.max_reconnect_backoff_ms': 1000,
     },
   });
+  return { client, endpoints, requestLimit: limit };
 }
 
 type Tls = NonNullable<EtcdOptions['tls']>;

@@ -32,7 +32,7 @@ export interface ClusterStore extends Store {
   readonly damaged: readonly string[];
   /** True if the value of a key is not JSON and no valid value has been seen before. */
   isUnknown(key: string): boolean;
-  /** Reads from the replica, without a request to the server. */
+  /** Reads from the replica, without a request to the server. The value is frozen: it is parsed once, for all readers. */
   peek<Value extends Json>(key: string): Entry<Value> | undefined;
   peekList<Value extends Json>(prefix: string): Entry<Value>[];
   /**

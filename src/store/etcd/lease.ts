@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import type { Etcd3, Lease, Namespace } from 'etcd3';
+import type { Etcd3, Namespace } from 'etcd3';
 import { encodeValue } from '../encode.js';
 import type { Json } from '../store.js';
 import type { LeasedEntry } from './cluster-store.js';
 import { putToken } from './commit.js';
+import { renew } from './renewal.js';
 
 /** The leases that one client renews. */
 export class Leases {
   readonly #client: Etcd3;
   readonly #keys: Namespace;
-  readonly #leases = new Set<Lease>();
+  readonly #requestLimit: number;
+  readonly #leases = new Set<AbortController>();
 
-  constructor(client: Etcd3, keys: Namespace) {
+  /** @param requestLimit timeout of a single request, in milliseconds */
+  constructor(client: Etcd3, keys: Namespace, requestLimit: number) {
     this.#client = client;
     this.#keys = keys;
+    this.#requestLimit = requestLimit;
   }
 
   /**
@@ -27,10 +31,9 @@ export class Leases {
     { ttl, version }: { ttl: number; version: number },
     committed: (revision: number) => Promise<void>,
   ): Promise<LeasedEntry | undefined> {
-    const lease = this.#client.lease(Math.ceil(ttl / 1000));
-    this.#leases.add(lease);
+    const seconds = Math.ceil(ttl / 1000);
+    const lease = this.#client.lease(seconds, { autoKeepAlive: false });
     let listener: () => void = () => undefined;
-    lease.on('lost', () => listener());
     try {
       const id = await lease.grant();
       const { succeeded, header } = await this.#keys
@@ -38,16 +41,21 @@ export class Leases {
         .then(this.#keys.put(key).value(encodeValue(key, value)).lease(id), putToken(this.#keys, randomUUID()))
         .commit();
       if (!succeeded) {
-        this.#leases.delete(lease);
         await lease.revoke();
         return undefined;
       }
       await committed(Number(header.revision));
     } catch (error) {
-      this.#leases.delete(lease);
       await lease.revoke().catch(() => undefined);
       throw error;
     }
+    const end = new AbortController();
+    this.#leases.add(end);
+    const onLost = () => {
+      this.#leases.delete(end);
+      listener();
+    };
+    void renew(lease, { ttl: 1000 * seconds, limit: this.#requestLimit, signal: end.signal, onLost });
     return {
       onLost: (callback) => {
         listener = callback;
@@ -58,7 +66,8 @@ export class Leases {
       },
       release: async ({ remove } = { remove: false }) => {
         listener = () => undefined;
-        this.#leases.delete(lease);
+        this.#leases.delete(end);
+        end.abort();
         if (remove) await lease.revoke().catch(() => undefined);
         else lease.release();
       },
@@ -67,6 +76,6 @@ export class Leases {
 
   /** Stops the renewal of all leases. */
   close(): void {
-    for (const lease of this.#leases) lease.release();
+    for (const end of this.#leases) end.abort();
   }
 }

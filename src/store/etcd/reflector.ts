@@ -96,6 +96,11 @@ export class EtcdReflector {
     this.#cancelWatch();
   }
 
+  /** Replaces the watch, because requests go to another server now. */
+  reconnect(): void {
+    if (this.#watcher !== undefined) this.#replaceWatch(this.#watcher);
+  }
+
   onChange(listener: (changes: readonly Change[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,4 +1,6 @@
+import { deepFreeze } from '../../util/deep-freeze.js';
 import type { Entry, Json } from '../store.js';
+import { KeyTree } from './key-tree.js';
 
 /** A change of one entry. */
 export interface Change {
@@ -20,12 +22,19 @@ export interface Update {
   stored: Stored | undefined;
 }
 
-/** The content of a store in memory, sorted by the bytes of the keys. */
+/** A stored value with its entry, which is parsed once and frozen. */
+interface Parsed {
+  text: string;
+  entry: Entry;
+}
+
+/**
+ * The content of a store in memory. A write takes a time that does not depend on the number of entries; a list, one that
+ * depends on the entries with the prefix.
+ */
 export class Replica {
-  /** Values by key. Keys are stored as latin1 strings of their UTF-8 bytes, so that string order is byte order. */
-  readonly #stored = new Map<string, Stored>();
-  readonly #keys: string[] = [];
-  /** Versions of the values that are not JSON, by key. `#stored` keeps the last valid value of such a key. */
+  readonly #entries = new KeyTree<Parsed>();
+  /** Versions of the values that are not JSON, by key. `#entries` keeps the last valid value of such a key. */
   readonly #damaged = new Map<string, number>();
 
   get damaged(): string[] {
@@ -38,89 +47,77 @@ export class Replica {
 
   /** True if the value of a key is not JSON and no valid value has been seen before. */
   isUnknown(key: string): boolean {
-    return this.#damaged.has(key) && !this.#stored.has(bytes(key));
+    return this.#damaged.has(key) && this.#entries.get(key) === undefined;
   }
 
   get size(): number {
-    return this.#keys.length;
+    return this.#entries.size;
   }
 
+  /** Returns an entry. All callers share the value, which is frozen. */
+  peek<Value extends Json>(key: string): Entry<Value> | undefined {
+    return this.#entries.get(key)?.entry as Entry<Value> | undefined;
+  }
+
+  /** Lists the entries whose keys start with the prefix, sorted by the bytes of the keys. The values are frozen. */
+  peekList<Value extends Json>(prefix: string): Entry<Value>[] {
+    return this.#entries.list(prefix).map(({ entry }) => entry as Entry<Value>);
+  }
+
+  /** As `peek`, with a value of its own for each caller. */
   get<Value extends Json>(key: string): Entry<Value> | undefined {
-    return entry<Value>(key, this.#stored.get(bytes(key)));
+    return copyOf<Value>(this.#entries.get(key));
   }
 
+  /** As `peekList`, with values of its own for each caller. */
   list<Value extends Json>(prefix: string): Entry<Value>[] {
-    const start = bytes(prefix);
-    const found: Entry<Value>[] = [];
-    for (let at = this.#position(start); at < this.#keys.length; at++) {
-      const key = this.#keys[at] as string;
-      if (!key.startsWith(start)) break;
-      found.push(entry<Value>(text(key), this.#stored.get(key)) as Entry<Value>);
-    }
-    return found;
+    return this.#entries.list(prefix).flatMap((parsed) => copyOf<Value>(parsed) ?? []);
   }
 
   count(prefix: string): number {
-    const start = bytes(prefix);
-    // UTF-8 has no byte 0xff.
-    return this.#position(`${start}\xff`) - this.#position(start);
+    return this.#entries.count(prefix);
   }
 
   /** Applies writes. Returns the changes. */
   apply(updates: readonly Update[]): Change[] {
     return updates.flatMap(({ key, stored }): Change[] => {
-      const name = bytes(key);
-      const old = this.#stored.get(name);
+      const old = this.#entries.get(key);
       this.#damaged.delete(key);
-      if (stored !== undefined && !isJson(stored.text)) {
+      // After a regression of the store, the same version may have another value.
+      if (old?.entry.version === stored?.version && old?.text === stored?.text) return [];
+      if (stored === undefined) {
+        this.#entries.delete(key);
+        return [{ key, before: old?.entry, after: undefined }];
+      }
+      const value = parse(stored.text);
+      if (value === undefined) {
         this.#damaged.set(key, stored.version);
         return [];
       }
-      // After a regression of the store, the same version may have another value.
-      if (old?.version === stored?.version && old?.text === stored?.text) return [];
-      if (stored === undefined) {
-        this.#stored.delete(name);
-        this.#keys.splice(this.#position(name), 1);
-      } else {
-        this.#stored.set(name, stored);
-        if (old === undefined) this.#keys.splice(this.#position(name), 0, name);
-      }
-      return [{ key, before: entry(key, old), after: entry(key, stored) }];
+      const entry: Entry = { key, value, version: stored.version };
+      this.#entries.set(key, { text: stored.text, entry });
+      return [{ key, before: old?.entry, after: entry }];
     });
   }
 
   /** Replaces the whole content. Returns the changes. */
   replace(all: readonly Update[]): Change[] {
-    const wanted = new Set(all.map(({ key }) => bytes(key)));
-    const gone = this.#keys.filter((key) => !wanted.has(key));
-    for (const key of this.#damaged.keys()) if (!wanted.has(bytes(key))) this.#damaged.delete(key);
-    return this.apply([...gone.map((key) => ({ key: text(key), stored: undefined })), ...all]);
-  }
-
-  /** Index of the first key that is not less than this one. */
-  #position(key: string): number {
-    let [low, high] = [0, this.#keys.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#keys[middle] as string) < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const wanted = new Set(all.map(({ key }) => key));
+    const gone = this.#entries.list('').filter(({ entry }) => !wanted.has(entry.key));
+    for (const key of this.#damaged.keys()) if (!wanted.has(key)) this.#damaged.delete(key);
+    return this.apply([...gone.map(({ entry: { key } }) => ({ key, stored: undefined })), ...all]);
   }
 }
 
-function isJson(text: string): boolean {
+/** Undefined if the text is not JSON. */
+function parse(text: string): Json | undefined {
   try {
-    JSON.parse(text);
-    return true;
+    return deepFreeze(JSON.parse(text) as Json);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-const bytes = (key: string) => Buffer.from(key).toString('latin1');
-const text = (key: string) => Buffer.from(key, 'latin1').toString();
-
-function entry<Value extends Json>(key: string, stored: Stored | undefined): Entry<Value> | undefined {
-  return stored && { key, value: JSON.parse(stored.text) as Value, version: stored.version };
+function copyOf<Value extends Json>(parsed: Parsed | undefined): Entry<Value> | undefined {
+  return parsed && { ...parsed.entry, value: JSON.parse(parsed.text) as Value };
 }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Etcd3, Namespace } from 'etcd3';
 import { StoreError } from '../../errors.js';
 import { encodeKey } from '../encode.js';
-import type { Commit, Entry, Json } from '../store.js';
-import { asStoreError, type EtcdOptions, openEtcdClient } from './client.js';
+import type { Commit, Entry, Json, Store } from '../store.js';
+import { asStoreError, type EtcdClient, type EtcdOptions, openEtcdClient } from './client.js';
 import type { ClusterStore, LeasedEntry } from './cluster-store.js';
 import { type EncodedCommit, encodeCommit, sendCommit } from './commit.js';
 import { Connectivity } from './connectivity.js';
@@ -24,8 +24,7 @@ const WATCHDOG_MS = 10_000;
  */
 export async function openEtcdStore(options: EtcdOptions): Promise<ClusterStore> {
   const location = options.etcd.join(',');
-  const client = await openEtcdClient(options);
-  const store = new EtcdStore(location, client, options);
+  const store = new EtcdStore(location, await openEtcdClient(options), options);
   try {
     await store.open();
     return store;
@@ -50,7 +49,11 @@ class EtcdStore implements ClusterStore {
   #nextRefresh: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(location: string, client: Etcd3, { prefix = 'vethwork/', timeout = DEFAULT_TIMEOUT_MS }: EtcdOptions) {
+  constructor(
+    location: string,
+    { client, endpoints, requestLimit }: EtcdClient,
+    { prefix = 'vethwork/', timeout = DEFAULT_TIMEOUT_MS }: EtcdOptions,
+  ) {
     this.location = location;
     this.#client = client;
     this.#keys = client.namespace(prefix);
@@ -65,7 +68,8 @@ class EtcdStore implements ClusterStore {
       hasRegressed: () => this.#history.verify(),
     });
     this.#history = new History(this.#keys, this.#reflector);
-    this.#leases = new Leases(client, this.#keys);
+    this.#leases = new Leases(client, this.#keys, requestLimit);
+    endpoints.onChange(() => this.#reflector.reconnect());
   }
 
   async open(): Promise<void> {
@@ -113,16 +117,26 @@ class EtcdStore implements ClusterStore {
   }
 
   peek<Value extends Json>(key: string): Entry<Value> | undefined {
-    return this.#replica.get<Value>(key);
+    return this.#replica.peek<Value>(key);
   }
 
   peekList<Value extends Json>(prefix: string): Entry<Value>[] {
-    return this.#replica.list<Value>(prefix);
+    return this.#replica.peekList<Value>(prefix);
   }
+
+  readonly replica: Pick<Store, 'get' | 'count'> = {
+    get: async <Value extends Json>(key: string) => this.#read<Value>(key),
+    count: async (prefix) => this.#replica.count(prefix),
+  };
 
   async get<Value extends Json>(key: string): Promise<Entry<Value> | undefined> {
     encodeKey(key);
     await this.#refreshOrFail();
+    return this.#read<Value>(key);
+  }
+
+  /** @throws StoreError if the value is not JSON */
+  #read<Value extends Json>(key: string): Entry<Value> | undefined {
     if (this.#replica.isDamaged(key)) throw new StoreError(this.location, `the value of ${key} is not JSON`);
     return this.#replica.get<Value>(key);
   }
@@ -219,20 +233,25 @@ class EtcdStore implements ClusterStore {
   async #commit(commit: EncodedCommit): Promise<number | undefined> {
     if (commit.puts.length === 0 && commit.deletes.length === 0) {
       await this.#refreshOrFail();
-      const holds = commit.conditions.every(({ key, version }) => (this.#replica.get(key)?.version ?? 0) === version);
+      const holds = commit.conditions.every(({ key, version }) => (this.#replica.peek(key)?.version ?? 0) === version);
       return holds ? this.revision : undefined;
     }
     const token = randomUUID();
-    let isSent = false;
+    let attempts = 0;
     const attempt = async () => {
       // A commit whose response was lost is not sent again before its token was looked for.
-      if (isSent) {
+      if (attempts > 0) {
         await this.#refreshOnce();
         const known = this.#reflector.revisionOf(token);
         if (known !== undefined) return known;
       }
-      isSent = true;
+      const isRepeated = attempts++ > 0;
       const { succeeded, header } = await sendCommit(this.#keys, commit, token);
+      if (!succeeded && isRepeated) {
+        // An earlier attempt may have been executed after its token was looked for.
+        await this.#refreshOnce();
+        return this.#reflector.revisionOf(token);
+      }
       if (!succeeded) return undefined;
       await this.#waitFor(Number(header.revision));
       return Number(header.revision);

@@ -205,6 +205,6 @@ describe('invalid TLS files', () => {
     expect(error).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
     expect(isSilent(told(error)), told(error)).toBe(true);
     const fitting = { cert: join(folder, 'one.crt'), key: join(folder, 'one.key') };
-    (await openEtcdClient({ etcd: secure, tls: fitting })).close();
+    (await openEtcdClient({ etcd: secure, tls: fitting })).client.close();
   });
 });
