@@ -4,17 +4,23 @@
 #include <array>
 
 #include "rtnetlink/objects.h"
+#include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
 
 /// Requests the counters only, which RTM_GETLINK reports with everything else (linux/if_link.h, if_stats_msg).
-void encodeList(const Map&, Encoder& to) {
-  to.batch.begin(RTM_GETSTATS, NLM_F_DUMP);
+void encodeRequest(std::uint16_t flags, int index, Encoder& to) {
+  to.batch.begin(RTM_GETSTATS, flags);
   if_stats_msg header{};
+  header.ifindex = static_cast<std::uint32_t>(index);
   header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
   to.batch.header(header);
 }
+
+void encodeList(const Map&, Encoder& to) { encodeRequest(NLM_F_DUMP, 0, to); }
+
+void encodeGet(const Map& arguments, Encoder& to) { encodeRequest(0, linkIndex(arguments, to.path), to); }
 
 Value decode(const Message& message) {
   const auto header = readAs<if_stats_msg>(message.payload);
@@ -45,7 +51,10 @@ Value decode(const Message& message) {
 
 OperationKinds statisticsOperations() {
   using Sending = NetlinkOperation::Sending;
-  static const std::array<OperationKind, 1> kinds{{
+  static const std::array<OperationKind, 2> kinds{{
+      {"statistics.get",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGet, .decode = decode},
+       {"netns", "index"}},
       {"statistics.list",
        NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeList, .decode = decode, .sending = Sending::dump},
        {"netns"}},
