@@ -5,6 +5,7 @@ import { asOf, type Context } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
 import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
+import { PoolKeeper } from '../operations/pool-keeper.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
 import type { OpeningRepair } from '../reconcile/opening-repair.js';
@@ -45,6 +46,7 @@ export class HostHandle implements Host {
   readonly #context: Context;
   readonly #watchers: DriftWatcher[] = [];
   readonly #opening: OpeningRepair | undefined;
+  readonly #pools: PoolKeeper;
   #info: HostInfo;
 
   private constructor(context: Context, info: HostInfo, opening: OpeningRepair | undefined) {
@@ -52,6 +54,8 @@ export class HostHandle implements Host {
     this.#info = info;
     this.#opening = opening;
     context.coordinator.start();
+    this.#pools = new PoolKeeper(context);
+    if (context.settings.repair && context.node === undefined) this.#pools.start();
   }
 
   /** @param beginRepair begins the repair of the networks */
@@ -183,6 +187,7 @@ export class HostHandle implements Host {
     const { coordinator, calls, dhcp, reaper, kernel, store, events, owner } = this.#context;
     await this.#opening?.stop();
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
+    await this.#pools.stop();
     await calls.idle();
     await coordinator.stop();
     await dhcp.close();

@@ -125,6 +125,15 @@ export class DnsmasqSupervisor {
     return this.#edit(network, ({ instance }, desired) => instance.addReservation(reservation, desired));
   }
 
+  /** Replaces one reservation, for example by one with another host name. @returns as `reserve` */
+  replace(network: string, reservation: Reservation): Promise<boolean> {
+    return this.#edit(
+      network,
+      ({ instance }, desired) =>
+        instance.removeReservation(reservation) && instance.addReservation(reservation, desired),
+    );
+  }
+
   /** Removes one reservation, as `reserve` adds it. Succeeds if there is none. */
   async unreserve(network: string, reservation: Pick<Reservation, 'mac' | 'address'>): Promise<boolean> {
     const isDone = await this.#edit(network, ({ instance }) => instance.removeReservation(reservation));

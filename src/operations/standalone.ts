@@ -42,7 +42,7 @@ export class Standalone implements Coordinator {
   }
 
   /** Meanwhile the reservation is flushed: it is on disk before the call returns. */
-  async apply({ network, resources, nic, signal }: Creation): Promise<void> {
+  async apply({ network, resources, nic, lane, signal }: Creation): Promise<void> {
     const { dhcp, kernel, store } = this.#context();
     const flushed = store.flush();
     flushed.catch(() => undefined);
@@ -51,7 +51,7 @@ export class Standalone implements Coordinator {
     const plan = resources.flatMap((resource) => resource.plan());
     const isServed = resources.some(({ kind }) => kind === 'network') && dhcp.serves(network);
     if (isServed) await this.#createServed({ network, resources, signal }, plan);
-    else await kernel.transaction(plan, { signal });
+    else await kernel.transaction(plan, { signal, ...(lane !== undefined && { lane }) });
     try {
       signal?.throwIfAborted();
       await flushed;
