@@ -11,6 +11,7 @@ import { DriftWatcher } from '../reconcile/drift-watcher.js';
 import type { OpeningRepair } from '../reconcile/opening-repair.js';
 import { foreignLinks } from '../reconcile/orphans.js';
 import { reconcile } from '../reconcile/reconcile.js';
+import { readPools } from '../records/pools.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
 import { transact } from '../store/transaction.js';
@@ -25,6 +26,7 @@ import {
   parseReconcileOptions,
   parseRemoveNodeOptions,
 } from './options.js';
+import { poolInfo, poolStatus } from './pool.js';
 import type {
   CreateNetworkOptions,
   DriftWatch,
@@ -37,6 +39,7 @@ import type {
   InterfaceInfo,
   Network,
   NetworkInfo,
+  PoolSummary,
   ReconcileOptions,
   RepairResult,
 } from './types.js';
@@ -114,6 +117,11 @@ export class HostHandle implements Host {
       ...interfaceInfo(record),
       ...asOf(this.#context),
     }));
+  }
+
+  async listPools(): Promise<PoolSummary[]> {
+    const pools = await readPools(this.#context);
+    return Promise.all(pools.map(async (pool) => ({ ...poolInfo(pool), ...(await poolStatus(this.#context, pool)) })));
   }
 
   repaired(): Promise<RepairResult[]> {

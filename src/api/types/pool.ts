@@ -57,6 +57,9 @@ export interface PoolStatus {
   misses: number;
 }
 
+/** Information about a pool with its present state. */
+export type PoolSummary = PoolInfo & PoolStatus;
+
 /** A handle of a pool. */
 export interface Pool {
   readonly uuid: string;
