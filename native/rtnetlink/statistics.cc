@@ -4,16 +4,24 @@
 #include <array>
 
 #include "rtnetlink/objects.h"
+#include "schema/arguments.h"
 
 namespace vethwork {
 namespace {
 
 /// Requests the counters only, which RTM_GETLINK reports with everything else (linux/if_link.h, if_stats_msg).
-void encodeListStatistics(const Map&, Encoder& to) {
-  to.batch.begin(RTM_GETSTATS, NLM_F_DUMP);
+void encodeStatisticsRequest(std::uint16_t flags, int index, Encoder& to) {
+  to.batch.begin(RTM_GETSTATS, flags);
   if_stats_msg header{};
+  header.ifindex = static_cast<std::uint32_t>(index);
   header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
   to.batch.header(header);
+}
+
+void encodeListStatistics(const Map&, Encoder& to) { encodeStatisticsRequest(NLM_F_DUMP, 0, to); }
+
+void encodeGetStatistics(const Map& arguments, Encoder& to) {
+  encodeStatisticsRequest(0, linkIndex(arguments, to.path), to);
 }
 
 Value decodeStatistics(const Message& message) {
@@ -45,7 +53,10 @@ Value decodeStatistics(const Message& message) {
 
 OperationKinds statisticsOperations() {
   using Sending = NetlinkOperation::Sending;
-  static const std::array<OperationKind, 1> kinds{{
+  static const std::array<OperationKind, 2> kinds{{
+      {"statistics.get",
+       NetlinkOperation{.protocol = NETLINK_ROUTE, .encode = encodeGetStatistics, .decode = decodeStatistics},
+       {"netns", "index"}},
       {"statistics.list",
        NetlinkOperation{.protocol = NETLINK_ROUTE,
                         .encode = encodeListStatistics,

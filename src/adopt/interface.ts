@@ -9,7 +9,8 @@ import type { TunReport } from '../kernel/link/tun.js';
 import { MAIN_TABLE } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { DEFAULT_MODEL } from '../plan/interface.js';
-import { factsOfAlias, networkOfAlias } from '../plan/names.js';
+import { factsOfAlias, isSlotNamespaceName, networkOfAlias } from '../plan/names.js';
+import { SLOT_TABLE } from '../plan/slots.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { isUuid } from '../util/validate.js';
 import { addressesOf, elementsOf, type Reading, type Rebuilt, readNamespace } from './reading.js';
@@ -35,6 +36,9 @@ export interface InterfaceInput {
 /** Rebuilds the record of an interface from its link on the host. A link without the alias is a device of others. */
 export async function rebuildInterface(link: Link, input: InterfaceInput): Promise<Rebuilt<RebuiltInterface>> {
   const { host, inside, network, services } = input;
+  if (elementsOf(host, `bridge ${SLOT_TABLE}`, 'closed').some(({ key }) => key === link.name)) {
+    return { reason: 'it is a free slot of a pool, and pools are not adopted: remove it with purge' };
+  }
   const facts = factsOfAlias(link.alias);
   const isOwn = networkOfAlias(link.alias) === network.uuid;
   const container = isOwn && link.kind === 'veth' ? await findContainer(link, input) : undefined;
@@ -154,6 +158,7 @@ async function containerAttachment(
   return {
     ...{ kind: 'veth', index, netns, ...(identity !== undefined && { identity }) },
     ...{ innerName: peer.name, innerIndex: peer.index, configure },
+    ...(isSlotNamespaceName(String(netns)) && { isOwned: true }),
     ...(configure && route !== undefined && metric !== order && { metric }),
   };
 }

@@ -5,11 +5,13 @@ import { asOf, type Context } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
 import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
+import { PoolKeeper } from '../operations/pool-keeper.js';
 import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
 import type { OpeningRepair } from '../reconcile/opening-repair.js';
 import { foreignLinks } from '../reconcile/orphans.js';
 import { reconcile } from '../reconcile/reconcile.js';
+import { readPools } from '../records/pools.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
 import { transact } from '../store/transaction.js';
@@ -24,6 +26,7 @@ import {
   parseReconcileOptions,
   parseRemoveNodeOptions,
 } from './options.js';
+import { poolInfo, poolStatus } from './pool.js';
 import type {
   CreateNetworkOptions,
   DriftWatch,
@@ -36,6 +39,7 @@ import type {
   InterfaceInfo,
   Network,
   NetworkInfo,
+  PoolSummary,
   ReconcileOptions,
   RepairResult,
 } from './types.js';
@@ -45,6 +49,7 @@ export class HostHandle implements Host {
   readonly #context: Context;
   readonly #watchers: DriftWatcher[] = [];
   readonly #opening: OpeningRepair | undefined;
+  readonly #pools: PoolKeeper;
   #info: HostInfo;
 
   private constructor(context: Context, info: HostInfo, opening: OpeningRepair | undefined) {
@@ -52,6 +57,8 @@ export class HostHandle implements Host {
     this.#info = info;
     this.#opening = opening;
     context.coordinator.start();
+    this.#pools = new PoolKeeper(context);
+    if (context.settings.repair && context.node === undefined) this.#pools.start();
   }
 
   /** @param beginRepair begins the repair of the networks */
@@ -110,6 +117,11 @@ export class HostHandle implements Host {
       ...interfaceInfo(record),
       ...asOf(this.#context),
     }));
+  }
+
+  async listPools(): Promise<PoolSummary[]> {
+    const pools = await readPools(this.#context);
+    return Promise.all(pools.map(async (pool) => ({ ...poolInfo(pool), ...(await poolStatus(this.#context, pool)) })));
   }
 
   repaired(): Promise<RepairResult[]> {
@@ -183,6 +195,7 @@ export class HostHandle implements Host {
     const { coordinator, calls, dhcp, reaper, kernel, store, events, owner } = this.#context;
     await this.#opening?.stop();
     await Promise.all(this.#watchers.map((watcher) => watcher.close()));
+    await this.#pools.stop();
     await calls.idle();
     await coordinator.stop();
     await dhcp.close();

@@ -2,11 +2,14 @@ import { asOf, type Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { attach } from '../operations/attach.js';
+import { claimSlot } from '../operations/claim.js';
 import { networkCounters } from '../operations/counters.js';
 import { deleteNetwork } from '../operations/delete-network.js';
 import { ping } from '../operations/ping.js';
+import { prepare } from '../operations/prepare.js';
 import { route } from '../operations/route.js';
 import { unroute } from '../operations/unroute.js';
+import { findPool, readPools } from '../records/pools.js';
 import { changeNetwork, readMembers, readNetwork } from '../records/queries.js';
 import {
   type InterfaceRecord,
@@ -18,17 +21,32 @@ import {
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { rejectOnAbort } from '../util/abort.js';
+import { isUuid } from '../util/validate.js';
 import { ensureInterface } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
-import { parseAddressArgument, parseAddressOptions, parseMetadata, parsePing, parseSignal } from './options.js';
+import {
+  parseAddressArgument,
+  parseAddressOptions,
+  parseClaimOptions,
+  parseMetadata,
+  parseNameArgument,
+  parsePing,
+  parsePoolOptions,
+  parseSignal,
+} from './options.js';
+import { PoolHandle, poolInfo } from './pool.js';
 import type {
   AddressInfo,
   AttachOptions,
+  ClaimOptions,
   Interface,
   InterfaceInfo,
   Network,
   NetworkCounters,
   NetworkInfo,
+  Pool,
+  PoolInfo,
+  PoolOptions,
   RemoveOptions,
 } from './types.js';
 
@@ -60,7 +78,8 @@ export class NetworkHandle implements Network {
     return networkCounters(this.#context, this.#record);
   }
 
-  async attach(options: AttachOptions): Promise<Interface> {
+  async attach(options: AttachOptions | ClaimOptions): Promise<Interface> {
+    if (isClaim(options)) return this.#claim(options);
     return new InterfaceHandle(this.#context, await this.#attach(options));
   }
 
@@ -76,6 +95,44 @@ export class NetworkHandle implements Network {
       () => attach(this.#context, this.uuid, options, isOnly),
       ({ uuid, address }) => ({ interface: uuid, address }),
     );
+  }
+
+  /** Does not wait until its event is written. */
+  async #claim(options: ClaimOptions): Promise<Interface> {
+    const { pool, request } = parseClaimOptions(options);
+    const context = this.#context;
+    const uuid = isUuid(pool) ? pool : (await findPool(context, this.uuid, pool)).uuid;
+    const subject = this.#subject('interface.attach');
+    const began = performance.now();
+    try {
+      const { nic, isHit } = await claimSlot(context, this.uuid, uuid, request);
+      const completed = {
+        interface: nic.uuid,
+        address: nic.address,
+        detail: `pool ${uuid}: ${isHit ? 'hit' : 'miss'}`,
+      };
+      void context.events.record(subject, { began, completed });
+      return new InterfaceHandle(context, nic);
+    } catch (error) {
+      await context.events.record({ ...subject, detail: `pool ${uuid}` }, { began, error });
+      throw error;
+    }
+  }
+
+  async prepare(options: PoolOptions): Promise<Pool> {
+    const context = this.#context;
+    const request = parsePoolOptions(options);
+    const subject = { ...this.#subject('pool.create'), detail: request.name };
+    return new PoolHandle(context, await context.events.note(subject, () => prepare(context, this.uuid, request)));
+  }
+
+  async getPool(idOrName: string): Promise<Pool> {
+    const wanted = parseNameArgument('idOrName', idOrName, 'the UUID or name of a pool');
+    return new PoolHandle(this.#context, await findPool(this.#context, this.uuid, wanted));
+  }
+
+  async listPools(): Promise<PoolInfo[]> {
+    return (await readPools(this.#context, this.uuid)).map(poolInfo);
   }
 
   async listInterfaces(): Promise<InterfaceInfo[]> {
@@ -146,3 +203,6 @@ export class NetworkHandle implements Network {
     return { event, cause: 'request', network: this.uuid };
   }
 }
+
+const isClaim = (options: AttachOptions | ClaimOptions): options is ClaimOptions =>
+  typeof options === 'object' && options !== null && 'slot' in options;

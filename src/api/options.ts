@@ -5,7 +5,15 @@ import { parseNetblock } from '../ipam/netblock.js';
 import { DEFAULT_MODEL } from '../plan/interface.js';
 import { readOptions, requireText } from '../util/input.js';
 import * as valid from '../util/validate.js';
-import type { AttachOptions, CreateNetworkOptions, HostOptions, ReconcileProgress, RepairResult } from './types.js';
+import type {
+  AttachOptions,
+  ClaimOptions,
+  CreateNetworkOptions,
+  HostOptions,
+  PoolOptions,
+  ReconcileProgress,
+  RepairResult,
+} from './types.js';
 
 const flag = z.boolean({ error: 'true or false' });
 const isFunction = (value: unknown) => typeof value === 'function';
@@ -182,8 +190,8 @@ const KINDS = Object.keys(attachSchemas) as AttachKind[];
 /** Checked options of an attach. */
 export type AttachRequest = { [Kind in AttachKind]: z.output<(typeof attachSchemas)[Kind]> }[AttachKind];
 
-/** `isOnly`: a ConflictError if another interface is recorded at the same place in the container. */
-export type AttachPlan = AttachRequest & { isOnly: boolean };
+/** Checked options that all kinds of attachment have. */
+export type AttachCommonRequest = z.output<z.ZodObject<typeof attachCommon>>;
 
 /**
  * Checks the options of an attach.
@@ -196,6 +204,80 @@ export function parseAttachOptions(options: AttachOptions): AttachRequest {
     throw new ValidationError('options', options, 'exactly one of tap, netns and device');
   }
   return valid.parse(attachSchemas[kind], given);
+}
+
+/** Most free slots of a pool: a bridge has at most 1,021 ports for interfaces. */
+const MOST_SLOTS = 1000;
+const slots = valid.integer(1, MOST_SLOTS, 'a number of free slots');
+
+const poolCommon = {
+  name: valid.displayName.refine((name) => !valid.isUuid(name), {
+    error: 'a text of 1 to 255 bytes on one line that is not a UUID',
+  }),
+  min: slots,
+  max: slots,
+  order: attachCommon.order,
+  model: attachCommon.model,
+  antiSpoofing: attachCommon.antiSpoofing,
+  signal: valid.abortSignal.optional(),
+};
+
+/** Schemas of pools by kind. `name` and `max` have defaults. */
+const poolSchemas = {
+  tap: z.strictObject({
+    ...{ ...poolCommon, kind: z.literal('tap') },
+    ...{ owner: userId.optional(), multiQueue: flag.optional() },
+  }),
+  namespace: z.strictObject({ ...poolCommon, kind: z.literal('namespace') }),
+};
+
+/** Checked options of a pool. */
+export type PoolRequest = {
+  [Kind in keyof typeof poolSchemas]: z.output<(typeof poolSchemas)[Kind]>;
+}[PoolOptions['kind']];
+
+/** Room for the slots that are released after a burst of claims. */
+const defaultMax = (min: unknown) => Math.min(MOST_SLOTS, 4 * Number(min));
+
+/** Checks the options of a pool. @throws ValidationError */
+export function parsePoolOptions(options: PoolOptions): PoolRequest {
+  const given = readOptions<PoolOptions>(options);
+  const { kind, min } = given as PoolOptions;
+  if (typeof kind !== 'string' || !Object.hasOwn(poolSchemas, kind))
+    throw new ValidationError('kind', kind, 'tap or namespace');
+  return requireOrder(valid.parse(poolSchemas[kind], { name: kind, max: defaultMax(min), ...given }));
+}
+
+const limitsSchema = z.strictObject({ min: slots, max: slots, signal: valid.abortSignal.optional() });
+
+/** Checks the options of `Pool.resize`. @param now the present limits @throws ValidationError */
+export function parseLimits(options: unknown, now: { min: number; max: number }) {
+  return requireOrder(
+    valid.parse(limitsSchema, { min: now.min, max: now.max, ...readOptions<object>(options as object) }),
+  );
+}
+
+function requireOrder<Limits extends { min: number; max: number }>(limits: Limits): Limits {
+  if (limits.max >= limits.min) return limits;
+  throw new ValidationError('max', limits.max, `a number of free slots of at least ${limits.min}, the value of min`);
+}
+
+const claimSchema = z.strictObject({
+  hostname: attachCommon.hostname,
+  instance: attachCommon.instance,
+  metadata: attachCommon.metadata,
+  signal: attachCommon.signal,
+});
+
+/** Checked options of a claim, without the pool. */
+export type ClaimRequest = z.output<typeof claimSchema>;
+
+/** Checks the options of a claim. @returns the UUID or name of the pool, and the other options @throws ValidationError */
+export function parseClaimOptions(options: ClaimOptions): { pool: string; request: ClaimRequest } {
+  const { slot, ...rest } = readOptions<ClaimOptions>(options);
+  const pool: unknown = typeof slot === 'object' && slot !== null ? slot.uuid : slot;
+  requireText('slot', pool, 'a pool, or the UUID or name of a pool', 255);
+  return { pool, request: valid.parse(claimSchema, rest) };
 }
 
 const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: valid.abortSignal.optional() });

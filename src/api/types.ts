@@ -11,5 +11,6 @@ export type * from './types/interface-info.js';
 export type * from './types/network.js';
 export type * from './types/network-info.js';
 export type * from './types/network-options.js';
+export type * from './types/pool.js';
 export type * from './types/reconciliation.js';
 export type * from './types/remove-options.js';

@@ -135,6 +135,7 @@ async function showStatus({ host, print }: Session): Promise<void> {
     host: await host.refresh(),
     repairs: await host.reconcile({ dryRun: true }),
     networks: await host.listNetworks(),
+    pools: await host.listPools(),
   };
   print(status, formatStatus(status));
 }

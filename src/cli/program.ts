@@ -15,6 +15,7 @@ import { addMigrateCommand } from './migrate.js';
 import { addNetworkCommands } from './network.js';
 import { addNodeCommands } from './node.js';
 import { addObserveCommands } from './observe.js';
+import { addPoolCommands } from './pool.js';
 import { addPurgeCommand } from './purge.js';
 
 function version(): string {
@@ -47,6 +48,7 @@ ${exitCodesHelp}`,
   addNetworkCommands(program, app);
   addNodeCommands(program, app);
   addInterfaceCommands(program, app);
+  addPoolCommands(program, app);
   addObserveCommands(program, app);
   addDoctorCommand(program, app);
   addAgentCommand(program, app);

@@ -2,7 +2,14 @@ import type { DesiredMesh } from '../plan/mesh.js';
 import type { InterfaceRecord, Lifecycle } from '../records/records.js';
 import { isRouter, type LocalNode } from './local-node.js';
 import type { NetworkState } from './network-state.js';
-import { floatingResource, interfaceResource, networkResource, type Resource, routedResource } from './resources.js';
+import {
+  floatingResource,
+  interfaceResource,
+  networkResource,
+  type Resource,
+  routedResource,
+  slotsResource,
+} from './resources.js';
 
 /** The desired state of one network on one node. */
 export interface DesiredState {
@@ -15,7 +22,7 @@ export interface DesiredState {
 const isLive = ({ state }: { state: Lifecycle['state'] }) => state !== 'deleting';
 
 /**
- * Returns the resources of a network on a node, in any lifecycle state: the network, then floating and routed
+ * Returns the resources of a network on a node, in any lifecycle state: the network, then its table of slots, floating and routed
  * addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
  */
 export function resourcesOf(node: LocalNode, { network, members }: NetworkState): Resource[] {
@@ -27,6 +34,7 @@ export function resourcesOf(node: LocalNode, { network, members }: NetworkState)
   ];
   return [
     networkResource(node, network),
+    slotsResource(node, network),
     ...members.map((member) => floatingResource(node, network, member)),
     ...Object.keys(network.routed).map((address) => routedResource(node, network, address)),
     ...[...remote, ...local].map((member) => interfaceResource(node, network, member)),

@@ -12,6 +12,7 @@ import {
   planOverlayRemoval,
 } from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
+import { slotTable } from '../plan/slots.js';
 import { desiredFloating, type InterfaceRecord, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { isRouter, type LocalNode } from './local-node.js';
 import { interfaceTitle, networkTitle } from './network-state.js';
@@ -21,8 +22,8 @@ import { interfaceTitle, networkTitle } from './network-state.js';
  * one function in this file, and one line in `resourcesOf`.
  */
 export interface Resource {
-  kind: 'network' | 'interface' | 'floating' | 'routed';
-  /** Id within the network, the same on all nodes: `network`, `<UUID>`, `floating/<UUID>`, `routed/<address>`. */
+  kind: 'network' | 'slots' | 'interface' | 'floating' | 'routed';
+  /** Id within the network, the same on all nodes: `network`, `slots`, `<UUID>`, `floating/<UUID>`, `routed/<address>`. */
   id: string;
   /** Text for the resource in messages. */
   title: string;
@@ -44,6 +45,7 @@ export interface Resource {
 /** Ids of resources (see `Resource.id`). */
 export const resourceId = {
   network: 'network',
+  slots: 'slots',
   interface: (uuid: string) => uuid,
   floating: (uuid: string) => `floating/${uuid}`,
   routed: (address: string) => `routed/${address}`,
@@ -52,7 +54,7 @@ export const resourceId = {
 /** Returns the network itself: on the router with its namespace, on other nodes only the VXLAN link and its bridge. */
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
-  const { claim: _claim, state, metadata: _metadata, routed: _routed, ...rest } = record;
+  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...rest } = record;
   const common = { kind: 'network', id: resourceId.network, title: networkTitle(record), state } as const;
   if (isRouter(node)) {
     return {
@@ -81,6 +83,19 @@ function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord {
   return { ...network, bridge: { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) } };
 }
 
+/** Returns the nftables table of slots, which all networks of the host share. Undefined for a network without pools. */
+export function slotsResource({ host }: LocalNode, network: NetworkRecord): Resource | undefined {
+  if (!network.hasSlots) return undefined;
+  return {
+    ...{ kind: 'slots', id: resourceId.slots, title: `${networkTitle(network)}, slots`, state: network.state },
+    fingerprint: () => '',
+    links: [],
+    innerLinks: [],
+    plan: () => [slotTable(host)],
+    removal: () => [],
+  };
+}
+
 /**
  * Returns an interface: on its own node its link, on the router also its neighbour entry in the namespace of the
  * network.
@@ -90,7 +105,7 @@ export function interfaceResource(
   network: NetworkRecord,
   member: InterfaceRecord,
 ): Resource | undefined {
-  const { attachment, mac, address, guard, order } = member;
+  const { attachment, mac, address, guard, order, slot } = member;
   const isLocal = member.node === node.name;
   if (!isLocal && !isRouter(node)) return undefined;
   const link = ownLink(attachment);
@@ -100,7 +115,7 @@ export function interfaceResource(
     title: interfaceTitle(network, member),
     interface: member.uuid,
     state: member.state,
-    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order]),
+    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order, slot?.isFree]),
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal && attachment.kind === 'veth' ? [attachment.innerIndex] : [],
     plan: () =>

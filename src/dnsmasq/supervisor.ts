@@ -129,12 +129,17 @@ export class DnsmasqSupervisor {
    * @throws ValidationError, StoreError
    */
   reserve(network: string, reservation: Reservation): Promise<boolean> {
-    return this.#edit(network, (desired) => additionOf(reservation, desired));
+    return this.#edit(network, (desired) => [additionOf(reservation, desired)]);
+  }
+
+  /** Replaces one reservation, for example by one with another host name. @returns as `reserve` */
+  replace(network: string, reservation: Reservation): Promise<boolean> {
+    return this.#edit(network, (desired) => [removalOf(reservation), additionOf(reservation, desired)]);
   }
 
   /** Removes one reservation, as `reserve` adds it. Succeeds if there is none. */
   async unreserve(network: string, reservation: Pick<Reservation, 'mac' | 'address'>): Promise<boolean> {
-    const isDone = await this.#edit(network, () => removalOf(reservation));
+    const isDone = await this.#edit(network, () => [removalOf(reservation)]);
     const watched = this.#networks.get(network);
     if (watched?.desired !== undefined && watched.instance.isWorthCompacting) {
       this.#compact(watched).catch((error) => this.#emit({ event: 'failed', network, error }));
@@ -143,13 +148,13 @@ export class DnsmasqSupervisor {
   }
 
   /** Changes the files and reloads, at once or in a burst later, together with the other changes until then. */
-  async #edit(network: string, edit: (desired: DnsmasqConfig) => ReservationEdit): Promise<boolean> {
+  async #edit(network: string, edit: (desired: DnsmasqConfig) => ReservationEdit[]): Promise<boolean> {
     const watched = this.#networks.get(network);
     const { process, desired, instance } = watched ?? {};
     if (watched === undefined || process === undefined || desired === undefined || instance === undefined) return false;
     // `reload` finds out whether the process still runs.
     if (instance.hasLostFiles(desired)) return false;
-    watched.edits.push(edit(desired));
+    watched.edits.push(...edit(desired));
     const pause = watched.reloadAt - performance.now();
     watched.reload ??= (pause > 0 ? sleep(pause) : Promise.resolve()).then(() => this.#reload(watched));
     return watched.reload;

@@ -1,5 +1,6 @@
-import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo, RepairResult } from '../api/types.js';
+import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo, PoolSummary, RepairResult } from '../api/types.js';
 import type { Json } from '../store/store.js';
+import { formatPools } from './pool.js';
 import { repairText } from './repair.js';
 import { fields, table } from './table.js';
 
@@ -72,6 +73,8 @@ export function formatInterface(nic: InterfaceInfo): string {
     ['hostname', nic.hostname ?? NONE],
     ['instance', nic.instance ?? NONE],
     ['state', nic.state],
+    ...(nic.netns === undefined ? [] : [['namespace', nic.netns] as const]),
+    ...(nic.pool === undefined ? [] : [['pool', nic.pool] as const]),
   ]);
   return `${own}\n\n${metadata(nic.metadata)}`;
 }
@@ -106,6 +109,7 @@ export interface Status {
   /** What `reconcile` would repair. Empty if there is nothing. */
   repairs: readonly RepairResult[];
   networks: readonly NetworkInfo[];
+  pools: readonly PoolSummary[];
 }
 
 export function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
@@ -116,7 +120,7 @@ export function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
   return table(['NODE', 'ROLE', 'STATE', 'ADDRESS', 'INTERFACES'], rows);
 }
 
-export function formatStatus({ host, repairs, networks }: Status): string {
+export function formatStatus({ host, repairs, networks, pools }: Status): string {
   const { total, used } = host.floatingAddresses;
   const blocks = [
     fields([
@@ -147,5 +151,6 @@ export function formatStatus({ host, repairs, networks }: Status): string {
   if (networks.length > 0) {
     blocks.push(formatNetworks(networks));
   }
+  if (pools.length > 0) blocks.push(formatPools(pools));
   return blocks.join('\n\n');
 }

@@ -15,7 +15,9 @@ import type { Coordinator } from './coordinator.js';
 import { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
+import { FreeSlots } from './free-slots.js';
 import { PendingRemovals } from './pending-removals.js';
+import { PoolDemand } from './pool-demand.js';
 import { Reaper } from './reaper.js';
 
 /** The parts in which a lone host and a node of a cluster differ. */
@@ -68,6 +70,8 @@ export function assembleContext(parts: HostParts): Context {
     pendingRemovals,
     bulkDeletion: new BulkDeletion(mark, { reaper, pendingRemovals }),
     calls: new Calls(),
+    freeSlots: new FreeSlots(store),
+    demand: new PoolDemand(),
     coordinator: parts.coordinator(() => context),
     ...(node && { node: node.name, peers: node.peers }),
   };

@@ -16,7 +16,9 @@ import type { DetectedHost } from './detect.js';
 import type { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
+import type { FreeSlots } from './free-slots.js';
 import type { PendingRemovals } from './pending-removals.js';
+import type { PoolDemand } from './pool-demand.js';
 import type { Reaper } from './reaper.js';
 
 /** The state of an opened host, shared by operations, reconciler and handles. */
@@ -38,6 +40,8 @@ export interface Context {
   readonly bulkDeletion: BulkDeletion;
   readonly coordinator: Coordinator;
   readonly calls: Calls;
+  readonly freeSlots: FreeSlots;
+  readonly demand: PoolDemand;
   readonly owner: Owner;
   /** Name of this node; absent on a lone host. */
   readonly node?: string;

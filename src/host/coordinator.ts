@@ -23,6 +23,8 @@ export interface Creation extends Change {
   needsThisNode?: boolean;
   /** The call waits for all nodes that take part in the network. */
   isEverywhere?: boolean;
+  /** Lane of the kernel (see `TransactionOptions`). */
+  lane?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 

@@ -79,6 +79,12 @@ export class Dhcp {
     if (!(await this.#supervisor.reserve(network.uuid, reservationOf(nic)))) await this.update(network);
   }
 
+  /** Replaces the reservation of an interface whose host name has changed. Its record must be committed. */
+  async rename(network: NetworkRecord, nic: InterfaceRecord): Promise<void> {
+    if (!isServed(network)) return;
+    if (!(await this.#supervisor.replace(network.uuid, reservationOf(nic)))) await this.update(network);
+  }
+
   /**
    * Removes the reservation of an interface and frees its lease. Its record must be in the state `deleting` or deleted.
    */
@@ -146,17 +152,17 @@ export class Dhcp {
       provideDns: network.provideDns,
       dnsServers: this.#resolvers(network),
       leaseTime: LEASE_TIME,
-      reservations: members.filter(({ state }) => state !== 'deleting').map(reservationOf),
+      reservations: members.filter(({ state, slot }) => state !== 'deleting' || slot?.isReleasing).map(reservationOf),
     };
   }
 }
 
 const isServed = ({ provideDhcp, provideDns }: Services) => provideDhcp || provideDns;
 
-const reservationOf = ({ mac, address, hostname }: InterfaceRecord): Reservation => ({
+const reservationOf = ({ mac, address, hostname, slot }: InterfaceRecord): Reservation => ({
   mac,
   address,
-  ...(hostname !== undefined && { hostname }),
+  ...(hostname !== undefined && !slot?.isReleasing && { hostname }),
 });
 
 const server = ({ uuid, gateway }: Pick<NetworkRecord, 'uuid' | 'gateway'>) => ({

@@ -103,6 +103,12 @@ export class AddressPool {
     return true;
   }
 
+  /** Assigns a reserved address to another owner. Does nothing unless it belongs to the given one. */
+  async assign(transaction: Transaction, address: string, { from, to }: { from: string; to: string }): Promise<void> {
+    const record = await transaction.get<AddressRecord>(this.#key(address));
+    if (record?.owner === from) transaction.put(this.#key(address), { ...record, owner: to });
+  }
+
   /**
    * Adds an owner that may use an address besides its own. The address is not assigned meanwhile.
    * @throws as `reserve`, but not if others share the address

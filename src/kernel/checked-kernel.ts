@@ -57,6 +57,7 @@ const QUERIES: Record<QueryName, true> = {
   'neighbour.list': true,
   'qdisc.list': true,
   'filter.list': true,
+  'statistics.get': true,
   'statistics.list': true,
   'sysctl.get': true,
   'namespace.id': true,

@@ -40,6 +40,8 @@ export interface Queries {
   'qdisc.list': { parameters: In; result: Qdisc[] };
   /** Lists the filters of a parent of a link; those of `ingress` by default. Like `tc filter show dev …`. */
   'filter.list': { parameters: In & Pick<FilterRef, 'index' | 'parent'>; result: Filter[] };
+  /** Returns the counters of one link. Like `ip -s link show dev …`. ENODEV if it does not exist. */
+  'statistics.get': { parameters: In & { index: number }; result: LinkStatistics };
   /** Returns the counters of all links. Like `ip -s link`. */
   'statistics.list': { parameters: In; result: LinkStatistics[] };
   /** Reads /proc/sys/net/<key>, without the trailing newline. Like `sysctl -n`. ENOENT if the key does not exist. */

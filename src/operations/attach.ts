@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AttachPlan, type AttachRequest, parseAttachOptions } from '../api/options.js';
+import { type AttachCommonRequest, type AttachRequest, parseAttachOptions } from '../api/options.js';
 import type { AttachOptions } from '../api/types.js';
 import { interfaceResource, resourceId } from '../desired/resources.js';
 import { ConflictError, ValidationError } from '../errors.js';
@@ -8,6 +8,7 @@ import { findLink } from '../host/detect.js';
 import { deviceAttachment } from '../host/device.js';
 import { randomMac } from '../ipam/mac.js';
 import type { Netblock } from '../ipam/netblock.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { isDefaultRoute, MAIN_TABLE, type Route, routeFamily } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { containerNamespace, deviceName } from '../plan/interface.js';
@@ -15,8 +16,9 @@ import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
 import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
 import { placeOf } from '../records/names.js';
+import { indexFreeSlot, livePoolOf } from '../records/pools.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
-import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from '../records/records.js';
+import { type InterfaceRecord, keys, type NetworkRecord, networkPool, type Slot } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { attachLimit } from './attach-limit.js';
 import { macsOfNetwork, refuseDevice, requireInstanceNamespace } from './attach-rules.js';
@@ -47,10 +49,29 @@ export function attach(
   options: AttachOptions,
   isOnly = false,
 ): Promise<InterfaceRecord> {
+  return attachWith(context, network, () => {
+    const request = parseAttachOptions(options);
+    return { ...request, isOnly, choose: () => chooseAttachment(context, request) };
+  });
+}
+
+/** What an attach needs, whatever the kind of attachment. */
+export interface AttachPlan extends Omit<AttachCommonRequest, 'signal'> {
+  /** A ConflictError if another interface is recorded at the same place in the container. */
+  isOnly: boolean;
+  /** Chooses the attachment before it is reserved. */
+  choose: () => Promise<ChosenAttachment>;
+  slot?: Slot;
+  lane?: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** As `attach`. @param prepare returns what is to be attached */
+export function attachWith(context: Context, network: string, prepare: () => AttachPlan): Promise<InterfaceRecord> {
   const { locks } = context;
   return asCall(context, () =>
     retryTakenIndexes(async () => {
-      const request: AttachPlan = { ...parseAttachOptions(options), isOnly };
+      const request = prepare();
       const { signal } = request;
       signal?.throwIfAborted();
       const work = () => attachLimit.run(() => attachOnce(context, network, request), signal);
@@ -61,23 +82,23 @@ export function attach(
 
 async function attachOnce(context: Context, uuid: string, request: AttachPlan): Promise<InterfaceRecord> {
   const { coordinator, locks } = context;
-  const chosen = await chooseAttachment(context, request);
+  const chosen = await request.choose();
   const { result, revision } = await coordinator.commit((transaction) =>
     reserveInterface(transaction, context, uuid, request, chosen),
   );
-  return locks.exclusive(result.nic.uuid, () => create(context, { ...result, revision }, request.signal));
+  return locks.exclusive(result.nic.uuid, () => create(context, { ...result, revision }, request));
 }
 
 async function create(
   context: Context,
   { network, nic, revision }: Reserved,
-  signal: AbortSignal | undefined,
+  { lane, signal }: Pick<AttachPlan, 'lane' | 'signal'>,
 ): Promise<InterfaceRecord> {
   const resource = interfaceResource(context.localNode, network, nic);
   const creation = {
     ...{ network, revision, resources: resource ? [resource] : [] },
     ids: [resourceId.network, resourceId.interface(nic.uuid)],
-    ...{ nic, needsThisNode: true, isEverywhere: true, signal },
+    ...{ nic, needsThisNode: true, isEverywhere: true, lane, signal },
   };
   const own = { network, nic };
   try {
@@ -112,7 +133,7 @@ async function asNameConflict({ kernel }: Context, { attachment }: InterfaceReco
 }
 
 /** The attachment of an interface, before it is reserved. */
-interface ChosenAttachment {
+export interface ChosenAttachment {
   /** Name of the link in the namespace of the host. */
   device: string;
   /** Rejects with a ValidationError if the namespace cannot be used. The rejection is always handled. */
@@ -175,7 +196,8 @@ function freeMetric(routes: readonly Route[], order: number): number | undefined
   return metric === order ? undefined : metric;
 }
 
-const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
+/** A chosen attachment that needs no check. */
+export const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
   device: deviceName(attachment),
   attachment: Promise.resolve(attachment),
 });
@@ -234,6 +256,7 @@ async function reserveInterface(
     ...(hostname !== undefined && { hostname }),
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
+    ...(request.slot && { slot: request.slot }),
     state: 'initial',
     claim: self.claim(),
   };
@@ -314,16 +337,29 @@ async function refuseDeviceMac(
  * @throws NotFoundError, ConflictError if it or its network is being removed. The removal may have run before the link
  *   existed, so the caller removes the link
  */
-function settleInterface(
-  { store }: Pick<Context, 'store'>,
-  { uuid }: Pick<InterfaceRecord, 'uuid'>,
+async function settleInterface(
+  { store, kernel }: Pick<Context, 'store' | 'kernel'>,
+  { uuid, attachment: applied }: Pick<InterfaceRecord, 'uuid' | 'attachment'>,
 ): Promise<InterfaceRecord> {
+  const attachment = applied.kind === 'veth' && applied.isOwned ? await identified(kernel, applied) : applied;
   return transact(store, async (transaction) => {
     const { claim: _, ...record } = await interfaceOf(transaction, uuid);
     if (record.state === 'deleting') throw new ConflictError(`interface ${uuid} is being detached`);
     await liveNetworkOf(transaction, record.network);
-    const created: InterfaceRecord = { ...record, state: 'created' };
+    // No slot becomes free in a pool that is being deleted.
+    if (record.slot?.isFree) await livePoolOf(transaction, record.network, record.slot.pool);
+    const created: InterfaceRecord = { ...record, attachment, state: 'created' };
     transaction.put(keys.interface(uuid), created);
+    indexFreeSlot(transaction, created);
     return created;
   });
+}
+
+/** Returns an attachment with the identity of the namespace that was created for it. */
+async function identified(
+  kernel: Kernel,
+  attachment: Extract<DesiredAttachment, { kind: 'veth' }>,
+): Promise<DesiredAttachment> {
+  const { identity } = await kernel.query('namespace.get', { netns: attachment.netns });
+  return identity === undefined ? attachment : { ...attachment, identity };
 }

@@ -18,10 +18,34 @@ type Statistics = ReadonlyMap<number, LinkStatistics>;
  */
 export async function interfaceCounters(
   { kernel, host, node: here }: Context,
-  { uuid, node, attachment }: InterfaceRecord,
+  { uuid, node, attachment, slot }: InterfaceRecord,
 ): Promise<InterfaceCounters> {
   if (node !== here) throw new ConflictError(`interface ${uuid} is on node ${node}: read its counters there`);
-  return sum(await statistics(kernel, host.netns), [attachment.index]);
+  const { index } = attachment;
+  const total = sum(await linkStatistics(kernel, host.netns, index), [index]);
+  const { counted } = slot ?? {};
+  if (counted === undefined || slot?.isReleasing) return total;
+  return { sent: difference(total.sent, counted.sent), received: difference(total.received, counted.received) };
+}
+
+/** A link that was created again since counts from 0. */
+function difference(now: Traffic, before: Traffic): Traffic {
+  if (now.packets < before.packets) return now;
+  return {
+    packets: now.packets - before.packets,
+    bytes: now.bytes - before.bytes,
+    dropped: now.dropped - before.dropped,
+  };
+}
+
+/** Reads the counters of one link. Empty if it does not exist. */
+async function linkStatistics(kernel: Kernel, netns: NamespaceRef | undefined, index: number): Promise<Statistics> {
+  try {
+    return new Map([[index, await kernel.query('statistics.get', { netns, index })]]);
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'ENODEV') return new Map();
+    throw error;
+  }
 }
 
 /** Returns the counters of a network on this node. */

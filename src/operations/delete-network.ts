@@ -6,6 +6,7 @@ import { releaseVni } from '../ipam/vni.js';
 import { type RequireFree, sameAsFirst, waitForOwner } from '../records/contention.js';
 import { membersOf, releaseInterface } from '../records/members.js';
 import { releaseName } from '../records/names.js';
+import { deletePoolsOf } from '../records/pools.js';
 import { networkOf } from '../records/queries.js';
 import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -107,6 +108,7 @@ async function releaseNetwork(context: Context, uuid: string, members: readonly 
     for (const member of await membersOf(transaction, uuid)) {
       await releaseInterface(transaction, context, network, member);
     }
+    await deletePoolsOf(transaction, uuid);
     for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
     for (const address of [network.egress?.address, ...Object.keys(network.routed)]) {
       if (address !== undefined) await floating.release(transaction, address, { owner: uuid });

@@ -6,6 +6,8 @@ import { releaseInterface } from '../records/members.js';
 import { networkOf } from '../records/queries.js';
 import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { removeFloating } from './defloat.js';
+import { isReusable, releaseToPool } from './release.js';
 import { markForDeletion, type RemovalOptions } from './removal.js';
 
 /** Removes an interface with its floating address. Does nothing if it does not exist. @throws RemovalError */
@@ -15,7 +17,11 @@ export function detach(
   signal?: AbortSignal,
 ): Promise<void> {
   const { locks } = context;
-  const remove = () => removeInterface(context, uuid, { haloMs: context.settings.deletionHalo, signal });
+  const remove = async () => {
+    // A floating address is not part of a slot.
+    if ((await readSlot(context, uuid))?.floating !== undefined) await removeFloating(context, uuid, { signal });
+    return removeInterface(context, uuid, { haloMs: context.settings.deletionHalo, signal, mayReuse: true });
+  };
   return asCall(context, () => locks.shared(network, () => locks.exclusive(uuid, remove), signal));
 }
 
@@ -23,6 +29,16 @@ export function detach(
 export interface InterfaceRemoval extends RemovalOptions<{ network: NetworkRecord; nic: InterfaceRecord }> {
   /** Time before its address is reused, in milliseconds. */
   haloMs: number;
+  /**
+   * A claimed slot is released to its pool if nothing of its user remains. Default false: it is removed, unless its release
+   * was interrupted.
+   */
+  mayReuse?: boolean;
+}
+
+async function readSlot({ store }: Context, uuid: string): Promise<InterfaceRecord | undefined> {
+  const nic = (await store.get<InterfaceRecord>(keys.interface(uuid)))?.value;
+  return nic?.slot && nic;
 }
 
 /**
@@ -38,13 +54,22 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
       if (nic === undefined || !isDue(nic)) return undefined;
       const network = await networkOf(transaction, nic.network);
       requireFree(`interface ${uuid}`, nic, nic.floating, network);
-      const deleting: InterfaceRecord = { ...nic, state: 'deleting', claim: context.owner.claim() };
+      const isReleasing = options.mayReuse === true && (await isReusable(transaction, nic));
+      const deleting: InterfaceRecord = {
+        ...{ ...nic, state: 'deleting', claim: context.owner.claim() },
+        ...(isReleasing && nic.slot && { slot: { ...nic.slot, isReleasing } }),
+      };
       transaction.put(keys.interface(uuid), deleting);
       return { network, nic: deleting };
     };
     const marked = await markForDeletion(context, mark, options);
     if (marked === undefined) return;
-    const { network, nic, revision } = marked;
+    const { network, revision } = marked;
+    let { nic } = marked;
+    if (nic.slot?.isReleasing) {
+      if (await releaseToPool(context, network, nic)) return;
+      nic = await endRelease(context, nic);
+    }
     const { coordinator, localNode } = context;
     const resources = [
       interfaceResource(localNode, network, nic),
@@ -57,6 +82,19 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
     });
     await concludeRemoval(context, network, uuid, errors, options.haloMs);
   });
+}
+
+/** Records that a slot is removed, and not released: dnsmasq does not keep its reservation. */
+async function endRelease({ store }: Context, nic: InterfaceRecord): Promise<InterfaceRecord> {
+  const { slot, ...rest } = nic;
+  const { isReleasing: _, ...kept } = slot as NonNullable<typeof slot>;
+  const removed: InterfaceRecord = { ...rest, slot: kept };
+  await transact(store, async (transaction) => {
+    if ((await transaction.get(keys.interface(nic.uuid))) !== undefined) {
+      transaction.put(keys.interface(nic.uuid), removed);
+    }
+  });
+  return removed;
 }
 
 /** Releases the reservations of an interface. After errors its record stays without a claim. @throws RemovalError */

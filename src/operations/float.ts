@@ -4,6 +4,7 @@ import { asCall, type Context } from '../host/context.js';
 import type { Pair } from '../plan/desired.js';
 import { asCapacityError } from '../records/capacity.js';
 import { reserveEgress } from '../records/egress.js';
+import { requireClaimed } from '../records/pools.js';
 import { interfaceOf, liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -69,6 +70,7 @@ async function reserveFloating(
   { wanted, pair }: { wanted: string | undefined; pair: Pair },
 ): Promise<{ nic: InterfaceRecord; network: NetworkRecord; address: string; isNew: boolean }> {
   const nic = await interfaceOf(transaction, uuid);
+  requireClaimed(nic);
   if (nic.state !== 'created') throw new ConflictError(`interface ${uuid} is in state ${nic.state}`);
   const network = await liveNetworkOf(transaction, nic.network);
   if (nic.floating !== undefined) {

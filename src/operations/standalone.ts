@@ -42,7 +42,7 @@ export class Standalone implements Coordinator {
   }
 
   /** Meanwhile the reservation is flushed: it is on disk before the call returns. */
-  async apply({ network, resources, nic, signal }: Creation): Promise<void> {
+  async apply({ network, resources, nic, lane, signal }: Creation): Promise<void> {
     const { dhcp, kernel, store } = this.#context();
     const flushed = store.flush();
     flushed.catch(() => undefined);
@@ -51,8 +51,9 @@ export class Standalone implements Coordinator {
     if (asksDhcp) await attachLimit.runReleased(() => dhcp.reserve(network, nic));
     const plan = resources.flatMap((resource) => resource.plan());
     const isServed = resources.some(({ kind }) => kind === 'network') && dhcp.serves(network);
+    const options = { signal, ...(lane !== undefined && { lane }) };
     const [applied, reserved] = await Promise.allSettled([
-      isServed ? this.#createServed({ network, resources, signal }, plan) : kernel.transaction(plan, { signal }),
+      isServed ? this.#createServed({ network, resources, signal }, plan) : kernel.transaction(plan, options),
       // An instance that is configured has its address. It need be able to use DHCP only when the call returns.
       nic !== undefined && !asksDhcp ? dhcp.reserve(network, nic) : undefined,
     ]);

@@ -68,6 +68,8 @@ export type DesiredNetwork = {
   mtu: number;
   provideDhcp: boolean;
   provideDns: boolean;
+  /** The network has, or has had, a pool of slots. */
+  hasSlots?: true | undefined;
   /** Index of `vxlan-…`. */
   vxlan: number;
   bridge: { index: number; mac: string };
@@ -100,6 +102,8 @@ export type DesiredAttachment =
       innerName: string;
       innerIndex: number;
       configure: boolean;
+      /** The namespace is created and deleted with the interface. */
+      isOwned?: true | undefined;
       /**
        * Metric of the default route, if the container had a default route with the metric of `order` before the
        * attachment.
@@ -133,6 +137,8 @@ export type DesiredInterface = {
   order: number;
   /** Anti-spoofing: the interface may send from its own MAC and addresses only. Absent: from any. */
   guard?: { allowedAddresses: string[] } | undefined;
+  /** Present for an interface of a pool. Nothing passes the port of a free one. */
+  slot?: { isFree: boolean } | undefined;
 };
 
 export type DesiredFloatingIp = {

@@ -7,6 +7,7 @@ import type { NftObject } from '../kernel/query.js';
 import { isDefaultRoute, MAIN_TABLE, type Route } from '../kernel/route.js';
 import { itemsWith } from '../util/index-list.js';
 import { REPLY_RULE_PRIORITY } from './floating-ip.js';
+import { SLOT_TABLE as SLOTS } from './slots.js';
 
 /**
  * Returns the deletions of extraneous objects of a network: addresses and routes of its links, and rules, elements and
@@ -21,6 +22,7 @@ export function extraneousOperations(
   actual: Actual,
 ) {
   const own = linksOf(plan);
+  const ports = portsOf(plan);
   return [host, network].flatMap((netns): Operation[] => {
     const there = actual.get(netns);
     if (there === undefined) return [];
@@ -34,7 +36,8 @@ export function extraneousOperations(
             ...neighbours(here, own, netns, there),
             ...extraneousElements(here, netns, there.nft),
           ]
-        : []),
+        : // A slot was claimed, but its port was not opened. The other elements of ports do not change.
+          extraneousElements(here.map(slotsOnly), netns, there.nft, (key) => ports.has(String(key)))),
     ];
   });
 }
@@ -51,6 +54,20 @@ function linksOf(plan: readonly Operation[]): Set<number> {
   });
   return new Set(indexes.filter((index) => index !== undefined));
 }
+
+/** Names of the links on the host that the plan creates. */
+const portsOf = (plan: readonly Operation[]): Set<string> =>
+  new Set(
+    plan.flatMap((operation) =>
+      operation.op === 'tap.add' ? [operation.tap.name] : operation.op === 'link.add' ? [operation.link.name] : [],
+    ),
+  );
+
+/** Returns an operation without the commands on other tables than that of slots. */
+const slotsOnly = (operation: Operation): Operation =>
+  operation.op === 'nftables.batch'
+    ? { ...operation, commands: operation.commands.filter((command) => 'table' in command && command.table === SLOTS) }
+    : operation;
 
 function addresses(plan: Operation[], own: Set<number>, netns: Netns, there: ActualNamespace): Operation[] {
   const wanted = new Set(

@@ -15,11 +15,13 @@ const NAMES: ReadonlySet<unknown> = new Set([
   'dhcp-replies',
   // The guard of bridge ports.
   ...['guard', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
+  // The ports of free slots.
+  'closed',
   // The mesh filter.
   ...['vxlan', 'vnis', 'vteps', 'vteps6'],
 ]);
 
-const TABLES: ReadonlySet<unknown> = new Set(['vethwork', 'vethwork_mesh', 'mangle']);
+const TABLES: ReadonlySet<unknown> = new Set(['vethwork', 'vethwork_mesh', 'vethwork_slots', 'mangle']);
 
 /** True for an object in a table that vethwork uses, which vethwork did not create. */
 export function isForeign({ object, table, name, chain, set }: NftObject): boolean {

@@ -192,6 +192,15 @@ export function unguardPort(host: DesiredHost, network: DesiredNetwork, device: 
   return commands.length === 0 ? [] : [batch(host, ...commands)];
 }
 
+/** Gives a port the full burst of DHCP messages again: an element has its own limit, which a new one does not have used. */
+export function resetDhcpRate(host: DesiredHost, device: string, { mac, guard }: DesiredInterface): Operation[] {
+  if (guard === undefined) return [];
+  const element = [{ key: [device, mac] }];
+  return [
+    batch(host, table.deleteElements('clients', CLIENTS, element), table.addElements('clients', CLIENTS, element)),
+  ];
+}
+
 /** Allows every interface of the network to use the address (`nft add element bridge vethwork routed`). */
 export const allowRouted = (host: DesiredHost, { vni }: DesiredNetwork, address: string): Operation =>
   batch(host, table.addElements('routed', ROUTED, [{ key: [vni, address] }]));

@@ -9,14 +9,21 @@ import { bridge } from './link.js';
 import { type MeshPeers, meshFilter, meshFilterRemoval, NO_PEERS } from './mesh-filter.js';
 import { METADATA_ADDRESSES } from './metadata.js';
 import { EGRESS_BRIDGE_PREFIX, hostAlias, OVERLAY_BRIDGE_PREFIX } from './names.js';
+import { slotTableRemoval } from './slots.js';
 
 const table = nftTable('ip', 'vethwork');
 const table6 = nftTable('ip6', 'vethwork');
 
 /** Tables of the namespace of a host, by family and name. */
-const HOST_TABLES = new Set(['ip vethwork', 'ip6 vethwork', 'bridge vethwork', 'inet vethwork_mesh']);
+const HOST_TABLES = new Set([
+  'ip vethwork',
+  'ip6 vethwork',
+  'bridge vethwork',
+  'bridge vethwork_slots',
+  'inet vethwork_mesh',
+]);
 
-/** True for an nftables table that `planHost` creates. */
+/** True for an nftables table of the namespace of a host that vethwork creates. */
 export const isHostTable = ({ object, family, name }: NftObject): boolean =>
   object === 'table' && HOST_TABLES.has(`${family} ${name}`);
 
@@ -69,13 +76,14 @@ function planEgress(host: DesiredHost): Operation[] {
   ];
 }
 
-/** Plans the removal of what `planHost` creates. IP forwarding stays enabled, because others may use it by now. */
+/** Plans the removal of what `planHost` creates, and of the table of slots. IP forwarding stays enabled, because others may use it by now. */
 export function planHostRemoval(host: DesiredHost): Operation[] {
   const { netns } = host;
   return [
     { op: 'nftables.batch', netns, commands: [table.delete()] },
     ...(host.ipv6 === false ? [] : [{ op: 'nftables.batch', netns, commands: [table6.delete()] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
+    slotTableRemoval(host),
     meshFilterRemoval(host),
     ...(host.role === 'hypervisor'
       ? []

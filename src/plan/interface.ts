@@ -11,6 +11,7 @@ import { type AliasFacts, containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
 import { addInstanceNeighbour, addNeighbour, deleteInstanceNeighbour } from './neighbours.js';
 import { addRoute } from './route.js';
+import { closePort, openPort } from './slots.js';
 
 type Of<Kind extends DesiredAttachment['kind']> = Extract<DesiredAttachment, { kind: Kind }>;
 
@@ -48,6 +49,7 @@ const tap: Attachment<'tap'> = {
 const veth: Attachment<'veth'> = {
   device: ({ index }) => containerLinkName(index),
   add: (host, network, nic, attachment) => [
+    ...(attachment.isOwned ? [{ op: 'namespace.add', name: String(attachment.netns) } satisfies Operation] : []),
     {
       op: 'link.add',
       netns: host.netns,
@@ -84,6 +86,7 @@ const veth: Attachment<'veth'> = {
   remove: ({ netns }, attachment) => [
     ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
     ...takeOffBridge(netns, attachment.index),
+    ...(attachment.isOwned ? [{ op: 'namespace.delete', name: String(attachment.netns) } satisfies Operation] : []),
   ],
   ownLink: ({ index }) => index,
 };
@@ -130,9 +133,10 @@ export const DEFAULT_MODEL = 'virtio';
  * What `adopt` cannot read elsewhere in the kernel. MAC and address of an interface with anti-spoofing are in the sets
  * of the guard. Every user of the machine can read aliases.
  */
-function aliasFacts({ uuid, mac, address, guard, order, model }: DesiredInterface): AliasFacts {
+function aliasFacts({ uuid, mac, address, guard, order, model, slot }: DesiredInterface): AliasFacts {
   return {
-    interface: uuid,
+    // A slot gets another UUID each time it is released.
+    ...(slot === undefined && { interface: uuid }),
     ...(order > 0 && { order }),
     ...(guard === undefined && { mac, address }),
     ...(model !== DEFAULT_MODEL && { model }),
@@ -167,6 +171,7 @@ export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: D
   const { add, device } = kindOf(nic.attachment);
   return [
     ...guardPort(host, network, device(nic.attachment), nic),
+    ...(nic.slot?.isFree ? [closePort(host, device(nic.attachment))] : []),
     // Only the network node has the network's namespace.
     ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
     ...add(host, network, nic, nic.attachment),
@@ -183,6 +188,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
+    ...(nic.slot === undefined ? [] : [openPort(host, device(nic.attachment))]),
     deleteInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];

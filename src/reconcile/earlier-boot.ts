@@ -1,6 +1,7 @@
 import type { NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import { isOfEarlierBoot } from '../records/claim.js';
+import { indexFreeSlot } from '../records/pools.js';
 import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { transact } from '../store/transaction.js';
 
@@ -35,7 +36,10 @@ export function settleEarlier({ store }: Pick<Context, 'store'>, { network, memb
     transaction.put(keys.network(network.uuid), settledNetwork(known));
     for (const { uuid } of members) {
       const member = await transaction.get<InterfaceRecord>(keys.interface(uuid));
-      if (member !== undefined) transaction.put(keys.interface(uuid), settledInterface(member));
+      if (member === undefined) continue;
+      const settled = settledInterface(member);
+      transaction.put(keys.interface(uuid), settled);
+      indexFreeSlot(transaction, settled);
     }
   });
 }

@@ -15,6 +15,7 @@ import { DELETION_GROUP, vniOfGroup } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
+import { slotTable } from '../plan/slots.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { batchesOfHost, type HostElements, localState, planBatches } from './host-elements.js';
@@ -109,7 +110,7 @@ async function findOrphanedElements(
   const before = await localStates(context);
   const steady = before.filter((state) => !isChanging(state));
   // All sets of the namespace of the host.
-  const plan = batchesOfHost(context, planHost(host, peers?.() ?? NO_PEERS));
+  const plan = batchesOfHost(context, [...planHost(host, peers?.() ?? NO_PEERS), slotTable(host)]);
   for (const state of steady) {
     await yieldIfNeeded();
     const known = elements.get(state.network.uuid);

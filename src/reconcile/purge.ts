@@ -10,7 +10,7 @@ import { deleteMarkedLinks, takeOutOfService } from '../plan/deletion.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { isHostTable } from '../plan/host.js';
 import { isNetworkNamespace, leftoverLinks } from '../plan/leftovers.js';
-import { networkOfAlias } from '../plan/names.js';
+import { isSlotNamespaceName, networkOfAlias } from '../plan/names.js';
 
 /*
  * The removal of everything that vethwork provably created in the namespace of a host, after the state folder was lost,
@@ -85,6 +85,7 @@ async function findLeftovers(
   for (const uuid of networks) {
     if (pinned.has(uuid) && (await isOfHost(kernel, observer, { netns, uuid, own }))) namespaces.push(uuid);
   }
+  const slots = await slotNamespaces(kernel, netns, [...pinned], own);
   // A pinned namespace may be that of another host on this machine, and with it the dnsmasq.
   const ended = [...networks].filter((uuid) => !pinned.has(uuid));
   const roots = findRuntimeRoots(new Set([...namespaces, ...ended]));
@@ -96,6 +97,12 @@ async function findLeftovers(
       (uuid): Found => ({
         ...{ kind: 'namespace', name: uuid, network: uuid, action: 'remove' },
         remove: teardown([{ op: 'namespace.delete', name: uuid }]),
+      }),
+    ),
+    ...slots.map(
+      ({ name, link }): Found => ({
+        ...{ kind: 'namespace', name, ...ofNetwork(link), action: 'remove' },
+        remove: teardown([{ op: 'namespace.delete', name }]),
       }),
     ),
     ...devices.map(
@@ -133,6 +140,23 @@ const ofNetwork = (link: Link | undefined) => {
   const network = networkOfAlias(link?.alias);
   return network === undefined ? {} : { network };
 };
+
+/** Finds the namespaces of slots: by their names, and because a link of vethwork leads into them. */
+async function slotNamespaces(
+  kernel: Kernel,
+  netns: NamespaceRef | undefined,
+  pinned: readonly (string | undefined)[],
+  own: readonly Link[],
+): Promise<{ name: string; link: Link }[]> {
+  const names = pinned.filter((name) => name !== undefined && isSlotNamespaceName(name)) as string[];
+  const found = names.map(async (name) => {
+    const id = await kernel.query('namespace.id', { netns, target: name }).catch(() => -1);
+    const link =
+      id < 0 ? undefined : own.find(({ kind, linkNamespaceId }) => kind === 'veth' && linkNamespaceId === id);
+    return link === undefined ? [] : [{ name, link }];
+  });
+  return (await Promise.all(found)).flat();
+}
 
 /** Deletes the links that are out of service: in one message, unless others use the group. */
 function deleteLinks(netns: NamespaceRef | undefined, links: readonly Link[], own: readonly Link[]): Operation[] {

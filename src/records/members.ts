@@ -4,6 +4,7 @@ import type { AddressPool } from '../ipam/pool.js';
 import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
 import { releaseHostname, releasePlace, reserveHostname, reservePlace } from './names.js';
+import { indexFreeSlot, unindexFreeSlot } from './pools.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
 
 /** Returns the interfaces of a network. */
@@ -45,6 +46,29 @@ export async function createInterface(transaction: Transaction, record: Interfac
 }
 
 /**
+ * Moves the record of a slot to a new UUID, with its index entries. Who has the old one does not find the slot any more.
+ * The slot keeps its address, its MAC and its link.
+ */
+export async function renameSlot(
+  transaction: Transaction,
+  network: NetworkRecord,
+  before: InterfaceRecord,
+  after: InterfaceRecord,
+): Promise<void> {
+  await releasePlace(transaction, before);
+  await releaseHostname(transaction, before);
+  transaction.delete(keys.interface(before.uuid));
+  transaction.delete(keys.member(network.uuid, before.uuid));
+  await networkPool(network).assign(transaction, before.address, { from: before.uuid, to: after.uuid });
+  await reservePlace(transaction, after);
+  transaction.put(keys.interface(after.uuid), after);
+  transaction.put(keys.member(network.uuid, after.uuid), true);
+  transaction.put(keys.device(deviceName(after.attachment), after.node), after.uuid);
+  for (const mac of macsOf(after)) transaction.put(keys.mac(network.uuid, mac), after.uuid);
+  indexFreeSlot(transaction, after);
+}
+
+/**
  * Returns the MACs that an interface uses in its network: that of the instance, and that of an attached device of the
  * host.
  */
@@ -80,6 +104,7 @@ export async function releaseInterface(
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   await releasePlace(transaction, record);
   await releaseHostname(transaction, record);
+  unindexFreeSlot(transaction, record);
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));

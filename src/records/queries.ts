@@ -4,6 +4,7 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { isUuid } from '../util/validate.js';
 import { membersOf } from './members.js';
 import { transactUnlessMigrated } from './migration.js';
+import { requireClaimed } from './pools.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from './records.js';
 
 /* Queries of records, and changes that need no change of the kernel (metadata). */
@@ -106,7 +107,9 @@ export async function changeNetwork({ store }: Registry, uuid: string, change: M
 /** Changes the metadata of an interface. @throws NotFoundError, ConflictError if the state has been migrated */
 export async function changeInterface({ store }: Registry, uuid: string, change: Metadata): Promise<InterfaceRecord> {
   const changed = await transactUnlessMigrated(store, async (transaction) => {
-    const record = { ...(await interfaceOf(transaction, uuid)), ...change };
+    const present = await interfaceOf(transaction, uuid);
+    requireClaimed(present);
+    const record = { ...present, ...change };
     transaction.put(keys.interface(uuid), record);
     return record;
   });

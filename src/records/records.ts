@@ -78,7 +78,23 @@ export type InterfaceRecord = DesiredInterface &
     /** The reason why the interface is lost: its container or device does not exist any more. */
     lost?: string;
     floating?: Lifecycle & { address: string; pair: Pair };
+    slot?: Slot;
   };
+
+/** As `Traffic`. A type, because it is stored as JSON. */
+export type Counted = { packets: number; bytes: number; dropped: number };
+
+/** Membership of an interface in a pool. A slot gets another UUID when it is released. */
+export type Slot = {
+  /** UUID of the pool. */
+  pool: string;
+  /** It belongs to no instance, and its port is closed. */
+  isFree: boolean;
+  /** It is being released: DHCP keeps its reservation, without the host name. */
+  isReleasing?: true;
+  /** Counters of its link at the time of its release. */
+  counted?: { sent: Counted; received: Counted };
+};
 
 /** Keys of records in the store. Those that end in `/` are prefixes. */
 export const keys = {
@@ -160,6 +176,14 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
   };
 }
 
+const pathOf = ({ netns }: { netns: NamespaceRef }) => namespacePath(netns);
+
+function stateOf({ state, lost, slot }: InterfaceRecord): InterfaceInfo['state'] {
+  if (state !== 'created') return state;
+  if (lost !== undefined) return 'lost';
+  return slot?.isFree ? 'free' : state;
+}
+
 /** Returns the public information about an interface. */
 export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
   return {
@@ -177,7 +201,9 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     allowedAddresses: record.guard?.allowedAddresses ?? [],
     ...(record.hostname !== undefined && { hostname: record.hostname }),
     ...(record.instance !== undefined && { instance: record.instance }),
-    state: record.lost === undefined || record.state !== 'created' ? record.state : 'lost',
+    ...(record.attachment.kind === 'veth' && record.attachment.isOwned && { netns: pathOf(record.attachment) }),
+    ...(record.slot && { pool: record.slot.pool }),
+    state: stateOf(record),
     ...(record.lost !== undefined && { reason: record.lost }),
     metadata: record.metadata,
   };

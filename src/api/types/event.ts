@@ -21,6 +21,14 @@ export interface HostEvent {
     | 'interface.metadata'
     /** The container or device of an interface does not exist any more. */
     | 'interface.lost'
+    /** A pool was created, or an existing one was returned. `detail` begins with the name of the pool, as of all events of pools. */
+    | 'pool.create'
+    | 'pool.resize'
+    | 'pool.delete'
+    /** Free slots were created in the background. */
+    | 'pool.refill'
+    /** Free slots could not be created: the network has no free address, or its bridge no free port. */
+    | 'pool.limit'
     | 'repair'
     /** A node of a cluster does not trust its store: it changes nothing until `acceptStore`. */
     | 'store.suspect'

@@ -5,6 +5,7 @@ import type { InterfaceInfo } from './interface-info.js';
 import type { Network } from './network.js';
 import type { NetworkInfo } from './network-info.js';
 import type { CreateNetworkOptions } from './network-options.js';
+import type { PoolSummary } from './pool.js';
 import type { DriftWatch, DriftWatchOptions, ReconcileOptions, RepairResult } from './reconciliation.js';
 
 /** An opened host. A handle of a network or an interface is returned after one read of its record. */
@@ -30,6 +31,8 @@ export interface Host extends AsyncDisposable {
   /** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
+  /** Lists the pools of all networks. */
+  listPools(): Promise<PoolSummary[]>;
   /**
    * Resolves when the reconciliation that `openHost` has begun has ended, with one result for each repair; empty with
    * `repair: false`. Calls need not wait for it: a call on a network waits until that network is repaired, and such

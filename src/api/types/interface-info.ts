@@ -19,11 +19,16 @@ export interface InterfaceInfo {
   allowedAddresses: string[];
   hostname?: string;
   instance?: string;
+  /** Path of its network namespace, if it is a slot of the kind `namespace`. */
+  netns?: string;
+  /** UUID of the pool, if it is a slot. */
+  pool?: string;
   /**
+   * `free`: a slot that no instance has claimed; nothing passes its port.
    * `lost`: the container's namespace or the device does not exist any more. The interface keeps its address until it
    * is detached. A device that appears again is attached again. A new namespace with the same name is not.
    */
-  state: 'initial' | 'created' | 'deleting' | 'lost';
+  state: 'initial' | 'created' | 'free' | 'deleting' | 'lost';
   /** Reason why the interface is lost. */
   reason?: string;
   metadata: Record<string, Json>;

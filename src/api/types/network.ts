@@ -4,6 +4,7 @@ import type { NetworkCounters } from './counters.js';
 import type { Interface } from './interface.js';
 import type { InterfaceInfo } from './interface-info.js';
 import type { AddressInfo, NetworkInfo } from './network-info.js';
+import type { ClaimOptions, Pool, PoolInfo, PoolOptions } from './pool.js';
 import type { RemoveOptions } from './remove-options.js';
 
 /** A handle of a network. */
@@ -19,8 +20,22 @@ export interface Network {
    * Connects a new tap, a container or a device of the host. Concurrent calls of a process are limited to 32, without
    * those that wait for dnsmasq or for other nodes. Further calls wait in order; an abort of their signal ends the
    * wait.
+   *
+   * With `slot`, claims a free slot of a pool of this network: nothing is created. If the pool has no free slot, an interface
+   * is attached with the options of the pool, and the call counts as a miss. A detach releases the slot to the pool if
+   * nothing of its user remains, and removes it otherwise.
    */
-  attach(options: AttachOptions): Promise<Interface>;
+  attach(options: AttachOptions | ClaimOptions): Promise<Interface>;
+  /**
+   * Returns the pool of this name; creates it if it does not exist. An existing pool gets the given limits, and must match
+   * the other options. Resolves when it has `min` free slots. A pool outlives its process. Any process that has the host
+   * open keeps it filled.
+   * @throws DifferenceError, CapacityError, CongestedNetworkError; ConflictError on a node of a cluster
+   */
+  prepare(options: PoolOptions): Promise<Pool>;
+  /** Finds a pool by UUID or name. @throws NotFoundError */
+  getPool(idOrName: string): Promise<Pool>;
+  listPools(): Promise<PoolInfo[]>;
   /**
    * Returns the interface with this tap, device, or name in this namespace; attaches it if it does not exist.
    * Concurrent calls of any processes attach it once. An existing interface must be in this network and match all given

@@ -33,6 +33,12 @@ export const inputInterface: KeyPart = {
   load: (register) => ({ expression: 'meta', key: 'iifname', register }),
 };
 
+/** Name of the output interface, type `ifname`. Like `oifname`. */
+export const outputInterface: KeyPart = {
+  bytes: NAME_BYTES,
+  load: (register) => ({ expression: 'meta', key: 'oifname', register }),
+};
+
 /** Packet mark, type `mark`. Like `meta mark`. */
 export const mark: KeyPart = { bytes: 4, load: (register) => ({ expression: 'meta', key: 'mark', register }) };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openStage } from '../../support/kernel.js';
+import { openStage, rejection } from '../../support/kernel.js';
 import { connect, eventually, json, privileged, type TestNamespace } from '../../support/namespaces.js';
 
 interface Stats64 {
@@ -28,10 +28,13 @@ describe.skipIf(!privileged)('statistics', () => {
         json<{ ifindex: number; stats64: { rx: Stats64; tx: Stats64 } }[]>('ip', '-n', left.name, '-j', '-s', 'link');
       const before = await shown();
       const listed = await stage.kernel.query('statistics.list', { netns: left.name });
+      const single = await Promise.all(
+        listed.map(({ index }) => stage.kernel.query('statistics.get', { netns: left.name, index })),
+      );
       const after = await shown();
-      return JSON.stringify(before) === JSON.stringify(after) ? { ours: listed, theirs: after } : undefined;
+      return JSON.stringify(before) === JSON.stringify(after) ? { ours: listed, theirs: after, single } : undefined;
     }, 60_000);
-    const { ours, theirs } = settled as NonNullable<typeof settled>;
+    const { ours, theirs, single } = settled as NonNullable<typeof settled>;
     expect(ours).toEqual(
       theirs.map(({ ifindex, stats64: { rx, tx } }) => ({
         index: ifindex,
@@ -45,6 +48,9 @@ describe.skipIf(!privileged)('statistics', () => {
         sendDrops: tx.dropped,
       })),
     );
+    expect(single).toEqual(ours);
+    const missing = stage.kernel.query('statistics.get', { netns: left.name, index: 12_345 });
+    expect(await rejection(missing)).toMatchObject({ code: 'ENODEV' });
     expect(Math.max(...ours.map(({ sentBytes }) => sentBytes))).toBeGreaterThan(5000);
   });
 });

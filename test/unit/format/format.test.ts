@@ -103,7 +103,7 @@ describe('the status', () => {
   };
 
   it('says that nothing differs', () => {
-    const text = formatStatus({ host, repairs: [], networks: [network] });
+    const text = formatStatus({ host, repairs: [], networks: [network], pools: [] });
     expect(text).toContain('health          : in order');
     expect(text).toContain('floating in use : 1 of 253');
     expect(text).toContain(network.uuid);
@@ -114,6 +114,7 @@ describe('the status', () => {
       host,
       repairs: [{ action: 'dnsmasq', description: 'dnsmasq of demo is dead' }],
       networks: [],
+      pools: [],
     });
     expect(text).toContain('health          : 1 to repair (vethwork reconcile)');
     expect(text).toContain('    dnsmasq of demo is dead');
@@ -121,10 +122,15 @@ describe('the status', () => {
 
   it('warns if floating addresses cannot be reached', () => {
     const warnings = ['the host has no default route'];
-    const lacking = formatStatus({ host: { ...host, outboundNat: false, warnings }, repairs: [], networks: [] });
+    const lacking = formatStatus({
+      host: { ...host, outboundNat: false, warnings },
+      repairs: [],
+      networks: [],
+      pools: [],
+    });
     expect(lacking).toContain('outbound nat    : no: replies from outside need a route to 192.168.15.0/24');
     expect(lacking).toContain('warning: the host has no default route');
-    const healthy = formatStatus({ host, repairs: [], networks: [] });
+    const healthy = formatStatus({ host, repairs: [], networks: [], pools: [] });
     expect(healthy).toContain('outbound nat    : yes');
     expect(healthy).not.toContain('warning');
   });

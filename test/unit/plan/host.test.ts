@@ -30,6 +30,7 @@ test('the removal of a host', () => {
     "{"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"ip","name":"vethwork"}]}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"ip6","name":"vethwork"}]}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"bridge","name":"vethwork"}]}
+    {"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"bridge","name":"vethwork_slots"}]}
     {"op":"nftables.batch","netns":"node1","commands":[{"command":"table.delete","family":"inet","name":"vethwork_mesh"}]}
     {"op":"link.delete","netns":"node1","link":{"index":1000}}"
   `);

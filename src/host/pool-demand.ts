@@ -1,0 +1,78 @@
+/** Time constant of the rate of claims, in milliseconds. */
+const WINDOW_MS = 2000;
+/** Free slots are kept for the claims of this time, in seconds: twice the time of a refill under load. */
+const HORIZON_S = 1;
+
+/** Number of claims since the last call of `takeUsage`. */
+interface Counts {
+  hits: number;
+  misses: number;
+}
+
+interface Demand extends Counts {
+  /** Claims per second, less releases, as of `at`. */
+  rate: number;
+  /** `performance.now()` */
+  at: number;
+}
+
+/** The claims of this process by pool: their rate, which the size of the pool follows, and their number. */
+export class PoolDemand {
+  readonly #demands = new Map<string, Demand>();
+  #onClaim: (network: string, pool: string) => void = () => undefined;
+
+  /** @param listener called after each claim */
+  listen(listener: (network: string, pool: string) => void): void {
+    this.#onClaim = listener;
+  }
+
+  /** Counts a claim. */
+  count(network: string, pool: string, isHit: boolean): void {
+    const demand = this.#decayed(pool);
+    demand.rate += 1000 / WINDOW_MS;
+    if (isHit) demand.hits++;
+    else demand.misses++;
+    this.#demands.set(pool, demand);
+    this.#onClaim(network, pool);
+  }
+
+  /** Counts a slot that was released to its pool: the pool needs no new one for it. */
+  returned(pool: string): void {
+    const demand = this.#decayed(pool);
+    demand.rate = Math.max(0, demand.rate - 1000 / WINDOW_MS);
+  }
+
+  /** Number of free slots to keep. */
+  target({ uuid, min, max }: { uuid: string; min: number; max: number }): number {
+    return Math.min(max, Math.max(min, Math.ceil(this.#decayed(uuid).rate * HORIZON_S)));
+  }
+
+  /** Numbers of claims that are not recorded yet. */
+  usage(pool: string): Counts {
+    const { hits, misses } = this.#demands.get(pool) ?? { hits: 0, misses: 0 };
+    return { hits, misses };
+  }
+
+  /** Returns and resets the numbers of claims. */
+  takeUsage(): Map<string, Counts> {
+    const taken = new Map<string, Counts>();
+    for (const [pool, demand] of this.#demands) {
+      if (demand.hits + demand.misses > 0) taken.set(pool, this.usage(pool));
+      demand.hits = 0;
+      demand.misses = 0;
+    }
+    return taken;
+  }
+
+  forget(pool: string): void {
+    this.#demands.delete(pool);
+  }
+
+  #decayed(pool: string): Demand {
+    const now = performance.now();
+    const demand = this.#demands.get(pool) ?? { rate: 0, at: now, hits: 0, misses: 0 };
+    demand.rate *= Math.exp((demand.at - now) / WINDOW_MS);
+    demand.at = now;
+    return demand;
+  }
+}

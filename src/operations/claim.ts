@@ -1,0 +1,117 @@
+import type { ClaimRequest } from '../api/options.js';
+import { asCall, type Context } from '../host/context.js';
+import { deviceName } from '../plan/interface.js';
+import { closePort, openPort } from '../plan/slots.js';
+import { requireFreeHostname } from '../records/members.js';
+import { releaseHostname, reserveHostname } from '../records/names.js';
+import { indexFreeSlot, livePoolOf, type PoolRecord, poolKeys } from '../records/pools.js';
+import { liveNetworkOf } from '../records/queries.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { type Transaction, transact } from '../store/transaction.js';
+import { throwFirst } from '../util/errors.js';
+import { attachSlot } from './slots.js';
+
+/** An interface that was claimed from a pool, or attached because the pool had no free slot (a miss). */
+export interface Claimed {
+  nic: InterfaceRecord;
+  isHit: boolean;
+}
+
+/**
+ * Claims a free slot: one commit and one element of an nftables set, whatever the number of slots. No link changes. Without
+ * a free slot, attaches an interface with the options of the pool.
+ */
+export function claimSlot(context: Context, network: string, pool: string, request: ClaimRequest): Promise<Claimed> {
+  return asCall(context, async () => {
+    const { locks, demand } = context;
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const outcome = await locks.shared(network, () => claimFree(context, network, pool, request), signal);
+    const isHit = 'nic' in outcome;
+    demand.count(network, pool, isHit);
+    return { nic: isHit ? outcome.nic : await attachSlot(context, outcome.pool, request), isHit };
+  });
+}
+
+async function claimFree(
+  context: Context,
+  network: string,
+  pool: string,
+  request: ClaimRequest,
+): Promise<{ nic: InterfaceRecord } | { pool: PoolRecord }> {
+  const { coordinator } = context;
+  const { result } = await coordinator.commit((transaction) => take(transaction, context, network, pool, request));
+  if (!('nic' in result)) return result;
+  const { nic } = result;
+  await open(context, nic);
+  if (nic.hostname !== undefined) serve(context, result.network, nic);
+  return { nic };
+}
+
+/** Marks a free slot as claimed. Returns the pool if it has none. */
+async function take(
+  transaction: Transaction,
+  { freeSlots, node }: Context,
+  uuid: string,
+  pool: string,
+  { hostname, instance, metadata }: ClaimRequest,
+): Promise<{ nic: InterfaceRecord; network: NetworkRecord } | { pool: PoolRecord }> {
+  const network = await liveNetworkOf(transaction, uuid);
+  const record = await livePoolOf(transaction, uuid, pool);
+  await requireFreeHostname(transaction, network, hostname);
+  for (;;) {
+    const slot = await freeSlots.take(pool);
+    if (slot === undefined) return { pool: record };
+    const free = await transaction.get<InterfaceRecord>(keys.interface(slot));
+    if (!free?.slot?.isFree || free.state !== 'created' || free.lost !== undefined || free.node !== node) continue;
+    const nic: InterfaceRecord = {
+      ...free,
+      ...(hostname !== undefined && { hostname }),
+      ...(instance !== undefined && { instance }),
+      metadata,
+      slot: { ...free.slot, isFree: false },
+    };
+    await reserveHostname(transaction, nic);
+    transaction.put(keys.interface(slot), nic);
+    transaction.delete(poolKeys.free(pool, slot));
+    return { nic, network };
+  }
+}
+
+/** Opens the port of a claimed slot, while the claim is flushed. After an error the slot is free again. */
+async function open(context: Context, nic: InterfaceRecord): Promise<void> {
+  const { kernel, store, host } = context;
+  const device = deviceName(nic.attachment);
+  try {
+    // An element that is missing already was deleted by others.
+    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)]), store.flush()]);
+    throwFirst(errors);
+  } catch (error) {
+    await kernel.teardown([closePort(host, device)]);
+    await unclaim(context, nic).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function unclaim({ store }: Context, nic: InterfaceRecord): Promise<void> {
+  await transact(store, async (transaction) => {
+    const record = await transaction.get<InterfaceRecord>(keys.interface(nic.uuid));
+    if (record?.slot === undefined || record.slot.isFree || record.state !== 'created') return;
+    const { hostname: _, instance: __, ...rest } = record;
+    const free: InterfaceRecord = { ...rest, metadata: {}, slot: { ...record.slot, isFree: true } };
+    await releaseHostname(transaction, record);
+    transaction.put(keys.interface(nic.uuid), free);
+    indexFreeSlot(transaction, free);
+  });
+  await store.flush();
+}
+
+/**
+ * Tells dnsmasq the host name of a claimed slot, in the background. A detach waits for it. If it fails, the next
+ * reconciliation writes the name.
+ */
+function serve(context: Context, network: NetworkRecord, nic: InterfaceRecord): void {
+  const { calls, dhcp, locks } = context;
+  const update = () => calls.track(() => dhcp.rename(network, nic));
+  void locks.exclusive(nic.uuid, update).catch(() => undefined);
+}

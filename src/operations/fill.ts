@@ -1,0 +1,67 @@
+import type { Context } from '../host/context.js';
+import { type PoolRecord, poolKeys } from '../records/pools.js';
+import { type InterfaceRecord, type IsDue, keys } from '../records/records.js';
+import { throwFirst } from '../util/errors.js';
+import { Semaphore } from '../util/semaphore.js';
+import { removeInterface } from './detach.js';
+import { createSlot } from './slots.js';
+
+/** Number of slots that are created or removed at once. */
+const CONCURRENCY = 8;
+
+/** Returns the number of free slots of a pool. */
+export const countFree = ({ store }: Context, { uuid }: PoolRecord): Promise<number> =>
+  store.count(poolKeys.allFree(uuid));
+
+/**
+ * Creates free slots.
+ * @throws the first error, for example CapacityError or CongestedNetworkError, after all have ended
+ */
+export async function createSlots(
+  context: Context,
+  pool: PoolRecord,
+  count: number,
+  { signal, concurrency = CONCURRENCY }: { signal?: AbortSignal | undefined; concurrency?: number } = {},
+): Promise<void> {
+  const limit = new Semaphore(concurrency);
+  const errors: Error[] = [];
+  await limit.map(Array.from({ length: count }), async () => {
+    if (errors.length > 0) return;
+    try {
+      const { uuid } = await createSlot(context, pool, signal);
+      context.freeSlots.add(pool.uuid, uuid);
+    } catch (error) {
+      errors.push(error as Error);
+    }
+  });
+  throwFirst(errors);
+}
+
+const isFree: IsDue = (nic) => (nic as InterfaceRecord).slot?.isFree === true;
+
+/** Removes free slots, at most this number. Slots that are claimed meanwhile stay. @throws RemovalError */
+export async function removeSlots(context: Context, pool: PoolRecord, count: number): Promise<void> {
+  const { store, locks, settings } = context;
+  const prefix = poolKeys.allFree(pool.uuid);
+  const slots = (await store.list(prefix)).slice(0, count).map(({ key }) => key.slice(prefix.length));
+  const errors: Error[] = [];
+  await new Semaphore(CONCURRENCY).map(slots, async (slot) => {
+    const remove = () => removeInterface(context, slot, { haloMs: settings.deletionHalo, isDue: isFree });
+    await locks.shared(pool.network, () => locks.exclusive(slot, remove)).catch((error) => errors.push(error));
+  });
+  throwFirst(errors);
+}
+
+/** Removes free slots whose namespace does not exist any more, for example since the last boot. @throws RemovalError */
+export async function removeLostSlots(context: Context, pool: PoolRecord): Promise<void> {
+  const { store, locks } = context;
+  const prefix = poolKeys.allFree(pool.uuid);
+  for (const { key } of await store.list(prefix)) {
+    const slot = key.slice(prefix.length);
+    const isLost: IsDue = (nic) => isFree(nic) && (nic as InterfaceRecord).lost !== undefined;
+    const nic = (await store.get<InterfaceRecord>(keys.interface(slot)))?.value;
+    if (nic === undefined || !isLost(nic)) continue;
+    const remove = () => removeInterface(context, slot, { haloMs: 0, isDue: isLost });
+    await locks.shared(pool.network, () => locks.exclusive(slot, remove));
+  }
+}
