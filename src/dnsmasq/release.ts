@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import ipaddr from 'ipaddr.js';
 import { DnsmasqError } from '../errors.js';
+import { addressBytes } from '../ipam/address.js';
+import { hexBytes } from '../ipam/mac.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readIfThere, readSettled } from './files.js';
 import { type Lease, parseLeases } from './lease.js';
@@ -98,12 +99,4 @@ function sendRelease(kernel: Pick<Kernel, 'sendDatagram'>, server: LeaseServer, 
     port: SERVER_PORT,
     payload: buildRelease(lease, server.gateway, randomInt(2 ** 32)),
   });
-}
-
-function addressBytes(address: string): number[] {
-  return ipaddr.IPv4.parse(address).octets;
-}
-
-function hexBytes(text: string): number[] {
-  return text.split(':').map((pair) => Number.parseInt(pair, 16));
 }

@@ -28,3 +28,6 @@ export function addressFromNumber(number: number): string {
 export function addressToHex(address: string): string {
   return addressToNumber(address).toString(16).padStart(8, '0');
 }
+
+/** `192.168.15.29` -> `[192, 168, 15, 29]`. */
+export const addressBytes = (address: string): number[] => address.split('.').map(Number);

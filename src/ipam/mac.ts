@@ -56,3 +56,6 @@ export function parseInstanceMac(field: string, text: unknown): string {
 export function hostMac(mac: string): string {
   return `${HOST_BYTE}${mac.slice(2)}`;
 }
+
+/** `02:00:00:bd:cd:9b` -> `[2, 0, 0, 189, 205, 155]`. Takes any number of bytes. */
+export const hexBytes = (text: string): number[] => text.split(':').map((byte) => Number.parseInt(byte, 16));

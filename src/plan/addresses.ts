@@ -12,3 +12,8 @@ export function withPrefixOf(cidr: string, address: string): string {
 export function floatingMac(address: string): string {
   return `02:f1:${addressToHex(address).match(/../g)?.join(':')}`;
 }
+
+/** MAC address of the gateway of a guest (see `DesiredGuest`). All guests of a snapshot have it in their ARP tables. */
+export function guestGatewayMac(gateway: string): string {
+  return floatingMac(gateway).replace('02:f1:', '02:f2:');
+}

@@ -109,6 +109,7 @@ export type DesiredAttachment =
        * attachment.
        */
       metric?: number | undefined;
+      guest?: DesiredGuest | undefined;
     }
   | {
       kind: 'device';
@@ -125,6 +126,18 @@ export type DesiredAttachment =
        */
       before: { mtu: number; up: boolean; group?: number; ipv6?: boolean };
     };
+
+/**
+ * A virtual machine behind an interface. It was restored from a snapshot, so that many guests have the same MAC, address
+ * and tap name. The namespace of the interface translates between the guest's address and that of the interface.
+ */
+export type DesiredGuest = {
+  tap: { index: number } & Pick<TapSpec, 'name' | 'owner' | 'multiQueue'>;
+  mac: string;
+  address: string;
+  /** The guest's gateway. Its MAC is derived from it, because the guest remembers it. */
+  gateway: string;
+};
 
 export type DesiredInterface = {
   /** UUID and model are in the alias of the link, from which `adopt` reads them. */

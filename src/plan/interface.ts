@@ -6,6 +6,7 @@ import { takeOffBridge, takeOutOfService } from './deletion.js';
 import type { DesiredAttachment, DesiredHost, DesiredInterface, DesiredNetwork } from './desired.js';
 import { portGroup } from './group.js';
 import { guardPort, unguardPort } from './guard.js';
+import { planGuest } from './guest.js';
 import { addStickyEntry, bringUpPort, disableIpv6, PORT, portSettings, singleQueue } from './link.js';
 import { type AliasFacts, containerLinkName } from './names.js';
 import { LOOPBACK_INDEX } from './namespace.js';
@@ -80,6 +81,14 @@ const veth: Attachment<'veth'> = {
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
+    ...(attachment.guest === undefined
+      ? []
+      : planGuest(
+          { netns: containerNamespace(attachment), link: attachment.innerName },
+          network,
+          nic,
+          attachment.guest,
+        )),
     ...disableIpv6(host.netns, attachment.index),
   ],
   // The container's end is taken out of service too, so that its name is free at once.

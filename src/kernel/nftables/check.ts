@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../../errors.js';
 import { reading } from '../../util/input.js';
 
@@ -43,4 +44,20 @@ export function checkObject(field: string, value: unknown): asserts value is obj
 /** @throws ValidationError unless the value is an array */
 export function checkList(field: string, value: unknown, expected: string): asserts value is unknown[] {
   if (!reading(field, value, () => Array.isArray(value))) throw new ValidationError(field, value, expected);
+}
+
+/** Returns the four bytes of an IPv4 address. @throws ValidationError unless it is one, in dotted decimal */
+export function checkAddress(field: string, value: unknown): Uint8Array {
+  if (typeof value !== 'string' || !ipaddr.IPv4.isValidFourPartDecimal(value)) {
+    throw new ValidationError(field, value, 'an IPv4 address such as 172.16.0.9');
+  }
+  return Uint8Array.from(ipaddr.IPv4.parse(value).octets);
+}
+
+/** Returns the bytes. @throws ValidationError unless there are 1 to 16, each 0 to 255 */
+export function checkBytes(field: string, values: readonly unknown[]): Uint8Array {
+  checkList(field, values, '1 to 16 bytes');
+  if (values.length === 0 || values.length > 16) throw new ValidationError(field, values, '1 to 16 bytes');
+  for (const [index, value] of values.entries()) checkNumber(`${field}[${index}]`, value, 0xff);
+  return Uint8Array.from(values as number[]);
 }

@@ -26,6 +26,7 @@ import type {
   MetaExpression,
   MetaSetExpression,
   PayloadExpression,
+  PayloadSetExpression,
   VerdictExpression,
 } from './load.js';
 import type { NftRegister } from './register.js';
@@ -71,6 +72,7 @@ export interface OpaqueExpression {
  */
 export type Expression =
   | PayloadExpression
+  | PayloadSetExpression
   | MetaExpression
   | MetaSetExpression
   | CtExpression

@@ -17,6 +17,27 @@ export interface PayloadExpression {
 }
 
 /**
+ * Writes bytes into the packet. The rule ends if the packet is too short, lacks the header or cannot be written.
+ * (nft(8), PAYLOAD STATEMENT; NFTA_PAYLOAD_…)
+ */
+export interface PayloadSetExpression {
+  expression: 'payload';
+  base: PayloadExpression['base'];
+  /** Offset in bytes, 0 to 255. */
+  offset: number;
+  /** Length in bytes, 1 to 16. An even offset and length keep the checksum correct. */
+  length: number;
+  /** Source register, in network byte order. */
+  sourceRegister: NftRegister;
+  /** Algorithm of the checksum to correct. Default `none`. */
+  checksum?: 'none' | 'inet' | 'sctp';
+  /** Offset of the checksum from the header `base`, in bytes. */
+  checksumOffset?: number;
+  /** The bytes are part of the pseudo header of TCP and UDP: their checksum is corrected too. Default false. */
+  pseudoHeader?: boolean;
+}
+
+/**
  * Metadata of a packet, with sizes in bytes (nft(8), META EXPRESSIONS; `enum nft_meta_keys`).
  * Numbers are in host byte order unless stated otherwise.
  *

@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../../errors.js';
-import { checkName, checkNumber, checkWord } from './check.js';
+import { checkBytes, checkName, checkNumber, checkWord } from './check.js';
 import type { Expression } from './expression.js';
 import type { CtKey, MetaKey, PayloadExpression } from './load.js';
 
@@ -180,12 +180,8 @@ export const unfragmented = (): Expression[] => [
 export const bytes = (base: PayloadExpression['base'], offset: number, ...values: number[]): Expression[] => {
   checkWord('base', base, ['link', 'network', 'transport']);
   checkNumber('offset', offset, 0xff);
-  if (values.length === 0 || values.length > 16) throw new ValidationError('values', values, '1 to 16 bytes');
-  for (const [index, value] of values.entries()) checkNumber(`values[${index}]`, value, 0xff);
-  return [
-    { expression: 'payload', base, offset, length: values.length, register: REGISTER },
-    equals(Uint8Array.from(values)),
-  ];
+  const data = checkBytes('values', values);
+  return [{ expression: 'payload', base, offset, length: data.length, register: REGISTER }, equals(data)];
 };
 
 /** NFPROTO_… (include/uapi/linux/netfilter.h) */

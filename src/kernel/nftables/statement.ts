@@ -1,4 +1,5 @@
-import { checkName, checkNumber, checkWord } from './check.js';
+import { ValidationError } from '../../errors.js';
+import { checkAddress, checkBytes, checkName, checkNumber, checkWord } from './check.js';
 import type { Expression } from './expression.js';
 import { hostOrder32, loadDestination } from './match.js';
 
@@ -31,6 +32,56 @@ export const translateDestinationBy = (map: string): Expression[] => {
     ...loadDestination(),
     { expression: 'lookup', set: map, sourceRegister: 1, register: 1 },
     { expression: 'nat', type: 'dnat', family: 'ip', addressRegister: 1 },
+  ];
+};
+
+/**
+ * Translates the source to an address. In nat chains at postrouting or input. Like `snat to 172.16.0.9`.
+ * @param address IPv4 address
+ * @throws ValidationError
+ */
+export const translateSource = (address: string): Expression[] => translate('snat', address);
+
+/**
+ * Translates the destination to an address. In nat chains at prerouting or output. Like `dnat to 172.16.0.9`.
+ * @param address IPv4 address
+ * @throws ValidationError
+ */
+export const translateDestination = (address: string): Expression[] => translate('dnat', address);
+
+function translate(type: 'snat' | 'dnat', address: string): Expression[] {
+  return [
+    { expression: 'immediate', register: 1, data: checkAddress('address', address) },
+    { expression: 'nat', type, family: 'ip', addressRegister: 1 },
+  ];
+}
+
+/** Offset of the checksum in a UDP header. */
+const UDP_CHECKSUM = 6;
+
+/**
+ * Writes bytes after the UDP header and corrects the UDP checksum. Like `@th,160,32 set 0xac100009 udp checksum set …`.
+ * @param offset from the UDP header, in bytes, even, 8 to 254
+ * @param values 2 to 16 bytes, an even number
+ * @throws ValidationError
+ */
+export const writeUdpPayload = (offset: number, values: readonly number[]): Expression[] => {
+  checkNumber('offset', offset, 0xfe, 8);
+  const data = checkBytes('values', values);
+  if (offset % 2 !== 0 || data.length % 2 !== 0) {
+    throw new ValidationError('values', values, 'an even number of bytes at an even offset');
+  }
+  return [
+    { expression: 'immediate', register: 1, data },
+    {
+      expression: 'payload',
+      base: 'transport',
+      offset,
+      length: data.length,
+      sourceRegister: 1,
+      checksum: 'inet',
+      checksumOffset: UDP_CHECKSUM,
+    },
   ];
 };
 

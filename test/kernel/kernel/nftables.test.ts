@@ -182,6 +182,20 @@ const rulesets: Record<string, string> = {
         meta l4proto udp masquerade to :1024-2048 random,persistent
       }
     }`,
+  'changes of packets': `
+    table ip t {
+      chain forward {
+        type filter hook forward priority 0;
+        udp dport 67 @th,160,32 set 0xac100009
+        ip ttl set 5
+        ip saddr set 192.0.2.1
+        tcp dport 80 tcp dport set 8080
+        udp checksum set 0
+      }
+    }
+    table bridge t {
+      chain forward { type filter hook forward priority filter; ether daddr set 02:00:00:bd:cd:9b; }
+    }`,
   'a bridge': `
     table bridge t {
       chain forward {
