@@ -222,13 +222,21 @@ const poolCommon = {
   signal: valid.abortSignal.optional(),
 };
 
+const tapOptions = { owner: userId.optional(), multiQueue: flag.optional() };
+
+const guestSchema = z.strictObject({
+  // The link of the namespace to the network is eth0.
+  tap: valid.containerLinkName.refine((name) => name !== 'eth0', { error: 'a link name other than lo and eth0' }),
+  mac: valid.mac,
+  address: valid.unicast,
+  gateway: valid.unicast,
+});
+
 /** Schemas of pools by kind. `name` and `max` have defaults. */
 const poolSchemas = {
-  tap: z.strictObject({
-    ...{ ...poolCommon, kind: z.literal('tap') },
-    ...{ owner: userId.optional(), multiQueue: flag.optional() },
-  }),
+  tap: z.strictObject({ ...poolCommon, kind: z.literal('tap'), ...tapOptions }),
   namespace: z.strictObject({ ...poolCommon, kind: z.literal('namespace') }),
+  clone: z.strictObject({ ...poolCommon, kind: z.literal('clone'), ...tapOptions, guest: valid.part(guestSchema) }),
 };
 
 /** Checked options of a pool. */
@@ -244,8 +252,14 @@ export function parsePoolOptions(options: PoolOptions): PoolRequest {
   const given = readOptions<PoolOptions>(options);
   const { kind, min } = given as PoolOptions;
   if (typeof kind !== 'string' || !Object.hasOwn(poolSchemas, kind))
-    throw new ValidationError('kind', kind, 'tap or namespace');
-  return requireOrder(valid.parse(poolSchemas[kind], { name: kind, max: defaultMax(min), ...given }));
+    throw new ValidationError('kind', kind, 'tap, namespace or clone');
+  const request: PoolRequest = requireOrder(
+    valid.parse(poolSchemas[kind], { name: kind, max: defaultMax(min), ...given }),
+  );
+  if (request.kind === 'clone' && request.guest.address === request.guest.gateway) {
+    throw new ValidationError('guest.gateway', request.guest.gateway, 'an address other than guest.address');
+  }
+  return request;
 }
 
 const limitsSchema = z.strictObject({ min: slots, max: slots, signal: valid.abortSignal.optional() });

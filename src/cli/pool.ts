@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ClaimOptions, Host, Network, PoolOptions, PoolSummary } from '../api/types.js';
+import type { ClaimOptions, GuestOptions, Host, Network, PoolOptions, PoolSummary } from '../api/types.js';
 import { formatInterface } from '../format/format.js';
 import { formatPools } from '../format/pool.js';
 import type { App } from './app.js';
@@ -7,7 +7,9 @@ import { examples } from './help.js';
 import { defined, parseInteger, parseMetadata } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
-type CreateFlags = Omit<PoolOptions, 'kind' | 'signal'>;
+type CreateFlags = Omit<PoolOptions, 'kind' | 'signal' | 'guest'> & {
+  [Field in keyof GuestOptions as `guest${Capitalize<Field>}`]?: string;
+};
 type ClaimFlags = Pick<ClaimOptions, 'hostname' | 'instance' | 'metadata'>;
 
 /** Adds `vethwork pool …`. A pool is identified by its network and its UUID or name. */
@@ -20,7 +22,7 @@ export function addPoolCommands(program: Command, app: App): void {
     .command('create')
     .description('create a pool of prepared interfaces, or change its limits, and print it')
     .argument('<network>', 'UUID or name')
-    .argument('<kind>', 'tap or namespace')
+    .argument('<kind>', 'tap, namespace or clone')
     .requiredOption('--min <number>', 'free slots to keep at least', parseInteger)
     .option('--max <number>', 'free slots to keep at most (default: 4 times --min)', parseInteger)
     .option('--name <name>', 'name, unique within the network (default: the kind)')
@@ -29,12 +31,19 @@ export function addPoolCommands(program: Command, app: App): void {
     .option('--owner <uid>', 'user id that may open the taps', parseInteger)
     .option('--multi-queue', 'create the taps with several queues')
     .option('--no-anti-spoofing', 'let the interfaces send from any MAC and address')
+    .option('--guest-tap <name>', 'clone: name of the tap of all guests')
+    .option('--guest-mac <address>', 'clone: MAC of all guests')
+    .option('--guest-address <address>', 'clone: address of all guests')
+    .option('--guest-gateway <address>', 'clone: gateway of all guests')
     .addHelpText('after', examples('pool create demo tap --min 20', 'pool create demo namespace --min 50 --max 200'))
     .action(async (network: string, kind: string, flags: CreateFlags, command: Command) => {
       await withRepairedHost(app, command, async ({ host, signal, print }) => {
-        const { antiSpoofing, min, ...rest } = flags;
+        const { antiSpoofing, min, guestTap, guestMac, guestAddress, guestGateway, ...rest } = flags;
+        const guest = defined({ tap: guestTap, mac: guestMac, address: guestAddress, gateway: guestGateway });
         const options = {
           min,
+          // An incomplete guest is refused with the name of what is missing.
+          ...(Object.keys(guest).length > 0 && { guest: guest as GuestOptions }),
           ...defined({ ...rest, antiSpoofing: antiSpoofing === false ? false : undefined }),
           signal,
         };

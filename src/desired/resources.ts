@@ -1,4 +1,5 @@
 import type { Operation } from '../kernel/operation.js';
+import type { DesiredAttachment } from '../plan/desired.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { allowRouted, disallowRouted } from '../plan/guard.js';
 import { deviceName, ownLink, planInterface, planInterfaceRemoval } from '../plan/interface.js';
@@ -117,7 +118,7 @@ export function interfaceResource(
     state: member.state,
     fingerprint: () => JSON.stringify([attachment, mac, address, guard, order, slot?.isFree]),
     links: isLocal && link !== undefined ? [link] : [],
-    innerLinks: isLocal && attachment.kind === 'veth' ? [attachment.innerIndex] : [],
+    innerLinks: isLocal ? innerLinksOf(attachment) : [],
     plan: () =>
       isLocal ? planInterface(node.host, networkOn(node, network), member) : addInstanceNeighbour(network, member),
     removal: () =>
@@ -167,6 +168,9 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
     removal: () => (isHere ? planRoutedIpRemoval(host, network, address) : [disallowRouted(host, network, address)]),
   };
 }
+
+const innerLinksOf = (attachment: DesiredAttachment): number[] =>
+  attachment.kind === 'veth' ? [attachment.innerIndex, ...(attachment.guest ? [attachment.guest.tap.index] : [])] : [];
 
 /** True for an operation inside the namespace of the network. */
 export const isInside = ({ uuid }: Pick<NetworkRecord, 'uuid'>, operation: Operation): boolean =>

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { PoolRequest } from '../api/options.js';
 import { slotsResource } from '../desired/resources.js';
 import { ConflictError, DifferenceError } from '../errors.js';
@@ -60,7 +61,7 @@ async function record(
     const { min, max, ...rest } = options;
     for (const [field, value] of Object.entries(rest)) {
       const present = (named as Record<string, unknown>)[field];
-      if (present !== value) throw new DifferenceError(`pool ${named.uuid}`, field, present, value);
+      if (!isDeepStrictEqual(present, value)) throw new DifferenceError(`pool ${named.uuid}`, field, present, value);
     }
     const pool = { ...named, min, max };
     if (min !== named.min || max !== named.max) transaction.put(poolKeys.pool(uuid, named.uuid), pool);

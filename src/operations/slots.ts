@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ClaimRequest } from '../api/options.js';
 import type { Context } from '../host/context.js';
+import type { DesiredAttachment } from '../plan/desired.js';
 import { containerLinkName, slotNamespaceName, slotTapName } from '../plan/names.js';
 import type { PoolRecord } from '../records/pools.js';
 import type { InterfaceRecord } from '../records/records.js';
@@ -25,26 +26,29 @@ export const attachSlot = (context: Context, pool: PoolRecord, request: ClaimReq
 
 function planOf(context: Context, pool: PoolRecord): Omit<AttachPlan, 'metadata'> {
   const { order, model, antiSpoofing } = pool;
-  const choose = () => (pool.kind === 'tap' ? chooseTap(context, pool) : chooseNamespace(context));
+  const choose = () => (pool.kind === 'tap' ? chooseTap(context, pool) : chooseNamespace(context, pool));
   return { order, model, antiSpoofing, allowedAddresses: [], isOnly: false, choose };
 }
 
-async function chooseTap({ indexes }: Context, { owner, multiQueue }: PoolRecord): Promise<ChosenAttachment> {
+async function chooseTap({ indexes }: Context, pool: PoolRecord): Promise<ChosenAttachment> {
   const [index] = (await indexes.take(1)) as [number];
-  return chosenNow({
-    ...{ kind: 'tap', name: slotTapName(index), index },
-    ...(owner !== undefined && { owner }),
-    ...(multiQueue && { multiQueue }),
-  });
+  return chosenNow({ kind: 'tap', name: slotTapName(index), index, ...tapOptions(pool) });
 }
 
-async function chooseNamespace({ indexes }: Context): Promise<ChosenAttachment> {
-  const [index, innerIndex] = (await indexes.take(2)) as [number, number];
+async function chooseNamespace({ indexes }: Context, pool: PoolRecord): Promise<ChosenAttachment> {
+  const [index, innerIndex, tapIndex] = (await indexes.take(3)) as [number, number, number];
   const netns = slotNamespaceName(randomUUID());
+  const { tap: name, ...guest } = pool.guest ?? {};
   return {
     device: containerLinkName(index),
     attachment: Promise.resolve({
       ...{ kind: 'veth', index, innerIndex, netns, innerName: 'eth0', configure: true, isOwned: true },
-    }),
+      ...(name !== undefined && { guest: { ...guest, tap: { name, index: tapIndex, ...tapOptions(pool) } } }),
+    } as DesiredAttachment),
   };
 }
+
+const tapOptions = ({ owner, multiQueue }: PoolRecord) => ({
+  ...(owner !== undefined && { owner }),
+  ...(multiQueue && { multiQueue }),
+});

@@ -1,4 +1,4 @@
-import type { PoolOptions } from '../api/types.js';
+import type { GuestOptions, PoolOptions } from '../api/types.js';
 import { ConflictError, NotFoundError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
@@ -21,6 +21,7 @@ export type PoolRecord = Lifecycle & {
   antiSpoofing: boolean;
   owner?: number;
   multiQueue?: boolean;
+  guest?: Pick<GuestOptions, keyof GuestOptions>;
 };
 
 /** Claims of a pool that found a free slot, and those that did not, by all processes. */

@@ -4,9 +4,10 @@ import type { Json } from '../../store/store.js';
 export interface PoolOptions {
   /**
    * What a slot is. `tap`: a tap, which a virtual machine opens by name. `namespace`: a network namespace with a configured
-   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it.
+   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it. `clone`: a namespace with a
+   * tap for a virtual machine that was restored from a snapshot (`guest`).
    */
-  kind: 'tap' | 'namespace';
+  kind: 'tap' | 'namespace' | 'clone';
   /** Name, unique within the network. Default: the kind. */
   name?: string;
   /** Number of free slots that are kept at least, 1 to 1000. */
@@ -20,11 +21,28 @@ export interface PoolOptions {
   order?: number;
   model?: string;
   antiSpoofing?: boolean;
-  /** User id that may open the taps. Only for the kind `tap`. */
+  /** User id that may open the taps. Only for the kinds `tap` and `clone`. */
   owner?: number;
-  /** Only for the kind `tap`. */
+  /** Only for the kinds `tap` and `clone`. */
   multiQueue?: boolean;
+  /** What all clones have in common. Only for the kind `clone`, which needs it. */
+  guest?: GuestOptions;
   signal?: AbortSignal;
+}
+
+/**
+ * The network of a virtual machine when its snapshot was saved. All machines that are restored from it have this MAC, this
+ * address and this tap. The namespace of each translates between this address and the address of its interface, also in
+ * ICMP errors, fragments and DHCP renewals. `allowedAddresses` and routed addresses do not reach a guest.
+ */
+export interface GuestOptions {
+  /** Name of the tap in the namespace. */
+  tap: string;
+  mac: string;
+  /** IPv4 address. It need not be one of the network. */
+  address: string;
+  /** Gateway of the guest. Its MAC is `02:f2:` and the address in hexadecimal, the same in all namespaces. */
+  gateway: string;
 }
 
 /** Information about a pool. */
@@ -41,6 +59,7 @@ export interface PoolInfo {
   antiSpoofing: boolean;
   owner?: number;
   multiQueue?: boolean;
+  guest?: GuestOptions;
   state: 'created' | 'deleting';
 }
 

@@ -1,10 +1,10 @@
+import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Network } from '../../../src/api/types.js';
-import { type Kernel, openKernel } from '../../../src/kernel/index.js';
-import type { DesiredInterface, DesiredNetwork } from '../../../src/plan/desired.js';
-import { planGuest } from '../../../src/plan/guest.js';
+import type { Interface, Network, Pool } from '../../../src/api/types.js';
+import { DifferenceError, ValidationError } from '../../../src/errors.js';
 import { TestGuest } from '../../support/guest.js';
-import { privileged } from '../../support/namespaces.js';
+import { privileged, sh, TestNamespace } from '../../support/namespaces.js';
+import { rejection } from '../../support/rejection.js';
 import { PYTHON, SCAPY } from '../../support/scapy.js';
 import { askTcp, listen, pings, serveTcp } from '../../support/traffic.js';
 import { type Instance, Walkthrough } from '../../support/walkthrough.js';
@@ -41,36 +41,26 @@ except Exception as error: print(type(error).__name__)
 describe.skipIf(!privileged)('guests with the same MAC and address', () => {
   let scene: Walkthrough;
   let network: Network;
-  let kernel: Kernel;
+  let pool: Pool;
   let neighbour: Instance;
-  const guests: (Instance & { guest: TestGuest })[] = [];
+  const guests: { name: string; nic: Interface; namespace: TestNamespace; guest: TestGuest }[] = [];
 
   beforeAll(async () => {
     scene = await Walkthrough.open({ options: { outboundNat: true } });
     network = await scene.network({ provideDns: false });
-    kernel = openKernel();
     neighbour = await scene.container(network, 'neighbour');
-    for (const [position, name] of ['one', 'two'].entries()) {
-      const instance = await scene.container(network, name);
-      const { mac, address, order } = instance.nic.info;
-      const desired = { mac, address, order } as DesiredInterface;
-      const { netblock, gateway, mtu } = network.info;
-      const operations = planGuest(
-        { netns: instance.namespace.name, link: 'eth0' },
-        { netblock, gateway, mtu } as DesiredNetwork,
-        desired,
-        { ...SNAPSHOT, tap: { name: TAP, index: 100 + position } },
-      );
-      await kernel.transaction(operations);
+    pool = await network.prepare({ kind: 'clone', min: 2, guest: { tap: TAP, ...SNAPSHOT } });
+    for (const name of ['one', 'two']) {
+      const nic = await network.attach({ slot: pool, hostname: name });
+      const namespace = TestNamespace.named(basename(nic.info.netns as string));
       const configuration = { ...SNAPSHOT, address: `${SNAPSHOT.address}/24` };
-      const guest = await TestGuest.start({ netns: instance.namespace.name, tap: TAP }, configuration);
-      guests.push({ ...instance, guest });
+      const guest = await TestGuest.start({ netns: namespace.name, tap: TAP }, configuration);
+      guests.push({ name, nic, namespace, guest });
     }
   });
 
   afterAll(async () => {
     for (const { guest } of guests) await guest.stop();
-    await kernel?.close();
     await scene?.[Symbol.asyncDispose]();
   });
 
@@ -155,5 +145,46 @@ describe.skipIf(!privileged)('guests with the same MAC and address', () => {
     expect(heard.tap.filter((line) => line.includes('172.16.0.99 >'))).toHaveLength(1);
     expect(heard.eth0.filter((line) => line.includes('172.16.0.99'))).toEqual([]);
     expect(heard.eth0.filter((line) => line.includes(`${there.nic.info.address} > ${OUTSIDE}`))).toHaveLength(1);
+  });
+
+  it('are repaired, and their namespaces are deleted with them', async () => {
+    expect(await scene.host.reconcile({ dryRun: true })).toEqual([]);
+    const { namespace, guest } = two();
+    await namespace.run('nft', 'flush', 'ruleset');
+    await namespace.ip('neighbour', 'delete', SNAPSHOT.address, 'dev', TAP);
+    await namespace.run('sysctl', '-qw', `net.ipv4.conf.${TAP}.proxy_arp=0`);
+    expect(await scene.host.reconcile()).not.toEqual([]);
+    expect(await scene.host.reconcile()).toEqual([]);
+    expect(await pings(guest.namespace, OUTSIDE)).toBe(true);
+    const { netns } = two().nic.info;
+    expect(await sh('ip', 'netns')).toContain(basename(netns as string));
+    await guest.stop();
+    await two().nic.detach();
+    expect(await sh('ip', 'netns')).not.toContain(basename(netns as string));
+    guests.pop();
+  });
+
+  it.each<[string, object, string]>([
+    ['none', {}, 'guest'],
+    ['a tap that is eth0', { guest: { ...SNAPSHOT, tap: 'eth0' } }, 'guest.tap'],
+    ['a group MAC', { guest: { ...SNAPSHOT, tap: TAP, mac: '01:00:5e:00:00:01' } }, 'guest.mac'],
+    ['a loopback address', { guest: { ...SNAPSHOT, tap: TAP, address: '127.0.0.1' } }, 'guest.address'],
+    ['its own address as gateway', { guest: { ...SNAPSHOT, tap: TAP, gateway: SNAPSHOT.address } }, 'guest.gateway'],
+    ['no gateway', { guest: { ...SNAPSHOT, tap: TAP, gateway: undefined } }, 'guest.gateway'],
+  ])('a pool is refused with a guest that is %s', async (_what, options, field) => {
+    const refused = await rejection(network.prepare({ kind: 'clone', min: 1, name: 'other', ...options } as never));
+    expect(refused).toMatchObject({ code: 'ERR_VETHWORK_VALIDATION', field });
+    expect(refused).toBeInstanceOf(ValidationError);
+  });
+
+  it('a guest of another kind of pool, or another guest for the same pool, is refused', async () => {
+    const guest = { tap: TAP, ...SNAPSHOT };
+    const other = rejection(network.prepare({ kind: 'namespace', min: 1, name: 'other', guest }));
+    expect(await other).toMatchObject({ field: 'guest' });
+    const changed = { ...guest, mac: '06:00:ac:10:00:03' };
+    const different = await rejection(network.prepare({ kind: 'clone', min: 1, guest: changed }));
+    expect(different).toBeInstanceOf(DifferenceError);
+    expect(different).toMatchObject({ field: 'guest' });
+    expect((await network.prepare({ kind: 'clone', min: 1, guest })).uuid).toBe(pool.uuid);
   });
 });
