@@ -122,8 +122,8 @@ export class Ear implements AsyncDisposable {
   }
 
   /** Resolves when a captured line matches; rejects after the timeout. */
-  until(pattern: RegExp): Promise<void> {
-    return this.tcpdump.until(pattern);
+  until(pattern: RegExp, timeout?: number): Promise<void> {
+    return this.tcpdump.until(pattern, timeout);
   }
 
   /** Captured frames, one line each. */
