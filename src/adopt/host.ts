@@ -56,7 +56,7 @@ export async function rebuildHost(
     outboundNat: rules.some(({ chain }) => chain === 'postrouting'),
     // Without the option, packets to metadata services jump to a chain that drops them.
     ...(rules.length > 0 && {
-      allowMetadata: !rules.some((rule) => rule.chain === 'forward' && JSON.stringify(rule).includes('"metadata"')),
+      allowMetadata: !rules.some((rule) => JSON.stringify(rule).includes('"jump":"metadata"')),
     }),
     vxlanPort: vxlan?.port ?? given.vxlanPort ?? 4789,
     settings: {

@@ -9,12 +9,12 @@ import type { NftObject } from '../kernel/query.js';
 /** Names of the chains and sets of all tables of vethwork. */
 const NAMES: ReadonlySet<unknown> = new Set([
   // The host and networks.
-  ...['prerouting', 'metadata', 'input', 'forward', 'postrouting', 'dstnat', 'srcnat'],
+  ...['prerouting', 'metadata', 'input', 'from-networks', 'forward', 'postrouting', 'dstnat', 'srcnat'],
   ...['floating', 'routed', 'asked', 'dns-queries', 'dns-clients'],
   // The table `mangle` of networks.
   'dhcp-replies',
   // The guard of bridge ports.
-  ...['guard', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
+  ...['guard', 'guard-own', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
   // The ports of free slots.
   'closed',
   // The mesh filter.

@@ -87,15 +87,20 @@ export const guardTable = (): NftCommand[] => [
     'instances answer no DHCP clients': [match.bytes('transport', 2, 0, 68), refuse()],
     DHCP: [match.bytes('transport', 2, 0, 67), goto('guard-dhcp')],
   }),
+  ...table.subchain('guard-own', {
+    UDP: [match.udp(), jump('guard-udp')],
+    'everything else': [pass()],
+  }),
   ...table.subchain('guard', {
-    'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
-    UDP: [match.etherType('ip'), match.udp(), jump('guard-udp')],
+    // First, because most frames match.
     'IPv4 from its addresses': [
       match.etherType('ip'),
       match.wellFormed(),
       key.isIn('addresses', inputInterface, etherSource, source),
-      pass(),
+      goto('guard-own'),
     ],
+    'the MAC is its own': [key.isNotIn('macs', inputInterface, etherSource), refuse()],
+    UDP: [match.etherType('ip'), match.udp(), jump('guard-udp')],
     'IPv4 from addresses routed into the network': [
       match.etherType('ip'),
       match.wellFormed(),
@@ -134,7 +139,9 @@ export const guardTable = (): NftCommand[] => [
     { type: 'filter', hook: 'prerouting', priority: PRIORITY, policy: 'accept' },
     {
       // Frames that the port's group_fwd_mask forwards. For other frames, this is one comparison.
-      'reserved addresses': [match.reservedDestination(), fromOurPorts, refuse()],
+      'reserved addresses': [match.multicast(), match.reservedDestination(), fromOurPorts, refuse()],
+      // Cheaper than to look for the name of the port.
+      'no instance is on the egress bridge': [match.inputGroup(EGRESS_PORTS), accept()],
       'ports of instances': [key.markBy('guarded', inputInterface), jump('guard')],
     },
   ),

@@ -94,11 +94,11 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
 const { accept, counter, drop, jump, masquerade } = statement;
 const fromNetworks = match.inputInterface(`${EGRESS_BRIDGE_PREFIX}*`);
 
-/** Rules for packets from networks to metadata services. */
-const toMetadata = (verdict: () => ReturnType<typeof accept>): NftRules => {
+/** Rules for packets from networks to metadata services. @param from matches them, if not all packets are from networks */
+const toMetadata = (verdict: () => ReturnType<typeof accept>, from: ReturnType<typeof accept> = []): NftRules => {
   const rules = METADATA_ADDRESSES.map((addresses) => [
     `networks and metadata services (${addresses})`,
-    [fromNetworks, match.destinationAddress(addresses), verdict()],
+    [from, match.destinationAddress(addresses), verdict()],
   ]);
   return Object.fromEntries(rules);
 };
@@ -107,14 +107,26 @@ const toMetadata = (verdict: () => ReturnType<typeof accept>): NftRules => {
  * Drops packets from ports that were taken out of their bridge. Such a port is an interface of the host like any other.
  * Before connection tracking and address translation.
  */
-const dropDetachedPorts = (table: ReturnType<typeof nftTable>) =>
+const dropDetachedPorts = (table: ReturnType<typeof nftTable>, more: NftRules = {}) =>
   table.chain(
     'prerouting',
     { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
     {
       'ports that are in no bridge': [match.inputGroup(VETHWORK_GROUPS.value, VETHWORK_GROUPS.mask), counter(), drop()],
+      ...more,
     },
   );
+
+/**
+ * With br_netfilter, bridged packets pass the hooks of IPv4. The host does not track their connections: addresses of
+ * networks overlap, instances could fill the connection table of the machine, and it costs time for each packet.
+ */
+const notBridged: NftRules = {
+  'connections within networks are not tracked': [
+    match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`),
+    statement.doNotTrack(),
+  ],
+};
 
 /**
  * The host's ruleset (`nft list table ip vethwork`). No rule matches interfaces of others, except the outbound NAT.
@@ -126,7 +138,7 @@ function hostRuleset(host: DesiredHost): Operation {
     netns: host.netns,
     commands: [
       table.add(),
-      ...dropDetachedPorts(table),
+      ...dropDetachedPorts(table, notBridged),
       // Metadata addresses are not reachable from networks, except the DNS port: the resolver of a dnsmasq may have
       // such an address.
       ...table.subchain('metadata', {
@@ -142,26 +154,27 @@ function hostRuleset(host: DesiredHost): Operation {
           'tenants do not reach the host': [match.inputInterface(`${OVERLAY_BRIDGE_PREFIX}*`), counter(), drop()],
           'what the host has begun': [fromNetworks, match.state('established', 'related'), accept()],
           ping: [fromNetworks, match.echoRequest(), accept()],
-          ...toMetadata(host.allowMetadata ? accept : () => jump('metadata')),
+          ...toMetadata(host.allowMetadata ? accept : () => jump('metadata'), fromNetworks),
           'networks do not reach the services of the host': [fromNetworks, counter(), drop()],
         },
       ),
+      ...table.subchain('from-networks', {
+        'networks do not speak to the mesh': [match.udpPort(host.vxlanPort), counter(), drop()],
+        ...(host.meshNic !== undefined && {
+          'networks do not get out of the mesh NIC': [
+            match.state('new'),
+            match.outputInterface(host.meshNic),
+            counter(),
+            drop(),
+          ],
+        }),
+        ...(host.allowMetadata ? {} : toMetadata(() => jump('metadata'))),
+      }),
+      // One comparison for all packets that others forward.
       ...table.chain(
         'forward',
         { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
-        {
-          'networks do not speak to the mesh': [fromNetworks, match.udpPort(host.vxlanPort), counter(), drop()],
-          ...(host.meshNic !== undefined && {
-            'networks do not get out of the mesh NIC': [
-              fromNetworks,
-              match.outputInterface(host.meshNic),
-              match.state('new'),
-              counter(),
-              drop(),
-            ],
-          }),
-          ...(host.allowMetadata ? {} : toMetadata(() => jump('metadata'))),
-        },
+        { 'what networks send': [fromNetworks, jump('from-networks')] },
       ),
       ...(host.outboundNat
         ? table.chain(

@@ -50,9 +50,10 @@ const { accept, counter, drop, masquerade } = statement;
 const established = [match.state('established', 'related'), accept()];
 const toFloating = match.destinationTranslated();
 const rest = [counter(), drop()];
+// Every packet is compared with these rules. A name costs most to compare, so it comes last.
 const prerouting = {
-  floating: [match.inputInterface(`${FLOATING_PREFIX}*`), match.state('new'), statement.markConnectionByInput()],
-  reply: [match.replyDirection(), match.marked(), statement.markPacketByConnection()],
+  floating: [match.state('new'), match.inputInterface(`${FLOATING_PREFIX}*`), statement.markConnectionByInput()],
+  reply: [match.replyDirection(), match.marked()],
 };
 const local = {
   loopback: [match.inputInterface('lo'), accept()],
@@ -100,7 +101,7 @@ export function planRuleset(
         { type: 'filter', hook: 'prerouting', priority: -150 },
         {
           'a connection remembers its floating link': prerouting.floating,
-          'replies leave through that link': [fromInside, ...prerouting.reply],
+          'replies leave through that link': [...prerouting.reply, fromInside, statement.markPacketByConnection()],
         },
       ),
       ...table.chain(

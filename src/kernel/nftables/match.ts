@@ -122,6 +122,15 @@ export const notInputGroup = (value: number): Expression[] => [
   { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(value, 'value') },
 ];
 
+/** PACKET_MULTICAST (include/uapi/linux/if_packet.h) */
+const MULTICAST = 2;
+
+/** Matches frames to multicast addresses except broadcasts. Like `meta pkttype multicast`. */
+export const multicast = (): Expression[] => [
+  { expression: 'meta', key: 'pkttype', register: REGISTER },
+  equals(Uint8Array.of(MULTICAST)),
+];
+
 /**
  * Matches frames to the reserved addresses of IEEE 802.1D, which bridges do not forward. For tables of the family bridge.
  * Like `ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00`.

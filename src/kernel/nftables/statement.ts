@@ -14,6 +14,9 @@ export const accept = (): Expression[] => [{ expression: 'immediate', verdict: '
 /** Drops the packet without notice to its sender. Like `drop`. */
 export const drop = (): Expression[] => [{ expression: 'immediate', verdict: 'drop' }];
 
+/** Does not track the connection of the packet. At prerouting or output, before priority -200. Like `notrack`. */
+export const doNotTrack = (): Expression[] => [{ expression: 'notrack' }];
+
 /** Counts packets and bytes, from 0. `nft list ruleset` shows the counts. Like `counter`. */
 export const counter = (): Expression[] => [{ expression: 'counter' }];
 
