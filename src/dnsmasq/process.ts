@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { access, constants, readdir } from 'node:fs/promises';
+import { accessSync, closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { MissingProgramError } from '../errors.js';
@@ -157,11 +157,13 @@ export async function stopProcess(identity: ProcessIdentity): Promise<void> {
 export async function findProgram(folders: readonly string[] = programFolders()): Promise<string> {
   for (const folder of folders) {
     const file = path.join(folder, 'dnsmasq');
-    const executable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (executable) return file;
+    try {
+      // Most folders do not have it, and a look into the cache of names takes microseconds.
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not there, or not executable.
+    }
   }
   throw new MissingProgramError('dnsmasq', 'dnsmasq-base');
 }

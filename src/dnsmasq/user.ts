@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 /** The account that dnsmasq runs as after it has opened its sockets. */
@@ -38,6 +39,24 @@ const MAPPED_ROOT: Account = { user: 'root', group: '', reader: undefined };
  * the ids of the account, dnsmasq keeps the user and the groups of this process.
  */
 export async function findAccount(folder = '/etc'): Promise<Account> {
+  const version = versionOf(folder);
+  if (found?.version !== version) found = { version, account: await readAccount(folder) };
+  return found.account;
+}
+
+/** The account that was found last, and the version of the files then. */
+let found: { version: string; account: Account } | undefined;
+
+/** A text that changes when the files of accounts change, or the user of this process. */
+function versionOf(folder: string): string {
+  const versions = ['passwd', 'group'].map((name) => {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(`${folder}/${name}`, { throwIfNoEntry: false }) ?? {};
+    return [ino, size, mtimeMs, ctimeMs];
+  });
+  return JSON.stringify([folder, process.geteuid?.(), versions]);
+}
+
+async function readAccount(folder: string): Promise<Account> {
   const account = await findUnprivileged(folder);
   if (process.geteuid?.() !== 0) return { ...account, reader: undefined };
   const { reader } = account;

@@ -53,13 +53,19 @@ export interface Subnet {
 
 /**
  * Detects the properties of the host.
+ * @param options.egressBridge index of the egress bridge, which vethwork created; its address need not be looked at
  * @param known result of an earlier call: a NIC that has been renamed is found by its index and MAC
  * @throws NotFoundError if a NIC does not exist, ValidationError if vethwork created it
  */
 export async function detectHost(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
-  { egressNic, meshNic, meshAddress }: { egressNic: string; meshNic: string; meshAddress?: string | undefined },
+  {
+    egressNic,
+    meshNic,
+    meshAddress,
+    egressBridge,
+  }: { egressNic: string; meshNic: string; meshAddress?: string | undefined; egressBridge?: number },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
   const [egress, mesh, addresses, bridgeNetfilter, disableIpv6, fillChecksums] = await Promise.all([
@@ -85,7 +91,7 @@ export async function detectHost(
   return {
     egress: nic(egress),
     mesh: nic(mesh),
-    subnets: await hostSubnets(kernel, netns, addresses),
+    subnets: await hostSubnets(kernel, netns, addresses, { links: [egress, mesh], egressBridge }),
     meshInputs: [mesh.name, ...(master ? [master.name] : [])],
     underlay: { index: mesh.index, address: vtep },
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
@@ -129,11 +135,15 @@ async function hostSubnets(
   kernel: Kernel,
   netns: NamespaceRef | undefined,
   addresses: readonly Address[],
+  { links, egressBridge }: { links: readonly Link[]; egressBridge: number | undefined },
 ): Promise<Subnet[]> {
-  const candidates = addresses.filter(({ address }) => !address.includes(':') && !/\/(0|32)$|^127\./.test(address));
+  const candidates = addresses.filter(
+    ({ address, index }) => index !== egressBridge && !address.includes(':') && !/\/(0|32)$|^127\./.test(address),
+  );
   const subnets = await Promise.all(
     candidates.map(async ({ address, index }) => {
-      const link = await kernel.query('link.get', { netns, link: { index } }).catch(() => undefined);
+      const known = links.find((each) => each.index === index);
+      const link = known ?? (await kernel.query('link.get', { netns, link: { index } }).catch(() => undefined));
       return link === undefined || isVethworkLink(link) ? [] : [{ address, device: link.name }];
     }),
   );

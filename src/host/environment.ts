@@ -68,7 +68,9 @@ export class HostEnvironment {
     const { netns, egressNic, meshNic } = parts.settings;
     const meshAddress = parts.adapt?.meshAddress;
     try {
-      parts.detected = await detectHost(this.#kernel, netns, { egressNic, meshNic, meshAddress }, parts.detected);
+      const egressBridge = parts.record.egressBridge.index;
+      const names = { egressNic, meshNic, meshAddress, egressBridge };
+      parts.detected = await detectHost(this.#kernel, netns, names, parts.detected);
       this.#problems = [];
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { ReadOnlySysctlError } from '../errors.js';
 
@@ -24,7 +24,7 @@ export async function requireWritableSysctls(): Promise<void> {
 export async function areSysctlsReadOnly(root = '/'): Promise<boolean> {
   try {
     // Not access(2), which checks with the real user id.
-    await (await open(join(root, PROBE_FILE), 'r+')).close();
+    closeSync(openSync(join(root, PROBE_FILE), 'r+'));
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EROFS';

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 
 /** Bits of a capability set (capabilities(7), linux/capability.h). */
 const BITS = {
@@ -15,7 +15,8 @@ export type Capability = keyof typeof BITS;
 
 /** Returns the capabilities that this process lacks (`CapEff` of /proc/self/status). */
 export async function missingCapabilities(wanted: readonly Capability[]): Promise<Capability[]> {
-  const status = await readFile('/proc/self/status', 'utf8');
+  // procfs answers at once, and each step in the thread pool takes longer than all of it.
+  const status = readFileSync('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
   return wanted.filter((name) => (effective & (1n << BITS[name])) === 0n);
 }

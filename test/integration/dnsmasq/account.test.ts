@@ -29,3 +29,16 @@ test
   expect((await accountProblem(folder)) !== undefined).toBe(isShared);
   await rm(folder, { recursive: true });
 });
+
+test.skipIf(!privileged)('the account of dnsmasq is chosen again when the files of accounts change', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vethwork-account-'));
+  await writeFile(join(folder, 'passwd'), `${NOBODY[0]}\n`);
+  await writeFile(join(folder, 'group'), `${NOBODY[1]}\n`);
+  expect(await findAccount(folder)).toMatchObject({ user: 'nobody' });
+  await writeFile(join(folder, 'passwd'), `${NOBODY[0]}\ndnsmasq:x:999:998::/:\n`);
+  await writeFile(join(folder, 'group'), `${NOBODY[1]}\ndnsmasq:x:998:\n`);
+  expect(await findAccount(folder)).toMatchObject({ user: 'dnsmasq', reader: { gid: 998 } });
+  await writeFile(join(folder, 'group'), `${NOBODY[1]}\ndnsmasq:x:998:eve\n`);
+  expect((await findAccount(folder)).reader?.gid).toBeUndefined();
+  await rm(folder, { recursive: true });
+});

@@ -33,6 +33,23 @@ describe('a file of lines', () => {
     expect(file.has(['a,1'])).toBe(false);
   });
 
+  it('gets several changes in their order', async () => {
+    file.replace(['a,1', 'b,2'], none);
+    const changes = [
+      { remove: 'a,' },
+      { add: 'a,9' },
+      { add: 'c,3' },
+      { remove: 'c,' },
+      { remove: 'b,' },
+      { add: 'd,4' },
+    ];
+    expect(file.change(changes)).toBe(true);
+    expect(file.lines()).toEqual(new Set(['a,9', 'd,4']));
+    expect(await text()).toBe('#,1\n#,2\na,9\n#,3\nd,4\n');
+    await rm(target);
+    expect(file.change(changes)).toBe(false);
+  });
+
   it('is not created by a line', async () => {
     expect([file.add('a'), file.remove('a'), file.lines()]).toEqual([false, false, undefined]);
     expect(await readdir(folder)).toEqual([]);
