@@ -112,7 +112,7 @@ export class Node {
       const loss = await lossAtStart(context);
       if (loss !== undefined) return storeGuard.block(loss);
     }
-    await storeGuard.writePosition();
+    storeGuard.writePosition();
     await this.controller.prepareHost();
     if (storeGuard.reason !== undefined) return;
     this.controller.start();
@@ -152,7 +152,7 @@ export class Node {
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
       if (context.store.outdatedSince !== undefined || context.storeGuard.reason !== undefined) return;
-      if (this.isLeader) await context.storeGuard.writePosition();
+      if (this.isLeader) context.storeGuard.writePosition();
       else if (everything) return;
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);

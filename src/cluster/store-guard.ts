@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { ConflictError } from '../errors.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { StorePosition } from '../store/etcd/reflector.js';
@@ -42,7 +43,6 @@ export class StoreGuard {
   /** Revision in the file. */
   #written = 0;
   #hasWarned = false;
-  #writing: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(reason: string | undefined) => void>();
 
   private constructor(store: ClusterStore, file: string, known: readonly string[]) {
@@ -108,29 +108,26 @@ export class StoreGuard {
   }
 
   /**
-   * Writes the revision of the store to the file. To be awaited before objects of that revision are created: an older
+   * Writes the revision of the store to the file. To be called before objects of that revision are created: an older
    * snapshot is detected only if its revision is lower than the one in the file.
    */
-  writePosition(): Promise<void> {
-    const write = async () => {
-      const { position } = this.#store;
-      if (this.#reason !== undefined || position.revision <= this.#written) return;
-      this.#readAccepted();
-      const known: KnownStore = { position, accepted: [...this.#known] };
-      try {
-        // Without fsync: after a crash of the machine, its kernel has no objects either.
-        await writeFile(`${this.#file}.new`, JSON.stringify(known));
-        await rename(`${this.#file}.new`, this.#file);
-        this.#written = position.revision;
-      } catch (error) {
-        // A full disk must not block networks.
-        if (this.#hasWarned) return;
-        this.#hasWarned = true;
-        emitWarning(`${this.#file} cannot be written: ${(error as Error).message}`);
-      }
-    };
-    this.#writing = this.#writing.then(write, write);
-    return this.#writing;
+  writePosition(): void {
+    const { position } = this.#store;
+    if (this.#reason !== undefined || position.revision <= this.#written) return;
+    this.#readAccepted();
+    const known: KnownStore = { position, accepted: [...this.#known] };
+    try {
+      // Without fsync: after a crash of the machine, its kernel has no objects either. Synchronously: writing to the page
+      // cache takes less time than a thread of the pool.
+      writeFileSync(`${this.#file}.new`, JSON.stringify(known));
+      renameSync(`${this.#file}.new`, this.#file);
+      this.#written = position.revision;
+    } catch (error) {
+      // A full disk must not block networks.
+      if (this.#hasWarned) return;
+      this.#hasWarned = true;
+      emitWarning(`${this.#file} cannot be written: ${(error as Error).message}`);
+    }
   }
 
   #readAccepted(): void {
