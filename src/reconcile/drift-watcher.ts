@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriftWatchRequest } from '../api/options.js';
 import type { DriftWatch, RepairResult } from '../api/types.js';
 import type { WatchTopic } from '../kernel/event.js';
@@ -98,18 +97,14 @@ export class DriftWatcher implements DriftWatch {
 
   /** Waits until an event arrives, or until something is due. */
   async #idle(): Promise<void> {
-    const end = new AbortController();
-    const woken = new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
     const rest = this.#due ? this.#notBefore - performance.now() : Number.POSITIVE_INFINITY;
     const delay = Math.min(this.#damaged.delay, rest);
-    const passed =
-      delay === Number.POSITIVE_INFINITY
-        ? woken
-        : sleep(Math.max(1, delay), undefined, { signal: end.signal, ref: false }).catch(() => undefined);
-    await Promise.race([woken, passed]);
-    end.abort();
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (delay !== Number.POSITIVE_INFINITY) timer = setTimeout(resolve, Math.max(1, delay)).unref();
+    });
+    clearTimeout(timer);
   }
 
   /** Repairs the networks whose links were deleted. The next reconciliation compares everything else. */
@@ -182,9 +177,7 @@ export class DriftWatcher implements DriftWatch {
     const forward = async () => {
       try {
         for await (const event of watch) {
-          const network = damagedNetwork(event);
-          if (network !== undefined) this.#damaged.add(network);
-          this.#enqueue();
+          this.#enqueue(damagedNetwork(event));
         }
       } catch {
         // Aborted.
@@ -197,8 +190,12 @@ export class DriftWatcher implements DriftWatch {
     return true;
   }
 
-  #enqueue(): void {
+  /** @param network is repaired before everything else */
+  #enqueue(network?: string): void {
+    // Most events come while a reconciliation is due anyway.
+    if (this.#due && network === undefined && !this.#end.signal.aborted) return;
     this.#due = true;
+    if (network !== undefined) this.#damaged.add(network);
     this.#wake?.();
     this.#wake = undefined;
   }
