@@ -117,6 +117,7 @@ export class ClusterCoordinator implements Coordinator {
     // A linearizable read: the replica has all earlier commits of other nodes afterwards.
     await store.list(keys.networks);
     await this.#node().controller.allowPeers();
+    if (!dryRun) await this.#node().followUnderlay();
   }
 
   /** The router recovers changes without a claim, and those of nodes whose lease has expired. */
