@@ -10,7 +10,7 @@ import { planHostRemoval } from '../plan/host.js';
 import { DriftWatcher } from '../reconcile/drift-watcher.js';
 import type { OpeningRepair } from '../reconcile/opening-repair.js';
 import { foreignLinks } from '../reconcile/orphans.js';
-import { reconcile } from '../reconcile/reconcile.js';
+import { reconcile, repairSome } from '../reconcile/reconcile.js';
 import { readPools } from '../records/pools.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
@@ -160,6 +160,10 @@ export class HostHandle implements Host {
         reconcile: async (signal) => {
           await this.#opening?.ended();
           return reconcile(context, { dryRun: false, cause: 'drift', signal });
+        },
+        reconcileNetworks: async (networks) => {
+          await this.#opening?.ended();
+          return repairSome(context, networks, { dryRun: false, cause: 'drift' });
         },
       },
       parseDriftWatchOptions(options),

@@ -87,7 +87,7 @@ export class Controller {
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
       if (loss !== undefined) return this.#context.storeGuard.block(loss);
-      const { networks, progress, own, nodes } = affectedBy(changes, { node, networkNode });
+      const { networks, progress, own, nodes } = affectedBy(changes, store, { node, networkNode });
       if (nodes) {
         this.#peersHaveChanged = true;
         this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
@@ -244,7 +244,8 @@ export class Controller {
     }
     const takesPart = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
     if (!takesPart && before === undefined) return true;
-    await Promise.all([this.allowPeers(), this.#context.storeGuard.writePosition()]);
+    this.#context.storeGuard.writePosition();
+    await this.allowPeers();
     await this.#announce(state, before);
     const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);

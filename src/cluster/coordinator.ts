@@ -77,20 +77,26 @@ export class ClusterCoordinator implements Coordinator {
       waitForNodes(context, {
         ...{ network: uuid, revision, ids, signal },
         essential: [networkNode, ...(needsThisNode ? [node] : [])],
+        awaited: [],
         others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
       });
     await (nic === undefined ? wait() : attachLimit.runReleased(wait));
   }
 
   async remove(removal: Removal): Promise<Error[]> {
-    const { network, revision, ids, members } = removal;
+    const { network, revision, ids, members, resources } = removal;
     const context = this.#context();
     const { store, networkNode } = context;
     const errors = new Errors();
     await errors.attempt(async () => {
-      const present = participants(networkNode, peekState(store, network.uuid)?.members ?? []);
-      const others = [...present, ...members.flatMap(({ node }) => node ?? [])];
-      await waitForNodes(context, { network: network.uuid, revision, ids, essential: [], others });
+      const isWhole = resources.some(({ kind }) => kind === 'network');
+      const others = participants(networkNode, peekState(store, network.uuid)?.members ?? []);
+      await waitForNodes(context, {
+        ...{ network: network.uuid, revision, ids, others },
+        essential: [],
+        // Nodes with objects that are removed.
+        awaited: [networkNode, ...members.flatMap(({ node }) => node ?? []), ...(isWhole ? others : [])],
+      });
       await this.#notifyAbsentNodes(removal);
     });
     return [...errors.all];
@@ -111,6 +117,7 @@ export class ClusterCoordinator implements Coordinator {
     // A linearizable read: the replica has all earlier commits of other nodes afterwards.
     await store.list(keys.networks);
     await this.#node().controller.allowPeers();
+    if (!dryRun) await this.#node().followUnderlay();
   }
 
   /** The router recovers changes without a claim, and those of nodes whose lease has expired. */

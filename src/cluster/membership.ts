@@ -28,7 +28,7 @@ export const hasLeader = ({ vacant, claim }: NodeRecord, self: Owner): boolean =
 export class Membership {
   readonly #store: ClusterStore;
   readonly #owner: Owner;
-  readonly #record: NodeRecord;
+  #record: NodeRecord;
   readonly #ttl: number;
   readonly #onLeadership: (isLeader: boolean) => void;
   #held: LeasedEntry | undefined;
@@ -66,6 +66,14 @@ export class Membership {
       if (changes.some(({ key }) => key === clusterKeys.node(name))) this.#wake();
     });
     this.#work = this.#campaign().finally(unsubscribe);
+  }
+
+  /** Changes properties of the node that others use. The leader writes them. */
+  async update(self: Omit<NodeRecord, 'claim' | 'vacant'>): Promise<void> {
+    this.#record = { ...self, claim: this.#record.claim };
+    if (this.#held === undefined) return;
+    await this.#register();
+    await this.#held.update(this.#record);
   }
 
   /** Writes the record of the node again: the store may have lost it. */

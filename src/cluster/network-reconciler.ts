@@ -87,8 +87,9 @@ export class NetworkReconciler {
     await attempt(base.id, async () => {
       if (await this.#removeChangedVtep(network, base, applied, observer)) observer.renew();
       const isNew = await this.#create(base, applied, observer);
-      if (desired.mesh !== undefined) await this.#connect(desired.mesh, applied, isNew ? undefined : observer);
-      await this.#serve(network, applied);
+      const { mesh } = desired;
+      const connected = mesh && this.#connect(mesh, applied, isNew ? undefined : observer);
+      await allOrFirstError([connected, this.#serve(network, applied)]);
     });
     // The other resources depend on the network.
     if (problems[base.id] === undefined) {
@@ -288,10 +289,10 @@ export class NetworkReconciler {
       there = observer === undefined ? [] : [...(await observer.full.neighbours(netns))];
     }
     const changes = meshChanges(netns, mesh, there);
-    if (changes.length > 0) {
-      await kernel.teardown(changes.filter(({ op }) => op === 'neighbour.delete'));
-      await kernel.transaction(changes.filter(({ op }) => op === 'neighbour.add'));
-    }
+    const deletions = changes.filter(({ op }) => op === 'neighbour.delete');
+    const additions = changes.filter(({ op }) => op === 'neighbour.add');
+    if (deletions.length > 0) await kernel.teardown(deletions);
+    if (additions.length > 0) await kernel.transaction(additions);
     applied.mesh = meshEntries(mesh);
   }
 
@@ -303,6 +304,12 @@ export class NetworkReconciler {
     await dhcp.start(network);
     resources.set('dnsmasq', '');
   }
+}
+
+/** Waits for all promises, then throws the first error. */
+async function allOrFirstError(promises: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const results = await Promise.allSettled(promises);
+  throwFirst(results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : [])));
 }
 
 /** Converts an error to a form that the store can hold. */

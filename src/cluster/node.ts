@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { HostInfo, NodeInfo, RepairResult } from '../api/types.js';
 import { ConflictError } from '../errors.js';
 import { reconcile } from '../reconcile/reconcile.js';
@@ -44,6 +45,8 @@ export class Node {
   /** The first resync since this process became the agent has ended. */
   #isResynced = false;
   #starting: Promise<void> = Promise.resolve();
+  /** The properties of the node that its record has. */
+  #recorded: ClusterContext['self'];
 
   /** @param options.isCandidate whether this process takes part in the election of the agent */
   constructor(
@@ -53,6 +56,7 @@ export class Node {
     this.#context = context;
     this.#events = events;
     this.#isCandidate = isCandidate;
+    this.#recorded = context.self;
     this.controller = new Controller(context, events);
     this.#membership = new Membership(context.store, context.self, {
       owner: context.owner,
@@ -101,6 +105,25 @@ export class Node {
     await (isLeader ? this.#startWork() : this.#stopWork());
   }
 
+  /**
+   * Reads the NICs of the node. If its address or MTU has changed, records that: the agents of all nodes update the mesh
+   * then.
+   */
+  async followUnderlay(): Promise<void> {
+    const { environment } = this.#context;
+    await environment.refresh();
+    const { self } = this.#context;
+    const recorded = this.#recorded;
+    if (isDeepStrictEqual(self, recorded)) return;
+    this.#recorded = self;
+    try {
+      await this.#membership.update(self);
+    } catch (error) {
+      this.#recorded = recorded;
+      throw error;
+    }
+  }
+
   /** Starts the work of the agent, unless the store is not trusted. */
   async #startWork(): Promise<void> {
     const context = this.#context;
@@ -112,7 +135,7 @@ export class Node {
       const loss = await lossAtStart(context);
       if (loss !== undefined) return storeGuard.block(loss);
     }
-    await storeGuard.writePosition();
+    storeGuard.writePosition();
     await this.controller.prepareHost();
     if (storeGuard.reason !== undefined) return;
     this.controller.start();
@@ -152,8 +175,10 @@ export class Node {
     const request = { dryRun: false, cause: everything ? 'opening' : 'supervision' } as const;
     try {
       if (context.store.outdatedSince !== undefined || context.storeGuard.reason !== undefined) return;
-      if (this.isLeader) await context.storeGuard.writePosition();
-      else if (everything) return;
+      if (this.isLeader) {
+        context.storeGuard.writePosition();
+        if (!everything) await this.followUnderlay();
+      } else if (everything) return;
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
       const repairs = everything ? await reconcile(context, request) : await this.#recover(request);

@@ -112,7 +112,6 @@ async function openWith(
       host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
     },
   });
-  const { address } = detected.underlay;
   const shared = assembleContext({
     ...{ kernel, store, environment, owner, events: journal },
     records: replicaView(store),
@@ -134,9 +133,14 @@ async function openWith(
   const context = Object.assign(shared, {
     ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
     progress: new ProgressWatch(store),
-    self: { name, role, mtu: detected.mtu, ...(address !== undefined && { address }) },
     nodeTimeout: request.nodeTimeout,
-  }) as ClusterContext;
+  }) as Omit<ClusterContext, 'self'> as ClusterContext;
+  Object.defineProperty(context, 'self', {
+    get: (): ClusterContext['self'] => {
+      const { mtu, underlay } = environment.detected;
+      return { name, role, mtu, ...(underlay.address !== undefined && { address: underlay.address }) };
+    },
+  });
   const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
   await node.join();
   return { context, node };

@@ -7,18 +7,33 @@ import { clusterKeys } from './keys.js';
  */
 export class ProgressWatch {
   readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #slow = new Set<string>();
 
   constructor(store: Pick<ClusterStore, 'onChange'>) {
     store.onChange((changes) => {
-      if (this.#listeners.size === 0) return;
       const networks = new Set<string>();
       for (const { key } of changes) {
-        if (key.startsWith(clusterKeys.allApplied)) networks.add(key.slice(key.lastIndexOf('/') + 1));
-        // A node has become a member, or is none any more.
-        else if (key.startsWith(clusterKeys.nodes)) for (const network of this.#listeners.keys()) networks.add(network);
+        if (key.startsWith(clusterKeys.allApplied)) {
+          const [node = '', network = ''] = key.slice(clusterKeys.allApplied.length).split('/');
+          this.#slow.delete(node);
+          networks.add(network);
+        } else if (key.startsWith(clusterKeys.nodes)) {
+          // A node has become a member, or is none any more.
+          this.#slow.delete(key.slice(clusterKeys.nodes.length));
+          for (const network of this.#listeners.keys()) networks.add(network);
+        }
       }
       for (const network of networks) for (const listener of [...(this.#listeners.get(network) ?? [])]) listener();
     });
+  }
+
+  /** Remembers that a node was late, until it reports progress or another process is its agent. */
+  markSlow(node: string): void {
+    this.#slow.add(node);
+  }
+
+  isSlow(node: string): boolean {
+    return this.#slow.has(node);
   }
 
   /**

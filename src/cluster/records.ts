@@ -25,7 +25,7 @@ export function peekState(store: ClusterStore, uuid: string): NetworkState | und
 
 /** The networks that changes of the store concern. */
 export interface Affected {
-  /** Networks whose records have changed. */
+  /** Networks whose records have changed, and that this node takes part in or has objects of. */
   networks: Set<string>;
   /** Networks whose progress the network node has reported. */
   progress: Set<string>;
@@ -38,21 +38,26 @@ export interface Affected {
 /** Returns the networks that changes of the store concern, for this node. */
 export function affectedBy(
   changes: readonly Change[],
+  store: ClusterStore,
   { node, networkNode }: { node: string; networkNode: string },
 ): Affected {
   const affected: Affected = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
   const progress = clusterKeys.applied(networkNode);
   const own = clusterKeys.applied(node);
+  const isHere = (network: string) => node === networkNode || appliedOf(store, node, network) !== undefined;
   for (const { key, before, after } of changes) {
     if (after !== undefined && key.startsWith(own)) affected.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.knownNodes)) {
       affected.nodes ||=
         addressOf(before?.value as NodeRecord | undefined) !== addressOf(after?.value as NodeRecord | undefined);
     } else if (key.startsWith(keys.networks)) {
-      if (isRelevant(before?.value, after?.value)) affected.networks.add(key.slice(keys.networks.length));
+      const network = key.slice(keys.networks.length);
+      if (isHere(network) && isRelevant(before?.value, after?.value)) affected.networks.add(network);
     } else if (key.startsWith(keys.interfaces)) {
-      const record = (after ?? before)?.value as InterfaceRecord | undefined;
-      if (record && isRelevant(before?.value, after?.value)) affected.networks.add(record.network);
+      const records = [before?.value, after?.value] as (InterfaceRecord | undefined)[];
+      const isOwn = records.some((record) => record?.node === node);
+      const network = records[1]?.network ?? records[0]?.network ?? '';
+      if ((isOwn || isHere(network)) && isRelevant(before?.value, after?.value)) affected.networks.add(network);
     } else if (key.startsWith(progress)) affected.progress.add(key.slice(progress.length));
   }
   return affected;

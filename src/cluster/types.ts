@@ -59,6 +59,6 @@ export interface ClusterContext extends Context {
   readonly storeGuard: StoreGuard;
   /** Maximum share of records, 0 to 1, that may be missing before the store is not trusted. */
   readonly removalLimit: number;
-  /** The record of this node. */
+  /** The record of this node, from the present properties of its NICs. */
   readonly self: Omit<NodeRecord, 'claim' | 'vacant'>;
 }

@@ -4,64 +4,85 @@ import { membersIn } from './membership.js';
 import { appliedOf } from './records.js';
 import type { ClusterContext } from './types.js';
 
-/** Options of `waitForNodes`. */
+/** Options of `waitForNodes`. A node may be in several lists; the first one counts. */
 export interface WaitOptions {
   network: string;
   /** Store revision that the nodes must have applied. */
   revision: number;
   /** Ids of the resources whose failure fails the call. */
   ids: readonly string[];
-  /** Nodes that the call needs, even if they are not members. */
+  /** Nodes that the call needs. It fails at once if one of them is not a member. */
   essential: readonly string[];
   /** Nodes that the call waits for while they are members. */
+  awaited: readonly string[];
+  /** As `awaited`, but for `GRACE_MS` at most after all other nodes. */
   others: readonly string[];
   signal?: AbortSignal | undefined;
 }
 
 /**
+ * Time that a call waits for nodes that it does not need, in milliseconds. It is longer than a working agent takes under
+ * load. Calls do not wait again for a node that took longer, until that node reports any progress.
+ */
+const GRACE_MS = 3000;
+
+/**
  * Waits until nodes have applied a revision of a network.
  * @throws NodeError with the error of the first node that failed, NodeTimeoutError with the nodes that did not report
- *   progress
+ *   progress, at once if a needed node is not a member
  */
 export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promise<void> {
   const { store, nodeTimeout, progress } = context;
+  const began = performance.now();
+  const needed = new Set([...wait.essential, ...wait.awaited]);
+  const others = new Set(wait.others.filter((node) => !needed.has(node)));
   const members = () => new Set(membersIn(store).map(({ name }) => name));
-  const pending = () => {
-    const present = members();
-    const nodes = [...new Set([...wait.essential, ...wait.others])];
-    return nodes.filter((node) => {
-      if (!wait.essential.includes(node) && !present.has(node)) return false;
-      const applied = appliedOf(store, node, wait.network);
-      if (applied === undefined || applied.revision < wait.revision) return true;
-      const failed = wait.ids.find((each) => applied.problems[each] !== undefined);
-      if (failed !== undefined) throw new NodeError(node, applied.problems[failed] ?? { code: 'ERROR', message: '' });
-      return false;
-    });
+  const isLate = (node: string) => (appliedOf(store, node, wait.network)?.revision ?? -1) < wait.revision;
+  const isPending = (node: string) => {
+    if (isLate(node)) return true;
+    const problems = appliedOf(store, node, wait.network)?.problems ?? {};
+    const problem = wait.ids.map((each) => problems[each]).find((each) => each !== undefined);
+    if (problem !== undefined) throw new NodeError(node, problem);
+    return false;
   };
   return new Promise((resolve, reject) => {
+    let grace: NodeJS.Timeout | undefined;
     const end = (settle: () => void) => {
       clearTimeout(timer);
+      clearTimeout(grace);
       unsubscribe();
       removeAbortListener();
       settle();
     };
+    const fail = (late: readonly string[], gone: readonly string[]) =>
+      end(() => reject(new NodeTimeoutError(late, gone, Math.round(performance.now() - began))));
     const check = () => {
       try {
-        if (pending().length === 0) end(resolve);
+        const present = members();
+        const isAwaited = (node: string) => wait.essential.includes(node) || present.has(node);
+        const late = [...needed].filter((node) => isAwaited(node) && isPending(node));
+        const gone = late.filter((node) => !present.has(node));
+        if (gone.length > 0) return fail(late, gone);
+        const left = [...others].filter((node) => present.has(node) && !progress.isSlow(node) && isPending(node));
+        if (late.length + left.length === 0) end(resolve);
+        else if (late.length === 0) grace ??= setTimeout(() => passOver(left), GRACE_MS);
+        return undefined;
       } catch (error) {
-        end(() => reject(error));
+        return end(() => reject(error));
       }
+    };
+    const passOver = (nodes: readonly string[]) => {
+      for (const node of nodes) progress.markSlow(node);
+      check();
     };
     const aborted = () => end(() => reject(wait.signal?.reason));
     const timer = setTimeout(() => {
-      try {
-        const late = pending();
-        const present = members();
-        const gone = late.filter((node) => !present.has(node));
-        end(() => (late.length === 0 ? resolve() : reject(new NodeTimeoutError(late, gone, nodeTimeout))));
-      } catch (error) {
-        end(() => reject(error));
-      }
+      const present = members();
+      const late = [...needed, ...others].filter(isLate);
+      fail(
+        late,
+        late.filter((node) => !present.has(node)),
+      );
     }, nodeTimeout);
     const unsubscribe = progress.watch(wait.network, check);
     const removeAbortListener = onAbort(wait.signal, aborted);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriftWatchRequest } from '../api/options.js';
 import type { DriftWatch, RepairResult } from '../api/types.js';
 import type { WatchTopic } from '../kernel/event.js';
@@ -7,6 +6,7 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import { onAbort } from '../util/abort.js';
 import { backoffDelay } from '../util/backoff.js';
 import { emitWarning, guardCallback } from '../util/callback.js';
+import { DamagedNetworks, damagedNetwork } from './damage.js';
 
 /** Topics whose events may be drift. Neighbour entries are excluded: the kernel adds and removes them itself. */
 const TOPICS: readonly WatchTopic[] = ['link', 'address', 'route', 'rule', 'setting', 'nftables'];
@@ -22,11 +22,14 @@ export interface WatchedHost {
   namespaces: () => Promise<(NamespaceRef | undefined)[]>;
   /** Reconciles the host. */
   reconcile: (signal: AbortSignal) => Promise<RepairResult[]>;
+  /** Reconciles some networks. */
+  reconcileNetworks: (networks: readonly string[]) => Promise<RepairResult[]>;
 }
 
 /**
  * Reconciles after events of the kernel in the namespaces of the host and its networks. Events come in bursts, also by
- * changes of vethwork itself, so reconciliations have a minimum interval. Without events there is no reconciliation.
+ * changes of vethwork itself, so reconciliations have a minimum interval. Without events there is no reconciliation. The
+ * network of a deleted link is repaired at once, by itself: that takes the same time for any number of networks.
  */
 export class DriftWatcher implements DriftWatch {
   readonly #watched: WatchedHost;
@@ -41,6 +44,9 @@ export class DriftWatcher implements DriftWatch {
   #wake: (() => void) | undefined;
   /** A reconciliation is due. */
   #due = true;
+  readonly #damaged = new DamagedNetworks();
+  /** Earliest time of the next reconciliation (`performance.now()`). */
+  #notBefore = 0;
   /** Number of consecutive reconciliations that failed. */
   #failures = 0;
   #work: Promise<void> = Promise.resolve();
@@ -79,17 +85,39 @@ export class DriftWatcher implements DriftWatch {
   async #run(): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
-      if (!this.#due) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        continue;
-      }
-      this.#due = false;
-      const began = performance.now();
-      await this.#reconcile();
-      await sleep(this.#pause(performance.now() - began), undefined, { signal, ref: false }).catch(() => undefined);
+      if (this.#damaged.delay <= 0) await this.#repairDamaged();
+      else if (this.#due && performance.now() >= this.#notBefore) {
+        this.#due = false;
+        const began = performance.now();
+        await this.#reconcile();
+        this.#notBefore = performance.now() + this.#pause(performance.now() - began);
+      } else await this.#idle();
     }
+  }
+
+  /** Waits until an event arrives, or until something is due. */
+  async #idle(): Promise<void> {
+    const rest = this.#due ? this.#notBefore - performance.now() : Number.POSITIVE_INFINITY;
+    const delay = Math.min(this.#damaged.delay, rest);
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (delay !== Number.POSITIVE_INFINITY) timer = setTimeout(resolve, Math.max(1, delay)).unref();
+    });
+    clearTimeout(timer);
+  }
+
+  /** Repairs the networks whose links were deleted. The next reconciliation compares everything else. */
+  async #repairDamaged(): Promise<void> {
+    const networks = this.#damaged.take();
+    const began = performance.now();
+    try {
+      const repairs = await this.#watched.reconcileNetworks(networks);
+      if (repairs.length > 0) this.#onRepair(repairs);
+    } catch (error) {
+      if (!this.#end.signal.aborted) this.#onError(error);
+    }
+    for (const network of networks) this.#damaged.repaired(network, performance.now() - began);
   }
 
   /** Returns the pause after a reconciliation, in milliseconds. */
@@ -148,7 +176,9 @@ export class DriftWatcher implements DriftWatch {
     }
     const forward = async () => {
       try {
-        for await (const _ of watch) this.#enqueue();
+        for await (const event of watch) {
+          this.#enqueue(damagedNetwork(event));
+        }
       } catch {
         // Aborted.
       }
@@ -160,8 +190,12 @@ export class DriftWatcher implements DriftWatch {
     return true;
   }
 
-  #enqueue(): void {
+  /** @param network is repaired before everything else */
+  #enqueue(network?: string): void {
+    // Most events come while a reconciliation is due anyway.
+    if (this.#due && network === undefined && !this.#end.signal.aborted) return;
     this.#due = true;
+    if (network !== undefined) this.#damaged.add(network);
     this.#wake?.();
     this.#wake = undefined;
   }

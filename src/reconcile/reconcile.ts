@@ -103,6 +103,27 @@ export async function reconcileNetworks(
   return results;
 }
 
+/**
+ * Repairs the drift of some networks, and nothing else. Their interrupted changes are left to `reconcile`.
+ * @throws ConflictError if this process may not repair the node
+ */
+export async function repairSome(
+  context: Context,
+  networks: readonly string[],
+  request: RepairRequest,
+): Promise<RepairResult[]> {
+  await context.coordinator.beforeReconcile({ dryRun: request.dryRun });
+  const repairs = new Repairs(context, request);
+  const results: RepairResult[] = [];
+  for (const uuid of networks) {
+    const before = await context.coordinator.states.get(uuid);
+    const observer = new Observer(context.kernel);
+    const input = { repairs, observer, elements: new Map(), held: undefined, before, recoveries: [] };
+    results.push(...(await repairNetwork(context, uuid, input)));
+  }
+  return results;
+}
+
 function iteratorOf<Item>(items: readonly Item[]): () => Item | undefined {
   const iterator = items.values();
   return () => iterator.next().value;

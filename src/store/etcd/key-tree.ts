@@ -15,17 +15,19 @@ interface Folder<Value> {
 /** Values by path. A change takes a time that does not depend on their number, as does a count below a folder. */
 export class KeyTree<Value> {
   readonly #root = emptyFolder<Value>();
+  /** All values, for `get`. */
+  readonly #values = new Map<string, Value>();
 
   get size(): number {
     return this.#root.size;
   }
 
   get(key: string): Value | undefined {
-    const { parts, rest } = split(key);
-    return this.#find(parts)?.leaves.get(rest)?.value;
+    return this.#values.get(key);
   }
 
   set(key: string, value: Value): void {
+    this.#values.set(key, value);
     const { parts, rest } = split(key);
     const path = [this.#root];
     for (const part of parts) {
@@ -40,6 +42,7 @@ export class KeyTree<Value> {
   }
 
   delete(key: string): void {
+    if (!this.#values.delete(key)) return;
     const { parts, rest } = split(key);
     const path = [this.#root];
     for (const part of parts) {

@@ -27,6 +27,7 @@ describe.skipIf(!privileged)('the drift watcher', () => {
           looks.count++;
           return look();
         },
+        reconcileNetworks: async () => [],
       },
       parseDriftWatchOptions(options),
     );
