@@ -10,6 +10,8 @@ interface Counts {
 }
 
 interface Demand extends Counts {
+  /** UUID of the network. */
+  network: string;
   /** Claims per second, less releases, as of `at`. */
   rate: number;
   /** `performance.now()` */
@@ -29,6 +31,7 @@ export class PoolDemand {
   /** Counts a claim. */
   count(network: string, pool: string, isHit: boolean): void {
     const demand = this.#decayed(pool);
+    demand.network = network;
     demand.rate += 1000 / WINDOW_MS;
     if (isHit) demand.hits++;
     else demand.misses++;
@@ -54,10 +57,11 @@ export class PoolDemand {
   }
 
   /** Returns and resets the numbers of claims. */
-  takeUsage(): Map<string, Counts> {
-    const taken = new Map<string, Counts>();
+  takeUsage(): (Counts & { network: string; pool: string })[] {
+    const taken: (Counts & { network: string; pool: string })[] = [];
     for (const [pool, demand] of this.#demands) {
-      if (demand.hits + demand.misses > 0) taken.set(pool, this.usage(pool));
+      const { network, hits, misses } = demand;
+      if (hits + misses > 0) taken.push({ network, pool, hits, misses });
       demand.hits = 0;
       demand.misses = 0;
     }
@@ -70,7 +74,7 @@ export class PoolDemand {
 
   #decayed(pool: string): Demand {
     const now = performance.now();
-    const demand = this.#demands.get(pool) ?? { rate: 0, at: now, hits: 0, misses: 0 };
+    const demand = this.#demands.get(pool) ?? { network: '', rate: 0, at: now, hits: 0, misses: 0 };
     demand.rate *= Math.exp((demand.at - now) / WINDOW_MS);
     demand.at = now;
     return demand;

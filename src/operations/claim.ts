@@ -111,7 +111,14 @@ async function unclaim({ store }: Context, nic: InterfaceRecord): Promise<void> 
  * reconciliation writes the name.
  */
 function serve(context: Context, network: NetworkRecord, nic: InterfaceRecord): void {
-  const { calls, dhcp, locks } = context;
-  const update = () => calls.track(() => dhcp.rename(network, nic));
+  const { calls, dhcp, locks, store } = context;
+  // Another process may have released it, under a new UUID.
+  const isThere = async () => (await store.get(keys.interface(nic.uuid))) !== undefined;
+  const update = () =>
+    calls.track(async () => {
+      if (!(await isThere())) return;
+      await dhcp.rename(network, nic);
+      if (!(await isThere())) await dhcp.update(network);
+    });
   void locks.exclusive(nic.uuid, update).catch(() => undefined);
 }

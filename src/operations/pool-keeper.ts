@@ -157,8 +157,9 @@ export class PoolKeeper {
   /** Adds the claims of this process to the record of the pool. */
   async #recordUsage(): Promise<void> {
     const { demand, store } = this.#context;
-    for (const [pool, { hits, misses }] of demand.takeUsage()) {
+    for (const { network, pool, hits, misses } of demand.takeUsage()) {
       await transact(store, async (transaction) => {
+        if ((await transaction.get(poolKeys.pool(network, pool))) === undefined) return demand.forget(pool);
         const key = poolKeys.usage(pool);
         const known = (await transaction.get<PoolUsage>(key)) ?? { hits: 0, misses: 0 };
         transaction.put(key, { hits: known.hits + hits, misses: known.misses + misses });

@@ -41,7 +41,7 @@ describe.skipIf(!privileged)('a pool', () => {
   }
 
   const slotLinks = async () =>
-    (await ipLinks(machine.node)).map(({ ifname }) => ifname).filter((name) => name.startsWith('slot-'));
+    (await ipLinks(machine.node)).map(({ ifname }) => ifname).filter((name) => name.startsWith('vslot-'));
   const freeDevices = async (pool: Pool) =>
     (await network.listInterfaces())
       .filter((nic) => nic.pool === pool.uuid && nic.state === 'free')
@@ -319,7 +319,7 @@ describe.skipIf(!privileged)('a pool', () => {
     const pool = await network.prepare({ kind: 'namespace', min: 2 });
     const nic = await claim(pool, { hostname: 'box' });
     const { netns = '', address } = nic.info;
-    expect(netns).toMatch(/^\/run\/netns\/slot-/);
+    expect(netns).toMatch(/^\/run\/netns\/vslot-/);
     const name = netns.slice('/run/netns/'.length);
     const within = (...command: string[]) => run('ip', ['netns', 'exec', name, ...command]);
     const links = await json<{ ifname: string; operstate: string }[]>('ip', '-n', name, '-j', 'link');
