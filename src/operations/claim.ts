@@ -11,6 +11,9 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { throwFirst } from '../util/errors.js';
 import { attachSlot } from './slots.js';
 
+/** Claims do not wait for messages about links. */
+const LANE = 'claims';
+
 /** An interface that was claimed from a pool, or attached because the pool had no free slot (a miss). */
 export interface Claimed {
   nic: InterfaceRecord;
@@ -84,7 +87,7 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
   const device = deviceName(nic.attachment);
   try {
     // An element that is missing already was deleted by others.
-    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)]), store.flush()]);
+    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)], { lane: LANE }), store.flush()]);
     throwFirst(errors);
   } catch (error) {
     await kernel.teardown([closePort(host, device)]);

@@ -82,9 +82,9 @@ const veth: Attachment<'veth'> = {
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
     ...disableIpv6(host.netns, attachment.index),
   ],
-  // The container's end is taken out of service too, so that its name is free at once.
+  // The container's end is taken out of service too, so that its name is free at once. An owned namespace is deleted.
   remove: ({ netns }, attachment) => [
-    ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
+    ...(attachment.isOwned ? [] : takeOutOfService(containerNamespace(attachment), attachment.innerIndex)),
     ...takeOffBridge(netns, attachment.index),
     ...(attachment.isOwned ? [{ op: 'namespace.delete', name: String(attachment.netns) } satisfies Operation] : []),
   ],
