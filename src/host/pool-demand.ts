@@ -1,3 +1,5 @@
+import type { PoolRecord } from '../records/pools.js';
+
 /** Time constant of the rate of claims, in milliseconds. */
 const WINDOW_MS = 2000;
 /** Free slots are kept for the claims of this time, in seconds: twice the time of a refill under load. */
@@ -21,22 +23,23 @@ interface Demand extends Counts {
 /** The claims of this process by pool: their rate, which the size of the pool follows, and their number. */
 export class PoolDemand {
   readonly #demands = new Map<string, Demand>();
-  #onClaim: (network: string, pool: string) => void = () => undefined;
+  #onClaim: (pool: PoolRecord) => void = () => undefined;
 
   /** @param listener called after each claim */
-  listen(listener: (network: string, pool: string) => void): void {
+  listen(listener: (pool: PoolRecord) => void): void {
     this.#onClaim = listener;
   }
 
   /** Counts a claim. */
-  count(network: string, pool: string, isHit: boolean): void {
-    const demand = this.#decayed(pool);
+  count(pool: PoolRecord, isHit: boolean): void {
+    const { uuid, network } = pool;
+    const demand = this.#decayed(uuid);
     demand.network = network;
     demand.rate += 1000 / WINDOW_MS;
     if (isHit) demand.hits++;
     else demand.misses++;
-    this.#demands.set(pool, demand);
-    this.#onClaim(network, pool);
+    this.#demands.set(uuid, demand);
+    this.#onClaim(pool);
   }
 
   /** Counts a slot that was released to its pool: the pool needs no new one for it. */
@@ -46,7 +49,7 @@ export class PoolDemand {
   }
 
   /** Number of free slots to keep. */
-  target({ uuid, min, max }: { uuid: string; min: number; max: number }): number {
+  target({ uuid, min, max }: PoolRecord): number {
     return Math.min(max, Math.max(min, Math.ceil(this.#decayed(uuid).rate * HORIZON_S)));
   }
 

@@ -30,41 +30,44 @@ export function claimSlot(context: Context, network: string, pool: string, reque
     const { signal } = request;
     signal?.throwIfAborted();
     const outcome = await locks.shared(network, () => claimFree(context, network, pool, request), signal);
-    const isHit = 'nic' in outcome;
-    demand.count(network, pool, isHit);
-    return { nic: isHit ? outcome.nic : await attachSlot(context, outcome.pool, request), isHit };
+    const { nic } = outcome;
+    const isHit = nic !== undefined;
+    demand.count(outcome.pool, isHit);
+    return { nic: nic ?? (await attachSlot(context, outcome.pool, request)), isHit };
   });
 }
 
-async function claimFree(
-  context: Context,
-  network: string,
-  pool: string,
-  request: ClaimRequest,
-): Promise<{ nic: InterfaceRecord } | { pool: PoolRecord }> {
+async function claimFree(context: Context, network: string, pool: string, request: ClaimRequest): Promise<Taken> {
   const { coordinator } = context;
   const { result } = await coordinator.commit((transaction) => take(transaction, context, network, pool, request));
-  if (!('nic' in result)) return result;
   const { nic } = result;
+  if (nic === undefined) return result;
   await open(context, nic);
   if (nic.hostname !== undefined) serve(context, result.network, nic);
-  return { nic };
+  return result;
 }
 
-/** Marks a free slot as claimed. Returns the pool if it has none. */
+interface Taken {
+  network: NetworkRecord;
+  pool: PoolRecord;
+  /** Undefined if the pool has no free slot. */
+  nic?: InterfaceRecord;
+}
+
+/** Marks a free slot as claimed. */
 async function take(
   transaction: Transaction,
   { freeSlots, node }: Context,
   uuid: string,
   pool: string,
   { hostname, instance, metadata }: ClaimRequest,
-): Promise<{ nic: InterfaceRecord; network: NetworkRecord } | { pool: PoolRecord }> {
+): Promise<Taken> {
   const network = await liveNetworkOf(transaction, uuid);
   const record = await livePoolOf(transaction, uuid, pool);
   await requireFreeHostname(transaction, network, hostname);
   for (;;) {
     const slot = await freeSlots.take(pool);
-    if (slot === undefined) return { pool: record };
+    if (slot === undefined) return { network, pool: record };
     const free = await transaction.get<InterfaceRecord>(keys.interface(slot));
     if (!free?.slot?.isFree || free.state !== 'created' || free.lost !== undefined || free.node !== node) continue;
     const nic: InterfaceRecord = {
@@ -77,7 +80,7 @@ async function take(
     await reserveHostname(transaction, nic);
     transaction.put(keys.interface(slot), nic);
     transaction.delete(poolKeys.free(pool, slot));
-    return { nic, network };
+    return { network, pool: record, nic };
   }
 }
 
