@@ -111,7 +111,7 @@ export class NetworkHandle implements Network {
         address: nic.address,
         detail: `pool ${uuid}: ${isHit ? 'hit' : 'miss'}`,
       };
-      void context.events.record(subject, { began, completed });
+      context.events.recordSoon(subject, { began, completed });
       return new InterfaceHandle(context, nic);
     } catch (error) {
       await context.events.record({ ...subject, detail: `pool ${uuid}` }, { began, error });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventsRequest } from '../api/options.js';
 import type { HostEvent } from '../api/types.js';
 import type { SupervisorEvent } from '../dnsmasq/index.js';
@@ -5,6 +6,9 @@ import { ValidationError, VethworkError } from '../errors.js';
 import type { Journal, Position } from '../store/journal.js';
 import { emitWarning } from '../util/callback.js';
 import { idOf, positionOf } from './event-id.js';
+
+/** Events of this time share a write, in milliseconds. */
+const GATHER_MS = 10;
 
 /** Subject and cause of an event. */
 export type Subject = Pick<HostEvent, 'event' | 'cause' | 'network' | 'interface' | 'address' | 'detail'>;
@@ -16,6 +20,9 @@ type Entry = { readonly [Key in keyof Omit<HostEvent, 'id'>]: HostEvent[Key] };
 export class Events {
   readonly #journal: Journal<Entry>;
   #warned = false;
+  /** The present wait of `recordSoon`, and its events that are not written yet. */
+  #gathering: Promise<void> | undefined;
+  readonly #pending = new Set<Promise<void>>();
 
   constructor(journal: Journal<Entry>) {
     this.#journal = journal;
@@ -65,6 +72,21 @@ export class Events {
     }
   }
 
+  /**
+   * As `record`, but some milliseconds later, without a wait of the caller: the events of a burst share a write. `close`
+   * waits for it.
+   */
+  recordSoon(subject: Subject, options: { began: number; completed?: Partial<Subject> }): void {
+    const duration = performance.now() - options.began;
+    this.#gathering ??= sleep(GATHER_MS).then(() => {
+      this.#gathering = undefined;
+    });
+    const work = this.#gathering
+      .then(() => this.record(subject, { ...options, began: performance.now() - duration }))
+      .finally(() => this.#pending.delete(work));
+    this.#pending.add(work);
+  }
+
   /** Records an event of the supervision of dnsmasq. */
   readonly supervised = (event: SupervisorEvent): void => {
     const subject: Subject = { event: `dnsmasq.${event.event}`, cause: 'supervision', network: event.network };
@@ -89,8 +111,9 @@ export class Events {
     }
   }
 
-  close(): Promise<void> {
-    return this.#journal.close();
+  async close(): Promise<void> {
+    await Promise.all(this.#pending);
+    await this.#journal.close();
   }
 }
 

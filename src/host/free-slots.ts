@@ -32,6 +32,11 @@ export class FreeSlots {
     this.#known.get(pool)?.unshift(slot);
   }
 
+  /** Number of free slots that this process knows. */
+  known(pool: string): number {
+    return this.#known.get(pool)?.length ?? 0;
+  }
+
   /** Forgets the slots of a pool that is deleted. */
   forget(pool: string): void {
     this.#known.delete(pool);

@@ -1,3 +1,5 @@
+import type { PoolRecord } from '../records/pools.js';
+
 /** Time constant of the rate of claims, in milliseconds. */
 const WINDOW_MS = 2000;
 /** Free slots are kept for the claims of this time, in seconds: twice the time of a refill under load. */
@@ -10,6 +12,8 @@ interface Counts {
 }
 
 interface Demand extends Counts {
+  /** UUID of the network. */
+  network: string;
   /** Claims per second, less releases, as of `at`. */
   rate: number;
   /** `performance.now()` */
@@ -19,21 +23,23 @@ interface Demand extends Counts {
 /** The claims of this process by pool: their rate, which the size of the pool follows, and their number. */
 export class PoolDemand {
   readonly #demands = new Map<string, Demand>();
-  #onClaim: (network: string, pool: string) => void = () => undefined;
+  #onClaim: (pool: PoolRecord) => void = () => undefined;
 
   /** @param listener called after each claim */
-  listen(listener: (network: string, pool: string) => void): void {
+  listen(listener: (pool: PoolRecord) => void): void {
     this.#onClaim = listener;
   }
 
   /** Counts a claim. */
-  count(network: string, pool: string, isHit: boolean): void {
-    const demand = this.#decayed(pool);
+  count(pool: PoolRecord, isHit: boolean): void {
+    const { uuid, network } = pool;
+    const demand = this.#decayed(uuid);
+    demand.network = network;
     demand.rate += 1000 / WINDOW_MS;
     if (isHit) demand.hits++;
     else demand.misses++;
-    this.#demands.set(pool, demand);
-    this.#onClaim(network, pool);
+    this.#demands.set(uuid, demand);
+    this.#onClaim(pool);
   }
 
   /** Counts a slot that was released to its pool: the pool needs no new one for it. */
@@ -43,7 +49,7 @@ export class PoolDemand {
   }
 
   /** Number of free slots to keep. */
-  target({ uuid, min, max }: { uuid: string; min: number; max: number }): number {
+  target({ uuid, min, max }: PoolRecord): number {
     return Math.min(max, Math.max(min, Math.ceil(this.#decayed(uuid).rate * HORIZON_S)));
   }
 
@@ -54,10 +60,11 @@ export class PoolDemand {
   }
 
   /** Returns and resets the numbers of claims. */
-  takeUsage(): Map<string, Counts> {
-    const taken = new Map<string, Counts>();
+  takeUsage(): (Counts & { network: string; pool: string })[] {
+    const taken: (Counts & { network: string; pool: string })[] = [];
     for (const [pool, demand] of this.#demands) {
-      if (demand.hits + demand.misses > 0) taken.set(pool, this.usage(pool));
+      const { network, hits, misses } = demand;
+      if (hits + misses > 0) taken.push({ network, pool, hits, misses });
       demand.hits = 0;
       demand.misses = 0;
     }
@@ -70,7 +77,7 @@ export class PoolDemand {
 
   #decayed(pool: string): Demand {
     const now = performance.now();
-    const demand = this.#demands.get(pool) ?? { rate: 0, at: now, hits: 0, misses: 0 };
+    const demand = this.#demands.get(pool) ?? { network: '', rate: 0, at: now, hits: 0, misses: 0 };
     demand.rate *= Math.exp((demand.at - now) / WINDOW_MS);
     demand.at = now;
     return demand;

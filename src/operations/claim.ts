@@ -11,6 +11,9 @@ import { type Transaction, transact } from '../store/transaction.js';
 import { throwFirst } from '../util/errors.js';
 import { attachSlot } from './slots.js';
 
+/** Claims do not wait for messages about links. */
+const LANE = 'claims';
+
 /** An interface that was claimed from a pool, or attached because the pool had no free slot (a miss). */
 export interface Claimed {
   nic: InterfaceRecord;
@@ -27,41 +30,44 @@ export function claimSlot(context: Context, network: string, pool: string, reque
     const { signal } = request;
     signal?.throwIfAborted();
     const outcome = await locks.shared(network, () => claimFree(context, network, pool, request), signal);
-    const isHit = 'nic' in outcome;
-    demand.count(network, pool, isHit);
-    return { nic: isHit ? outcome.nic : await attachSlot(context, outcome.pool, request), isHit };
+    const { nic } = outcome;
+    const isHit = nic !== undefined;
+    demand.count(outcome.pool, isHit);
+    return { nic: nic ?? (await attachSlot(context, outcome.pool, request)), isHit };
   });
 }
 
-async function claimFree(
-  context: Context,
-  network: string,
-  pool: string,
-  request: ClaimRequest,
-): Promise<{ nic: InterfaceRecord } | { pool: PoolRecord }> {
+async function claimFree(context: Context, network: string, pool: string, request: ClaimRequest): Promise<Taken> {
   const { coordinator } = context;
   const { result } = await coordinator.commit((transaction) => take(transaction, context, network, pool, request));
-  if (!('nic' in result)) return result;
   const { nic } = result;
+  if (nic === undefined) return result;
   await open(context, nic);
   if (nic.hostname !== undefined) serve(context, result.network, nic);
-  return { nic };
+  return result;
 }
 
-/** Marks a free slot as claimed. Returns the pool if it has none. */
+interface Taken {
+  network: NetworkRecord;
+  pool: PoolRecord;
+  /** Undefined if the pool has no free slot. */
+  nic?: InterfaceRecord;
+}
+
+/** Marks a free slot as claimed. */
 async function take(
   transaction: Transaction,
   { freeSlots, node }: Context,
   uuid: string,
   pool: string,
   { hostname, instance, metadata }: ClaimRequest,
-): Promise<{ nic: InterfaceRecord; network: NetworkRecord } | { pool: PoolRecord }> {
+): Promise<Taken> {
   const network = await liveNetworkOf(transaction, uuid);
   const record = await livePoolOf(transaction, uuid, pool);
   await requireFreeHostname(transaction, network, hostname);
   for (;;) {
     const slot = await freeSlots.take(pool);
-    if (slot === undefined) return { pool: record };
+    if (slot === undefined) return { network, pool: record };
     const free = await transaction.get<InterfaceRecord>(keys.interface(slot));
     if (!free?.slot?.isFree || free.state !== 'created' || free.lost !== undefined || free.node !== node) continue;
     const nic: InterfaceRecord = {
@@ -74,7 +80,7 @@ async function take(
     await reserveHostname(transaction, nic);
     transaction.put(keys.interface(slot), nic);
     transaction.delete(poolKeys.free(pool, slot));
-    return { nic, network };
+    return { network, pool: record, nic };
   }
 }
 
@@ -84,7 +90,7 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
   const device = deviceName(nic.attachment);
   try {
     // An element that is missing already was deleted by others.
-    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)]), store.flush()]);
+    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)], { lane: LANE }), store.flush()]);
     throwFirst(errors);
   } catch (error) {
     await kernel.teardown([closePort(host, device)]);
@@ -111,7 +117,14 @@ async function unclaim({ store }: Context, nic: InterfaceRecord): Promise<void> 
  * reconciliation writes the name.
  */
 function serve(context: Context, network: NetworkRecord, nic: InterfaceRecord): void {
-  const { calls, dhcp, locks } = context;
-  const update = () => calls.track(() => dhcp.rename(network, nic));
+  const { calls, dhcp, locks, store } = context;
+  // Another process may have released it, under a new UUID.
+  const isThere = async () => (await store.get(keys.interface(nic.uuid))) !== undefined;
+  const update = () =>
+    calls.track(async () => {
+      if (!(await isThere())) return;
+      await dhcp.rename(network, nic);
+      if (!(await isThere())) await dhcp.update(network);
+    });
   void locks.exclusive(nic.uuid, update).catch(() => undefined);
 }

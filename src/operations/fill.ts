@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import type { Context } from '../host/context.js';
 import { type PoolRecord, poolKeys } from '../records/pools.js';
 import { type InterfaceRecord, type IsDue, keys } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
+import { withFileLock } from '../util/file-lock.js';
 import { Semaphore } from '../util/semaphore.js';
 import { removeInterface } from './detach.js';
 import { createSlot } from './slots.js';
@@ -12,6 +14,17 @@ const CONCURRENCY = 8;
 /** Returns the number of free slots of a pool. */
 export const countFree = ({ store }: Context, { uuid }: PoolRecord): Promise<number> =>
   store.count(poolKeys.allFree(uuid));
+
+/**
+ * Runs work on the number of free slots of a pool, which no other process or call changes meanwhile.
+ * @param options.timeout as of `takeFileLock` @throws LockTimeoutError
+ */
+export const alone = (
+  { settings }: Context,
+  { uuid }: PoolRecord,
+  work: () => Promise<void>,
+  options?: { timeout?: number },
+): Promise<void> => withFileLock(join(String(settings.stateDir), `pool-${uuid}.lock`), work, options);
 
 /**
  * Creates free slots.

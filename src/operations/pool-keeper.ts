@@ -1,18 +1,16 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CapacityError, CongestedNetworkError, LockTimeoutError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { type PoolRecord, type PoolUsage, poolKeys, readPools } from '../records/pools.js';
 import { transact } from '../store/transaction.js';
 import { SharedRuns } from '../util/coalesce.js';
-import { withFileLock } from '../util/file-lock.js';
-import { countFree, createSlots, removeLostSlots, removeSlots } from './fill.js';
+import { alone, countFree, createSlots, removeLostSlots, removeSlots } from './fill.js';
 import { removePool } from './prepare.js';
 
 /** Interval of the checks of all pools, in milliseconds. */
 const INTERVAL_MS = 1000;
 /** Claims of this time share a refill, in milliseconds. */
-const GATHER_MS = 2;
+const GATHER_MS = 20;
 /** Most slots that are created or removed at a time. Between two batches, the number of free slots is read again. */
 const BATCH = 32;
 /** A pool without claims for this time is idle: its surplus is removed. In milliseconds. */
@@ -37,7 +35,7 @@ export class PoolKeeper {
 
   constructor(context: Context) {
     this.#context = context;
-    context.demand.listen((network, pool) => this.#wake(network, pool));
+    context.demand.listen((pool) => this.#wake(pool));
   }
 
   /** Starts the periodic checks of all pools, also of those that other processes have created. */
@@ -54,8 +52,11 @@ export class PoolKeeper {
     await this.#recordUsage();
   }
 
-  #wake(network: string, pool: string): void {
-    if (!this.#stopping.signal.aborted) this.#track(this.#runs.run(pool, () => this.#refillSoon(network, pool)));
+  #wake(pool: PoolRecord): void {
+    const { demand, freeSlots } = this.#context;
+    const { uuid, network } = pool;
+    if (this.#stopping.signal.aborted || freeSlots.known(uuid) >= demand.target(pool)) return;
+    this.#track(this.#runs.run(uuid, () => this.#refillSoon(network, uuid)));
   }
 
   #track(work: Promise<void>): void {
@@ -145,10 +146,9 @@ export class PoolKeeper {
   }
 
   /** Runs work unless another process does such work on the pool. */
-  async #alone({ uuid }: PoolRecord, work: () => Promise<void>): Promise<void> {
-    const path = join(String(this.#context.settings.stateDir), `pool-${uuid}.lock`);
+  async #alone(pool: PoolRecord, work: () => Promise<void>): Promise<void> {
     try {
-      await withFileLock(path, work, { timeout: 0 });
+      await alone(this.#context, pool, work, { timeout: 0 });
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error;
     }
@@ -157,8 +157,9 @@ export class PoolKeeper {
   /** Adds the claims of this process to the record of the pool. */
   async #recordUsage(): Promise<void> {
     const { demand, store } = this.#context;
-    for (const [pool, { hits, misses }] of demand.takeUsage()) {
+    for (const { network, pool, hits, misses } of demand.takeUsage()) {
       await transact(store, async (transaction) => {
+        if ((await transaction.get(poolKeys.pool(network, pool))) === undefined) return demand.forget(pool);
         const key = poolKeys.usage(pool);
         const known = (await transaction.get<PoolUsage>(key)) ?? { hits: 0, misses: 0 };
         transaction.put(key, { hits: known.hits + hits, misses: known.misses + misses });

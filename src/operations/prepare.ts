@@ -11,7 +11,7 @@ import { liveNetworkOf } from '../records/queries.js';
 import { keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { withFileLock } from '../util/file-lock.js';
-import { countFree, createSlots, removeSlots } from './fill.js';
+import { alone, countFree, createSlots, removeSlots } from './fill.js';
 
 /** Slots that a caller waits for are created faster than those of the background. */
 const CONCURRENCY = 16;
@@ -81,9 +81,14 @@ async function poolNamed(transaction: Transaction, network: string, name: string
   return found && transaction.get<PoolRecord>(found.key);
 }
 
+/** Makes the number of free slots at least `min` and at most `max`. */
 async function fill(context: Context, pool: PoolRecord, signal?: AbortSignal): Promise<void> {
-  const missing = pool.min - (await countFree(context, pool));
-  if (missing > 0) await createSlots(context, pool, missing, { signal, concurrency: CONCURRENCY });
+  await alone(context, pool, async () => {
+    const missing = pool.min - (await countFree(context, pool));
+    if (missing > 0) await createSlots(context, pool, missing, { signal, concurrency: CONCURRENCY });
+    const surplus = (await countFree(context, pool)) - pool.max;
+    if (surplus > 0) await removeSlots(context, pool, surplus);
+  });
 }
 
 /** Changes the limits of a pool. Resolves when the number of its free slots is within them. @throws as `prepare` */
@@ -103,8 +108,6 @@ export function resizePool(
     });
     await context.store.flush();
     await fill(context, pool, signal);
-    const surplus = (await countFree(context, pool)) - max;
-    if (surplus > 0) await removeSlots(context, pool, surplus);
     return pool;
   });
 }

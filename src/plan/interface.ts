@@ -91,9 +91,9 @@ const veth: Attachment<'veth'> = {
         )),
     ...disableIpv6(host.netns, attachment.index),
   ],
-  // The container's end is taken out of service too, so that its name is free at once.
+  // The container's end is taken out of service too, so that its name is free at once. An owned namespace is deleted.
   remove: ({ netns }, attachment) => [
-    ...takeOutOfService(containerNamespace(attachment), attachment.innerIndex),
+    ...(attachment.isOwned ? [] : takeOutOfService(containerNamespace(attachment), attachment.innerIndex)),
     ...takeOffBridge(netns, attachment.index),
     ...(attachment.isOwned ? [{ op: 'namespace.delete', name: String(attachment.netns) } satisfies Operation] : []),
   ],

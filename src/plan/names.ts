@@ -52,16 +52,16 @@ export const FLOATING_PREFIX = 'flt-';
 export const containerLinkName = (index: number) => `vnet-${hex(index, 8)}`;
 
 /** Name of the tap of a slot. */
-export const slotTapName = (index: number) => `slot-${hex(index, 8)}`;
+export const slotTapName = (index: number) => `vslot-${hex(index, 8)}`;
 
 /** Prefix of the namespaces of slots under /run/netns; a UUID follows. */
-const SLOT_NAMESPACE_PREFIX = 'slot-';
+const SLOT_NAMESPACE_PREFIX = 'vslot-';
 
 /** Name of the namespace of a slot. */
 export const slotNamespaceName = (uuid: string) => SLOT_NAMESPACE_PREFIX + uuid;
 
 /** True for the name of a namespace of a slot. */
-export const isSlotNamespaceName = (name: string) => /^slot-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
+export const isSlotNamespaceName = (name: string) => /^vslot-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
 
 /** Name of a link that is out of service. Its own name is free at once. */
 export const outOfServiceName = (index: number) => `dead${hex(index, 8)}`;
@@ -127,10 +127,10 @@ export const isNetworkAlias = (alias: string | undefined) => alias?.startsWith(`
 export const networkOfAlias = (alias: string | undefined) => (isNetworkAlias(alias) ? alias?.split(' ')[1] : undefined);
 
 const LINK_NAMES =
-  /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|(vnet|slot)-[0-9a-f]{8})$/;
+  /^(egr-br-.+|br-vxlan-[0-9a-f]{6}|vxlan-[0-9a-f]{6}|(veth|egr)-[0-9a-f]{6}-[oi]|flt-[0-9a-f]{8}-[oi]|(vnet|vslot)-[0-9a-f]{8})$/;
 
 /** True for a name with a prefix of vethwork. Such a name could conflict with a link that is created later. */
-export const isReservedName = (name: string) => /^((br-)?vxlan|veth|egr|flt|vnet|slot)-|^dead[0-9a-f]+$/.test(name);
+export const isReservedName = (name: string) => /^((br-)?vxlan|veth|egr|flt|vnet|vslot)-|^dead[0-9a-f]+$/.test(name);
 
 /** True for a name of the form that links of networks have, whoever created the link. */
 export const isNetworkLinkName = (name: string) => LINK_NAMES.test(name);

@@ -100,7 +100,7 @@ export const cidr = parsedBy((field, value) => parseNetblock(field, value).cidr)
 /** Name of a link that is created for an instance: neither `lo` nor a name with a prefix of vethwork. */
 export const newLinkName = interfaceName.refine((name) => name !== 'lo' && !isReservedName(name), {
   error:
-    'a link name other than lo, without the prefixes that networks use: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-, slot-',
+    'a link name other than lo, without the prefixes that networks use: vxlan-, br-vxlan-, veth-, egr-, flt-, vnet-, vslot-',
 });
 
 /** Name of a link in a container. */

@@ -9,6 +9,7 @@ import type { DesiredHost } from '../../src/plan/desired.js';
 import { DELETION_GROUP } from '../../src/plan/group.js';
 import { planHost } from '../../src/plan/host.js';
 import { placeOf } from '../../src/records/names.js';
+import { type PoolRecord, poolKeys } from '../../src/records/pools.js';
 import { type HostRecord, type InterfaceRecord, keys, type NetworkRecord } from '../../src/records/records.js';
 import type { Json, Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
@@ -81,6 +82,7 @@ function auditStore(entries: Entries, states: NetworkState[]): string[] {
       }
       const place = placeOf(member);
       if (place !== undefined) wanted.set(place, member.uuid);
+      if (member.slot?.isFree) wanted.set(poolKeys.free(member.slot.pool, member.uuid), undefined);
       if (member.hostname !== undefined) wanted.set(keys.hostname(uuid, member.hostname), member.uuid);
       const { floating } = member;
       if (floating && (floating.state !== 'created' || floating.claim)) {
@@ -89,9 +91,15 @@ function auditStore(entries: Entries, states: NetworkState[]): string[] {
       if (floating) wanted.set(`${keys.floating}/${floating.address}`, member.uuid);
     }
   }
+  const pools = new Set(
+    valuesOf<PoolRecord>(entries, poolKeys.pools)
+      .filter(({ network }) => states.some((state) => state.network.uuid === network))
+      .flatMap(({ network, uuid }) => [poolKeys.pool(network, uuid), poolKeys.usage(uuid)]),
+  );
   for (const { key, value } of entries) {
     const { use, owner, network } = value as { use?: string; owner?: string; network?: string };
     if (/^(host|ifindex|event|schema)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
+    if (pools.has(key)) continue;
     if (!wanted.has(key)) found.push(`the store holds ${key}, which nobody owns`);
     const named = typeof value === 'string' ? value : (owner ?? network);
     const owned = wanted.get(key);

@@ -11,6 +11,8 @@ export interface Call {
   network: string;
   interface?: string;
   address?: string;
+  /** The interface was claimed from a pool. */
+  isSlot?: boolean;
   began: number;
   ended: number;
   /** Code of the error, if it failed. */
@@ -81,8 +83,10 @@ class Worker {
   async #attach(network: string, float: boolean): Promise<void> {
     const tap = `${this.work.letter}${this.#taps++}`;
     const made = await this.#call({ call: 'attach', network }, async () => {
-      const nic = await (await this.host.getNetwork(network)).attach({ tap });
-      return { interface: nic.uuid, address: nic.info.address };
+      const found = await this.host.getNetwork(network);
+      const [pool] = this.random.chance(0.5) ? await found.listPools() : [];
+      const nic = await found.attach(pool === undefined ? { tap } : { slot: pool.uuid });
+      return { interface: nic.uuid, address: nic.info.address, isSlot: pool !== undefined };
     });
     if (made.failed !== undefined) return;
     const uuid = made.interface as string;
@@ -141,7 +145,7 @@ class Worker {
 
   async #call(
     call: Omit<Call, 'began' | 'ended'>,
-    work: () => Promise<Pick<Call, 'interface' | 'address'>>,
+    work: () => Promise<Pick<Call, 'interface' | 'address' | 'isSlot'>>,
   ): Promise<Call> {
     const began = now();
     const done = await work().catch((error) => {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { repairText } from '../../src/format/repair.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
+import { eventually } from '../support/namespaces.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import type { Call, ChildMessage, Work } from './concurrency-child.js';
@@ -61,7 +62,15 @@ function judge(calls: readonly Call[], remaining: readonly string[]): string[] {
   const done = calls.filter(({ failed }) => failed === undefined);
   const of = (...kinds: Call['call'][]) => done.filter(({ call }) => kinds.includes(call));
   return [
-    ...doubles(of('attach')),
+    ...doubles(of('attach').filter(({ isSlot }) => !isSlot)),
+    // A released slot keeps its address, and its next user gets it. Two networks may have the same addresses.
+    ...[...new Set(done.map(({ network }) => network))].flatMap((uuid) => {
+      const inNetwork = ({ network }: Call) => network === uuid;
+      return overlaps(
+        of('attach').filter(inNetwork),
+        calls.filter(({ call }) => /^(detach|delete)$/.test(call)),
+      );
+    }),
     ...overlaps(of('float'), [...calls.filter(({ call }) => /^(defloat|detach|delete)$/.test(call))]),
     ...overlaps(of('route'), [...calls.filter(({ call }) => /^(unroute|delete)$/.test(call))]),
     ...afterDeletion(of('attach', 'float', 'route'), of('delete')),
@@ -139,12 +148,21 @@ await runCampaign('concurrency', 60, async (campaign) => {
     do {
       for (const services of [{}, { provideDhcp: false }, { provideDhcp: false }, { provideDns: true }]) {
         const uuid = `${stage.prefix}-0000-4000-8000-${campaign.random.fork().toString(16).padStart(12, '0')}`;
-        await host.createNetwork({ name: `network ${uuid}`, netblock: '10.5.0.0/22', uuid, ...services });
+        const network = await host.createNetwork({
+          ...{ name: `network ${uuid}`, netblock: '10.5.0.0/22', uuid },
+          ...services,
+        });
+        await network.prepare({ kind: 'tap', min: 4, max: 12 });
       }
       const calls = await round(campaign, machine, stage.prefix);
       counts.rounds++;
       counts.calls += calls.length;
       counts.refused += calls.filter(({ failed }) => failed !== undefined).length;
+      // The pools are refilled in the background.
+      await eventually(async () => {
+        const isAtRest = (await host.listInterfaces()).every(({ state }) => state === 'created' || state === 'free');
+        return isAtRest && (await host.listPools()).every(({ free, min }) => free >= min);
+      });
       await host.drained();
       const remaining = await host.listInterfaces();
       for (const text of judge(

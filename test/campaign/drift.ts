@@ -37,6 +37,10 @@ async function victimNetwork(machine: TestHost, host: Host): Promise<Victim> {
   await network.attach({ tap: 'vnet0' });
   await nic.float();
   await network.routeAddress();
+  // A claimed slot and a free one, whose port is closed.
+  const pool = await network.prepare({ kind: 'tap', min: 1, max: 1 });
+  await network.attach({ slot: pool });
+  await eventually(async () => (await pool.status()).free === 1);
   return { network, guest };
 }
 

@@ -8,6 +8,7 @@ import { network } from './network.js';
 import { reconcile } from './reconcile.js';
 import { sandbox } from './sandbox.js';
 import { scale } from './scale.js';
+import { slots } from './slots.js';
 import { startUp } from './start.js';
 import { traffic } from './traffic.js';
 
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   float,
   churn,
   sandbox,
+  slots,
   traffic,
   scale,
   reconcile,

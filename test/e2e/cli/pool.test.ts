@@ -46,14 +46,14 @@ describe.skipIf(!privileged)('vethwork pool', () => {
   });
 
   test('says what is wrong with its options', async () => {
-    for (const [argv, text] of [
-      [['create', 'demo', 'clone', '--min', '1'], 'kind'],
-      [['create', 'demo', 'tap', '--min', '0'], 'min'],
-      [['create', 'demo', 'tap'], '--min'],
-      [['claim', 'demo', 'none'], 'none'],
+    for (const [argv, code, text] of [
+      [['create', 'demo', 'clone', '--min', '1'], 2, 'kind'],
+      [['create', 'demo', 'tap', '--min', '0'], 2, 'min'],
+      [['create', 'demo', 'tap'], 2, '--min'],
+      [['claim', 'demo', 'none'], 1, 'none'],
     ] as const) {
       const { exitCode, err } = await vethwork('pool', ...argv);
-      expect(exitCode).not.toBe(0);
+      expect(exitCode).toBe(code);
       expect(err).toContain(text);
     }
   });

@@ -96,7 +96,10 @@ function problems(sources: Map<string, string>): string[] {
 
 describe('the examples in the documentation', () => {
   it('compile', { timeout: 120_000 }, () => {
-    expect(problems(new Map(pages.flatMap((page) => [...examples(page)])))).toEqual([]);
+    const programs = readdirSync(join(PROJECT, 'examples')).map((name) => join('examples', name));
+    expect(programs.length).toBeGreaterThan(0);
+    const sources = programs.map((file) => [join(PROJECT, file), read(file)] as const);
+    expect(problems(new Map([...pages.flatMap((page) => [...examples(page)]), ...sources]))).toEqual([]);
   });
 
   it('exist', () => {
