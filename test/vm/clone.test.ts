@@ -42,13 +42,14 @@ function qemu(at: TestNamespace, name: string, mac: string, ...more: string[]) {
   );
 }
 
-/** Sends a command to the monitor of QEMU, and resolves to what it prints. */
+/** Sends a command to the monitor of QEMU, and resolves to what it prints. Empty if QEMU has no monitor yet. */
 async function command(name: string, text: string): Promise<string> {
   const socket = connect(join(folder, name));
   let answer = '';
   socket.setEncoding('utf8').on('data', (chunk) => {
     answer += chunk;
   });
+  socket.on('error', () => socket.destroy());
   socket.write(`${text}\n`);
   // The prompt, before and after the command.
   while (answer.split('(qemu)').length < 3 && !socket.closed) await sleep(50);
