@@ -71,6 +71,8 @@ const veth: Attachment<'veth'> = {
         },
       },
     },
+    // Before it is up: otherwise it gets IPv6 routes, and the kernel looks for them among those of all links.
+    ...disableIpv6(host.netns, attachment.index),
     ...bringUpPort(
       host.netns,
       attachment.index,
@@ -78,7 +80,6 @@ const veth: Attachment<'veth'> = {
       fixGuarded(host.netns, attachment.index, nic),
     ),
     ...(attachment.configure ? configureContainer(host, network, nic, attachment) : []),
-    ...disableIpv6(host.netns, attachment.index),
   ],
   // The container's end is taken out of service too, so that its name is free at once.
   remove: ({ netns }, attachment) => [
