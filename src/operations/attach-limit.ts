@@ -5,4 +5,4 @@ import { Semaphore } from '../util/semaphore.js';
  * enough for attaches to share commits and sends. It is low enough to keep garbage collection short, because V8 copies live
  * objects, and for the first callers of a burst to have their interfaces early. An attach that waits for dnsmasq or for other nodes does not count.
  */
-export const attachLimit = new Semaphore(16);
+export const attachLimit = new Semaphore(24);

@@ -15,6 +15,7 @@ import { addRoute } from './route.js';
  */
 
 const table = nftTable('ip', 'vethwork');
+const ingress = nftTable('netdev', 'vethwork');
 const { accept, counter, drop, translateDestination, translateSource, writeUdpPayload } = statement;
 
 /** Offsets of fields of a DHCP message from the UDP header, in bytes (RFC 2131, section 2). */
@@ -80,6 +81,13 @@ function translation(
     op: 'nftables.batch',
     netns,
     commands: [
+      ingress.add(),
+      ...ingress.chain(
+        'ingress',
+        { type: 'filter', hook: 'ingress', device: tap.name, priority: 0, policy: 'accept' },
+        // The guest may remember other MACs of its gateway and its neighbours, from where it was saved.
+        { 'frames to any MAC are for this namespace': [match.toOtherHost(), statement.receive()] },
+      ),
       table.add(),
       ...table.chain(
         'dstnat',

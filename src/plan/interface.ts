@@ -74,6 +74,8 @@ const veth: Attachment<'veth'> = {
         },
       },
     },
+    // Before it is up: otherwise it gets IPv6 routes, and the kernel looks for them among those of all links.
+    ...disableIpv6(host.netns, attachment.index),
     ...bringUpPort(
       host.netns,
       attachment.index,
@@ -89,7 +91,6 @@ const veth: Attachment<'veth'> = {
           nic,
           attachment.guest,
         )),
-    ...disableIpv6(host.netns, attachment.index),
   ],
   // The container's end is taken out of service too, so that its name is free at once. An owned namespace is deleted.
   remove: ({ netns }, attachment) => [

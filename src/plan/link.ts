@@ -48,8 +48,7 @@ export function bringUpPort(
 
 /**
  * Disables IPv6 on links of the host (`sysctl net.ipv6.conf.<link>.disable_ipv6=1`): no addresses, no router
- * advertisements. A separate step, because it would split the messages that create links. A port hands nothing to the
- * host meanwhile.
+ * advertisements. It splits a batch of messages. A port hands nothing to the host before.
  */
 export const disableIpv6 = (netns: Netns, ...indexes: number[]): Operation[] =>
   indexes.map((index) => ({ op: 'link.ipv6', netns, index, disabled: true }));

@@ -14,6 +14,8 @@ import type { CtKey, MetaKey, PayloadExpression } from './load.js';
 /** Register that every match loads into and compares. No match reads the register of an earlier one. */
 const REGISTER = 1;
 const NAME_BYTES = 16;
+/** linux/if_packet.h */
+const PACKET_OTHERHOST = 3;
 const SOURCE_OFFSET = 12;
 const DESTINATION_OFFSET = 16;
 
@@ -170,6 +172,12 @@ export const lengthUpTo = (length: number): Expression[] => [
   // `lte` compares bytes from the first one on, so the number has to be in network byte order.
   { expression: 'byteorder', sourceRegister: REGISTER, register: REGISTER, operation: 'hton', length: 4, size: 4 },
   { expression: 'cmp', register: REGISTER, operator: 'lte', data: networkOrder32(length, 'length') },
+];
+
+/** Matches frames to another MAC than that of the input interface. Like `meta pkttype other`. */
+export const toOtherHost = (): Expression[] => [
+  { expression: 'meta', key: 'pkttype', register: REGISTER },
+  equals(Uint8Array.of(PACKET_OTHERHOST)),
 ];
 
 /** Matches IPv4 packets that are not fragments. Like `ip frag-off & 0x3fff == 0`. */

@@ -59,6 +59,9 @@ function translate(type: 'snat' | 'dnat', address: string): Expression[] {
   ];
 }
 
+/** linux/if_packet.h */
+const PACKET_HOST = 0;
+
 /** Offset of the checksum in a UDP header. */
 const UDP_CHECKSUM = 6;
 
@@ -98,6 +101,12 @@ export const markConnectionByInput = (): Expression[] => [
 export const markPacketByConnection = (): Expression[] => [
   { expression: 'ct', key: 'mark', register: 1 },
   { expression: 'meta', key: 'mark', sourceRegister: 1 },
+];
+
+/** Lets the input interface accept a frame, whatever its destination MAC is. Like `meta pkttype set host`. */
+export const receive = (): Expression[] => [
+  { expression: 'immediate', register: 1, data: Uint8Array.of(PACKET_HOST) },
+  { expression: 'meta', key: 'pkttype', sourceRegister: 1 },
 ];
 
 /** Removes the packet mark. Like `meta mark set 0`. */

@@ -29,6 +29,7 @@ test('the plan of a tap', () => {
 test('the plan of a configured container', () => {
   expect(lines(planInterface(host, network, nic(veth)))).toMatchInlineSnapshot(`
     "{"op":"link.add","netns":"node1","link":{"kind":"veth","name":"vnet-00000fa2","index":4002,"address":"fe:00:00:bd:cd:9b","mtu":8900,"master":2001,"txQueues":1,"rxQueues":1,"data":{"peer":{"name":"eth0","index":4003,"address":"02:00:00:bd:cd:9b","mtu":8900,"netns":"/run/netns/c1","txQueues":1,"rxQueues":1}}}}
+    {"op":"link.ipv6","netns":"node1","index":4002,"disabled":true}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"alias":"vethwork 17be6538-8f96-4ccb-b71e-a7e3022fead3 mac=02:00:00:bd:cd:9b address=172.16.0.232","group":2011312143,"inet6":{"addressGeneration":"none"}}}
     {"op":"link.set","netns":"node1","link":{"index":4002},"changes":{"up":true,"port":{"groupForwardMask":65533}}}
     {"op":"sysctl.set","netns":"/run/netns/c1","key":"ipv6/conf/eth0/accept_dad","value":0}
@@ -37,8 +38,7 @@ test('the plan of a configured container', () => {
     {"op":"address.add","netns":"/run/netns/c1","address":{"index":4003,"address":"172.16.0.232/24"}}
     {"op":"link.set","netns":"/run/netns/c1","link":{"index":4003},"changes":{"up":true}}
     {"op":"neighbour.add","netns":"/run/netns/c1","neighbour":{"family":"inet","index":4003,"destination":"172.16.0.1","address":"36:da:87:ea:ce:16","state":"permanent"},"mode":"replace","undo":"delete"}
-    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}
-    {"op":"link.ipv6","netns":"node1","index":4002,"disabled":true}"
+    {"op":"route.add","netns":"/run/netns/c1","route":{"destination":"default","gateway":"172.16.0.1","index":4003,"protocol":"boot"}}"
   `);
 });
 
