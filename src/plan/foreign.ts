@@ -15,8 +15,8 @@ const NAMES: ReadonlySet<unknown> = new Set([
   'dhcp-replies',
   // The guard of bridge ports.
   ...['guard', 'guard-own', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
-  // The ports of free slots.
-  'closed',
+  // The ports of free slots, and the namespaces of guests.
+  ...['closed', 'ingress'],
   // The mesh filter.
   ...['vxlan', 'vnis', 'vteps', 'vteps6'],
 ]);

@@ -41,7 +41,10 @@ export interface GuestOptions {
   mac: string;
   /** IPv4 address. It need not be one of the network. */
   address: string;
-  /** Gateway of the guest. Its MAC is `02:f2:` and the address in hexadecimal, the same in all namespaces. */
+  /**
+   * Gateway of the guest. Its MAC is `02:f2:` and the address in hexadecimal, the same in all namespaces. Frames to other
+   * MACs that the guest remembers arrive as well.
+   */
   gateway: string;
 }
 

@@ -88,6 +88,16 @@ describe.skipIf(!privileged)('guests with the same MAC and address', () => {
     expect(await pings(neighbour.namespace, one().nic.info.address)).toBe(true);
   });
 
+  it('reach them with the MACs that they remember from elsewhere', async () => {
+    const { guest } = one();
+    for (const place of [SNAPSHOT.gateway, neighbour.nic.info.address]) {
+      const entry = ['neighbour', 'replace', place, 'lladdr', '02:00:00:12:34:56', 'dev', 'eth0'];
+      await guest.namespace.ip(...(entry as [string]), 'nud', 'permanent');
+      expect(await pings(guest.namespace, place), place).toBe(true);
+      await guest.namespace.ip('neighbour', 'delete', place, 'dev', 'eth0');
+    }
+  });
+
   it('are told apart: each answers at its own address, and is seen with it', async () => {
     const here = await serveTcp(neighbour.namespace, 'neighbour');
     const servers = [here, await serveTcp(one().guest.namespace, 'one'), await serveTcp(two().guest.namespace, 'two')];
