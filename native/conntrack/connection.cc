@@ -32,15 +32,15 @@ const Schema tupleAddresses{{"source", CTA_IP_V4_SRC, ipAddress()},
                             {"source", CTA_IP_V6_SRC, ipAddress(), Presence::alias},
                             {"destination", CTA_IP_V6_DST, ipAddress(), Presence::alias}};
 
-const Schema transport{{"protocol", CTA_PROTO_NUM, enum8(connectionProtocols())},
-                       {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
-                       {"destinationPort", CTA_PROTO_DST_PORT, be16()},
-                       {"icmpId", CTA_PROTO_ICMP_ID, be16()},
-                       {"icmpType", CTA_PROTO_ICMP_TYPE, u8()},
-                       {"icmpCode", CTA_PROTO_ICMP_CODE, u8()},
-                       {"icmpId", CTA_PROTO_ICMPV6_ID, be16(), Presence::alias},
-                       {"icmpType", CTA_PROTO_ICMPV6_TYPE, u8(), Presence::alias},
-                       {"icmpCode", CTA_PROTO_ICMPV6_CODE, u8(), Presence::alias}};
+const Schema tupleTransport{{"protocol", CTA_PROTO_NUM, enum8(connectionProtocols())},
+                            {"sourcePort", CTA_PROTO_SRC_PORT, be16()},
+                            {"destinationPort", CTA_PROTO_DST_PORT, be16()},
+                            {"icmpId", CTA_PROTO_ICMP_ID, be16()},
+                            {"icmpType", CTA_PROTO_ICMP_TYPE, u8()},
+                            {"icmpCode", CTA_PROTO_ICMP_CODE, u8()},
+                            {"icmpId", CTA_PROTO_ICMPV6_ID, be16(), Presence::alias},
+                            {"icmpType", CTA_PROTO_ICMPV6_TYPE, u8(), Presence::alias},
+                            {"icmpCode", CTA_PROTO_ICMPV6_CODE, u8(), Presence::alias}};
 
 /// One direction of a connection. Decoded only.
 class TupleCodec final : public Codec {
@@ -52,7 +52,7 @@ class TupleCodec final : public Codec {
   [[nodiscard]] Value decode(Span payload) const override {
     Map tuple;
     tupleAddresses.decode(findAttribute(payload, CTA_TUPLE_IP).value_or(Span()), tuple);
-    transport.decode(findAttribute(payload, CTA_TUPLE_PROTO).value_or(Span()), tuple);
+    tupleTransport.decode(findAttribute(payload, CTA_TUPLE_PROTO).value_or(Span()), tuple);
     if (const auto zone = findAttribute(payload, CTA_TUPLE_ZONE)) {
       tuple.set("zone", be16()->decode(*zone));
     }

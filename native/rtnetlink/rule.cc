@@ -15,12 +15,12 @@
 namespace vethwork {
 namespace {
 
-const EnumNames actions{{"lookup", FR_ACT_TO_TBL},
-                        {"goto", FR_ACT_GOTO},
-                        {"nop", FR_ACT_NOP},
-                        {"blackhole", FR_ACT_BLACKHOLE},
-                        {"unreachable", FR_ACT_UNREACHABLE},
-                        {"prohibit", FR_ACT_PROHIBIT}};
+const EnumNames ruleActions{{"lookup", FR_ACT_TO_TBL},
+                            {"goto", FR_ACT_GOTO},
+                            {"nop", FR_ACT_NOP},
+                            {"blackhole", FR_ACT_BLACKHOLE},
+                            {"unreachable", FR_ACT_UNREACHABLE},
+                            {"prohibit", FR_ACT_PROHIBIT}};
 
 const EnumNames routingRuleFamilies{{"inet", AF_INET}, {"inet6", AF_INET6}};
 
@@ -138,7 +138,7 @@ void encodeRoutingRule(const Map& arguments, Encoder& to) {
   header.action = FR_ACT_TO_TBL;
   if (const Value* action = given(rule, "action")) {
     const auto field = to.path.at("action");
-    header.action = static_cast<std::uint8_t>(word(*action, to.path, actions));
+    header.action = static_cast<std::uint8_t>(word(*action, to.path, ruleActions));
   }
   header.flags = isTrue(rule, "invert", to.path) ? FIB_RULE_INVERT : 0;
   if (const Value* tos = given(rule, "tos")) {
@@ -176,7 +176,7 @@ Value decodeRoutingRule(const Message& message) {
   // The kernel omits the priority 0.
   Map rule{{"family", enumName(header->family, routingRuleFamilies)},
            {"priority", 0},
-           {"action", enumName(header->action, actions)}};
+           {"action", enumName(header->action, ruleActions)}};
   if ((header->flags & FIB_RULE_INVERT) != 0) {
     rule.set("invert", true);
   }
