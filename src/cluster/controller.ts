@@ -87,7 +87,7 @@ export class Controller {
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
       if (loss !== undefined) return this.#context.storeGuard.block(loss);
-      const { networks, progress, own, nodes } = affectedBy(changes, store, { node, networkNode });
+      const { networks, progress, own, nodes } = affectedBy(changes, this.#isHere, { node, networkNode });
       if (nodes) {
         this.#peersHaveChanged = true;
         this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
@@ -102,6 +102,15 @@ export class Controller {
     for (const uuid of this.networks()) this.enqueue(uuid, isAwaited(peekState(store, uuid)));
     void this.idle().then(() => this.#reconciler.endStart());
   }
+
+  /**
+   * True if this node takes part in a network, or has objects of it. The entry that says so is written when the first
+   * interface is applied: changes that arrive before it must not be lost.
+   */
+  readonly #isHere = (network: string): boolean => {
+    const { store, node, localNode } = this.#context;
+    return isRouter(localNode) || this.#busy.has(network) || appliedOf(store, node, network) !== undefined;
+  };
 
   /** Stops and waits for running work. Networks stay as they are. */
   async stop(): Promise<void> {

@@ -192,11 +192,11 @@ export class NetworkReconciler {
 
   /**
    * Returns the new interfaces of this node that dnsmasq does not serve yet: an instance may send a DHCP request as
-   * soon as its link is up.
+   * soon as its link is up. None if the network has no DHCP.
    */
-  #waitingForRouter({ members, versions }: NetworkState, progress: number): Set<string> {
+  #waitingForRouter({ network, members, versions }: NetworkState, progress: number): Set<string> {
     const { node, localNode } = this.#context;
-    if (isRouter(localNode)) return new Set();
+    if (isRouter(localNode) || !network.provideDhcp) return new Set();
     const waiting = members.filter(
       (member) => member.node === node && member.state === 'initial' && (versions?.get(member.uuid) ?? 0) > progress,
     );

@@ -8,6 +8,8 @@ import { clusterKeys } from './keys.js';
 export class ProgressWatch {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #slow = new Set<string>();
+  /** Time of the last report of each node (`performance.now()`). */
+  readonly #reports = new Map<string, number>();
 
   constructor(store: Pick<ClusterStore, 'onChange'>) {
     store.onChange((changes) => {
@@ -16,6 +18,7 @@ export class ProgressWatch {
         if (key.startsWith(clusterKeys.allApplied)) {
           const [node = '', network = ''] = key.slice(clusterKeys.allApplied.length).split('/');
           this.#slow.delete(node);
+          this.#reports.set(node, performance.now());
           networks.add(network);
         } else if (key.startsWith(clusterKeys.nodes)) {
           // A node has become a member, or is none any more.
@@ -30,6 +33,11 @@ export class ProgressWatch {
   /** Remembers that a node was late, until it reports progress or another process is its agent. */
   markSlow(node: string): void {
     this.#slow.add(node);
+  }
+
+  /** Time since the last report of a node about any network, in milliseconds. */
+  silence(node: string): number {
+    return performance.now() - (this.#reports.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
   isSlow(node: string): boolean {

@@ -35,16 +35,18 @@ export interface Affected {
   nodes: boolean;
 }
 
-/** Returns the networks that changes of the store concern, for this node. */
+/**
+ * Returns the networks that changes of the store concern, for this node.
+ * @param isHere whether this node takes part in a network, apart from interfaces that are in the changes
+ */
 export function affectedBy(
   changes: readonly Change[],
-  store: ClusterStore,
+  isHere: (network: string) => boolean,
   { node, networkNode }: { node: string; networkNode: string },
 ): Affected {
   const affected: Affected = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
   const progress = clusterKeys.applied(networkNode);
   const own = clusterKeys.applied(node);
-  const isHere = (network: string) => node === networkNode || appliedOf(store, node, network) !== undefined;
   for (const { key, before, after } of changes) {
     if (after !== undefined && key.startsWith(own)) affected.own.add(key.slice(own.length));
     if (key.startsWith(clusterKeys.knownNodes)) {

@@ -15,16 +15,16 @@ export interface WaitOptions {
   essential: readonly string[];
   /** Nodes that the call waits for while they are members. */
   awaited: readonly string[];
-  /** As `awaited`, but for `GRACE_MS` at most after all other nodes. */
+  /** As `awaited`, but after all other nodes only while the node reports something at least every `GRACE_MS`. */
   others: readonly string[];
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Time that a call waits for nodes that it does not need, in milliseconds. It is longer than a working agent takes under
- * load. Calls do not wait again for a node that took longer, until that node reports any progress.
+ * Time that a call waits for nodes that it does not need and that report no progress with any network, in milliseconds.
+ * Calls do not wait again for such a node, until it reports progress.
  */
-const GRACE_MS = 3000;
+const GRACE_MS = 5000;
 
 /**
  * Waits until nodes have applied a revision of a network.
@@ -65,14 +65,15 @@ export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promis
         if (gone.length > 0) return fail(late, gone);
         const left = [...others].filter((node) => present.has(node) && !progress.isSlow(node) && isPending(node));
         if (late.length + left.length === 0) end(resolve);
-        else if (late.length === 0) grace ??= setTimeout(() => passOver(left), GRACE_MS);
+        else if (late.length === 0) grace ??= setTimeout(passOver, GRACE_MS, left);
         return undefined;
       } catch (error) {
         return end(() => reject(error));
       }
     };
     const passOver = (nodes: readonly string[]) => {
-      for (const node of nodes) progress.markSlow(node);
+      grace = undefined;
+      for (const node of nodes) if (progress.silence(node) >= GRACE_MS) progress.markSlow(node);
       check();
     };
     const aborted = () => end(() => reject(wait.signal?.reason));
