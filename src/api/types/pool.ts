@@ -4,7 +4,8 @@ import type { Json } from '../../store/store.js';
 export interface PoolOptions {
   /**
    * What a slot is. `tap`: a tap, which a virtual machine opens by name. `namespace`: a network namespace with a configured
-   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it.
+   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it. Processes that are left in it are
+   * reported by the event `interface.busy`.
    */
   kind: 'tap' | 'namespace';
   /** Name, unique within the network. Default: the kind. */
