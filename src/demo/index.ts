@@ -5,6 +5,7 @@ import { floatingIp } from './chapters/floating-ip.js';
 import { oneInstance } from './chapters/one-instance.js';
 import { oneNetwork } from './chapters/one-network.js';
 import { otherWaysIn } from './chapters/other-ways-in.js';
+import { pool } from './chapters/pool.js';
 import { removal } from './chapters/removal.js';
 import { routedIp } from './chapters/routed-ip.js';
 import { releaseClaims } from './claim.js';
@@ -42,7 +43,7 @@ export async function runDemo({ keep, verbose, signal, write }: DemoOptions): Pr
     const before = await snapshot(stage.host);
     host = await openHost(stage.hostOptions);
     scene = new Scene(stage, host, signal, { verbose, write, checks });
-    const chapters = [emptyHost, oneNetwork, oneInstance, floatingIp, routedIp, otherWaysIn];
+    const chapters = [emptyHost, oneNetwork, oneInstance, floatingIp, routedIp, otherWaysIn, pool];
     await runChapters(scene, keep ? chapters : [...chapters, removal(before)]);
   } finally {
     if (keep && !signal.aborted && host !== undefined) {

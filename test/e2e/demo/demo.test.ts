@@ -58,7 +58,7 @@ describe.skipIf(!privileged)('vethwork demo', () => {
       const report = JSON.parse(stdout) as Report;
       expect(failures(report)).toEqual([]);
       expect(report).toMatchObject({ passed: true, leftovers: [] });
-      expect(new Set(report.checks.map((check) => check.chapter)).size).toBe(7);
+      expect(new Set(report.checks.map((check) => check.chapter)).size).toBe(8);
       expect(report.checks.length).toBeGreaterThan(60);
       expect(code).toBe(0);
       return report.network;
