@@ -345,10 +345,22 @@ describe.skipIf(!privileged)('a pool', () => {
     sleeper.kill('SIGKILL');
     const present = async () => (await json<{ name: string }[]>('ip', '-j', 'netns')).map((each) => each.name);
     expect(await present()).not.toContain(name);
-    const inUse = free?.netns?.slice('/run/netns/'.length);
+    const spare = (await network.listInterfaces()).find((each) => each.pool === pool.uuid && each.state === 'free');
+    const inUse = spare?.netns?.slice('/run/netns/'.length) as string;
     expect(await present()).toContain(inUse);
-    await pool.delete();
+    // As after a boot: the namespace of a free slot is gone.
+    await run('ip', ['netns', 'delete', inUse]);
+    // The kernel deletes its links some time later.
+    await eventually(async () => {
+      await host.reconcile();
+      return !(await network.listInterfaces()).some(({ uuid }) => uuid === spare?.uuid);
+    });
     expect(await present()).not.toContain(inUse);
+    expect(await hasNoDrift()).toBe(true);
+    const others = (await network.listInterfaces()).flatMap(({ netns: path }) => path ?? []);
+    expect(others.length).toBeGreaterThan(0);
+    await pool.delete();
+    for (const path of others) expect(await present()).not.toContain(path.slice('/run/netns/'.length));
     expect(await hasNoDrift()).toBe(true);
   });
 
