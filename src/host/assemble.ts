@@ -16,6 +16,7 @@ import { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
 import { FreeSlots } from './free-slots.js';
+import { NamespaceUsers } from './namespace-users.js';
 import { PendingRemovals } from './pending-removals.js';
 import { PoolDemand } from './pool-demand.js';
 import { Reaper } from './reaper.js';
@@ -72,6 +73,7 @@ export function assembleContext(parts: HostParts): Context {
     calls: new Calls(),
     freeSlots: new FreeSlots(store),
     demand: new PoolDemand(),
+    namespaceUsers: new NamespaceUsers(kernel),
     coordinator: parts.coordinator(() => context),
     ...(node && { node: node.name, peers: node.peers }),
   };

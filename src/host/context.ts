@@ -17,6 +17,7 @@ import type { Dhcp } from './dhcp.js';
 import type { HostEnvironment } from './environment.js';
 import type { Events } from './events.js';
 import type { FreeSlots } from './free-slots.js';
+import type { NamespaceUsers } from './namespace-users.js';
 import type { PendingRemovals } from './pending-removals.js';
 import type { PoolDemand } from './pool-demand.js';
 import type { Reaper } from './reaper.js';
@@ -42,6 +43,7 @@ export interface Context {
   readonly calls: Calls;
   readonly freeSlots: FreeSlots;
   readonly demand: PoolDemand;
+  readonly namespaceUsers: NamespaceUsers;
   readonly owner: Owner;
   /** Name of this node; absent on a lone host. */
   readonly node?: string;

@@ -1,6 +1,7 @@
 import { floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
+import { type EndingNamespace, endingNamespace } from '../host/namespace-users.js';
 import type { RequireFree } from '../records/contention.js';
 import { releaseInterface } from '../records/members.js';
 import { networkOf } from '../records/queries.js';
@@ -76,12 +77,35 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
       // Last in this list: resources are removed in reverse order.
       floatingResource(localNode, network, nic),
     ].filter((resource) => resource !== undefined);
+    const namespace = ownedNamespace(nic);
     const errors = await coordinator.remove({
       ...{ network, revision, resources, members: [nic], isCreated: options.isCreated ?? true },
       ids: [resourceId.interface(uuid), resourceId.floating(uuid)],
     });
     await concludeRemoval(context, network, uuid, errors, options.haloMs);
+    if (namespace !== undefined) reportUsers(context, nic, namespace);
   });
+}
+
+function ownedNamespace({ attachment }: InterfaceRecord): EndingNamespace | undefined {
+  if (attachment.kind !== 'veth' || !attachment.isOwned) return undefined;
+  return endingNamespace(String(attachment.netns), attachment.identity);
+}
+
+/** Records an event if processes still use the namespace of an interface that was removed. In the background. */
+function reportUsers(
+  { calls, events, namespaceUsers }: Context,
+  { network, uuid }: InterfaceRecord,
+  namespace: EndingNamespace,
+): void {
+  const began = performance.now();
+  const report = async () => {
+    const pids = await namespaceUsers.find(namespace);
+    if (pids.length === 0) return;
+    const detail = `processes ${pids.join(', ')} still use its namespace`;
+    await events.record({ event: 'interface.busy', cause: 'supervision', network, interface: uuid, detail }, { began });
+  };
+  void calls.track(report).catch(() => undefined);
 }
 
 /** Records that a slot is removed, and not released: dnsmasq does not keep its reservation. */

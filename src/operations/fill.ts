@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Context } from '../host/context.js';
-import { type PoolRecord, poolKeys } from '../records/pools.js';
-import { type InterfaceRecord, type IsDue, keys } from '../records/records.js';
+import { isFreeSlot, type PoolRecord, poolKeys } from '../records/pools.js';
 import { throwFirst } from '../util/errors.js';
 import { withFileLock } from '../util/file-lock.js';
 import { Semaphore } from '../util/semaphore.js';
@@ -50,8 +49,6 @@ export async function createSlots(
   throwFirst(errors);
 }
 
-const isFree: IsDue = (nic) => (nic as InterfaceRecord).slot?.isFree === true;
-
 /** Removes free slots, at most this number. Slots that are claimed meanwhile stay. @throws RemovalError */
 export async function removeSlots(context: Context, pool: PoolRecord, count: number): Promise<void> {
   const { store, locks, settings } = context;
@@ -59,22 +56,8 @@ export async function removeSlots(context: Context, pool: PoolRecord, count: num
   const slots = (await store.list(prefix)).slice(0, count).map(({ key }) => key.slice(prefix.length));
   const errors: Error[] = [];
   await new Semaphore(CONCURRENCY).map(slots, async (slot) => {
-    const remove = () => removeInterface(context, slot, { haloMs: settings.deletionHalo, isDue: isFree });
+    const remove = () => removeInterface(context, slot, { haloMs: settings.deletionHalo, isDue: isFreeSlot });
     await locks.shared(pool.network, () => locks.exclusive(slot, remove)).catch((error) => errors.push(error));
   });
   throwFirst(errors);
-}
-
-/** Removes free slots whose namespace does not exist any more, for example since the last boot. @throws RemovalError */
-export async function removeLostSlots(context: Context, pool: PoolRecord): Promise<void> {
-  const { store, locks } = context;
-  const prefix = poolKeys.allFree(pool.uuid);
-  for (const { key } of await store.list(prefix)) {
-    const slot = key.slice(prefix.length);
-    const isLost: IsDue = (nic) => isFree(nic) && (nic as InterfaceRecord).lost !== undefined;
-    const nic = (await store.get<InterfaceRecord>(keys.interface(slot)))?.value;
-    if (nic === undefined || !isLost(nic)) continue;
-    const remove = () => removeInterface(context, slot, { haloMs: 0, isDue: isLost });
-    await locks.shared(pool.network, () => locks.exclusive(slot, remove));
-  }
 }

@@ -4,7 +4,7 @@ import type { Context } from '../host/context.js';
 import { type PoolRecord, type PoolUsage, poolKeys, readPools } from '../records/pools.js';
 import { transact } from '../store/transaction.js';
 import { SharedRuns } from '../util/coalesce.js';
-import { alone, countFree, createSlots, removeLostSlots, removeSlots } from './fill.js';
+import { alone, countFree, createSlots, removeSlots } from './fill.js';
 import { removePool } from './prepare.js';
 
 /** Interval of the checks of all pools, in milliseconds. */
@@ -95,7 +95,6 @@ export class PoolKeeper {
     // Not while the network is being repaired.
     await context.locks.turn(pool.network);
     if (pool.state === 'deleting') return this.#alone(pool, () => removePool(context, pool));
-    await this.#alone(pool, () => removeLostSlots(context, pool));
     await this.#refill(pool);
     const surplus = (await countFree(context, pool)) - context.demand.target(pool);
     if ((await this.#isIdle(pool)) && surplus > 0)

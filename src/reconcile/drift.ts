@@ -54,7 +54,8 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
   }
   for (const { title, interface: nic, operations } of resources) {
     const missing = missingOperations(operations, actual, isForeign).filter(
-      (operation) => !unreachable.has(placeOf(operation)),
+      // The namespace of a slot is not created again: its interface is lost with it.
+      (operation) => !unreachable.has(placeOf(operation)) && (nic === undefined || operation.op !== 'namespace.add'),
     );
     if (missing.length === 0) continue;
     repairs.push({

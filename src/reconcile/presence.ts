@@ -5,9 +5,11 @@ import { deviceAttachment } from '../host/device.js';
 import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { removeInterface } from '../operations/detach.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { containerNamespace } from '../plan/interface.js';
+import { isFreeSlot } from '../records/pools.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { transact } from '../store/transaction.js';
 import { throwFirst } from '../util/errors.js';
@@ -106,7 +108,14 @@ export async function checkPresence(
     const title = interfaceTitle(recorded.network, member);
     if (presence.state === 'gone') {
       const lost: InterfaceRecord = { ...member, lost: `${presence.what} is gone` };
-      if (member.lost === undefined) {
+      if (member.slot?.isFree) {
+        repairs.push({
+          action: 'remove',
+          description: `${title}: ${lost.lost}, and the free slot is removed`,
+          interface: member.uuid,
+          run: () => removeInterface(context, member.uuid, { haloMs: 0, isDue: isFreeSlot }),
+        });
+      } else if (member.lost === undefined) {
         repairs.push({
           action: 'mark-lost',
           description: `${title}: ${lost.lost}, and the interface is lost`,

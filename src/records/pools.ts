@@ -3,7 +3,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
 import { isUuid } from '../util/validate.js';
-import type { InterfaceRecord, Lifecycle } from './records.js';
+import type { InterfaceRecord, IsDue, Lifecycle } from './records.js';
 
 /** A pool of slots: interfaces of a network that belong to no instance yet. Its slots are records of interfaces. */
 export type PoolRecord = Lifecycle & {
@@ -76,6 +76,9 @@ export async function readPools({ store }: { readonly store: Store }, network?: 
   const prefix = network === undefined ? poolKeys.pools : poolKeys.ofNetwork(network);
   return (await store.list<PoolRecord>(prefix)).map(({ value }) => value);
 }
+
+/** True for a free slot, which may be removed. */
+export const isFreeSlot: IsDue = (nic) => (nic as InterfaceRecord).slot?.isFree === true;
 
 /** Checks that an interface is not a free slot. @throws ConflictError */
 export function requireClaimed({ uuid, slot }: InterfaceRecord): void {

@@ -64,9 +64,33 @@ const attach: Act = async (host, { random, guests, devices }) => {
   } else await network?.attach({ device: random.pick(devices) as string });
 };
 
+const preparePool: Act = async (host, { random }) => {
+  const kind = random.pick(['tap', 'namespace'] as const) ?? 'tap';
+  await (await someNetwork(host, random))?.prepare({ kind, min: 1, max: random.integer(1, 4) });
+};
+
+async function somePool(host: Host, random: Random) {
+  const info = random.pick(await host.listPools());
+  return info && { info, network: await host.getNetwork(info.network) };
+}
+
+const claimSlot: Act = async (host, { random }) => {
+  const pool = await somePool(host, random);
+  await pool?.network.attach({ slot: pool.info.uuid, ...(random.chance(0.3) && { hostname: `h${hex(random, 6)}` }) });
+};
+
 const acts: readonly (readonly [weight: number, act: Act])[] = [
   [12, createNetwork],
   [30, attach],
+  [6, preparePool],
+  [14, claimSlot],
+  [
+    2,
+    async (host, { random }) => {
+      const pool = await somePool(host, random);
+      await (await pool?.network.getPool(pool.info.uuid))?.delete();
+    },
+  ],
   [16, async (host, { random }) => void (await (await someInterface(host, random))?.float())],
   [8, async (host, { random }) => (await someInterface(host, random))?.defloat()],
   [10, async (host, { random }) => void (await (await someNetwork(host, random))?.routeAddress())],

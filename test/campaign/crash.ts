@@ -9,6 +9,7 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
+import { lastFindings } from '../support/namespaces.js';
 import { processes } from '../support/processes.js';
 import { audit, type Stage } from './audit.js';
 import { type Campaign, runCampaign } from './campaign.js';
@@ -143,7 +144,9 @@ async function killOnAndOn({ campaign, random, machine, stage, devices }: Lane):
       continue;
     }
     for (const text of opened.repairs) campaign.finding(`after ${cycle} kills, still to be repaired: ${text}`);
-    for (const text of await audit(stage)) campaign.finding(`after ${cycle} kills: ${text}`);
+    // The open host refills pools in the background.
+    const found = await lastFindings(() => audit(stage), 10_000);
+    for (const text of found) campaign.finding(`after ${cycle} kills: ${text}`);
     if (last || campaign.findings.length > 20) {
       await child.killAfter(0);
       await next.killAfter(0);

@@ -21,6 +21,8 @@ export interface HostEvent {
     | 'interface.metadata'
     /** The container or device of an interface does not exist any more. */
     | 'interface.lost'
+    /** Processes still use the namespace of a slot that was detached; `detail` has their ids. It ends with them. */
+    | 'interface.busy'
     /** A pool was created, or an existing one was returned. `detail` begins with the name of the pool, as of all events of pools. */
     | 'pool.create'
     | 'pool.resize'

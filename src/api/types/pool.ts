@@ -4,8 +4,9 @@ import type { Json } from '../../store/store.js';
 export interface PoolOptions {
   /**
    * What a slot is. `tap`: a tap, which a virtual machine opens by name. `namespace`: a network namespace with a configured
-   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it. `clone`: a namespace with a
-   * tap for a virtual machine that was restored from a snapshot (`guest`).
+   * `eth0`; `Interface.info.netns` is its path. A namespace is used once: a detach deletes it. Processes that are left in it
+   * are reported by the event `interface.busy`. `clone`: a namespace with a tap for a virtual machine that was restored from
+   * a snapshot (`guest`).
    */
   kind: 'tap' | 'namespace' | 'clone';
   /** Name, unique within the network. Default: the kind. */

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { compile } from '../../support/compile.js';
 import { lookUp } from '../../support/dns.js';
 import { sendFrames } from '../../support/frames.js';
-import { pings, TestHost } from '../../support/host.js';
+import { pidsIn, pings, TestHost } from '../../support/host.js';
 import { ipLinks, rejection } from '../../support/kernel.js';
 import { eventually, json, privileged, type TestNamespace } from '../../support/namespaces.js';
 import { startTapGuest } from '../../support/tap-guest.js';
@@ -330,13 +330,37 @@ describe.skipIf(!privileged)('a pool', () => {
     const free = (await network.listInterfaces()).find((each) => each.pool === pool.uuid && each.state === 'free');
     expect(await pings(neighbour, free?.address ?? '')).toBe(false);
     expect(await hasNoDrift()).toBe(true);
+    // A process that stays keeps its namespace alive, and is reported. The other one has none.
+    const quiet = await claim(pool);
+    const events = host.events();
+    const sleeper = spawn('ip', ['netns', 'exec', name, 'sleep', '600'], { stdio: 'ignore' });
+    await eventually(async () => (await pidsIn(name)).length > 0);
+    await quiet.detach();
     await nic.detach();
+    for await (const { event, interface: about, detail } of events) {
+      if (event !== 'interface.busy') continue;
+      expect([about, detail]).toEqual([nic.uuid, `processes ${sleeper.pid} still use its namespace`]);
+      break;
+    }
+    sleeper.kill('SIGKILL');
     const present = async () => (await json<{ name: string }[]>('ip', '-j', 'netns')).map((each) => each.name);
     expect(await present()).not.toContain(name);
-    const inUse = free?.netns?.slice('/run/netns/'.length);
+    const spare = (await network.listInterfaces()).find((each) => each.pool === pool.uuid && each.state === 'free');
+    const inUse = spare?.netns?.slice('/run/netns/'.length) as string;
     expect(await present()).toContain(inUse);
-    await pool.delete();
+    // As after a boot: the namespace of a free slot is gone.
+    await run('ip', ['netns', 'delete', inUse]);
+    // The kernel deletes its links some time later.
+    await eventually(async () => {
+      await host.reconcile();
+      return !(await network.listInterfaces()).some(({ uuid }) => uuid === spare?.uuid);
+    });
     expect(await present()).not.toContain(inUse);
+    expect(await hasNoDrift()).toBe(true);
+    const others = (await network.listInterfaces()).flatMap(({ netns: path }) => path ?? []);
+    expect(others.length).toBeGreaterThan(0);
+    await pool.delete();
+    for (const path of others) expect(await present()).not.toContain(path.slice('/run/netns/'.length));
     expect(await hasNoDrift()).toBe(true);
   });
 
