@@ -87,8 +87,8 @@ test('three copies of a saved virtual machine run side by side, each at its own 
     const nic = await network.attach({ slot: pool, hostname: name });
     const namespace = TestNamespace.named(basename(nic.info.netns as string));
     qemu(namespace, name, GUEST.mac, '-incoming', `exec:cat ${join(folder, 'saved')}`);
-    // It was saved while it was stopped.
-    await eventually(async () => (await command(name, 'info status')).includes('VM status: paused'), 120_000);
+    // It was saved while it was stopped, and is loaded in the state `inmigrate`.
+    await eventually(async () => /VM status: paused(?! \(inm)/.test(await command(name, 'info status')), 120_000);
     await command(name, 'cont');
     copies.push(nic);
   }
