@@ -47,7 +47,9 @@ describe.skipIf(!privileged)('vethwork pool', () => {
 
   test('says what is wrong with its options', async () => {
     for (const [argv, code, text] of [
-      [['create', 'demo', 'clone', '--min', '1'], 2, 'kind'],
+      [['create', 'demo', 'vm', '--min', '1'], 2, 'kind'],
+      [['create', 'demo', 'clone', '--min', '1'], 2, 'guest'],
+      [['create', 'demo', 'clone', '--min', '1', '--guest-tap', 'tap0'], 2, 'guest.mac'],
       [['create', 'demo', 'tap', '--min', '0'], 2, 'min'],
       [['create', 'demo', 'tap'], 2, '--min'],
       [['claim', 'demo', 'none'], 1, 'none'],

@@ -31,7 +31,7 @@ table ip vethwork {
   set asked { type ipv4_addr; size 64; flags dynamic,timeout; timeout 3s; }
   chain prerouting {
     type filter hook prerouting priority mangle;
-    iifname "veth-e2300f-i" ct direction reply ct mark != 0 meta mark set ct mark comment "replies leave through that link"
+    ct direction reply ct mark != 0 iifname "veth-e2300f-i" meta mark set ct mark comment "replies leave through that link"
   }
   chain dstnat {
     type nat hook prerouting priority dstnat;
@@ -257,7 +257,7 @@ describe.skipIf(!privileged)('nftables', () => {
     ]);
     // nft lists the rule that stores the link index in the mark, but does not parse it: mark and index are different types.
     const [remembering, ...rest] = await rulesOf(ours, 'prerouting');
-    expect(remembering).toContain('iifname "flt-*" ct state new ct mark set iif');
+    expect(remembering).toContain('ct state new iifname "flt-*" ct mark set iif');
     expect(rest).toEqual(await rulesOf(theirs, 'prerouting'));
     const comment = 'a connection remembers its floating link';
     const others = (await nftPicture(ours)).filter((object) => !JSON.stringify(object).includes(comment));
