@@ -25,6 +25,7 @@ const allowed = [
   /^dist\/cli\/LICENSES\.txt$/,
   /^scripts\/install\.mjs$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
+  /^examples\/[a-z-]+\.ts$/,
   /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
   /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.(csv|svg))$/,
   /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,
