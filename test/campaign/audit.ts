@@ -98,7 +98,7 @@ function auditStore(entries: Entries, states: NetworkState[]): string[] {
   );
   for (const { key, value } of entries) {
     const { use, owner, network } = value as { use?: string; owner?: string; network?: string };
-    if (/^(host|ifindex|event|schema)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
+    if (/^(host$|ifindex|event|schema)/.test(key) || key.startsWith('device/') || use === 'halo') continue;
     if (pools.has(key)) continue;
     if (!wanted.has(key)) found.push(`the store holds ${key}, which nobody owns`);
     const named = typeof value === 'string' ? value : (owner ?? network);

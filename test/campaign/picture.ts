@@ -63,7 +63,8 @@ export async function statePicture(store: Store, state: string): Promise<string[
   const files = (await entriesOf(root, true)).filter((file) => !/\.lock$|\/log$/.test(file)).sort();
   const running = await processes(`conf-file=${root}/`);
   // Used interface indexes are not released, and events are kept.
-  const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event)/.test(key));
+  // The claims of a pool are recorded up to a second later.
+  const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event|pool-usage)/.test(key));
   return [
     ...files.map((file) => `file: ${file}`),
     ...running.map((line) => `process: ${line}`),
