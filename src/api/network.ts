@@ -21,6 +21,7 @@ import {
 import type { Json } from '../store/store.js';
 import { transact } from '../store/transaction.js';
 import { rejectOnAbort } from '../util/abort.js';
+import { reading } from '../util/input.js';
 import { isUuid } from '../util/validate.js';
 import { ensureInterface } from './ensure.js';
 import { InterfaceHandle } from './interface.js';
@@ -205,4 +206,4 @@ export class NetworkHandle implements Network {
 }
 
 const isClaim = (options: AttachOptions | ClaimOptions): options is ClaimOptions =>
-  typeof options === 'object' && options !== null && 'slot' in options;
+  reading('options', options, () => typeof options === 'object' && options !== null && 'slot' in options);

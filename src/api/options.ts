@@ -3,7 +3,7 @@ import { ValidationError } from '../errors.js';
 import { isEventId } from '../host/event-id.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { DEFAULT_MODEL } from '../plan/interface.js';
-import { readOptions, requireText } from '../util/input.js';
+import { reading, readOptions, requireText } from '../util/input.js';
 import * as valid from '../util/validate.js';
 import type {
   AttachOptions,
@@ -289,7 +289,7 @@ export type ClaimRequest = z.output<typeof claimSchema>;
 /** Checks the options of a claim. @returns the UUID or name of the pool, and the other options @throws ValidationError */
 export function parseClaimOptions(options: ClaimOptions): { pool: string; request: ClaimRequest } {
   const { slot, ...rest } = readOptions<ClaimOptions>(options);
-  const pool: unknown = typeof slot === 'object' && slot !== null ? slot.uuid : slot;
+  const pool: unknown = reading('slot', slot, () => (typeof slot === 'object' && slot !== null ? slot.uuid : slot));
   requireText('slot', pool, 'a pool, or the UUID or name of a pool', 255);
   return { pool, request: valid.parse(claimSchema, rest) };
 }

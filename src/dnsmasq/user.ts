@@ -50,8 +50,13 @@ let found: { version: string; account: Account } | undefined;
 /** A text that changes when the files of accounts change, or the user of this process. */
 function versionOf(folder: string): string {
   const versions = ['passwd', 'group'].map((name) => {
-    const { ino, size, mtimeMs, ctimeMs } = statSync(`${folder}/${name}`, { throwIfNoEntry: false }) ?? {};
-    return [ino, size, mtimeMs, ctimeMs];
+    try {
+      const { ino, size, mtimeMs, ctimeMs } = statSync(`${folder}/${name}`);
+      return [ino, size, mtimeMs, ctimeMs];
+    } catch {
+      // There is none, or the folder is not one. Who reads the file reports it.
+      return [];
+    }
   });
   return JSON.stringify([folder, process.geteuid?.(), versions]);
 }

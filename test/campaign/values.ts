@@ -247,6 +247,25 @@ function hostTargets(machine: TestHost, host: Host, network: Network, nic: Inter
       undo: detach,
     },
     {
+      name: 'network.attach, slot',
+      good: [{ slot: 'none', hostname: 'h9', instance: 'i', metadata: {}, signal }],
+      call: network.attach.bind(network),
+      undo: detach,
+    },
+    {
+      name: 'network.prepare',
+      good: [
+        {
+          ...{ kind: 'clone', name: 'p', min: 1, max: 1, order: 0, model: 'm', antiSpoofing: true, owner: 0 },
+          ...{ multiQueue: false, signal },
+          guest: { tap: 'tap0', mac: '06:00:ac:10:00:02', address: '172.16.0.2', gateway: '172.16.0.1' },
+        },
+      ],
+      call: network.prepare.bind(network),
+      undo: (pool: { delete(): Promise<void> }) => pool.delete(),
+      rare: true,
+    },
+    {
       name: 'network.routeAddress',
       good: [{ address: '192.168.15.88' }],
       call: network.routeAddress.bind(network),
@@ -331,6 +350,8 @@ async function run(campaign: Campaign) {
     await machine.node.ip('link', 'add', 'dev0', 'type', 'veth', 'peer', 'name', 'dev1');
     const network = await host.createNetwork({ name: 'base', netblock: '172.16.0.0/24', provideDhcp: false });
     const nic = await network.attach({ tap: 'tap0' });
+    // The table of slots stays after the first pool.
+    await (await network.prepare({ kind: 'tap', min: 1 })).delete();
     const store = await openLmdbStore(machine.options.stateDir);
     const targets = [...kernelTargets(kernel, guest.name), ...hostTargets(machine, host, network, nic, guest.name)];
     const picture = async () => {
