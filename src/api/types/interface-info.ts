@@ -19,7 +19,7 @@ export interface InterfaceInfo {
   allowedAddresses: string[];
   hostname?: string;
   instance?: string;
-  /** Path of its network namespace, if it is a slot of the kind `namespace`. */
+  /** Path of its network namespace, if it is a slot of the kind `namespace` or `clone`. */
   netns?: string;
   /** UUID of the pool, if it is a slot. */
   pool?: string;

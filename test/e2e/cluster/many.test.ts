@@ -198,8 +198,8 @@ describe.skipIf(!privileged)('the mesh', () => {
     expect(await rejection(openHost(machine))).toMatchObject(moved);
     expect(await rejection(alone.createNetwork({ name: 'late', netblock: '10.1.0.0/24' }))).toMatchObject(moved);
     const left = await alone.getInterface(guest.uuid);
-    for (const change of [left.detach(), left.defloat(), left.setMetadata({ a: 1 })]) {
-      expect(await rejection(change)).toMatchObject(moved);
+    for (const change of [() => left.detach(), () => left.defloat(), () => left.setMetadata({ a: 1 })]) {
+      expect(await rejection(change())).toMatchObject(moved);
     }
     expect(await rejection((await alone.getNetwork(uuid)).delete())).toMatchObject(moved);
     expect(await rejection(alone.reconcile())).toMatchObject(moved);
