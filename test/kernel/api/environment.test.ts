@@ -199,8 +199,8 @@ describe.skipIf(!privileged)('a restricted environment', () => {
     const before = [await picture(machine.node), await picture(guest), await host.listInterfaces()];
     for (const [name, options] of Object.entries({ eth0: {}, uplink0: { name: 'uplink0' } })) {
       const place = { netns: guest.name, ...options };
-      for (const call of [network.attach(place), network.ensureInterface(place)]) {
-        expect(await rejection(call)).toMatchObject({
+      for (const call of [() => network.attach(place), () => network.ensureInterface(place)]) {
+        expect(await rejection(call())).toMatchObject({
           code: 'ERR_VETHWORK_CONFLICT',
           message: `the namespace ${guest.name} has a link ${name} already: choose another name with the option name`,
         });
