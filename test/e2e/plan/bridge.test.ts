@@ -269,7 +269,7 @@ describe.skipIf(!privileged)('tenants and the host', () => {
     const { address: gateway } = await ipLink(scene.inside(network), 'veth-e2300f-i');
     await tenant.namespace.ip('neighbour', 'replace', '10.0.0.1', 'lladdr', gateway, 'dev', 'eth0', 'nud', 'permanent');
     // Positive control: the same through the MAC of the router, and the server of the host runs.
-    expect(await pings(tenant.namespace, '10.0.0.1')).toBe(true);
+    expect(await eventually(() => pings(tenant.namespace, '10.0.0.1'))).toBe(true);
     expect(await askTcp(tenant.namespace, '10.0.0.1', 2222)).toMatch(/^outside /);
     for (const address of hostAddresses) expect(await askTcp(scene.machine, address, 2222)).toMatch(/^host /);
   });

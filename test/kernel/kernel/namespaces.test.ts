@@ -70,8 +70,13 @@ describe.skipIf(!privileged)('namespaces', () => {
     maker.stdin.end();
     await once(maker, 'close');
     await kernel.transaction([{ op: 'namespace.delete', name }]);
-    for (const make of ['touch', 'mkdir', 'ln -s nowhere', 'mkfifo -m 0400', 'install -m 0400 /etc/hostname']) {
-      await sh('sh', '-c', `${make} ${path}`);
+    const makes = [
+      ...[`touch ${path}`, `mkdir ${path}`, `ln -s nowhere ${path}`, `install -m 0400 /etc/hostname ${path}`],
+      // A process has both ends open: `ip` of other tests opens all files of the folder, and would wait for the other end.
+      `mkfifo -m 0400 ${path}; (exec 3<>${path}; sleep 2) >/dev/null 2>&1 &`,
+    ];
+    for (const make of makes) {
+      await sh('sh', '-c', make);
       const before = await sh('stat', '-c', '%i %f %s', path);
       expect(await rejection(add())).toMatchObject({ code: 'EEXIST', operation: `create namespace ${name}` });
       expect(await sh('stat', '-c', '%i %f %s', path)).toBe(before);
