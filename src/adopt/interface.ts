@@ -8,7 +8,7 @@ import type { Link } from '../kernel/link/index.js';
 import type { TunReport } from '../kernel/link/tun.js';
 import { MAIN_TABLE } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { DEFAULT_MODEL } from '../plan/interface.js';
+import { DEFAULT_MODEL, tapOptions } from '../plan/interface.js';
 import { factsOfAlias, isSlotNamespaceName, networkOfAlias } from '../plan/names.js';
 import { SLOT_TABLE } from '../plan/slots.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
@@ -126,8 +126,7 @@ async function attachmentOf(
   const { container } = input;
   if (container !== undefined) return containerAttachment(index, container, input);
   if (isOwn && kind === 'tun') {
-    const { owner, multiQueue } = link.data as Partial<TunReport>;
-    return { kind: 'tap', name, index, ...(owner !== undefined && { owner }), ...(multiQueue && { multiQueue }) };
+    return { kind: 'tap', name, index, ...tapOptions(link.data as Partial<TunReport>) };
   }
   // Its settings before the attachment are not known. A detach leaves it up, with the MTU of the network.
   const before = { mtu, up: true, group: 0 };

@@ -1,4 +1,4 @@
-import { KernelError } from '../errors.js';
+import { isLinkMissing } from '../host/detect.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Link } from '../kernel/link/index.js';
@@ -13,7 +13,7 @@ export async function findLinkByIndex(
   try {
     return await kernel.query('link.get', { netns, link: { index } });
   } catch (error) {
-    if (error instanceof KernelError && error.code === 'ENODEV') return undefined;
+    if (isLinkMissing(error)) return undefined;
     throw error;
   }
 }

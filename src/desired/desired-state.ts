@@ -22,8 +22,8 @@ export interface DesiredState {
 const isLive = ({ state }: { state: Lifecycle['state'] }) => state !== 'deleting';
 
 /**
- * Returns the resources of a network on a node, in any lifecycle state: the network, then its table of slots, floating and routed
- * addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
+ * Returns the resources of a network on a node, in any lifecycle state: the network, then its table of slots, floating
+ * and routed addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
  */
 export function resourcesOf(node: LocalNode, { network, members }: NetworkState): Resource[] {
   if (!isRouter(node) && !members.some((member) => member.node === node.name)) return [];

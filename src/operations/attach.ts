@@ -11,7 +11,7 @@ import type { Netblock } from '../ipam/netblock.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { isDefaultRoute, MAIN_TABLE, type Route, routeFamily } from '../kernel/route.js';
 import type { DesiredAttachment } from '../plan/desired.js';
-import { containerNamespace, deviceName } from '../plan/interface.js';
+import { containerNamespace, deviceName, tapOptions } from '../plan/interface.js';
 import { networkNames } from '../plan/names.js';
 import { asCapacityError, requireOverlayPort } from '../records/capacity.js';
 import { createInterface, requireFreeHostname, sharedAddresses } from '../records/members.js';
@@ -148,14 +148,7 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
   const { kernel, indexes, host } = context;
   if ('tap' in request) {
     const [index] = (await indexes.take(1)) as [number];
-    const { tap: name, owner, multiQueue } = request;
-    return chosenNow({
-      kind: 'tap',
-      name,
-      index,
-      ...(owner !== undefined && { owner }),
-      ...(multiQueue && { multiQueue }),
-    });
+    return chosenNow({ kind: 'tap', name: request.tap, index, ...tapOptions(request) });
   }
   if ('netns' in request) {
     const { netns, name: innerName, configure } = request;

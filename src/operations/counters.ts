@@ -1,6 +1,7 @@
 import type { InterfaceCounters, NetworkCounters, Traffic } from '../api/types.js';
 import { ConflictError, KernelError } from '../errors.js';
 import type { Context } from '../host/context.js';
+import { isLinkMissing } from '../host/detect.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { NftObject } from '../kernel/query.js';
@@ -43,7 +44,7 @@ async function linkStatistics(kernel: Kernel, netns: NamespaceRef | undefined, i
   try {
     return new Map([[index, await kernel.query('statistics.get', { netns, index })]]);
   } catch (error) {
-    if (error instanceof KernelError && error.code === 'ENODEV') return new Map();
+    if (isLinkMissing(error)) return new Map();
     throw error;
   }
 }

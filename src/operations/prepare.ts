@@ -6,6 +6,7 @@ import { slotsResource } from '../desired/resources.js';
 import { ConflictError, DifferenceError } from '../errors.js';
 import { applyMissing } from '../host/apply.js';
 import { asCall, type Context } from '../host/context.js';
+import { tapOptions } from '../plan/interface.js';
 import { livePoolOf, type PoolRecord, poolKeys } from '../records/pools.js';
 import { liveNetworkOf } from '../records/queries.js';
 import { keys, type NetworkRecord } from '../records/records.js';
@@ -55,7 +56,7 @@ async function record(
 ): Promise<{ pool: PoolRecord; isNew: boolean }> {
   const network = await liveNetworkOf(transaction, uuid);
   const { owner, multiQueue, ...common } = { owner: undefined, multiQueue: undefined, ...request };
-  const options = { ...common, ...(owner !== undefined && { owner }), ...(multiQueue && { multiQueue }) };
+  const options = { ...common, ...tapOptions({ owner, multiQueue }) };
   const named = await poolNamed(transaction, uuid, options.name);
   if (named !== undefined) {
     const { min, max, ...rest } = options;

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ClaimRequest } from '../api/options.js';
+import type { GuestOptions } from '../api/types.js';
 import type { Context } from '../host/context.js';
-import type { DesiredAttachment } from '../plan/desired.js';
-import { containerLinkName, slotNamespaceName, slotTapName } from '../plan/names.js';
+import type { DesiredGuest } from '../plan/desired.js';
+import { tapOptions } from '../plan/interface.js';
+import { slotNamespaceName, slotTapName } from '../plan/names.js';
 import type { PoolRecord } from '../records/pools.js';
 import type { InterfaceRecord } from '../records/records.js';
 import { type AttachPlan, attachWith, type ChosenAttachment, chosenNow } from './attach.js';
@@ -36,19 +38,19 @@ async function chooseTap({ indexes }: Context, pool: PoolRecord): Promise<Chosen
 }
 
 async function chooseNamespace({ indexes }: Context, pool: PoolRecord): Promise<ChosenAttachment> {
-  const [index, innerIndex, tapIndex] = (await indexes.take(3)) as [number, number, number];
+  const [index, innerIndex] = (await indexes.take(2)) as [number, number];
   const netns = slotNamespaceName(randomUUID());
-  const { tap: name, ...guest } = pool.guest ?? {};
-  return {
-    device: containerLinkName(index),
-    attachment: Promise.resolve({
-      ...{ kind: 'veth', index, innerIndex, netns, innerName: 'eth0', configure: true, isOwned: true },
-      ...(name !== undefined && { guest: { ...guest, tap: { name, index: tapIndex, ...tapOptions(pool) } } }),
-    } as DesiredAttachment),
-  };
+  return chosenNow({
+    ...{ kind: 'veth', index, innerIndex, netns, innerName: 'eth0', configure: true, isOwned: true },
+    ...(pool.guest !== undefined && { guest: await chooseGuest(indexes, pool, pool.guest) }),
+  });
 }
 
-const tapOptions = ({ owner, multiQueue }: PoolRecord) => ({
-  ...(owner !== undefined && { owner }),
-  ...(multiQueue && { multiQueue }),
-});
+async function chooseGuest(
+  indexes: Context['indexes'],
+  pool: PoolRecord,
+  { tap: name, ...guest }: GuestOptions,
+): Promise<DesiredGuest> {
+  const [index] = (await indexes.take(1)) as [number];
+  return { ...guest, tap: { name, index, ...tapOptions(pool) } };
+}

@@ -9,11 +9,10 @@ export function withPrefixOf(cidr: string, address: string): string {
  * MAC address of the owner of a floating network address. It is derived from the address, so that ARP entries on the
  * egress side stay valid when the address moves to another network.
  */
-export function floatingMac(address: string): string {
-  return `02:f1:${addressToHex(address).match(/../g)?.join(':')}`;
-}
+export const floatingMac = (address: string): string => macOf('02:f1', address);
 
 /** MAC address of the gateway of a guest (see `DesiredGuest`). All guests of a snapshot have it in their ARP tables. */
-export function guestGatewayMac(gateway: string): string {
-  return floatingMac(gateway).replace('02:f1:', '02:f2:');
-}
+export const guestGatewayMac = (gateway: string): string => macOf('02:f2', gateway);
+
+/** `02:f1` and `192.168.15.29` -> `02:f1:c0:a8:0f:1d` */
+const macOf = (prefix: string, address: string): string => `${prefix}:${addressToHex(address).match(/../g)?.join(':')}`;

@@ -27,12 +27,15 @@ const CHADDR = 36;
 const dhcp = (...ports: [source: number, destination: number]): Expression[] =>
   [match.udp(), match.bytes('transport', 0, 0, ports[0], 0, ports[1])].flat();
 
-/**
- * Plans the tap of a guest, and the translation of its addresses.
- * @param place the namespace, and the link that connects it to the network, with its address and route
- */
+/** The namespace of an interface, and the link that connects it to the network, with its address and route. */
+interface GuestPlace {
+  netns: NamespaceRef;
+  link: string;
+}
+
+/** Plans the tap of a guest, and the translation of its addresses. */
 export function planGuest(
-  place: { netns: NamespaceRef; link: string },
+  place: GuestPlace,
   network: DesiredNetwork,
   nic: DesiredInterface,
   guest: DesiredGuest,
@@ -69,7 +72,7 @@ export function planGuest(
 }
 
 function translation(
-  { netns, link }: Parameters<typeof planGuest>[0],
+  { netns, link }: GuestPlace,
   network: DesiredNetwork,
   nic: DesiredInterface,
   { tap, address, mac }: DesiredGuest,

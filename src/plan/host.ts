@@ -76,7 +76,10 @@ function planEgress(host: DesiredHost): Operation[] {
   ];
 }
 
-/** Plans the removal of what `planHost` creates, and of the table of slots. IP forwarding stays enabled, because others may use it by now. */
+/**
+ * Plans the removal of what `planHost` creates, and of the table of slots. IP forwarding stays enabled, because others
+ * may use it by now.
+ */
 export function planHostRemoval(host: DesiredHost): Operation[] {
   const { netns } = host;
   return [

@@ -26,6 +26,18 @@ interface Attachment<Kind extends DesiredAttachment['kind']> {
   ownLink: (attachment: Of<Kind>) => number | undefined;
 }
 
+/** Who may open a tap, and how often. Absent options stay absent in records. */
+export const tapOptions = ({
+  owner,
+  multiQueue,
+}: {
+  owner?: number | undefined;
+  multiQueue?: boolean | undefined;
+}) => ({
+  ...(owner !== undefined && { owner }),
+  ...(multiQueue && { multiQueue }),
+});
+
 const tap: Attachment<'tap'> = {
   device: ({ name }) => name,
   add: ({ netns }, network, nic, { kind: _kind, ...spec }) => [

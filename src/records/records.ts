@@ -176,8 +176,6 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
   };
 }
 
-const pathOf = ({ netns }: { netns: NamespaceRef }) => namespacePath(netns);
-
 function stateOf({ state, lost, slot }: InterfaceRecord): InterfaceInfo['state'] {
   if (state !== 'created') return state;
   if (lost !== undefined) return 'lost';
@@ -201,7 +199,8 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     allowedAddresses: record.guard?.allowedAddresses ?? [],
     ...(record.hostname !== undefined && { hostname: record.hostname }),
     ...(record.instance !== undefined && { instance: record.instance }),
-    ...(record.attachment.kind === 'veth' && record.attachment.isOwned && { netns: pathOf(record.attachment) }),
+    ...(record.attachment.kind === 'veth' &&
+      record.attachment.isOwned && { netns: namespacePath(record.attachment.netns) }),
     ...(record.slot && { pool: record.slot.pool }),
     state: stateOf(record),
     ...(record.lost !== undefined && { reason: record.lost }),

@@ -198,7 +198,7 @@ async function crowdFacts({ quick, progress, signal }: Setting, host: Host): Pro
       signal.throwIfAborted();
       progress(`slots: ${made} of ${total} slots`);
       const netblock = `172.${25 + networks.length}.0.0/16`;
-      const network = await host.createNetwork({ name: `crowd${networks.length}`, netblock, provideDhcp: false });
+      const network = await host.createNetwork({ name: `many${networks.length}`, netblock, provideDhcp: false });
       networks.push(network);
       await network.prepare({ kind: 'tap', min: size });
     }
