@@ -8,10 +8,11 @@ import type { Interface, Network } from '../../src/index.js';
 import { eventually, TestNamespace } from '../support/namespaces.js';
 import { Ear, pings } from '../support/traffic.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
+import { qemu } from './qemu.js';
 
-/** Folder with the kernel and the initramfs of the guest, which scripts/lib/guest.mjs has made. */
-const guest = process.env.VETHWORK_GUEST ?? '';
 const NEIGHBOUR = '172.16.0.2';
+/** The guest as it was saved. */
+const GUEST = { tap: 'tap0', mac: '02:00:00:00:00:03', address: '172.16.0.3', gateway: '172.16.0.1' };
 
 let stage: Walkthrough;
 let network: Network;
@@ -29,18 +30,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Starts QEMU with the tap `tap0` of a namespace. */
-function qemu(at: TestNamespace, name: string, mac: string, ...more: string[]) {
-  return stage.start(
+/** Starts a guest on the tap of a namespace, with a monitor. */
+const startGuest = (at: TestNamespace, name: string, ...more: string[]) =>
+  stage.start(
     at,
-    ...['qemu-system-x86_64', '-accel', 'tcg', '-m', '128', '-nographic', '-no-reboot', '-nic', 'none'],
-    ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd.gz')],
-    ...['-append', `console=ttyS0 quiet panic=-1 neighbour=${NEIGHBOUR} saved`],
-    ...['-netdev', 'tap,id=n0,ifname=tap0,script=no,downscript=no'],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${mac},romfile=`],
+    ...qemu({ tap: GUEST.tap, mac: GUEST.mac, append: `neighbour=${NEIGHBOUR} saved` }),
     ...['-monitor', `unix:${join(folder, name)},server,nowait`, ...more],
   );
-}
 
 /** Sends a command to the monitor of QEMU, and resolves to what it prints. Empty if QEMU has no monitor yet. */
 async function command(name: string, text: string): Promise<string> {
@@ -60,8 +56,6 @@ async function command(name: string, text: string): Promise<string> {
 /** True at last: an emulated machine may need seconds for an answer. */
 const answers = (from: TestNamespace, address: string) => eventually(() => pings(from, address), 120_000);
 
-/** The guest as it was saved. */
-const GUEST = { tap: 'tap0', mac: '02:00:00:00:00:03', address: '172.16.0.3', gateway: '172.16.0.1' };
 const ECHO = 'icmp[icmptype] = icmp-echo';
 
 test('three copies of a saved virtual machine run side by side, each at its own address', async () => {
@@ -72,7 +66,7 @@ test('three copies of a saved virtual machine run side by side, each at its own 
     address: GUEST.address,
     hostname: 'original',
   });
-  const machine = qemu(stage.machine, 'original', GUEST.mac);
+  const machine = startGuest(stage.machine, 'original');
   await machine.until(/VM ready/, 300_000);
   expect(await answers(neighbour.namespace, GUEST.address)).toBe(true);
   await command('original', 'stop');
@@ -86,7 +80,7 @@ test('three copies of a saved virtual machine run side by side, each at its own 
   for (const name of ['copy1', 'copy2', 'copy3']) {
     const nic = await network.attach({ slot: pool, hostname: name });
     const namespace = TestNamespace.named(basename(nic.info.netns as string));
-    qemu(namespace, name, GUEST.mac, '-incoming', `exec:cat ${join(folder, 'saved')}`);
+    startGuest(namespace, name, '-incoming', `exec:cat ${join(folder, 'saved')}`);
     // It was saved while it was stopped, and is loaded in the state `inmigrate`.
     await eventually(async () => /VM status: paused(?! \(inm)/.test(await command(name, 'info status')), 120_000);
     await command(name, 'cont');

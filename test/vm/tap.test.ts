@@ -1,12 +1,10 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Network } from '../../src/index.js';
 import { TestNamespace } from '../support/namespaces.js';
 import { Ear, pings } from '../support/traffic.js';
 import { type Instance, Walkthrough } from '../support/walkthrough.js';
+import { qemu } from './qemu.js';
 
-/** Folder with the kernel and the initramfs of the guest, which scripts/lib/guest.mjs has made. */
-const guest = process.env.VETHWORK_GUEST ?? '';
 const ADDRESS = '172.16.0.3';
 const MAC = '02:00:00:00:00:03';
 
@@ -41,14 +39,7 @@ async function boot(antiSpoofing: boolean) {
   const filters = Object.values(FORGED).map(([filter]) => `(${filter})`);
   const last = 'icmp[icmptype] = icmp-echo and src host 172.16.0.1';
   await using ear = await Ear.open(neighbour.namespace, 'eth0', '-Q', 'in', `${filters.join(' or ')} or (${last})`);
-  const machine = stage.start(
-    stage.machine,
-    ...['qemu-system-x86_64', '-accel', 'tcg', '-m', '256', '-nographic', '-no-reboot', '-nic', 'none'],
-    ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd.gz')],
-    ...['-append', `console=ttyS0 quiet panic=-1 neighbour=172.16.0.2`],
-    ...['-netdev', 'tap,id=n0,ifname=vm0,script=no,downscript=no'],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${MAC},romfile=`],
-  );
+  const machine = stage.start(stage.machine, ...qemu({ tap: 'vm0', mac: MAC, append: 'neighbour=172.16.0.2' }));
   await machine.until(/VM end/, 300_000);
   await pings(TestNamespace.named(network.uuid), neighbour.nic.info.address);
   await ear.until(/ 172\.16\.0\.1 > 172\.16\.0\.2: ICMP echo request/);

@@ -1,12 +1,9 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect, privileged, TestNamespace } from '../../support/namespaces.js';
+import { ExampleMachine, PROJECT } from '../../support/example.js';
+import { privileged } from '../../support/namespaces.js';
 
-const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 /** After so many beginnings of transactions, commits and programs the example is killed. */
 const DEATHS = [2, 9, 20];
 
@@ -24,13 +21,6 @@ for (const name of ['kernel', 'process', 'store']) {
  * The example runs twice; all is taken away, with the command; then it is killed now and then, and run to its end.
  */
 const PLAY = `
-set -e
-mount --make-rprivate /
-mount -t tmpfs none /run
-mkdir -p /var/lib/vethwork
-mount -t tmpfs none /var/lib/vethwork
-cd "$FOLDER"
-vethwork() { "$NODE" "$PROJECT/dist/cli/main.js" "$@"; }
 look() {
   echo "== $1"
   vethwork network list --json | tr -d '\\n'; echo
@@ -51,38 +41,24 @@ done
 `;
 
 describe.skipIf(!privileged)('the example in README.md', () => {
-  let machine: TestNamespace;
-  let outside: TestNamespace;
-  let folder: string;
+  let machine: ExampleMachine;
 
   beforeAll(async () => {
-    machine = await TestNamespace.create('host');
-    outside = await TestNamespace.create('outside');
-    await connect([machine, 'eth0'], [outside, 'eth0']);
-    await machine.ip('address', 'add', '10.0.0.74/24', 'dev', 'eth0');
-    folder = await mkdtemp(join(tmpdir(), 'vethwork-readme-'));
-    await mkdir(join(folder, 'node_modules'));
-    await symlink(PROJECT, join(folder, 'node_modules/vethwork'));
+    machine = await ExampleMachine.create();
   });
-  afterAll(async () => {
-    for (const namespace of [machine, outside]) await namespace?.remove();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => machine?.[Symbol.asyncDispose]());
 
   it('runs as printed, a second time, and after it was killed', async () => {
     const readme = await readFile(join(PROJECT, 'README.md'), 'utf8');
     const [, example = ''] = /^## Use it\n.*?^```ts\n(.*?)^```/ms.exec(readme) ?? [];
     expect(example).toContain("from 'vethwork'");
-    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 };
-    await writeFile(join(folder, 'example.mjs'), ts.transpileModule(example, { compilerOptions }).outputText);
-    await writeFile(join(folder, 'killer.mjs'), KILLER);
+    await machine.write(example);
+    await writeFile(join(machine.folder, 'killer.mjs'), KILLER);
     const variables = [
-      ...[`FOLDER=${folder}`, `PROJECT=${PROJECT}`, `NODE=${process.execPath}`, `DEATHS=${DEATHS.join(' ')}`],
+      `DEATHS=${DEATHS.join(' ')}`,
       ...['VETHWORK_EGRESS_NIC=eth0', 'VETHWORK_FLOATING_NETWORK=192.168.15.0/24'],
     ];
-    // Its processes, including dnsmasq, end with it.
-    const apart = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    const { exitCode, stdout, stderr } = await machine.attempt('env', ...variables, ...apart, 'sh', '-c', PLAY);
+    const { exitCode, stdout, stderr } = await machine.play(PLAY, variables);
     expect({ exitCode, stderr }, `${stdout}${stderr}`).toEqual({
       exitCode: 0,
       stderr: expect.not.stringMatching(/[Ee]rror/),
