@@ -16,13 +16,14 @@ export const REPLY_RULE_PRIORITY = 1000;
 
 /**
  * Plans a floating IP. A veth pair of its own carries its traffic into the namespace, where nftables translates the
- * destination (`dnat`). Replies have the mark of their connection and leave through the same pair. The mark, the
- * routing table and the index of the inner end are the same number. Equivalent: `ip link add type veth`, `ip address
+ * destination (`dnat`). Replies leave through the same pair: nftables marks the packets by the floating address of their
+ * connection. Mark, routing table and index of the inner end are the same number, of this node only: nothing of it is
+ * stored in the connection, which another node can take over. Equivalent: `ip link add type veth`, `ip address
  * add`, `ip route add table`, `ip rule add fwmark`, `nft add element ip vethwork floating`.
  */
 export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, floating: DesiredFloatingIp): Operation[] {
   const netns = network.uuid;
-  const { address, pair, target } = floating;
+  const { address, pair } = floating;
   const index = pair.inner;
   const link = { index };
   return [
@@ -45,7 +46,7 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
     addHostNeighbour(host, network, index),
     { op: 'rule.add', netns, rule: replyRule(index) },
     ...disableIpv6(host.netns, pair.outer),
-    addFloating(network.uuid, address, target),
+    addFloating(network.uuid, floating),
     deleteConnections(network.uuid, address),
   ];
 }
@@ -57,9 +58,9 @@ export function planFloatingIpRemoval(
   floating: DesiredFloatingIp,
 ): Operation[] {
   const netns = network.uuid;
-  const { address, pair, target } = floating;
+  const { address, pair } = floating;
   return [
-    deleteFloating(network.uuid, address, target),
+    deleteFloating(network.uuid, floating),
     { op: 'rule.delete', netns, rule: replyRule(pair.inner) },
     ...takeOutOfService(netns, pair.inner),
     deleteConnections(network.uuid, address),

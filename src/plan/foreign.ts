@@ -10,7 +10,7 @@ import type { NftObject } from '../kernel/query.js';
 const NAMES: ReadonlySet<unknown> = new Set([
   // The host and networks.
   ...['prerouting', 'metadata', 'input', 'from-networks', 'forward', 'postrouting', 'dstnat', 'srcnat'],
-  ...['floating', 'routed', 'asked', 'dns-queries', 'dns-clients'],
+  ...['floating', 'replies', 'routed', 'asked', 'dns-queries', 'dns-clients'],
   // The table `mangle` of networks.
   'dhcp-replies',
   // The guard of bridge ports.

@@ -8,14 +8,16 @@ import {
   statement,
 } from '../kernel/nftables/index.js';
 import type { Operation } from '../kernel/operation.js';
-import type { DesiredHost, DesiredNetwork } from './desired.js';
+import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
 import { fillDhcpChecksums } from './dhcp-checksums.js';
 import { METADATA_ADDRESSES } from './metadata.js';
-import { FLOATING_PREFIX, networkNames } from './names.js';
+import { networkNames } from './names.js';
 
 const table = nftTable('ip', 'vethwork');
 /** Floating address -> address of the instance. */
 const FLOATING = { keyType: 'ipv4_addr', dataType: 'ipv4_addr' } as const;
+/** Floating address -> packet mark of replies, for the policy routing rule of that address. */
+const REPLIES = { keyType: 'ipv4_addr', dataType: 'mark' } as const;
 /** Addresses that are routed into the network. */
 const ROUTED = { keyType: 'ipv4_addr' } as const;
 
@@ -51,10 +53,8 @@ const established = [match.state('established', 'related'), accept()];
 const toFloating = match.destinationTranslated();
 const rest = [counter(), drop()];
 // Every packet is compared with these rules. A name costs most to compare, so it comes last.
-const prerouting = {
-  floating: [match.state('new'), match.inputInterface(`${FLOATING_PREFIX}*`), statement.markConnectionByInput()],
-  reply: [match.replyDirection(), match.marked()],
-};
+const floatingReply = [match.replyDirection(), toFloating];
+const markReply = nftKey.markBy('replies', nftKey.originalDestination);
 const local = {
   loopback: [match.inputInterface('lo'), accept()],
   ping: [match.echoRequest(), accept()],
@@ -93,6 +93,7 @@ export function planRuleset(
     commands: [
       table.add(),
       table.set('floating', FLOATING),
+      table.set('replies', REPLIES),
       table.set('routed', ROUTED),
       ...(outside === undefined ? [] : [table.set('asked', ASKED)]),
       ...(network.provideDns ? [table.set('dns-queries', DNS_QUERIES), table.set('dns-clients', DNS_CLIENTS)] : []),
@@ -100,8 +101,14 @@ export function planRuleset(
         'prerouting',
         { type: 'filter', hook: 'prerouting', priority: -150 },
         {
-          'a connection remembers its floating link': prerouting.floating,
-          'replies leave through that link': [...prerouting.reply, fromInside, statement.markPacketByConnection()],
+          // Found by the translation of the connection, which is the same on every node. The connection has no mark.
+          // Replies to the gateway are of the network's own instances.
+          'replies of floating addresses leave through their own links': [
+            ...floatingReply,
+            fromInside,
+            match.notDestinationAddress(network.gateway),
+            markReply,
+          ],
         },
       ),
       ...table.chain(
@@ -191,12 +198,23 @@ const toMetadata = METADATA_ADDRESSES.map((addresses) => ({
 const refuseMetadata = (where: Expression[][]): NftRules =>
   Object.fromEntries(toMetadata.map(({ comment, verdict }) => [comment, [...where, ...verdict]]));
 
-/** Adds a floating address: one element (`nft add element ip vethwork floating`). */
-export const addFloating = (network: string, address: string, target: string): Operation =>
-  batch(network, table.addElements('floating', FLOATING, [{ key: address, data: target }]));
+/** Adds a floating address, with the packet mark of its replies (`nft add element ip vethwork floating`). */
+export const addFloating = (network: string, floating: DesiredFloatingIp): Operation =>
+  batch(
+    network,
+    table.addElements('floating', FLOATING, [target(floating)]),
+    table.addElements('replies', REPLIES, [reply(floating)]),
+  );
 
-export const deleteFloating = (network: string, address: string, target: string): Operation =>
-  batch(network, table.deleteElements('floating', FLOATING, [{ key: address, data: target }]));
+export const deleteFloating = (network: string, floating: DesiredFloatingIp): Operation =>
+  batch(
+    network,
+    table.deleteElements('floating', FLOATING, [target(floating)]),
+    table.deleteElements('replies', REPLIES, [reply(floating)]),
+  );
+
+const target = ({ address, target }: DesiredFloatingIp): SetElement => ({ key: address, data: target });
+const reply = ({ address, pair }: DesiredFloatingIp): SetElement => ({ key: address, data: pair.inner });
 
 export const addRouted = (network: string, address: string): Operation =>
   batch(network, table.addElements('routed', ROUTED, [element(address)]));

@@ -42,6 +42,14 @@ export const outputInterface: KeyPart = {
 /** Packet mark, type `mark`. Like `meta mark`. */
 export const mark: KeyPart = { bytes: 4, load: (register) => ({ expression: 'meta', key: 'mark', register }) };
 
+/**
+ * Destination of the first packet of the connection, before translation, type `ipv4_addr`. Like `ct original ip daddr`.
+ */
+export const originalDestination: KeyPart = {
+  bytes: ADDRESS_BYTES,
+  load: (register) => ({ expression: 'ct', key: 'destinationIp', direction: 'original', register }),
+};
+
 /** Source MAC address of the frame, type `ether_addr`. Like `ether saddr`. */
 export const etherSource = part('link', 6, MAC_BYTES);
 

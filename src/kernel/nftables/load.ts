@@ -93,7 +93,8 @@ export interface MetaSetExpression {
  * - `mark`: connection mark, in host byte order (4); it and `zone` (2) can be set
  * - `direction`: 0 original, 1 reply (1)
  * - `l3proto`, `protocol`: 2 for IPv4, 10 for IPv6; the number of the transport protocol (1)
- * - `source`, `destination`: addresses of a direction (4 in tables of the family ip, 16 in those of ip6 and inet)
+ * - `source`, `destination`: addresses of a direction (4 in tables of the family ip, 16 in those of ip6 and inet);
+ *   `sourceIp`, `destinationIp` (4) and `sourceIp6`, `destinationIp6` (16) of one family (`ct original ip daddr`)
  * - `sourcePort`, `destinationPort`: ports of a direction, in network byte order (2)
  */
 export type CtKey =
@@ -106,6 +107,10 @@ export type CtKey =
   | 'protocol'
   | 'source'
   | 'destination'
+  | 'sourceIp'
+  | 'destinationIp'
+  | 'sourceIp6'
+  | 'destinationIp6'
   | 'sourcePort'
   | 'destinationPort';
 

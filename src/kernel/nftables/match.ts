@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { ValidationError } from '../../errors.js';
-import { checkBytes, checkName, checkNumber, checkWord } from './check.js';
+import { checkAddress, checkBytes, checkName, checkNumber, checkWord } from './check.js';
 import type { Expression } from './expression.js';
 import type { CtKey, MetaKey, PayloadExpression } from './load.js';
 
@@ -32,6 +32,16 @@ export const sourceAddress = (addresses: string): Expression[] => networkAddress
  * @throws ValidationError
  */
 export const destinationAddress = (addresses: string): Expression[] => networkAddress(DESTINATION_OFFSET, addresses);
+
+/**
+ * Matches if the IPv4 destination address differs. Like `ip daddr != 172.16.0.1`.
+ * @param address an IPv4 address
+ * @throws ValidationError
+ */
+export const notDestinationAddress = (address: string): Expression[] => [
+  ...loadDestination(),
+  { expression: 'cmp', register: REGISTER, operator: 'neq', data: checkAddress('address', address) },
+];
 
 /**
  * Matches if the IPv4 source address is an element of a set. Like `ip saddr @routed`.
@@ -91,12 +101,6 @@ export const destinationTranslated = (): Expression[] => anyBit('status', DESTIN
 export const replyDirection = (): Expression[] => [
   { expression: 'ct', key: 'direction', register: REGISTER },
   equals(Uint8Array.of(1)),
-];
-
-/** Matches packets whose connection has a mark. Like `ct mark != 0`. */
-export const marked = (): Expression[] => [
-  { expression: 'ct', key: 'mark', register: REGISTER },
-  { expression: 'cmp', register: REGISTER, operator: 'neq', data: hostOrder32(0) },
 ];
 
 /**

@@ -91,18 +91,6 @@ export const writeUdpPayload = (offset: number, values: readonly number[]): Expr
   ];
 };
 
-/** Sets the mark of the connection to the index of the input interface. Like `ct mark set iif`. */
-export const markConnectionByInput = (): Expression[] => [
-  { expression: 'meta', key: 'iif', register: 1 },
-  { expression: 'ct', key: 'mark', sourceRegister: 1 },
-];
-
-/** Copies the mark of the connection to the packet, for policy routing rules. Like `meta mark set ct mark`. */
-export const markPacketByConnection = (): Expression[] => [
-  { expression: 'ct', key: 'mark', register: 1 },
-  { expression: 'meta', key: 'mark', sourceRegister: 1 },
-];
-
 /** Lets the input interface accept a frame, whatever its destination MAC is. Like `meta pkttype set host`. */
 export const receive = (): Expression[] => [
   { expression: 'immediate', register: 1, data: Uint8Array.of(PACKET_HOST) },

@@ -18,14 +18,14 @@ test('the plan of a floating IP', () => {
     {"op":"neighbour.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","neighbour":{"family":"inet","index":3002,"destination":"192.168.15.1","address":"f6:d1:c6:05:15:fd","state":"permanent"},"mode":"replace","undo":"delete"}
     {"op":"rule.add","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
     {"op":"link.ipv6","netns":"node1","index":3001,"disabled":true}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true},{"command":"element.add","family":"ip","table":"vethwork","set":"replies","keyType":"ipv4_addr","dataType":"mark","elements":[{"key":"192.168.15.29","data":3002}],"exclusive":true}]}
     {"op":"conntrack.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","filter":{"address":"192.168.15.29"}}"
   `);
 });
 
 test('the removal of a floating IP', () => {
   expect(lines(planFloatingIpRemoval(host, network, floating))).toMatchInlineSnapshot(`
-    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]},{"command":"element.delete","family":"ip","table":"vethwork","set":"replies","keyType":"ipv4_addr","dataType":"mark","elements":[{"key":"192.168.15.29","data":3002}]}]}
     {"op":"rule.delete","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","rule":{"family":"inet","priority":1000,"mark":3002,"table":3002,"action":"lookup"}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"up":false,"group":1986360424}}
     {"op":"link.set","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","link":{"index":3002},"changes":{"master":0,"name":"dead00000bba"}}

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/kernel/operation.js';
 import type { DesiredHost, DesiredNetwork } from '../../../src/plan/desired.js';
 import { addFloating, addRouted, deleteFloating, deleteRouted, planRuleset } from '../../../src/plan/ruleset.js';
-import { host, lines, network, networkWithoutNat, uuid } from './fixtures.js';
+import { floating, host, lines, network, networkWithoutNat, uuid } from './fixtures.js';
 
 const commands = (operation: Operation) => (operation.op === 'nftables.batch' ? operation.commands : []);
 
@@ -18,11 +18,11 @@ describe('the ruleset of a namespace', () => {
     expect(lines(commands(planRuleset(host, network)))).toMatchInlineSnapshot(`
       "{"command":"table.add","family":"ip","name":"vethwork"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr"}
+      {"command":"set.add","family":"ip","table":"vethwork","name":"replies","keyType":"ipv4_addr","dataType":"mark"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"routed","keyType":"ipv4_addr"}
       {"command":"set.add","family":"ip","table":"vethwork","name":"asked","keyType":"ipv4_addr","dynamic":true,"timeout":3000,"size":64}
       {"command":"chain.add","family":"ip","table":"vethwork","name":"prerouting","hook":{"type":"filter","hook":"prerouting","priority":-150}}
-      {"command":"rule.add","family":"ip","table":"vethwork","chain":"prerouting","expressions":[{"expression":"ct","key":"state","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"08000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"666c742d"},{"expression":"meta","key":"iif","register":1},{"expression":"ct","key":"mark","sourceRegister":1}],"comment":"a connection remembers its floating link"}
-      {"command":"rule.add","family":"ip","table":"vethwork","chain":"prerouting","expressions":[{"expression":"ct","key":"direction","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"01"},{"expression":"ct","key":"mark","register":1},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"ct","key":"mark","register":1},{"expression":"meta","key":"mark","sourceRegister":1}],"comment":"replies leave through that link"}
+      {"command":"rule.add","family":"ip","table":"vethwork","chain":"prerouting","expressions":[{"expression":"ct","key":"direction","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"01"},{"expression":"ct","key":"status","register":1},{"expression":"bitwise","sourceRegister":1,"register":1,"length":4,"mask":"20000000","xor":"00000000"},{"expression":"cmp","register":1,"operator":"neq","data":"00000000"},{"expression":"meta","key":"iifname","register":1},{"expression":"cmp","register":1,"operator":"eq","data":"766574682d6532333030662d69000000"},{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"cmp","register":1,"operator":"neq","data":"ac100001"},{"expression":"ct","key":"destination","direction":"original","register":1},{"expression":"lookup","set":"replies","sourceRegister":1,"register":1},{"expression":"meta","key":"mark","sourceRegister":1}],"comment":"replies of floating addresses leave through their own links"}
       {"command":"chain.add","family":"ip","table":"vethwork","name":"dstnat","hook":{"type":"nat","hook":"prerouting","priority":-100}}
       {"command":"rule.add","family":"ip","table":"vethwork","chain":"dstnat","expressions":[{"expression":"payload","base":"network","offset":16,"length":4,"register":1},{"expression":"lookup","set":"floating","sourceRegister":1,"register":1},{"expression":"nat","type":"dnat","family":"ip","addressRegister":1}],"comment":"floating addresses"}
       {"command":"chain.add","family":"ip","table":"vethwork","name":"srcnat","hook":{"type":"nat","hook":"postrouting","priority":100}}
@@ -82,14 +82,14 @@ describe('the ruleset of a namespace', () => {
 test('addresses are elements of sets and maps', () => {
   expect(
     lines([
-      addFloating(uuid, '192.168.15.29', '172.16.0.37'),
-      deleteFloating(uuid, '192.168.15.29', '172.16.0.37'),
+      addFloating(uuid, floating),
+      deleteFloating(uuid, floating),
       addRouted(uuid, '192.168.15.30'),
       deleteRouted(uuid, '192.168.15.30'),
     ]),
   ).toMatchInlineSnapshot(`
-    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true}]}
-    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]}]}
+    "{"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}],"exclusive":true},{"command":"element.add","family":"ip","table":"vethwork","set":"replies","keyType":"ipv4_addr","dataType":"mark","elements":[{"key":"192.168.15.29","data":3002}],"exclusive":true}]}
+    {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"floating","keyType":"ipv4_addr","dataType":"ipv4_addr","elements":[{"key":"192.168.15.29","data":"172.16.0.37"}]},{"command":"element.delete","family":"ip","table":"vethwork","set":"replies","keyType":"ipv4_addr","dataType":"mark","elements":[{"key":"192.168.15.29","data":3002}]}]}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.add","family":"ip","table":"vethwork","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}],"exclusive":true}]}
     {"op":"nftables.batch","netns":"17be6538-8f96-4ccb-b71e-a7e3022fead3","commands":[{"command":"element.delete","family":"ip","table":"vethwork","set":"routed","keyType":"ipv4_addr","elements":[{"key":"192.168.15.30"}]}]}"
   `);
