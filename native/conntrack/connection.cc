@@ -1,7 +1,9 @@
 #include "conntrack/connection.h"
 
+#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <array>
@@ -13,19 +15,6 @@
 
 namespace vethwork {
 namespace {
-
-const EnumNames connectionFamilies{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
-
-const EnumNames connectionStates{{"expected", IPS_EXPECTED},
-                                 {"replied", IPS_SEEN_REPLY},
-                                 {"assured", IPS_ASSURED},
-                                 {"confirmed", IPS_CONFIRMED},
-                                 {"sourceNat", IPS_SRC_NAT},
-                                 {"destinationNat", IPS_DST_NAT},
-                                 {"sourceNatDone", IPS_SRC_NAT_DONE},
-                                 {"destinationNatDone", IPS_DST_NAT_DONE},
-                                 {"dying", IPS_DYING},
-                                 {"fixedTimeout", IPS_FIXED_TIMEOUT}};
 
 const Schema tupleAddresses{{"source", CTA_IP_V4_SRC, ipAddress()},
                             {"destination", CTA_IP_V4_DST, ipAddress()},
@@ -60,18 +49,56 @@ class TupleCodec final : public Codec {
   }
 };
 
+/// State and TCP options of both directions, without the mask that a writer adds. Decoded only.
+class TcpFlagsCodec final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t, Encoder& to) const override {
+    to.path.reject(value, "nothing: it is read-only");
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto flags = readAs<nf_ct_tcp_flags>(payload);
+    return flags ? Value(static_cast<std::int64_t>(flags->flags)) : Value();
+  }
+};
+
+const Schema tcpProgress{{"state", CTA_PROTOINFO_TCP_STATE, enum8(tcpStates())},
+                         {"originalWindowScale", CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, u8()},
+                         {"replyWindowScale", CTA_PROTOINFO_TCP_WSCALE_REPLY, u8()},
+                         {"originalFlags", CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, std::make_shared<TcpFlagsCodec>()},
+                         {"replyFlags", CTA_PROTOINFO_TCP_FLAGS_REPLY, std::make_shared<TcpFlagsCodec>()}};
+
+/// Progress of a TCP connection; null for other protocols. Decoded only.
+class ProgressCodec final : public Codec {
+ public:
+  void encode(const Value& value, std::uint16_t, Encoder& to) const override {
+    to.path.reject(value, "nothing: it is read-only");
+  }
+
+  [[nodiscard]] Value decode(Span payload) const override {
+    const auto tcp = findAttribute(payload, CTA_PROTOINFO_TCP);
+    if (!tcp) {
+      return {};
+    }
+    Map progress;
+    tcpProgress.decode(*tcp, progress);
+    return progress;
+  }
+};
+
 const Schema connectionAttributes{
     {
         {"original", CTA_TUPLE_ORIG, std::make_shared<TupleCodec>()},
         {"reply", CTA_TUPLE_REPLY, std::make_shared<TupleCodec>()},
-        {"status", CTA_STATUS, flagNames(connectionStates)},
+        {"status", CTA_STATUS, flagNames(connectionStates())},
         {"timeout", CTA_TIMEOUT, be32()},
         {"mark", CTA_MARK, be32()},
         {"zone", CTA_ZONE, be16()},
         {"id", CTA_ID, be32()},
+        {"tcp", CTA_PROTOINFO, std::make_shared<ProgressCodec>()},
     },
-    {CTA_PROTOINFO, CTA_HELP, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
-     CTA_SEQ_ADJ_REPLY, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
+    {CTA_HELP, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY,
+     CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS, CTA_SYNPROXY}};
 
 }  // namespace
 
@@ -81,8 +108,45 @@ const EnumNames& connectionProtocols() {
   return words;
 }
 
-void encodeConnectionDump(Batch& batch, std::uint8_t family) {
+const EnumNames& connectionFamilies() {
+  static const EnumNames words{{"ip", NFPROTO_IPV4}, {"ip6", NFPROTO_IPV6}};
+  return words;
+}
+
+const EnumNames& connectionStates() {
+  static const EnumNames words{{"expected", IPS_EXPECTED},
+                               {"replied", IPS_SEEN_REPLY},
+                               {"assured", IPS_ASSURED},
+                               {"confirmed", IPS_CONFIRMED},
+                               {"sourceNat", IPS_SRC_NAT},
+                               {"destinationNat", IPS_DST_NAT},
+                               {"sourceNatDone", IPS_SRC_NAT_DONE},
+                               {"destinationNatDone", IPS_DST_NAT_DONE},
+                               {"dying", IPS_DYING},
+                               {"fixedTimeout", IPS_FIXED_TIMEOUT}};
+  return words;
+}
+
+const EnumNames& tcpStates() {
+  static const EnumNames words{{"none", TCP_CONNTRACK_NONE},
+                               {"synSent", TCP_CONNTRACK_SYN_SENT},
+                               {"synReceived", TCP_CONNTRACK_SYN_RECV},
+                               {"established", TCP_CONNTRACK_ESTABLISHED},
+                               {"finWait", TCP_CONNTRACK_FIN_WAIT},
+                               {"closeWait", TCP_CONNTRACK_CLOSE_WAIT},
+                               {"lastAck", TCP_CONNTRACK_LAST_ACK},
+                               {"timeWait", TCP_CONNTRACK_TIME_WAIT},
+                               {"close", TCP_CONNTRACK_CLOSE},
+                               {"synSent2", TCP_CONNTRACK_SYN_SENT2}};
+  return words;
+}
+
+void encodeConnectionDump(Batch& batch, std::uint8_t family, std::optional<std::uint32_t> mark) {
   beginNetfilter(batch, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
+  if (mark) {
+    batch.put(CTA_MARK, htonl(*mark));
+    batch.put(CTA_MARK_MASK, ~std::uint32_t{0});
+  }
 }
 
 Value decodeConnection(const Message& message) {
@@ -90,7 +154,7 @@ Value decodeConnection(const Message& message) {
   if (!header) {
     return {};
   }
-  Map connection{{"family", enumName(header->nfgen_family, connectionFamilies)}};
+  Map connection{{"family", enumName(header->nfgen_family, connectionFamilies())}};
   connectionAttributes.decode(message.attributes<nfgenmsg>(), connection);
   return connection;
 }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "netlink/batch.h"
 #include "netlink/reader.h"
 #include "schema/codec.h"
@@ -10,8 +13,13 @@ namespace vethwork {
 /// Names of the protocols of connections.
 const EnumNames& connectionProtocols();
 
-/// Begins a dump of the connections of one family (NFPROTO_…), or of all (0).
-void encodeConnectionDump(Batch& batch, std::uint8_t family);
+/// Names of address families (NFPROTO_…), of status bits (IPS_…) and of TCP states (TCP_CONNTRACK_…).
+const EnumNames& connectionFamilies();
+const EnumNames& connectionStates();
+const EnumNames& tcpStates();
+
+/// Begins a dump of the connections of one family (NFPROTO_…), or of all (0); with `mark`, of those with the mark.
+void encodeConnectionDump(Batch& batch, std::uint8_t family, std::optional<std::uint32_t> mark = {});
 
 /// Decodes a listed connection; null for other messages.
 Value decodeConnection(const Message& message);

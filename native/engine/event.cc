@@ -3,6 +3,7 @@
 #include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -15,9 +16,12 @@
 
 namespace vethwork {
 
-const std::uint16_t nftablesGeneration = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN;
-
 namespace {
+
+/// Reports a committed nftables transaction.
+constexpr std::uint16_t nftablesGeneration = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN;
+constexpr std::uint16_t connectionChanged = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+constexpr std::uint16_t connectionDeleted = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 
 constexpr std::array<unsigned int, 1> linkGroups{RTNLGRP_LINK};
 constexpr std::array<unsigned int, 2> addressGroups{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
@@ -27,6 +31,10 @@ constexpr std::array<unsigned int, 2> ruleGroups{RTNLGRP_IPV4_RULE, RTNLGRP_IPV6
 constexpr std::array<unsigned int, 1> trafficGroups{RTNLGRP_TC};
 constexpr std::array<unsigned int, 2> settingGroups{RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
 constexpr std::array<unsigned int, 1> nftablesGroups{NFNLGRP_NFTABLES};
+constexpr std::array<std::uint16_t, 1> nftablesTypes{nftablesGeneration};
+constexpr std::array<unsigned int, 3> connectionGroups{NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
+                                                       NFNLGRP_CONNTRACK_DESTROY};
+constexpr std::array<std::uint16_t, 2> connectionTypes{connectionChanged, connectionDeleted};
 
 /// Notifications of an object type. The object is decoded like the answers to a query.
 struct ObjectMessages {
@@ -38,7 +46,7 @@ struct ObjectMessages {
   std::string_view query;
 };
 
-constexpr std::array<ObjectMessages, 7> objectMessages{{
+constexpr std::array<ObjectMessages, 8> objectMessages{{
     {RTM_NEWLINK, RTM_DELLINK, "link", "link.changed", "link.deleted", "link.list"},
     {RTM_NEWADDR, RTM_DELADDR, "address", "address.changed", "address.deleted", "address.list"},
     {RTM_NEWROUTE, RTM_DELROUTE, "route", "route.changed", "route.deleted", "route.list"},
@@ -46,6 +54,7 @@ constexpr std::array<ObjectMessages, 7> objectMessages{{
     {RTM_NEWRULE, RTM_DELRULE, "rule", "rule.changed", "rule.deleted", "rule.list"},
     {RTM_NEWQDISC, RTM_DELQDISC, "qdisc", "qdisc.changed", "qdisc.deleted", "qdisc.list"},
     {RTM_NEWTFILTER, RTM_DELTFILTER, "filter", "filter.changed", "filter.deleted", "filter.list"},
+    {connectionChanged, connectionDeleted, "connection", "connection.changed", "connection.deleted", "conntrack.list"},
 }};
 
 /// RTNLGRP_LINK also carries messages of bridges about their ports. An RTM_DELLINK of the family AF_BRIDGE means that a
@@ -113,7 +122,7 @@ const Schema& generationAttributes() {
 }  // namespace
 
 std::span<const Topic> allTopics() {
-  static constexpr std::array<Topic, 8> all{{
+  static constexpr std::array<Topic, 9> all{{
       {"link", NETLINK_ROUTE, linkGroups},
       {"address", NETLINK_ROUTE, addressGroups},
       {"route", NETLINK_ROUTE, routeGroups},
@@ -121,7 +130,8 @@ std::span<const Topic> allTopics() {
       {"rule", NETLINK_ROUTE, ruleGroups},
       {"traffic", NETLINK_ROUTE, trafficGroups},
       {"setting", NETLINK_ROUTE, settingGroups},
-      {"nftables", NETLINK_NETFILTER, nftablesGroups},
+      {"nftables", NETLINK_NETFILTER, nftablesGroups, nftablesTypes},
+      {"connection", NETLINK_NETFILTER, connectionGroups, connectionTypes, false},
   }};
   return all;
 }

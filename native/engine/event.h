@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -14,6 +15,10 @@ struct Topic {
   /// NETLINK_ROUTE or NETLINK_NETFILTER.
   int protocol;
   std::span<const unsigned int> groups;
+  /// The only message types of the groups that are events; empty for all. Others do not fill the receive buffer.
+  std::span<const std::uint16_t> types = {};
+  /// Watched by default.
+  bool isUsual = true;
 };
 
 std::span<const Topic> allTopics();
@@ -21,8 +26,5 @@ std::span<const Topic> allTopics();
 /// Decodes a notification as `{ event: 'link.changed', link: … }`; null if it is not an event. Objects are decoded as
 /// in the corresponding list.
 Value decodeEvent(const Message& message);
-
-/// Message type that reports a committed nftables transaction. It is the only one of the group that is decoded.
-extern const std::uint16_t nftablesGeneration;
 
 }  // namespace vethwork

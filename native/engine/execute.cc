@@ -1,6 +1,7 @@
 #include "engine/execute.h"
 
 #include <cerrno>
+#include <functional>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -198,12 +199,14 @@ Result executeDump(Request& request, Session& session, Worker& worker) {
   if (result.state == Result::State::failed) {
     return result;
   }
+  const std::function<Value(const Message&)> decode =
+      operation.select == nullptr ? operation.decode : operation.select(request.arguments);
   List list;
   const Outcome outcome = session.exchange(operation.protocol, worker)
                               .dump(
                                   request.messages,
                                   [&](const Message& message) {
-                                    if (Value value = operation.decode(message); !value.isNull()) {
+                                    if (Value value = decode(message); !value.isNull()) {
                                       list.push_back(std::move(value));
                                     }
                                   },

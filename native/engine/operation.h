@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ struct NetlinkOperation {
   /// True if the kernel answers only if `captureUndo` requests state for a roll-back; several answers form a list.
   bool hasOptionalReply = false;
   Sending sending = Sending::joined;
+  /// Dumps only: returns a decoder for the answers that these arguments select; nullptr if `decode` serves for all.
+  std::function<Value(const Message&)> (*select)(const Map& arguments) = nullptr;
   /// Describes one of several messages for an error; nullptr if the name of the operation is sufficient.
   std::string (*describe)(const Map& arguments, std::size_t message) = nullptr;
   /// True if the operation cannot be undone. The kernel continues a send after a failure, so in a transaction that

@@ -40,7 +40,9 @@ WatchSpec WatchSpec::parse(const Map& options, Path& path) {
   const Value* chosen = given(options, "topics");
   if (chosen == nullptr) {
     for (const Topic& topic : allTopics()) {
-      spec.topics.push_back(&topic);
+      if (topic.isUsual) {
+        spec.topics.push_back(&topic);
+      }
     }
     return spec;
   }

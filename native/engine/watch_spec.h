@@ -15,7 +15,7 @@ struct WatchSpec {
   /// Receive buffer of each socket in bytes.
   int bufferBytes;
 
-  /// Reads `{ netns?, topics?, bufferBytes? }`. Defaults: all topics and 4 MiB. @throws ValidationError
+  /// Reads `{ netns?, topics?, bufferBytes? }`. Defaults: the usual topics and 4 MiB. @throws ValidationError
   static WatchSpec parse(const Map& options, Path& path);
 };
 

@@ -229,17 +229,19 @@ void Watcher::start(Id id, const WatchSpec& spec) {
     const NamespaceEntry entry(threadNamespace_, target);
     for (const int protocol : {NETLINK_ROUTE, NETLINK_NETFILTER}) {
       std::vector<unsigned int> groups;
+      std::vector<std::uint16_t> types;
       for (const Topic* topic : spec.topics) {
         if (topic->protocol == protocol) {
           groups.insert(groups.end(), topic->groups.begin(), topic->groups.end());
+          types.insert(types.end(), topic->types.begin(), topic->types.end());
         }
       }
       if (groups.empty()) {
         continue;
       }
       EventSocket& socket = watch->sockets.emplace_back(protocol, groups, spec.bufferBytes);
-      if (protocol == NETLINK_NETFILTER) {
-        socket.keepOnly(nftablesGeneration);
+      if (!types.empty()) {
+        socket.keepOnly(types);
       }
       listen(socket.fd(), EPOLLONESHOT, sourceOf(id, watch->sockets.size() - 1));
     }

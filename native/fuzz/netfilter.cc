@@ -1,5 +1,5 @@
 // Property: all netfilter messages can be decoded (tables, chains, rules, sets, elements, named objects, connections),
-// and decoded rules can be encoded again.
+// and decoded rules and connections can be encoded again.
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "conntrack/connection.h"
+#include "conntrack/create.h"
 #include "conntrack/filter.h"
+#include "engine/event.h"
 #include "fuzz/rewrite.h"
 #include "nftables/element.h"
 #include "nftables/objects.h"
@@ -31,6 +33,20 @@ void rewriteRule(const Map& rule) {
     }
   }
   fuzz::rewrite("nftables.batch", Map{{"commands", List{command}}});
+}
+
+/// Writes a decoded connection again, alone and instead of another.
+void rewriteConnection(const Value& listed) {
+  Path path;
+  try {
+    const NewConnection connection = NewConnection::parse(listed, path);
+    Batch batch;
+    connection.encodeRemoval(batch);
+    connection.encode(batch);
+    fuzz::checkBatch(batch);
+  } catch (const ValidationError&) {
+    return;
+  }
 }
 
 }  // namespace
@@ -64,7 +80,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)elements.finish({});
   }
   const Message connection = message(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, payload);
-  (void)decodeConnection(connection);
+  if (const Value listed = decodeConnection(connection); !listed.isNull()) {
+    rewriteConnection(listed);
+  }
+  (void)decodeEvent(connection);
+  (void)decodeEvent(message(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, payload));
   const ConnectionFilter filter{.endpoints = {{.address = IpAddress::parse("10.0.0.1")}}, .mark = 1, .zone = 1};
   (void)filter.matches(connection);
   Batch batch;

@@ -10,16 +10,8 @@ inline const NetlinkOperation& operation(std::string_view name) {
   return std::get<NetlinkOperation>(findOperation(name)->how);
 }
 
-/// Encodes a decoded object. The only permitted error is a ValidationError, and the messages must fill the batch
-/// completely.
-inline void rewrite(std::string_view name, const Map& arguments) {
-  Batch batch;
-  Encoder encoder{.batch = batch};
-  try {
-    operation(name).encode(arguments, encoder);
-  } catch (const ValidationError&) {
-    return;
-  }
+/// Aborts unless the messages fill the batch completely.
+inline void checkBatch(Batch& batch) {
   if (batch.error()) {
     return;
   }
@@ -34,6 +26,19 @@ inline void rewrite(std::string_view name, const Map& arguments) {
   if (count != batch.size() || bytes != batch.bytes().size()) {
     std::abort();
   }
+}
+
+/// Encodes a decoded object. The only permitted error is a ValidationError, and the messages must fill the batch
+/// completely.
+inline void rewrite(std::string_view name, const Map& arguments) {
+  Batch batch;
+  Encoder encoder{.batch = batch};
+  try {
+    operation(name).encode(arguments, encoder);
+  } catch (const ValidationError&) {
+    return;
+  }
+  checkBatch(batch);
 }
 
 }  // namespace vethwork::fuzz

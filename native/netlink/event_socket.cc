@@ -5,15 +5,13 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
+#include <vector>
 
 #include "file/system_error.h"
 
 namespace vethwork {
-namespace {}  // namespace
-
 EventSocket::EventSocket(int protocol, std::span<const unsigned int> groups, int bufferBytes)
     : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)) {
   if (!fd_) {
@@ -37,14 +35,14 @@ EventSocket::EventSocket(int protocol, std::span<const unsigned int> groups, int
   }
 }
 
-void EventSocket::keepOnly(std::uint16_t type) {
+void EventSocket::keepOnly(std::span<const std::uint16_t> types) {
   // Classic BPF loads in network byte order; netlink headers are in host byte order.
-  std::array<sock_filter, 4> code{{
-      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(type), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  }};
+  std::vector<sock_filter> code{BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type))};
+  for (const std::uint16_t type : types) {
+    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(type), 0, 1));
+    code.push_back(BPF_STMT(BPF_RET | BPF_K, 0xffffffff));
+  }
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
   const sock_fprog program{.len = static_cast<unsigned short>(code.size()), .filter = code.data()};
   if (::setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
     throwSystemError(errno, "SO_ATTACH_FILTER");

@@ -17,9 +17,9 @@ class EventSocket {
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 
-  /// Filters out datagrams that do not start with a message of this type, so that they do not fill the buffer.
-  /// @throws std::system_error
-  void keepOnly(std::uint16_t type);
+  /// Filters out datagrams that do not start with a message of one of these types, so that they do not fill the
+  /// buffer. @throws std::system_error
+  void keepOnly(std::span<const std::uint16_t> types);
 
   /// Receives one datagram; 0 bytes if its sender is not the kernel. A negative errno on failure: -EAGAIN if there is
   /// none, -ENOBUFS once after the kernel has dropped some.

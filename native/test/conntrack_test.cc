@@ -9,6 +9,7 @@
 
 #include "conntrack/connection.h"
 #include "conntrack/count.h"
+#include "conntrack/create.h"
 #include "conntrack/delete.h"
 #include "conntrack/filter.h"
 #include "netfilter/message.h"
@@ -250,6 +251,54 @@ TEST_CASE("a failure to count connections is not reported as 0") {
   CHECK_THROWS_AS((void)countConnections(exchange), std::system_error);
   error = 0;
   CHECK_THROWS_AS((void)countConnections(exchange), std::system_error);
+}
+
+namespace {
+
+Value listedWithTimeout(const Bytes& payload) {
+  Value value = decodeConnection(report(payload));
+  value.as<Map>()->set("timeout", 42);
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("a listed connection is written with its translation at both ends") {
+  const Bytes payload = whole();
+  Path path;
+  const NewConnection connection = NewConnection::parse(listedWithTimeout(payload), path);
+  Batch batch;
+  connection.encode(batch);
+  batch.seal(1);
+  const auto message = test::messages(batch).front();
+  CHECK(message.header.nlmsg_type == reportType);
+  CHECK((message.header.nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) == (NLM_F_CREATE | NLM_F_EXCL));
+  const Span attributes = message.attributes<nfgenmsg>();
+  const auto hexOf = [&](std::uint16_t attribute) {
+    return hex(findAttribute(attributes, attribute).value_or(Span()));
+  };
+  // The reply is that of a connection without translation.
+  CHECK(hexOf(CTA_TUPLE_REPLY).find("c0a80f1d") != std::string::npos);
+  CHECK(hexOf(CTA_TUPLE_REPLY).find("ac100025") == std::string::npos);
+  CHECK(hexOf(CTA_NAT_DST) == "08000100 ac100025 08000200 ac100025 14000380 06000100 00350000 06000200 00350000");
+  CHECK(hexOf(CTA_NAT_SRC) == "08000100 0a000001 08000200 0a000001 14000380 06000100 03e80000 06000200 03e80000");
+  CHECK(hexOf(CTA_MARK) == "00000007");
+  CHECK(hexOf(CTA_TIMEOUT) == "0000002a");
+}
+
+TEST_CASE("a connection is removed by both of its tuples, never without one") {
+  const Bytes payload = whole();
+  Path path;
+  const NewConnection connection = NewConnection::parse(listedWithTimeout(payload), path);
+  Batch batch;
+  connection.encodeRemoval(batch);
+  batch.seal(1);
+  const auto removals = test::messages(batch);
+  REQUIRE(removals.size() == 2);
+  for (const auto& removal : removals) {
+    CHECK(removal.header.nlmsg_type == deleteType);
+    CHECK(removal.payload.size() > 40);
+  }
 }
 
 }  // namespace vethwork

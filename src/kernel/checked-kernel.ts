@@ -44,6 +44,7 @@ const OPERATIONS: Record<OperationName, true> = {
   'namespace.add': true,
   'namespace.delete': true,
   'nftables.batch': true,
+  'conntrack.add': true,
   'conntrack.delete': true,
 };
 

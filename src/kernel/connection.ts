@@ -14,7 +14,39 @@ export interface Connection {
   timeout?: number;
   /** Identifier of the entry (CTA_ID). */
   id?: number;
+  /** Progress of a TCP connection. */
+  tcp?: TcpProgress;
 }
+
+/** Progress of a TCP connection, as connection tracking knows it (CTA_PROTOINFO_TCP_…). */
+export interface TcpProgress {
+  state: TcpState;
+  /** Window scale of the packets of a direction, 0 to 14. */
+  originalWindowScale?: number;
+  replyWindowScale?: number;
+  /** Bits of a direction (IP_CT_TCP_FLAG_…, linux/netfilter/nf_conntrack_tcp.h): 1 window scale, 8 liberal. */
+  originalFlags?: number;
+  replyFlags?: number;
+}
+
+export type TcpState =
+  | 'none'
+  | 'synSent'
+  | 'synReceived'
+  | 'established'
+  | 'finWait'
+  | 'closeWait'
+  | 'lastAck'
+  | 'timeWait'
+  | 'close'
+  | 'synSent2';
+
+/**
+ * A connection to write, as it is listed. The translation (NAT) is the difference between `original` and `reply`.
+ * `id` and the status bits that only the kernel sets are ignored.
+ */
+export type NewConnection = Pick<Connection, 'original' | 'reply'> &
+  Partial<Omit<Connection, 'timeout'>> & { timeout: number };
 
 /** One direction of a connection (a tuple). */
 export interface ConnectionTuple {

@@ -62,6 +62,8 @@ export function describeOperation(operation: Operation): string {
       return `delete namespace ${operation.name}`;
     case 'nftables.batch':
       return 'change the nftables ruleset';
+    case 'conntrack.add':
+      return `add ${operation.connections.length} connections`;
     case 'conntrack.delete':
       return `delete connections matching ${filterText(operation.filter)}`;
   }

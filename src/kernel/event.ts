@@ -1,4 +1,5 @@
 import type { Address } from './address.js';
+import type { Connection } from './connection.js';
 import type { BridgePortOptions, Link } from './link/index.js';
 import type { Neighbour } from './neighbour.js';
 import type { Route } from './route.js';
@@ -8,12 +9,24 @@ import type { Filter, Qdisc } from './traffic.js';
 
 /**
  * Topics of a watch. `neighbour` includes forwarding database entries (`family: 'bridge'`). `setting` are the sysctls
- * that the kernel reports, such as `ip_forward` (`ip monitor netconf`); a snapshot does not contain them.
+ * that the kernel reports, such as `ip_forward` (`ip monitor netconf`); a snapshot does not contain them. `connection`
+ * are tracked connections (`conntrack -E`), which are not watched by default. From Linux 5.19 on, the kernel reports
+ * only changes of connections that began during the watch, unless `net.netfilter.nf_conntrack_events` is 1. It reports
+ * no change of a timeout alone.
  */
-export type WatchTopic = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'traffic' | 'setting' | 'nftables';
+export type WatchTopic =
+  | 'link'
+  | 'address'
+  | 'route'
+  | 'neighbour'
+  | 'rule'
+  | 'traffic'
+  | 'setting'
+  | 'nftables'
+  | 'connection';
 
 /** Objects of a namespace for each watched topic. */
-export type WatchSnapshot = Partial<Omit<Snapshot, 'connections'>>;
+export type WatchSnapshot = Partial<Snapshot>;
 
 /**
  * An event in a namespace. `changed`: the object is new, has changed, or was written without a change. `deleted`
@@ -42,6 +55,7 @@ export type KernelEvent =
     }
   /** A transaction was committed by this process id. The event does not contain the changes. */
   | { event: 'nftables.changed'; generation: number; pid?: number; program?: string }
+  | { event: 'connection.changed' | 'connection.deleted'; connection: Connection }
   /** The receive buffer overflowed and events were lost. A snapshot follows. */
   | { event: 'overflow' }
   /** All objects. Later events may repeat states that the snapshot already contains, but none is missing. */
@@ -50,7 +64,7 @@ export type KernelEvent =
 export interface WatchOptions {
   /** Ends the watch: a pending `next()` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Watched topics. Default: all. */
+  /** Watched topics. Default: all but `connection`. */
   topics?: readonly WatchTopic[];
   /** Starts with a snapshot. Default false. */
   snapshot?: boolean;

@@ -119,9 +119,22 @@ const CURRENT_NAMESPACE = '/proc/self/ns/net';
  */
 export function inverseOf(operation: Operation, captured?: unknown): Operation[] {
   if (operation.op === 'nftables.batch') return inverseOfBatch(operation, captured as NftObject[] | undefined);
+  if (operation.op === 'conntrack.add') return operation.mode === 'replace' ? [] : inverseOfConnections(operation);
   if (operation.op === 'link.set') return inverseOfSet(operation, captured as Link | undefined);
   const inverse = inverseOfOne(operation, captured);
   return inverse === undefined ? [] : [inverse];
+}
+
+function inverseOfConnections({ netns, connections }: Extract<Operation, { op: 'conntrack.add' }>): Operation[] {
+  return connections.map(({ original, zone }): Operation => {
+    const { source, destination, protocol, sourcePort, destinationPort } = original;
+    const ports = {
+      ...(sourcePort !== undefined && { sourcePort }),
+      ...(destinationPort !== undefined && { destinationPort }),
+    };
+    const filter = { source, destination, protocol, ...ports, direction: 'original' as const };
+    return { op: 'conntrack.delete', netns, filter: zone === undefined ? filter : { ...filter, zone } };
+  });
 }
 
 /** Each command gets a batch of its own: objects that others have deleted must not prevent the undoing of the rest. */

@@ -1,5 +1,5 @@
 import type { Address } from './address.js';
-import type { ConnectionTuple } from './connection.js';
+import type { ConnectionTuple, NewConnection } from './connection.js';
 import type { BridgePortOptions, LinkChanges, LinkSpec } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
@@ -102,6 +102,12 @@ export type Operation =
    * `exclusive` objects; it cannot restore what the batch deleted or replaced.
    */
   | (In & { op: 'nftables.batch'; commands: NftCommand[] })
+  /**
+   * conntrack.add: creates connections. Like `conntrack -I`. All are tried; the error is that of the first failure.
+   * `create` fails with EEXIST if a tuple of a connection is tracked. `replace` deletes the connections that have one of
+   * the tuples first. The namespace needs a rule that tracks connections, such as NAT.
+   */
+  | (In & { op: 'conntrack.add'; connections: NewConnection[]; mode?: 'create' | 'replace' })
   /** conntrack.delete: deletes tracked connections that match all given properties. Like `conntrack -D`. */
   | (In & { op: 'conntrack.delete'; filter: ConntrackFilter });
 

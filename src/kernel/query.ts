@@ -4,7 +4,7 @@ import type { Link } from './link/index.js';
 import type { NamespaceRef } from './namespace.js';
 import type { Neighbour } from './neighbour.js';
 import type { NftFamily } from './nftables/index.js';
-import type { LinkRef } from './operation.js';
+import type { ConntrackFilter, LinkRef } from './operation.js';
 import type { Route } from './route.js';
 import type { Rule } from './rule.js';
 import type { LinkStatistics } from './statistics.js';
@@ -66,8 +66,8 @@ export interface Queries {
    * without the module nft_compat.
    */
   'nftables.target': { parameters: In & { name: string }; result: { name: string } };
-  /** Lists tracked connections. Like `conntrack -L`. */
-  'conntrack.list': { parameters: In; result: Connection[] };
+  /** Lists tracked connections, or those that match all properties of the filter. Like `conntrack -L`. */
+  'conntrack.list': { parameters: In & { filter?: ConntrackFilter }; result: Connection[] };
 }
 
 /** A network namespace. */

@@ -26,9 +26,11 @@ const readers: { [Topic in WatchTopic]: (kernel: Reader, where: Where) => Promis
   traffic: (kernel, { netns }) => readTraffic(kernel, netns),
   setting: async () => ({}),
   nftables: async (kernel, where) => ({ nftables: await kernel.query('nftables.list', where) }),
+  connection: async (kernel, where) => ({ connections: await kernel.query('conntrack.list', where) }),
 };
 
-const allTopics = Object.keys(readers) as WatchTopic[];
+/** Connections change with every packet. */
+const usualTopics = (Object.keys(readers) as WatchTopic[]).filter((topic) => topic !== 'connection');
 
 export class NetlinkWatch implements KernelWatch {
   readonly ready: Promise<void>;
@@ -60,7 +62,7 @@ export class NetlinkWatch implements KernelWatch {
     signal?.throwIfAborted();
     this.#kernel = kernel;
     this.#where = netns === undefined ? {} : { netns };
-    this.#topics = topics ?? allTopics;
+    this.#topics = topics ?? usualTopics;
     this.#onEnd = onEnd;
     this.#snapshotDue = snapshot;
     this.#native = new NativeWatch({ netns, topics, bufferBytes });

@@ -169,6 +169,7 @@ const arguments_: Record<Operation['op'], readonly string[]> = {
   'namespace.add': ['name'],
   'namespace.delete': ['name'],
   'nftables.batch': ['commands'],
+  'conntrack.add': ['connections', 'mode'],
   'conntrack.delete': ['filter'],
 };
 
