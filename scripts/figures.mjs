@@ -19,6 +19,9 @@ const PLOTS = [
   'network-create',
   'scale-attach-curve',
   'reconcile-reconcile-curve',
+  'slots-memory-claim',
+  'slots-disk-claim',
+  'slots-claim-curve',
 ];
 
 /**

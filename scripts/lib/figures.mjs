@@ -231,6 +231,7 @@ function targets(report) {
     row("a sandbox's life, 64 workers: at least 220 per second", (own) =>
       measured(fact(`lives, ${titles.get(own)}`), 'per second', atLeast(220)),
     ),
+    ...slotTargets(fact).map((cells) => [...cells, ...JUDGED.slice(1).map(() => ''), '']),
     row('reconcile 500 unchanged networks: under 1 s, no write', (own) =>
       measured(median('reconcile-500', 'reconcile', own), 'ms', (took) => took < 1000),
     ),
@@ -238,6 +239,42 @@ function targets(report) {
     row('event loop delay, p99 with 1,000 attached or detached at once: under 5 ms', (own) => loop(own, storm)),
     ['attach where 5,000 exist against 10: growth (no target)', ...[...JUDGED, 'floor'].map(grown)],
   ];
+}
+
+/**
+ * The targets of pools: the goal and what was found.
+ * @param {(name: string) => number} fact
+ * @returns {string[][]}
+ */
+function slotTargets(fact) {
+  /** Goal, fact, unit (`x` for a ratio), limit; a minimum if `isMinimum`. @type {[string, string, string, number, boolean?][]} */
+  const goals = [
+    ['claim, not flushed: at most 0.7 of the floor of an attach', 'claim, not flushed: ratio to the floor', 'x', 0.7],
+    [
+      'claim, on disk: at most 0.15 ms above the longer of that and a flush',
+      'claim, on disk: above the longer of 0.7 of the floor and a flush',
+      'ms',
+      0.15,
+    ],
+    ['claim at 200 per second: p99 at most 2 ms', 'claim at 200 per second, not flushed, p99', 'ms', 2],
+    ['first packet: at most 1 ms after the claim, p99', 'first packet after a claim has resolved, p99', 'ms', 1],
+    ['claim during refill: p99 at most 2 of that without', 'claim during refill: p99 against without', 'x', 2],
+    ['taps: at least 1,000 claims and releases', 'tap: claims and detaches, 16 callers', 'per second', 1000, true],
+    [
+      'single-use namespaces: at least 300 claims and releases',
+      'namespace: claims and detaches, 16 callers',
+      'per second',
+      300,
+      true,
+    ],
+    ['claim beside 5,000 slots: at most 1.1 of one beside 50', 'claim beside 5,000 slots against 50', 'x', 1.1],
+  ];
+  return goals.map(([goal, name, unit, limit, isMinimum]) => {
+    const found = fact(name);
+    if (Number.isNaN(found)) return [goal, ''];
+    const isMet = isMinimum ? found >= limit : found <= limit;
+    return [goal, `${unit === 'x' ? times(found) : `${ms(found)} ${unit}`} ${isMet ? 'met' : 'missed'}`];
+  });
 }
 
 /**

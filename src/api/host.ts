@@ -58,7 +58,7 @@ export class HostHandle implements Host {
     this.#opening = opening;
     context.coordinator.start();
     this.#pools = new PoolKeeper(context);
-    if (context.settings.repair && context.node === undefined) this.#pools.start();
+    if (context.settings.repair || context.node !== undefined) this.#pools.start();
   }
 
   /** @param beginRepair begins the repair of the networks */

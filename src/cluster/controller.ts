@@ -52,6 +52,8 @@ export class Controller {
   readonly #waiting = new Set<string>();
   /** Networks that are being applied or wait for that; the promise resolves at the end. */
   readonly #busy = new Map<string, Promise<void>>();
+  /** Networks that are being repaired. */
+  readonly #repaired = new Set<string>();
   /** Number of consecutive failures by network. */
   readonly #failures = new Map<string, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -112,6 +114,14 @@ export class Controller {
     return isRouter(localNode) || this.#busy.has(network) || appliedOf(store, node, network) !== undefined;
   };
 
+  /**
+   * True if this process has applied a resource, and repairs nothing of its network at present. A call may then change the
+   * port of a slot itself: no work closes it afterwards that has read an earlier record.
+   */
+  isSteady(network: string, resource: string): boolean {
+    return !this.#stopped && !this.#repaired.has(network) && this.#reconciler.hasApplied(network, resource);
+  }
+
   /** Stops and waits for running work. Networks stay as they are. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -153,6 +163,7 @@ export class Controller {
   /** Runs work while the network is not being applied. */
   async exclusive<Result>(uuid: string, work: () => Promise<Result>): Promise<Result> {
     while (this.#busy.has(uuid)) await this.#busy.get(uuid);
+    this.#repaired.add(uuid);
     const result = work();
     const settled = result.then(
       () => undefined,
@@ -161,6 +172,7 @@ export class Controller {
     this.#busy.set(
       uuid,
       settled.then(() => {
+        this.#repaired.delete(uuid);
         this.#busy.delete(uuid);
         const isAwaited = this.#due.get(uuid);
         if (isAwaited !== undefined) this.enqueue(uuid, isAwaited);

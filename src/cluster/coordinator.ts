@@ -1,4 +1,5 @@
 import { participants } from '../desired/desired-state.js';
+import { resourceId } from '../desired/resources.js';
 import { ConflictError } from '../errors.js';
 import type { Coordinator, Creation, NetworkStates, Removal } from '../host/coordinator.js';
 import { attachLimit } from '../operations/attach-limit.js';
@@ -81,6 +82,21 @@ export class ClusterCoordinator implements Coordinator {
         others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
       });
     await (nic === undefined ? wait() : attachLimit.runReleased(wait));
+  }
+
+  get isActive(): boolean {
+    const { store, storeGuard } = this.#context();
+    return this.#node().isLeader && store.outdatedSince === undefined && storeGuard.reason === undefined;
+  }
+
+  changesPort({ network, uuid }: InterfaceRecord): boolean {
+    return this.isActive && this.#node().controller.isSteady(network, resourceId.interface(uuid));
+  }
+
+  applied({ network, revision, ids, signal }: Parameters<Coordinator['applied']>[0]): Promise<void> {
+    const context = this.#context();
+    const nodes = { essential: [context.node], awaited: [], others: [] };
+    return waitForNodes(context, { ...nodes, network, revision, ids, signal });
   }
 
   async remove(removal: Removal): Promise<Error[]> {

@@ -9,10 +9,11 @@ import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
+import { LANE } from '../operations/claim.js';
 import { takeOutOfService } from '../plan/deletion.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
-import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
+import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
 import { hasOwnLinks } from './own-links.js';
 import { findLinkByIndex, RunObserver } from './run-observer.js';
@@ -100,6 +101,11 @@ export class NetworkReconciler {
     // Rulesets are large.
     this.#snapshot?.forgetAllButLinks(network.uuid);
     return { present: true, problems, waits: waiting.size > 0 };
+  }
+
+  /** True if a resource was applied, and no error has occurred since. */
+  hasApplied(network: string, resource: string): boolean {
+    return this.#applied.get(network)?.resources.has(resource) === true;
   }
 
   /** Removes all resources of a network from this node. Objects that do not exist are not errors. */
@@ -210,6 +216,10 @@ export class NetworkReconciler {
     const { id, state } = resource;
     const fingerprint = resource.fingerprint();
     if (resources.get(id) === fingerprint) return false;
+    if (resource.port !== undefined && resources.get(id) === resource.port.opposite) {
+      if (await this.#setPort(resource)) resources.set(id, fingerprint);
+      return false;
+    }
     displaced.delete(id);
     const plan = resource.plan();
     let isNew = false;
@@ -217,13 +227,34 @@ export class NetworkReconciler {
       const isUnknown = !resources.has(id);
       const mayBeNew = isUnknown && (state === 'initial' || !(await this.#exists(resource, observer)));
       isNew = mayBeNew && (await this.#createNew(plan));
-      if (!isNew) await applyMissing(this.#context.kernel, plan, observer.full);
+      if (!isNew) await this.#addMissing(resource, plan, observer);
     } catch (error) {
       if (error instanceof LinkIndexTakenError) displaced.add(id);
       throw error;
     }
     resources.set(id, fingerprint);
     return isNew;
+  }
+
+  async #addMissing(resource: Resource, plan: readonly Operation[], observer: RunObserver): Promise<void> {
+    const { kernel, locks } = this.#context;
+    const add = () => applyMissing(kernel, plan, observer.full);
+    // All networks share the table of slots.
+    await (resource.kind === 'slots' ? locks.exclusive(resource.kind, add) : add());
+    // An element that is too many is not missing.
+    if (resource.port?.isClosed === false) await this.#setPort(resource);
+  }
+
+  /**
+   * Opens or closes the port of a slot as its record says. False if the record has changed since: the change is enqueued.
+   * The record is read in the same turn: calls of this process change ports as well, in the same lane.
+   */
+  async #setPort({ port, interface: uuid = '' }: Resource): Promise<boolean> {
+    const { kernel, store } = this.#context;
+    const now = store.peek<InterfaceRecord>(keys.interface(uuid))?.value;
+    if (port === undefined || now?.slot?.isFree !== port.isClosed || now.state === 'deleting') return false;
+    throwFirst(await kernel.teardown([port.set], { lane: LANE }));
+    return true;
   }
 
   /** True unless it is certain that no link of a resource exists. */

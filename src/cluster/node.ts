@@ -4,6 +4,7 @@ import { ConflictError } from '../errors.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { recover } from '../reconcile/recovery.js';
 import { type RepairRequest, Repairs } from '../reconcile/repair.js';
+import { type PoolRecord, poolKeys } from '../records/pools.js';
 import { requireNoNetworks } from '../records/queries.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -24,10 +25,12 @@ export interface NodeEvents extends ControllerEvents {
 /** Interval at which interrupted changes are recovered, in milliseconds. */
 const RESYNC_INTERVAL_MS = 10_000;
 
-/** Checks that a node has no interfaces. @throws ConflictError */
+/** Checks that a node has no interfaces and no pools. @throws ConflictError */
 async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
   const interfaces = await transaction.list<InterfaceRecord>(keys.interfaces);
   const here = interfaces.filter(({ value }) => value.node === node).length;
+  const pools = (await transaction.list<PoolRecord>(poolKeys.pools)).filter(({ value }) => value.node === node).length;
+  if (pools > 0) throw new ConflictError(`${pools} pools are on ${node}: delete them first`);
   if (here > 0) throw new ConflictError(`${here} interfaces are attached on ${node}: detach them first`);
 }
 

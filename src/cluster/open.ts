@@ -22,6 +22,7 @@ import { Journal } from '../store/journal.js';
 import { Presence } from '../store/presence.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { guardCallbacks } from '../util/callback.js';
+import { watchClaims } from './claims.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
@@ -141,6 +142,7 @@ async function openWith(
       return { name, role, mtu, ...(underlay.address !== undefined && { address: underlay.address }) };
     },
   });
+  watchClaims(context);
   const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
   await node.join();
   return { context, node };

@@ -1,6 +1,8 @@
 import { ConflictError, NotFoundError } from '../errors.js';
 import { asCall } from '../host/context.js';
 import { removeInterface } from '../operations/detach.js';
+import { removePool } from '../operations/prepare.js';
+import { readPools } from '../records/pools.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { transact } from '../store/transaction.js';
 import { clusterKeys } from './keys.js';
@@ -21,11 +23,12 @@ export function removeNode(context: ClusterContext, name: string, { detach }: { 
     if (name === networkNode) throw new ConflictError(`node ${name} is the network node of the cluster`);
     requireGone(context, name);
     const interfaces = (await store.list<InterfaceRecord>(keys.interfaces)).filter(({ value }) => value.node === name);
-    if (interfaces.length > 0 && !detach) {
-      throw new ConflictError(
-        `${interfaces.length} interfaces are on node ${name}: detach them first, or with the node`,
-      );
+    const pools = (await readPools(context)).filter(({ node }) => node === name);
+    if (interfaces.length + pools.length > 0 && !detach) {
+      const what = `${interfaces.length} interfaces and ${pools.length} pools`;
+      throw new ConflictError(`${what} are on node ${name}: remove them first, or with the node`);
     }
+    for (const pool of pools) await removePool(context, pool);
     for (const { value } of interfaces) await removeInterface(context, value.uuid, { haloMs: 0 });
     await transact(store, async (transaction) => {
       await transaction.get(clusterKeys.knownNode(name));

@@ -34,7 +34,7 @@ export function resourcesOf(node: LocalNode, { network, members }: NetworkState)
   ];
   return [
     networkResource(node, network),
-    slotsResource(node, network),
+    node.name === undefined || local.some(({ slot }) => slot !== undefined) ? slotsResource(node, network) : undefined,
     ...members.map((member) => floatingResource(node, network, member)),
     ...Object.keys(network.routed).map((address) => routedResource(node, network, address)),
     ...[...remote, ...local].map((member) => interfaceResource(node, network, member)),

@@ -1,5 +1,5 @@
 import type { Operation } from '../kernel/operation.js';
-import type { DesiredAttachment } from '../plan/desired.js';
+import type { DesiredAttachment, DesiredHost } from '../plan/desired.js';
 import { planFloatingIp, planFloatingIpRemoval } from '../plan/floating-ip.js';
 import { allowRouted, disallowRouted } from '../plan/guard.js';
 import { deviceName, ownLink, planInterface, planInterfaceRemoval } from '../plan/interface.js';
@@ -13,8 +13,14 @@ import {
   planOverlayRemoval,
 } from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
-import { slotTable } from '../plan/slots.js';
-import { desiredFloating, type InterfaceRecord, type Lifecycle, type NetworkRecord } from '../records/records.js';
+import { closePort, openPort, slotTable } from '../plan/slots.js';
+import {
+  desiredFloating,
+  type InterfaceRecord,
+  type Lifecycle,
+  type NetworkRecord,
+  type Slot,
+} from '../records/records.js';
 import { isRouter, type LocalNode } from './local-node.js';
 import { interfaceTitle, networkTitle } from './network-state.js';
 
@@ -37,6 +43,14 @@ export interface Resource {
   innerLinks: readonly number[];
   /** Returns a text that differs if the plan differs. */
   fingerprint(): string;
+  /** Only of a slot on its node: its port, which is closed while the slot is free. */
+  port?: {
+    isClosed: boolean;
+    /** Opens or closes it. */
+    set: Operation;
+    /** The fingerprint of the same slot with the port in the other state. */
+    opposite: string;
+  };
   /** Returns the operations that create it. */
   plan(): Operation[];
   /** Returns the operations that remove it, for `Kernel.teardown`, which ignores objects that do not exist. */
@@ -109,6 +123,8 @@ export function interfaceResource(
   const { attachment, mac, address, guard, order, slot } = member;
   const isLocal = member.node === node.name;
   if (!isLocal && !isRouter(node)) return undefined;
+  const fingerprint = (isFree: boolean | undefined) =>
+    JSON.stringify([fixedPart(attachment), mac, address, guard, order, isLocal && isFree]);
   const link = ownLink(attachment);
   return {
     kind: 'interface',
@@ -116,7 +132,8 @@ export function interfaceResource(
     title: interfaceTitle(network, member),
     interface: member.uuid,
     state: member.state,
-    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order, slot?.isFree]),
+    fingerprint: () => fingerprint(slot?.isFree),
+    ...(isLocal && slot && { port: portOf(node.host, member, slot, fingerprint(!slot.isFree)) }),
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal ? innerLinksOf(attachment) : [],
     plan: () =>
@@ -127,6 +144,20 @@ export function interfaceResource(
       ),
   };
 }
+
+function portOf(
+  host: DesiredHost,
+  { attachment }: InterfaceRecord,
+  { isFree }: Slot,
+  opposite: string,
+): NonNullable<Resource['port']> {
+  const device = deviceName(attachment);
+  return { isClosed: isFree, set: isFree ? closePort(host, device) : openPort(host, device), opposite };
+}
+
+/** Returns an attachment without the identity of a namespace that is created with it: the identity is a result. */
+const fixedPart = (attachment: DesiredAttachment) =>
+  attachment.kind === 'veth' && attachment.isOwned ? { ...attachment, identity: undefined } : attachment;
 
 /** Returns the floating address of an interface; undefined on nodes other than the router. */
 export function floatingResource(

@@ -72,7 +72,7 @@ export function assembleContext(parts: HostParts): Context {
     bulkDeletion: new BulkDeletion(mark, { reaper, pendingRemovals }),
     calls: new Calls(),
     freeSlots: new FreeSlots(store),
-    demand: new PoolDemand(),
+    demand: new PoolDemand({ isShared: node !== undefined }),
     namespaceUsers: new NamespaceUsers(kernel),
     coordinator: parts.coordinator(() => context),
     ...(node && { node: node.name, peers: node.peers }),

@@ -74,6 +74,17 @@ export interface Coordinator {
    *   caller must call `remove`
    */
   apply(creation: Creation): Promise<void>;
+  /** True if this process changes the kernel of this node now: on a lone host always, in a cluster only the agent. */
+  readonly isActive: boolean;
+  /** True if this process opens and closes the port of a slot itself; otherwise the agent of this node does. */
+  changesPort(slot: InterfaceRecord): boolean;
+  /**
+   * Waits until the agent of this node has applied a revision of a network.
+   * @throws NodeError, NodeTimeoutError
+   */
+  applied(
+    change: Pick<Change, 'revision' | 'ids'> & { network: string; signal?: AbortSignal | undefined },
+  ): Promise<void>;
   /** Removes resources on all nodes concerned, whatever fails. Resolves to the errors. */
   remove(removal: Removal): Promise<Error[]>;
   /** Runs work while no other work on the same network changes the kernel in this process. */

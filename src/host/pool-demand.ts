@@ -20,10 +20,19 @@ interface Demand extends Counts {
   at: number;
 }
 
-/** The claims of this process by pool: their rate, which the size of the pool follows, and their number. */
+/**
+ * The claims of this process by pool: their rate, which the size of the pool follows, and their number. In a cluster, the
+ * rate is that of all processes of the node, as their records show.
+ */
 export class PoolDemand {
+  readonly #isShared: boolean;
   readonly #demands = new Map<string, Demand>();
   #onClaim: (pool: PoolRecord) => void = () => undefined;
+
+  /** @param options.isShared the rate follows `observe`, not `count` */
+  constructor({ isShared } = { isShared: false }) {
+    this.#isShared = isShared;
+  }
 
   /** @param listener called after each claim */
   listen(listener: (pool: PoolRecord) => void): void {
@@ -35,10 +44,18 @@ export class PoolDemand {
     const { uuid, network } = pool;
     const demand = this.#decayed(uuid);
     demand.network = network;
-    demand.rate += 1000 / WINDOW_MS;
     if (isHit) demand.hits++;
     else demand.misses++;
     this.#demands.set(uuid, demand);
+    if (!this.#isShared) this.observe(pool);
+  }
+
+  /** Follows a claim, of any process. */
+  observe(pool: PoolRecord): void {
+    const demand = this.#decayed(pool.uuid);
+    demand.network = pool.network;
+    demand.rate += 1000 / WINDOW_MS;
+    this.#demands.set(pool.uuid, demand);
     this.#onClaim(pool);
   }
 

@@ -1,10 +1,11 @@
 import type { ClaimRequest } from '../api/options.js';
+import { resourceId } from '../desired/resources.js';
 import { asCall, type Context } from '../host/context.js';
 import { deviceName } from '../plan/interface.js';
 import { closePort, openPort } from '../plan/slots.js';
 import { requireFreeHostname } from '../records/members.js';
 import { releaseHostname, reserveHostname } from '../records/names.js';
-import { indexFreeSlot, livePoolOf, type PoolRecord, poolKeys } from '../records/pools.js';
+import { indexFreeSlot, livePoolOf, type PoolRecord, poolKeys, requireHere } from '../records/pools.js';
 import { liveNetworkOf } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -12,7 +13,7 @@ import { throwFirst } from '../util/errors.js';
 import { attachSlot } from './slots.js';
 
 /** Claims do not wait for messages about links. */
-const LANE = 'claims';
+export const LANE = 'claims';
 
 /** An interface that was claimed from a pool, or attached because the pool had no free slot (a miss). */
 export interface Claimed {
@@ -39,11 +40,14 @@ export function claimSlot(context: Context, network: string, pool: string, reque
 
 async function claimFree(context: Context, network: string, pool: string, request: ClaimRequest): Promise<Taken> {
   const { coordinator } = context;
-  const { result } = await coordinator.commit((transaction) => take(transaction, context, network, pool, request));
+  const { result, revision } = await coordinator.commit((transaction) =>
+    take(transaction, context, network, pool, request),
+  );
   const { nic } = result;
   if (nic === undefined) return result;
-  await open(context, nic);
-  if (nic.hostname !== undefined) serve(context, result.network, nic);
+  await (coordinator.changesPort(nic) ? open(context, nic) : opened(context, nic, revision, request.signal));
+  // In a cluster, the agent of the network node sees the record.
+  if (nic.hostname !== undefined && nic.node === undefined) serve(context, result.network, nic);
   return result;
 }
 
@@ -64,6 +68,7 @@ async function take(
 ): Promise<Taken> {
   const network = await liveNetworkOf(transaction, uuid);
   const record = await livePoolOf(transaction, uuid, pool);
+  requireHere(record, node);
   await requireFreeHostname(transaction, network, hostname);
   for (;;) {
     const slot = await freeSlots.take(pool);
@@ -94,6 +99,22 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
     throwFirst(errors);
   } catch (error) {
     await kernel.teardown([closePort(host, device)]);
+    await unclaim(context, nic).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Waits until the agent of this node has opened the port of a claimed slot. After an error the slot is free again. */
+async function opened(
+  context: Context,
+  nic: InterfaceRecord,
+  revision: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { uuid, network } = nic;
+  try {
+    await context.coordinator.applied({ network, revision, ids: [resourceId.interface(uuid)], signal });
+  } catch (error) {
     await unclaim(context, nic).catch(() => undefined);
     throw error;
   }

@@ -6,7 +6,7 @@ import { releaseVni } from '../ipam/vni.js';
 import { type RequireFree, sameAsFirst, waitForOwner } from '../records/contention.js';
 import { membersOf, releaseInterface } from '../records/members.js';
 import { releaseName } from '../records/names.js';
-import { deletePoolsOf } from '../records/pools.js';
+import { deletePoolsOf, poolKeys } from '../records/pools.js';
 import { networkOf } from '../records/queries.js';
 import { always, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -79,6 +79,8 @@ function finalMembers(
 
 /** Number of addresses that are deleted in one commit. */
 const ADDRESSES_PER_COMMIT = 1000;
+/** As `ADDRESSES_PER_COMMIT`, for pools. A transaction of etcd has at most 128 operations. */
+const POOLS_PER_COMMIT = 32;
 
 /**
  * Releases the reservations of a network. Several commits are safe: nothing can be added to a network marked for
@@ -102,13 +104,16 @@ async function releaseNetwork(context: Context, uuid: string, members: readonly 
   for (let at = 0; at + ADDRESSES_PER_COMMIT < addresses.length; at += ADDRESSES_PER_COMMIT) {
     await store.commit({ conditions: [], puts: [], deletes: addresses.slice(at, at + ADDRESSES_PER_COMMIT) });
   }
+  const pools = await store.count(poolKeys.ofNetwork(uuid));
+  for (let at = 0; at < pools; at += POOLS_PER_COMMIT) {
+    await transact(store, (transaction) => deletePoolsOf(transaction, uuid, POOLS_PER_COMMIT));
+  }
   await transact(store, async (transaction) => {
     const network = await transaction.get<NetworkRecord>(keys.network(uuid));
     if (network === undefined) return;
     for (const member of await membersOf(transaction, uuid)) {
       await releaseInterface(transaction, context, network, member);
     }
-    await deletePoolsOf(transaction, uuid);
     for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
     for (const address of [network.egress?.address, ...Object.keys(network.routed)]) {
       if (address !== undefined) await floating.release(transaction, address, { owner: uuid });

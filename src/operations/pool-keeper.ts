@@ -20,7 +20,8 @@ const PAUSE_MS = 5000;
 
 /**
  * Keeps the free slots of pools between `min` and `max`, in the background. The number follows the claims of this process.
- * Several processes may keep the same pools: one of them refills a pool at a time.
+ * Several processes may keep the same pools: one of them refills a pool at a time. In a cluster, the agent keeps the pools
+ * of its node, and the number follows the claims of all its processes.
  */
 export class PoolKeeper {
   readonly #context: Context;
@@ -53,9 +54,11 @@ export class PoolKeeper {
   }
 
   #wake(pool: PoolRecord): void {
-    const { demand, freeSlots } = this.#context;
+    const { demand, freeSlots, coordinator, node } = this.#context;
     const { uuid, network } = pool;
-    if (this.#stopping.signal.aborted || freeSlots.known(uuid) >= demand.target(pool)) return;
+    if (this.#stopping.signal.aborted || !coordinator.isActive) return;
+    // In a cluster, the claims are those of other processes.
+    if (node === undefined && freeSlots.known(uuid) >= demand.target(pool)) return;
     this.#track(this.#runs.run(uuid, () => this.#refillSoon(network, uuid)));
   }
 
@@ -73,9 +76,11 @@ export class PoolKeeper {
 
   async #check(): Promise<void> {
     await this.#recordUsage();
-    const pools = await readPools(this.#context);
+    const { coordinator, node } = this.#context;
+    if (!coordinator.isActive) return;
+    const pools = (await readPools(this.#context)).filter((pool) => pool.node === node);
     for (const pool of pools) {
-      if (this.#stopping.signal.aborted) return;
+      if (this.#stopping.signal.aborted || !coordinator.isActive) return;
       await this.#runs.run(pool.uuid, () => this.#keep(pool));
     }
   }
@@ -96,8 +101,9 @@ export class PoolKeeper {
     await context.locks.turn(pool.network);
     if (pool.state === 'deleting') return this.#alone(pool, () => removePool(context, pool));
     await this.#refill(pool);
-    const surplus = (await countFree(context, pool)) - context.demand.target(pool);
-    if ((await this.#isIdle(pool)) && surplus > 0)
+    const free = await countFree(context, pool);
+    const surplus = free - context.demand.target(pool);
+    if (surplus > 0 && (free > pool.max || (await this.#isIdle(pool))))
       await this.#alone(pool, () => removeSlots(context, pool, Math.min(surplus, BATCH)));
   }
 

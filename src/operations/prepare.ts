@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { PoolRequest } from '../api/options.js';
 import { slotsResource } from '../desired/resources.js';
-import { ConflictError, DifferenceError } from '../errors.js';
+import { DifferenceError } from '../errors.js';
 import { applyMissing } from '../host/apply.js';
 import { asCall, type Context } from '../host/context.js';
 import { tapOptions } from '../plan/interface.js';
@@ -24,12 +24,14 @@ const CONCURRENCY = 16;
  */
 export function prepare(context: Context, network: string, request: PoolRequest): Promise<PoolRecord> {
   return asCall(context, async () => {
-    if (context.node !== undefined) throw new ConflictError('pools need a lone host: this host is a node of a cluster');
     const { signal } = request;
     signal?.throwIfAborted();
     await context.locks.turn(network, signal);
-    await prepareTable(context, network);
-    const { pool, isNew } = await transact(context.store, (transaction) => record(transaction, network, request));
+    // In a cluster, the agent creates it before the first slot.
+    if (context.node === undefined) await prepareTable(context, network);
+    const { pool, isNew } = await transact(context.store, (transaction) =>
+      record(transaction, context, network, request),
+    );
     await context.store.flush();
     try {
       await fill(context, pool, signal);
@@ -51,13 +53,14 @@ async function prepareTable(context: Context, uuid: string): Promise<void> {
 
 async function record(
   transaction: Transaction,
+  { node }: Context,
   uuid: string,
   { signal: _, ...request }: PoolRequest,
 ): Promise<{ pool: PoolRecord; isNew: boolean }> {
   const network = await liveNetworkOf(transaction, uuid);
   const { owner, multiQueue, ...common } = { owner: undefined, multiQueue: undefined, ...request };
   const options = { ...common, ...tapOptions({ owner, multiQueue }) };
-  const named = await poolNamed(transaction, uuid, options.name);
+  const named = await poolNamed(transaction, uuid, { name: options.name, node });
   if (named !== undefined) {
     const { min, max, ...rest } = options;
     for (const [field, value] of Object.entries(rest)) {
@@ -68,17 +71,22 @@ async function record(
     if (min !== named.min || max !== named.max) transaction.put(poolKeys.pool(uuid, named.uuid), pool);
     return { pool, isNew: false };
   }
-  const pool: PoolRecord = { ...options, uuid: randomUUID(), network: uuid, state: 'created' };
+  const place = { network: uuid, ...(node !== undefined && { node }) };
+  const pool: PoolRecord = { ...options, ...place, uuid: randomUUID(), state: 'created' };
   transaction.create(poolKeys.pool(uuid, pool.uuid), pool);
   // Also if it is set already: of two calls that create a pool of the same name, the commit of one fails.
   transaction.put(keys.network(uuid), { ...network, hasSlots: true } satisfies NetworkRecord);
   return { pool, isNew: true };
 }
 
-/** Returns the live pool of a network with a name. */
-async function poolNamed(transaction: Transaction, network: string, name: string): Promise<PoolRecord | undefined> {
+/** Returns the live pool of a network with a name on a node. */
+async function poolNamed(
+  transaction: Transaction,
+  network: string,
+  { name, node }: { name: string; node: string | undefined },
+): Promise<PoolRecord | undefined> {
   const pools = await transaction.list<PoolRecord>(poolKeys.ofNetwork(network));
-  const found = pools.find(({ value }) => value.name === name && value.state === 'created');
+  const found = pools.find(({ value }) => value.name === name && value.node === node && value.state === 'created');
   return found && transaction.get<PoolRecord>(found.key);
 }
 
@@ -92,7 +100,10 @@ async function fill(context: Context, pool: PoolRecord, signal?: AbortSignal): P
   });
 }
 
-/** Changes the limits of a pool. Resolves when the number of its free slots is within them. @throws as `prepare` */
+/**
+ * Changes the limits of a pool. Resolves when the number of its free slots is within them; for a pool of another node at
+ * once: its agent follows. @throws as `prepare`
+ */
 export function resizePool(
   context: Context,
   { uuid, network }: Pick<PoolRecord, 'uuid' | 'network'>,
@@ -108,7 +119,7 @@ export function resizePool(
       return resized;
     });
     await context.store.flush();
-    await fill(context, pool, signal);
+    if (pool.node === context.node) await fill(context, pool, signal);
     return pool;
   });
 }

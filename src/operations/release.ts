@@ -20,6 +20,8 @@ export async function isReusable(transaction: Transaction, nic: InterfaceRecord)
   if (slot === undefined || slot.isFree || state !== 'created' || lost !== undefined || floating !== undefined)
     return false;
   if (attachment.kind !== 'tap' || guard === undefined) return false;
+  // In a cluster, the network node has the connections and the lease of a slot: it is removed with them, and replaced.
+  if (nic.node !== undefined) return false;
   const pool = await transaction.get<PoolRecord>(poolKeys.pool(nic.network, slot.pool));
   return pool?.state === 'created' && (await transaction.count(poolKeys.allFree(pool.uuid))) < pool.max;
 }

@@ -96,6 +96,14 @@ export class Standalone implements Coordinator {
     throw created.status === 'rejected' ? created.reason : (served as PromiseRejectedResult).reason;
   }
 
+  readonly isActive = true;
+
+  changesPort(): boolean {
+    return true;
+  }
+
+  async applied(): Promise<void> {}
+
   /** Meanwhile the mark for deletion is flushed: after a failure of the machine, the removal is finished. */
   async remove({ network, resources, members, isCreated = true }: Removal): Promise<Error[]> {
     const context = this.#context();

@@ -9,7 +9,9 @@ import type { InterfaceRecord, IsDue, Lifecycle } from './records.js';
 export type PoolRecord = Lifecycle & {
   uuid: string;
   network: string;
-  /** Unique within the network. */
+  /** Node that its slots are on. Absent on a lone host. */
+  node?: string;
+  /** Unique within the network, in a cluster on its node. */
   name: string;
   kind: PoolOptions['kind'];
   /** Number of free slots to keep at least, and at most. */
@@ -57,18 +59,32 @@ export async function readPool(
   return entry.value;
 }
 
-/** Finds a pool of a network by UUID or name. @throws NotFoundError */
+/**
+ * Finds a pool of a network by UUID or name. In a cluster, the pool of this node; without one, that of another node.
+ * @throws NotFoundError, ConflictError if only other nodes have a pool of the name, and several have
+ */
 export async function findPool(
-  registry: { readonly store: Store },
+  registry: { readonly store: Store; readonly node?: string },
   network: string,
   idOrName: string,
 ): Promise<PoolRecord> {
   if (isUuid(idOrName)) return readPool(registry, network, idOrName.toLowerCase());
-  const found = (await readPools(registry, network)).find(
+  const named = (await readPools(registry, network)).filter(
     ({ name, state }) => name === idOrName && state === 'created',
   );
+  const here = named.find(({ node }) => node === registry.node);
+  const [found, other] = here === undefined ? named : [here];
   if (found === undefined) throw new NotFoundError('pool', idOrName);
+  if (other !== undefined) {
+    const nodes = named.map(({ node }) => node).join(', ');
+    throw new ConflictError(`the nodes ${nodes} have a pool ${idOrName}: use its UUID`);
+  }
   return found;
+}
+
+/** Checks that the slots of a pool are on this node. @throws ConflictError */
+export function requireHere({ uuid, node }: PoolRecord, here: string | undefined): void {
+  if (node !== here) throw new ConflictError(`pool ${uuid} is on node ${node}: claim its slots there`);
 }
 
 /** Reads the pools of a network, or of all networks. */
@@ -95,9 +111,13 @@ export function unindexFreeSlot(transaction: Transaction, { uuid, slot }: Interf
   if (slot !== undefined) transaction.delete(poolKeys.free(slot.pool, uuid));
 }
 
-/** Deletes the records of all pools of a network that is being deleted. Its slots are interfaces of the network. */
-export async function deletePoolsOf(transaction: Transaction, network: string): Promise<void> {
-  for (const { key, value } of await transaction.list<PoolRecord>(poolKeys.ofNetwork(network))) {
+/**
+ * Deletes the records of pools of a network that is being deleted. Its slots are interfaces of the network.
+ * @param count of pools, at most
+ */
+export async function deletePoolsOf(transaction: Transaction, network: string, count: number): Promise<void> {
+  const pools = await transaction.list<PoolRecord>(poolKeys.ofNetwork(network));
+  for (const { key, value } of pools.slice(0, count)) {
     transaction.delete(key);
     transaction.delete(poolKeys.usage(value.uuid));
   }

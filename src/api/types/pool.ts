@@ -54,6 +54,8 @@ export interface PoolInfo {
   uuid: string;
   /** UUID of the network. */
   network: string;
+  /** Node that its slots are on; absent on a lone host. */
+  node?: string;
   name: string;
   kind: PoolOptions['kind'];
   min: number;
@@ -73,7 +75,7 @@ export interface PoolStatus {
   free: number;
   /** Number of claimed slots. */
   claimed: number;
-  /** Number of free slots that this process would keep at the present rate of its claims. */
+  /** Number of free slots that this process would keep at the present rate of its claims (in a cluster: of the node's). */
   target: number;
   /** Claims that found a free slot, and claims that did not, of all processes. The last second may be missing. */
   hits: number;

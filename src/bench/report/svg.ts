@@ -35,6 +35,8 @@ const COLOURS: Readonly<Record<string, string>> = {
   pyroute2: '#27ae60',
   cni: '#8e44ad',
   netavark: '#b7950b',
+  claim: '#1f5fa8',
+  attach: '#9cc3e6',
 };
 
 interface Point {
@@ -104,10 +106,15 @@ const config = { background: 'white', font: 'sans-serif', view: { stroke: null }
 
 /** The colour scale of the contenders that have points, in the order of the tables. */
 function colour(titles: ReadonlyMap<string, string>, values: readonly Point[]) {
-  const names = [...titles].filter(([, title]) => values.some(({ contender }) => contender === title));
+  const present = new Set(values.map(({ contender }) => contender));
+  const names = [...titles].filter(([, title]) => present.has(title));
+  for (const [, title] of names) present.delete(title);
+  // Of cases that compare works of one contender.
+  const others = [...present].map((title): [string, string] => [title, title]);
+  const all = [...names, ...others];
   return {
-    domain: names.map(([, title]) => title),
-    range: names.map(([name]) => COLOURS[name] ?? '#999999'),
+    domain: all.map(([, title]) => title),
+    range: all.map(([name]) => COLOURS[name] ?? '#999999'),
   };
 }
 

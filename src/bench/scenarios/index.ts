@@ -8,7 +8,7 @@ import { network } from './network.js';
 import { reconcile } from './reconcile.js';
 import { sandbox } from './sandbox.js';
 import { scale } from './scale.js';
-import { slots } from './slots.js';
+import { slots } from './slots/index.js';
 import { startUp } from './start.js';
 import { traffic } from './traffic.js';
 

@@ -20,7 +20,11 @@ describe.skipIf(!privileged)('a node that is removed from its cluster', () => {
     const network = await one.createNetwork({ name: 'demo', netblock: '172.16.0.0/24' });
     const { vni } = network.info;
     await cluster.guest(two, network.uuid);
-    const lost = await (await three.getNetwork(network.uuid)).attach({ tap: 'vnet3' });
+    const onThree = await three.getNetwork(network.uuid);
+    const lost = await onThree.attach({ tap: 'vnet3' });
+    const pool = await onThree.prepare({ kind: 'tap', min: 2, max: 2 });
+    await onThree.attach({ slot: pool });
+    await eventually(async () => (await pool.status()).free === 2);
     await eventually(async () => (await cluster.flood(1, vni))?.includes(cluster.vtep(3)) === true);
 
     expect(await rejection(one.removeNode('node9'))).toMatchObject({ name: 'NotFoundError' });
@@ -31,12 +35,15 @@ describe.skipIf(!privileged)('a node that is removed from its cluster', () => {
     await three.close();
     const state = async () => (await one.refresh()).nodes?.find(({ name }) => name === 'node3')?.state;
     await eventually(async () => (await state()) === 'gone', 60_000);
-    expect(await rejection(one.removeNode('node3'))).toMatchObject(conflict('1 interfaces are on node node3'));
+    expect(await rejection(one.removeNode('node3'))).toMatchObject(
+      conflict('4 interfaces and 1 pools are on node node3'),
+    );
     expect(await names(one)).toEqual(['node1', 'node2', 'node3']);
 
     await two.removeNode('node3', { detach: true });
     expect(await names(one)).toEqual(['node1', 'node2']);
     expect(await rejection(one.getInterface(lost.uuid))).toMatchObject({ name: 'NotFoundError' });
+    expect([await one.listPools(), (await one.listInterfaces()).map(({ node }) => node)]).toEqual([[], ['node2']]);
     await eventually(async () => (await cluster.flood(1, vni))?.includes(cluster.vtep(3)) === false);
     expect(await hasLink(cluster.node(3), 'vnet3')).toBe(true);
 
