@@ -226,7 +226,7 @@ async function reserveInterface(
   const address = await networkPool(network).reserve(
     transaction,
     { use: 'interface', owner, mac },
-    { address: request.address },
+    { address: request.address, instance: request.instance },
   );
   // Everything above runs while the namespace is read.
   const attachment = await chosen.attachment;

@@ -99,7 +99,7 @@ export async function releaseInterface(
 ): Promise<void> {
   const { uuid, address, floating, attachment } = record;
   const pool = networkPool(network);
-  await pool.release(transaction, address, { owner: uuid, halo });
+  await pool.release(transaction, address, { owner: uuid, halo, instance: record.instance });
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   await releasePlace(transaction, record);
