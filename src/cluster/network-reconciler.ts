@@ -1,4 +1,4 @@
-import { deletingResources, desiredState, resourcesOf } from '../desired/desired-state.js';
+import { type DesiredState, deletingResources, desiredState, resourcesOf } from '../desired/desired-state.js';
 import { isRouter } from '../desired/local-node.js';
 import type { NetworkState } from '../desired/network-state.js';
 import { networkResource, type Resource, resourceId, routedResource } from '../desired/resources.js';
@@ -14,7 +14,9 @@ import { DELETION_GROUP } from '../plan/group.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
+import { identifyBindings } from './identify-bindings.js';
 import { hasOwnLinks } from './own-links.js';
+import { type AppliedPorts, followMigrations, settlePorts } from './ports.js';
 import { findLinkByIndex, RunObserver } from './run-observer.js';
 import type { ClusterContext, Problem } from './types.js';
 
@@ -38,6 +40,7 @@ interface LastApplied {
   displaced: Set<string>;
   /** Forwarding and neighbour entries for other nodes. */
   mesh: Neighbour[] | undefined;
+  ports: AppliedPorts['ports'];
 }
 
 /**
@@ -49,6 +52,8 @@ export class NetworkReconciler {
   readonly #applied = new Map<string, LastApplied>();
   /** The kernel as it was at the start. It serves the first run of each network. */
   #snapshot: Observer | undefined;
+  /** The creation of the table of closed ports. */
+  #table: Promise<void> | undefined;
   /** Networks that have had their first run since the start. */
   readonly #begun = new Set<string>();
 
@@ -60,8 +65,9 @@ export class NetworkReconciler {
    * Applies the resources that have changed. An error of one resource does not prevent the others.
    * @param progress store revision up to which the router has applied the network
    */
-  async apply(state: NetworkState, progress: number): Promise<Outcome> {
-    const { network } = state;
+  async apply(recorded: NetworkState, progress: number): Promise<Outcome> {
+    const { network } = recorded;
+    const { state, refused } = await identifyBindings(this.#context, recorded);
     const applied = this.#lastApplied(network.uuid);
     const observer = this.#observerOf(network.uuid);
     const problems: Record<string, Problem> = {};
@@ -73,10 +79,13 @@ export class NetworkReconciler {
         // The kernel may differ from the last applied state: read it again next time.
         applied.resources.clear();
         applied.mesh = undefined;
+        applied.ports = undefined;
       }
     };
-    await this.#removeDeleting(state, applied, attempt);
+    for (const [id, error] of refused) problems[id] = problemOf(error);
     const desired = desiredState(this.#context.localNode, state);
+    if (desired !== undefined) await this.#switch(state, desired, applied, observer, attempt);
+    await this.#removeDeleting(state, applied, attempt);
     if (desired === undefined) {
       if (applied.displaced.has(resourceId.network)) this.forget(network.uuid);
       else await attempt(resourceId.network, () => this.remove(network, state.members));
@@ -94,9 +103,11 @@ export class NetworkReconciler {
     // The other resources depend on the network.
     if (problems[base.id] === undefined) {
       for (const resource of others) {
-        if (!waiting.has(resource.id)) await attempt(resource.id, () => this.#create(resource, applied, observer));
+        if (!waiting.has(resource.id) && !refused.has(resource.id))
+          await attempt(resource.id, () => this.#create(resource, applied, observer));
       }
     }
+    if (problems[base.id] === undefined) await attempt(base.id, () => settlePorts(this.#context, state, applied));
     // Rulesets are large.
     this.#snapshot?.forgetAllButLinks(network.uuid);
     return { present: true, problems, waits: waiting.size > 0 };
@@ -133,6 +144,7 @@ export class NetworkReconciler {
   forgetAll(): void {
     this.#applied.clear();
     this.#begun.clear();
+    this.#table = undefined;
     this.#snapshot = new Observer(this.#context.kernel);
   }
 
@@ -162,9 +174,27 @@ export class NetworkReconciler {
       removed: new Set(),
       displaced: new Set(),
       mesh: undefined,
+      ports: undefined,
     };
     this.#applied.set(uuid, applied);
     return applied;
+  }
+
+  /** Applies what the migration of an interface changes, before all other work: instances wait for it. */
+  async #switch(
+    { network, members, ...state }: NetworkState,
+    { resources, mesh }: DesiredState,
+    applied: LastApplied,
+    observer: RunObserver,
+    attempt: (id: string, work: () => Promise<unknown>) => Promise<void>,
+  ): Promise<void> {
+    if (!network.hasSlots || !applied.resources.has(resourceId.network)) return;
+    const slots = resources.find(({ kind }) => kind === 'slots');
+    if (slots !== undefined) await attempt(slots.id, () => this.#create(slots, applied, observer));
+    await attempt(resourceId.network, () => followMigrations(this.#context, { network, members, ...state }, applied));
+    const isMoved = members.some(({ migration }) => migration?.isSource);
+    if (isMoved && mesh !== undefined && applied.mesh !== undefined)
+      await attempt(resourceId.network, () => this.#connect(mesh, applied, observer));
   }
 
   /** Removes the resources in the state `deleting`, without the network itself. */
@@ -217,13 +247,23 @@ export class NetworkReconciler {
       const isUnknown = !resources.has(id);
       const mayBeNew = isUnknown && (state === 'initial' || !(await this.#exists(resource, observer)));
       isNew = mayBeNew && (await this.#createNew(plan));
-      if (!isNew) await applyMissing(this.#context.kernel, plan, observer.full);
+      if (!isNew && resource.kind === 'slots') await this.#createTable(plan);
+      else if (!isNew) await applyMissing(this.#context.kernel, plan, observer.full);
     } catch (error) {
       if (error instanceof LinkIndexTakenError) displaced.add(id);
       throw error;
     }
     resources.set(id, fingerprint);
     return isNew;
+  }
+
+  /** Creates the table that all networks share. Concurrent runs would add its rules twice. */
+  #createTable(plan: readonly Operation[]): Promise<void> {
+    this.#table ??= applyMissing(this.#context.kernel, plan).catch((error) => {
+      this.#table = undefined;
+      throw error;
+    });
+    return this.#table;
   }
 
   /** True unless it is certain that no link of a resource exists. */

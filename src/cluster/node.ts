@@ -4,6 +4,7 @@ import { ConflictError } from '../errors.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { recover } from '../reconcile/recovery.js';
 import { type RepairRequest, Repairs } from '../reconcile/repair.js';
+import { isOn } from '../records/binding.js';
 import { requireNoNetworks } from '../records/queries.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
@@ -27,7 +28,7 @@ const RESYNC_INTERVAL_MS = 10_000;
 /** Checks that a node has no interfaces. @throws ConflictError */
 async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
   const interfaces = await transaction.list<InterfaceRecord>(keys.interfaces);
-  const here = interfaces.filter(({ value }) => value.node === node).length;
+  const here = interfaces.filter(({ value }) => isOn(value, node)).length;
   if (here > 0) throw new ConflictError(`${here} interfaces are attached on ${node}: detach them first`);
 }
 

@@ -1,6 +1,7 @@
 import type { Json } from '../../store/store.js';
 import type { InterfaceCounters } from './counters.js';
 import type { InterfaceInfo } from './interface-info.js';
+import type { MigrateOptions, Migration } from './migration.js';
 import type { RemoveOptions } from './remove-options.js';
 
 /** A handle of an interface. */
@@ -23,6 +24,15 @@ export interface Interface {
    * @see RemoveOptions
    */
   defloat(options?: RemoveOptions): Promise<void>;
+  /**
+   * Prepares the migration of the interface to another node of a cluster: the target gets its link, and nothing passes it.
+   * The interface keeps its UUID, MAC, addresses, guard and counters. A detach aborts the migration.
+   * @throws ValidationError, NotFoundError for the node, ConflictError if it is gone, or is the present one, or the
+   *   interface is being migrated or belongs to a pool; on a lone host; CapacityError, NodeError, NodeTimeoutError
+   */
+  migrate(options: MigrateOptions): Promise<Migration>;
+  /** Returns the present migration of the interface, of any process; undefined if there is none. */
+  migration(): Promise<Migration | undefined>;
   /** Removes the interface. Does nothing if it does not exist. @see RemoveOptions */
   detach(options?: RemoveOptions): Promise<void>;
   /** Replaces the metadata. */
