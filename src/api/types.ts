@@ -9,7 +9,6 @@ export type * from './types/host-options.js';
 export type * from './types/interface.js';
 export type * from './types/interface-info.js';
 export type * from './types/migration.js';
-export type * from './types/migration-info.js';
 export type * from './types/network.js';
 export type * from './types/network-info.js';
 export type * from './types/network-options.js';

@@ -2,7 +2,7 @@ import type { EventOptions, HostEvent } from './event.js';
 import type { HostInfo } from './host-info.js';
 import type { Interface } from './interface.js';
 import type { InterfaceInfo } from './interface-info.js';
-import type { MigrationInfo } from './migration-info.js';
+import type { MigrationInfo } from './migration.js';
 import type { Network } from './network.js';
 import type { NetworkInfo } from './network-info.js';
 import type { CreateNetworkOptions } from './network-options.js';

@@ -1,5 +1,5 @@
 import type { Json } from '../../store/store.js';
-import type { MigrationInfo } from './migration-info.js';
+import type { MigrationInfo } from './migration.js';
 
 /** Information about an interface. */
 export interface InterfaceInfo {

@@ -1,7 +1,4 @@
 import type { NamespaceRef } from '../../kernel/namespace.js';
-import type { Interface } from './interface.js';
-import type { MigrationInfo } from './migration-info.js';
-import type { RemoveOptions } from './remove-options.js';
 
 /**
  * Options of a migration. The target has a tap of the same name, unless `tap` or `netns` is given. An interface in a
@@ -26,25 +23,23 @@ export interface MigrateOptions {
   signal?: AbortSignal;
 }
 
-/**
- * A migration that has been prepared. It is recorded: another process finds it with `Interface.migration`, and can switch
- * or abort it. `await using` aborts it at the end of the block, unless it was switched.
- */
-export interface Migration extends AsyncDisposable {
-  /** Information as of the preparation. */
-  readonly info: MigrationInfo;
+/** Information about a migration. */
+export interface MigrationInfo {
+  /** UUID of the migration. */
+  id: string;
+  /** UUIDs of the interface and its network. */
+  interface: string;
+  network: string;
+  /** Name of the source. */
+  from: string;
+  /** Name of the target. */
+  to: string;
+  /** Name of the link on the target, in the namespace of the host. */
+  device: string;
   /**
-   * Moves the interface to the target. The source closes its port, then one transaction makes the target the owner: the
-   * target opens its port, and the other nodes send there. Resolves when all nodes have applied it, and the link of the
-   * source is removed. If it rejects before the transaction, the migration stays prepared; `Interface.refresh` tells.
-   * @param options.waitForSource true (default): the target opens its port after the source has closed its own. False, for
-   *   a source whose machine is lost: at once. If the instance runs on both nodes, both may answer then
-   * @throws ConflictError if a node is gone or the migration has ended, NodeTimeoutError, NodeError
+   * `preparing`: the target is being prepared. `prepared`: its link exists, and its port is closed. `switching`: the source
+   * has been asked to close its port. `switched`: the interface is on the target, and is being removed from the source.
+   * `aborting`: it is being removed from the target.
    */
-  switch(options?: { waitForSource?: boolean; signal?: AbortSignal }): Promise<Interface>;
-  /**
-   * Removes the target. Does nothing if the migration has been aborted.
-   * @throws ConflictError if it has been switched, RemovalError. @see RemoveOptions
-   */
-  abort(options?: RemoveOptions): Promise<void>;
+  state: 'preparing' | 'prepared' | 'switching' | 'switched' | 'aborting';
 }
