@@ -37,6 +37,7 @@ import type {
   HostInfo,
   Interface,
   InterfaceInfo,
+  MigrationInfo,
   Network,
   NetworkInfo,
   PoolSummary,
@@ -117,6 +118,10 @@ export class HostHandle implements Host {
       ...interfaceInfo(record),
       ...asOf(this.#context),
     }));
+  }
+
+  async listMigrations(): Promise<MigrationInfo[]> {
+    return (await this.listInterfaces()).flatMap(({ migration }) => migration ?? []);
   }
 
   async listPools(): Promise<PoolSummary[]> {

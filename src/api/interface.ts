@@ -4,12 +4,14 @@ import { interfaceCounters } from '../operations/counters.js';
 import { defloat } from '../operations/defloat.js';
 import { detach } from '../operations/detach.js';
 import { float } from '../operations/float.js';
+import { prepareMigration } from '../operations/migrate.js';
 import { changeInterface, readInterface } from '../records/queries.js';
 import { type InterfaceRecord, interfaceInfo } from '../records/records.js';
 import type { Json } from '../store/store.js';
 import { rejectOnAbort } from '../util/abort.js';
-import { parseAddressOptions, parseMetadata, parseSignal } from './options.js';
-import type { Interface, InterfaceCounters, InterfaceInfo, RemoveOptions } from './types.js';
+import { MigrationHandle } from './migration.js';
+import { parseAddressOptions, parseMetadata, parseMigrateOptions, parseSignal } from './options.js';
+import type { Interface, InterfaceCounters, InterfaceInfo, MigrateOptions, Migration, RemoveOptions } from './types.js';
 
 /** Implementation of `Interface`. */
 export class InterfaceHandle implements Interface {
@@ -61,6 +63,27 @@ export class InterfaceHandle implements Interface {
     const signal = parseSignal(options);
     const remove = () => detach(this.#context, this.#record, signal);
     await rejectOnAbort(this.#context.events.note(this.#subject('interface.detach'), remove), signal);
+  }
+
+  async migrate(options: MigrateOptions): Promise<Migration> {
+    const request = parseMigrateOptions(options);
+    const subject = { ...this.#subject('interface.migrate'), detail: request.to };
+    const prepared = await this.#context.events.note(subject, () =>
+      prepareMigration(this.#context, this.#record, request),
+    );
+    this.#record = prepared;
+    return this.#migrationOf(prepared) as Migration;
+  }
+
+  async migration(): Promise<Migration | undefined> {
+    await this.refresh();
+    return this.#migrationOf(this.#record);
+  }
+
+  #migrationOf(record: InterfaceRecord): Migration | undefined {
+    const context = this.#context;
+    if (record.migration === undefined) return undefined;
+    return new MigrationHandle(context, record, record.migration, (moved) => new InterfaceHandle(context, moved));
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {

@@ -10,6 +10,7 @@ import type {
   ClaimOptions,
   CreateNetworkOptions,
   HostOptions,
+  MigrateOptions,
   PoolOptions,
   ReconcileProgress,
   RepairResult,
@@ -165,6 +166,40 @@ const attachCommon = {
   metadata: valid.metadata.default({}),
   signal: valid.abortSignal.optional(),
 };
+
+const migrateSchema = z.strictObject({
+  to: valid.hostname,
+  tap: valid.newLinkName.optional(),
+  owner: valid.integer(0, 2 ** 32 - 2, 'a user id').optional(),
+  multiQueue: flag.optional(),
+  netns: valid.namespaceRef.optional(),
+  name: valid.containerLinkName.optional(),
+  configure: flag.optional(),
+  signal: valid.abortSignal.optional(),
+});
+
+/** Checked options of a migration. */
+export type MigrateRequest = z.output<typeof migrateSchema>;
+
+/** Checks the options of `Interface.migrate`. @throws ValidationError */
+export function parseMigrateOptions(options: MigrateOptions): MigrateRequest {
+  const request = valid.parseOptions(migrateSchema, options);
+  const { tap, netns } = request;
+  if (tap !== undefined && netns !== undefined)
+    throw new ValidationError('options', options, 'at most one of tap and netns');
+  for (const field of ['owner', 'multiQueue'] as const)
+    if (netns !== undefined && request[field] !== undefined)
+      throw new ValidationError(field, request[field], 'no value with netns');
+  for (const field of ['name', 'configure'] as const)
+    if (netns === undefined && request[field] !== undefined)
+      throw new ValidationError(field, request[field], 'no value without netns');
+  return request;
+}
+
+const switchSchema = z.strictObject({ waitForSource: flag.default(true), signal: valid.abortSignal.optional() });
+
+/** Checks the options of `Migration.switch`. @throws ValidationError */
+export const parseSwitchOptions = (options: unknown) => valid.parseOptions(switchSchema, options as object | undefined);
 
 const userId = valid.integer(0, 2 ** 32 - 2, 'a user id');
 

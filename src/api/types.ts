@@ -8,6 +8,7 @@ export type * from './types/host-info.js';
 export type * from './types/host-options.js';
 export type * from './types/interface.js';
 export type * from './types/interface-info.js';
+export type * from './types/migration.js';
 export type * from './types/network.js';
 export type * from './types/network-info.js';
 export type * from './types/network-options.js';

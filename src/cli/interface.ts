@@ -5,6 +5,7 @@ import { formatInterface, formatInterfaces } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
+import { addMigrateCommand } from './migration.js';
 import { collect, defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
@@ -151,6 +152,8 @@ export function addInterfaceCommands(program: Command, app: App): void {
         print({ detached: found.uuid }, `detached interface ${found.uuid}`);
       });
     });
+
+  addMigrateCommand(nic, app);
 
   nic
     .command('float')

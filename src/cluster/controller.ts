@@ -3,6 +3,7 @@ import { isRouter } from '../desired/local-node.js';
 import { isChanging, type NetworkState } from '../desired/network-state.js';
 import { StoreError } from '../errors.js';
 import { reconcileHost } from '../reconcile/host.js';
+import { isOn } from '../records/binding.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { Backoff, backoffDelay } from '../util/backoff.js';
 import { Semaphore } from '../util/semaphore.js';
@@ -142,7 +143,7 @@ export class Controller {
     const own = store.peekList(applied).map(({ key }) => key.slice(applied.length));
     if (role === 'network')
       own.push(...store.peekList(keys.networks).map(({ key }) => key.slice(keys.networks.length)));
-    const local = store.peekList<InterfaceRecord>(keys.interfaces).filter(({ value }) => value.node === node);
+    const local = store.peekList<InterfaceRecord>(keys.interfaces).filter(({ value }) => isOn(value, node));
     return [...new Set([...own, ...local.map(({ value }) => value.network)])];
   }
 
@@ -263,7 +264,7 @@ export class Controller {
       await this.#write(uuid, undefined);
       return true;
     }
-    const takesPart = state.members.some((member) => member.node === node) || isRouter(this.#context.localNode);
+    const takesPart = state.members.some((member) => isOn(member, node)) || isRouter(this.#context.localNode);
     if (!takesPart && before === undefined) return true;
     this.#context.storeGuard.writePosition();
     await this.allowPeers();

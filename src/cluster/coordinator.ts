@@ -1,8 +1,9 @@
 import { participants } from '../desired/desired-state.js';
 import { resourceId } from '../desired/resources.js';
-import { ConflictError } from '../errors.js';
-import type { Coordinator, Creation, NetworkStates, Removal } from '../host/coordinator.js';
+import { ConflictError, NotFoundError } from '../errors.js';
+import type { Coordinator, Creation, NetworkStates, Removal, SwitchRequest } from '../host/coordinator.js';
 import { attachLimit } from '../operations/attach-limit.js';
+import { isOn, linksOn, nodesOf } from '../records/binding.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
 import { Errors } from '../util/errors.js';
@@ -13,7 +14,8 @@ import type { Node } from './node.js';
 import { appliedOf, peekState } from './records.js';
 import { removeNode } from './remove-node.js';
 import { acceptStore } from './store-guard.js';
-import type { ClusterContext } from './types.js';
+import { requireMember, switchInterface } from './switch.js';
+import type { ClusterContext, NodeRecord } from './types.js';
 import { waitForNodes } from './waiting.js';
 
 /**
@@ -70,14 +72,23 @@ export class ClusterCoordinator implements Coordinator {
     return nodesIn(this.#context().store).map(({ name }) => name);
   }
 
-  async apply({ network, revision, ids, nic, needsThisNode, isEverywhere, signal }: Creation): Promise<void> {
+  async apply({
+    network,
+    revision,
+    ids,
+    nic,
+    needsThisNode,
+    nodes = [],
+    isEverywhere,
+    signal,
+  }: Creation): Promise<void> {
     const context = this.#context();
     const { store, networkNode, node } = context;
     const { uuid } = network;
     const wait = () =>
       waitForNodes(context, {
         ...{ network: uuid, revision, ids, signal },
-        essential: [networkNode, ...(needsThisNode ? [node] : [])],
+        essential: [networkNode, ...(needsThisNode ? [node] : []), ...nodes],
         awaited: [],
         others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
       });
@@ -111,7 +122,7 @@ export class ClusterCoordinator implements Coordinator {
         ...{ network: network.uuid, revision, ids, others },
         essential: [],
         // Nodes with objects that are removed.
-        awaited: [networkNode, ...members.flatMap(({ node }) => node ?? []), ...(isWhole ? others : [])],
+        awaited: [networkNode, ...members.flatMap(nodesOf), ...(isWhole ? others : [])],
       });
       await this.#notifyAbsentNodes(removal);
     });
@@ -140,6 +151,17 @@ export class ClusterCoordinator implements Coordinator {
   recovers(owner: { node?: string } | undefined): boolean {
     if (this.#context().role !== 'network') return false;
     return owner === undefined || this.#node().controller.isGone(owner.node ?? '');
+  }
+
+  async requireNode(transaction: Transaction, name: string): Promise<{ mtu: number }> {
+    const known = await transaction.get<NodeRecord>(clusterKeys.knownNode(name));
+    if (known === undefined) throw new NotFoundError('node', name);
+    requireMember(this.#context(), name);
+    return known;
+  }
+
+  switchInterface(uuid: string, request: SwitchRequest): Promise<InterfaceRecord> {
+    return switchInterface(this.#context(), uuid, request);
   }
 
   removeNode(name: string, options: { detach: boolean }): Promise<void> {
@@ -177,14 +199,14 @@ export class ClusterCoordinator implements Coordinator {
     const { uuid } = network;
     const isWhole = resources.some(({ kind }) => kind === 'network');
     const nodes = new Set([
-      ...members.flatMap(({ node }) => node ?? []),
+      ...members.flatMap(nodesOf),
       ...(isWhole ? [networkNode, ...nodesIn(store).map(({ name }) => name)] : []),
     ]);
     const puts = [...nodes].flatMap((node) => {
       const applied = appliedOf(store, node, uuid);
       if (applied === undefined || applied.revision >= revision) return [];
-      const local = members.filter((member) => member.node === node);
-      const links = [...(isWhole ? [network.bridge.index] : []), ...local.map(({ attachment }) => attachment.index)];
+      const local = members.filter((member) => isOn(member, node));
+      const links = [...(isWhole ? [network.bridge.index] : []), ...local.flatMap((member) => linksOn(member, node))];
       const subject = isWhole ? uuid : (local[0]?.uuid ?? uuid);
       return [{ key: clusterKeys.removal(node, subject), value: links }];
     });

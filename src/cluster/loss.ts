@@ -1,5 +1,6 @@
 import { DELETION_GROUP } from '../plan/group.js';
 import { isNetworkAlias, networkOfAlias, OVERLAY_BRIDGE_PREFIX } from '../plan/names.js';
+import { bothOf } from '../records/binding.js';
 import { type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import type { Change } from '../store/etcd/replica.js';
 import { clusterKeys } from './keys.js';
@@ -34,7 +35,9 @@ export async function lossAtStart({ kernel, host, indexes, ...context }: Cluster
   const [links, isOurs] = await Promise.all([kernel.query('link.list', { netns: host.netns }), indexes.wasAllocated()]);
   const known = new Set([
     ...store.peekList<NetworkRecord>(keys.networks).map(({ value }) => value.bridge.index),
-    ...store.peekList<InterfaceRecord>(keys.interfaces).map(({ value }) => value.attachment.index),
+    ...store
+      .peekList<InterfaceRecord>(keys.interfaces)
+      .flatMap(({ value }) => bothOf(value).map(({ attachment }) => attachment.index)),
     ...store.peekList<number[]>(clusterKeys.removals(node)).flatMap(({ value }) => value),
   ]);
   const own = links.filter(

@@ -1,4 +1,4 @@
-import { deletingResources, desiredState, resourcesOf } from '../desired/desired-state.js';
+import { type DesiredState, deletingResources, desiredState, resourcesOf } from '../desired/desired-state.js';
 import { isRouter } from '../desired/local-node.js';
 import type { NetworkState } from '../desired/network-state.js';
 import { networkResource, type Resource, resourceId, routedResource } from '../desired/resources.js';
@@ -15,7 +15,9 @@ import { DELETION_GROUP } from '../plan/group.js';
 import { type DesiredMesh, meshChanges, meshEntries, planMeshPort } from '../plan/mesh.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
+import { identifyBindings } from './identify-bindings.js';
 import { hasOwnLinks } from './own-links.js';
+import { type AppliedPorts, followMigrations, settlePorts } from './ports.js';
 import { findLinkByIndex, RunObserver } from './run-observer.js';
 import type { ClusterContext, Problem } from './types.js';
 
@@ -39,6 +41,7 @@ interface LastApplied {
   displaced: Set<string>;
   /** Forwarding and neighbour entries for other nodes. */
   mesh: Neighbour[] | undefined;
+  ports: AppliedPorts['ports'];
 }
 
 /**
@@ -61,8 +64,9 @@ export class NetworkReconciler {
    * Applies the resources that have changed. An error of one resource does not prevent the others.
    * @param progress store revision up to which the router has applied the network
    */
-  async apply(state: NetworkState, progress: number): Promise<Outcome> {
-    const { network } = state;
+  async apply(recorded: NetworkState, progress: number): Promise<Outcome> {
+    const { network } = recorded;
+    const { state, refused } = await identifyBindings(this.#context, recorded);
     const applied = this.#lastApplied(network.uuid);
     const observer = this.#observerOf(network.uuid);
     const problems: Record<string, Problem> = {};
@@ -74,10 +78,13 @@ export class NetworkReconciler {
         // The kernel may differ from the last applied state: read it again next time.
         applied.resources.clear();
         applied.mesh = undefined;
+        applied.ports = undefined;
       }
     };
-    await this.#removeDeleting(state, applied, attempt);
+    for (const [id, error] of refused) problems[id] = problemOf(error);
     const desired = desiredState(this.#context.localNode, state);
+    if (desired !== undefined) await this.#switch(state, desired, applied, observer, attempt);
+    await this.#removeDeleting(state, applied, attempt);
     if (desired === undefined) {
       if (applied.displaced.has(resourceId.network)) this.forget(network.uuid);
       else await attempt(resourceId.network, () => this.remove(network, state.members));
@@ -95,9 +102,11 @@ export class NetworkReconciler {
     // The other resources depend on the network.
     if (problems[base.id] === undefined) {
       for (const resource of others) {
-        if (!waiting.has(resource.id)) await attempt(resource.id, () => this.#create(resource, applied, observer));
+        if (!waiting.has(resource.id) && !refused.has(resource.id))
+          await attempt(resource.id, () => this.#create(resource, applied, observer));
       }
     }
+    if (problems[base.id] === undefined) await attempt(base.id, () => settlePorts(this.#context, state, applied));
     // Rulesets are large.
     this.#snapshot?.forgetAllButLinks(network.uuid);
     return { present: true, problems, waits: waiting.size > 0 };
@@ -168,9 +177,27 @@ export class NetworkReconciler {
       removed: new Set(),
       displaced: new Set(),
       mesh: undefined,
+      ports: undefined,
     };
     this.#applied.set(uuid, applied);
     return applied;
+  }
+
+  /** Applies what the migration of an interface changes, before all other work: instances wait for it. */
+  async #switch(
+    { network, members, ...state }: NetworkState,
+    { resources, mesh }: DesiredState,
+    applied: LastApplied,
+    observer: RunObserver,
+    attempt: (id: string, work: () => Promise<unknown>) => Promise<void>,
+  ): Promise<void> {
+    if (!network.hasSlots || !applied.resources.has(resourceId.network)) return;
+    const slots = resources.find(({ kind }) => kind === 'slots');
+    if (slots !== undefined) await attempt(slots.id, () => this.#create(slots, applied, observer));
+    await attempt(resourceId.network, () => followMigrations(this.#context, { network, members, ...state }, applied));
+    const isMoved = members.some(({ migration }) => migration?.isSource);
+    if (isMoved && mesh !== undefined && applied.mesh !== undefined)
+      await attempt(resourceId.network, () => this.#connect(mesh, applied, observer));
   }
 
   /** Removes the resources in the state `deleting`, without the network itself. */

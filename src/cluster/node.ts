@@ -4,6 +4,7 @@ import { ConflictError } from '../errors.js';
 import { reconcile } from '../reconcile/reconcile.js';
 import { recover } from '../reconcile/recovery.js';
 import { type RepairRequest, Repairs } from '../reconcile/repair.js';
+import { isOn } from '../records/binding.js';
 import { type PoolRecord, poolKeys } from '../records/pools.js';
 import { requireNoNetworks } from '../records/queries.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
@@ -28,7 +29,7 @@ const RESYNC_INTERVAL_MS = 10_000;
 /** Checks that a node has no interfaces and no pools. @throws ConflictError */
 async function requireNoInterfaces(transaction: Transaction, node: string): Promise<void> {
   const interfaces = await transaction.list<InterfaceRecord>(keys.interfaces);
-  const here = interfaces.filter(({ value }) => value.node === node).length;
+  const here = interfaces.filter(({ value }) => isOn(value, node)).length;
   const pools = (await transaction.list<PoolRecord>(poolKeys.pools)).filter(({ value }) => value.node === node).length;
   if (pools > 0) throw new ConflictError(`${pools} pools are on ${node}: delete them first`);
   if (here > 0) throw new ConflictError(`${here} interfaces are attached on ${node}: detach them first`);

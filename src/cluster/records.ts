@@ -1,4 +1,5 @@
 import type { NetworkState } from '../desired/network-state.js';
+import { isOn } from '../records/binding.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { Change } from '../store/etcd/replica.js';
@@ -57,7 +58,7 @@ export function affectedBy(
       if (isHere(network) && isRelevant(before?.value, after?.value)) affected.networks.add(network);
     } else if (key.startsWith(keys.interfaces)) {
       const records = [before?.value, after?.value] as (InterfaceRecord | undefined)[];
-      const isOwn = records.some((record) => record?.node === node);
+      const isOwn = records.some((record) => record !== undefined && isOn(record, node));
       const network = records[1]?.network ?? records[0]?.network ?? '';
       // The slots of other nodes are the same before and after a claim.
       const ignored = isOwn ? ['instance'] : ['instance', 'slot'];

@@ -1,8 +1,10 @@
 import type { DesiredMesh } from '../plan/mesh.js';
+import { isOn } from '../records/binding.js';
 import type { InterfaceRecord, Lifecycle } from '../records/records.js';
 import { isRouter, type LocalNode } from './local-node.js';
 import type { NetworkState } from './network-state.js';
 import {
+  bindingResource,
   floatingResource,
   interfaceResource,
   networkResource,
@@ -26,7 +28,7 @@ const isLive = ({ state }: { state: Lifecycle['state'] }) => state !== 'deleting
  * and routed addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
  */
 export function resourcesOf(node: LocalNode, { network, members }: NetworkState): Resource[] {
-  if (!isRouter(node) && !members.some((member) => member.node === node.name)) return [];
+  if (!isRouter(node) && !members.some((member) => isOn(member, node.name))) return [];
   // Interfaces of other nodes first: on the router, they are only entries in the namespace of the network.
   const [local, remote] = [
     members.filter((member) => member.node === node.name),
@@ -34,10 +36,13 @@ export function resourcesOf(node: LocalNode, { network, members }: NetworkState)
   ];
   return [
     networkResource(node, network),
-    node.name === undefined || local.some(({ slot }) => slot !== undefined) ? slotsResource(node, network) : undefined,
+    node.name === undefined || members.some((member) => hasClosablePort(member, node.name))
+      ? slotsResource(node, network)
+      : undefined,
     ...members.map((member) => floatingResource(node, network, member)),
     ...Object.keys(network.routed).map((address) => routedResource(node, network, address)),
     ...[...remote, ...local].map((member) => interfaceResource(node, network, member)),
+    ...members.map((member) => bindingResource(node, network, member)),
   ].filter((resource) => resource !== undefined);
 }
 
@@ -53,7 +58,7 @@ export function desiredState(node: LocalNode, state: NetworkState): DesiredState
   const { network, members } = state;
   if (!isLive(network)) return undefined;
   const live = members.filter(isLive);
-  if (!isRouter(node) && !live.some((member) => member.node === node.name)) return undefined;
+  if (!isRouter(node) && !live.some((member) => liveNodes(member).includes(node.name ?? ''))) return undefined;
   // A lost interface has no container or device, so it cannot be created.
   const lost = new Set(live.filter(({ node: place, lost }) => place === node.name && lost).map(({ uuid }) => uuid));
   return {
@@ -66,8 +71,16 @@ export function desiredState(node: LocalNode, state: NetworkState): DesiredState
 
 /** Returns the nodes that take part in a network: the router, and the nodes with an interface of it. */
 export const participants = (router: string, members: readonly InterfaceRecord[]): string[] => [
-  ...new Set([router, ...members.filter(isLive).flatMap(({ node }) => node ?? [])]),
+  ...new Set([router, ...members.filter(isLive).flatMap(liveNodes)]),
 ];
+
+/** True if an interface has a port on a node that is closed at times. */
+const hasClosablePort = (member: InterfaceRecord, node: string | undefined) =>
+  isOn(member, node) && (member.slot !== undefined || member.migration !== undefined);
+
+/** Returns the nodes of the bindings of an interface that are not being removed. */
+const liveNodes = ({ node, migration }: InterfaceRecord): string[] =>
+  [node, migration && isLive(migration) ? migration.node : undefined].filter((each) => each !== undefined);
 
 function meshOf(
   { name, router, mesh }: LocalNode,

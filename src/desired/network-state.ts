@@ -20,9 +20,10 @@ export const interfaceTitle = (network: NetworkRecord, { attachment }: Interface
 
 /** True if the network, an interface or an address of it is being created or removed. */
 export const isChanging = ({ network, members }: NetworkState): boolean =>
-  [network, ...Object.values(network.routed), ...members, ...members.map(({ floating }) => floating)].some(
-    (lifecycle) => lifecycle !== undefined && lifecycle.state !== 'created',
-  );
+  [
+    ...[network, ...Object.values(network.routed), ...members],
+    ...members.flatMap(({ floating, migration }) => [floating, migration]),
+  ].some((lifecycle) => lifecycle !== undefined && lifecycle.state !== 'created');
 
 /** True if two states have the same records. */
 export const isSameState = (left: NetworkState | undefined, right: NetworkState | undefined): boolean =>

@@ -14,6 +14,7 @@ import {
 } from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { closePort, openPort, slotTable } from '../plan/slots.js';
+import { bothOf, inactiveOf } from '../records/binding.js';
 import {
   desiredFloating,
   type InterfaceRecord,
@@ -29,8 +30,11 @@ import { interfaceTitle, networkTitle } from './network-state.js';
  * one function in this file, and one line in `resourcesOf`.
  */
 export interface Resource {
-  kind: 'network' | 'slots' | 'interface' | 'floating' | 'routed';
-  /** Id within the network, the same on all nodes: `network`, `slots`, `<UUID>`, `floating/<UUID>`, `routed/<address>`. */
+  kind: 'network' | 'slots' | 'interface' | 'binding' | 'floating' | 'routed';
+  /**
+   * Id within the network, the same on all nodes: `network`, `slots`, `<UUID>`, `binding/<UUID>`, `floating/<UUID>`,
+   * `routed/<address>`.
+   */
   id: string;
   /** Text for the resource in messages. */
   title: string;
@@ -62,6 +66,7 @@ export const resourceId = {
   network: 'network',
   slots: 'slots',
   interface: (uuid: string) => uuid,
+  binding: (uuid: string) => `binding/${uuid}`,
   floating: (uuid: string) => `floating/${uuid}`,
   routed: (address: string) => `routed/${address}`,
 } as const;
@@ -120,11 +125,13 @@ export function interfaceResource(
   network: NetworkRecord,
   member: InterfaceRecord,
 ): Resource | undefined {
-  const { attachment, mac, address, guard, order, slot } = member;
+  const { attachment, mac, address, guard, order, slot, migration } = member;
   const isLocal = member.node === node.name;
   if (!isLocal && !isRouter(node)) return undefined;
+  const binding = isLocal && migration?.isSwitching ? 'closing' : undefined;
+  const nic: InterfaceRecord = { ...member, ...(binding && { binding }) };
   const fingerprint = (isFree: boolean | undefined) =>
-    JSON.stringify([fixedPart(attachment), mac, address, guard, order, isLocal && isFree]);
+    JSON.stringify([fixedPart(attachment), mac, address, guard, order, isLocal && isFree, isLocal, binding]);
   const link = ownLink(attachment);
   return {
     kind: 'interface',
@@ -137,9 +144,9 @@ export function interfaceResource(
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal ? innerLinksOf(attachment) : [],
     plan: () =>
-      isLocal ? planInterface(node.host, networkOn(node, network), member) : addInstanceNeighbour(network, member),
+      isLocal ? planInterface(node.host, networkOn(node, network), nic) : addInstanceNeighbour(network, member),
     removal: () =>
-      planInterfaceRemoval(node.host, network, member).filter((operation) =>
+      planInterfaceRemoval(node.host, network, nic).filter((operation) =>
         isInside(network, operation) ? isRouter(node) : isLocal,
       ),
   };
@@ -158,6 +165,31 @@ function portOf(
 /** Returns an attachment without the identity of a namespace that is created with it: the identity is a result. */
 const fixedPart = (attachment: DesiredAttachment) =>
   attachment.kind === 'veth' && attachment.isOwned ? { ...attachment, identity: undefined } : attachment;
+
+/** Returns the inactive binding of an interface that is moved, on its node: a link whose port is closed. */
+export function bindingResource(
+  node: LocalNode,
+  network: NetworkRecord,
+  member: InterfaceRecord,
+): Resource | undefined {
+  const nic = inactiveOf(member);
+  if (nic === undefined || nic.node !== node.name || member.migration === undefined) return undefined;
+  const { attachment, mac, address, guard, order } = nic;
+  const link = ownLink(attachment);
+  return {
+    kind: 'binding',
+    id: resourceId.binding(member.uuid),
+    title: `${interfaceTitle(network, nic)}, binding of a migration`,
+    interface: member.uuid,
+    state: member.state === 'created' ? member.migration.state : member.state,
+    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order]),
+    links: link === undefined ? [] : [link],
+    innerLinks: innerLinksOf(attachment),
+    plan: () => planInterface(node.host, networkOn(node, network), nic),
+    // Neighbour entries, connections and leases belong to the interface, and stay.
+    removal: () => planInterfaceRemoval(node.host, network, nic).filter((operation) => !isInside(network, operation)),
+  };
+}
 
 /** Returns the floating address of an interface; undefined on nodes other than the router. */
 export function floatingResource(
@@ -209,4 +241,4 @@ export const isInside = ({ uuid }: Pick<NetworkRecord, 'uuid'>, operation: Opera
 
 /** Returns the names of the links of interfaces in the namespace of the host. nftables elements refer to them. */
 export const portNames = (members: readonly InterfaceRecord[]): string[] =>
-  members.map(({ attachment }) => deviceName(attachment));
+  members.flatMap(bothOf).map(({ attachment }) => deviceName(attachment));

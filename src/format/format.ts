@@ -1,4 +1,12 @@
-import type { AddressInfo, HostInfo, InterfaceInfo, NetworkInfo, PoolSummary, RepairResult } from '../api/types.js';
+import type {
+  AddressInfo,
+  HostInfo,
+  InterfaceInfo,
+  MigrationInfo,
+  NetworkInfo,
+  PoolSummary,
+  RepairResult,
+} from '../api/types.js';
 import type { Json } from '../store/store.js';
 import { formatPools } from './pool.js';
 import { repairText } from './repair.js';
@@ -58,6 +66,8 @@ export function formatNetworks(networks: readonly NetworkInfo[]): string {
   );
 }
 
+const migration = ({ from, to, device, state }: MigrationInfo) => `${state}: from ${from} to ${to}, ${device}`;
+
 /** Formats an interface with the fields of the walk-through, in its order, and then the others. */
 export function formatInterface(nic: InterfaceInfo): string {
   const own = fields([
@@ -75,6 +85,8 @@ export function formatInterface(nic: InterfaceInfo): string {
     ['state', nic.state],
     ...(nic.netns === undefined ? [] : [['namespace', nic.netns] as const]),
     ...(nic.pool === undefined ? [] : [['pool', nic.pool] as const]),
+    ...(nic.node === undefined ? [] : [['node', nic.node] as const]),
+    ...(nic.migration === undefined ? [] : [['migration', migration(nic.migration)] as const]),
   ]);
   return `${own}\n\n${metadata(nic.metadata)}`;
 }

@@ -21,6 +21,8 @@ export interface Creation extends Change {
   nic?: InterfaceRecord;
   /** The call waits for this node even if it is not a member. It always waits for the router. */
   needsThisNode?: boolean;
+  /** Further nodes that the call waits for even if they are not members. */
+  nodes?: readonly string[];
   /** The call waits for all nodes that take part in the network. */
   isEverywhere?: boolean;
   /** Lane of the kernel (see `TransactionOptions`). */
@@ -34,6 +36,15 @@ export interface Removal extends Change {
   members: readonly InterfaceRecord[];
   /** False if nothing was created in the kernel of a lone host, which is not changed then. Default true. */
   isCreated?: boolean;
+}
+
+/** A request to switch an interface to the target of its migration. */
+export interface SwitchRequest {
+  /** UUID of the migration. */
+  id: string;
+  /** The target opens its port only when the source has closed its own. */
+  waitForSource: boolean;
+  signal?: AbortSignal | undefined;
 }
 
 /** The records of networks and interfaces at one revision. */
@@ -97,6 +108,13 @@ export interface Coordinator {
   recovers(owner: { node?: string } | undefined): boolean;
   /** Accepts the present contents of the store of a cluster. @throws ConflictError on a lone host */
   acceptStore(): Promise<void>;
+  /**
+   * Returns a node that can get an interface.
+   * @throws NotFoundError if the cluster has no such node, ConflictError if it is gone, or on a lone host
+   */
+  requireNode(transaction: Transaction, name: string): Promise<{ mtu: number }>;
+  /** As `Migration.switch`. Resolves to the record. @throws ConflictError, NodeTimeoutError, NodeError */
+  switchInterface(uuid: string, options: SwitchRequest): Promise<InterfaceRecord>;
   /** As `Host.removeNode`. @throws ConflictError on a lone host */
   removeNode(name: string, options: { detach: boolean }): Promise<void>;
   /** Returns the properties of `HostInfo` that only nodes of a cluster have. */

@@ -16,6 +16,8 @@ export type AddressRecord = {
   /** End of the deletion halo, in milliseconds since 1970, and its length in milliseconds. */
   until?: number;
   halo?: number;
+  /** Id of the instance that had the address. It may have it again during the halo. */
+  instance?: string;
 };
 
 export interface Reservation extends AddressRecord {
@@ -39,6 +41,8 @@ export interface ReserveOptions {
   field?: string;
   /** Take a fixed address even during its deletion halo. Default false. */
   ignoreHalo?: boolean;
+  /** Id of the instance. It may take a fixed address during its deletion halo if it had the address before. */
+  instance?: string | undefined;
 }
 
 export interface ReleaseOptions {
@@ -46,6 +50,8 @@ export interface ReleaseOptions {
   halo?: number;
   /** Do nothing unless the address belongs to this owner. */
   owner?: string;
+  /** Id of the instance that had the address. */
+  instance?: string | undefined;
 }
 
 /** The network address and the first host address (gateway) are never assigned. */
@@ -93,12 +99,17 @@ export class AddressPool {
   }
 
   /** Releases an address. Returns true if it was in use, by the given owner. */
-  async release(transaction: Transaction, address: string, { halo = 0, owner }: ReleaseOptions = {}): Promise<boolean> {
+  async release(
+    transaction: Transaction,
+    address: string,
+    { halo = 0, owner, instance }: ReleaseOptions = {},
+  ): Promise<boolean> {
     const key = this.#key(address);
     const record = await transaction.get<AddressRecord>(key);
     if (record === undefined || record.use === 'halo') return false;
     if (owner !== undefined && record.owner !== owner) return false;
-    if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo });
+    const former = instance === undefined ? {} : { instance };
+    if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo, ...former });
     else transaction.delete(key);
     return true;
   }
@@ -177,7 +188,7 @@ export class AddressPool {
   async #check(
     transaction: Transaction,
     text: string,
-    { field = 'address', ignoreHalo = false }: ReserveOptions,
+    { field = 'address', ignoreHalo = false, instance }: ReserveOptions,
   ): Promise<string> {
     const address = parseAddress(field, text);
     const { cidr, network, gateway, broadcast } = this.netblock;
@@ -192,7 +203,7 @@ export class AddressPool {
     const record = await transaction.get<AddressRecord>(this.#key(address));
     if (this.#isFree(record)) return address;
     if (record?.use !== 'halo') throw new ConflictError(`address ${address} of ${this.#name} is in use`);
-    if (ignoreHalo) return address;
+    if (ignoreHalo || (instance !== undefined && record.instance === instance)) return address;
     const until = new Date(record.until ?? 0).toISOString();
     throw new ConflictError(`address ${address} of ${this.#name} was released recently and is reserved until ${until}`);
   }

@@ -177,7 +177,7 @@ async function chooseAttachment(context: Context, request: AttachRequest): Promi
 }
 
 /** Returns the lowest free metric of an IPv4 default route, from `order` on. Undefined if it is `order` itself. */
-function freeMetric(routes: readonly Route[], order: number): number | undefined {
+export function freeMetric(routes: readonly Route[], order: number): number | undefined {
   const taken = new Set(
     routes
       .filter((route) => isDefaultRoute(route) && routeFamily(route) === 'inet')
@@ -226,7 +226,7 @@ async function reserveInterface(
   const address = await networkPool(network).reserve(
     transaction,
     { use: 'interface', owner, mac },
-    { address: request.address },
+    { address: request.address, instance: request.instance },
   );
   // Everything above runs while the namespace is read.
   const attachment = await chosen.attachment;

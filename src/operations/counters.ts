@@ -19,11 +19,12 @@ type Statistics = ReadonlyMap<number, LinkStatistics>;
  */
 export async function interfaceCounters(
   { kernel, host, node: here }: Context,
-  { uuid, node, attachment, slot }: InterfaceRecord,
+  { uuid, node, attachment, slot, carried }: InterfaceRecord,
 ): Promise<InterfaceCounters> {
   if (node !== here) throw new ConflictError(`interface ${uuid} is on node ${node}: read its counters there`);
   const { index } = attachment;
   const total = sum(await linkStatistics(kernel, host.netns, index), [index]);
+  if (carried !== undefined) include(total, carried);
   const { counted } = slot ?? {};
   if (counted === undefined || slot?.isReleasing) return total;
   return { sent: difference(total.sent, counted.sent), received: difference(total.received, counted.received) };
@@ -92,6 +93,11 @@ function sum(links: Statistics, indexes: readonly number[]): InterfaceCounters {
     add(total.received, link.sentPackets, link.sentBytes, link.sendDrops + link.sendErrors);
   }
   return total;
+}
+
+function include(total: InterfaceCounters, { sent, received }: InterfaceCounters): void {
+  add(total.sent, sent.packets, sent.bytes, sent.dropped);
+  add(total.received, received.packets, received.bytes, received.dropped);
 }
 
 function add(total: Traffic, packets: number, bytes: number, dropped: number): void {

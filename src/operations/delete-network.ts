@@ -70,7 +70,8 @@ function finalMembers(
     transact(store, async (transaction) => {
       const network = (await transaction.get<NetworkRecord>(keys.network(uuid))) ?? marked;
       const members = await membersOf(transaction, uuid);
-      const parts = [...members, ...members.map(({ floating }) => floating), ...Object.values(network.routed)];
+      const attached = members.flatMap(({ floating, migration }) => [floating, migration]);
+      const parts = [...members, ...attached, ...Object.values(network.routed)];
       requireFree(`network ${uuid}`, ...parts);
       return { network, members };
     }),

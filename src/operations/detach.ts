@@ -1,4 +1,4 @@
-import { floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
+import { bindingResource, floatingResource, interfaceResource, resourceId } from '../desired/resources.js';
 import { RemovalError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
 import { type EndingNamespace, endingNamespace } from '../host/namespace-users.js';
@@ -54,7 +54,7 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
       const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
       if (nic === undefined || !isDue(nic)) return undefined;
       const network = await networkOf(transaction, nic.network);
-      requireFree(`interface ${uuid}`, nic, nic.floating, network);
+      requireFree(`interface ${uuid}`, nic, nic.floating, nic.migration, network);
       const isReleasing = options.mayReuse === true && (await isReusable(transaction, nic));
       const deleting: InterfaceRecord = {
         ...{ ...nic, state: 'deleting', claim: context.owner.claim() },
@@ -74,13 +74,14 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
     const { coordinator, localNode } = context;
     const resources = [
       interfaceResource(localNode, network, nic),
+      bindingResource(localNode, network, nic),
       // Last in this list: resources are removed in reverse order.
       floatingResource(localNode, network, nic),
     ].filter((resource) => resource !== undefined);
     const namespace = ownedNamespace(nic);
     const errors = await coordinator.remove({
       ...{ network, revision, resources, members: [nic], isCreated: options.isCreated ?? true },
-      ids: [resourceId.interface(uuid), resourceId.floating(uuid)],
+      ids: [resourceId.interface(uuid), resourceId.binding(uuid), resourceId.floating(uuid)],
     });
     await concludeRemoval(context, network, uuid, errors, options.haloMs);
     if (namespace !== undefined) reportUsers(context, nic, namespace);

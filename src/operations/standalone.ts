@@ -133,6 +133,14 @@ export class Standalone implements Coordinator {
     throw new ConflictError('this host is not a node of a cluster');
   }
 
+  async requireNode(): Promise<never> {
+    throw new ConflictError('this host is not a node of a cluster');
+  }
+
+  async switchInterface(): Promise<never> {
+    throw new ConflictError('this host is not a node of a cluster');
+  }
+
   async acceptStore(): Promise<never> {
     throw new ConflictError('only the store of a cluster can be accepted, and this is a lone host');
   }

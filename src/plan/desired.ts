@@ -152,6 +152,11 @@ export type DesiredInterface = {
   guard?: { allowedAddresses: string[] } | undefined;
   /** Present for an interface of a pool. Nothing passes the port of a free one. */
   slot?: { isFree: boolean } | undefined;
+  /**
+   * While the interface is moved to another node, nothing passes its port here. `inactive`: the MAC is on another node.
+   * `closing`: it is here still. Absent: the port is open.
+   */
+  binding?: 'inactive' | 'closing' | undefined;
 };
 
 export type DesiredFloatingIp = {

@@ -166,9 +166,19 @@ function aliasFacts({ uuid, mac, address, guard, order, model, slot }: DesiredIn
 }
 
 /** A sticky forwarding entry keeps the MAC of a guarded interface at its port, whatever unguarded ports send. */
-function fixGuarded(netns: DesiredHost['netns'], index: number, { guard, mac }: DesiredInterface): Operation[] {
-  return guard === undefined ? [] : [addStickyEntry(netns, index, mac)];
+function fixGuarded(
+  netns: DesiredHost['netns'],
+  index: number,
+  { guard, mac, binding }: DesiredInterface,
+): Operation[] {
+  return guard === undefined || binding === 'inactive' ? [] : [addStickyEntry(netns, index, mac)];
 }
+
+/** Plans the activation of an interface that was planned as `inactive`: its MAC is here from now on. */
+export const planActivation = ({ netns }: DesiredHost, nic: DesiredInterface): Operation[] =>
+  fixGuarded(netns, nic.attachment.index, nic);
+
+const isClosed = ({ slot, binding }: DesiredInterface) => slot?.isFree || binding !== undefined;
 
 /** The type assertion is safe: an attachment selects the planner of its own kind. */
 function kindOf(attachment: DesiredAttachment): Attachment<DesiredAttachment['kind']> {
@@ -193,7 +203,7 @@ export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: D
   const { add, device } = kindOf(nic.attachment);
   return [
     ...guardPort(host, network, device(nic.attachment), nic),
-    ...(nic.slot?.isFree ? [closePort(host, device(nic.attachment))] : []),
+    ...(isClosed(nic) ? [closePort(host, device(nic.attachment))] : []),
     // Only the network node has the network's namespace.
     ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
     ...add(host, network, nic, nic.attachment),
@@ -210,7 +220,7 @@ export function planInterfaceRemoval(host: DesiredHost, network: DesiredNetwork,
   return [
     ...remove(host, nic.attachment),
     ...unguardPort(host, network, device(nic.attachment), nic),
-    ...(nic.slot === undefined ? [] : [openPort(host, device(nic.attachment))]),
+    ...(nic.slot === undefined && nic.binding === undefined ? [] : [openPort(host, device(nic.attachment))]),
     deleteInstanceNeighbour(network, nic.address),
     { op: 'conntrack.delete', netns, filter: { address: nic.address } },
   ];

@@ -131,6 +131,26 @@ export function meshChanges(
 }
 
 /**
+ * Plans the deletion of the entries that links have learned for a MAC (`bridge fdb delete`), for `Kernel.teardown`. Its
+ * next frame is flooded, and teaches them.
+ * @param places.ports ports of the bridge that may have learned it
+ */
+export const forgetLearned = (
+  netns: NamespaceRef | undefined,
+  address: string,
+  { vxlan, ports }: { vxlan: number; ports: readonly number[] },
+): Operation[] => [
+  { op: 'neighbour.delete', netns, neighbour: { family: 'bridge', index: vxlan, address, self: true } },
+  ...ports.map(
+    (index): Operation => ({
+      op: 'neighbour.delete',
+      netns,
+      neighbour: { family: 'bridge', index, address, master: true },
+    }),
+  ),
+];
+
+/**
  * True for entries that this module adds, and for entries that conflict with them. Learned entries are left alone where
  * links learn.
  */

@@ -2,6 +2,7 @@ import { desiredState } from '../desired/desired-state.js';
 import type { NetworkState } from '../desired/network-state.js';
 import type { Context } from '../host/context.js';
 import type { Operation } from '../kernel/operation.js';
+import { isOn } from '../records/binding.js';
 
 /** The part of a network's plan that is in nftables sets of the host, and the records of this node. */
 export interface HostElements {
@@ -13,7 +14,7 @@ export interface HostElements {
 /** Returns the records without the interfaces of other nodes. */
 export const localState = ({ node }: Context, state: NetworkState): NetworkState => ({
   ...state,
-  members: state.members.filter((member) => member.node === node),
+  members: state.members.filter((member) => isOn(member, node)),
 });
 
 /** Returns the nftables batches of a plan in the namespace of the host. */

@@ -16,6 +16,7 @@ import { planHost } from '../plan/host.js';
 import { NO_PEERS } from '../plan/mesh-filter.js';
 import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
 import { slotTable } from '../plan/slots.js';
+import { bothOf } from '../records/binding.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { batchesOfHost, type HostElements, localState, planBatches } from './host-elements.js';
@@ -29,7 +30,7 @@ import type { Repair } from './repair.js';
 
 /** Returns the indexes of all links of this node that records refer to, in any lifecycle state. */
 export function recordedIndexes({ localNode, host }: Context, { states, interfaces }: Snapshot): Set<number> {
-  const local = interfaces.filter(({ node }) => node === localNode.name);
+  const local = interfaces.flatMap(bothOf).filter(({ node }) => node === localNode.name);
   return new Set([
     ...(isRouter(localNode) ? [host.egressBridge.index] : []),
     ...[...states.values()].flatMap((state) =>

@@ -4,6 +4,7 @@ import type { Context } from '../host/context.js';
 import { removeFloating } from '../operations/defloat.js';
 import { removeNetwork } from '../operations/delete-network.js';
 import { removeInterface } from '../operations/detach.js';
+import { removeBinding } from '../operations/unbind.js';
 import { removeRouted } from '../operations/unroute.js';
 import type { IsDue, Lifecycle } from '../records/records.js';
 import { isCreatedEarlier, lifecyclesOf, settledState, settleEarlier } from './earlier-boot.js';
@@ -136,14 +137,22 @@ function changesOf(context: Context, { network, members }: NetworkState): Change
   const interfaces = members.flatMap((member): Change[] => {
     const about = { network: uuid, interface: member.uuid };
     const what = interfaceTitle(network, member);
-    const { floating } = member;
-    if (member.state !== 'created' || floating === undefined) {
+    const { floating, migration } = member;
+    if (member.state !== 'created') {
       const remove: Change['remove'] = (options) =>
         removeInterface(context, member.uuid, { ...options, haloMs: context.settings.deletionHalo });
       return [{ ...about, lifecycle: member, title: what, remove }];
     }
-    const remove: Change['remove'] = (options) => removeFloating(context, member.uuid, options);
-    return [{ ...about, lifecycle: floating, title: `${what}, floating address ${floating.address}`, remove }];
+    const parts: Change[] = [];
+    if (floating !== undefined) {
+      const remove: Change['remove'] = (options) => removeFloating(context, member.uuid, options);
+      parts.push({ ...about, lifecycle: floating, title: `${what}, floating address ${floating.address}`, remove });
+    }
+    if (migration !== undefined) {
+      const remove: Change['remove'] = (options) => removeBinding(context, member.uuid, options);
+      parts.push({ ...about, lifecycle: migration, title: `${what}, binding on ${migration.node}`, remove });
+    }
+    return parts;
   });
   return [...routed, ...interfaces].filter(({ lifecycle }) => lifecycle.state !== 'created');
 }

@@ -1,4 +1,4 @@
-import { CapacityError, KernelError } from '../errors.js';
+import { CapacityError, KernelError, type NodeError } from '../errors.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { DesiredHost } from '../plan/desired.js';
 import { networkNames } from '../plan/names.js';
@@ -41,7 +41,8 @@ export function asCapacityError(error: unknown, bridge: string): unknown {
   return error instanceof KernelError && error.code === 'EXFULL' ? bridgeIsFull(bridge, error) : error;
 }
 
-function bridgeIsFull(bridge: string, cause?: KernelError): CapacityError {
+/** Returns the error about a bridge without a free port. */
+export function bridgeIsFull(bridge: string, cause?: KernelError | NodeError): CapacityError {
   const text = `the bridge ${bridge} has no free port: a bridge has at most ${BRIDGE_PORTS} ports`;
   return new CapacityError(bridge, BRIDGE_PORTS, text, cause && { cause });
 }

@@ -3,6 +3,7 @@ import { parseNetblock } from '../ipam/netblock.js';
 import type { AddressPool } from '../ipam/pool.js';
 import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
+import { releaseBinding } from './binding.js';
 import { releaseHostname, releasePlace, reserveHostname, reservePlace } from './names.js';
 import { indexFreeSlot, unindexFreeSlot } from './pools.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
@@ -99,7 +100,7 @@ export async function releaseInterface(
 ): Promise<void> {
   const { uuid, address, floating, attachment } = record;
   const pool = networkPool(network);
-  await pool.release(transaction, address, { owner: uuid, halo });
+  await pool.release(transaction, address, { owner: uuid, halo, instance: record.instance });
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
   if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
   await releasePlace(transaction, record);
@@ -108,5 +109,6 @@ export async function releaseInterface(
   transaction.delete(keys.interface(uuid));
   transaction.delete(keys.member(network.uuid, uuid));
   transaction.delete(keys.device(deviceName(attachment), record.node));
+  await releaseBinding(transaction, record);
   for (const mac of macsOf(record)) transaction.delete(keys.mac(network.uuid, mac));
 }

@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto';
-import type { InterfaceInfo, NetworkInfo } from '../api/types.js';
+import type { InterfaceInfo, MigrationInfo, NetworkInfo } from '../api/types.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { AddressPool } from '../ipam/pool.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
-import type { DesiredFloatingIp, DesiredHost, DesiredInterface, DesiredNetwork, Pair } from '../plan/desired.js';
+import type {
+  DesiredAttachment,
+  DesiredFloatingIp,
+  DesiredHost,
+  DesiredInterface,
+  DesiredNetwork,
+  Pair,
+} from '../plan/desired.js';
 import { deviceName } from '../plan/interface.js';
 import type { Json } from '../store/store.js';
 import type { Claim } from './claim.js';
@@ -79,7 +86,25 @@ export type InterfaceRecord = DesiredInterface &
     lost?: string;
     floating?: Lifecycle & { address: string; pair: Pair };
     slot?: Slot;
+    migration?: Binding;
+    /** Traffic on the nodes where it was before. */
+    carried?: { sent: Counted; received: Counted };
   };
+
+/**
+ * The inactive binding of an interface that is moved to another node: the target, and after the switch the source. Its
+ * port is closed. `initial`: is being prepared. `created`: prepared. `deleting`: is being removed.
+ */
+export type Binding = Lifecycle & {
+  /** UUID of the migration. */
+  id: string;
+  node: string;
+  attachment: DesiredAttachment;
+  /** The source is to close its port, and then to make the target the owner. */
+  isSwitching?: true;
+  /** The interface has been switched: this is where it was. */
+  isSource?: true;
+};
 
 /** As `Traffic`. A type, because it is stored as JSON. */
 export type Counted = { packets: number; bytes: number; dropped: number };
@@ -182,6 +207,21 @@ function stateOf({ state, lost, slot }: InterfaceRecord): InterfaceInfo['state']
   return slot?.isFree ? 'free' : state;
 }
 
+/** Returns the public information about a migration. */
+export function migrationInfo(
+  { uuid, network, node = '', attachment }: InterfaceRecord,
+  binding: Binding,
+): MigrationInfo {
+  const { id, isSource, isSwitching, state } = binding;
+  const other = { node: binding.node, attachment: binding.attachment };
+  const [from, to] = isSource ? [other, { node, attachment }] : [{ node, attachment }, other];
+  const stages = { initial: 'preparing', created: 'prepared', deleting: 'aborting' } as const;
+  return {
+    ...{ id, interface: uuid, network, from: from.node, to: to.node, device: deviceName(to.attachment) },
+    state: isSource ? 'switched' : isSwitching ? 'switching' : stages[state],
+  };
+}
+
 /** Returns the public information about an interface. */
 export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
   return {
@@ -202,6 +242,7 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     ...(record.attachment.kind === 'veth' &&
       record.attachment.isOwned && { netns: namespacePath(record.attachment.netns) }),
     ...(record.slot && { pool: record.slot.pool }),
+    ...(record.migration && { migration: migrationInfo(record, record.migration) }),
     state: stateOf(record),
     ...(record.lost !== undefined && { reason: record.lost }),
     metadata: record.metadata,

@@ -13,7 +13,7 @@ export interface AttachCommon {
   order?: number;
   /** NIC model, for information only. Default `virtio`. */
   model?: string;
-  /** Id of the instance, for information only. */
+  /** Id of the instance. With a fixed `address`, it may take an address again that it has released recently. */
   instance?: string;
   /**
    * Drop frames of the instance with another source MAC, IPv4 source address or ARP sender address than its own, DHCP

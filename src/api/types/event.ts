@@ -19,6 +19,10 @@ export interface HostEvent {
     | 'interface.float'
     | 'interface.defloat'
     | 'interface.metadata'
+    /** A migration was prepared, switched, or aborted; `detail` has the name of the target. */
+    | 'interface.migrate'
+    | 'interface.switch'
+    | 'interface.abort'
     /** The container or device of an interface does not exist any more. */
     | 'interface.lost'
     /** Processes still use the namespace of a slot that was detached; `detail` has their ids. It ends with them. */

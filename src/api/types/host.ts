@@ -2,6 +2,7 @@ import type { EventOptions, HostEvent } from './event.js';
 import type { HostInfo } from './host-info.js';
 import type { Interface } from './interface.js';
 import type { InterfaceInfo } from './interface-info.js';
+import type { MigrationInfo } from './migration.js';
 import type { Network } from './network.js';
 import type { NetworkInfo } from './network-info.js';
 import type { CreateNetworkOptions } from './network-options.js';
@@ -31,6 +32,8 @@ export interface Host extends AsyncDisposable {
   /** Finds an interface by UUID, or by the name of its link in the namespace of the host. @throws NotFoundError */
   getInterface(idOrDevice: string): Promise<Interface>;
   listInterfaces(): Promise<InterfaceInfo[]>;
+  /** Lists the migrations of interfaces between nodes of a cluster, of all processes. @see Interface.migration */
+  listMigrations(): Promise<MigrationInfo[]>;
   /** Lists the pools of all networks. */
   listPools(): Promise<PoolSummary[]>;
   /**

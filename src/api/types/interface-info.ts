@@ -1,4 +1,5 @@
 import type { Json } from '../../store/store.js';
+import type { MigrationInfo } from './migration.js';
 
 /** Information about an interface. */
 export interface InterfaceInfo {
@@ -31,6 +32,8 @@ export interface InterfaceInfo {
   state: 'initial' | 'created' | 'free' | 'deleting' | 'lost';
   /** Reason why the interface is lost. */
   reason?: string;
+  /** Present while the interface is moved to another node of the cluster. */
+  migration?: MigrationInfo;
   metadata: Record<string, Json>;
   /** Present while the store of a cluster cannot be reached: the information is as of this time (ISO 8601). */
   asOf?: string;
