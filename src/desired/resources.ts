@@ -11,11 +11,12 @@ import {
   planNetwork,
   planNetworkRemoval,
   planOverlayRemoval,
+  planRouterRemoval,
 } from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { slotTable } from '../plan/slots.js';
 import { desiredFloating, type InterfaceRecord, type Lifecycle, type NetworkRecord } from '../records/records.js';
-import { isRouter, type LocalNode } from './local-node.js';
+import { isActiveRouter, isRouter, type LocalNode } from './local-node.js';
 import { interfaceTitle, networkTitle } from './network-state.js';
 
 /**
@@ -55,19 +56,20 @@ export const resourceId = {
 /** Returns the network itself: on the router with its namespace, on other nodes only the VXLAN link and its bridge. */
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
-  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...rest } = record;
+  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...more } = record;
+  const { router: _router, standby: _standby, ...rest } = more;
   const common = { kind: 'network', id: resourceId.network, title: networkTitle(record), state } as const;
-  if (isRouter(node)) {
+  const here = networkOn(node, record);
+  if (isRouter(node, record)) {
     return {
       ...common,
-      fingerprint: () => JSON.stringify([rest, underlay]),
+      fingerprint: () => JSON.stringify([rest, here.bridge, here.isClosed ? 'standby' : 'router', underlay]),
       links: networkLinks(record),
       innerLinks: [record.inner.inner, ...(record.egress ? [record.egress.inner] : [])],
-      plan: () => planNetwork(host, underlay, record),
+      plan: () => planNetwork(host, underlay, here),
       removal: () => planNetworkRemoval(host, record),
     };
   }
-  const here = networkOn(node, record);
   return {
     ...common,
     fingerprint: () => JSON.stringify([rest, here.bridge, underlay]),
@@ -78,10 +80,29 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
   };
 }
 
-/** Returns the network with the MAC of its bridge on this node: the bridges of a network differ in their MAC. */
-function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord {
-  if (isRouter(node) || node.name === undefined) return network;
-  return { ...network, bridge: { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) } };
+/**
+ * Returns the network with the MAC of its bridge on this node: the bridges of a network differ in their MAC. The namespace
+ * on a standby is not connected.
+ */
+function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord & { isClosed?: boolean } {
+  if (isActiveRouter(node, network) || node.name === undefined) return network;
+  const bridge = { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) };
+  return { ...network, bridge, ...(isRouter(node, network) && { isClosed: true }) };
+}
+
+/**
+ * Returns what a node has of a network because it routes it, or did: the namespace and the links to it. Only to be
+ * removed; `networkResource` creates it.
+ */
+export function routerResource({ host }: LocalNode, network: NetworkRecord): Resource {
+  return {
+    ...{ kind: 'network', id: resourceId.network, title: `${networkTitle(network)}, namespace`, state: network.state },
+    fingerprint: () => '',
+    links: [network.inner.outer, ...(network.egress ? [network.egress.outer] : [])],
+    innerLinks: [],
+    plan: () => [],
+    removal: () => planRouterRemoval(host, network),
+  };
 }
 
 /** Returns the nftables table of slots, which all networks of the host share. Undefined for a network without pools. */
@@ -108,7 +129,8 @@ export function interfaceResource(
 ): Resource | undefined {
   const { attachment, mac, address, guard, order, slot } = member;
   const isLocal = member.node === node.name;
-  if (!isLocal && !isRouter(node)) return undefined;
+  const hasNamespace = isRouter(node, network);
+  if (!isLocal && !hasNamespace) return undefined;
   const link = ownLink(attachment);
   return {
     kind: 'interface',
@@ -116,14 +138,18 @@ export function interfaceResource(
     title: interfaceTitle(network, member),
     interface: member.uuid,
     state: member.state,
-    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order, slot?.isFree]),
+    fingerprint: () => JSON.stringify([attachment, mac, address, guard, order, slot?.isFree, hasNamespace]),
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal ? innerLinksOf(attachment) : [],
     plan: () =>
-      isLocal ? planInterface(node.host, networkOn(node, network), member) : addInstanceNeighbour(network, member),
+      isLocal
+        ? planInterface(node.host, networkOn(node, network), member).filter(
+            (operation) => hasNamespace || !isInside(network, operation),
+          )
+        : addInstanceNeighbour(network, member),
     removal: () =>
       planInterfaceRemoval(node.host, network, member).filter((operation) =>
-        isInside(network, operation) ? isRouter(node) : isLocal,
+        isInside(network, operation) ? hasNamespace : isLocal,
       ),
   };
 }
@@ -135,17 +161,17 @@ export function floatingResource(
   member: InterfaceRecord,
 ): Resource | undefined {
   const floating = desiredFloating(member);
-  if (!isRouter(node) || floating === undefined || member.floating === undefined) return undefined;
+  if (!isRouter(node, network) || floating === undefined || member.floating === undefined) return undefined;
   return {
     kind: 'floating',
     id: resourceId.floating(member.uuid),
     title: `${networkTitle(network)}, floating address ${floating.address}`,
     interface: member.uuid,
     state: member.state === 'created' ? member.floating.state : member.state,
-    fingerprint: () => JSON.stringify(floating),
+    fingerprint: () => JSON.stringify([floating, isActiveRouter(node, network)]),
     links: [floating.pair.outer],
     innerLinks: [floating.pair.inner],
-    plan: () => planFloatingIp(node.host, network, floating),
+    plan: () => planFloatingIp(node.host, networkOn(node, network), floating),
     removal: () => planFloatingIpRemoval(node.host, network, floating),
   };
 }
@@ -155,13 +181,13 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
   const routed = network.routed[address];
   if (routed === undefined) return undefined;
   const { host } = node;
-  const isHere = isRouter(node);
+  const isHere = isActiveRouter(node, network);
   return {
     kind: 'routed',
     id: resourceId.routed(address),
     title: `${networkTitle(network)}, routed address ${address}`,
     state: routed.state,
-    fingerprint: () => address,
+    fingerprint: () => JSON.stringify([address, isHere]),
     links: [],
     innerLinks: [],
     plan: () => (isHere ? planRoutedIp(host, network, address) : [allowRouted(host, network, address)]),
