@@ -1,8 +1,9 @@
-import { isRouter } from '../desired/local-node.js';
+import { isNetworkNode, isRouter } from '../desired/local-node.js';
 import { accountProblem } from '../dnsmasq/index.js';
 import { RemovalError } from '../errors.js';
-import { asOf, type Context } from '../host/context.js';
+import { asOf, type Context, routersOf } from '../host/context.js';
 import { detectConflicts } from '../host/detect.js';
+import type { Routers } from '../host/routers.js';
 import { missingWayOut } from '../host/way-out.js';
 import { createNetwork } from '../operations/create-network.js';
 import { PoolKeeper } from '../operations/pool-keeper.js';
@@ -11,6 +12,7 @@ import { DriftWatcher } from '../reconcile/drift-watcher.js';
 import type { OpeningRepair } from '../reconcile/opening-repair.js';
 import { foreignLinks } from '../reconcile/orphans.js';
 import { reconcile, repairSome } from '../reconcile/reconcile.js';
+import { readFloatingAddresses } from '../records/floating-addresses.js';
 import { readPools } from '../records/pools.js';
 import { findInterface, findNetwork, readInterfaces, readNetworks } from '../records/queries.js';
 import { interfaceInfo, keys, type NetworkRecord, networkInfo } from '../records/records.js';
@@ -32,12 +34,14 @@ import type {
   DriftWatch,
   DriftWatchOptions,
   EventOptions,
+  FloatingAddressInfo,
   Host,
   HostEvent,
   HostInfo,
   Interface,
   InterfaceInfo,
   MigrationInfo,
+  MovedNetwork,
   Network,
   NetworkInfo,
   PoolSummary,
@@ -147,6 +151,32 @@ export class HostHandle implements Host {
     await this.#context.events.note(subject, () => this.#context.coordinator.removeNode(wanted, { detach }));
   }
 
+  cordonNode(name: string): Promise<void> {
+    return this.#aboutNode('node.cordon', name, (routers, node) => routers.cordon(node, true));
+  }
+
+  uncordonNode(name: string): Promise<void> {
+    return this.#aboutNode('node.uncordon', name, (routers, node) => routers.cordon(node, false));
+  }
+
+  drainNode(name: string): Promise<MovedNetwork[]> {
+    return this.#aboutNode('node.drain', name, (routers, node) => routers.drain(node));
+  }
+
+  async #aboutNode<Result>(
+    event: HostEvent['event'],
+    name: string,
+    work: (routers: Routers, name: string) => Promise<Result>,
+  ): Promise<Result> {
+    const wanted = parseNameArgument('name', name, 'the name of a node');
+    const subject = { event, cause: 'request', detail: wanted } as const;
+    return this.#context.events.note(subject, () => work(routersOf(this.#context), wanted));
+  }
+
+  listFloatingAddresses(): Promise<FloatingAddressInfo[]> {
+    return readFloatingAddresses(this.#context);
+  }
+
   async acceptStore(): Promise<void> {
     await this.#context.events.note({ event: 'store.accepted', cause: 'request' }, () =>
       this.#context.coordinator.acceptStore(),
@@ -158,10 +188,7 @@ export class HostHandle implements Host {
     const watcher = new DriftWatcher(
       {
         kernel: context.kernel,
-        namespaces: async () => [
-          context.host.netns,
-          ...(isRouter(context.localNode) ? await context.coordinator.states.list() : []),
-        ],
+        namespaces: async () => [context.host.netns, ...(await routedNetworks(context))],
         reconcile: async (signal) => {
           await this.#opening?.ended();
           return reconcile(context, { dryRun: false, cause: 'drift', signal });
@@ -220,13 +247,22 @@ export class HostHandle implements Host {
   }
 }
 
+/** Returns the UUIDs of the networks whose namespaces are on this node. */
+async function routedNetworks({ coordinator, localNode }: Context): Promise<string[]> {
+  if (!isNetworkNode(localNode)) return [];
+  const uuids = await coordinator.states.list();
+  if (localNode.name === undefined) return uuids;
+  const states = await Promise.all(uuids.map((uuid) => coordinator.states.get(uuid)));
+  return states.flatMap((state) => (state && isRouter(localNode, state.network) ? [state.network.uuid] : []));
+}
+
 async function describeHost(context: Context): Promise<HostInfo> {
   await context.environment.refresh();
-  const { kernel, store, settings, host, detected, floating } = context;
+  const { kernel, store, settings, host, detected } = context;
   const [networks, interfaces, usage, warnings] = await Promise.all([
     store.list<NetworkRecord>(keys.networks),
     store.list(keys.interfaces),
-    transact(store, (transaction) => floating.usage(transaction)),
+    transact(store, (transaction) => context.floatingOf({ floatingPool: host.floatingPool }).usage(transaction)),
     Promise.all([
       detectConflicts(kernel, settings.netns),
       accountProblem().then((warnings) => warnings ?? []),

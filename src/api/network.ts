@@ -1,4 +1,4 @@
-import { asOf, type Context } from '../host/context.js';
+import { asOf, type Context, routersOf } from '../host/context.js';
 import type { Subject } from '../host/events.js';
 import { requirePrivileges } from '../host/privileges.js';
 import { attach } from '../operations/attach.js';
@@ -30,6 +30,7 @@ import {
   parseAddressOptions,
   parseClaimOptions,
   parseMetadata,
+  parseMoveOptions,
   parseNameArgument,
   parsePing,
   parsePoolOptions,
@@ -184,7 +185,15 @@ export class NetworkHandle implements Network {
     const request = parsePing(address, options);
     await requirePrivileges('a ping', ['CAP_NET_RAW']);
     await this.refresh();
-    return ping(this.#context, this.uuid, request);
+    return ping(this.#context, this.#record, request);
+  }
+
+  async move(options: { to: string; force?: boolean }): Promise<NetworkInfo> {
+    const context = this.#context;
+    const request = parseMoveOptions(options);
+    const subject = { ...this.#subject('network.move'), detail: request.to };
+    this.#record = await context.events.note(subject, () => routersOf(context).move(this.uuid, request));
+    return this.info;
   }
 
   async setMetadata(metadata: Record<string, Json>): Promise<void> {

@@ -109,6 +109,8 @@ const networkSchema = z.strictObject({
   uuid: valid.uuid.optional(),
   vni: valid.vni.optional(),
   floatingGateway: valid.ipv4.optional(),
+  router: valid.hostname.optional(),
+  floatingPool: valid.hostname.optional(),
   mtu: valid.mtu.optional(),
   tenant: valid.displayName.optional(),
   metadata: valid.metadata.default({}),
@@ -341,6 +343,11 @@ const removeNodeSchema = z.strictObject({ detach: flag.default(false) });
 /** Checks the options of `Host.removeNode`. @throws ValidationError */
 export const parseRemoveNodeOptions = (options: unknown) =>
   valid.parseOptions(removeNodeSchema, options as object | undefined);
+
+const moveSchema = z.strictObject({ to: valid.hostname, force: flag.default(false) });
+
+/** Checks the options of `Network.move`. @throws ValidationError */
+export const parseMoveOptions = (options: unknown) => valid.parseOptions(moveSchema, options as object);
 
 /** Checks the option `signal`. @throws ValidationError */
 export const parseSignal = (options: unknown): AbortSignal | undefined =>

@@ -3,6 +3,7 @@
 export type * from './types/attach-options.js';
 export type * from './types/counters.js';
 export type * from './types/event.js';
+export type * from './types/floating.js';
 export type * from './types/host.js';
 export type * from './types/host-info.js';
 export type * from './types/host-options.js';

@@ -11,6 +11,7 @@ import { FailureDetector } from './failure-detector.js';
 import { clusterKeys } from './keys.js';
 import { lossIn } from './loss.js';
 import { membersIn } from './membership.js';
+import { namespaceNodesIn, networksOn, routerIn } from './network-nodes.js';
 import { NetworkReconciler, problemOf } from './network-reconciler.js';
 import { allowPeers } from './peers.js';
 import { affectedBy, appliedOf, peekState } from './records.js';
@@ -86,11 +87,14 @@ export class Controller {
     this.#stopped = false;
     this.#reconciler.forgetAll();
     this.#peersHaveChanged = true;
-    const { store, node, networkNode } = this.#context;
+    const { store, node } = this.#context;
     this.#unsubscribe = store.onChange((changes) => {
       const loss = lossIn(changes, this.#context);
       if (loss !== undefined) return this.#context.storeGuard.block(loss);
-      const { networks, progress, own, nodes } = affectedBy(changes, this.#isHere, { node, networkNode });
+      const { networks, progress, own, nodes } = affectedBy(changes, this.#isHere, {
+        node,
+        routerOf: this.#routerOf,
+      });
       if (nodes) {
         this.#peersHaveChanged = true;
         this.allowPeers().catch((error) => this.#events.failed?.('filter of other nodes', error));
@@ -111,8 +115,17 @@ export class Controller {
    * interface is applied: changes that arrive before it must not be lost.
    */
   readonly #isHere = (network: string): boolean => {
-    const { store, node, localNode } = this.#context;
-    return isRouter(localNode) || this.#busy.has(network) || appliedOf(store, node, network) !== undefined;
+    const { store, node } = this.#context;
+    const record = store.peek<NetworkRecord>(keys.network(network))?.value;
+    const hasNamespace = record !== undefined && namespaceNodesIn(store, record).includes(node);
+    return hasNamespace || this.#busy.has(network) || appliedOf(store, node, network) !== undefined;
+  };
+
+  /** Returns the router of a network. */
+  readonly #routerOf = (network: string): string | undefined => {
+    const { store } = this.#context;
+    const record = store.peek<NetworkRecord>(keys.network(network))?.value;
+    return record && routerIn(store, record);
   };
 
   /**
@@ -138,11 +151,10 @@ export class Controller {
 
   /** Returns the UUIDs of the networks that this node takes part in, or has objects of. */
   networks(): string[] {
-    const { store, node, role } = this.#context;
+    const { store, node } = this.#context;
     const applied = clusterKeys.applied(node);
     const own = store.peekList(applied).map(({ key }) => key.slice(applied.length));
-    if (role === 'network')
-      own.push(...store.peekList(keys.networks).map(({ key }) => key.slice(keys.networks.length)));
+    own.push(...networksOn(store, node).map(({ uuid }) => uuid));
     const local = store.peekList<InterfaceRecord>(keys.interfaces).filter(({ value }) => isOn(value, node));
     return [...new Set([...own, ...local.map(({ value }) => value.network)])];
   }
@@ -240,7 +252,7 @@ export class Controller {
 
   /** Applies a network and reports its progress. Resolves to false after an error. */
   async #apply(uuid: string, isAwaited: boolean): Promise<boolean> {
-    const { store, node, networkNode } = this.#context;
+    const { store, node, localNode } = this.#context;
     const began = performance.now();
     const { revision } = store;
     const state = peekState(store, uuid);
@@ -264,12 +276,16 @@ export class Controller {
       await this.#write(uuid, undefined);
       return true;
     }
-    const takesPart = state.members.some((member) => isOn(member, node)) || isRouter(this.#context.localNode);
+    const hasNamespace = isRouter(localNode, state.network);
+    const takesPart = state.members.some((member) => isOn(member, node)) || hasNamespace;
     if (!takesPart && before === undefined) return true;
     this.#context.storeGuard.writePosition();
     await this.allowPeers();
     await this.#announce(state, before);
-    const progress = appliedOf(store, networkNode, uuid)?.revision ?? 0;
+    const isLeft = before?.present === true && !hasNamespace && isRouter(localNode, before.network);
+    if (isLeft) await this.#reconciler.leave(state);
+    const router = routerIn(store, state.network);
+    const progress = appliedOf(store, router, uuid)?.revision ?? 0;
     const { present, problems, waits } = await this.#reconciler.apply(state, progress);
     const isDone = Object.keys(problems).length === 0;
     this.#events.reconciled?.(uuid, performance.now() - began, problems);
@@ -277,11 +293,11 @@ export class Controller {
     if (waits) {
       this.#waiting.add(uuid);
       // The router may have made progress during this run, without a further event.
-      if ((appliedOf(store, networkNode, uuid)?.revision ?? 0) > progress) this.enqueue(uuid);
+      if ((appliedOf(store, router, uuid)?.revision ?? 0) > progress) this.enqueue(uuid);
     } else this.#waiting.delete(uuid);
     if (waits && isDone) return true;
     const isReported = before?.present === present && Object.keys(before.problems).length === 0;
-    if (!isAwaited && isDone && isReported) return true;
+    if (!isAwaited && isDone && isReported && !isLeft) return true;
     if (!takesPart && !present && isDone) await this.#write(uuid, undefined);
     else await this.#write(uuid, { revision, present: present || !isDone, network: state.network, problems });
     return isDone;
@@ -294,9 +310,11 @@ export class Controller {
   async #announce(state: NetworkState, before: Applied | undefined): Promise<void> {
     const { network } = state;
     if (before?.present === true) {
-      if (isSame(before.network, network)) return;
+      const { localNode } = this.#context;
+      const isNew = isRouter(localNode, network) && !isRouter(localNode, before.network);
+      if (isSame(before.network, network) && !isNew) return;
       // The network was deleted and created again with the same UUID while no agent of this node ran.
-      await this.#reconciler.remove(before.network, []);
+      if (!isSame(before.network, network)) await this.#reconciler.remove(before.network, []);
     }
     if (desiredState(this.#context.localNode, state) === undefined) return;
     await this.#write(network.uuid, { revision: 0, problems: {}, ...before, present: true, network });

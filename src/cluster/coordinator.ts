@@ -7,9 +7,11 @@ import { isOn, linksOn, nodesOf } from '../records/binding.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
 import { Errors } from '../util/errors.js';
+import { ClusterRouters } from './cluster-routers.js';
 import { commitAt } from './commit.js';
 import { clusterKeys } from './keys.js';
-import { nodesIn } from './membership.js';
+import { membersIn, nodesIn } from './membership.js';
+import { currentNetwork, namespaceNodesIn, routerIn } from './network-nodes.js';
 import type { Node } from './node.js';
 import { appliedOf, peekState } from './records.js';
 import { removeNode } from './remove-node.js';
@@ -26,12 +28,14 @@ export class ClusterCoordinator implements Coordinator {
   /** A transaction of etcd has at most 128 conditions and operations (`--max-txn-ops`). */
   readonly membersPerCommit = 8;
   readonly states: NetworkStates;
+  readonly routers: ClusterRouters;
   readonly #context: () => ClusterContext;
   readonly #node: () => Node;
 
   constructor(context: () => ClusterContext, node: () => Node) {
     this.#context = context;
     this.#node = node;
+    this.routers = new ClusterRouters(context);
     const peek = (uuid: string) => peekState(context().store, uuid);
     this.states = {
       get: async (uuid) => peek(uuid),
@@ -83,14 +87,15 @@ export class ClusterCoordinator implements Coordinator {
     signal,
   }: Creation): Promise<void> {
     const context = this.#context();
-    const { store, networkNode, node } = context;
+    const { store, node } = context;
     const { uuid } = network;
+    const router = () => routerIn(store, currentNetwork(store, network));
     const wait = () =>
       waitForNodes(context, {
         ...{ network: uuid, revision, ids, signal },
-        essential: [networkNode, ...(needsThisNode ? [node] : []), ...nodes],
-        awaited: [],
-        others: isEverywhere ? participants(networkNode, peekState(store, uuid)?.members ?? []) : [],
+        essential: () => [router(), ...(needsThisNode ? [node] : []), ...nodes],
+        awaited: () => [],
+        others: isEverywhere ? participants(router(), peekState(store, uuid)?.members ?? []) : [],
       });
     await (nic === undefined ? wait() : attachLimit.runReleased(wait));
   }
@@ -106,23 +111,24 @@ export class ClusterCoordinator implements Coordinator {
 
   applied({ network, revision, ids, signal }: Parameters<Coordinator['applied']>[0]): Promise<void> {
     const context = this.#context();
-    const nodes = { essential: [context.node], awaited: [], others: [] };
+    const nodes = { essential: () => [context.node], awaited: () => [], others: [] };
     return waitForNodes(context, { ...nodes, network, revision, ids, signal });
   }
 
   async remove(removal: Removal): Promise<Error[]> {
     const { network, revision, ids, members, resources } = removal;
     const context = this.#context();
-    const { store, networkNode } = context;
+    const { store } = context;
+    const nodes = () => namespaceNodesIn(store, currentNetwork(store, network));
     const errors = new Errors();
     await errors.attempt(async () => {
       const isWhole = resources.some(({ kind }) => kind === 'network');
-      const others = participants(networkNode, peekState(store, network.uuid)?.members ?? []);
+      const others = participants(routerIn(store, network), peekState(store, network.uuid)?.members ?? []);
       await waitForNodes(context, {
         ...{ network: network.uuid, revision, ids, others },
-        essential: [],
+        essential: () => [],
         // Nodes with objects that are removed.
-        awaited: [networkNode, ...members.flatMap(nodesOf), ...(isWhole ? others : [])],
+        awaited: () => [...nodes(), ...members.flatMap(nodesOf), ...(isWhole ? others : [])],
       });
       await this.#notifyAbsentNodes(removal);
     });
@@ -147,9 +153,17 @@ export class ClusterCoordinator implements Coordinator {
     if (!dryRun) await this.#node().followUnderlay();
   }
 
-  /** The router recovers changes without a claim, and those of nodes whose lease has expired. */
-  recovers(owner: { node?: string } | undefined): boolean {
-    if (this.#context().role !== 'network') return false;
+  /**
+   * The router of a network recovers changes without a claim, and those of nodes whose lease has expired. If the router is
+   * gone, the first other network node does.
+   */
+  recovers(owner: { node?: string } | undefined, network: string): boolean {
+    const { store, node, role } = this.#context();
+    if (role !== 'network') return false;
+    const record = store.peek<NetworkRecord>(keys.network(network))?.value;
+    const members = membersIn(store).flatMap(({ name, role }) => (role === 'network' ? [name] : []));
+    const router = record && routerIn(store, record);
+    if ((members.find((name) => name === router) ?? members[0] ?? node) !== node) return false;
     return owner === undefined || this.#node().controller.isGone(owner.node ?? '');
   }
 
@@ -195,12 +209,12 @@ export class ClusterCoordinator implements Coordinator {
    * later, and must distinguish a removal from a loss of records.
    */
   async #notifyAbsentNodes({ network, revision, members, resources }: Removal): Promise<void> {
-    const { store, networkNode } = this.#context();
+    const { store } = this.#context();
     const { uuid } = network;
     const isWhole = resources.some(({ kind }) => kind === 'network');
     const nodes = new Set([
       ...members.flatMap(nodesOf),
-      ...(isWhole ? [networkNode, ...nodesIn(store).map(({ name }) => name)] : []),
+      ...(isWhole ? [...namespaceNodesIn(store, network), ...nodesIn(store).map(({ name }) => name)] : []),
     ]);
     const puts = [...nodes].flatMap((node) => {
       const applied = appliedOf(store, node, uuid);

@@ -12,6 +12,11 @@ export const clusterKeys = {
   knownNodes: 'known-node/',
   /** A node, member or not: without a lease. */
   knownNode: (name: string) => `known-node/${name}`,
+  networkNodes: 'network-node/',
+  /** A network node (`NetworkNodeRecord`). */
+  networkNode: (name: string) => `network-node/${name}`,
+  /** Networks of the floating pools, by name. */
+  floatingPools: 'floating-pools',
   /** UUIDs of the acceptances of the store by operators, in order. */
   accepted: 'accepted',
   /** Removals that a node has not applied: link indexes, by UUID of the network or interface. */

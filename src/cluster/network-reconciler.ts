@@ -1,7 +1,14 @@
 import { type DesiredState, deletingResources, desiredState, resourcesOf } from '../desired/desired-state.js';
-import { isRouter } from '../desired/local-node.js';
+import { isActiveRouter, isRouter } from '../desired/local-node.js';
 import type { NetworkState } from '../desired/network-state.js';
-import { networkResource, type Resource, resourceId, routedResource } from '../desired/resources.js';
+import {
+  floatingResource,
+  networkResource,
+  type Resource,
+  resourceId,
+  routedResource,
+  routerResource,
+} from '../desired/resources.js';
 import { KernelError, LinkIndexTakenError } from '../errors.js';
 import { applyMissing, removeResources } from '../host/apply.js';
 import { teardown } from '../host/context.js';
@@ -126,13 +133,34 @@ export class NetworkReconciler {
     const resources = (known.length > 0 ? known : [networkResource(localNode, network), ...routed]).filter(
       ({ id }) => !displaced.has(id) && !removed.has(id),
     );
-    if (!isRouter(localNode)) {
+    if (!isRouter(localNode, network)) {
       // A later network with the same UUID has other links, which must stay.
       const own = await Promise.all([network.vxlan, network.bridge.index].map((index) => this.#link(index)));
       if (own.every((link) => link === undefined)) return this.forget(network.uuid);
     }
     const errors = await removeResources(this.#context, network, { resources, members: [] });
     this.forget(network.uuid);
+    throwFirst(errors);
+  }
+
+  /**
+   * Removes the namespace of a network that this node does not route any more, and what belongs to it: dnsmasq, floating
+   * and routed addresses. Local interfaces and the overlay bridge stay.
+   */
+  async leave({ network, members }: NetworkState): Promise<void> {
+    const context = this.#context;
+    const { localNode, node, reaper } = context;
+    const { standby: _, ...rest } = network;
+    const former: NetworkRecord = { ...rest, router: node };
+    const resources = [
+      routerResource(localNode, former),
+      ...members.map((member) => floatingResource(localNode, former, member)),
+      ...Object.keys(former.routed).map((address) => routedResource(localNode, former, address)),
+    ].filter((resource) => resource !== undefined);
+    const errors = await removeResources(context, former, { resources, members: [] });
+    this.forget(network.uuid);
+    // The network may return, with the same link indexes.
+    await reaper.sweep();
     throwFirst(errors);
   }
 
@@ -229,7 +257,7 @@ export class NetworkReconciler {
    */
   #waitingForRouter({ network, members, versions }: NetworkState, progress: number): Set<string> {
     const { node, localNode } = this.#context;
-    if (isRouter(localNode) || !network.provideDhcp) return new Set();
+    if (isActiveRouter(localNode, network) || !network.provideDhcp) return new Set();
     const waiting = members.filter(
       (member) => member.node === node && member.state === 'initial' && (versions?.get(member.uuid) ?? 0) > progress,
     );
@@ -357,7 +385,7 @@ export class NetworkReconciler {
   /** Starts or updates dnsmasq before interfaces are connected. */
   async #serve(network: NetworkRecord, { resources }: LastApplied): Promise<void> {
     const { dhcp, localNode } = this.#context;
-    if (!isRouter(localNode)) return;
+    if (!isRouter(localNode, network)) return;
     if (resources.has('dnsmasq')) return dhcp.update(network);
     await dhcp.start(network);
     resources.set('dnsmasq', '');

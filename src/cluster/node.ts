@@ -5,14 +5,17 @@ import { reconcile } from '../reconcile/reconcile.js';
 import { recover } from '../reconcile/recovery.js';
 import { type RepairRequest, Repairs } from '../reconcile/repair.js';
 import { isOn } from '../records/binding.js';
+import { BRIDGE_PORTS } from '../records/capacity.js';
 import { type PoolRecord, poolKeys } from '../records/pools.js';
-import { requireNoNetworks } from '../records/queries.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import type { ClusterRouters } from './cluster-routers.js';
 import { Controller, type ControllerEvents } from './controller.js';
+import type { NodeLoad } from './egress-load.js';
 import { clusterKeys } from './keys.js';
 import { lossAtStart, reclaimLostLinks } from './loss.js';
 import { hasLeader, Membership, membersIn } from './membership.js';
+import { forgetNetworkNode, type NetworkNodeRecord, networkNodesIn, networksOn } from './network-nodes.js';
 import type { Applied, ClusterContext, NodeRecord } from './types.js';
 
 /** Callbacks about the work of a node. */
@@ -35,6 +38,16 @@ async function requireNoInterfaces(transaction: Transaction, node: string): Prom
   if (here > 0) throw new ConflictError(`${here} interfaces are attached on ${node}: detach them first`);
 }
 
+/** Returns the properties of `NodeInfo` that only network nodes have. */
+function routingOf(record: NetworkNodeRecord | undefined, load: () => NodeLoad): Partial<NodeInfo> {
+  if (record === undefined) return {};
+  const { networks, ports } = load();
+  return {
+    ...{ networks, egressPorts: { used: ports, total: BRIDGE_PORTS }, floatingPool: record.floatingPool },
+    ...(record.isCordoned && { cordoned: true }),
+  };
+}
+
 /**
  * A process of a node. It runs its own calls and, while it is the agent of the node, applies the records to the node.
  */
@@ -42,6 +55,7 @@ export class Node {
   readonly #context: ClusterContext;
   readonly #events: NodeEvents;
   readonly #isCandidate: boolean;
+  readonly #routers: ClusterRouters;
   readonly #membership: Membership;
   readonly controller: Controller;
   #resyncing: Promise<void> = Promise.resolve();
@@ -55,9 +69,15 @@ export class Node {
   /** @param options.isCandidate whether this process takes part in the election of the agent */
   constructor(
     context: ClusterContext,
-    { leaseTime, isCandidate, events }: { leaseTime: number; isCandidate: boolean; events: NodeEvents },
+    {
+      leaseTime,
+      isCandidate,
+      events,
+      routers,
+    }: { leaseTime: number; isCandidate: boolean; events: NodeEvents; routers: ClusterRouters },
   ) {
     this.#context = context;
+    this.#routers = routers;
     this.#events = events;
     this.#isCandidate = isCandidate;
     this.#recorded = context.self;
@@ -183,6 +203,7 @@ export class Node {
         context.storeGuard.writePosition();
         if (!everything) await this.followUnderlay();
       } else if (everything) return;
+      await this.#routers.abandonMoves(this.isLeader);
       if (everything) await this.controller.idle();
       const removals = context.store.peekList(clusterKeys.removals(context.node)).map(({ key }) => key);
       const repairs = everything ? await reconcile(context, request) : await this.#recover(request);
@@ -209,6 +230,7 @@ export class Node {
   /** Returns the properties of `HostInfo` about the cluster. */
   describe(): Partial<HostInfo> {
     const { store, node, role, storeGuard } = this.#context;
+    const networkNodes = new Map(networkNodesIn(store).map((each) => [each.name, each]));
     const damaged = store.damaged.map(
       (key) => `the value of ${key} in the store is not JSON: its objects are not changed`,
     );
@@ -221,6 +243,7 @@ export class Node {
         ...{ name, role, mtu, state: members.has(name) ? 'member' : 'gone' },
         ...(address !== undefined && { address }),
         interfaces: interfaces.filter((each) => each === name).length,
+        ...routingOf(networkNodes.get(name), () => this.#routers.loadOf(name)),
       };
     });
     return { node, role, nodes, ...(doubts.length > 0 && { warnings: doubts }) };
@@ -233,10 +256,9 @@ export class Node {
   async tearDown(remove: () => Promise<void>): Promise<void> {
     const { store, node, role, owner, storeGuard } = this.#context;
     storeGuard.requireUnblocked();
-    await transact(
-      store,
-      role === 'network' ? requireNoNetworks : (transaction) => requireNoInterfaces(transaction, node),
-    );
+    const networks = networksOn(store, node).length;
+    if (networks > 0) throw new ConflictError(`${networks} networks exist on ${node}: delete or move them first`);
+    await transact(store, (transaction) => requireNoInterfaces(transaction, node));
     const agent = this.members.find(({ name }) => name === node);
     if (!this.isLeader && agent !== undefined && hasLeader(agent, owner)) {
       const text = `process ${agent.claim.pid} is the agent of node ${node}, and would create its objects again: end it first`;
@@ -251,7 +273,7 @@ export class Node {
       await transact(store, async (transaction) => {
         transaction.delete(clusterKeys.knownNode(node));
         transaction.delete(clusterKeys.node(node));
-        if (role === 'network') transaction.delete(keys.host);
+        if (role === 'network') await forgetNetworkNode(transaction, node);
       });
     } catch (error) {
       if (this.isLeader) this.controller.start();

@@ -26,15 +26,19 @@ import { watchClaims } from './claims.js';
 import { ClusterCoordinator } from './coordinator.js';
 import { clusterKeys } from './keys.js';
 import { nodesIn } from './membership.js';
+import {
+  type ClusterHostRecord,
+  floatingNetworkOf,
+  recordNetworkNode,
+  recordRouters,
+  routerIn,
+} from './network-nodes.js';
 import { Node, type NodeEvents } from './node.js';
 import { type ClusterHostOptions, type ClusterRequest, hostRequest, parseClusterOptions } from './options.js';
 import { ProgressWatch } from './progress-watch.js';
 import { replicaView } from './replica-view.js';
 import { StoreGuard } from './store-guard.js';
 import type { ClusterContext } from './types.js';
-
-/** Properties that all nodes share, written by the network node. */
-export type ClusterHostRecord = HostRecord & { networkNode: string };
 
 /** Parent of the default state folders of nodes. */
 const STATE_ROOT = '/var/lib/vethwork';
@@ -49,7 +53,7 @@ export interface OpenedNode {
  * Opens a node of a cluster. The first process of a node is its agent until it closes the node: it applies the records
  * to the node.
  * @throws ValidationError, NotFoundError for a NIC that does not exist, PrivilegeError, StoreError, ConflictError if
- *   the cluster has no network node yet or another one, KernelError
+ *   the cluster has no network node yet or the node has another role, KernelError
  */
 export async function openNode(options: ClusterHostOptions, callbacks: NodeEvents = {}): Promise<OpenedNode> {
   const events = guardCallbacks('openNode', callbacks);
@@ -94,10 +98,11 @@ async function openWith(
     await migrateRecords(transaction, store.location);
     return recordCluster(transaction, request);
   });
-  const { networkNode } = record;
+  if (storeGuard.reason === undefined) await recordRouters(store);
   const detected = await detectHost(kernel, netns, { egressNic: settings.egressNic, meshNic, meshAddress });
   const environment = new HostEnvironment(kernel, store, {
     ...{ record, settings, detected },
+    ...(role === 'network' && { key: clusterKeys.networkNode(name) }),
     adapt: {
       meshAddress,
       detected: (now) => ({
@@ -113,17 +118,19 @@ async function openWith(
       host: (host) => ({ ...host, role, outboundNat: role === 'network' && host.outboundNat }),
     },
   });
+  const coordinator: ClusterCoordinator = new ClusterCoordinator(
+    () => context,
+    () => node,
+  );
   const shared = assembleContext({
     ...{ kernel, store, environment, owner, events: journal },
     records: replicaView(store),
     runtimeRoot: await runtimeFolder(store, name),
-    coordinator: () =>
-      new ClusterCoordinator(
-        () => context,
-        () => node,
-      ),
+    coordinator: () => coordinator,
     node: {
-      ...{ name, router: networkNode },
+      name,
+      defaultRouter: () => routerIn(store, {}),
+      floatingNetwork: (pool) => floatingNetworkOf(store, pool),
       mesh: () => ({ arpSuppression: request.arpSuppression, nodes: nodesIn(store) }),
       peers: () => ({
         nics: environment.detected.meshInputs,
@@ -132,7 +139,7 @@ async function openWith(
     },
   });
   const context = Object.assign(shared, {
-    ...{ role, networkNode, storeGuard, removalLimit: request.removalLimit },
+    ...{ role, storeGuard, removalLimit: request.removalLimit },
     progress: new ProgressWatch(store),
     nodeTimeout: request.nodeTimeout,
   }) as Omit<ClusterContext, 'self'> as ClusterContext;
@@ -143,19 +150,21 @@ async function openWith(
     },
   });
   watchClaims(context);
-  const node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events });
+  const { routers } = coordinator;
+  const node: Node = new Node(context, { leaseTime: request.leaseTime, isCandidate: request.agent, events, routers });
   await node.join();
   return { context, node };
 }
 
 /**
- * Returns the record of the cluster, which the network node creates, and the settings of this node.
+ * Returns the record that this node uses, of a network node or of the cluster, and its settings. The first network node
+ * creates the record of the cluster.
  * @throws ConflictError
  */
 async function recordCluster(
   transaction: Transaction,
   request: ClusterRequest & { meshNic: string; stateDir: string },
-): Promise<{ record: ClusterHostRecord; settings: Settings }> {
+): Promise<{ record: HostRecord; settings: Settings }> {
   const { node, role, meshNic } = request;
   const known = await transaction.get<ClusterHostRecord>(keys.host);
   const isRouter = role === 'network';
@@ -167,10 +176,10 @@ async function recordCluster(
       );
     }
     if (!isRouter) throw new ConflictError('the cluster has no network node yet: open the network node first');
-  } else if (isRouter && known.networkNode !== node) {
-    throw new ConflictError(`networkNode of the cluster is ${known.networkNode}, so it can't be ${node}`);
-  } else if (!isRouter && known.networkNode === node) {
-    throw new ConflictError(`node ${node} is the network node of the cluster, so its role cannot be hypervisor`);
+  } else {
+    const isKnown = known.networkNode === node || (await transaction.get(clusterKeys.networkNode(node))) !== undefined;
+    if (!isRouter && isKnown)
+      throw new ConflictError(`node ${node} is a network node of the cluster, so its role cannot be hypervisor`);
   }
   const own = hostRequest(request);
   const shared = { where: 'the cluster', isShared: true };
@@ -178,11 +187,9 @@ async function recordCluster(
     // A hypervisor node cannot change the settings of the network node.
     const common = { ...own, egressNic: undefined, outboundNat: undefined, allowMetadata: undefined };
     const { settings } = await recordHost(transaction, common, shared);
-    return { record: known as ClusterHostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
+    return { record: known as HostRecord, settings: { ...settings, egressNic: meshNic, outboundNat: false } };
   }
-  const more = { networkNode: node } as Partial<HostRecord>;
-  const remembered = await recordHost(transaction, own, { ...shared, more });
-  return { record: remembered.record as ClusterHostRecord, settings: remembered.settings };
+  return recordNetworkNode(transaction, { node, floatingPool: request.floatingPool, own }, known);
 }
 
 /**

@@ -33,12 +33,14 @@ export interface ClusterHostOptions
    * `/var/lib/vethwork/<node>`.
    */
   stateDir?: string;
-  /** Role of the node. A cluster has one network node, with the namespaces of all networks. Default `hypervisor`. */
+  /** Role of the node. A network node has the namespaces of the networks that it routes. Default `hypervisor`. */
   role?: Role;
   /** Network node only, required there: NIC through which the networks reach the outside. */
   egressNic?: string;
   /** Network node only, required there: CIDR of the floating addresses. */
   floatingNetwork?: string;
+  /** Network node only: name of the floating pool with this network. Several nodes may serve a pool. Default `default`. */
+  floatingPool?: string;
   /** Address of the mesh NIC that is the local VTEP, IPv4 or IPv6. Default: its first IPv4 address. */
   meshAddress?: string;
   /** Range of UDP source ports of VXLAN, inclusive, as `ip link … srcport`. Default: that of the kernel. */
@@ -78,6 +80,7 @@ export const clusterSchema = z.strictObject({
   store: valid.part(etcdSchema),
   node: valid.hostname,
   role: z.enum(['network', 'hypervisor'], { error: 'network or hypervisor' }).default('hypervisor'),
+  floatingPool: valid.hostname.optional(),
   meshAddress: z.union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' }).optional(),
   vxlanSourcePorts: valid.part(z.strictObject({ low: valid.port, high: valid.port })).optional(),
   vxlanDf: z.enum(['unset', 'set', 'inherit'], { error: 'unset, set or inherit' }).optional(),
@@ -100,6 +103,9 @@ export function parseClusterOptions(options: ClusterHostOptions): ClusterRequest
       if (request[field] === undefined)
         throw new ValidationError(field, undefined, 'a value: it is required on the network node');
     }
+  }
+  if (request.role === 'hypervisor' && request.floatingPool !== undefined) {
+    throw new ValidationError('floatingPool', request.floatingPool, 'no value on a hypervisor node');
   }
   const ports = request.vxlanSourcePorts;
   if (ports !== undefined && ports.high < ports.low) {

@@ -110,7 +110,7 @@ function forgetMoved({ node, localNode }: ClusterContext, { network, members }: 
   for (const member of members) {
     const { migration, uuid } = member;
     if (!migration?.isSource || migration.node !== node || !applied.ports?.delete(migration.attachment.index)) continue;
-    const resource = isRouter(localNode) ? interfaceResource(localNode, network, member) : undefined;
+    const resource = isRouter(localNode, network) ? interfaceResource(localNode, network, member) : undefined;
     if (resource === undefined) applied.resources.delete(resourceId.interface(uuid));
     else applied.resources.set(resource.id, resource.fingerprint());
   }

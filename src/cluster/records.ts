@@ -28,7 +28,7 @@ export function peekState(store: ClusterStore, uuid: string): NetworkState | und
 export interface Affected {
   /** Networks whose records have changed, and that this node takes part in or has objects of. */
   networks: Set<string>;
-  /** Networks whose progress the network node has reported. */
+  /** Networks whose progress their router has reported. */
   progress: Set<string>;
   /** Networks with a progress report of this node. */
   own: Set<string>;
@@ -43,10 +43,9 @@ export interface Affected {
 export function affectedBy(
   changes: readonly Change[],
   isHere: (network: string) => boolean,
-  { node, networkNode }: { node: string; networkNode: string },
+  { node, routerOf }: { node: string; routerOf: (network: string) => string | undefined },
 ): Affected {
   const affected: Affected = { networks: new Set(), progress: new Set(), own: new Set(), nodes: false };
-  const progress = clusterKeys.applied(networkNode);
   const own = clusterKeys.applied(node);
   for (const { key, before, after } of changes) {
     if (after !== undefined && key.startsWith(own)) affected.own.add(key.slice(own.length));
@@ -64,7 +63,10 @@ export function affectedBy(
       const ignored = isOwn ? ['instance'] : ['instance', 'slot'];
       if ((isOwn || isHere(network)) && isRelevant(before?.value, after?.value, ignored))
         affected.networks.add(network);
-    } else if (key.startsWith(progress)) affected.progress.add(key.slice(progress.length));
+    } else if (key.startsWith(clusterKeys.allApplied)) {
+      const [reporter = '', network = ''] = key.slice(clusterKeys.allApplied.length).split('/');
+      if (routerOf(network) === reporter) affected.progress.add(network);
+    }
   }
   return affected;
 }

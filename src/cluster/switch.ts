@@ -7,11 +7,12 @@ import { interfaceCounters } from '../operations/counters.js';
 import { removeBinding } from '../operations/unbind.js';
 import { switched } from '../records/binding.js';
 import { interfaceOf, readInterface } from '../records/queries.js';
-import { type Binding, type InterfaceRecord, keys } from '../records/records.js';
+import { type Binding, type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import type { Change } from '../store/etcd/replica.js';
 import { type Transaction, transact } from '../store/transaction.js';
 import { onAbort } from '../util/abort.js';
 import { membersIn } from './membership.js';
+import { routerIn } from './network-nodes.js';
 import { peekState } from './records.js';
 import type { ClusterContext } from './types.js';
 import { waitForNodes } from './waiting.js';
@@ -160,15 +161,16 @@ export function withdraw({ store }: ClusterContext, uuid: string, id: string): P
 
 /** Waits until the nodes have applied the switch: the target must, the others while they are members. */
 async function applied(context: ClusterContext, uuid: string, signal: AbortSignal | undefined): Promise<void> {
-  const { store, networkNode } = context;
+  const { store } = context;
   const entry = await store.get<InterfaceRecord>(keys.interface(uuid));
   if (entry === undefined) return;
   const { network, node } = entry.value;
+  const router = () => routerIn(store, store.peek<NetworkRecord>(keys.network(network))?.value ?? {});
   await waitForNodes(context, {
     ...{ network, revision: entry.version, ids: [resourceId.network, resourceId.interface(uuid)], signal },
-    essential: node === undefined ? [] : [node],
-    awaited: [networkNode],
-    others: participants(networkNode, peekState(store, network)?.members ?? []),
+    essential: () => (node === undefined ? [] : [node]),
+    awaited: () => [router()],
+    others: participants(router(), peekState(store, network)?.members ?? []),
   });
 }
 

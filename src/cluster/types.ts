@@ -6,7 +6,7 @@ import type { ClusterStore } from '../store/etcd/cluster-store.js';
 import type { ProgressWatch } from './progress-watch.js';
 import type { StoreGuard } from './store-guard.js';
 
-/** Role of a node. The network node has the namespaces of all networks, and can have interfaces too. */
+/** Role of a node. A network node has the namespaces of the networks that it routes, and can have interfaces too. */
 export type Role = 'network' | 'hypervisor';
 
 /** Record of a node, written by its agent. */
@@ -51,8 +51,6 @@ export interface ClusterContext extends Context {
   readonly peers: () => MeshPeers;
   readonly node: string;
   readonly role: Role;
-  /** Name of the network node, which has the namespaces of all networks. */
-  readonly networkNode: string;
   /** Maximum wait of a call for other nodes, in milliseconds. */
   readonly nodeTimeout: number;
   /** Decides whether the store is trusted. */

@@ -11,10 +11,10 @@ export interface WaitOptions {
   revision: number;
   /** Ids of the resources whose failure fails the call. */
   ids: readonly string[];
-  /** Nodes that the call needs. It fails at once if one of them is not a member. */
-  essential: readonly string[];
-  /** Nodes that the call waits for while they are members. */
-  awaited: readonly string[];
+  /** Returns the nodes that the call needs: the router may change. It fails at once if one of them is not a member. */
+  essential: () => readonly string[];
+  /** Returns the nodes that the call waits for while they are members. */
+  awaited: () => readonly string[];
   /** As `awaited`, but after all other nodes only while the node reports something at least every `GRACE_MS`. */
   others: readonly string[];
   signal?: AbortSignal | undefined;
@@ -34,8 +34,7 @@ const GRACE_MS = 5000;
 export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promise<void> {
   const { store, nodeTimeout, progress } = context;
   const began = performance.now();
-  const needed = new Set([...wait.essential, ...wait.awaited]);
-  const others = new Set(wait.others.filter((node) => !needed.has(node)));
+  const neededNodes = () => new Set([...wait.essential(), ...wait.awaited()]);
   const members = () => new Set(membersIn(store).map(({ name }) => name));
   const isLate = (node: string) => (appliedOf(store, node, wait.network)?.revision ?? -1) < wait.revision;
   const isPending = (node: string) => {
@@ -59,11 +58,14 @@ export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promis
     const check = () => {
       try {
         const present = members();
-        const isAwaited = (node: string) => wait.essential.includes(node) || present.has(node);
+        const needed = neededNodes();
+        const essential = wait.essential();
+        const isAwaited = (node: string) => essential.includes(node) || present.has(node);
         const late = [...needed].filter((node) => isAwaited(node) && isPending(node));
         const gone = late.filter((node) => !present.has(node));
         if (gone.length > 0) return fail(late, gone);
-        const left = [...others].filter((node) => present.has(node) && !progress.isSlow(node) && isPending(node));
+        const others = wait.others.filter((node) => !needed.has(node));
+        const left = others.filter((node) => present.has(node) && !progress.isSlow(node) && isPending(node));
         if (late.length + left.length === 0) end(resolve);
         else if (late.length === 0) grace ??= setTimeout(passOver, GRACE_MS, left);
         return undefined;
@@ -79,7 +81,7 @@ export function waitForNodes(context: ClusterContext, wait: WaitOptions): Promis
     const aborted = () => end(() => reject(wait.signal?.reason));
     const timer = setTimeout(() => {
       const present = members();
-      const late = [...needed, ...others].filter(isLate);
+      const late = [...new Set([...neededNodes(), ...wait.others])].filter(isLate);
       fail(
         late,
         late.filter((node) => !present.has(node)),

@@ -1,7 +1,7 @@
 import type { DesiredMesh } from '../plan/mesh.js';
 import { isOn } from '../records/binding.js';
 import type { InterfaceRecord, Lifecycle } from '../records/records.js';
-import { isRouter, type LocalNode } from './local-node.js';
+import { isRouter, type LocalNode, routerOf } from './local-node.js';
 import type { NetworkState } from './network-state.js';
 import {
   bindingResource,
@@ -28,7 +28,7 @@ const isLive = ({ state }: { state: Lifecycle['state'] }) => state !== 'deleting
  * and routed addresses, then interfaces. Empty if the node is not the router and has no interface of the network.
  */
 export function resourcesOf(node: LocalNode, { network, members }: NetworkState): Resource[] {
-  if (!isRouter(node) && !members.some((member) => isOn(member, node.name))) return [];
+  if (!isRouter(node, network) && !members.some((member) => isOn(member, node.name))) return [];
   // Interfaces of other nodes first: on the router, they are only entries in the namespace of the network.
   const [local, remote] = [
     members.filter((member) => member.node === node.name),
@@ -58,7 +58,7 @@ export function desiredState(node: LocalNode, state: NetworkState): DesiredState
   const { network, members } = state;
   if (!isLive(network)) return undefined;
   const live = members.filter(isLive);
-  if (!isRouter(node) && !live.some((member) => liveNodes(member).includes(node.name ?? ''))) return undefined;
+  if (!isRouter(node, network) && !live.some((member) => liveNodes(member).includes(node.name ?? ''))) return undefined;
   // A lost interface has no container or device, so it cannot be created.
   const lost = new Set(live.filter(({ node: place, lost }) => place === node.name && lost).map(({ uuid }) => uuid));
   return {
@@ -83,10 +83,12 @@ const liveNodes = ({ node, migration }: InterfaceRecord): string[] =>
   [node, migration && isLive(migration) ? migration.node : undefined].filter((each) => each !== undefined);
 
 function meshOf(
-  { name, router, mesh }: LocalNode,
+  node: LocalNode,
   network: NetworkState['network'],
   live: readonly InterfaceRecord[],
 ): DesiredMesh | undefined {
+  const { name, mesh } = node;
+  const router = routerOf(node, network);
   if (name === undefined || router === undefined || mesh === undefined) return undefined;
   const addresses = new Map(mesh.nodes.map(({ name, address }) => [name, address]));
   return {

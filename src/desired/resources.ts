@@ -11,6 +11,7 @@ import {
   planNetwork,
   planNetworkRemoval,
   planOverlayRemoval,
+  planRouterRemoval,
 } from '../plan/network.js';
 import { planRoutedIp, planRoutedIpRemoval } from '../plan/routed-ip.js';
 import { closePort, openPort, slotTable } from '../plan/slots.js';
@@ -22,7 +23,7 @@ import {
   type NetworkRecord,
   type Slot,
 } from '../records/records.js';
-import { isRouter, type LocalNode } from './local-node.js';
+import { isActiveRouter, isRouter, type LocalNode } from './local-node.js';
 import { interfaceTitle, networkTitle } from './network-state.js';
 
 /**
@@ -74,19 +75,20 @@ export const resourceId = {
 /** Returns the network itself: on the router with its namespace, on other nodes only the VXLAN link and its bridge. */
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
-  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...rest } = record;
+  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...more } = record;
+  const { router: _router, standby: _standby, ...rest } = more;
   const common = { kind: 'network', id: resourceId.network, title: networkTitle(record), state } as const;
-  if (isRouter(node)) {
+  const here = networkOn(node, record);
+  if (isRouter(node, record)) {
     return {
       ...common,
-      fingerprint: () => JSON.stringify([rest, underlay]),
+      fingerprint: () => JSON.stringify([rest, here.bridge, here.isClosed ? 'standby' : 'router', underlay]),
       links: networkLinks(record),
       innerLinks: [record.inner.inner, ...(record.egress ? [record.egress.inner] : [])],
-      plan: () => planNetwork(host, underlay, record),
+      plan: () => planNetwork(host, underlay, here),
       removal: () => planNetworkRemoval(host, record),
     };
   }
-  const here = networkOn(node, record);
   return {
     ...common,
     fingerprint: () => JSON.stringify([rest, here.bridge, underlay]),
@@ -97,10 +99,29 @@ export function networkResource(node: LocalNode, record: NetworkRecord): Resourc
   };
 }
 
-/** Returns the network with the MAC of its bridge on this node: the bridges of a network differ in their MAC. */
-function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord {
-  if (isRouter(node) || node.name === undefined) return network;
-  return { ...network, bridge: { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) } };
+/**
+ * Returns the network with the MAC of its bridge on this node: the bridges of a network differ in their MAC. The namespace
+ * on a standby is not connected.
+ */
+function networkOn(node: LocalNode, network: NetworkRecord): NetworkRecord & { isClosed?: boolean } {
+  if (isActiveRouter(node, network) || node.name === undefined) return network;
+  const bridge = { ...network.bridge, mac: bridgeMacOf(network.bridge.mac, node.name) };
+  return { ...network, bridge, ...(isRouter(node, network) && { isClosed: true }) };
+}
+
+/**
+ * Returns what a node has of a network because it routes it, or did: the namespace and the links to it. Only to be
+ * removed; `networkResource` creates it.
+ */
+export function routerResource({ host }: LocalNode, network: NetworkRecord): Resource {
+  return {
+    ...{ kind: 'network', id: resourceId.network, title: `${networkTitle(network)}, namespace`, state: network.state },
+    fingerprint: () => '',
+    links: [network.inner.outer, ...(network.egress ? [network.egress.outer] : [])],
+    innerLinks: [],
+    plan: () => [],
+    removal: () => planRouterRemoval(host, network),
+  };
 }
 
 /** Returns the nftables table of slots, which all networks of the host share. Undefined for a network without pools. */
@@ -127,11 +148,22 @@ export function interfaceResource(
 ): Resource | undefined {
   const { attachment, mac, address, guard, order, slot, migration } = member;
   const isLocal = member.node === node.name;
-  if (!isLocal && !isRouter(node)) return undefined;
+  const hasNamespace = isRouter(node, network);
+  if (!isLocal && !hasNamespace) return undefined;
   const binding = isLocal && migration?.isSwitching ? 'closing' : undefined;
   const nic: InterfaceRecord = { ...member, ...(binding && { binding }) };
   const fingerprint = (isFree: boolean | undefined) =>
-    JSON.stringify([fixedPart(attachment), mac, address, guard, order, isLocal && isFree, isLocal, binding]);
+    JSON.stringify([
+      fixedPart(attachment),
+      mac,
+      address,
+      guard,
+      order,
+      isLocal && isFree,
+      isLocal,
+      hasNamespace,
+      binding,
+    ]);
   const link = ownLink(attachment);
   return {
     kind: 'interface',
@@ -144,10 +176,14 @@ export function interfaceResource(
     links: isLocal && link !== undefined ? [link] : [],
     innerLinks: isLocal ? innerLinksOf(attachment) : [],
     plan: () =>
-      isLocal ? planInterface(node.host, networkOn(node, network), nic) : addInstanceNeighbour(network, member),
+      isLocal
+        ? planInterface(node.host, networkOn(node, network), nic).filter(
+            (operation) => hasNamespace || !isInside(network, operation),
+          )
+        : addInstanceNeighbour(network, member),
     removal: () =>
       planInterfaceRemoval(node.host, network, nic).filter((operation) =>
-        isInside(network, operation) ? isRouter(node) : isLocal,
+        isInside(network, operation) ? hasNamespace : isLocal,
       ),
   };
 }
@@ -185,7 +221,8 @@ export function bindingResource(
     fingerprint: () => JSON.stringify([attachment, mac, address, guard, order]),
     links: link === undefined ? [] : [link],
     innerLinks: innerLinksOf(attachment),
-    plan: () => planInterface(node.host, networkOn(node, network), nic),
+    plan: () =>
+      planInterface(node.host, networkOn(node, network), nic).filter((operation) => !isInside(network, operation)),
     // Neighbour entries, connections and leases belong to the interface, and stay.
     removal: () => planInterfaceRemoval(node.host, network, nic).filter((operation) => !isInside(network, operation)),
   };
@@ -198,17 +235,17 @@ export function floatingResource(
   member: InterfaceRecord,
 ): Resource | undefined {
   const floating = desiredFloating(member);
-  if (!isRouter(node) || floating === undefined || member.floating === undefined) return undefined;
+  if (!isRouter(node, network) || floating === undefined || member.floating === undefined) return undefined;
   return {
     kind: 'floating',
     id: resourceId.floating(member.uuid),
     title: `${networkTitle(network)}, floating address ${floating.address}`,
     interface: member.uuid,
     state: member.state === 'created' ? member.floating.state : member.state,
-    fingerprint: () => JSON.stringify(floating),
+    fingerprint: () => JSON.stringify([floating, isActiveRouter(node, network)]),
     links: [floating.pair.outer],
     innerLinks: [floating.pair.inner],
-    plan: () => planFloatingIp(node.host, network, floating),
+    plan: () => planFloatingIp(node.host, networkOn(node, network), floating),
     removal: () => planFloatingIpRemoval(node.host, network, floating),
   };
 }
@@ -218,13 +255,13 @@ export function routedResource(node: LocalNode, network: NetworkRecord, address:
   const routed = network.routed[address];
   if (routed === undefined) return undefined;
   const { host } = node;
-  const isHere = isRouter(node);
+  const isHere = isActiveRouter(node, network);
   return {
     kind: 'routed',
     id: resourceId.routed(address),
     title: `${networkTitle(network)}, routed address ${address}`,
     state: routed.state,
-    fingerprint: () => address,
+    fingerprint: () => JSON.stringify([address, isHere]),
     links: [],
     innerLinks: [],
     plan: () => (isHere ? planRoutedIp(host, network, address) : [allowRouted(host, network, address)]),

@@ -1,3 +1,4 @@
+import { isRouter as hasNamespace } from '../desired/local-node.js';
 import { isInside, type Resource } from '../desired/resources.js';
 import { missingOperations } from '../kernel/ensure/missing.js';
 import { Observer } from '../kernel/ensure/observer.js';
@@ -37,7 +38,7 @@ async function removeAll(
   { resources, members }: { resources: readonly Resource[]; members: readonly InterfaceRecord[] },
 ): Promise<readonly Error[]> {
   const { dhcp, localNode } = context;
-  const isRouter = localNode.name === localNode.router;
+  const isRouter = hasNamespace(localNode, network);
   const hasNetwork = resources.some(({ kind }) => kind === 'network');
   const plan = [...resources].reverse().flatMap((resource) => {
     const removal = resource.removal();

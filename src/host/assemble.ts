@@ -34,7 +34,13 @@ export interface HostParts {
   runtimeRoot: string;
   coordinator: (context: () => Context) => Coordinator;
   /** Only for a node of a cluster. */
-  node?: { name: string; router: string; mesh: () => LocalNode['mesh']; peers: () => MeshPeers };
+  node?: {
+    name: string;
+    defaultRouter: () => string;
+    floatingNetwork: (pool: string) => string | undefined;
+    mesh: () => LocalNode['mesh'];
+    peers: () => MeshPeers;
+  };
 }
 
 /** Assembles the context of a lone host or of a node of a cluster. */
@@ -61,13 +67,19 @@ export function assembleContext(parts: HostParts): Context {
     },
     get localNode(): LocalNode {
       const { host, detected } = environment;
-      return { ...{ host, underlay: detected.underlay, name: node?.name, router: node?.router }, mesh: node?.mesh() };
+      return {
+        ...{ host, underlay: detected.underlay, name: node?.name, defaultRouter: node?.defaultRouter?.() },
+        mesh: node?.mesh(),
+      };
     },
     indexes: new IndexAllocator(store),
     locks: new Locks(),
     reaper,
     dhcp: new Dhcp(supervisor, parts.records ?? store, () => environment.settings),
-    floating: floatingPool(floatingNetwork),
+    floatingOf: ({ floatingPool: pool }) => {
+      const network = pool === undefined ? undefined : node?.floatingNetwork(pool);
+      return floatingPool(network ?? floatingNetwork, pool);
+    },
     pendingRemovals,
     bulkDeletion: new BulkDeletion(mark, { reaper, pendingRemovals }),
     calls: new Calls(),

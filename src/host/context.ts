@@ -1,5 +1,6 @@
 import type { Settings } from '../api/options.js';
 import type { LocalNode } from '../desired/local-node.js';
+import { ConflictError } from '../errors.js';
 import type { IndexAllocator } from '../ipam/ifindex.js';
 import type { AddressPool } from '../ipam/pool.js';
 import type { Operation } from '../kernel/operation.js';
@@ -21,6 +22,7 @@ import type { NamespaceUsers } from './namespace-users.js';
 import type { PendingRemovals } from './pending-removals.js';
 import type { PoolDemand } from './pool-demand.js';
 import type { Reaper } from './reaper.js';
+import type { Routers } from './routers.js';
 
 /** The state of an opened host, shared by operations, reconciler and handles. */
 export interface Context {
@@ -34,8 +36,8 @@ export interface Context {
   readonly reaper: Reaper;
   readonly dhcp: Dhcp;
   readonly events: Events;
-  /** Addresses of the floating network. */
-  readonly floating: AddressPool;
+  /** Returns the floating pool of a network; of a cluster, the pool with this name. */
+  readonly floatingOf: (network: { floatingPool?: string | undefined }) => AddressPool;
   readonly detected: DetectedHost;
   readonly pendingRemovals: PendingRemovals;
   readonly bulkDeletion: BulkDeletion;
@@ -68,6 +70,12 @@ export async function teardown({ kernel, reaper }: Context, plan: readonly Opera
   const errors = await kernel.teardown(plan);
   reaper.wake();
   return errors;
+}
+
+/** Returns the network nodes of the cluster. @throws ConflictError on a lone host */
+export function routersOf({ coordinator }: Context): Routers {
+  if (coordinator.routers === undefined) throw new ConflictError('this host is not a node of a cluster');
+  return coordinator.routers;
 }
 
 /** Returns the property `asOf` of infos: present only while the store cannot be reached. */

@@ -3,6 +3,7 @@ import type { NetworkState } from '../desired/network-state.js';
 import type { Resource } from '../desired/resources.js';
 import type { InterfaceRecord, NetworkRecord } from '../records/records.js';
 import type { Transaction } from '../store/transaction.js';
+import type { Routers } from './routers.js';
 
 /** A change whose records are committed, but which is not applied yet. */
 export interface Change {
@@ -104,8 +105,10 @@ export interface Coordinator {
   beforeReconcile(options: { dryRun: boolean }): Promise<void>;
   /** False while records may be missing, so that an object without a record is not certainly an orphan. */
   readonly mayRemoveOrphans: boolean;
-  /** True if this process recovers the interrupted changes of an owner on another node, or those without an owner. */
-  recovers(owner: { node?: string } | undefined): boolean;
+  /** True if this process recovers the interrupted changes of a network by an owner on another node, or without an owner. */
+  recovers(owner: { node?: string } | undefined, network: string): boolean;
+  /** The network nodes of a cluster. Absent on a lone host. */
+  readonly routers?: Routers;
   /** Accepts the present contents of the store of a cluster. @throws ConflictError on a lone host */
   acceptStore(): Promise<void>;
   /**

@@ -10,6 +10,8 @@ import { systemResolvers } from './resolvers.js';
 
 interface EnvironmentParts {
   record: HostRecord;
+  /** Key of the record. Default: that of a lone host or a cluster. */
+  key?: string;
   settings: Settings;
   detected: DetectedHost;
   /** Changes for a node of a cluster. */
@@ -58,7 +60,7 @@ export class HostEnvironment {
    */
   async refresh(): Promise<void> {
     const parts = this.#parts;
-    const record = (await this.#store.get<HostRecord>(keys.host))?.value;
+    const record = (await this.#store.get<HostRecord>(parts.key ?? keys.host))?.value;
     if (record !== undefined) {
       const { netns: _, ...changeable } = record.settings ?? {};
       parts.record = record;

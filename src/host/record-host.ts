@@ -21,6 +21,7 @@ export interface RecordedHost {
  * Returns the recorded host, or creates its record. Records changed settings.
  * @param where text for the store in messages
  * @param isShared the record is that of a cluster: it has no settings of a single node
+ * @param key key of the record. Default: that of a lone host or a cluster
  * @param more further properties of the record
  * @param stateDir absolute path of the state folder, for the record of a new host
  * @throws ValidationError, ConflictError as `effectiveSettings`
@@ -31,11 +32,12 @@ export async function recordHost(
   {
     where,
     isShared,
+    key = keys.host,
     more,
     stateDir,
-  }: { where: string; isShared: boolean; more?: Partial<HostRecord>; stateDir?: string },
+  }: { where: string; isShared: boolean; key?: string; more?: Partial<HostRecord>; stateDir?: string },
 ): Promise<RecordedHost> {
-  const known = await transaction.get<HostRecord>(keys.host);
+  const known = await transaction.get<HostRecord>(key);
   const { settings: _, ...shared } = known ?? {};
   const compared = known && isShared ? (shared as HostRecord) : known;
   const { settings, changed } = await effectiveSettings(request, compared, where);
@@ -47,7 +49,7 @@ export async function recordHost(
     ...(!isShared && { settings: own }),
     ...more,
   };
-  if (JSON.stringify(record) !== JSON.stringify(known)) transaction.put(keys.host, record);
+  if (JSON.stringify(record) !== JSON.stringify(known)) transaction.put(key, record);
   return { record, settings, isNew: known === undefined, changed };
 }
 

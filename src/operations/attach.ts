@@ -201,7 +201,7 @@ export const chosenNow = (attachment: DesiredAttachment): ChosenAttachment => ({
  */
 async function reserveInterface(
   transaction: Transaction,
-  { floating, node, detected, coordinator, owner: self }: Context,
+  { floatingOf, node, detected, coordinator, owner: self }: Context,
   uuid: string,
   request: AttachPlan,
   chosen: ChosenAttachment,
@@ -222,7 +222,12 @@ async function reserveInterface(
   const { hostname, instance, antiSpoofing, allowedAddresses } = request;
   const guard = antiSpoofing ? { allowedAddresses } : undefined;
   // Before the random choice of an address, which must not be a shared one.
-  await shareAddresses(transaction, network, { owner, guard, address: request.address, floating: floating.netblock });
+  await shareAddresses(transaction, network, {
+    owner,
+    guard,
+    address: request.address,
+    floating: floatingOf(network).netblock,
+  });
   const address = await networkPool(network).reserve(
     transaction,
     { use: 'interface', owner, mac },

@@ -1,4 +1,5 @@
 import type { InterfaceCounters, NetworkCounters, Traffic } from '../api/types.js';
+import { isActiveRouter } from '../desired/local-node.js';
 import { ConflictError, KernelError } from '../errors.js';
 import type { Context } from '../host/context.js';
 import { isLinkMissing } from '../host/detect.js';
@@ -52,7 +53,7 @@ async function linkStatistics(kernel: Kernel, netns: NamespaceRef | undefined, i
 
 /** Returns the counters of a network on this node. */
 export async function networkCounters(context: Context, network: NetworkRecord): Promise<NetworkCounters> {
-  const { kernel, host, node, locks } = context;
+  const { kernel, host, node, localNode, locks } = context;
   await locks.turn(network.uuid);
   const [links, members] = await Promise.all([statistics(kernel, host.netns), readMembers(context, network.uuid)]);
   const here = members.filter((member) => member.node === node);
@@ -63,7 +64,7 @@ export async function networkCounters(context: Context, network: NetworkRecord):
     ),
     mesh: reversed(sum(links, [network.vxlan])),
   };
-  if (host.role === 'hypervisor') return carried;
+  if (!isActiveRouter(localNode, network)) return carried;
   const floating = members.flatMap((member) => (member.floating === undefined ? [] : [member.floating.pair.outer]));
   return {
     ...carried,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type NetworkRequest, parseNetworkOptions } from '../api/options.js';
 import type { CreateNetworkOptions } from '../api/types.js';
-import { isRouter } from '../desired/local-node.js';
+import { isActiveRouter, isNetworkNode } from '../desired/local-node.js';
 import { networkResource, resourceId } from '../desired/resources.js';
-import { ConflictError } from '../errors.js';
+import { ConflictError, ValidationError } from '../errors.js';
 import { asCall, type Context } from '../host/context.js';
 import { requireWritableSysctls } from '../host/sysctls.js';
 import { localMac } from '../ipam/local-mac.js';
@@ -31,8 +31,12 @@ async function createOnce(context: Context, options: CreateNetworkOptions): Prom
   await context.environment.refresh();
   const request = checkNetworkOptions(context, options);
   request.signal?.throwIfAborted();
+  for (const field of ['router', 'floatingPool'] as const) {
+    if (request[field] !== undefined && context.coordinator.routers === undefined)
+      throw new ValidationError(field, request[field], 'no value on a lone host');
+  }
   await requireWritableSysctls();
-  if (isRouter(context.localNode)) {
+  if (isNetworkNode(context.localNode)) {
     await context.dhcp.require(request);
     // Only the router has the namespaces of networks.
     if (request.uuid !== undefined) await refuseExistingNamespace(context, request.uuid);
@@ -71,7 +75,7 @@ async function create(
   const { uuid } = network;
   const creation = {
     ...{ network, revision, ids: [resourceId.network], signal },
-    resources: isRouter(localNode) ? [networkResource(localNode, network)] : [],
+    resources: isActiveRouter(localNode, network) ? [networkResource(localNode, network)] : [],
   };
   try {
     return await applyAndSettle(context, creation, {
@@ -128,10 +132,17 @@ async function reserveNetwork(
     number,
     number,
   ];
+  const place = context.coordinator.routers?.choose(request);
+  const floating = context.floatingOf(place ?? {}).netblock;
+  if (parseNetblock('netblock', request.netblock).overlaps(floating)) {
+    const expected = `a network that does not overlap the floating network ${floating.cidr}`;
+    throw new ValidationError('netblock', request.netblock, expected);
+  }
   const egressAddress = () =>
     reserveEgress(
       transaction,
       context,
+      place ?? {},
       { use: 'gateway', owner: uuid },
       { address: request.floatingGateway, field: 'floatingGateway' },
     );
@@ -149,6 +160,7 @@ async function reserveNetwork(
     bridge: { index: bridge, mac: localMac() },
     inner: { outer: innerOuter, inner: innerInner, mac: localMac() },
     egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await egressAddress() } : undefined,
+    ...place,
     routed: {},
     hasHostnameIndex: true,
     metadata: request.metadata,

@@ -50,7 +50,7 @@ export async function removeFloating(
 }
 
 /** Releases the address. After errors it stays recorded without a claim, so that reconciliation retries its removal. */
-function concludeRemoval({ store, floating: pool }: Context, uuid: string, errors: readonly Error[]): Promise<void> {
+function concludeRemoval({ store, floatingOf }: Context, uuid: string, errors: readonly Error[]): Promise<void> {
   return transact(store, async (transaction) => {
     const record = await transaction.get<InterfaceRecord>(keys.interface(uuid));
     if (record?.floating === undefined) return;
@@ -60,7 +60,8 @@ function concludeRemoval({ store, floating: pool }: Context, uuid: string, error
       transaction.put(keys.interface(uuid), { ...record, floating: kept });
       return;
     }
-    await pool.release(transaction, floating.address, { owner: uuid });
+    const network = await networkOf(transaction, record.network);
+    await floatingOf(network).release(transaction, floating.address, { owner: uuid });
     transaction.put(keys.interface(uuid), rest);
   });
 }

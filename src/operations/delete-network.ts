@@ -88,7 +88,7 @@ const POOLS_PER_COMMIT = 32;
  * deletion.
  */
 async function releaseNetwork(context: Context, uuid: string, members: readonly InterfaceRecord[]): Promise<void> {
-  const { store, coordinator, floating } = context;
+  const { store, coordinator, floatingOf } = context;
   const step = Math.min(coordinator.membersPerCommit, members.length);
   // The last commit has the remaining interfaces and the network itself.
   for (let at = 0; at + step < members.length; at += step) {
@@ -117,7 +117,7 @@ async function releaseNetwork(context: Context, uuid: string, members: readonly 
     }
     for (const { key } of await transaction.list(`${keys.addresses(uuid)}/`)) transaction.delete(key);
     for (const address of [network.egress?.address, ...Object.keys(network.routed)]) {
-      if (address !== undefined) await floating.release(transaction, address, { owner: uuid });
+      if (address !== undefined) await floatingOf(network).release(transaction, address, { owner: uuid });
     }
     await releaseVni(transaction, uuid, network.vni);
     await releaseName(transaction, network);

@@ -81,7 +81,13 @@ async function reserveFloating(
   if (network.egress === undefined) {
     throw new ConflictError(`network ${network.uuid} has no NAT, so its interfaces cannot have floating addresses`);
   }
-  const address = await reserveEgress(transaction, context, { use: 'floating', owner: uuid }, { address: wanted });
+  const address = await reserveEgress(
+    transaction,
+    context,
+    network,
+    { use: 'floating', owner: uuid },
+    { address: wanted },
+  );
   const floating = { address, pair, state: 'initial', claim: context.owner.claim() } as const;
   const changed: InterfaceRecord = { ...nic, floating };
   transaction.put(keys.interface(uuid), changed);

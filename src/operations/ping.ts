@@ -1,6 +1,7 @@
-import { isRouter } from '../desired/local-node.js';
+import { isActiveRouter, routerOf } from '../desired/local-node.js';
 import { ConflictError } from '../errors.js';
 import type { Context } from '../host/context.js';
+import type { NetworkRecord } from '../records/records.js';
 import { rejectOnAbort } from '../util/abort.js';
 
 /**
@@ -11,12 +12,12 @@ import { rejectOnAbort } from '../util/abort.js';
  */
 export async function ping(
   { kernel, localNode, locks }: Context,
-  network: string,
+  network: NetworkRecord,
   { address, timeout, signal }: { address: string; timeout: number; signal?: AbortSignal | undefined },
 ): Promise<number | undefined> {
-  if (!isRouter(localNode)) {
-    throw new ConflictError(`the namespace of the network is on node ${localNode.router}: ping from there`);
+  if (!isActiveRouter(localNode, network)) {
+    throw new ConflictError(`the namespace of the network is on node ${routerOf(localNode, network)}: ping from there`);
   }
-  await locks.turn(network, signal);
-  return rejectOnAbort(kernel.ping(address, { netns: network, timeout }), signal);
+  await locks.turn(network.uuid, signal);
+  return rejectOnAbort(kernel.ping(address, { netns: network.uuid, timeout }), signal);
 }

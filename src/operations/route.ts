@@ -65,7 +65,7 @@ async function routeOnce(
  */
 async function reserveRouted(
   transaction: Transaction,
-  { floating, owner }: Pick<Context, 'floating' | 'owner'>,
+  { floatingOf, owner }: Pick<Context, 'floatingOf' | 'owner'>,
   uuid: string,
   wanted: string | undefined,
 ): Promise<{ network: NetworkRecord; address: string; isNew: boolean }> {
@@ -76,7 +76,7 @@ async function reserveRouted(
   if (wanted !== undefined && network.routed[wanted]?.state === 'created') {
     return { network, address: wanted, isNew: false };
   }
-  const address = await floating.reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
+  const address = await floatingOf(network).reserve(transaction, { use: 'routed', owner: uuid }, { address: wanted });
   const changed = withRouted(network, address, { state: 'initial', claim: owner.claim() });
   transaction.put(keys.network(uuid), changed);
   return { network: changed, address, isNew: true };

@@ -53,7 +53,7 @@ export async function removeRouted(
 
 /** Releases the address. After errors it stays recorded without a claim, so that reconciliation retries its removal. */
 function concludeRemoval(
-  { store, floating }: Context,
+  { store, floatingOf }: Context,
   uuid: string,
   address: string,
   errors: readonly Error[],
@@ -65,7 +65,7 @@ function concludeRemoval(
       transaction.put(keys.network(uuid), withRouted(network, address, { state: 'deleting' }));
       return;
     }
-    await floating.release(transaction, address, { owner: uuid });
+    await floatingOf(network).release(transaction, address, { owner: uuid });
     const { [address]: _, ...routed } = network.routed;
     transaction.put(keys.network(uuid), { ...network, routed });
   });

@@ -28,6 +28,8 @@ export type DesiredHost = {
   egressMtu: number;
   /** CIDR. */
   floatingNetwork: string;
+  /** Name of the floating pool with this network. Clusters only. */
+  floatingPool?: string | undefined;
   /** Address of the egress bridge: the first host address of the floating network. */
   floatingAddress: string;
   outboundNat: boolean;
@@ -68,6 +70,12 @@ export type DesiredNetwork = {
   mtu: number;
   provideDhcp: boolean;
   provideDns: boolean;
+  /** Node that routes the network: its namespace is there. Absent on a lone host, and in records of earlier versions. */
+  router?: string;
+  /** Node that is about to become the router: it has the namespace already, without a connection. */
+  standby?: { node: string };
+  /** The namespace is not connected: this node is the standby. Not recorded. */
+  isClosed?: boolean;
   /** The network has, or has had, a pool of slots. */
   hasSlots?: true | undefined;
   /** Index of `vxlan-…`. */

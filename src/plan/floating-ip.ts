@@ -1,6 +1,7 @@
 import type { Operation } from '../kernel/operation.js';
 import type { Rule } from '../kernel/rule.js';
 import { floatingMac } from './addresses.js';
+import { announce, withdraw } from './announcement.js';
 import { takeOutOfService } from './deletion.js';
 import type { DesiredFloatingIp, DesiredHost, DesiredNetwork } from './desired.js';
 import { EGRESS_PORTS } from './group.js';
@@ -34,8 +35,10 @@ export function planFloatingIp(host: DesiredHost, network: DesiredNetwork, float
       mtu: host.egressMtu,
       master: host.egressBridge.index,
       group: EGRESS_PORTS,
+      isClosed: network.isClosed,
     }),
     addFloatingNeighbour(host, address),
+    ...(network.isClosed ? [] : announce(host, address)),
     { op: 'link.set', netns, link, changes: innerSettings(network.uuid, { arpNotify: 1 }) },
     // The address is added before the link is up, because the kernel announces the addresses that exist when it comes
     // up.
@@ -66,6 +69,7 @@ export function planFloatingIpRemoval(
     deleteConnections(network.uuid, address),
     ...takeOutOfService(host.netns, pair.outer),
     deleteFloatingNeighbour(host, address),
+    ...withdraw(host, address),
   ];
 }
 

@@ -204,8 +204,7 @@ export function planInterface(host: DesiredHost, network: DesiredNetwork, nic: D
   return [
     ...guardPort(host, network, device(nic.attachment), nic),
     ...(isClosed(nic) ? [closePort(host, device(nic.attachment))] : []),
-    // Only the network node has the network's namespace.
-    ...(host.role === 'hypervisor' ? [] : addInstanceNeighbour(network, nic)),
+    ...addInstanceNeighbour(network, nic),
     ...add(host, network, nic, nic.attachment),
   ];
 }

@@ -38,11 +38,12 @@ export function bringUpPort(
   index: number,
   settings: LinkAttributes,
   fixed: Operation[] = [],
+  isClosed = false,
 ): Operation[] {
   return [
     { op: 'link.set', netns, link: { index }, changes: settings },
     ...fixed,
-    { op: 'link.set', netns, link: { index }, changes: { up: true, port: PORT } },
+    { op: 'link.set', netns, link: { index }, changes: { ...(!isClosed && { up: true }), port: PORT } },
   ];
 }
 
@@ -119,9 +120,11 @@ export function planVethPair(
     mtu: number;
     master: number;
     group: number;
+    /** The end on the host stays down. */
+    isClosed?: boolean | undefined;
   },
 ): Operation[] {
-  const { name, index, mac, mtu, master, group } = pair;
+  const { name, index, mac, mtu, master, group, isClosed } = pair;
   return [
     {
       op: 'link.add',
@@ -137,7 +140,7 @@ export function planVethPair(
         data: { peer: { name: name.inner, index: index.inner, address: mac, mtu, netns: network, ...singleQueue } },
       },
     },
-    ...bringUpPort(host.netns, index.outer, portSettings(network, group)),
+    ...bringUpPort(host.netns, index.outer, portSettings(network, group), [], isClosed),
     // Other ports can't take the MAC of the inner end, and frames to it are never flooded to them.
     addStickyEntry(host.netns, index.outer, mac),
   ];

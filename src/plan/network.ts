@@ -1,6 +1,7 @@
 import { hostMac } from '../ipam/mac.js';
 import type { Operation } from '../kernel/operation.js';
 import { floatingMac } from './addresses.js';
+import { announce, withdraw } from './announcement.js';
 import { takeDown, takeOffBridge, takeOutOfService } from './deletion.js';
 import type { DesiredHost, DesiredNetwork, Underlay } from './desired.js';
 import { EGRESS_PORTS, portGroup } from './group.js';
@@ -28,6 +29,7 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
       mtu,
       master: network.bridge.index,
       group: portGroup(network.vni),
+      isClosed: network.isClosed,
     }),
     ...(egress === undefined
       ? []
@@ -39,8 +41,10 @@ export function planNetwork(host: DesiredHost, underlay: Underlay, network: Desi
             mtu: host.egressMtu,
             master: host.egressBridge.index,
             group: EGRESS_PORTS,
+            isClosed: network.isClosed,
           }),
           addFloatingNeighbour(host, egress.address),
+          ...(network.isClosed ? [] : announce(host, egress.address)),
         ]),
     ...disableIpv6(host.netns, ...networkLinks(network)),
     ...planRouter(host, network),
@@ -109,6 +113,25 @@ export function planOverlayRemoval(host: DesiredHost, network: DesiredNetwork): 
 }
 
 /**
+ * Plans the removal of the namespace of a network from a node that does not route it any more. The overlay bridge stays:
+ * interfaces may be on it. The links can be created again with the same names and indexes after their deletion.
+ */
+export function planRouterRemoval(host: DesiredHost, network: DesiredNetwork): Operation[] {
+  const { inner, egress } = network;
+  return [
+    ...takeOutOfService(host.netns, inner.outer),
+    ...(egress === undefined
+      ? []
+      : [
+          ...takeOutOfService(host.netns, egress.outer),
+          deleteFloatingNeighbour(host, egress.address),
+          ...withdraw(host, egress.address),
+        ]),
+    { op: 'namespace.delete', name: network.uuid },
+  ];
+}
+
+/**
  * Plans the removal of a network. dnsmasq must have ended before, because it keeps the namespace alive. The links keep
  * their names until they are deleted: they contain the VNI, which is not free before either.
  */
@@ -118,7 +141,11 @@ export function planNetworkRemoval(host: DesiredHost, network: DesiredNetwork): 
     ...[inner.outer, vxlan, bridge.index].map((index) => takeDown(host.netns, index)),
     ...(egress === undefined
       ? []
-      : [...takeOffBridge(host.netns, egress.outer), deleteFloatingNeighbour(host, egress.address)]),
+      : [
+          ...takeOffBridge(host.netns, egress.outer),
+          deleteFloatingNeighbour(host, egress.address),
+          ...withdraw(host, egress.address),
+        ]),
     deleteFilteredVni(host, network),
     { op: 'namespace.delete', name: network.uuid },
   ];

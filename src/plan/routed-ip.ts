@@ -1,6 +1,7 @@
 import type { Neighbour } from '../kernel/neighbour.js';
 import type { Operation } from '../kernel/operation.js';
 import type { Route } from '../kernel/route.js';
+import { announce, withdraw } from './announcement.js';
 import type { DesiredHost, DesiredNetwork } from './desired.js';
 import { allowArpReplies, allowRouted, disallowArpReplies, disallowRouted } from './guard.js';
 import { deleteInstanceNeighbour, deleteNeighbour } from './neighbours.js';
@@ -20,11 +21,13 @@ export function planRoutedIp(host: DesiredHost, network: DesiredNetwork, address
     { op: 'neighbour.add', netns: host.netns, neighbour: proxy(host, address) },
     addRoute(network.uuid, innerRoute(network, address)),
     addRouted(network.uuid, address),
+    ...announce(host, address),
   ];
 }
 
 export function planRoutedIpRemoval(host: DesiredHost, network: DesiredNetwork, address: string): Operation[] {
   return [
+    ...withdraw(host, address),
     { op: 'neighbour.delete', netns: host.netns, neighbour: proxy(host, address) },
     { op: 'route.delete', netns: host.netns, route: hostRoute(host, network, address) },
     disallowRouted(host, network, address),

@@ -117,7 +117,7 @@ async function meshDrift(
 /** Returns the repair of the dnsmasq of a network. */
 async function dnsmasqDrift(context: Context, state: NetworkState, title: string): Promise<Repair[]> {
   const { dhcp, localNode } = context;
-  if (!isRouter(localNode)) return [];
+  if (!isRouter(localNode, state.network)) return [];
   const difference = await dhcp.difference(state.network, { files: !isChanging(state) });
   if (difference === undefined) return [];
   return [{ action: 'dnsmasq', description: `${title}: ${difference}`, run: () => dhcp.start(state.network) }];

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { resourcesOf } from '../desired/desired-state.js';
-import { isRouter } from '../desired/local-node.js';
+import { isNetworkNode } from '../desired/local-node.js';
 import { isChanging, isSameState, type NetworkState } from '../desired/network-state.js';
 import { portNames } from '../desired/resources.js';
 import { type Context, teardown } from '../host/context.js';
@@ -32,7 +32,7 @@ import type { Repair } from './repair.js';
 export function recordedIndexes({ localNode, host }: Context, { states, interfaces }: Snapshot): Set<number> {
   const local = interfaces.flatMap(bothOf).filter(({ node }) => node === localNode.name);
   return new Set([
-    ...(isRouter(localNode) ? [host.egressBridge.index] : []),
+    ...(isNetworkNode(localNode) ? [host.egressBridge.index] : []),
     ...[...states.values()].flatMap((state) =>
       resourcesOf(localNode, state).flatMap(({ links, innerLinks }) => [...links, ...innerLinks]),
     ),

@@ -94,7 +94,8 @@ export async function reconcileNetworks(
   throwFirst(errors);
   const results = networks.flatMap((uuid) => repaired.get(uuid) ?? []);
   if (signal?.aborted || !coordinator.mayRemoveOrphans) return results;
-  const namespaces = [context.host.netns, ...(isRouter(localNode) ? before.states.keys() : [])];
+  const routed = [...before.states.values()].filter(({ network }) => isRouter(localNode, network));
+  const namespaces = [context.host.netns, ...routed.map(({ network }) => network.uuid)];
   const links = await orphanedLinks(context, observer, namespaces, recorded);
   results.push(...(await repairs.run(links)));
   // Elements about a link are orphans only once the link is removed.

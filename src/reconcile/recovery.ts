@@ -74,7 +74,7 @@ export function interruptedChanges(
   const orphaned = context.calls.orphans(changes.filter(({ lifecycle }) => isOurs(context, lifecycle)).map(nameOf));
   for (const change of changes) {
     const { network, interface: nic, title, lifecycle, remove } = change;
-    if (!orphaned.has(nameOf(change)) && !(isLeader && isInterrupted(context, lifecycle))) continue;
+    if (!orphaned.has(nameOf(change)) && !(isLeader && isInterrupted(context, lifecycle, network))) continue;
     add({
       network,
       ...(nic !== undefined && { interface: nic }),
@@ -110,10 +110,14 @@ function isOurs({ owner }: Context, { claim }: Lifecycle): boolean {
   return claim !== undefined && owner.isOwn(claim);
 }
 
-/** True for a change whose owner has ended, if this node is responsible for it. */
-function isInterrupted({ node, owner, coordinator }: Context, { claim }: Lifecycle): boolean {
+/** True for a change of a network whose owner has ended, if this node is responsible for it. */
+export function isInterrupted(
+  { node, owner, coordinator }: Context,
+  { claim }: Pick<Lifecycle, 'claim'>,
+  network: string,
+): boolean {
   if (claim !== undefined && claim.node === node) return !owner.isAlive(claim);
-  return coordinator.recovers(claim);
+  return coordinator.recovers(claim, network);
 }
 
 const lifecycleOf = ({ state, claim }: Lifecycle): string => JSON.stringify([state, claim]);

@@ -1,6 +1,5 @@
 import { CapacityError, KernelError, type NodeError } from '../errors.js';
 import type { AddressPool } from '../ipam/pool.js';
-import type { DesiredHost } from '../plan/desired.js';
 import { networkNames } from '../plan/names.js';
 import type { Transaction } from '../store/transaction.js';
 import { keys, type NetworkRecord, networkPool } from './records.js';
@@ -10,14 +9,28 @@ export const BRIDGE_PORTS = 1023;
 /** Ports of an overlay bridge that are not interfaces: `vxlan-…` and `veth-…-o`. */
 const OWN_PORTS = 2;
 
+/** What knows the ports of egress bridges. */
+export interface EgressOwner {
+  readonly floatingOf: (network: { floatingPool?: string | undefined }) => AddressPool;
+  readonly host: { readonly egressBridge: { readonly name: string } };
+  readonly coordinator: { readonly routers?: { load(network: { router: string }): { title: string; used: number } } };
+}
+
 /**
  * Checks that the egress bridge has a free port. Each network with NAT and each floating address uses one.
  * @throws CapacityError
  */
 export async function requireEgressPort(
   transaction: Transaction,
-  { floating, host }: { readonly floating: AddressPool; readonly host: Pick<DesiredHost, 'egressBridge'> },
+  { floatingOf, host, coordinator }: EgressOwner,
+  network: { router?: string | undefined; floatingPool?: string | undefined },
 ): Promise<void> {
+  const load = network.router === undefined ? undefined : coordinator.routers?.load({ router: network.router });
+  if (load !== undefined) {
+    if (load.used >= BRIDGE_PORTS) throw bridgeIsFull(load.title);
+    return;
+  }
+  const floating = floatingOf(network);
   // A floating network with fewer addresses than the bridge has ports cannot fill it, nor can fewer addresses in use.
   if (floating.netblock.size <= BRIDGE_PORTS) return;
   if ((await transaction.count(`${keys.floating}/`)) < BRIDGE_PORTS) return;

@@ -1,9 +1,9 @@
 import { ConflictError } from '../errors.js';
 import { parseNetblock } from '../ipam/netblock.js';
-import type { AddressPool } from '../ipam/pool.js';
 import { deviceName } from '../plan/interface.js';
 import type { Transaction } from '../store/transaction.js';
 import { releaseBinding } from './binding.js';
+import type { EgressOwner } from './capacity.js';
 import { releaseHostname, releasePlace, reserveHostname, reservePlace } from './names.js';
 import { indexFreeSlot, unindexFreeSlot } from './pools.js';
 import { type InterfaceRecord, keys, type NetworkRecord, networkPool } from './records.js';
@@ -93,7 +93,7 @@ export function sharedAddresses(
  */
 export async function releaseInterface(
   transaction: Transaction,
-  { floating: floatingPool }: { readonly floating: AddressPool },
+  { floatingOf }: Pick<EgressOwner, 'floatingOf'>,
   network: NetworkRecord,
   record: InterfaceRecord,
   halo = 0,
@@ -102,7 +102,7 @@ export async function releaseInterface(
   const pool = networkPool(network);
   await pool.release(transaction, address, { owner: uuid, halo, instance: record.instance });
   for (const shared of sharedAddresses(network, record)) await pool.unshare(transaction, shared, uuid);
-  if (floating) await floatingPool.release(transaction, floating.address, { owner: uuid });
+  if (floating) await floatingOf(network).release(transaction, floating.address, { owner: uuid });
   await releasePlace(transaction, record);
   await releaseHostname(transaction, record);
   unindexFreeSlot(transaction, record);

@@ -65,6 +65,12 @@ export type NetworkRecord = DesiredNetwork &
     name: string;
     tenant: string;
     metadata: Record<string, Json>;
+    /** Node that is about to become the router, and the process that moves the network there. */
+    standby?: { node: string; claim: Claim };
+    /** Number of changes of the router. Absent: 0. */
+    epoch?: number;
+    /** Floating pool of its addresses outside. Absent on a lone host, and in records of earlier versions: `default`. */
+    floatingPool?: string;
     /** Addresses of the floating network that are routed into this one. */
     routed: Record<string, Lifecycle>;
     /** The host names of all its interfaces are indexed. Absent in records of earlier versions. */
@@ -133,6 +139,8 @@ export const keys = {
   member: (network: string, uuid: string) => `member/${network}/${uuid}`,
   addresses: (network: string) => `address/${network}`,
   floating: 'floating',
+  /** Addresses of a floating pool other than `default`. */
+  floatingPool: (name: string) => `floating-pool/${name}`,
   /** UUID of the interface that uses a link of the namespace of the host. */
   device: (name: string, node?: string) => `device/${node === undefined ? '' : `${node}/`}${name}`,
   /** UUIDs of the networks with this name. The key has a digest, because names may contain any character. */
@@ -165,10 +173,15 @@ export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid'
   return new AddressPool({ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) });
 }
 
-/** Returns the pool of the addresses of the floating network. */
-export function floatingPool(floatingNetwork: string): AddressPool {
+/** Name of the floating pool of a lone host, and of network nodes that name none. */
+export const DEFAULT_POOL = 'default';
+
+/** Returns the addresses of a floating pool. */
+export function floatingPool(floatingNetwork: string, pool = DEFAULT_POOL): AddressPool {
   const netblock = parseNetblock('floatingNetwork', floatingNetwork);
-  return new AddressPool({ prefix: keys.floating, name: 'the floating network', netblock });
+  return pool === DEFAULT_POOL
+    ? new AddressPool({ prefix: keys.floating, name: 'the floating network', netblock })
+    : new AddressPool({ prefix: keys.floatingPool(pool), name: `the floating pool ${pool}`, netblock });
 }
 
 /** Returns the desired floating IP of an interface; undefined if it has none. */
@@ -196,6 +209,9 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
     mtu: record.mtu,
     tenant: record.tenant,
     state: record.state,
+    ...(record.router !== undefined && { router: record.router }),
+    ...(record.standby !== undefined && { standby: record.standby.node }),
+    ...(record.router !== undefined && { floatingPool: record.floatingPool ?? DEFAULT_POOL }),
     routedAddresses: Object.keys(record.routed),
     metadata: record.metadata,
   };

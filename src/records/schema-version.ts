@@ -3,8 +3,10 @@ import type { Transaction } from '../store/transaction.js';
 import { indexState } from './names.js';
 import { type HostRecord, keys } from './records.js';
 
-/** Version of the records that this vethwork reads and writes. */
+/** Version of the records that this vethwork writes. */
 export const SCHEMA_VERSION = 2;
+/** Version of clusters with several network nodes. The records are the same otherwise. */
+export const SEVERAL_ROUTERS_VERSION = 3;
 
 /** Migrations by their initial version. They run in the transaction that opens the host. */
 const MIGRATIONS: Readonly<Record<number, (transaction: Transaction) => Promise<void>>> = {
@@ -25,13 +27,13 @@ const MIGRATIONS: Readonly<Record<number, (transaction: Transaction) => Promise<
  */
 export async function migrateRecords(transaction: Transaction, location: string): Promise<void> {
   const recorded = await transaction.get<number>(keys.schema);
-  if (recorded === SCHEMA_VERSION) return;
+  if (recorded === SCHEMA_VERSION || recorded === SEVERAL_ROUTERS_VERSION) return;
   const isEmpty = recorded === undefined && (await transaction.get(keys.host)) === undefined;
   const known = recorded ?? (isEmpty ? SCHEMA_VERSION : 1);
-  if (known > SCHEMA_VERSION) {
+  if (known > SEVERAL_ROUTERS_VERSION) {
     throw new StoreError(
       location,
-      `its records have version ${known}, but this vethwork supports versions up to ${SCHEMA_VERSION}: use a later vethwork`,
+      `its records have version ${known}, but this vethwork supports versions up to ${SEVERAL_ROUTERS_VERSION}: use a later vethwork`,
     );
   }
   for (let version = known; version < SCHEMA_VERSION; version++) await MIGRATIONS[version]?.(transaction);

@@ -14,6 +14,8 @@ export interface HostEvent {
     | 'network.route'
     | 'network.unroute'
     | 'network.metadata'
+    /** A network was moved to another network node; `detail` has its name. */
+    | 'network.move'
     | 'interface.attach'
     | 'interface.detach'
     | 'interface.float'
@@ -41,6 +43,10 @@ export interface HostEvent {
     | 'store.accepted'
     /** A node was removed from the cluster; `detail` has its name. */
     | 'node.remove'
+    /** `detail` has the name of the node, as of all events of nodes. */
+    | 'node.cordon'
+    | 'node.uncordon'
+    | 'node.drain'
     | 'dnsmasq.died'
     | 'dnsmasq.restarted'
     /** A client has declined `address` as in use (DHCPDECLINE). The reservation stays. */

@@ -34,4 +34,12 @@ export interface NodeInfo {
   mtu?: number;
   /** Number of interfaces on the node. */
   interfaces: number;
+  /** Network nodes only: number of networks that the node routes. */
+  networks?: number;
+  /** Network nodes only: ports of its egress bridge. Each network with NAT and each floating address uses one. */
+  egressPorts?: { used: number; total: number };
+  /** Network nodes only: name of the floating pool that the node serves. */
+  floatingPool?: string;
+  /** The node gets no further networks. */
+  cordoned?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { EventOptions, HostEvent } from './event.js';
+import type { FloatingAddressInfo, MovedNetwork } from './floating.js';
 import type { HostInfo } from './host-info.js';
 import type { Interface } from './interface.js';
 import type { InterfaceInfo } from './interface-info.js';
@@ -58,10 +59,24 @@ export interface Host extends AsyncDisposable {
   /**
    * Removes a node from the cluster that is gone for good: the other nodes do not send to its VTEP any more. With `detach`, its
    * interfaces are detached as well. If its agent starts again, it joins as a new node.
-   * @throws NotFoundError, ConflictError for the network node, for a member, for a node with interfaces without `detach`,
-   *   and on a lone host
+   * @throws NotFoundError, ConflictError for the only network node, for a member, for a node with networks, for a node with
+   *   interfaces without `detach`, and on a lone host
    */
   removeNode(name: string, options?: { detach?: boolean }): Promise<void>;
+  /**
+   * Cordons a network node: it gets no further networks. Networks that it routes stay.
+   * @throws NotFoundError, ConflictError for a hypervisor node, and on a lone host
+   */
+  cordonNode(name: string): Promise<void>;
+  /** Ends `cordonNode` or `drainNode`. @throws as `cordonNode` */
+  uncordonNode(name: string): Promise<void>;
+  /**
+   * Cordons a network node, and moves all its networks to other network nodes. Resolves to the moved networks.
+   * @throws as `cordonNode`; ConflictError if some cannot be moved, after all others have been moved
+   */
+  drainNode(name: string): Promise<MovedNetwork[]>;
+  /** Lists the addresses of floating pools that are in use, with the network node that serves each. */
+  listFloatingAddresses(): Promise<FloatingAddressInfo[]>;
   /**
    * Reconciles after each change of the kernel, until the watch or the host is closed. Keeps one socket for each
    * network open. Resolves when no later change can be missed.

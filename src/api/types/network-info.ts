@@ -15,6 +15,11 @@ export interface NetworkInfo {
   mtu: number;
   tenant: string;
   state: 'initial' | 'created' | 'deleting';
+  /** Name of the network node that routes the network. Absent on a lone host, as `floatingPool`. */
+  router?: string;
+  /** Name of the node to which the network is being moved. */
+  standby?: string;
+  floatingPool?: string;
   routedAddresses: string[];
   metadata: Record<string, Json>;
   /** Present while the store of a cluster cannot be reached: the information is as of this time (ISO 8601). */

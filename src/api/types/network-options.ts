@@ -21,6 +21,10 @@ export interface CreateNetworkOptions {
    * there. Only with `provideNat`. Default: a random free one.
    */
   floatingGateway?: string;
+  /** Clusters only: name of the network node that routes the network. Default: the one with the fewest used ports. */
+  router?: string;
+  /** Clusters only: floating pool of its addresses outside. Default: that of `router`, else `default`. */
+  floatingPool?: string;
   /** MTU in bytes, at most that of the mesh NIC less 50. Default: this maximum. */
   mtu?: number;
   /** Owner of the network. Default: the `tenant` of the host. */

@@ -59,6 +59,15 @@ export interface Network {
    * undefined without a reply. `timeout` is in milliseconds, default 1000.
    */
   ping(address: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<number | undefined>;
+  /**
+   * Moves the network of a cluster to another network node, with its MACs and addresses. The new node prepares everything
+   * first, so that the interruption is short. With `force`, the present router is not asked: use it only when its machine is
+   * certainly off, because two machines would answer for the addresses of the network otherwise.
+   * @throws NotFoundError for an unknown node; ConflictError for a node that is not a network node, is gone, is cordoned,
+   *   or does not serve the floating pool of the network, if the present router is gone (with `force`: is a member), and
+   *   on a lone host; CapacityError if the egress bridge of the node has too few free ports
+   */
+  move(options: { to: string; force?: boolean }): Promise<NetworkInfo>;
   /** Replaces the metadata. */
   setMetadata(metadata: Record<string, Json>): Promise<void>;
   /** Detaches all interfaces, releases all addresses and removes the network. @see RemoveOptions */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SCHEMA_VERSION } from '../../../src/records/schema-version.js';
+import { SCHEMA_VERSION, SEVERAL_ROUTERS_VERSION } from '../../../src/records/schema-version.js';
 import { TestCluster } from '../../support/cluster.js';
 import { rejection } from '../../support/kernel.js';
 import { privileged } from '../../support/namespaces.js';
@@ -24,7 +24,7 @@ test.skipIf(!privileged)(
     expect(await migrated.reconcile()).toEqual([]);
     await migrated.close();
 
-    await cluster.etcd.ctl('put', 'vethwork/schema', String(SCHEMA_VERSION + 1));
+    await cluster.etcd.ctl('put', 'vethwork/schema', String(SEVERAL_ROUTERS_VERSION + 1));
     const error = await rejection(cluster.open(1));
     expect(error).toMatchObject({ name: 'StoreError', message: expect.stringContaining('use a later vethwork') });
     await cluster.etcd.ctl('put', 'vethwork/schema', String(SCHEMA_VERSION));

@@ -88,11 +88,13 @@ describe('reserved ports', () => {
     const store = await openLmdbStore(folder);
     try {
       const floating = floatingPool('10.200.0.0/16');
-      const context = { floating, host: { egressBridge: { name: 'egr-br-eth0' } } } as Parameters<
-        typeof reserveEgress
-      >[1];
+      const context = {
+        floatingOf: () => floating,
+        coordinator: {},
+        host: { egressBridge: { name: 'egr-br-eth0' } },
+      } as Parameters<typeof reserveEgress>[1];
       const take = (owner: string) =>
-        transact(store, (transaction) => reserveEgress(transaction, context, { use: 'floating', owner }, {}));
+        transact(store, (transaction) => reserveEgress(transaction, context, {}, { use: 'floating', owner }, {}));
       await transact(store, async (transaction) => {
         await floating.reserve(transaction, { use: 'routed', owner: 'routed' }, {});
         for (let n = 0; n < BRIDGE_PORTS - 1; n++) {
