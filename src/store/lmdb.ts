@@ -9,6 +9,7 @@ import { type LmdbIndex, loadLmdb, readHead } from './lmdb-index.js';
 import { encodeRecord, FRAME_BYTES } from './log-record.js';
 import { openStoreFiles } from './opening.js';
 import { Presence } from './presence.js';
+import { RecentEntries } from './recent-entries.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 import { type LogHead, SMALL_BYTES, WriteAheadLog } from './write-ahead-log.js';
 import { WriteLock } from './write-lock.js';
@@ -53,6 +54,7 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     return new LmdbStore(path, { index, lock, presence, ...options });
   } catch (error) {
     await presence?.leave();
+    lock.close();
     if (error instanceof VethworkError) throw error;
     throw new StoreError(path, `the store cannot be opened: ${(error as Error).message}`, { cause: error });
   } finally {
@@ -96,6 +98,7 @@ class LmdbStore implements LoneStore {
   readonly #compaction: Compaction;
   /** Commits that wait for the next transaction. */
   readonly #queue: Pending[] = [];
+  readonly #recent = new RecentEntries();
   #log: WriteAheadLog | undefined;
   #writer: Promise<void> | undefined;
   /** The flush that runs, and the one that begins after it. */
@@ -119,8 +122,14 @@ class LmdbStore implements LoneStore {
     const { entries } = this.#index;
     const encoded = encodeKey(key);
     entries.resetReadTxn();
-    const entry = entries.getEntry(encoded);
-    return entry && { key, value: JSON.parse(entry.value) as Value, version: entry.version as number };
+    const known = this.#recent.get(key);
+    if (known?.entry !== undefined && entries.doesExist(encoded, known.version)) return known.entry as Entry<Value>;
+    const read = entries.getEntry(encoded);
+    if (read === undefined) return undefined;
+    const version = read.version as number;
+    const entry = { key, value: JSON.parse(read.value) as Value, version };
+    this.#recent.note(entry);
+    return entry;
   }
 
   async list<Value extends Json>(prefix: string): Promise<Entry<Value>[]> {
@@ -179,6 +188,7 @@ class LmdbStore implements LoneStore {
     await this.#compaction.stop();
     await this.#flushing;
     this.#log?.close();
+    this.#lock.close();
     await this.#index.root.close();
     await this.presence.leave();
   }
