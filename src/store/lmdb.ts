@@ -5,7 +5,7 @@ import { isYielding, yieldToEventLoop } from '../util/yield.js';
 import { Compaction } from './compaction.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { prepareFolder } from './folder.js';
-import { type LmdbIndex, loadLmdb, readHead } from './lmdb-index.js';
+import { ALL_ENTRIES, type LmdbIndex, loadLmdb, readHead, writeHead } from './lmdb-index.js';
 import { encodeRecord, FRAME_BYTES } from './log-record.js';
 import { openStoreFiles } from './opening.js';
 import { Presence } from './presence.js';
@@ -245,7 +245,7 @@ class LmdbStore implements LoneStore {
    */
   #commit(batch: readonly EncodedCommit[]): boolean[] {
     if (this.#failure !== undefined) throw this.#failure;
-    const { root, meta, entries } = this.#index;
+    const { root, entries } = this.#index;
     let written: { log: WriteAheadLog; head: LogHead; isSmall: boolean } | undefined;
     try {
       return root.transactionSync(() => {
@@ -273,7 +273,7 @@ class LmdbStore implements LoneStore {
         const bytes = Buffer.concat([...records, END]);
         written = { log, head, isSmall: bytes.length <= SMALL_BYTES };
         log.write(bytes, head);
-        meta.put('head', { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
+        writeHead(this.#index, { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
         return outcomes;
       });
     } catch (error) {
@@ -312,11 +312,8 @@ class LmdbStore implements LoneStore {
 
   /** Tells the other processes, and those that open the folder later. */
   #markBroken(): void {
-    const { root, meta } = this.#index;
     try {
-      root.transactionSync(() => {
-        void meta.put('head', { ...this.#headIn(), isBroken: true });
-      });
+      this.#index.root.transactionSync(() => writeHead(this.#index, { ...this.#headIn(), isBroken: true }));
     } catch {
       // It is broken already, or the index cannot be written either.
     }
@@ -346,7 +343,7 @@ class LmdbStore implements LoneStore {
 
   /** The head of the last commit of any process. */
   #head(): LogHead {
-    this.#index.meta.resetReadTxn();
+    this.#index.entries.resetReadTxn();
     return this.#headIn();
   }
 
@@ -370,7 +367,8 @@ function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {
 
 /** Range from the prefix to the first key after all keys with the prefix. */
 function prefixRange(prefix: string): { start?: Buffer; end?: Buffer } {
-  if (prefix === '') return {};
+  // lmdb changes the object.
+  if (prefix === '') return { ...ALL_ENTRIES };
   const start = Buffer.from(prefix);
   const end = Buffer.from(start);
   // UTF-8 has no byte 0xff, so the last byte can be incremented.

@@ -9,7 +9,7 @@ test('an entry is kept after the second reading of one version, and frozen', () 
   recent.note(entry(2));
   expect(recent.get('network/1')).toEqual({ version: 2 });
   recent.note(entry(2));
-  const kept = recent.get('network/1')?.entry as { value: { list: number[] } };
+  const kept = recent.get('network/1')?.entry as unknown as { value: { list: number[] } };
   expect(kept.value).toEqual({ list: [1] });
   expect(() => kept.value.list.push(2)).toThrow(TypeError);
 });
