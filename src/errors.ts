@@ -103,7 +103,7 @@ export interface LockHolder {
   host: string;
   /** Program and script. */
   command: string;
-  /** Time at which it took the lock, ISO 8601. */
+  /** Time at which it took the lock, ISO 8601. For the store of a state folder: since which no other process has had it. */
   since: string;
 }
 

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -43,7 +44,7 @@ Watches& watches(Napi::Env env) { return started(env, &AddonData::watches); }
 
 // Operations, options and namespaces are passed as bytes that src/kernel/pack.ts has packed.
 
-/// submit(id, operations, stopOnError, lane, captureUndo): Promise
+/// submit(id, operations, stopOnError, lane, captureUndo, isAwaited): Promise
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Settler& own = settler(env);
@@ -54,7 +55,13 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   transaction->requests = readRequests(info[1], transaction->capturesUndo);
   transaction->stopOnError = info[2].ToBoolean();
   transaction->lane = info[3].ToString().Utf8Value();
-  return own.submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction));
+  return own.submit(env, info[0].ToNumber().Uint32Value(), std::move(transaction), info[5].ToBoolean());
+}
+
+/// announce(): wakes a thread for a transaction that follows after a commit of the store.
+void announce(const Napi::CallbackInfo& info) {
+  constexpr std::chrono::microseconds commit{1000};
+  settler(info.Env()).engine().prewake(commit);
 }
 
 /// check(operations): checks without sending anything.
@@ -108,6 +115,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       data.get());
   env.SetInstanceData(data.release());
   exports.Set("submit", Napi::Function::New(env, submit));
+  exports.Set("announce", Napi::Function::New(env, announce));
   exports.Set("check", Napi::Function::New(env, check));
   exports.Set("cancel", Napi::Function::New(env, cancel));
   exports.Set("retain", Napi::Function::New(env, retain));

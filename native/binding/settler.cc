@@ -1,11 +1,19 @@
 #include "binding/settler.h"
 
+#include <chrono>
 #include <new>
 
 #include "binding/convert.h"
 #include "engine/results.h"
+#include "engine/spin.h"
 
 namespace vethwork {
+namespace {
+
+/// Longest time that JavaScript waits for a transaction. One with an nftables element takes a third of it.
+constexpr std::chrono::microseconds longestAwait{150};
+
+}  // namespace
 
 Settler::Settler(Napi::Env env)
     : wake_(Wake::New(env, "vethwork", 0, 1, this)),
@@ -14,15 +22,33 @@ Settler::Settler(Napi::Env env)
   wake_.Unref(env);
 }
 
-Napi::Promise Settler::submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction) {
+Napi::Promise Settler::submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction, bool isAwaited) {
   const auto promise = Napi::Promise::Deferred::New(env);
   if (pending_.empty()) {
     wake_.Ref(env);
   }
   pending_.emplace(transaction.get(), Pending{id, promise});
   cancellable_.emplace(id, transaction);
-  engine_->submit(std::move(transaction));
+  const bool isAlone = isAwaited && pending_.size() == 1;
+  isAwaiting_ = isAlone;
+  const bool isTaken = engine_->submit(std::move(transaction));
+  if (isAlone) {
+    await(env, isTaken);
+  }
   return promise.Promise();
+}
+
+void Settler::await(Napi::Env env, bool isTaken) {
+  if (isTaken) {
+    const auto deadline = std::chrono::steady_clock::now() + longestAwait;
+    spinWhile([&] { return isAwaiting_ && std::chrono::steady_clock::now() < deadline; });
+  }
+  {
+    // From now on, a transaction that finishes wakes JavaScript.
+    const std::lock_guard lock(mutex_);
+    isAwaiting_ = false;
+  }
+  settleAll(env);
 }
 
 void Settler::cancel(std::uint32_t id) {
@@ -48,7 +74,9 @@ void Settler::finished(TransactionPointer transaction) {
   }
   const std::lock_guard lock(mutex_);
   finished_.push_back(std::move(transaction));
-  if (finished_.size() == 1) {
+  if (isAwaiting_) {
+    isAwaiting_ = false;
+  } else if (finished_.size() == 1) {
     // Fails only while the environment is shut down.
     (void)wake_.NonBlockingCall();
   }

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -21,7 +22,10 @@ class Settler {
   Settler& operator=(const Settler&) = delete;
 
   /// The promise resolves to the result of `packResults`, or undefined if that is empty.
-  Napi::Promise submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction);
+  /// @param isAwaited if a prewoken thread takes the transaction, and no other is pending, JavaScript waits a short
+  /// time
+  ///   for its result: that is faster than going to sleep and being woken
+  Napi::Promise submit(Napi::Env env, std::uint32_t id, TransactionPointer transaction, bool isAwaited);
   /// Prevents requests that are not sent yet from being sent.
   void cancel(std::uint32_t id);
   Engine& engine() { return *engine_; }
@@ -40,6 +44,8 @@ class Settler {
 
   void finished(TransactionPointer transaction);
   void settleAll(Napi::Env env);
+  /// Ends the wait for a transaction: if a thread has taken it, when it has finished or some time has passed.
+  void await(Napi::Env env, bool isTaken);
 
   Wake wake_;
   // Used by the JavaScript thread only.
@@ -48,6 +54,8 @@ class Settler {
   // Used by all threads, under the mutex.
   std::mutex mutex_;
   std::vector<TransactionPointer> finished_;
+  /// JavaScript waits for a transaction, and needs no wake-up.
+  std::atomic<bool> isAwaiting_ = false;
 
   std::unique_ptr<Engine> engine_;
 };

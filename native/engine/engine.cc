@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "engine/signals_blocked.h"
+#include "engine/spin.h"
 
 namespace vethwork {
 namespace {
@@ -23,11 +23,6 @@ constexpr std::size_t maximumThreads = 8;
 
 /// Additional threads for blocking requests: programs, connections, echo requests. Further requests queue.
 constexpr std::size_t maximumBlockingThreads = 32;
-
-/// Time that a prewoken thread spins until its transaction arrives. Checking a transaction takes less; waking a thread
-/// takes about as long.
-constexpr std::chrono::microseconds spinDuration{200};
-constexpr int pausesPerCheck = 16;
 
 /// Approximate maximum of requests in one send. Longer sends save nothing and occupy the processor for longer.
 constexpr std::size_t maximumBatched = 128;
@@ -42,15 +37,6 @@ constexpr std::size_t maximumIdle = 32;
 /// Time that the nfnetlink sockets of a namespace stay open without use. It is longer than an RCU grace period, so that
 /// closing does not wait for one, and holds up no later request for the namespace: the kernel holds its lock meanwhile.
 constexpr std::chrono::milliseconds idleDuration{100};
-
-/// Processor hint for spin loops.
-void cpuRelax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 bool blocks(const Request& request) {
   const auto* direct = std::get_if<DirectOperation>(&request.kind->how);
@@ -87,27 +73,30 @@ Engine::~Engine() {
   }
 }
 
-void Engine::prewake() {
+void Engine::prewake(std::chrono::microseconds spin) {
   javascriptCpu_.record();
   const std::lock_guard lock(mutex_);
   // A running thread takes the next queue itself. With one processor, spinning would only delay JavaScript.
   if (!idle_.empty() && idle_.size() == threadCount_ && javascriptCpu_.avoid(idle_.back()->affinity)) {
     isPrewoken_ = true;
+    spin_ = spin;
     wakeOne();
   }
 }
 
-void Engine::submit(TransactionPointer transaction) {
+bool Engine::submit(TransactionPointer transaction) {
   transaction->results.resize(transaction->requests.size());
   if (transaction->requests.empty()) {
     onDone_(std::move(transaction));
-    return;
+    return false;
   }
   javascriptCpu_.record();
   const std::lock_guard lock(mutex_);
+  const bool wasPrewoken = isPrewoken_;
   const std::size_t before = runnableQueues();
   enqueue(transaction);
   wakeThreads(runnableQueues() - before);
+  return wasPrewoken && !isPrewoken_;
 }
 
 void Engine::retain(const NamespaceReference& netns) {
@@ -200,15 +189,9 @@ void Engine::waitForWork(std::unique_lock<std::mutex>& lock, IdleThread& self) {
 }
 
 void Engine::spin(std::unique_lock<std::mutex>& lock) {
+  const auto deadline = std::chrono::steady_clock::now() + spin_;
   lock.unlock();
-  const auto deadline = std::chrono::steady_clock::now() + spinDuration;
-  while (isPrewoken_ && std::chrono::steady_clock::now() < deadline) {
-    for (int pause = 0; pause < pausesPerCheck; ++pause) {
-      cpuRelax();
-    }
-    // Other threads may need this processor.
-    ::sched_yield();
-  }
+  spinWhile([&] { return isPrewoken_ && std::chrono::steady_clock::now() < deadline; });
   lock.lock();
   isPrewoken_ = false;
 }

@@ -36,9 +36,15 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// Time that a prewoken thread spins until its transaction arrives. Checking a transaction takes less; waking a
+  /// thread takes about as long.
+  static constexpr std::chrono::microseconds usualSpin{200};
+
   /// Wakes an idle thread ahead of a `submit` that follows soon, so that its wake-up overlaps with the checks.
-  void prewake();
-  void submit(TransactionPointer transaction);
+  /// @param spin the longest time that the thread waits for it, without sleeping
+  void prewake(std::chrono::microseconds spin = usualSpin);
+  /// Returns true if a thread that is awake has been waiting for the transaction.
+  bool submit(TransactionPointer transaction);
 
   /// Keeps the sockets of a namespace open while they are idle. Calls are counted: each needs one `release`.
   void retain(const NamespaceReference& netns);
@@ -140,6 +146,7 @@ class Engine {
   std::vector<IdleThread*> idle_;
   /// A thread spins for the transaction that arrives next.
   std::atomic<bool> isPrewoken_ = false;
+  std::chrono::microseconds spin_ = usualSpin;
   /// Threads that serve a blocking queue.
   std::size_t blockingThreads_ = 0;
   std::uint64_t lastNumber_ = 0;

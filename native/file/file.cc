@@ -38,6 +38,8 @@ struct AccessList {
 
 int lockFile(int fd, bool shared) { return ::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 ? 0 : errno; }
 
+int unlockFile(int fd) { return ::flock(fd, LOCK_UN) == 0 ? 0 : errno; }
+
 int shareFile(const std::string& path, unsigned int owner, uid_t uid, unsigned int user) {
   const AccessList list{.entries = {entry(ACL_USER_OBJ, owner), entry(ACL_USER, user, uid), entry(ACL_GROUP_OBJ, 0),
                                     entry(ACL_MASK, user), entry(ACL_OTHER, 0)}};

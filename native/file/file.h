@@ -12,6 +12,9 @@ namespace vethwork {
 /// @return 0, or the errno: EWOULDBLOCK if another open file description holds the lock
 int lockFile(int fd, bool shared);
 
+/// Releases the lock of an open file. @return 0, or the errno
+int unlockFile(int fd);
+
 /// Gives one user besides the owner access to a file or folder with an access control list (acl(5)), whatever the
 /// user's groups. The group and all others have no access.
 /// @param owner, user permissions of the two, as the three bits of a mode

@@ -328,7 +328,7 @@ export function parseClaimOptions(options: ClaimOptions): { pool: string; reques
   const { slot, ...rest } = readOptions<ClaimOptions>(options);
   const pool: unknown = reading('slot', slot, () => (typeof slot === 'object' && slot !== null ? slot.uuid : slot));
   requireText('slot', pool, 'a pool, or the UUID or name of a pool', 255);
-  return { pool, request: valid.parse(claimSchema, rest) };
+  return { pool, request: valid.parseFields(claimSchema, rest) };
 }
 
 const addressSchema = z.strictObject({ address: valid.ipv4.optional(), signal: valid.abortSignal.optional() });

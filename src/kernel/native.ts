@@ -26,7 +26,10 @@ interface Addon {
     stopOnError: boolean,
     lane: string,
     captureUndo: boolean,
+    isAwaited: boolean,
   ): Promise<Buffer | undefined>;
+  /** Wakes a thread of the engine for a transaction that follows after a commit of the store. */
+  announce(): void;
   check(operations: Uint8Array): void;
   cancel(id: number): void;
   retain(netns: Uint8Array): void;
@@ -38,6 +41,7 @@ interface Addon {
   watchClose(id: number): void;
   /** Return an errno, 0 for success. Neither blocks. */
   lockFile(fd: number, shared: boolean): number;
+  unlockFile(fd: number): number;
   shareFile(path: string, owner: number, uid: number, user: number): number;
 }
 
@@ -78,6 +82,9 @@ process.once('exit', () => addon.end());
  */
 export const lockFile = (fd: number, { shared = false } = {}): number => addon.lockFile(fd, shared);
 
+/** Releases the lock of an open file. @returns an errno, or 0 */
+export const unlockFile = (fd: number): number => addon.unlockFile(fd);
+
 /**
  * Gives one user besides the owner access to a file or folder with an access control list (acl(5)). The group and all
  * others lose access.
@@ -109,17 +116,25 @@ export interface SubmitOptions {
   lane?: string | undefined;
   /** Cancels operations that are not sent yet. */
   signal?: AbortSignal | undefined;
+  /**
+   * The result is needed as soon as possible, and takes microseconds: after `announce`, JavaScript waits a short time for it
+   * if the engine has no other work.
+   */
+  isAwaited?: boolean | undefined;
 }
+
+/** Wakes a thread, which then waits up to a millisecond for the next `submit`. For what follows a commit of the store. */
+export const announce = (): void => addon.announce();
 
 /** Submits operations to the engine. @throws ValidationError before anything is sent */
 export async function submit(
   operations: readonly object[],
-  { stopOnError, captureUndo = false, lane = '', signal }: SubmitOptions,
+  { stopOnError, captureUndo = false, lane = '', signal, isAwaited = false }: SubmitOptions,
 ): Promise<NativeResult[] | undefined> {
   signal?.throwIfAborted();
   lastId = (lastId + 1) % 0x1_0000_0000;
   const id = lastId;
-  const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, captureUndo));
+  const answer = checked(operations, (bytes) => addon.submit(id, bytes, stopOnError, lane, captureUndo, isAwaited));
   const removeCallback = onAbort(signal, () => addon.cancel(id));
   try {
     const results = await answer;

@@ -23,9 +23,9 @@ import { inverseOf } from './inverse.js';
 import type { Datagram, Kernel, RunResult } from './kernel.js';
 import type { NamespaceRef } from './namespace.js';
 import { type NamespaceWatch, type NamespaceWatchOptions, PinWatch } from './namespace-watch.js';
-import { check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
+import { announce, check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
-import type { Answers, OwnKernel, QueryRequest } from './own-kernel.js';
+import type { Answers, OwnKernel, OwnTeardownOptions, QueryRequest } from './own-kernel.js';
 import type { Queries, QueryName } from './query.js';
 import { type Snapshot, snapshot } from './snapshot.js';
 import {
@@ -39,7 +39,7 @@ import {
 } from './sockets.js';
 import { type SpawnInOptions, spawnIn } from './spawn.js';
 import { takenIndexes } from './taken-indexes.js';
-import type { TeardownOptions, TransactionOptions } from './transaction-options.js';
+import type { TransactionOptions } from './transaction-options.js';
 import { NetlinkWatch } from './watch.js';
 
 /** Errnos of the deletion of an object that does not exist. */
@@ -178,14 +178,18 @@ class NetlinkKernel implements OwnKernel {
     return snapshot(this, netns);
   }
 
-  teardown(operations: readonly Operation[], options: TeardownOptions = {}): Promise<KernelError[]> {
+  announce(): void {
+    if (this.#closed === undefined) announce();
+  }
+
+  teardown(operations: readonly Operation[], options: OwnTeardownOptions = {}): Promise<KernelError[]> {
     const trace = { action: 'teardown', operations } as const;
     return this.#track(() => traced(kernelChannel, trace, () => this.#executeAll(operations, options)));
   }
 
-  async #executeAll(operations: readonly Operation[], options: TeardownOptions): Promise<KernelError[]> {
-    const { lane } = options;
-    const results = await this.#submit(operations, { stopOnError: false, lane });
+  async #executeAll(operations: readonly Operation[], options: OwnTeardownOptions): Promise<KernelError[]> {
+    const { lane, isAwaited } = options;
+    const results = await this.#submit(operations, { stopOnError: false, lane, isAwaited });
     const errors: KernelError[] = [];
     const repeated: Operation[] = [];
     for (const [index, operation] of operations.entries()) {

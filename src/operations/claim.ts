@@ -61,7 +61,7 @@ interface Taken {
 /** Marks a free slot as claimed. */
 async function take(
   transaction: Transaction,
-  { freeSlots, node }: Context,
+  { freeSlots, kernel, node }: Context,
   uuid: string,
   pool: string,
   { hostname, instance, metadata }: ClaimRequest,
@@ -79,10 +79,11 @@ async function take(
       ...free,
       ...(hostname !== undefined && { hostname }),
       ...(instance !== undefined && { instance }),
-      metadata,
+      metadata: { ...metadata },
       slot: { ...free.slot, isFree: false },
     };
     await reserveHostname(transaction, nic);
+    kernel.announce();
     transaction.put(keys.interface(slot), nic);
     transaction.delete(poolKeys.free(pool, slot));
     return { network, pool: record, nic };
@@ -95,7 +96,10 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
   const device = deviceName(nic.attachment);
   try {
     // An element that is missing already was deleted by others.
-    const [errors] = await Promise.all([kernel.teardown([openPort(host, device)], { lane: LANE }), store.flush()]);
+    const [errors] = await Promise.all([
+      kernel.teardown([openPort(host, device)], { lane: LANE, isAwaited: true }),
+      store.flush(),
+    ]);
     throwFirst(errors);
   } catch (error) {
     await kernel.teardown([closePort(host, device)]);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import { withFileLock } from '../util/file-lock.js';
-import { type LmdbIndex, readHead } from './lmdb-index.js';
+import { ALL_ENTRIES, type LmdbIndex, readHead, writeHead } from './lmdb-index.js';
 import { frame, type LogPoint, readFrames } from './log-record.js';
 import { snapshot } from './opening.js';
 import { createGeneration, type LogHead, removeOldGenerations, WriteAheadLog } from './write-ahead-log.js';
@@ -70,9 +70,9 @@ export class Compaction {
     let from: LogHead | undefined;
     let to: LogHead;
     try {
-      from = index.meta.get('head', { transaction }) as LogHead;
+      from = readHead(index, { transaction }) as LogHead;
       if (from.generation !== generation) return;
-      const entries = index.entries.getRange({ versions: true, transaction });
+      const entries = index.entries.getRange({ ...ALL_ENTRIES, versions: true, transaction });
       to = await createGeneration(this.#folder, generation + 1, snapshot(entries, from.revision));
     } finally {
       transaction.done();
@@ -83,7 +83,7 @@ export class Compaction {
     ];
     try {
       const copy = () => {
-        index.meta.resetReadTxn();
+        index.entries.resetReadTxn();
         const head = readHead(index) as LogHead;
         if (head.isBroken) throw new Error('a flush of the log failed');
         to = {
@@ -104,10 +104,7 @@ export class Compaction {
         copy();
         // Before others use it: a failure leaves the old log in use.
         await target.flush();
-        // No result: lmdb would wait for a promise.
-        index.root.transactionSync(() => {
-          void index.meta.put('head', to);
-        });
+        index.root.transactionSync(() => writeHead(index, to));
       } finally {
         release();
       }

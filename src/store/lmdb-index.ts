@@ -1,16 +1,25 @@
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
+import type { Database, RootDatabase, Transaction } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { lmdbError } from '../util/platform.js';
 import { STORE_FILE } from './folder.js';
 import type { LogHead } from './write-ahead-log.js';
 
+/** Key of the head: before all others, which have no NUL. */
+const HEAD = Buffer.from([0]);
+
+/** Range of the entries without the head. */
+export const ALL_ENTRIES = { start: Buffer.from([1]) } as const;
+
 /** The databases of the lmdb file. */
 export interface LmdbIndex {
   root: RootDatabase<unknown, string>;
-  /** The key `layout` has the version of the file layout, `head` the end of the log. */
+  /** The key `layout` has the version of the file layout. */
   meta: Database<unknown, string>;
-  /** JSON text by key. Keys are UTF-8, sorted by bytes. */
+  /**
+   * JSON text by key. Keys are UTF-8, sorted by bytes. The head of the log is one of them: a commit changes fewer pages than
+   * with a database of its own.
+   */
   entries: Database<string, Buffer>;
 }
 
@@ -50,6 +59,13 @@ export function openIndex(lmdb: Lmdb, folder: string, { isDurable = false } = {}
 }
 
 /** Reads the present head; undefined if the file is not complete. */
-export function readHead({ meta }: LmdbIndex): LogHead | undefined {
-  return meta.get('head') as LogHead | undefined;
+export function readHead({ entries }: LmdbIndex, options?: { transaction: Transaction }): LogHead | undefined {
+  const text = entries.get(HEAD, options);
+  return text === undefined ? undefined : (JSON.parse(text) as LogHead);
+}
+
+/** Writes the head, in a transaction. */
+export function writeHead({ entries }: LmdbIndex, head: LogHead): void {
+  // Not the result: lmdb would wait for a promise.
+  void entries.put(HEAD, JSON.stringify(head), head.revision);
 }

@@ -5,10 +5,11 @@ import { isYielding, yieldToEventLoop } from '../util/yield.js';
 import { Compaction } from './compaction.js';
 import { encodeKey, encodeValue } from './encode.js';
 import { prepareFolder } from './folder.js';
-import { type LmdbIndex, loadLmdb, readHead } from './lmdb-index.js';
+import { ALL_ENTRIES, type LmdbIndex, loadLmdb, readHead, writeHead } from './lmdb-index.js';
 import { encodeRecord, FRAME_BYTES } from './log-record.js';
 import { openStoreFiles } from './opening.js';
 import { Presence } from './presence.js';
+import { RecentEntries } from './recent-entries.js';
 import type { Commit, Entry, Json, Store } from './store.js';
 import { type LogHead, SMALL_BYTES, WriteAheadLog } from './write-ahead-log.js';
 import { WriteLock } from './write-lock.js';
@@ -53,6 +54,7 @@ export async function openLmdbStore(folder: string, options: LmdbStoreOptions = 
     return new LmdbStore(path, { index, lock, presence, ...options });
   } catch (error) {
     await presence?.leave();
+    lock.close();
     if (error instanceof VethworkError) throw error;
     throw new StoreError(path, `the store cannot be opened: ${(error as Error).message}`, { cause: error });
   } finally {
@@ -96,6 +98,7 @@ class LmdbStore implements LoneStore {
   readonly #compaction: Compaction;
   /** Commits that wait for the next transaction. */
   readonly #queue: Pending[] = [];
+  readonly #recent = new RecentEntries();
   #log: WriteAheadLog | undefined;
   #writer: Promise<void> | undefined;
   /** The flush that runs, and the one that begins after it. */
@@ -119,8 +122,14 @@ class LmdbStore implements LoneStore {
     const { entries } = this.#index;
     const encoded = encodeKey(key);
     entries.resetReadTxn();
-    const entry = entries.getEntry(encoded);
-    return entry && { key, value: JSON.parse(entry.value) as Value, version: entry.version as number };
+    const known = this.#recent.get(key);
+    if (known?.entry !== undefined && entries.doesExist(encoded, known.version)) return known.entry as Entry<Value>;
+    const read = entries.getEntry(encoded);
+    if (read === undefined) return undefined;
+    const version = read.version as number;
+    const entry = { key, value: JSON.parse(read.value) as Value, version };
+    this.#recent.note(entry);
+    return entry;
   }
 
   async list<Value extends Json>(prefix: string): Promise<Entry<Value>[]> {
@@ -179,6 +188,7 @@ class LmdbStore implements LoneStore {
     await this.#compaction.stop();
     await this.#flushing;
     this.#log?.close();
+    this.#lock.close();
     await this.#index.root.close();
     await this.presence.leave();
   }
@@ -235,7 +245,7 @@ class LmdbStore implements LoneStore {
    */
   #commit(batch: readonly EncodedCommit[]): boolean[] {
     if (this.#failure !== undefined) throw this.#failure;
-    const { root, meta, entries } = this.#index;
+    const { root, entries } = this.#index;
     let written: { log: WriteAheadLog; head: LogHead; isSmall: boolean } | undefined;
     try {
       return root.transactionSync(() => {
@@ -263,7 +273,7 @@ class LmdbStore implements LoneStore {
         const bytes = Buffer.concat([...records, END]);
         written = { log, head, isSmall: bytes.length <= SMALL_BYTES };
         log.write(bytes, head);
-        meta.put('head', { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
+        writeHead(this.#index, { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
         return outcomes;
       });
     } catch (error) {
@@ -302,11 +312,8 @@ class LmdbStore implements LoneStore {
 
   /** Tells the other processes, and those that open the folder later. */
   #markBroken(): void {
-    const { root, meta } = this.#index;
     try {
-      root.transactionSync(() => {
-        void meta.put('head', { ...this.#headIn(), isBroken: true });
-      });
+      this.#index.root.transactionSync(() => writeHead(this.#index, { ...this.#headIn(), isBroken: true }));
     } catch {
       // It is broken already, or the index cannot be written either.
     }
@@ -336,7 +343,7 @@ class LmdbStore implements LoneStore {
 
   /** The head of the last commit of any process. */
   #head(): LogHead {
-    this.#index.meta.resetReadTxn();
+    this.#index.entries.resetReadTxn();
     return this.#headIn();
   }
 
@@ -360,7 +367,8 @@ function encodeCommit({ conditions, puts, deletes }: Commit): EncodedCommit {
 
 /** Range from the prefix to the first key after all keys with the prefix. */
 function prefixRange(prefix: string): { start?: Buffer; end?: Buffer } {
-  if (prefix === '') return {};
+  // lmdb changes the object.
+  if (prefix === '') return { ...ALL_ENTRIES };
   const start = Buffer.from(prefix);
   const end = Buffer.from(start);
   // UTF-8 has no byte 0xff, so the last byte can be incremented.

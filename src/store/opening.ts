@@ -4,7 +4,7 @@ import { ConflictError, StoreError } from '../errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
 import { logGenerations, STORE_FILE } from './folder.js';
 import { checkLmdbFile } from './lmdb-file.js';
-import { type Lmdb, type LmdbIndex, openIndex, readHead } from './lmdb-index.js';
+import { ALL_ENTRIES, type Lmdb, type LmdbIndex, openIndex, readHead, writeHead } from './lmdb-index.js';
 import type { LogRecord } from './log-record.js';
 import type { Presence } from './presence.js';
 import {
@@ -21,8 +21,11 @@ import {
  * the machine stops, because it is not flushed. The file `store.boot` has the boot id (random(4)) for which it is valid.
  */
 
-/** Version of the file layout. A folder with a higher version is refused. Version 1 had an lmdb file and no log. */
-const LAYOUT = 2;
+/**
+ * Version of the file layout. A folder with a higher version is refused. Version 1 had an lmdb file and no log. The index of
+ * version 2 had the head in the database `meta`: it is created again from the log.
+ */
+const LAYOUT = 3;
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 /** Entries of the index that are written in one transaction. Writing one takes about 5 µs. */
@@ -67,7 +70,7 @@ async function openValid(lmdb: Lmdb, folder: string, presence: Presence): Promis
     await checkLmdbFile(join(folder, STORE_FILE));
     const index = openIndex(lmdb, folder);
     const layout = index.meta.get('layout');
-    const head = readHead(index);
+    const head = readHead(index) ?? earlierHead(index);
     if (layout === LAYOUT && head !== undefined && !head.isBroken) return index;
     await index.root.close();
     if (head?.isBroken) {
@@ -75,6 +78,7 @@ async function openValid(lmdb: Lmdb, folder: string, presence: Presence): Promis
       throw new StoreError(folder, 'a flush to disk failed: end all processes that have it open, then open it again');
     }
     if (typeof layout === 'number' && layout > LAYOUT) throw newer(folder, layout);
+    if (head !== undefined && (await presence.hasOthers())) throw new ConflictError(earlierIsOpen(folder));
   } catch (error) {
     if (!(error instanceof StoreError) || error instanceof NewerError) throw error;
     failure = error;
@@ -82,6 +86,12 @@ async function openValid(lmdb: Lmdb, folder: string, presence: Presence): Promis
   if (await presence.hasOthers()) throw failure;
   return undefined;
 }
+
+/** Returns the head of an index of layout 2. */
+const earlierHead = ({ meta }: LmdbIndex) => meta.get('head') as LogHead | undefined;
+
+const earlierIsOpen = (folder: string) =>
+  `an earlier version of vethwork has ${folder} open: end its processes, then open it again to migrate it`;
 
 class NewerError extends StoreError {}
 
@@ -112,12 +122,11 @@ async function createLog(lmdb: Lmdb, folder: string, presence: Presence): Promis
     meta.putSync('layout', LAYOUT);
     if (await presence.hasOthers()) {
       meta.putSync('layout', layout);
-      throw new ConflictError(
-        `an earlier version of vethwork has ${folder} open: end its processes, then open it again to migrate it`,
-      );
+      throw new ConflictError(earlierIsOpen(folder));
     }
-    const revision = readHead(index)?.revision ?? (meta.get('revision') as number | undefined) ?? 0;
-    await createGeneration(folder, 1, snapshot(entries.getRange({ versions: true }), revision));
+    const revision =
+      (readHead(index) ?? earlierHead(index))?.revision ?? (meta.get('revision') as number | undefined) ?? 0;
+    await createGeneration(folder, 1, snapshot(entries.getRange({ ...ALL_ENTRIES, versions: true }), revision));
   } finally {
     await root.close();
   }
@@ -191,6 +200,6 @@ async function fill(
   }
   index.root.transactionSync(() => {
     index.meta.put('layout', LAYOUT);
-    index.meta.put('head', head);
+    writeHead(index, head);
   });
 }

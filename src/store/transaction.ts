@@ -34,6 +34,9 @@ const MAX_ATTEMPTS = 100;
 /** In milliseconds, all of it random: those that have met once must not meet again. */
 const BACKOFF = { initial: 2, maximum: 64, jitter: 1 };
 
+/** Number of transactions that run. One that is alone need not yield to others. */
+let running = 0;
+
 /**
  * Runs the body and commits its writes. Repeats both, after a short random pause, if something that was read has
  * changed. An error of the body is thrown only if everything that it had read is still current; otherwise the body runs
@@ -44,10 +47,19 @@ export async function transact<Result>(
   store: Store,
   body: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
+  running++;
+  try {
+    return await attempts(store, body);
+  } finally {
+    running--;
+  }
+}
+
+async function attempts<Result>(store: Store, body: (transaction: Transaction) => Promise<Result>): Promise<Result> {
   const backoff = new Backoff(BACKOFF);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     if (attempt > 0) await backoff.wait();
-    await yieldToEventLoop();
+    if (running > 1) await yieldToEventLoop();
     const recorder = new Recorder(store, attempt === 0 ? (store.replica ?? store) : store);
     let result: Result;
     try {
@@ -60,7 +72,7 @@ export async function transact<Result>(
     const commit = recorder.commit();
     if (await traced(storeChannel, { commit }, () => store.commit(commit))) {
       // Many calls are committed together and would continue together.
-      await yieldToEventLoop();
+      if (running > 1) await yieldToEventLoop();
       return result;
     }
   }

@@ -6,6 +6,7 @@ import { parseNetblock, parseUnicast } from '../ipam/netblock.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { isReservedName } from '../plan/names.js';
 import type { Json } from '../store/store.js';
+import { deepFreeze } from './deep-freeze.js';
 import { fieldName, isAbortSignal, readData, reading, readList, readOptions } from './input.js';
 import { shownValue } from './secret.js';
 
@@ -36,6 +37,37 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 export function parseOptions<Schema extends z.ZodType>(schema: Schema, options: unknown): z.output<Schema> {
   if (options === undefined) return parse(schema, {});
   return parse(schema, readOptions(options as object));
+}
+
+/**
+ * As `parse`, for options of which most are absent: only the schemas of the present ones run. `parse` costs a tenth of a
+ * millisecond in code that the processor has not in its cache.
+ * @param given options that were read once
+ */
+export function parseFields<Shape extends Fields>(
+  schema: z.ZodObject<Shape, z.core.$strict>,
+  given: Readonly<Record<string, unknown>>,
+): z.output<z.ZodObject<Shape, z.core.$strict>> {
+  const parsed: Record<string, unknown> = { ...absent(schema) };
+  for (const [name, value] of Object.entries(given)) {
+    const field = Object.hasOwn(schema.shape, name) ? schema.shape[name] : undefined;
+    const result = reading(name, value, () => field?.safeParse(value));
+    // The error of the whole names the field.
+    if (!result?.success) return parse(schema, given);
+    parsed[name] = result.data;
+  }
+  return parsed as z.output<typeof schema>;
+}
+
+type Fields = Readonly<Record<string, z.ZodType>>;
+
+const defaults = new WeakMap<z.ZodObject, object>();
+
+/** Returns what a schema makes of no options, frozen. All of its fields are optional. */
+function absent(schema: z.ZodObject): object {
+  const known = defaults.get(schema) ?? deepFreeze(parse(schema, {}) as object);
+  defaults.set(schema, known);
+  return known;
 }
 
 /** A list of at most `most` entries. */

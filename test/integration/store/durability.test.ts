@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type LmdbStoreOptions, openLmdbStore } from '../../../src/store/lmdb.js';
-import { loadLmdb, openIndex, readHead } from '../../../src/store/lmdb-index.js';
+import { loadLmdb, openIndex, readHead, writeHead } from '../../../src/store/lmdb-index.js';
+import type { LogHead } from '../../../src/store/write-ahead-log.js';
 import { compile } from '../../support/compile.js';
 import { rejection } from '../../support/rejection.js';
 import { Turns } from '../../support/turns.js';
@@ -311,7 +312,7 @@ test('after a failed flush no store writes, and the next opening writes a new lo
   const before = await logs();
   const index = openIndex(await loadLmdb(), folder);
   await index.root.transaction(() => {
-    void index.meta.put('head', { ...readHead(index), isBroken: true });
+    writeHead(index, { ...(readHead(index) as LogHead), isBroken: true });
   });
   const failure = { code: 'ERR_VETHWORK_STORE', message: expect.stringContaining('a flush to disk failed') };
   expect(await rejection(store.commit(put('other', 'value')))).toMatchObject(failure);

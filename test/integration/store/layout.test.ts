@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { open } from 'lmdb';
+import { type Database, open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import { Presence } from '../../../src/store/presence.js';
@@ -64,7 +64,7 @@ describe('a state folder of layout 1', () => {
     await again.close();
     // Versions of layout 1 refuse a higher layout.
     const { root, meta } = openFormer();
-    expect(meta.get('layout')).toBe(2);
+    expect(meta.get('layout')).toBe(3);
     await root.close();
   });
 
@@ -85,7 +85,7 @@ describe('a state folder of layout 1', () => {
     await store.close();
   });
 
-  test.each([1, 2])('is migrated if a migration was interrupted, with layout %i', async (layout) => {
+  test.each([1, 3])('is migrated if a migration was interrupted, with layout %i', async (layout) => {
     await writeFormer();
     const { root, meta } = openFormer();
     await meta.put('layout', layout);
@@ -93,5 +93,39 @@ describe('a state folder of layout 1', () => {
     const stores = await Promise.all([openLmdbStore(folder), openLmdbStore(folder)]);
     for (const store of stores) expect(sorted(await store.list(''))).toEqual(sorted(former));
     for (const store of stores) await store.close();
+  });
+});
+
+describe('an index of layout 2', () => {
+  /** Moves the head of the log where versions of layout 2 had it. */
+  async function writeIndex2(): Promise<void> {
+    const { root, meta, entries } = openFormer();
+    const head = Buffer.from([0]);
+    await root.transaction(() => {
+      void meta.put('layout', 2);
+      void (meta as Database<unknown, string>).put('head', JSON.parse(entries.get(head) as string));
+      void entries.remove(head);
+    });
+    await root.close();
+  }
+
+  test('is created again from the log, unless an earlier version has it open', async () => {
+    const before = await openLmdbStore(folder);
+    for (const value of [1, 2]) {
+      await before.commit({ conditions: [], puts: [{ key: 'key', value }], deletes: [] });
+    }
+    const entry = await before.get('key');
+    await before.close();
+    await writeIndex2();
+    const other = await Presence.join(folder);
+    const error = await rejection(openLmdbStore(folder));
+    expect(error).toMatchObject({ code: 'ERR_VETHWORK_CONFLICT' });
+    expect(String(error)).toContain('an earlier version');
+    await other.leave();
+    const store = await openLmdbStore(folder);
+    expect(await store.list('')).toEqual([entry]);
+    expect(await store.commit({ conditions: [{ key: 'key', version: 2 }], puts: [], deletes: ['key'] })).toBe(true);
+    expect(await store.count('')).toBe(0);
+    await store.close();
   });
 });

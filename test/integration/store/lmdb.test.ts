@@ -191,13 +191,13 @@ describe('the state folder', () => {
       await root.close();
       return found;
     };
-    expect(await layout()).toBe(2);
-    await layout(3);
+    expect(await layout()).toBe(3);
+    await layout(4);
     await expect(openLmdbStore(folder)).rejects.toMatchObject({
       code: 'ERR_VETHWORK_STORE',
-      message: expect.stringContaining('(layout 3; this version supports'),
+      message: expect.stringContaining('(layout 4; this version supports'),
     });
-    expect(await layout(2)).toBe(2);
+    expect(await layout(3)).toBe(3);
     const again = await openLmdbStore(folder);
     expect((await again.get('key'))?.value).toBe('kept');
     await again.close();

@@ -187,3 +187,38 @@ test('metadata is a copy without undefined fields', () => {
   metadata.a.b = 2;
   expect(parsed).toStrictEqual({ a: { b: 1 } });
 });
+
+describe('parseFields', () => {
+  const schema = z.strictObject({ name: schemas.displayName.optional(), metadata: schemas.metadata.default({}) });
+
+  test.each<Record<string, unknown>>([
+    {},
+    { name: 'a' },
+    { metadata: { a: [1] } },
+    { name: undefined, metadata: undefined },
+  ])('returns what parse returns for %j', (given) =>
+    expect(schemas.parseFields(schema, given)).toEqual(schemas.parse(schema, given)),
+  );
+
+  test.each<Record<string, unknown>>([
+    { name: '' },
+    { name: 3 },
+    { metadata: 'x' },
+    { other: 1 },
+    { toString: 1 },
+    { name: 'a', metadata: [] },
+  ])('refuses %j with the error of parse', (given) => {
+    const error = thrownBy(() => schemas.parse(schema, given));
+    expect(error).toBeInstanceOf(ValidationError);
+    expect(thrownBy(() => schemas.parseFields(schema, given))).toEqual(error);
+  });
+});
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
