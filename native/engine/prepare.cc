@@ -37,6 +37,21 @@ void checkRequest(Request& request, Path& path) {
   }
 }
 
+DigestSpec readDigest(const Map& from, Path& path) {
+  DigestSpec spec{.isRuleset = isTrue(from, "ruleset", path), .keepsValue = isTrue(from, "value", path)};
+  if (const Value* by = given(from, "by")) {
+    const auto scope = path.at("by");
+    const auto* names = by->as<List>();
+    if (names == nullptr) {
+      path.reject(*by, "a list of properties");
+    }
+    for (const Value& name : *names) {
+      spec.by.push_back(string(name, path));
+    }
+  }
+  return spec;
+}
+
 Request readRequest(Value value, Path& path) {
   auto* arguments = value.as<Map>();
   if (arguments == nullptr) {
@@ -46,6 +61,10 @@ Request readRequest(Value value, Path& path) {
   request.kind = &named(request.arguments, "op", findOperation, "the name of an operation", path);
   std::vector<std::string_view> known = request.kind->takes;
   known.push_back("op");
+  if (given(request.arguments, "digest") != nullptr) {
+    request.digest = readDigest(part(request.arguments, "digest", path), path);
+    known.push_back("digest");
+  }
   checkKeys(request.arguments, known, path);
   request.netns = place(request, path);
   return request;

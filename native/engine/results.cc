@@ -58,7 +58,11 @@ Bytes packResults(Transaction& transaction) {
   list.reserve(transaction.results.size());
   for (std::size_t index = 0; index < transaction.results.size(); ++index) {
     Result& result = transaction.results[index];
-    readResult(transaction.requests[index], result);
+    const Request& request = transaction.requests[index];
+    readResult(request, result);
+    if (request.digest && result.state == Result::State::done) {
+      result.value = digestOf(std::move(result.value), *request.digest);
+    }
     list.emplace_back(toMap(result));
   }
   return pack(list);

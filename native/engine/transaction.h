@@ -9,6 +9,7 @@
 
 #include "engine/operation.h"
 #include "netns/reference.h"
+#include "value/digest.h"
 #include "value/value.h"
 
 namespace vethwork {
@@ -19,6 +20,8 @@ struct Request {
   NamespaceReference netns;
   /// Messages of a netlink operation, complete except for namespace descriptors.
   Batch messages;
+  /// The result is the digest of the value.
+  std::optional<DigestSpec> digest = {};
 };
 
 /// Result of one request.

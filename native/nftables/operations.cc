@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -24,6 +25,19 @@ Value listWholeRuleset(const Map& arguments, Worker&) {
   Socket socket(NETLINK_NETFILTER);
   Exchange exchange(socket);
   return listRuleset(arguments, exchange);
+}
+
+void encodeGeneration(const Map&, Encoder& to) {
+  beginNetfilter(to.batch, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN, 0, AF_UNSPEC);
+}
+
+Value decodeGeneration(const Message& message) {
+  if (!netfilterHeader(message, NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN)) {
+    return {};
+  }
+  const auto id = findAttribute(message.attributes<nfgenmsg>(), NFTA_GEN_ID);
+  const auto number = id ? readAs<std::uint32_t>(*id) : std::nullopt;
+  return number ? Value(ntohl(*number)) : Value();
 }
 
 /// The value of NFTA_COMPAT_TYPE for a target; 0 is a match.
@@ -57,7 +71,7 @@ Value decodeTarget(const Message& message) {
 }  // namespace
 
 OperationKinds nftablesOperations() {
-  static const std::array<OperationKind, 3> kinds{{
+  static const std::array<OperationKind, 4> kinds{{
       {"nftables.batch",
        NetlinkOperation{.protocol = NETLINK_NETFILTER,
                         .encode = encodeBatch,
@@ -69,6 +83,9 @@ OperationKinds nftablesOperations() {
       {"nftables.list",
        DirectOperation{.check = checkList, .run = listWholeRuleset},
        {"netns", "family", "table", "elements"}},
+      {"nftables.generation",
+       NetlinkOperation{.protocol = NETLINK_NETFILTER, .encode = encodeGeneration, .decode = decodeGeneration},
+       {"netns"}},
       {"nftables.target",
        NetlinkOperation{.protocol = NETLINK_NETFILTER, .encode = encodeTarget, .decode = decodeTarget},
        {"netns", "name"}},

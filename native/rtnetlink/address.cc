@@ -121,9 +121,14 @@ void encodeDeleteAddress(const Map& arguments, Encoder& to) {
   addressAttributes.encode(address, checker, addressOthers);
 }
 
-void encodeListAddresses(const Map&, Encoder& to) {
+/// With an index, a kernel with strict checking (5.0) lists only the addresses of that link.
+void encodeListAddresses(const Map& arguments, Encoder& to) {
   to.batch.begin(RTM_GETADDR, NLM_F_DUMP);
-  to.batch.header(ifaddrmsg{});
+  ifaddrmsg header{};
+  if (given(arguments, "index") != nullptr) {
+    header.ifa_index = static_cast<std::uint32_t>(linkIndex(arguments, to.path));
+  }
+  to.batch.header(header);
 }
 
 Value decodeAddress(const Message& message) {
@@ -174,7 +179,8 @@ OperationKinds addressOperations() {
                                               .add = encodeAddAddress,
                                               .remove = encodeDeleteAddress,
                                               .list = encodeListAddresses,
-                                              .decode = decodeAddress});
+                                              .decode = decodeAddress,
+                                              .listTakes = {"index"}});
   return kinds;
 }
 

@@ -66,9 +66,16 @@ export class HostHandle implements Host {
     if (context.settings.repair || context.node !== undefined) this.#pools.start();
   }
 
-  /** @param beginRepair begins the repair of the networks */
-  static async of(context: Context, beginRepair?: () => OpeningRepair): Promise<HostHandle> {
-    const info = await describeHost(context);
+  /**
+   * @param options.beginRepair begins the repair of the networks
+   * @param options.snapshot the records as just read. Default: they and the properties of the host are read again
+   */
+  static async of(
+    context: Context,
+    { beginRepair, snapshot }: { beginRepair?: () => OpeningRepair; snapshot?: Records } = {},
+  ): Promise<HostHandle> {
+    if (snapshot === undefined) await context.environment.refresh();
+    const info = await describeHost(context, snapshot ?? (await readRecords(context)));
     return new HostHandle(context, info, beginRepair?.());
   }
 
@@ -78,7 +85,8 @@ export class HostHandle implements Host {
 
   async refresh(): Promise<HostInfo> {
     const context = this.#context;
-    const info = await describeHost(context);
+    await context.environment.refresh();
+    const info = await describeHost(context, await readRecords(context));
     const warnings = [...(info.warnings ?? []), ...(await foreignLinks(context))];
     this.#info = { ...info, ...(warnings.length > 0 && { warnings }) };
     return this.#info;
@@ -256,12 +264,21 @@ async function routedNetworks({ coordinator, localNode }: Context): Promise<stri
   return states.flatMap((state) => (state && isRouter(localNode, state.network) ? [state.network.uuid] : []));
 }
 
-async function describeHost(context: Context): Promise<HostInfo> {
-  await context.environment.refresh();
+/** What is described of the records. */
+export interface Records {
+  networks: readonly NetworkRecord[];
+  /** Number of interfaces. */
+  interfaces: number;
+}
+
+/** Reads what is described of the records. */
+export async function readRecords({ store }: Pick<Context, 'store'>): Promise<Records> {
+  return { networks: await readNetworks({ store }), interfaces: await store.count(keys.interfaces) };
+}
+
+async function describeHost(context: Context, { networks, interfaces }: Records): Promise<HostInfo> {
   const { kernel, store, settings, host, detected } = context;
-  const [networks, interfaces, usage, warnings] = await Promise.all([
-    store.list<NetworkRecord>(keys.networks),
-    store.list(keys.interfaces),
+  const [usage, warnings] = await Promise.all([
     transact(store, (transaction) => context.floatingOf({ floatingPool: host.floatingPool }).usage(transaction)),
     Promise.all([
       detectConflicts(kernel, settings.netns),
@@ -269,7 +286,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
       missingWayOut(kernel, settings.netns).then((warnings) => warnings ?? []),
     ]).then((each) => each.flat()),
   ]);
-  warnings.push(...(await context.environment.warnings(networks.map(({ value }) => value))));
+  warnings.push(...(await context.environment.warnings(networks)));
   const { warnings: more = [], ...cluster } = context.coordinator.describe();
   warnings.push(...more);
   return {
@@ -281,7 +298,7 @@ async function describeHost(context: Context): Promise<HostInfo> {
     meshNic: settings.meshNic,
     mtu: detected.mtu,
     networks: networks.length,
-    interfaces: interfaces.length,
+    interfaces,
     floatingAddresses: usage,
     ...(warnings.length > 0 && { warnings }),
     ...asOf(context),

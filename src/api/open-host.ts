@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeEvents } from '../cluster/node.js';
-import { type OpenedNode as ClusterNode, openNode as openClusterNode } from '../cluster/open.js';
+import type { OpenedNode as ClusterNode } from '../cluster/open.js';
 import type { ClusterHostOptions } from '../cluster/options.js';
 import { runtimeRoot } from '../dnsmasq/index.js';
 import { assembleContext } from '../host/assemble.js';
@@ -32,7 +32,7 @@ import { type LoneStore, openLmdbStore } from '../store/lmdb.js';
 import { transact } from '../store/transaction.js';
 import { withFileLock } from '../util/file-lock.js';
 import { readOptions } from '../util/input.js';
-import { HostHandle } from './host.js';
+import { HostHandle, readRecords } from './host.js';
 import { type HostRequest, parseHostOptions, type Settings } from './options.js';
 import type { Host, HostOptions } from './types.js';
 
@@ -56,6 +56,8 @@ export interface OpenedNode extends ClusterNode {
 
 /** As `openHost`, for a node of a cluster. The agent also needs the node. */
 export async function openNode(options: ClusterHostOptions, events: NodeEvents = {}): Promise<OpenedNode> {
+  // Loaded late: a lone host needs none of it.
+  const { openNode: openClusterNode } = await import('../cluster/open.js');
   const opened = await openClusterNode(options, events);
   return { ...opened, host: await HostHandle.of(opened.context) };
 }
@@ -138,16 +140,21 @@ async function openWith(
   const { signal } = request;
   if (!settings.repair && changed.length === 0) {
     signal?.throwIfAborted();
-    return HostHandle.of(context);
+    return HostHandle.of(context, { snapshot: await readRecords(context) });
   }
   await repairHost(context, { dryRun: false, cause: 'opening' });
   signal?.throwIfAborted();
   // Not in the background: interrupted changes hold names, addresses and devices that calls may need.
-  const { states } = await context.coordinator.states.all();
+  const { states, interfaces } = await context.coordinator.states.all();
   const recovered = await recover(context, states.values(), new Repairs(context, { dryRun: false, cause: 'opening' }));
   signal?.throwIfAborted();
-  const networks = await context.coordinator.states.list();
-  const handle = await HostHandle.of(context, () => new OpeningRepair(context, networks, { ...request, recovered }));
+  const snapshot =
+    recovered.length > 0
+      ? await readRecords(context)
+      : { networks: [...states.values()].map(({ network }) => network), interfaces: interfaces.length };
+  const uuids = snapshot.networks.map(({ uuid }) => uuid);
+  const beginRepair = () => new OpeningRepair(context, uuids, { ...request, recovered });
+  const handle = await HostHandle.of(context, { beginRepair, snapshot });
   // Networks that have the former settings would be a surprise.
   if (changed.length > 0) await handle.repaired().catch(() => undefined);
   return handle;

@@ -54,6 +54,7 @@ export interface Subnet {
 /**
  * Detects the properties of the host.
  * @param options.egressBridge index of the egress bridge, which vethwork created; its address need not be looked at
+ * @param options.keepsSubnets the known subnets are not read again: that takes longer with each link
  * @param known result of an earlier call: a NIC that has been renamed is found by its index and MAC
  * @throws NotFoundError if a NIC does not exist, ValidationError if vethwork created it
  */
@@ -65,17 +66,29 @@ export async function detectHost(
     meshNic,
     meshAddress,
     egressBridge,
-  }: { egressNic: string; meshNic: string; meshAddress?: string | undefined; egressBridge?: number },
+    keepsSubnets = false,
+  }: {
+    egressNic: string;
+    meshNic: string;
+    meshAddress?: string | undefined;
+    egressBridge?: number;
+    keepsSubnets?: boolean;
+  },
   known?: DetectedHost,
 ): Promise<DetectedHost> {
-  const [egress, mesh, addresses, bridgeNetfilter, disableIpv6, fillChecksums] = await Promise.all([
+  const kept = keepsSubnets ? known : undefined;
+  const [egress, mesh, found, bridgeNetfilter, ipv6, fillChecksums] = await Promise.all([
     findNic(kernel, netns, egressNic, known?.egress),
     findNic(kernel, netns, meshNic, known?.mesh),
-    kernel.query('address.list', { netns }),
+    kept === undefined ? kernel.query('address.list', { netns }) : addressesOf(kernel, netns, kept.mesh.index),
     hasBridgeNetfilter(kernel, netns),
-    sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6'),
+    // The kernel does not lose it. Reading a sysctl takes longer with each namespace.
+    known?.ipv6 || hasIpv6(kernel, netns),
     known?.fillChecksums ?? hasTarget(kernel, netns),
   ]);
+  // The NIC was replaced.
+  const isOther = kept !== undefined && kept.mesh.index !== mesh.index;
+  const addresses = isOther ? await addressesOf(kernel, netns, mesh.index) : found;
   for (const [field, nic] of [
     ['egressNic', egress],
     ['meshNic', mesh],
@@ -91,15 +104,29 @@ export async function detectHost(
   return {
     egress: nic(egress),
     mesh: nic(mesh),
-    subnets: await hostSubnets(kernel, netns, addresses, { links: [egress, mesh], egressBridge }),
+    subnets: kept?.subnets ?? (await hostSubnets(kernel, netns, addresses, { links: [egress, mesh], egressBridge })),
     meshInputs: [mesh.name, ...(master ? [master.name] : [])],
     underlay: { index: mesh.index, address: vtep },
     mtu: mesh.mtu - (vtep?.includes(':') ? VXLAN_OVERHEAD.inet6 : VXLAN_OVERHEAD.inet),
     egressMtu: Math.min(egress.mtu, MAX_EGRESS_MTU),
     bridgeNetfilter,
-    ipv6: disableIpv6 !== undefined,
+    ipv6,
     fillChecksums,
   };
+}
+
+async function hasIpv6(kernel: Kernel, netns: NamespaceRef | undefined): Promise<boolean> {
+  return (await sysctl(kernel, netns, 'ipv6/conf/all/disable_ipv6')) !== undefined;
+}
+
+/** Returns the addresses of a link; none if it does not exist. */
+async function addressesOf(kernel: Kernel, netns: NamespaceRef | undefined, index: number): Promise<Address[]> {
+  try {
+    return await kernel.query('address.list', { netns, index });
+  } catch (error) {
+    if (isLinkMissing(error)) return [];
+    throw error;
+  }
 }
 
 function hasTarget(kernel: Kernel, netns: NamespaceRef | undefined): Promise<boolean> {

@@ -57,8 +57,9 @@ export class HostEnvironment {
   /**
    * Reads settings and NICs again. A missing NIC keeps its last known properties: operations that need it fail by
    * themselves.
+   * @param options.keepsSubnets see `detectHost`
    */
-  async refresh(): Promise<void> {
+  async refresh({ keepsSubnets = false } = {}): Promise<void> {
     const parts = this.#parts;
     const record = (await this.#store.get<HostRecord>(parts.key ?? keys.host))?.value;
     if (record !== undefined) {
@@ -71,7 +72,7 @@ export class HostEnvironment {
     const meshAddress = parts.adapt?.meshAddress;
     try {
       const egressBridge = parts.record.egressBridge.index;
-      const names = { egressNic, meshNic, meshAddress, egressBridge };
+      const names = { egressNic, meshNic, meshAddress, egressBridge, keepsSubnets };
       parts.detected = await detectHost(this.#kernel, netns, names, parts.detected);
       this.#problems = [];
     } catch (error) {

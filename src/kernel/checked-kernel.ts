@@ -163,10 +163,14 @@ class CheckedKernel implements Kernel {
     if (typeof query !== 'string' || !Object.hasOwn(QUERIES, query)) {
       throw new ValidationError('query', query, 'the name of a query');
     }
-    const { op, ...request } = readData('parameters', readOptions(parameters as object | undefined, 'parameters')) as {
-      op?: unknown;
-    };
-    if (op !== undefined) throw new ValidationError('op', op, 'no property of this name');
+    const { op, digest, ...request } = readData(
+      'parameters',
+      readOptions(parameters as object | undefined, 'parameters'),
+    ) as { op?: unknown; digest?: unknown };
+    // Only for this package.
+    for (const [name, value] of Object.entries({ op, digest })) {
+      if (value !== undefined) throw new ValidationError(name, value, 'no property of this name');
+    }
     return this.#kernel.query<QueryName>(query, request as never) as Promise<Queries[Q]['result']>;
   }
 

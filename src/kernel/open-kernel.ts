@@ -25,7 +25,7 @@ import type { NamespaceRef } from './namespace.js';
 import { type NamespaceWatch, type NamespaceWatchOptions, PinWatch } from './namespace-watch.js';
 import { announce, check, type NativeResult, release, retain, type SubmitOptions, submit } from './native.js';
 import type { Operation } from './operation.js';
-import type { Answers, OwnKernel, OwnTeardownOptions, QueryRequest } from './own-kernel.js';
+import type { Answers, Digest, DigestRequest, OwnKernel, OwnTeardownOptions, QueryRequest } from './own-kernel.js';
 import type { Queries, QueryName } from './query.js';
 import { type Snapshot, snapshot } from './snapshot.js';
 import {
@@ -217,6 +217,16 @@ class NetlinkKernel implements OwnKernel {
     ) as Answers<Requests>;
   }
 
+  async digests(requests: readonly (DigestRequest | QueryRequest)[]): Promise<(Digest | KernelError)[]> {
+    const results = await this.#submitAll(requests, this.#limit, { stopOnError: false });
+    return requests.map((request, index) => {
+      const result = results?.[index];
+      const netns = 'netns' in request ? request.netns : undefined;
+      if (result?.errno !== undefined) return toError(result, { operation: `read ${request.op}`, netns });
+      return result?.value as Digest;
+    });
+  }
+
   async run(
     file: string,
     args: readonly string[],
@@ -296,8 +306,12 @@ class NetlinkKernel implements OwnKernel {
     return answerOf(result, request, describe);
   }
 
-  async #submitAll(requests: readonly object[], limit: Semaphore | undefined): Promise<NativeResult[] | undefined> {
-    const work = () => submit(requests, { stopOnError: true });
+  async #submitAll(
+    requests: readonly object[],
+    limit: Semaphore | undefined,
+    { stopOnError = true } = {},
+  ): Promise<NativeResult[] | undefined> {
+    const work = () => submit(requests, { stopOnError });
     try {
       return await this.#track(() => (limit === undefined ? yieldIfNeeded().then(work) : limit.run(work)));
     } catch (error) {

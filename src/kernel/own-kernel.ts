@@ -1,5 +1,6 @@
 import type { KernelError } from '../errors.js';
 import type { Kernel } from './kernel.js';
+import type { NamespaceRef } from './namespace.js';
 import type { Operation } from './operation.js';
 import type { Queries, QueryName } from './query.js';
 import type { TeardownOptions } from './transaction-options.js';
@@ -18,6 +19,27 @@ export interface OwnTeardownOptions extends TeardownOptions {
   isAwaited?: boolean;
 }
 
+/** A query of which the answer has a digest: equal answers have equal digests (native/value/digest.h). */
+export type DigestRequest = (QueryRequest | { op: 'nftables.generation'; netns?: NamespaceRef | undefined }) & {
+  digest: {
+    /** Properties of an object that form its group. Each group has a digest of its own. Default: no groups. */
+    by?: readonly string[];
+    /** The answer is a ruleset. Groups are lists of family and table, and for elements the first part of their key. */
+    ruleset?: boolean;
+    /** The answer is returned, too. */
+    value?: boolean;
+  };
+};
+
+/** Digests are comparable within one process only. Counters and entries that packets add or remove do not count. */
+export interface Digest {
+  /** Of the whole answer; with groups, of what belongs to none. */
+  digest: string;
+  /** A group, its digest, the next group, …; in the order of the answer. */
+  groups?: unknown[];
+  value?: unknown;
+}
+
 /** The kernel interface within this package. */
 export interface OwnKernel extends Kernel {
   /**
@@ -34,4 +56,7 @@ export interface OwnKernel extends Kernel {
    * commit.
    */
   announce(): void;
+
+  /** As `queryAll`, with digests. A query that fails does not prevent the others. One without `digest` gets its answer. */
+  digests(requests: readonly (DigestRequest | QueryRequest)[]): Promise<(Digest | KernelError)[]>;
 }

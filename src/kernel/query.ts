@@ -25,8 +25,8 @@ export interface Queries {
    * not report them.
    */
   'link.offloads': { parameters: In & { index: number }; result: { txChecksum: boolean } };
-  /** Lists the addresses of all links and both families. Like `ip address`. */
-  'address.list': { parameters: In; result: Address[] };
+  /** Lists the addresses of both families, of all links or of one. Like `ip address`. ENODEV if that does not exist. */
+  'address.list': { parameters: In & { index?: number }; result: Address[] };
   /** Lists the routes of all tables and both families. Like `ip route show table all`. */
   'route.list': { parameters: In; result: Route[] };
   /** Lists the policy routing rules of both families. Like `ip rule`. */

@@ -28,7 +28,7 @@ export function createNetwork(context: Context, options: CreateNetworkOptions): 
 }
 
 async function createOnce(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
-  await context.environment.refresh();
+  await context.environment.refresh({ keepsSubnets: true });
   const request = checkNetworkOptions(context, options);
   request.signal?.throwIfAborted();
   for (const field of ['router', 'floatingPool'] as const) {

@@ -15,12 +15,15 @@ import { yieldIfNeeded } from '../util/yield.js';
 import { batchesOfHost, type HostElements, localState } from './host-elements.js';
 import { checkPresence } from './presence.js';
 import { describeOperations, keptText, type Repair } from './repair.js';
+import { type Verified, verifiedNetworks } from './verified.js';
 
 /** Differences of a network. */
 export interface Drift {
   repairs: Repair[];
   /** The plan that was compared, for the search for orphaned elements. Undefined if nothing was compared. */
   elements?: HostElements;
+  /** What is to be kept of a comparison that found no difference in the kernel. */
+  verified?: Verified | undefined;
 }
 
 /**
@@ -81,8 +84,9 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
       });
     }
   }
-  repairs.push(...(await dnsmasqDrift(context, state, title)));
-  return { repairs, elements: { state: localState(context, state), batches: batchesOfHost(context, plan) } };
+  const verified = repairs.length > 0 ? undefined : verifiedNetworks(context).digested(context, state, plan, observer);
+  repairs.push(...(await dnsmasqDrift(context, state)));
+  return { repairs, elements: { state: localState(context, state), batches: batchesOfHost(context, plan) }, verified };
 }
 
 interface MeshInput {
@@ -115,10 +119,11 @@ async function meshDrift(
 }
 
 /** Returns the repair of the dnsmasq of a network. */
-async function dnsmasqDrift(context: Context, state: NetworkState, title: string): Promise<Repair[]> {
+export async function dnsmasqDrift(context: Context, state: NetworkState): Promise<Repair[]> {
   const { dhcp, localNode } = context;
   if (!isRouter(localNode, state.network)) return [];
   const difference = await dhcp.difference(state.network, { files: !isChanging(state) });
   if (difference === undefined) return [];
+  const title = networkTitle(state.network);
   return [{ action: 'dnsmasq', description: `${title}: ${difference}`, run: () => dhcp.start(state.network) }];
 }

@@ -1,7 +1,9 @@
 import { desiredState } from '../desired/desired-state.js';
 import type { NetworkState } from '../desired/network-state.js';
+import { portNames } from '../desired/resources.js';
 import type { Context } from '../host/context.js';
 import type { Operation } from '../kernel/operation.js';
+import { networkNames } from '../plan/names.js';
 import { isOn } from '../records/binding.js';
 
 /** The part of a network's plan that is in nftables sets of the host, and the records of this node. */
@@ -16,6 +18,12 @@ export const localState = ({ node }: Context, state: NetworkState): NetworkState
   ...state,
   members: state.members.filter((member) => isOn(member, node)),
 });
+
+/** Returns the names of the ports of a network that nftables elements may refer to. */
+export const portsOf = ({ network, members }: NetworkState): string[] => [
+  networkNames(network.vni).bridge,
+  ...portNames(members),
+];
 
 /** Returns the nftables batches of a plan in the namespace of the host. */
 export const batchesOfHost = ({ host }: Context, plan: readonly Operation[]): Operation[] =>

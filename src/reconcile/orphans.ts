@@ -2,25 +2,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { resourcesOf } from '../desired/desired-state.js';
 import { isNetworkNode } from '../desired/local-node.js';
 import { isChanging, isSameState, type NetworkState } from '../desired/network-state.js';
-import { portNames } from '../desired/resources.js';
 import { type Context, teardown } from '../host/context.js';
 import type { Snapshot } from '../host/coordinator.js';
+import { isLinkMissing } from '../host/detect.js';
 import { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { Operation } from '../kernel/operation.js';
 import { takeOutOfService } from '../plan/deletion.js';
 import { extraneousElements } from '../plan/extraneous.js';
-import { DELETION_GROUP, vniOfGroup } from '../plan/group.js';
+import { DELETION_GROUP } from '../plan/group.js';
 import { planHost } from '../plan/host.js';
 import { NO_PEERS } from '../plan/mesh-filter.js';
-import { isNetworkAlias, isNetworkLinkName, networkNames } from '../plan/names.js';
+import { isNetworkAlias, isNetworkLinkName } from '../plan/names.js';
 import { slotTable } from '../plan/slots.js';
 import { bothOf } from '../records/binding.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
-import { batchesOfHost, type HostElements, localState, planBatches } from './host-elements.js';
+import { batchesOfHost, type HostElements, localState, planBatches, portsOf } from './host-elements.js';
+import { portOf } from './host-groups.js';
 import type { Repair } from './repair.js';
+import { NONE_UNCHANGED, type Unchanged } from './verified.js';
 
 /*
  * Orphans: links and nftables elements that vethwork created and that no record refers to. vethwork created a link if
@@ -48,17 +50,24 @@ export function recordedIndexes({ localNode, host }: Context, { states, interfac
  * Finds orphaned links.
  * @param before indexes that were recorded before the observer read the kernel. Records are read again for the
  *   candidates
+ * @param unchanged networks whose namespaces have no orphans. If that are all, its list of links is used
  */
 export async function orphanedLinks(
   context: Context,
   observer: Observer,
-  namespaces: readonly (NamespaceRef | undefined)[],
-  before: ReadonlySet<number>,
+  networks: readonly string[],
+  { before, unchanged = NONE_UNCHANGED }: { before: ReadonlySet<number>; unchanged?: Unchanged },
 ): Promise<Repair[]> {
   const isOurs = await context.indexes.wasAllocated();
   const found: { netns: NamespaceRef | undefined; link: Link }[] = [];
-  for (const netns of namespaces) {
-    for (const link of await observer.links(netns)) {
+  const { netns: host } = context.host;
+  const compared = networks.filter((network) => !unchanged.networks.has(network));
+  const others =
+    networks.length > 0 && compared.length === 0 ? unchanged.links.filter((each) => !before.has(each)) : undefined;
+  const linksOfHost = () =>
+    others !== undefined && others.length <= MOST_SINGLE ? singleLinks(context, others) : observer.links(host);
+  for (const netns of [host, ...compared]) {
+    for (const link of netns === host ? await linksOfHost() : await observer.links(netns)) {
       if (isNetworkAlias(link.alias) && isOurs(link.index) && link.group !== DELETION_GROUP)
         found.push({ netns, link });
     }
@@ -74,6 +83,22 @@ export async function orphanedLinks(
     }));
 }
 
+/** Most links that are read one by one. Otherwise all are listed. */
+const MOST_SINGLE = 32;
+
+/** Returns links of the host by their indexes. Deleted ones are absent. */
+async function singleLinks({ kernel, host: { netns } }: Context, indexes: readonly number[]): Promise<Link[]> {
+  const found = indexes.map(async (index) => {
+    try {
+      return await kernel.query('link.get', { netns, link: { index } });
+    } catch (error) {
+      if (isLinkMissing(error)) return undefined;
+      throw error;
+    }
+  });
+  return (await Promise.all(found)).filter((link) => link !== undefined);
+}
+
 /**
  * An element is added before its port. An element without a port is an orphan if it still has none after this time, in
  * milliseconds.
@@ -84,32 +109,44 @@ const SETTLE_MS = 100;
  * Finds orphaned nftables elements: their port is neither a link of the namespace nor recorded. Elements of existing
  * links stay, because they may belong to another host in the same namespace.
  * @param observer earlier reading of the kernel. The candidates in it are checked against a new reading
- * @param elements planned elements of networks, by UUID. A network that is missing, or has changed since, is planned
+ * @param input.elements planned elements of networks, by UUID. A network that is missing, or has changed since, is planned
+ * @param input.unchanged networks whose ports have no orphans
  */
 export async function orphanedElements(
   context: Context,
   observer: Observer,
-  elements: ReadonlyMap<string, HostElements>,
+  input: { elements: ReadonlyMap<string, HostElements>; unchanged: Unchanged; before: Snapshot },
 ): Promise<Repair[]> {
-  const first = elementKeys(await findOrphanedElements(context, observer, elements));
+  if (hasKnownPorts(input)) return [];
+  const first = elementKeys(await findOrphanedElements(context, observer, input));
   if (first.size === 0) return [];
   await delay(SETTLE_MS);
-  const operations = await findOrphanedElements(context, new Observer(context.kernel), elements, first);
+  const operations = await findOrphanedElements(context, new Observer(context.kernel), { ...input, among: first });
   if (operations.length === 0) return [];
   const description = 'host: remove elements of nftables sets whose ports do not exist';
   return [{ action: 'remove', description, run: () => context.kernel.transaction(operations) }];
+}
+
+/** True if all networks are unchanged, and all elements are about ports of networks. */
+function hasKnownPorts({ unchanged, before: { states } }: { unchanged: Unchanged; before: Snapshot }): boolean {
+  if (states.size === 0 || unchanged.networks.size < states.size) return false;
+  const recorded = new Set([...states.values()].flatMap(portsOf));
+  return unchanged.ports.every((port) => recorded.has(port));
 }
 
 /** Returns the operations that delete orphaned elements. Elements of networks that change during the reading stay. */
 async function findOrphanedElements(
   context: Context,
   observer: Observer,
-  elements: ReadonlyMap<string, HostElements>,
-  among?: ReadonlySet<string>,
+  {
+    elements,
+    unchanged: { networks: compared },
+    among,
+  }: { elements: ReadonlyMap<string, HostElements>; unchanged: Unchanged; among?: ReadonlySet<string> },
 ): Promise<Operation[]> {
   const { host, peers } = context;
   const before = await localStates(context);
-  const steady = before.filter((state) => !isChanging(state));
+  const steady = before.filter((state) => !isChanging(state) && !compared.has(state.network.uuid));
   // All sets of the namespace of the host.
   const plan = batchesOfHost(context, [...planHost(host, peers?.() ?? NO_PEERS), slotTable(host)]);
   for (const state of steady) {
@@ -130,7 +167,7 @@ async function findOrphanedElements(
     plan,
     host.netns,
     nft,
-    (key) => !claimed.has(portOf(key)) && (among?.has(String(key)) ?? true),
+    (key) => !claimed.has(portOf([key].flat()[0])) && (among?.has(String(key)) ?? true),
   );
 }
 
@@ -138,20 +175,6 @@ async function findOrphanedElements(
 async function localStates(context: Context): Promise<NetworkState[]> {
   const { states } = await context.coordinator.states.all();
   return [...states.values()].map((state) => localState(context, state));
-}
-
-/** Returns the names of the ports of a network that nftables elements may refer to. */
-const portsOf = ({ network, members }: NetworkState): string[] => [
-  networkNames(network.vni).bridge,
-  ...portNames(members),
-];
-
-/**
- * Returns the port of an element. Its key begins with the name of the port, the VNI or the link group of the network.
- */
-function portOf(key: unknown): string {
-  const [first] = [key].flat();
-  return typeof first === 'number' ? networkNames(vniOfGroup(first)).bridge : String(first);
 }
 
 const elementKeys = (operations: readonly Operation[]): ReadonlySet<string> =>

@@ -6,13 +6,14 @@ import { Observer } from '../kernel/ensure/observer.js';
 import { guardCallback } from '../util/callback.js';
 import { throwFirst } from '../util/errors.js';
 import { yieldIfNeeded } from '../util/yield.js';
-import { driftOf } from './drift.js';
+import { type Drift, dnsmasqDrift, driftOf } from './drift.js';
 import type { HeldNetworks } from './held-networks.js';
 import { reconcileHost } from './host.js';
 import type { HostElements } from './host-elements.js';
 import { orphanedElements, orphanedLinks, recordedIndexes } from './orphans.js';
 import { interruptedChanges, type Recovery, runRecoveries } from './recovery.js';
 import { type RepairRequest, Repairs } from './repair.js';
+import { type Verified, verifiedNetworks } from './verified.js';
 
 /** Options of `reconcile`. */
 export interface ReconcileRequest extends RepairRequest {
@@ -65,12 +66,14 @@ export async function reconcileNetworks(
   const before = await coordinator.states.all();
   const recorded = recordedIndexes(context, before);
   const interrupted = interruptedChanges(context, before.states.values());
+  const unchanged = await verifiedNetworks(context).unchanged(context, before.states);
   // One reading of the kernel serves all networks. It is repeated for a network that changes during the reconciliation.
-  const observer = new Observer(kernel);
-  const here = await coordinator.states.list();
+  const observer = digesting(context);
+  const here = localNode.name === undefined ? before.states.keys() : await coordinator.states.list();
   const networks = [...new Set([...here, ...interrupted.keys()])];
   const next = held === undefined ? iteratorOf(networks) : () => held.next();
   const elements = new Map<string, HostElements>();
+  const verified = new Map<string, Verified>();
   const repaired = new Map<string, RepairResult[]>();
   const errors: Error[] = [];
   const work = async () => {
@@ -78,6 +81,7 @@ export async function reconcileNetworks(
       const input = {
         ...{ repairs, observer, elements, held },
         ...{ before: before.states.get(uuid), recoveries: interrupted.get(uuid) ?? [] },
+        ...{ isUnchanged: unchanged.networks.has(uuid), verified },
       };
       try {
         repaired.set(uuid, await repairNetwork(context, uuid, input));
@@ -94,15 +98,22 @@ export async function reconcileNetworks(
   throwFirst(errors);
   const results = networks.flatMap((uuid) => repaired.get(uuid) ?? []);
   if (signal?.aborted || !coordinator.mayRemoveOrphans) return results;
-  const routed = [...before.states.values()].filter(({ network }) => isRouter(localNode, network));
-  const namespaces = [context.host.netns, ...routed.map(({ network }) => network.uuid)];
-  const links = await orphanedLinks(context, observer, namespaces, recorded);
+  const states = [...before.states.values()];
+  const namespaces = states.flatMap(({ network }) => (isRouter(localNode, network) ? [network.uuid] : []));
+  const links = await orphanedLinks(context, observer, namespaces, { before: recorded, unchanged });
   results.push(...(await repairs.run(links)));
   // Elements about a link are orphans only once the link is removed.
-  const orphans = await orphanedElements(context, links.length === 0 ? observer : new Observer(kernel), elements);
+  const present = links.length === 0 ? observer : new Observer(kernel);
+  const orphans = await orphanedElements(context, present, { elements, unchanged, before });
   results.push(...(await repairs.run(orphans)));
+  // Nothing is an orphan in what was compared.
+  if (links.length + orphans.length === 0) for (const each of verified) verifiedNetworks(context).keep(...each);
   return results;
 }
+
+/** Returns an observer with digests, for `VerifiedNetworks`. */
+const digesting = ({ kernel, node, host: { netns } }: Context): Observer =>
+  new Observer(kernel, node === undefined ? { digests: { kernel, host: netns } } : {});
 
 /**
  * Repairs the drift of some networks, and nothing else. Their interrupted changes are left to `reconcile`.
@@ -119,7 +130,10 @@ export async function repairSome(
   for (const uuid of networks) {
     const before = await context.coordinator.states.get(uuid);
     const observer = new Observer(context.kernel);
-    const input = { repairs, observer, elements: new Map(), held: undefined, before, recoveries: [] };
+    const input = {
+      ...{ repairs, observer, elements: new Map(), held: undefined, before, recoveries: [] },
+      ...{ isUnchanged: false, verified: new Map() },
+    };
     results.push(...(await repairNetwork(context, uuid, input)));
   }
   return results;
@@ -140,15 +154,20 @@ interface NetworkRepairInput {
   before: NetworkState | undefined;
   /** Of its interrupted changes. */
   recoveries: readonly Recovery[];
+  /** The kernel is as in an earlier comparison, which found no difference. */
+  isUnchanged: boolean;
+  /** Receives what is to be kept of the comparison. */
+  verified: Map<string, Verified>;
 }
 
 /** Recovers the interrupted changes of a network, then repairs its drift. */
 async function repairNetwork(
   context: Context,
   uuid: string,
-  { repairs, observer, elements, held, before, recoveries }: NetworkRepairInput,
+  { repairs, observer, elements, held, before, recoveries, isUnchanged, verified }: NetworkRepairInput,
 ): Promise<RepairResult[]> {
   const { coordinator, kernel, locks } = context;
+  if (isUnchanged && recoveries.length === 0 && before !== undefined && !context.dhcp.serves(before.network)) return [];
   const isHeld = held?.has(uuid) === true;
   const recovered = await runRecoveries(recoveries, repairs, (network, work) =>
     isHeld ? work() : locks.exclusive(network, work),
@@ -158,8 +177,12 @@ async function repairNetwork(
     const state = await coordinator.states.get(uuid);
     if (state === undefined) return [];
     const fitting = isSameState(state, before) ? observer : new Observer(kernel);
-    const drift = await driftOf(context, state, fitting);
+    const drift: Drift =
+      isUnchanged && fitting === observer
+        ? { repairs: await dnsmasqDrift(context, state) }
+        : await driftOf(context, state, fitting);
     if (drift.elements !== undefined) elements.set(uuid, drift.elements);
+    if (drift.verified !== undefined) verified.set(uuid, drift.verified);
     fitting.forgetAllButLinks(uuid);
     // A change is recorded before it is applied. If the records have changed, the difference may be that change.
     if (drift.repairs.length === 0) return [];
