@@ -42,6 +42,8 @@ export type DesiredHost = {
   fillChecksums?: boolean | undefined;
   /** False if the kernel was started without IPv6. Default true. */
   ipv6?: boolean | undefined;
+  /** Egress passes only during a lease, because another node takes over after it. Default false. */
+  fence?: boolean | undefined;
 };
 
 /** Present state of the mesh NIC. */

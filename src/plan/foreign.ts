@@ -17,11 +17,19 @@ const NAMES: ReadonlySet<unknown> = new Set([
   ...['guard', 'guard-own', 'guard-dhcp', 'guard-udp', 'guarded', 'macs', 'addresses', 'answers', 'clients'],
   // The ports of free slots, and the namespaces of guests.
   ...['closed', 'ingress'],
+  // The fence.
+  ...['ports', 'hosts', 'output'],
   // The mesh filter.
   ...['vxlan', 'vnis', 'vteps', 'vteps6'],
 ]);
 
-const TABLES: ReadonlySet<unknown> = new Set(['vethwork', 'vethwork_mesh', 'vethwork_slots', 'mangle']);
+const TABLES: ReadonlySet<unknown> = new Set([
+  'vethwork',
+  'vethwork_mesh',
+  'vethwork_slots',
+  'vethwork_fence',
+  'mangle',
+]);
 
 /** True for an object in a table that vethwork uses, which vethwork did not create. */
 export function isForeign({ object, table, name, chain, set }: NftObject): boolean {

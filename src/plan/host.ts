@@ -3,6 +3,7 @@ import type { Operation } from '../kernel/operation.js';
 import type { NftObject } from '../kernel/query.js';
 import { withPrefixOf } from './addresses.js';
 import type { DesiredHost } from './desired.js';
+import { fenceRemoval, planFence } from './fence.js';
 import { VETHWORK_GROUPS } from './group.js';
 import { guardTable, guardTableRemoval } from './guard.js';
 import { bridge } from './link.js';
@@ -20,6 +21,7 @@ const HOST_TABLES = new Set([
   'ip6 vethwork',
   'bridge vethwork',
   'bridge vethwork_slots',
+  'bridge vethwork_fence',
   'inet vethwork_mesh',
 ]);
 
@@ -44,6 +46,7 @@ export function planHost(host: DesiredHost, peers: MeshPeers = NO_PEERS): Operat
       ? []
       : [{ op: 'nftables.batch', netns, commands: [table6.add(), ...dropDetachedPorts(table6)] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTable() },
+    ...(host.fence ? [planFence(host)] : []),
   ];
 }
 
@@ -87,6 +90,7 @@ export function planHostRemoval(host: DesiredHost): Operation[] {
     ...(host.ipv6 === false ? [] : [{ op: 'nftables.batch', netns, commands: [table6.delete()] } satisfies Operation]),
     { op: 'nftables.batch', netns, commands: guardTableRemoval() },
     slotTableRemoval(host),
+    ...(host.fence ? [fenceRemoval(host)] : []),
     meshFilterRemoval(host),
     ...(host.role === 'hypervisor'
       ? []

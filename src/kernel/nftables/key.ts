@@ -90,6 +90,12 @@ export const inputGroup: KeyPart = {
   load: (register) => ({ expression: 'meta', key: 'iifgroup', register }),
 };
 
+/** Device group of the output interface, type `devgroup`. Like `meta oifgroup`. */
+export const outputGroup: KeyPart = {
+  bytes: 4,
+  load: (register) => ({ expression: 'meta', key: 'oifgroup', register }),
+};
+
 /** Client hardware address (chaddr) of a DHCP message over UDP, type `ether_addr`. Like `@th,288,48`. */
 export const dhcpMac = part('transport', 36, MAC_BYTES);
 

@@ -18,6 +18,7 @@ const NAME_BYTES = 16;
 const PACKET_OTHERHOST = 3;
 const SOURCE_OFFSET = 12;
 const DESTINATION_OFFSET = 16;
+const ARP_SENDER_OFFSET = 14;
 
 /**
  * Matches the IPv4 source address. Like `ip saddr 172.16.0.0/24`.
@@ -122,6 +123,12 @@ export const inputGroup = (value: number, mask = 0xffff_ffff): Expression[] => [
   equals(hostOrder32(value, 'value')),
 ];
 
+/** Matches the device group of the output interface. Like `oifgroup 0x77000000`. @throws ValidationError */
+export const outputGroup = (value: number): Expression[] => [
+  { expression: 'meta', key: 'oifgroup', register: REGISTER },
+  equals(hostOrder32(value, 'value')),
+];
+
 /** Matches if the device group of the input interface differs. Like `iifgroup != 0x77000000`. @throws ValidationError */
 export const notInputGroup = (value: number): Expression[] => [
   { expression: 'meta', key: 'iifgroup', register: REGISTER },
@@ -146,6 +153,14 @@ export const reservedDestination = (): Expression[] => [
   masked(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xf0)),
   equals(Uint8Array.of(0x01, 0x80, 0xc2, 0, 0, 0)),
 ];
+
+/**
+ * Matches the sender protocol address of an ARP packet. An earlier match must select ARP. Like `arp saddr ip
+ * 192.168.15.0/24`.
+ * @param addresses an IPv4 address or CIDR; bits below the prefix are ignored
+ * @throws ValidationError
+ */
+export const arpSender = (addresses: string): Expression[] => networkAddress(ARP_SENDER_OFFSET, addresses);
 
 /** Matches ARP replies. An earlier match must select ARP. Like `arp operation reply`. */
 export const arpReply = (): Expression[] => [
