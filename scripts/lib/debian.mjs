@@ -30,6 +30,7 @@ const oracles = [
   ['ethtool', 'ethtool'],
   ['iputils-ping', 'ping'],
   ['tcpdump', 'tcpdump'],
+  ['python3-prometheus-client', '/usr/lib/python3/dist-packages/prometheus_client'],
   ['python3-scapy', '/usr/lib/python3/dist-packages/scapy'],
   ['socat', 'socat'],
   // The data path of the benchmark.

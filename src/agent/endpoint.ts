@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { addPoolMetrics } from '../api/metrics.js';
 import type { Host } from '../api/types.js';
 import type { Node } from '../cluster/node.js';
 import type { ClusterStore } from '../store/etcd/cluster-store.js';
@@ -47,6 +48,11 @@ export class Metrics {
           this.set(all === undefined ? 0 : value(all));
         },
       });
+    addPoolMetrics([this.registry], async () => {
+      const all = observed();
+      const node = all?.host.info.node;
+      return (await all?.host.listPools().catch(() => []))?.filter((pool) => pool.node === node) ?? [];
+    });
     gauge('agent_active', '1 if this process is the leader of its node and changes the kernel', ({ node }) =>
       Number(node.isLeader),
     );

@@ -141,6 +141,12 @@ export class HostHandle implements Host {
     return Promise.all(pools.map(async (pool) => ({ ...poolInfo(pool), ...(await poolStatus(this.#context, pool)) })));
   }
 
+  async metrics(): Promise<string> {
+    // Most processes export none.
+    const [{ Registry }, { hostMetrics }] = await Promise.all([import('prom-client'), import('./metrics.js')]);
+    return hostMetrics(new Registry(), this);
+  }
+
   repaired(): Promise<RepairResult[]> {
     return this.#opening?.repaired() ?? Promise.resolve([]);
   }

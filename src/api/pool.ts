@@ -1,5 +1,6 @@
 import type { Context } from '../host/context.js';
 import type { Subject } from '../host/events.js';
+import { addUsage } from '../host/pool-demand.js';
 import { countFree } from '../operations/fill.js';
 import { deletePool, resizePool } from '../operations/prepare.js';
 import { type PoolRecord, type PoolUsage, poolKeys, readPool } from '../records/pools.js';
@@ -73,12 +74,10 @@ export async function poolStatus(context: Context, pool: PoolRecord): Promise<Po
     readMembers(context, network),
     store.get<PoolUsage>(poolKeys.usage(uuid)),
   ]);
-  const recent = demand.usage(uuid);
   return {
+    ...addUsage(usage?.value, demand.usage(uuid)),
     free,
     claimed: members.filter(({ slot }) => slot?.pool === uuid && !slot.isFree).length,
     target: demand.target(pool),
-    hits: (usage?.value.hits ?? 0) + recent.hits,
-    misses: (usage?.value.misses ?? 0) + recent.misses,
   };
 }

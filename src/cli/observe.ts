@@ -38,6 +38,17 @@ export function addObserveCommands(program: Command, app: App): void {
     });
 
   program
+    .command('metrics')
+    .description('print the metrics of networks, interfaces and pools in the Prometheus text format')
+    .addHelpText('after', examples('metrics', 'metrics > /var/lib/prometheus/node-exporter/vethwork.prom'))
+    .action(async (_flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const text = await host.metrics();
+        print({ metrics: text }, text.trimEnd());
+      });
+    });
+
+  program
     .command('stats')
     .description('show the traffic counters of networks and interfaces')
     .addHelpText('after', examples('stats', 'stats --json'))

@@ -1,15 +1,14 @@
-import type { PoolRecord } from '../records/pools.js';
+import type { PoolRecord, PoolUsage } from '../records/pools.js';
 
 /** Time constant of the rate of claims, in milliseconds. */
 const WINDOW_MS = 2000;
 /** Free slots are kept for the claims of this time, in seconds: twice the time of a refill under load. */
 const HORIZON_S = 1;
 
-/** Number of claims since the last call of `takeUsage`. */
-interface Counts {
-  hits: number;
-  misses: number;
-}
+/** Numbers since the last call of `takeUsage`. */
+type Counts = Required<PoolUsage>;
+
+const none = (): Counts => ({ hits: 0, misses: 0, refills: 0, refilled: 0, refillSeconds: 0 });
 
 interface Demand extends Counts {
   /** UUID of the network. */
@@ -59,6 +58,16 @@ export class PoolDemand {
     this.#onClaim(pool);
   }
 
+  /** Counts a refill. */
+  refilled({ uuid, network }: PoolRecord, slots: number, seconds: number): void {
+    const demand = this.#decayed(uuid);
+    demand.network = network;
+    demand.refills++;
+    demand.refilled += slots;
+    demand.refillSeconds += seconds;
+    this.#demands.set(uuid, demand);
+  }
+
   /** Counts a slot that was released to its pool: the pool needs no new one for it. */
   returned(pool: string): void {
     const demand = this.#decayed(pool);
@@ -70,20 +79,18 @@ export class PoolDemand {
     return Math.min(max, Math.max(min, Math.ceil(this.#decayed(uuid).rate * HORIZON_S)));
   }
 
-  /** Numbers of claims that are not recorded yet. */
+  /** Numbers that are not recorded yet. */
   usage(pool: string): Counts {
-    const { hits, misses } = this.#demands.get(pool) ?? { hits: 0, misses: 0 };
-    return { hits, misses };
+    return countsOf(this.#demands.get(pool) ?? none());
   }
 
-  /** Returns and resets the numbers of claims. */
+  /** Returns and resets the numbers. */
   takeUsage(): (Counts & { network: string; pool: string })[] {
     const taken: (Counts & { network: string; pool: string })[] = [];
     for (const [pool, demand] of this.#demands) {
-      const { network, hits, misses } = demand;
-      if (hits + misses > 0) taken.push({ network, pool, hits, misses });
-      demand.hits = 0;
-      demand.misses = 0;
+      const counts = countsOf(demand);
+      if (counts.hits + counts.misses + counts.refills > 0) taken.push({ network: demand.network, pool, ...counts });
+      Object.assign(demand, none());
     }
     return taken;
   }
@@ -94,9 +101,25 @@ export class PoolDemand {
 
   #decayed(pool: string): Demand {
     const now = performance.now();
-    const demand = this.#demands.get(pool) ?? { network: '', rate: 0, at: now, hits: 0, misses: 0 };
+    const demand = this.#demands.get(pool) ?? { network: '', rate: 0, at: now, ...none() };
     demand.rate *= Math.exp((demand.at - now) / WINDOW_MS);
     demand.at = now;
     return demand;
   }
+}
+
+const countsOf = ({ hits, misses, refills, refilled, refillSeconds }: Counts): Counts => ({
+  ...{ hits, misses, refills, refilled, refillSeconds },
+});
+
+/** Adds the numbers of two records. */
+export function addUsage(known: PoolUsage | undefined, more: Counts): Counts {
+  const { hits = 0, misses = 0, refills = 0, refilled = 0, refillSeconds = 0 } = known ?? none();
+  return {
+    hits: hits + more.hits,
+    misses: misses + more.misses,
+    refills: refills + more.refills,
+    refilled: refilled + more.refilled,
+    refillSeconds: refillSeconds + more.refillSeconds,
+  };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CapacityError, CongestedNetworkError, LockTimeoutError } from '../errors.js';
 import type { Context } from '../host/context.js';
+import { addUsage } from '../host/pool-demand.js';
 import { type PoolRecord, type PoolUsage, poolKeys, readPools } from '../records/pools.js';
 import { transact } from '../store/transaction.js';
 import { SharedRuns } from '../util/coalesce.js';
@@ -130,6 +131,7 @@ export class PoolKeeper {
       error = failure;
       this.#paused.set(uuid, performance.now() + PAUSE_MS);
     }
+    if (created > 0) this.#context.demand.refilled(pool, created, (performance.now() - began) / 1000);
     const isLimit = error instanceof CapacityError || error instanceof CongestedNetworkError;
     const subject = {
       event: 'pool.refill',
@@ -159,15 +161,14 @@ export class PoolKeeper {
     }
   }
 
-  /** Adds the claims of this process to the record of the pool. */
+  /** Adds the claims and refills of this process to the record of the pool. */
   async #recordUsage(): Promise<void> {
     const { demand, store } = this.#context;
-    for (const { network, pool, hits, misses } of demand.takeUsage()) {
+    for (const { network, pool, ...counts } of demand.takeUsage()) {
       await transact(store, async (transaction) => {
         if ((await transaction.get(poolKeys.pool(network, pool))) === undefined) return demand.forget(pool);
         const key = poolKeys.usage(pool);
-        const known = (await transaction.get<PoolUsage>(key)) ?? { hits: 0, misses: 0 };
-        transaction.put(key, { hits: known.hits + hits, misses: known.misses + misses });
+        transaction.put(key, addUsage(await transaction.get<PoolUsage>(key), counts));
       });
     }
   }

@@ -26,8 +26,16 @@ export type PoolRecord = Lifecycle & {
   guest?: Pick<GuestOptions, keyof GuestOptions>;
 };
 
-/** Claims of a pool that found a free slot, and those that did not, by all processes. */
-export type PoolUsage = { hits: number; misses: number };
+/** What all processes have done with a pool. A property that is missing is 0. */
+export type PoolUsage = {
+  /** Claims that found a free slot, and those that did not. */
+  hits: number;
+  misses: number;
+  /** Refills, the slots that they created, and their duration in seconds. */
+  refills?: number;
+  refilled?: number;
+  refillSeconds?: number;
+};
 
 /** Keys of pools. Those that end in `/` are prefixes. */
 export const poolKeys = {

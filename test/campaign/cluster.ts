@@ -35,7 +35,8 @@ await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
   const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
-  const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
+  const calls = { attach: 0, detach: 0, create: 0, delete: 0, prepare: 0, claim: 0, unprepare: 0 };
+  const counts = { ...calls, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** A client handle for each node. */
   const hosts: Host[] = [];
   /** Agents that are scheduled for a restart. */
@@ -49,7 +50,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     error instanceof CombinedError
       ? error.errors.every(isOrdinary)
       : ORDINARY.includes((error as { code?: string }).code ?? '');
-  const attempt = async (what: 'attach' | 'detach' | 'create' | 'delete', work: () => Promise<unknown>) => {
+  const attempt = async (what: keyof typeof calls, work: () => Promise<unknown>) => {
     counts[what]++;
     await work().catch((error: Error & { code?: string }) => {
       counts.refused++;
@@ -68,7 +69,8 @@ await runCampaign('cluster', 60, async (campaign) => {
       const options = { name: `network ${uuid}`, uuid, netblock: '10.7.0.0/24', provideDhcp: random.chance(0.3) };
       return attempt('create', () => host.createNetwork(options));
     }
-    if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
+    if (chance < 35) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
+    if (chance < 47) return stepOfPool(host, network, chance);
     if (chance < 78) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
@@ -76,6 +78,20 @@ await runCampaign('cluster', 60, async (campaign) => {
     }
     if (chance < 85) return attempt('delete', async () => (await host.getNetwork(network)).delete());
     await strike();
+  };
+
+  /** Prepares a pool on the node of a host, claims from one, or deletes one of any node. */
+  const stepOfPool = async (host: Host, network: string, chance: number) => {
+    const pools = await host.listPools();
+    const here = random.pick(pools.filter(({ node }) => node === host.info.node));
+    const any = random.pick(pools);
+    const min = random.integer(1, 3);
+    if (chance > 44 && any !== undefined) {
+      return attempt('unprepare', async () => (await (await host.getNetwork(any.network)).getPool(any.uuid)).delete());
+    }
+    if (chance > 37 && here !== undefined)
+      return attempt('claim', async () => (await host.getNetwork(here.network)).attach({ slot: here.uuid }));
+    return attempt('prepare', async () => (await host.getNetwork(network)).prepare({ kind: 'tap', min, max: 4 }));
   };
 
   /** Stops or kills an agent. It restarts before its lease expires, some time after that, or after the next check. */

@@ -6,9 +6,10 @@
 
 import { CombinedError, KernelError } from '../../src/errors.js';
 import { repairText } from '../../src/format/repair.js';
-import type { Host, Network } from '../../src/index.js';
+import type { Host, Network, Pool } from '../../src/index.js';
 import { openLmdbStore } from '../../src/store/lmdb.js';
 import { TestHost } from '../support/host.js';
+import { eventually } from '../support/namespaces.js';
 import { type Campaign, runCampaign } from './campaign.js';
 import { armFault, type Errno, type FaultKind } from './faults.js';
 import { changes, namespacePicture, statePicture } from './picture.js';
@@ -23,6 +24,8 @@ interface Scenario {
   call: (prepared: unknown) => Promise<Undo>;
   /** True if the call removes objects. */
   removes?: boolean;
+  /** Removes what `prepare` has made. Runs after each trial, whatever has failed. */
+  cleanup?: () => Promise<unknown>;
 }
 
 const ERRNOS: readonly Errno[] = ['ENOMEM', 'EBUSY', 'EEXIST', 'EPERM', 'ENOBUFS'];
@@ -102,6 +105,74 @@ function scenarios(host: Host, network: Network, guest: string): Scenario[] {
   ];
 }
 
+/** Calls on pools. Each trial has a pool of its own: refills in the background give it other slots. */
+function poolScenarios(network: Network): Scenario[] {
+  const slots = async (isFree: boolean) =>
+    (await network.listInterfaces()).filter(({ pool, state }) => pool !== undefined && (state === 'free') === isFree);
+  const cleanup = async () => {
+    for (const { uuid } of await network.listPools()) await (await network.getPool(uuid)).delete();
+    // A refill that had begun may make another one, and removes it.
+    await eventually(async () => (await slots(true)).length === 0);
+  };
+  /** A pool with one free slot, and no refill that is due. */
+  const make = async (kind: 'tap' | 'namespace'): Promise<Pool> => {
+    const pool = await network.prepare({ kind, min: 1, max: 2 });
+    await eventually(async () => (await pool.status()).free === 1);
+    return pool;
+  };
+  return (['tap', 'namespace'] as const).flatMap((kind): Scenario[] => [
+    {
+      name: `prepare a pool: ${kind}`,
+      cleanup,
+      call: async () => {
+        await network.prepare({ kind, min: 1, max: 2 });
+        return async () => undefined;
+      },
+    },
+    {
+      name: `claim: ${kind}`,
+      cleanup,
+      prepare: () => make(kind),
+      call: async (pool) => {
+        try {
+          const nic = await network.attach({ slot: pool as Pool });
+          return () => nic.detach();
+        } catch (error) {
+          const { free, claimed } = await (pool as Pool).status();
+          if (free !== 1 || claimed !== 0)
+            throw new Error(`${free} free, ${claimed} claimed after it`, { cause: error });
+          throw error;
+        }
+      },
+    },
+    {
+      name: `release: ${kind}`,
+      cleanup,
+      removes: true,
+      prepare: async () => {
+        const pool = await make(kind);
+        const nic = await network.attach({ slot: pool });
+        await eventually(async () => (await pool.status()).free === 1);
+        return nic;
+      },
+      call: async (nic) => {
+        await (nic as Awaited<ReturnType<Network['attach']>>).detach();
+        return async () => undefined;
+      },
+    },
+    {
+      name: `delete a pool: ${kind}`,
+      cleanup,
+      removes: true,
+      prepare: () => make(kind),
+      call: async (pool) => {
+        await (pool as Pool).delete();
+        return async () => undefined;
+      },
+    },
+  ]);
+}
+
 class Trials {
   faults = 0;
   absorbed = 0;
@@ -142,7 +213,7 @@ class Trials {
 
   /** True if the fault occurred in the call. */
   async #try(
-    { prepare, call, removes = false }: Scenario,
+    { prepare, call, removes = false, cleanup }: Scenario,
     { title, step, kind, errno }: { title: string; step: number; kind: FaultKind; errno: Errno },
   ): Promise<boolean> {
     const prepared = await prepare?.();
@@ -167,6 +238,7 @@ class Trials {
       }
     }
     await undo?.();
+    await cleanup?.();
     return met;
   }
 
@@ -201,7 +273,9 @@ await runCampaign('fault', 120, async (campaign) => {
       return parts.flat();
     };
     const trials = new Trials(campaign, host, picture);
-    const all = scenarios(host, network, guest.name);
+    // The first pool also creates the table of slots, which stays.
+    await (await network.prepare({ kind: 'tap', min: 1 })).delete();
+    const all = [...scenarios(host, network, guest.name), ...poolScenarios(network)];
     let rounds = 0;
     do {
       for (const scenario of all) await trials.exhaust(scenario, rounds);

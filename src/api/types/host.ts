@@ -88,6 +88,11 @@ export interface Host extends AsyncDisposable {
    */
   events(options?: EventOptions): AsyncIterableIterator<HostEvent, undefined, undefined>;
   /**
+   * Returns the numbers of networks and interfaces, and the depth, hits, misses and refill times of pools, in the Prometheus
+   * text format. In a cluster also those of other nodes.
+   */
+  metrics(): Promise<string>;
+  /**
    * Resolves when all links that are marked for deletion are deleted.
    * @throws RemovalError if one could not be deleted
    */

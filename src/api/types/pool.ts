@@ -80,6 +80,10 @@ export interface PoolStatus {
   /** Claims that found a free slot, and claims that did not, of all processes. The last second may be missing. */
   hits: number;
   misses: number;
+  /** Refills in the background, the slots that they created, and their duration in seconds, as `hits`. */
+  refills: number;
+  refilled: number;
+  refillSeconds: number;
 }
 
 /** Information about a pool with its present state. */

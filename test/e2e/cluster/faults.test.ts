@@ -77,7 +77,16 @@ describe.skipIf(!privileged)('faults in a cluster', () => {
     const lines = log.map((line) => JSON.parse(line) as { level: string; msg: string; node: string });
     expect(lines.every(({ node }) => node === 'node3')).toBe(true);
     expect(lines.map(({ msg }) => msg)).toContain('network reconciled');
-    const metrics = await ask('/metrics');
+    const on3 = await (await network_(3)).prepare({ kind: 'tap', min: 1, max: 1 });
+    const on1 = await (await network_(1)).prepare({ kind: 'tap', min: 1, max: 1 });
+    const metrics = (await eventually(async () => {
+      const text = await ask('/metrics');
+      return text.includes(on3.uuid) && text;
+    })) as string;
+    expect(metrics).toMatch(new RegExp(`^vethwork_pool_free_slots\\{pool="${on3.uuid}",.*node="node3"\\} 1$`, 'm'));
+    // Each agent exports the pools of its node.
+    expect(metrics).not.toContain(on1.uuid);
+    for (const pool of [on3, on1]) await pool.delete();
     for (const line of [
       'vethwork_agent_active 1',
       'vethwork_store_reachable 1',
