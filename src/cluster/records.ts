@@ -60,7 +60,10 @@ export function affectedBy(
       const records = [before?.value, after?.value] as (InterfaceRecord | undefined)[];
       const isOwn = records.some((record) => record !== undefined && isOn(record, node));
       const network = records[1]?.network ?? records[0]?.network ?? '';
-      if ((isOwn || isHere(network)) && isRelevant(before?.value, after?.value)) affected.networks.add(network);
+      // Only the source acts on the request to switch. Others would be busy when it has switched.
+      const ignored = records.some((record) => record?.node === node) ? undefined : 'isSwitching';
+      if ((isOwn || isHere(network)) && isRelevant(before?.value, after?.value, ignored))
+        affected.networks.add(network);
     } else if (key.startsWith(progress)) affected.progress.add(key.slice(progress.length));
   }
   return affected;
@@ -73,9 +76,10 @@ const addressOf = (node: NodeRecord | undefined) => node && `${node.name} ${node
  * True if a node must act on a change. A repeated removal of an object in the state `deleting` counts as a change: the
  * second call waits for progress, too.
  */
-function isRelevant(before: Json | undefined, after: Json | undefined): boolean {
+function isRelevant(before: Json | undefined, after: Json | undefined, ignored?: string): boolean {
   return (
-    relevantPart(before) !== relevantPart(after) || (JSON.stringify(after)?.includes('"state":"deleting"') ?? false)
+    relevantPart(before, ignored) !== relevantPart(after, ignored) ||
+    (JSON.stringify(after)?.includes('"state":"deleting"') ?? false)
   );
 }
 
@@ -83,9 +87,9 @@ function isRelevant(before: Json | undefined, after: Json | undefined): boolean 
  * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
  * `created`.
  */
-function relevantPart(record: Json | undefined): string {
+function relevantPart(record: Json | undefined, ignored: string | undefined): string {
   return JSON.stringify(record, (key, value: unknown) => {
-    if (key === 'claim' || key === 'metadata') return undefined;
+    if (key === 'claim' || key === 'metadata' || key === ignored) return undefined;
     return key === 'state' ? value === 'deleting' : value;
   });
 }

@@ -35,7 +35,7 @@ await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
   const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
-  const counts = { attach: 0, detach: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
+  const counts = { attach: 0, detach: 0, migrate: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** A client handle for each node. */
   const hosts: Host[] = [];
   /** Agents that are scheduled for a restart. */
@@ -49,7 +49,7 @@ await runCampaign('cluster', 60, async (campaign) => {
     error instanceof CombinedError
       ? error.errors.every(isOrdinary)
       : ORDINARY.includes((error as { code?: string }).code ?? '');
-  const attempt = async (what: 'attach' | 'detach' | 'create' | 'delete', work: () => Promise<unknown>) => {
+  const attempt = async (what: 'attach' | 'detach' | 'migrate' | 'create' | 'delete', work: () => Promise<unknown>) => {
     counts[what]++;
     await work().catch((error: Error & { code?: string }) => {
       counts.refused++;
@@ -69,6 +69,17 @@ await runCampaign('cluster', 60, async (campaign) => {
       return attempt('create', () => host.createNetwork(options));
     }
     if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
+    if (chance < 55) {
+      const nic = random.pick(await host.listInterfaces());
+      const to = `node${random.integer(1, campaign.nodes)}`;
+      const isSwitched = random.chance(0.8);
+      if (nic !== undefined && nic.node !== to)
+        await attempt('migrate', async () => {
+          await using migration = await (await host.getInterface(nic.uuid)).migrate({ to });
+          if (isSwitched) await migration.switch();
+        });
+      return;
+    }
     if (chance < 78) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
@@ -95,6 +106,11 @@ await runCampaign('cluster', 60, async (campaign) => {
     counts.looks++;
     await Promise.all(returns.splice(0));
     const observer = hosts[0] as Host;
+    // Those that could not be aborted, because a node was gone.
+    for (const { interface: uuid, state } of await observer.listMigrations()) {
+      if (state === 'prepared')
+        await attempt('migrate', async () => (await (await observer.getInterface(uuid)).migration())?.abort());
+    }
     const last = await lastFindings(async () => {
       const members = (await observer.refresh()).nodes?.filter(({ state }) => state === 'member').length;
       return members === agents.running.length
@@ -130,7 +146,7 @@ await runCampaign('cluster', 60, async (campaign) => {
       const last = await lastFindings(async () => (await host.reconcile({ dryRun: true })).map(repairText), SETTLED);
       for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
     }
-    const tried = counts.attach + counts.detach + counts.create + counts.delete;
+    const tried = counts.attach + counts.detach + counts.migrate + counts.create + counts.delete;
     if (tried === counts.refused) campaign.finding('no call has succeeded');
     return { nodes: campaign.nodes, steps: count, ...counts };
   } finally {
