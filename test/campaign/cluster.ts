@@ -35,7 +35,18 @@ await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
   const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
-  const counts = { attach: 0, detach: 0, migrate: 0, create: 0, delete: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
+  const counts = {
+    attach: 0,
+    detach: 0,
+    migrate: 0,
+    switched: 0,
+    create: 0,
+    delete: 0,
+    kill: 0,
+    stop: 0,
+    refused: 0,
+    looks: 0,
+  };
   /** A client handle for each node. */
   const hosts: Host[] = [];
   /** Agents that are scheduled for a restart. */
@@ -69,18 +80,23 @@ await runCampaign('cluster', 60, async (campaign) => {
       return attempt('create', () => host.createNetwork(options));
     }
     if (chance < 47) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
-    if (chance < 55) {
+    if (chance < 62) {
       const nic = random.pick(await host.listInterfaces());
       const to = `node${random.integer(1, campaign.nodes)}`;
       const isSwitched = random.chance(0.8);
       if (nic !== undefined && nic.node !== to)
         await attempt('migrate', async () => {
-          await using migration = await (await host.getInterface(nic.uuid)).migrate({ to });
-          if (isSwitched) await migration.switch();
+          const migration = await (await host.getInterface(nic.uuid)).migrate({ to });
+          try {
+            if (isSwitched) await migration.switch();
+            if (isSwitched) counts.switched++;
+          } finally {
+            await migration[Symbol.asyncDispose]();
+          }
         });
       return;
     }
-    if (chance < 78) {
+    if (chance < 80) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
       return;

@@ -1,4 +1,7 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Interface, MigrateOptions, Network } from '../../../src/index.js';
 import { Agents } from '../../campaign/agents.js';
@@ -11,6 +14,7 @@ import { MovingGuest } from '../../support/moving-guest.js';
 import { eventually, lastFindings, privileged, TestNamespace } from '../../support/namespaces.js';
 import { ping } from '../../support/ping.js';
 import { Flow, serveEcho } from '../../support/traffic.js';
+import type { Order } from './migrating-child.js';
 
 describe.skipIf(!privileged)('moving an interface between nodes', () => {
   let cluster: TestCluster;
@@ -21,7 +25,7 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
   let peers: [ClusterGuest, ClusterGuest, ClusterGuest];
 
   beforeAll(async () => {
-    compiled = await compile('test/campaign/cluster-child.ts');
+    compiled = await compile('test/campaign/cluster-child.ts', 'test/e2e/cluster/migrating-child.ts');
     cluster = await TestCluster.create({ nodes: 3, options: { leaseTime: 2000, nodeTimeout: 20_000 } });
     agents = new Agents(cluster, compiled.script);
     await agents.start(1);
@@ -227,5 +231,37 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
     await nic.detach();
     expect(await links('risk')).toEqual([false, false, false]);
     expect(await lastFindings(() => meshFindings(cluster, hosts[0]))).toEqual([]);
+  });
+
+  /** Makes a call in another process while an agent is killed, and kills the process when the migration has a state. */
+  async function killCaller(order: Omit<Order, 'options'>, agent: number, state: string): Promise<void> {
+    const child = fork(join(compiled.folder, 'test/e2e/cluster/migrating-child.js'), {
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
+    await once(child, 'message');
+    child.send({ ...order, options: { ...cluster.options(1), agent: false } } satisfies Order);
+    await once(child, 'message');
+    await agents.stop(agent, 'SIGKILL');
+    child.send('go');
+    const migrations = async () => (await hosts[0].listMigrations()).filter((each) => each.interface === order.uuid);
+    await eventually(async () => (await migrations()).some((each) => each.state === state));
+    const killed = once(child, 'exit');
+    child.kill('SIGKILL');
+    expect(await killed).toEqual([null, 'SIGKILL']);
+    await agents.start(agent);
+  }
+
+  test('a caller that is killed leaves the interface on one node: the agents remove or complete its migration', async () => {
+    const [stays, moves] = [await attach(2, 'stays'), await attach(2, 'moves')];
+    await moves.migrate({ to: 'node3' });
+    await killCaller({ uuid: stays.uuid, to: 'node3' }, 3, 'preparing');
+    await eventually(async () => (await hosts[0].refresh()).nodes?.every(({ state }) => state === 'member'));
+    await killCaller({ uuid: moves.uuid }, 2, 'switching');
+    await eventually(async () => (await hosts[0].listMigrations()).length === 0);
+    expect([(await stays.refresh()).node, (await moves.refresh()).node]).toEqual(['node2', 'node3']);
+    await eventually(async () => (await links('stays')).join() === 'false,true,false');
+    await eventually(async () => (await links('moves')).join() === 'false,false,true');
+    expect([await isClosed(2, 'stays'), await isClosed(3, 'moves')]).toEqual([false, false]);
+    for (const nic of [stays, moves]) await nic.detach();
   });
 });
