@@ -60,7 +60,9 @@ export function affectedBy(
       const isOwn = records.some((record) => record !== undefined && isOn(record, node));
       const network = records[1]?.network ?? records[0]?.network ?? '';
       // The slots of other nodes are the same before and after a claim.
-      const ignored = isOwn ? ['instance'] : ['instance', 'slot'];
+      // Only the source acts on the request to switch. Others would be busy when it has switched.
+      const isSource = records.some((record) => record?.node === node);
+      const ignored = ['instance', ...(isOwn ? [] : ['slot']), ...(isSource ? [] : ['isSwitching'])];
       if ((isOwn || isHere(network)) && isRelevant(before?.value, after?.value, ignored))
         affected.networks.add(network);
     } else if (key.startsWith(clusterKeys.allApplied)) {

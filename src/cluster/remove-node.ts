@@ -2,6 +2,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import { asCall } from '../host/context.js';
 import { removeInterface } from '../operations/detach.js';
 import { removePool } from '../operations/prepare.js';
+import { removeBinding } from '../operations/unbind.js';
 import { readPools } from '../records/pools.js';
 import { type InterfaceRecord, keys } from '../records/records.js';
 import { transact } from '../store/transaction.js';
@@ -41,6 +42,7 @@ export function removeNode(context: ClusterContext, name: string, { detach }: { 
     }
     for (const pool of pools) await removePool(context, pool);
     for (const { value } of interfaces) await removeInterface(context, value.uuid, { haloMs: 0 });
+    await abortMigrations(context, name);
     await transact(store, async (transaction) => {
       await transaction.get(clusterKeys.knownNode(name));
       requireGone(context, name);
@@ -48,6 +50,14 @@ export function removeNode(context: ClusterContext, name: string, { detach }: { 
       if (networkNodes.includes(name)) await forgetNetworkNode(transaction, name);
     });
   });
+}
+
+/** Removes the bindings on a node: it was the target of migrations, or their source. */
+async function abortMigrations(context: ClusterContext, name: string): Promise<void> {
+  for (const { value } of await context.store.list<InterfaceRecord>(keys.interfaces)) {
+    const { uuid, migration } = value;
+    if (migration?.node === name) await removeBinding(context, uuid, { id: migration.id });
+  }
 }
 
 function requireGone({ store }: ClusterContext, name: string): void {

@@ -6,11 +6,13 @@ import type { Observer } from '../kernel/ensure/observer.js';
 import type { Link } from '../kernel/link/index.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { removeInterface } from '../operations/detach.js';
+import { removeBinding } from '../operations/unbind.js';
 import type { DesiredAttachment } from '../plan/desired.js';
 import { DELETION_GROUP } from '../plan/group.js';
 import { containerNamespace } from '../plan/interface.js';
+import { inactiveOf } from '../records/binding.js';
 import { isFreeSlot } from '../records/pools.js';
-import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
+import { type Binding, type InterfaceRecord, type IsDue, keys, type NetworkRecord } from '../records/records.js';
 import { transact } from '../store/transaction.js';
 import { throwFirst } from '../util/errors.js';
 import type { Repair } from './repair.js';
@@ -100,6 +102,23 @@ export async function checkPresence(
   const members: InterfaceRecord[] = [];
   const unreachable = new Set<NamespaceRef | undefined>();
   for (const member of recorded.members) {
+    const inactive = member.migration?.state === 'created' ? inactiveOf(member) : undefined;
+    if (inactive !== undefined && inactive.node === context.node) {
+      const presence = await presenceOf(context, inactive, observer);
+      if (presence.state !== 'gone') {
+        members.push(member);
+        continue;
+      }
+      const { migration, ...rest } = member;
+      repairs.push({
+        action: 'remove',
+        description: `${interfaceTitle(recorded.network, inactive)}: ${presence.what} is gone, and the migration is aborted`,
+        interface: member.uuid,
+        run: () => removeBinding(context, member.uuid, { ...(migration && { id: migration.id }), isDue: isTarget }),
+      });
+      members.push(rest);
+      continue;
+    }
     if (member.node !== context.node || member.state !== 'created') {
       members.push(member);
       continue;
@@ -145,6 +164,8 @@ export async function checkPresence(
   }
   return { repairs, state: { ...recorded, members }, unreachable };
 }
+
+const isTarget: IsDue = (binding) => !(binding as Binding).isSource;
 
 /** Replaces a record if it is unchanged since it was read. Resolves to false otherwise. */
 function replaceRecord({ store }: Context, before: InterfaceRecord, after: InterfaceRecord): Promise<boolean> {

@@ -35,8 +35,8 @@ await runCampaign('cluster', 60, async (campaign) => {
   const { random } = campaign;
   const cluster = await TestCluster.create({ nodes: campaign.nodes, options: { leaseTime: 2000, nodeTimeout: 10000 } });
   const agents = new Agents(cluster, CHILD);
-  const calls = { attach: 0, detach: 0, create: 0, delete: 0, prepare: 0, claim: 0, unprepare: 0 };
-  const counts = { ...calls, kill: 0, stop: 0, refused: 0, looks: 0 };
+  const calls = { attach: 0, detach: 0, migrate: 0, create: 0, delete: 0, prepare: 0, claim: 0, unprepare: 0 };
+  const counts = { ...calls, switched: 0, kill: 0, stop: 0, refused: 0, looks: 0 };
   /** A client handle for each node. */
   const hosts: Host[] = [];
   /** Agents that are scheduled for a restart. */
@@ -71,7 +71,23 @@ await runCampaign('cluster', 60, async (campaign) => {
     }
     if (chance < 35) return attempt('attach', async () => (await host.getNetwork(network)).attach({ tap }));
     if (chance < 47) return stepOfPool(host, network, chance);
-    if (chance < 78) {
+    if (chance < 62) {
+      const nic = random.pick(await host.listInterfaces());
+      const to = `node${random.integer(1, campaign.nodes)}`;
+      const isSwitched = random.chance(0.8);
+      if (nic !== undefined && nic.node !== to)
+        await attempt('migrate', async () => {
+          const migration = await (await host.getInterface(nic.uuid)).migrate({ to });
+          try {
+            if (isSwitched) await migration.switch();
+            if (isSwitched) counts.switched++;
+          } finally {
+            await migration[Symbol.asyncDispose]();
+          }
+        });
+      return;
+    }
+    if (chance < 80) {
       const nic = random.pick(await host.listInterfaces());
       if (nic !== undefined) await attempt('detach', async () => (await host.getInterface(nic.uuid)).detach());
       return;
@@ -111,6 +127,11 @@ await runCampaign('cluster', 60, async (campaign) => {
     counts.looks++;
     await Promise.all(returns.splice(0));
     const observer = hosts[0] as Host;
+    // Those that could not be aborted, because a node was gone.
+    for (const { interface: uuid, state } of await observer.listMigrations()) {
+      if (state === 'prepared')
+        await attempt('migrate', async () => (await (await observer.getInterface(uuid)).migration())?.abort());
+    }
     const last = await lastFindings(async () => {
       const members = (await observer.refresh()).nodes?.filter(({ state }) => state === 'member').length;
       return members === agents.running.length
@@ -146,7 +167,7 @@ await runCampaign('cluster', 60, async (campaign) => {
       const last = await lastFindings(async () => (await host.reconcile({ dryRun: true })).map(repairText), SETTLED);
       for (const text of last) campaign.finding(`in the end, on node${index + 1}: ${text}`);
     }
-    const tried = counts.attach + counts.detach + counts.create + counts.delete;
+    const tried = counts.attach + counts.detach + counts.migrate + counts.create + counts.delete;
     if (tried === counts.refused) campaign.finding('no call has succeeded');
     return { nodes: campaign.nodes, steps: count, ...counts };
   } finally {

@@ -3,6 +3,7 @@ import { Capture } from '../capture.js';
 import { type Check, formatReport, type Report, summarise, wrap } from '../report.js';
 import { checkRequirements } from '../requirements.js';
 import { attempt, type Outcome } from '../tools.js';
+import { readEchoes } from './echoes.js';
 import { ClusterStage, type NodeName, nodeNames, underlay } from './stage.js';
 
 export interface ClusterDemoOptions {
@@ -16,6 +17,14 @@ const guests = [
   { name: 'vm3', node: 'node3', mac: '02:00:00:00:00:03' },
 ] as const;
 const OVERLAY_MTU = 1550;
+
+interface Nic {
+  uuid: string;
+  node: string;
+  mac: string;
+  address: string;
+  floating?: string;
+}
 
 /**
  * Runs the demo of a cluster: a network node and two hypervisor nodes, each with its agent, and a real etcd.
@@ -65,6 +74,7 @@ class Play {
     await this.#connect();
     await this.#mesh();
     await this.#float();
+    await this.#migrate();
     await this.#loseNode();
     await this.#loseStore();
     await this.#remove();
@@ -208,6 +218,39 @@ class Play {
     await this.#vethwork('node3', 'interface', 'float', nic);
     const { floating = '' } = await this.#value<{ floating?: string }>('node1', 'interface', 'show', nic);
     this.check('the outside reaches vm2', await this.#pings('outside', floating), floating);
+  }
+
+  async #migrate(): Promise<void> {
+    this.#open(
+      'A migration',
+      'A container moves from node2 to node3, while vm1 and the outside send echo requests. Both copies of the container run all the time, so a request that both answer would be a duplicate.',
+    );
+    const [source, target] = [await this.stage.addContainer('c2'), await this.stage.addContainer('c3')];
+    const attach = ['interface', 'attach', 'demo', '--netns', source, '--configure'];
+    const { uuid, address, mac } = await this.#value<Nic>('node2', ...attach);
+    const { floating } = await this.#value<{ floating: string }>('node2', 'interface', 'float', uuid);
+    await this.#vethwork('node1', 'interface', 'migrate', uuid, '--to', 'node3', '--netns', target, '--prepare');
+    const ping = ['ping', '-n', '-D', '-i', '0.005', '-w', '6'];
+    const [switched, ...streams] = await Promise.all([
+      this.#vethwork('node1', 'interface', 'migrate', uuid, '--switch'),
+      this.stage.attempt('vm1', ...ping, address),
+      this.stage.attempt('outside', ...ping, floating),
+    ]);
+    this.check('the interface is switched', switched.code === 0);
+    const after = await this.#value<Nic>('node1', 'interface', 'show', uuid);
+    const kept =
+      after.node === 'node3' && after.address === address && after.mac === mac && after.floating === floating;
+    this.check('it is on node3, with its MAC, address and floating IP', kept, JSON.stringify(after));
+    for (const [index, { stdout }] of streams.entries()) {
+      const { received, duplicates, gap } = readEchoes(stdout);
+      const place = index === 0 ? 'vm1' : 'the outside';
+      this.write(
+        `    ${place}: ${received} answers, ${duplicates} duplicates, longest time without an answer ${gap} ms\n`,
+      );
+      this.check(`${place} gets answers, none twice`, received > 0 && duplicates === 0);
+    }
+    this.check('the outside reaches it at its floating IP', await this.#pings('outside', floating));
+    await this.#vethwork('node3', 'interface', 'detach', uuid);
   }
 
   async #loseNode(): Promise<void> {

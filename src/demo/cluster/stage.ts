@@ -34,6 +34,7 @@ export const nodeNames: readonly NodeName[] = ['node1', 'node2', 'node3'];
 export class ClusterStage {
   readonly instances: Instance[] = [];
   readonly #id = randomBytes(4).toString('hex');
+  readonly #containers: string[] = [];
   readonly #agents = new Map<NodeName, Background>();
   #etcd: Background | undefined;
 
@@ -192,6 +193,14 @@ export class ClusterStage {
     return instance;
   }
 
+  /** Creates the namespace of a container. Resolves to its name. */
+  async addContainer(name: string): Promise<string> {
+    const netns = this.netns(name);
+    this.#containers.push(netns);
+    await this.#namespace(netns);
+    return netns;
+  }
+
   /** Polls until `probe` is true. @throws Error that names the condition after the time limit */
   async eventually(what: string, probe: () => Promise<boolean>): Promise<void> {
     const end = performance.now() + TIMEOUT;
@@ -211,7 +220,7 @@ export class ClusterStage {
     }
     await this.#etcd?.stop();
     for (const instance of this.instances.splice(0)) await instance.remove();
-    const names = ['switch', ...Object.keys(underlay)].map((name) => this.netns(name));
+    const names = [...['switch', ...Object.keys(underlay)].map((name) => this.netns(name)), ...this.#containers];
     for (const netns of [...names, ...(network === undefined ? [] : [network])]) {
       const { stdout } = await attempt(['ip', 'netns', 'pids', netns]);
       for (const pid of stdout.split('\n').filter(Boolean)) {
