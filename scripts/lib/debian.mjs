@@ -44,6 +44,8 @@ const oracles = [
   // The store of the cluster, and its certificates.
   ['etcd-server', 'etcd'],
   ['etcd-client', 'etcdctl'],
+  // A routing daemon that announces floating addresses.
+  ['bird2', 'bird'],
   ['openssl', 'openssl'],
 ];
 
@@ -82,7 +84,10 @@ export const packages = {
 };
 
 /** Services that Debian starts at installation and at boot. They are disabled, because the tests start their own. */
-const services = new Map([['etcd-server', 'etcd.service']]);
+const services = new Map([
+  ['etcd-server', 'etcd.service'],
+  ['bird2', 'bird.service'],
+]);
 
 // Debian installs daemons and network tools in sbin, which the PATH of ordinary users does not contain.
 const searchPath = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];

@@ -68,6 +68,10 @@ export class Metrics {
       ({ store }) => store.revision,
     );
     gauge('networks', 'Networks that exist on this node', ({ node }) => node.controller.networks().length);
+    const own = ({ host, node }: Observed) => node.describe().nodes?.find(({ name }) => name === host.info.node);
+    gauge('routed_networks', 'Networks that this node routes', (all) => own(all)?.networks ?? 0);
+    gauge('egress_ports', 'Used ports of the egress bridge', (all) => own(all)?.egressPorts?.used ?? 0);
+    gauge('cordoned', '1 if this node gets no further networks', (all) => Number(own(all)?.cordoned ?? false));
     gauge('backlog', 'Networks that are queued or being reconciled', ({ node }) => node.controller.backlog);
     gauge('failing', 'Networks whose last reconciliation failed', ({ node }) => node.controller.failing);
     gauge('members', 'Nodes whose agents are alive', ({ node }) => node.members.length);

@@ -12,7 +12,10 @@ type CreateFlags = {
   dhcp: boolean;
   nat: boolean;
   dns?: true;
-} & Pick<CreateNetworkOptions, 'vni' | 'floatingGateway' | 'uuid' | 'mtu' | 'tenant' | 'metadata'>;
+} & Pick<
+  CreateNetworkOptions,
+  'vni' | 'floatingGateway' | 'router' | 'floatingPool' | 'uuid' | 'mtu' | 'tenant' | 'metadata'
+>;
 
 /** Arguments and options of `network create` and `network ensure`. */
 function describeNetwork(command: Command): Command {
@@ -24,6 +27,8 @@ function describeNetwork(command: Command): Command {
     .option('--dns', 'let instances resolve each other by name')
     .option('--vni <number>', 'VXLAN id, 1 to 16777215 (default: a random free one)', parseInteger)
     .option('--floating-gateway <address>', 'gateway address in the floating network (default: a random free one)')
+    .option('--router <node>', 'network node of a cluster that routes it (default: the one with most free ports)')
+    .option('--floating-pool <name>', 'floating pool of a cluster for its addresses outside (default: default)')
     .option('--uuid <uuid>', 'UUID (default: random)')
     .option('--mtu <bytes>', "MTU in bytes (default: the mesh NIC's MTU minus 50)", parseInteger)
     .option('--tenant <name>', 'owner of the network (default system)')
@@ -43,7 +48,7 @@ function givenOptions(command: Command): Partial<CreateNetworkOptions> {
 
 /** Adds `vethwork network …`. A network is identified by its UUID or by its name, if the name is unique. */
 export function addNetworkCommands(program: Command, app: App): void {
-  const network = program.command('network').description('create, show and delete networks');
+  const network = program.command('network').description('create, show, move and delete networks');
 
   describeNetwork(network.command('create').description('create a network and print it'))
     .addHelpText(
@@ -108,6 +113,20 @@ export function addNetworkCommands(program: Command, app: App): void {
       await withHost(app, command, async ({ host, print }) => {
         const addresses = await (await host.getNetwork(id)).listAddresses();
         print(addresses, formatAddresses(addresses));
+      });
+    });
+
+  network
+    .command('move')
+    .description('move a network of a cluster to another network node')
+    .argument('<network>', 'UUID or name')
+    .requiredOption('--to <node>', 'name of the network node')
+    .option('--force', 'do not ask the present router: only if its machine is certainly off')
+    .addHelpText('after', examples('network move demo --to node2'))
+    .action(async (id: string, { to, force = false }: { to: string; force?: boolean }, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const info = await (await host.getNetwork(id)).move({ to, force });
+        print(info, `network ${info.name} is on ${info.router}`);
       });
     });
 

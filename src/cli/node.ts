@@ -7,7 +7,7 @@ import { withHost } from './session.js';
 
 /** Adds `vethwork node …`: the nodes of a cluster. */
 export function addNodeCommands(program: Command, app: App): void {
-  const node = program.command('node').description('show and remove the nodes of a cluster');
+  const node = program.command('node').description('show, drain and remove the nodes of a cluster');
 
   node
     .command('list')
@@ -18,6 +18,36 @@ export function addNodeCommands(program: Command, app: App): void {
         const { nodes } = await host.refresh();
         if (nodes === undefined) throw new ConflictError('this host is not a node of a cluster');
         print(nodes, formatNodes(nodes));
+      });
+    });
+
+  for (const [name, description, work] of [
+    ['cordon', 'give a network node no further networks', 'cordonNode'],
+    ['uncordon', 'let a network node get networks again', 'uncordonNode'],
+  ] as const) {
+    node
+      .command(name)
+      .description(description)
+      .argument('<name>', 'name of the node')
+      .addHelpText('after', examples(`node ${name} node1`))
+      .action(async (wanted: string, _flags: object, command: Command) => {
+        await withHost(app, command, async ({ host, print }) => {
+          await host[work](wanted);
+          print({ [`${name}ed`]: wanted }, `${name}ed ${wanted}`);
+        });
+      });
+  }
+
+  node
+    .command('drain')
+    .description('move all networks of a network node to others; it gets no further ones until uncordon')
+    .argument('<name>', 'name of the node')
+    .addHelpText('after', examples('node drain node1'))
+    .action(async (name: string, _flags: object, command: Command) => {
+      await withHost(app, command, async ({ host, print }) => {
+        const moved = await host.drainNode(name);
+        const lines = moved.map(({ name: network, to }) => `moved network ${network} to ${to}`);
+        print({ drained: name, moved }, [...lines, `drained ${name}`].join('\n'));
       });
     });
 

@@ -7,6 +7,7 @@ import { addBenchCommand } from './bench.js';
 import { addDemoCommand } from './demo.js';
 import { addDoctorCommand } from './doctor.js';
 import { exitCodeOf, exitCodes, exitCodesHelp, reportError } from './error.js';
+import { addFloatingCommands } from './floating.js';
 import { addGlobalOptions } from './globals.js';
 import { examples } from './help.js';
 import { addHostCommands } from './host.js';
@@ -48,6 +49,7 @@ ${exitCodesHelp}`,
   addNetworkCommands(program, app);
   addNodeCommands(program, app);
   addInterfaceCommands(program, app);
+  addFloatingCommands(program, app);
   addPoolCommands(program, app);
   addObserveCommands(program, app);
   addDoctorCommand(program, app);

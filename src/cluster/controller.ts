@@ -298,7 +298,8 @@ export class Controller {
     if (waits && isDone) return true;
     const isReported = before?.present === present && Object.keys(before.problems).length === 0;
     if (!isAwaited && isDone && isReported && !isLeft) return true;
-    if (!takesPart && !present && isDone) await this.#write(uuid, undefined);
+    // The call that has moved the network waits for its former router.
+    if (!takesPart && !present && isDone && !isLeft) await this.#write(uuid, undefined);
     else await this.#write(uuid, { revision, present: present || !isDone, network: state.network, problems });
     return isDone;
   }

@@ -39,6 +39,9 @@ export function formatNetwork(network: NetworkInfo): string {
       ['floating gateway', network.floatingGateway ?? NONE],
       ['tenant', network.tenant],
       ['state', network.state],
+      ...(network.router === undefined ? [] : [['router', network.router] as const]),
+      ...(network.standby === undefined ? [] : [['moving to', network.standby] as const]),
+      ...(network.floatingPool === undefined ? [] : [['floating pool', network.floatingPool] as const]),
     ]),
     metadata(network.metadata),
   ];
@@ -49,8 +52,10 @@ export function formatNetwork(network: NetworkInfo): string {
 }
 
 export function formatNetworks(networks: readonly NetworkInfo[]): string {
+  const hasRouters = networks.some(({ router }) => router !== undefined);
+  const columns = ['UUID', 'NAME', 'VXLAN ID', 'NETBLOCK', 'DHCP', 'NAT', 'DNS', 'FLOATING GATEWAY', 'TENANT', 'STATE'];
   return table(
-    ['UUID', 'NAME', 'VXLAN ID', 'NETBLOCK', 'DHCP', 'NAT', 'DNS', 'FLOATING GATEWAY', 'TENANT', 'STATE'],
+    [...columns, ...(hasRouters ? ['ROUTER'] : [])],
     networks.map((network) => [
       network.uuid,
       network.name,
@@ -62,6 +67,7 @@ export function formatNetworks(networks: readonly NetworkInfo[]): string {
       network.floatingGateway ?? NONE,
       network.tenant,
       network.state,
+      ...(hasRouters ? [network.router ?? NONE] : []),
     ]),
   );
 }
@@ -125,11 +131,13 @@ export interface Status {
 }
 
 export function formatNodes(nodes: NonNullable<HostInfo['nodes']>): string {
-  const rows = nodes.map(({ name, role, state, address = '', interfaces }) => [
-    ...[name, role, state, address],
-    String(interfaces),
+  const rows = nodes.map(({ name, role, state, address = '', interfaces, networks, egressPorts, ...node }) => [
+    ...[name, role, node.cordoned ? `${state}, cordoned` : state, address, String(interfaces)],
+    ...[networks === undefined ? NONE : String(networks)],
+    ...[egressPorts === undefined ? NONE : `${egressPorts.used} of ${egressPorts.total}`, node.floatingPool ?? NONE],
   ]);
-  return table(['NODE', 'ROLE', 'STATE', 'ADDRESS', 'INTERFACES'], rows);
+  const columns = ['NODE', 'ROLE', 'STATE', 'ADDRESS', 'INTERFACES', 'NETWORKS', 'EGRESS PORTS', 'FLOATING POOL'];
+  return table(columns, rows);
 }
 
 export function formatStatus({ host, repairs, networks, pools }: Status): string {
