@@ -41,6 +41,15 @@ const udp: Flow = {
   reply: { source: '10.0.0.9', destination: '255.255.255.255', protocol: 'udp', sourcePort: 65535, destinationPort: 2 },
 };
 
+/** Frames, or the error. */
+function read(bytes: Buffer): unknown {
+  try {
+    return new FrameReader().push(bytes);
+  } catch (error) {
+    return error;
+  }
+}
+
 describe('frames of flows', () => {
   test('are read as they were written, however the stream is cut', () => {
     const written = [
@@ -106,11 +115,8 @@ describe('frames of flows', () => {
       fc.property(fc.array(fc.tuple(fc.nat(frame.length - 1), fc.nat(255)), { maxLength: 8 }), (changes) => {
         const damaged = Buffer.from(frame);
         for (const [at, value] of changes) damaged.writeUInt8(value, at);
-        try {
-          new FrameReader().push(damaged);
-        } catch (error) {
-          expect(error).toBeInstanceOf(ValidationError);
-        }
+        const result = read(damaged);
+        expect(Array.isArray(result) || result instanceof ValidationError).toBe(true);
       }),
     );
   });
