@@ -16,8 +16,8 @@ const OperationKind* findOperation(std::string_view name) {
     for (const OperationKinds some :
          {linkOperations(), addressOperations(), routeOperations(), ruleOperations(), neighbourOperations(),
           qdiscOperations(), filterOperations(), statisticsOperations(), nftablesOperations(), conntrackOperations(),
-          namespaceOperations(), sysctlOperations(), tapOperations(), offloadOperations(), ipv6Operations(),
-          processOperations(), probeOperations(), socketOperations()}) {
+          namespaceOperations(), usageOperations(), sysctlOperations(), tapOperations(), offloadOperations(),
+          ipv6Operations(), processOperations(), probeOperations(), socketOperations()}) {
       for (const OperationKind& kind : some) {
         map.emplace(kind.name, &kind);
       }

@@ -12,5 +12,6 @@ OperationKinds ipv6Operations();
 OperationKinds processOperations();
 OperationKinds probeOperations();
 OperationKinds socketOperations();
+OperationKinds usageOperations();
 
 }  // namespace vethwork

@@ -64,6 +64,7 @@ const QUERIES: Record<QueryName, true> = {
   'namespace.id': true,
   'namespace.list': true,
   'namespace.get': true,
+  'namespace.sockets': true,
   'nftables.list': true,
   'nftables.target': true,
   'conntrack.list': true,

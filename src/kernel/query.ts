@@ -56,6 +56,11 @@ export interface Queries {
   /** Identifies a namespace. Like `ip netns identify`. ENOENT if it does not exist, EINVAL if the file is no namespace. */
   'namespace.get': { parameters: { netns?: NamespaceRef }; result: NamespaceInfo };
   /**
+   * Counts the sockets of a namespace: TCP (listening or connected), UDP (bound), raw and packet sockets, whichever process
+   * has them. Like `ss --summary`.
+   */
+  'namespace.sockets': { parameters: In; result: number };
+  /**
    * Lists the ruleset of one generation; optionally of one family or table. Like `nft list ruleset`. `elements: false`
    * omits the elements of sets.
    */

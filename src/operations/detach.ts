@@ -79,12 +79,14 @@ export function removeInterface(context: Context, uuid: string, options: Interfa
       floatingResource(localNode, network, nic),
     ].filter((resource) => resource !== undefined);
     const namespace = ownedNamespace(nic);
+    // A namespace that is removed cannot be entered any more.
+    const sockets = namespace === undefined ? 0 : await countSockets(context, nic);
     const errors = await coordinator.remove({
       ...{ network, revision, resources, members: [nic], isCreated: options.isCreated ?? true },
       ids: [resourceId.interface(uuid), resourceId.binding(uuid), resourceId.floating(uuid)],
     });
     await concludeRemoval(context, network, uuid, errors, options.haloMs);
-    if (namespace !== undefined) reportUsers(context, nic, namespace);
+    if (namespace !== undefined) reportUsers(context, nic, namespace, sockets);
   });
 }
 
@@ -93,17 +95,31 @@ function ownedNamespace({ attachment }: InterfaceRecord): EndingNamespace | unde
   return endingNamespace(String(attachment.netns), attachment.identity);
 }
 
-/** Records an event if processes still use the namespace of an interface that was removed. In the background. */
+/** Number of sockets in the namespace of an interface, of any process. */
+async function countSockets({ kernel }: Context, { attachment }: InterfaceRecord): Promise<number> {
+  if (attachment.kind !== 'veth') return 0;
+  // It is being removed, whether it can be read or not.
+  return kernel.query('namespace.sockets', { netns: attachment.netns }).catch(() => 0);
+}
+
+/**
+ * Records an event if sockets were open in the namespace of an interface that was removed, or processes still use it. In the
+ * background.
+ */
 function reportUsers(
   { calls, events, namespaceUsers }: Context,
   { network, uuid }: InterfaceRecord,
   namespace: EndingNamespace,
+  sockets: number,
 ): void {
   const began = performance.now();
   const report = async () => {
     const pids = await namespaceUsers.find(namespace);
-    if (pids.length === 0) return;
-    const detail = `processes ${pids.join(', ')} still use its namespace`;
+    if (pids.length + sockets === 0) return;
+    const detail = [
+      ...(pids.length > 0 ? [`processes ${pids.join(', ')} still use its namespace`] : []),
+      ...(sockets > 0 ? [`${sockets} sockets were open in its namespace`] : []),
+    ].join('; ');
     await events.record({ event: 'interface.busy', cause: 'supervision', network, interface: uuid, detail }, { began });
   };
   void calls.track(report).catch(() => undefined);

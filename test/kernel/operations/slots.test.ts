@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Interface, InterfaceInfo, Network, Pool, PoolStatus } from '../../../src/index.js';
 import { type KernelTrace, kernelChannel } from '../../../src/kernel/channels.js';
+import { openKernel } from '../../../src/kernel/index.js';
 import { poolKeys } from '../../../src/records/pools.js';
 import { type InterfaceRecord, keys } from '../../../src/records/records.js';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
@@ -344,6 +345,18 @@ describe.skipIf(!privileged)('a pool', () => {
       break;
     }
     sleeper.kill('SIGKILL');
+    // A socket that a process elsewhere holds keeps it alive as well.
+    const held = await claim(pool);
+    await using kernel = openKernel();
+    const socket = await kernel.bind({ netns: held.info.netns ?? '', address: held.info.address, port: 5000 });
+    expect(await pidsIn(held.info.netns?.slice('/run/netns/'.length) ?? '')).toEqual([]);
+    await held.detach();
+    for await (const { event, interface: about, detail } of host.events({ history: true, follow: true })) {
+      if (event !== 'interface.busy' || about === nic.uuid) continue;
+      expect([about, detail]).toEqual([held.uuid, '1 sockets were open in its namespace']);
+      break;
+    }
+    socket.close();
     const present = async () => (await json<{ name: string }[]>('ip', '-j', 'netns')).map((each) => each.name);
     expect(await present()).not.toContain(name);
     const spare = (await network.listInterfaces()).find((each) => each.pool === pool.uuid && each.state === 'free');
