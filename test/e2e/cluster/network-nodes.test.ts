@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openNode } from '../../../src/api/open-host.js';
+import { run } from '../../../src/cli/program.js';
 import type { ClusterHostOptions, Host } from '../../../src/index.js';
 import { TestCluster } from '../../support/cluster.js';
 import { pings } from '../../support/host.js';
@@ -163,6 +166,38 @@ describe.skipIf(!privileged)('a cluster with several network nodes', () => {
     for (const node of [router, other]) await host(3).uncordonNode(node);
     await (await host(3).createNetwork(create)).delete();
     expect((await network.refresh()).router).toBe(router);
+  });
+
+  test('is described and changed on the command line', async () => {
+    const file = join(cluster.folder, 'client.json');
+    await writeFile(file, JSON.stringify(cluster.options(3)), { mode: 0o600 });
+    const vethwork = async (...args: string[]) => {
+      let [stdout, stderr] = ['', ''];
+      const output = {
+        stdout: { write: (text: string) => (stdout += text) },
+        stderr: { write: (text: string) => (stderr += text) },
+      };
+      const code = await run(['--cluster', file, ...args], output);
+      return { code, stdout, stderr };
+    };
+    const { router = '' } = (await host(3).getNetwork('one')).info;
+    expect((await vethwork('network', 'list')).stdout).toMatch(new RegExp(`ROUTER[^]* one .* ${router}\\n`));
+    expect((await vethwork('network', 'show', 'one')).stdout).toMatch(new RegExp(`router +: ${router}`));
+    const addresses = JSON.parse((await vethwork('floating', 'list', '--json')).stdout);
+    expect(addresses).toEqual(await host(1).listFloatingAddresses());
+    expect((await vethwork('node', 'cordon', router)).stdout).toBe(`cordoned ${router}\n`);
+    expect((await vethwork('node', 'list')).stdout).toMatch(
+      new RegExp(`${router} .*member, cordoned.* 3 of 1023 .*default`),
+    );
+    expect((await vethwork('node', 'uncordon', router)).stdout).toBe(`uncordoned ${router}\n`);
+    const refused = await vethwork('network', 'move', 'one', '--to', 'node3');
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('node3 is not a network node');
+    expect(await vethwork('network', 'move', 'one', '--to', router)).toMatchObject({
+      code: 0,
+      stdout: `network one is on ${router}\n`,
+    });
+    expect((await vethwork('node', 'drain', 'node4')).stdout).toBe('drained node4\n');
   });
 
   test('is left by a network node only without networks', async () => {
