@@ -69,6 +69,12 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
     expect(await nft(3, 'map', 'bridge', 'vethwork', 'guarded')).toContain('"vm"');
     // From now on, the instance runs on both nodes.
     await guest.plug(cluster.node(3), 'vm');
+    // The positive control: both answer if the port of the target is open.
+    const closed = ['element', 'bridge', 'vethwork_slots', 'closed', '{ "vm" }'];
+    await cluster.node(3).run('nft', 'delete', ...closed);
+    const doubled = await EchoStream.start(peers[0].namespace, address);
+    expect((await doubled.stop()).duplicates).toBeGreaterThan(0);
+    await cluster.node(3).run('nft', 'add', ...closed);
     const sources = [peers[0].namespace, peers[1].namespace, peers[2].namespace];
     const streams = await Promise.all([
       ...sources.slice(0, 1).map((from) => EchoStream.start(from, address)),
