@@ -84,12 +84,12 @@ function isRelevant(before: Json | undefined, after: Json | undefined, ignored?:
 }
 
 /**
- * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
+ * Returns the properties of a record that nodes act upon: without claims, metadata, counters and the difference of `initial` and
  * `created`.
  */
 function relevantPart(record: Json | undefined, ignored: string | undefined): string {
   return JSON.stringify(record, (key, value: unknown) => {
-    if (key === 'claim' || key === 'metadata' || key === ignored) return undefined;
+    if (key === 'claim' || key === 'metadata' || key === 'carried' || key === ignored) return undefined;
     return key === 'state' ? value === 'deleting' : value;
   });
 }

@@ -116,7 +116,11 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
     expect(await ping(there, peers[2].address, '-W2')).toBe(true);
     expect(await ping(there, '10.0.0.1', '-W2')).toBe(true);
     expect(await hasLink(guest.namespace, 'eth0')).toBe(false);
-    const back = await (await moved.migrate({ to: 'node1', netns: guest.namespace.name })).switch();
+    const { sent } = await (await hosts[1].getInterface(nic.uuid)).counters();
+    const second = await moved.migrate({ to: 'node1', netns: guest.namespace.name });
+    const back = await second.switch({ waitForSource: false });
+    const counted = await (await hosts[0].getInterface(nic.uuid)).counters();
+    expect(counted.sent.packets).toBeGreaterThanOrEqual(sent.packets);
     expect(back.info).toMatchObject({ node: 'node1', uuid: guest.uuid, mac: guest.mac, address: guest.address });
     expect(await ping(guest.namespace, peers[2].address, '-W2')).toBe(true);
     expect(await hasLink(there, 'eth0')).toBe(false);
