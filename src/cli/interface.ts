@@ -6,7 +6,7 @@ import type { NamespaceRef } from '../kernel/namespace.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { addMigrateCommand } from './migration.js';
-import { collect, defined, parseInteger, parseMetadata, parseNamespace } from './parse.js';
+import { collect, defined, flagOf, parseInteger, parseMetadata, parseNamespace } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 export type AttachFlags = Omit<AttachCommon, 'signal' | 'allowedAddresses'> & {
@@ -47,8 +47,7 @@ export function attachOptions(flags: AttachFlags): AttachOptions {
 function refuse(flags: Record<string, unknown>, when: boolean, way: string): void {
   const [given] = Object.entries(defined(flags));
   if (when && given !== undefined) {
-    const flag = given[0].replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new ValidationError(`--${flag}`, given[1], `to be used only with ${way}`);
+    throw new ValidationError(flagOf(given[0]), given[1], `to be used only with ${way}`);
   }
 }
 

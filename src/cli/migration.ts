@@ -5,7 +5,7 @@ import { formatInterface } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { defined, parseInteger, parseNamespace } from './parse.js';
+import { defined, flagOf, parseInteger, parseNamespace } from './parse.js';
 import { withHost } from './session.js';
 
 interface MigrateFlags {
@@ -68,7 +68,7 @@ function stepOf(flags: MigrateFlags): (typeof STEPS)[number] | undefined {
   const needsTarget = step === undefined || step === 'prepare';
   if (needsTarget && to === undefined) throw new ValidationError('--to', undefined, 'the name of the target');
   const [extra] = Object.keys(needsTarget ? {} : defined({ to, ...target }));
-  if (extra !== undefined) throw new ValidationError(`--${extra}`, flags[extra as 'to'], `no value with --${step}`);
+  if (extra !== undefined) throw new ValidationError(flagOf(extra), flags[extra as 'to'], `no value with --${step}`);
   if (!waitForSource && (step === 'prepare' || step === 'abort'))
     throw new ValidationError('--no-wait-for-source', true, `no value with --${step}`);
   return step;

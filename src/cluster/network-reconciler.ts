@@ -26,6 +26,7 @@ import { identifyBindings } from './identify-bindings.js';
 import { hasOwnLinks } from './own-links.js';
 import { type AppliedPorts, followMigrations, settlePorts } from './ports.js';
 import { findLinkByIndex, RunObserver } from './run-observer.js';
+import { countMoved } from './switch.js';
 import type { ClusterContext, Problem } from './types.js';
 
 /** Result of applying the desired state of a network. */
@@ -91,6 +92,8 @@ export class NetworkReconciler {
     for (const [id, error] of refused) problems[id] = problemOf(error);
     const desired = desiredState(this.#context.localNode, state);
     if (desired !== undefined) await this.#switch(state, desired, applied, observer, attempt);
+    // Counters are not worth a failure.
+    await countMoved(this.#context, state.members).catch(() => undefined);
     await this.#removeDeleting(state, applied, attempt);
     if (desired === undefined) {
       if (applied.displaced.has(resourceId.network)) this.forget(network.uuid);

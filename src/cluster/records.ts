@@ -87,13 +87,13 @@ function isRelevant(before: Json | undefined, after: Json | undefined, ignored: 
   );
 }
 
-/**
- * Returns the properties of a record that nodes act upon: without claims, metadata and the difference of `initial` and
- * `created`.
- */
+/** Claims, metadata and counters. */
+const IGNORED = ['claim', 'metadata', 'carried'];
+
+/** Returns the properties of a record that nodes act upon, without the difference of `initial` and `created`. */
 function relevantPart(record: Json | undefined, ignored: readonly string[]): string {
   return JSON.stringify(record, (key, value: unknown) => {
-    if (key === 'claim' || key === 'metadata' || ignored.includes(key)) return undefined;
+    if (IGNORED.includes(key) || ignored.includes(key)) return undefined;
     return key === 'state' ? value === 'deleting' : value;
   });
 }

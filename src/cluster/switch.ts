@@ -3,7 +3,7 @@ import { resourceId } from '../desired/resources.js';
 import { ConflictError, NodeTimeoutError } from '../errors.js';
 import { asCall } from '../host/context.js';
 import type { SwitchRequest } from '../host/coordinator.js';
-import { interfaceCounters } from '../operations/counters.js';
+import { interfaceCounters, sumOf } from '../operations/counters.js';
 import { removeBinding } from '../operations/unbind.js';
 import { switched } from '../records/binding.js';
 import { interfaceOf, readInterface } from '../records/queries.js';
@@ -66,7 +66,6 @@ async function begin(
   uuid: string,
   { id, waitForSource }: Pick<SwitchRequest, 'id' | 'waitForSource'>,
 ): Promise<{ result: Migrating; revision: number }> {
-  const counted = waitForSource ? undefined : await countersHere(context, await readInterface(context, uuid));
   return context.coordinator.commit(async (transaction) => {
     const nic = await migratingOf(transaction, uuid, id);
     if (nic.migration.isSource) return nic;
@@ -79,7 +78,12 @@ async function begin(
     }
     const migration: Binding = { ...nic.migration, isSwitching: true, claim: context.owner.claim() };
     const asked: Migrating = { ...nic, migration };
-    const changed = waitForSource ? asked : (switched(asked, counted ?? nic.carried) as Migrating);
+    const changed = waitForSource
+      ? asked
+      : (switched(asked, {
+          carried: nic.carried,
+          isUncounted: isMember(context, nic.node),
+        }) as Migrating);
     transaction.put(keys.interface(uuid), changed);
     return changed;
   });
@@ -92,10 +96,6 @@ async function migratingOf(transaction: Transaction, uuid: string, id: string): 
   if (nic.migration?.id !== id) throw new ConflictError(`the migration of interface ${uuid} has ended`);
   return nic as Migrating;
 }
-
-/** Returns the counters of an interface on this node; undefined on another one. */
-const countersHere = async (context: ClusterContext, nic: InterfaceRecord) =>
-  nic.node === context.node ? asCarried(await interfaceCounters(context, nic)) : undefined;
 
 const asCarried = ({ sent, received }: NonNullable<InterfaceRecord['carried']>) => ({
   sent: { ...sent },
@@ -185,9 +185,26 @@ export async function handOver(context: ClusterContext, nic: InterfaceRecord, ve
   const key = keys.interface(nic.uuid);
   return store.commit({
     conditions: [{ key, version }],
-    puts: [{ key, value: switched(nic as Migrating, carried) }],
+    puts: [{ key, value: switched(nic as Migrating, { carried }) }],
     deletes: [],
   });
+}
+
+/** Adds the counters of this node to those that are carried, for interfaces that were switched without it. */
+export async function countMoved(context: ClusterContext, members: readonly InterfaceRecord[]): Promise<void> {
+  const { store, node } = context;
+  for (const { carried: _, ...member } of members) {
+    const { uuid, migration } = member;
+    if (!migration?.isUncounted || migration.node !== node) continue;
+    const here = await interfaceCounters(context, { ...member, node, attachment: migration.attachment });
+    await transact(store, async (transaction) => {
+      const nic = await transaction.get<InterfaceRecord>(keys.interface(uuid));
+      if (nic?.migration?.id !== migration.id || !nic.migration.isUncounted) return;
+      const { isUncounted: _, ...counted } = nic.migration;
+      const total = nic.carried === undefined ? here : sumOf(nic.carried, here);
+      transaction.put(keys.interface(uuid), { ...nic, migration: counted, carried: asCarried(total) });
+    });
+  }
 }
 
 /** True if the source of a migration is to hand it over now. Otherwise it keeps its port open. */

@@ -96,6 +96,13 @@ function sum(links: Statistics, indexes: readonly number[]): InterfaceCounters {
   return total;
 }
 
+/** Returns the sum of counters. */
+export function sumOf(...counters: readonly InterfaceCounters[]): InterfaceCounters {
+  const total = { sent: zero(), received: zero() };
+  for (const each of counters) include(total, each);
+  return total;
+}
+
 function include(total: InterfaceCounters, { sent, received }: InterfaceCounters): void {
   add(total.sent, sent.packets, sent.bytes, sent.dropped);
   add(total.received, received.packets, received.bytes, received.dropped);

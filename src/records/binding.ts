@@ -38,13 +38,14 @@ export const bothOf = (nic: InterfaceRecord): InterfaceRecord[] => {
 /** Returns an interface after the switch: the target is active, and the source is to be removed. */
 export function switched(
   { node, attachment, migration, ...rest }: InterfaceRecord & { node: string; migration: Binding },
-  carried: InterfaceRecord['carried'],
+  { carried, isUncounted = false }: { carried: InterfaceRecord['carried']; isUncounted?: boolean },
 ): InterfaceRecord {
   const { id, claim } = migration;
+  const former = { id, node, attachment, state: 'deleting', isSource: true } as const;
   return {
     ...{ ...rest, node: migration.node, attachment: migration.attachment },
     ...(carried !== undefined && { carried }),
-    migration: { id, node, attachment, state: 'deleting', isSource: true, ...(claim !== undefined && { claim }) },
+    migration: { ...former, ...(isUncounted && { isUncounted }), ...(claim !== undefined && { claim }) },
   };
 }
 

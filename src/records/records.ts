@@ -110,6 +110,8 @@ export type Binding = Lifecycle & {
   isSwitching?: true;
   /** The interface has been switched: this is where it was. */
   isSource?: true;
+  /** The source is to add its counters to those that are carried. */
+  isUncounted?: true;
 };
 
 /** As `Traffic`. A type, because it is stored as JSON. */

@@ -69,6 +69,12 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
     expect(await nft(3, 'map', 'bridge', 'vethwork', 'guarded')).toContain('"vm"');
     // From now on, the instance runs on both nodes.
     await guest.plug(cluster.node(3), 'vm');
+    // The positive control: both answer if the port of the target is open.
+    const closed = ['element', 'bridge', 'vethwork_slots', 'closed', '{ "vm" }'];
+    await cluster.node(3).run('nft', 'delete', ...closed);
+    const doubled = await EchoStream.start(peers[0].namespace, address);
+    expect((await doubled.stop()).duplicates).toBeGreaterThan(0);
+    await cluster.node(3).run('nft', 'add', ...closed);
     const sources = [peers[0].namespace, peers[1].namespace, peers[2].namespace];
     const streams = await Promise.all([
       ...sources.slice(0, 1).map((from) => EchoStream.start(from, address)),
@@ -110,7 +116,11 @@ describe.skipIf(!privileged)('moving an interface between nodes', () => {
     expect(await ping(there, peers[2].address, '-W2')).toBe(true);
     expect(await ping(there, '10.0.0.1', '-W2')).toBe(true);
     expect(await hasLink(guest.namespace, 'eth0')).toBe(false);
-    const back = await (await moved.migrate({ to: 'node1', netns: guest.namespace.name })).switch();
+    const { sent } = await (await hosts[1].getInterface(nic.uuid)).counters();
+    const second = await moved.migrate({ to: 'node1', netns: guest.namespace.name });
+    const back = await second.switch({ waitForSource: false });
+    const counted = await (await hosts[0].getInterface(nic.uuid)).counters();
+    expect(counted.sent.packets).toBeGreaterThanOrEqual(sent.packets);
     expect(back.info).toMatchObject({ node: 'node1', uuid: guest.uuid, mac: guest.mac, address: guest.address });
     expect(await ping(guest.namespace, peers[2].address, '-W2')).toBe(true);
     expect(await hasLink(there, 'eth0')).toBe(false);

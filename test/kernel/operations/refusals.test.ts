@@ -284,4 +284,12 @@ describe.skipIf(!privileged)('a host rejects', () => {
     const error = await rejection(host.createNetwork({ name: network.uuid, netblock: '172.19.0.0/24' }));
     expect(error).toMatchObject({ name: 'ValidationError', field: 'name' });
   });
+
+  test('a migration: a lone host has no other node', async () => {
+    const nic = await network.attach({ tap: 'tap1' });
+    const error = await rejection(nic.migrate({ to: 'node2' }));
+    expect(error).toMatchObject({ name: 'ConflictError', message: expect.stringContaining('needs a cluster') });
+    expect([await nic.migration(), await host.listMigrations()]).toEqual([undefined, []]);
+    await nic.detach();
+  });
 });
