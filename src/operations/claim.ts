@@ -91,9 +91,10 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
   const device = deviceName(nic.attachment);
   try {
     // An element that is missing already was deleted by others.
-    const [errors] = await Promise.all([
-      kernel.teardown([openPort(host, device)], { lane: LANE, isAwaited: true }),
+    // First the flush: the teardown is awaited at once.
+    const [, errors] = await Promise.all([
       store.flush(),
+      kernel.teardown([openPort(host, device)], { lane: LANE, isAwaited: true }),
     ]);
     throwFirst(errors);
   } catch (error) {
