@@ -57,7 +57,7 @@ interface Taken {
 /** Marks a free slot as claimed. */
 async function take(
   transaction: Transaction,
-  { freeSlots, kernel, node }: Context,
+  { calls, freeSlots, kernel, node }: Context,
   uuid: string,
   pool: string,
   { hostname, instance, metadata }: ClaimRequest,
@@ -78,7 +78,8 @@ async function take(
       slot: { ...free.slot, isFree: false },
     };
     await reserveHostname(transaction, nic);
-    kernel.announce();
+    // Beside others, the thread would take time from them.
+    if (calls.isAlone) kernel.announce();
     transaction.put(keys.interface(slot), nic);
     transaction.delete(poolKeys.free(pool, slot));
     return { network, pool: record, nic };
