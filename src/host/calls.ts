@@ -10,6 +10,11 @@ export class Calls {
   #seen = new Map<string, number>();
   #next = 0;
 
+  /** True if one call runs. */
+  get isAlone(): boolean {
+    return this.#running.size === 1;
+  }
+
   /** Runs a call and tracks it. */
   async track<Result>(work: () => Promise<Result>): Promise<Result> {
     const number = this.#next++;

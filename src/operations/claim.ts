@@ -61,7 +61,7 @@ interface Taken {
 /** Marks a free slot as claimed. */
 async function take(
   transaction: Transaction,
-  { freeSlots, kernel, node }: Context,
+  { calls, freeSlots, kernel, node }: Context,
   uuid: string,
   pool: string,
   { hostname, instance, metadata }: ClaimRequest,
@@ -83,7 +83,8 @@ async function take(
       slot: { ...free.slot, isFree: false },
     };
     await reserveHostname(transaction, nic);
-    kernel.announce();
+    // Beside others, the thread would take time from them.
+    if (calls.isAlone) kernel.announce();
     transaction.put(keys.interface(slot), nic);
     transaction.delete(poolKeys.free(pool, slot));
     return { network, pool: record, nic };
@@ -96,9 +97,10 @@ async function open(context: Context, nic: InterfaceRecord): Promise<void> {
   const device = deviceName(nic.attachment);
   try {
     // An element that is missing already was deleted by others.
-    const [errors] = await Promise.all([
-      kernel.teardown([openPort(host, device)], { lane: LANE, isAwaited: true }),
+    // First the flush: the teardown is awaited at once.
+    const [, errors] = await Promise.all([
       store.flush(),
+      kernel.teardown([openPort(host, device)], { lane: LANE, isAwaited: true }),
     ]);
     throwFirst(errors);
   } catch (error) {

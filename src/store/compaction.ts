@@ -38,10 +38,9 @@ export class Compaction {
   }
 
   /** Begins a compaction in the background if the log is long. */
-  startIfDue(): void {
-    const { index, compactAt = COMPACT_AT } = this.#parts;
-    const head = readHead(index);
-    if (this.#running || this.#isStopped || head === undefined) return;
+  startIfDue(head: LogHead): void {
+    const { compactAt = COMPACT_AT } = this.#parts;
+    if (this.#running || this.#isStopped) return;
     if (head.tail < Math.max(compactAt, this.#next, RATIO * head.snapshot)) return;
     this.#running = this.#run(head)
       .catch((error: unknown) => {

@@ -105,8 +105,7 @@ export class Journal<Entry extends object> {
   async close(): Promise<void> {
     this.#end.abort();
     await this.#writing?.catch(() => undefined);
-    await this.#file?.handle.close();
-    this.#file = undefined;
+    await this.#closeFile();
   }
 
   async #write(): Promise<void> {
@@ -120,7 +119,15 @@ export class Journal<Entry extends object> {
       }
     } finally {
       this.#writing = undefined;
+      // An entry of background work may come after `close`.
+      if (this.#end.signal.aborted) await this.#closeFile();
     }
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.handle.close();
   }
 
   async #put(batch: string): Promise<void> {

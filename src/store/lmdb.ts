@@ -104,6 +104,9 @@ class LmdbStore implements LoneStore {
   /** The flush that runs, and the one that begins after it. */
   #flushing: Promise<void> = Promise.resolve();
   #nextFlush: Promise<void> | undefined;
+  #isFlushing = false;
+  /** The head of the last commit of this process. */
+  #committed: LogHead | undefined;
   /** Everything up to this revision is on disk. */
   #flushed = -1;
   #failure: StoreError | undefined;
@@ -167,13 +170,23 @@ class LmdbStore implements LoneStore {
   async flush(): Promise<void> {
     this.#refuseIfClosed();
     if (!this.isSynchronous || this.#head().revision <= this.#flushed) return;
+    // One at a time: the kernel reports a failed write to one of them only.
+    if (!this.#isFlushing && this.#nextFlush === undefined) return this.#startFlush();
     this.#nextFlush ??= this.#flushing.then(() => {
       this.#nextFlush = undefined;
-      const flush = this.#flush();
-      this.#flushing = flush.catch(() => undefined);
-      return flush;
+      return this.#startFlush();
     });
     return this.#nextFlush;
+  }
+
+  /** Starts at once: the caller may be busy until its next turn. */
+  #startFlush(): Promise<void> {
+    this.#isFlushing = true;
+    const flush = this.#flush().finally(() => {
+      this.#isFlushing = false;
+    });
+    this.#flushing = flush.catch(() => undefined);
+    return flush;
   }
 
   close(): Promise<void> {
@@ -214,7 +227,7 @@ class LmdbStore implements LoneStore {
         } finally {
           release();
         }
-        this.#compaction.startIfDue();
+        if (this.#committed !== undefined) this.#compaction.startIfDue(this.#committed);
       } catch (error) {
         // Without the lock, the waiting commits would fail in the same way.
         const failed = batch.length > 0 ? batch : this.#queue.splice(0);
@@ -273,7 +286,8 @@ class LmdbStore implements LoneStore {
         const bytes = Buffer.concat([...records, END]);
         written = { log, head, isSmall: bytes.length <= SMALL_BYTES };
         log.write(bytes, head);
-        writeHead(this.#index, { ...head, revision, chain, tail: head.tail + bytes.length - END.length });
+        this.#committed = { ...head, revision, chain, tail: head.tail + bytes.length - END.length };
+        writeHead(this.#index, this.#committed);
         return outcomes;
       });
     } catch (error) {

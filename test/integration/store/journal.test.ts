@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -82,6 +82,26 @@ describe('a journal', () => {
     await one.append({ who: 'me', number: 1 });
     expect(await all(one)).toEqual(numbers(2));
   });
+
+  test('an entry that comes after the end is written, and leaves no file open', async () => {
+    const first = journal();
+    await first.append({ who: 'me', number: 0 });
+    expect(await openFiles()).toHaveLength(1);
+    await first.close();
+    await first.append({ who: 'me', number: 1 });
+    expect(await openFiles()).toEqual([]);
+    expect(await all(journal())).toEqual(numbers(2));
+  });
+
+  /** The files of the journal that this process has open. */
+  async function openFiles(): Promise<string[]> {
+    const names = await readdir('/proc/self/fd');
+    // The descriptor of the listing itself is closed already.
+    const targets = await Promise.allSettled(names.map((name) => readlink(`/proc/self/fd/${name}`)));
+    return targets.flatMap((each) =>
+      each.status === 'fulfilled' && each.value.startsWith(folder) ? [each.value] : [],
+    );
+  }
 
   test('follows entries of other processes, until aborted or closed', async () => {
     const [reader, writer] = [journal(), journal({ segmentBytes: 500, segments: 50 })];
