@@ -25,7 +25,7 @@ const QUICK_BUDGET = 3000;
 /** Static text, so that help does not load the benchmark. */
 const NAMES = `
 Scenarios:
-  attach, guard, network, float, churn, sandbox, slots, traffic, scale, reconcile, start, footprint
+  attach, guard, network, float, churn, sandbox, slots, traffic, scale, growth, reconcile, start, footprint
 Contenders:
   model, model-without-dhcp, kernel, floor, walkthrough, shell, pyroute2, cni, netavark`;
 const CLEAR_LINE = '\r\x1b[K';

@@ -9,6 +9,7 @@ import { requireWritableSysctls } from '../host/sysctls.js';
 import { localMac } from '../ipam/local-mac.js';
 import { parseNetblock } from '../ipam/netblock.js';
 import { reserveVni } from '../ipam/vni.js';
+import { Observer } from '../kernel/ensure/observer.js';
 import { asCapacityError } from '../records/capacity.js';
 import { reserveEgress } from '../records/egress.js';
 import { reserveName } from '../records/names.js';
@@ -103,8 +104,8 @@ function settleNetwork({ store }: Pick<Context, 'store'>, uuid: string): Promise
  * @throws ConflictError
  */
 async function refuseExistingNamespace({ kernel, store }: Context, uuid: string): Promise<void> {
-  const namespaces = await kernel.query('namespace.list');
-  if (namespaces.some(({ name }) => name === uuid) && (await store.get(keys.network(uuid))) === undefined) {
+  const exists = await new Observer(kernel).exists(uuid);
+  if (exists && (await store.get(keys.network(uuid))) === undefined) {
     throw new ConflictError(`a namespace named ${uuid} exists already`);
   }
 }

@@ -3,6 +3,7 @@ import { attach } from './attach.js';
 import { churn } from './churn.js';
 import { float } from './float.js';
 import { footprint } from './footprint.js';
+import { growth } from './growth.js';
 import { guard } from './guard.js';
 import { network } from './network.js';
 import { reconcile } from './reconcile.js';
@@ -22,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   slots,
   traffic,
   scale,
+  growth,
   reconcile,
   startUp,
   footprint,

@@ -48,7 +48,7 @@ export function nextNetwork(dhcp: boolean): NetworkSpec {
 }
 
 /** Creates `count` networks at once and deletes them. The figures are milliseconds per network. */
-function networkCase(count: number, dhcp: boolean): Case {
+export function networkCase(count: number, dhcp: boolean): Case {
   let specs: NetworkSpec[];
   const inProcess = new WeakSet<Contender>();
   const create = (contender: Contender) =>

@@ -57,7 +57,8 @@ export const startUp: Scenario = {
   },
 };
 
-async function begin(folder: string): Promise<{ import: number; open: number }> {
+/** Opens the host in a new process. Returns milliseconds. */
+export async function begin(folder: string): Promise<{ import: number; open: number }> {
   const url = new URL('../../index.js', import.meta.url).href;
   const options = {
     stateDir: `${folder}/state`,
