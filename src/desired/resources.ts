@@ -55,7 +55,8 @@ export const resourceId = {
 /** Returns the network itself: on the router with its namespace, on other nodes only the VXLAN link and its bridge. */
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
-  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...rest } = record;
+  const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...others } = record;
+  const { remembersAddresses: _remembers, ...rest } = others;
   const common = { kind: 'network', id: resourceId.network, title: networkTitle(record), state } as const;
   if (isRouter(node)) {
     return {

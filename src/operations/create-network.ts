@@ -151,6 +151,7 @@ async function reserveNetwork(
     egress: request.provideNat ? { outer: egressOuter, inner: egressInner, address: await egressAddress() } : undefined,
     routed: {},
     hasHostnameIndex: true,
+    remembersAddresses: true,
     metadata: request.metadata,
     state: 'initial',
     claim: context.owner.claim(),
