@@ -76,7 +76,7 @@ export const resourceId = {
 export function networkResource(node: LocalNode, record: NetworkRecord): Resource {
   const { host, underlay } = node;
   const { claim: _claim, state, metadata: _metadata, routed: _routed, hasSlots: _slots, ...more } = record;
-  const { router: _router, standby: _standby, ...rest } = more;
+  const { router: _router, standby: _standby, remembersAddresses: _remembers, ...rest } = more;
   const common = { kind: 'network', id: resourceId.network, title: networkTitle(record), state } as const;
   const here = networkOn(node, record);
   if (isRouter(node, record)) {

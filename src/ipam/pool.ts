@@ -13,6 +13,8 @@ export type AddressRecord = {
   /** UUIDs of the interfaces that share an address with the use `allowed`. */
   owners?: string[];
   mac?: string;
+  /** Another interface has had the address before (see `PoolOptions.remembers`). */
+  isReused?: true;
   /** End of the deletion halo, in milliseconds since 1970, and its length in milliseconds. */
   until?: number;
   halo?: number;
@@ -30,6 +32,8 @@ export interface PoolOptions {
   netblock: Netblock;
   /** Name of the network in error messages. Default: the prefix. */
   name?: string;
+  /** Keep the record of a released address, as one whose halo has ended, so that `isReused` is known. Default false. */
+  remembers?: boolean;
   /** Milliseconds since 1970. Default `Date.now`. */
   clock?: () => number;
 }
@@ -74,12 +78,14 @@ export class AddressPool {
   readonly netblock: Netblock;
   readonly #prefix: string;
   readonly #name: string;
+  readonly #remembers: boolean;
   readonly #clock: () => number;
 
-  constructor({ prefix, netblock, name = prefix, clock = Date.now }: PoolOptions) {
+  constructor({ prefix, netblock, name = prefix, remembers = false, clock = Date.now }: PoolOptions) {
     this.netblock = netblock;
     this.#prefix = prefix;
     this.#name = name;
+    this.#remembers = remembers;
     this.#clock = clock;
   }
 
@@ -94,7 +100,9 @@ export class AddressPool {
       options.address === undefined
         ? ((await this.#sample(transaction)) ?? (await this.#pick(transaction)))
         : await this.#check(transaction, options.address, options);
-    transaction.put(this.#key(address), record);
+    const key = this.#key(address);
+    const isReused = this.#remembers && (await transaction.get(key)) !== undefined;
+    transaction.put(key, isReused ? { ...record, isReused } : record);
     return address;
   }
 
@@ -109,7 +117,8 @@ export class AddressPool {
     if (record === undefined || record.use === 'halo') return false;
     if (owner !== undefined && record.owner !== owner) return false;
     const former = instance === undefined ? {} : { instance };
-    if (halo > 0) transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo, ...former });
+    if (halo > 0 || this.#remembers)
+      transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo, ...former });
     else transaction.delete(key);
     return true;
   }
@@ -137,6 +146,7 @@ export class AddressPool {
     if (record?.use !== 'allowed' || !record.owners?.includes(owner)) return;
     const owners = record.owners.filter((each) => each !== owner);
     if (owners.length > 0) transaction.put(this.#key(address), { use: 'allowed', owners });
+    else if (this.#remembers) transaction.put(this.#key(address), { use: 'halo', until: this.#clock(), halo: 0 });
     else transaction.delete(this.#key(address));
   }
 

@@ -206,7 +206,7 @@ async function reserveInterface(
   request: AttachPlan,
   chosen: ChosenAttachment,
 ): Promise<Omit<Reserved, 'revision'>> {
-  const network = await liveNetworkOf(transaction, uuid);
+  let network = await liveNetworkOf(transaction, uuid);
   if (node !== undefined && network.mtu > detected.mtu) {
     const text = `network ${uuid} has an MTU of ${network.mtu}; the mesh NIC of ${node} allows at most ${detected.mtu}`;
     throw new ConflictError(text);
@@ -228,11 +228,16 @@ async function reserveInterface(
     address: request.address,
     floating: floatingOf(network).netblock,
   });
-  const address = await networkPool(network).reserve(
+  const pool = networkPool(network);
+  const address = await pool.reserve(
     transaction,
     { use: 'interface', owner, mac },
     { address: request.address, instance: request.instance },
   );
+  if (guard === undefined) network = forgetAddresses(transaction, network);
+  const isReused = (await pool.get(transaction, address))?.isReused ?? false;
+  // In a cluster, an announcement also tells the bridges of other nodes where the MAC is.
+  const isFirstOwner = node === undefined && network.remembersAddresses === true && !isReused;
   // Everything above runs while the namespace is read.
   const attachment = await chosen.attachment;
   const place = request.isOnly ? placeOf({ attachment, ...(node !== undefined && { node }) }) : undefined;
@@ -251,6 +256,7 @@ async function reserveInterface(
     order: request.order,
     model: request.model,
     ...(guard && { guard }),
+    ...(isFirstOwner && { isFirstOwner }),
     ...(hostname !== undefined && { hostname }),
     ...(instance !== undefined && { instance }),
     metadata: request.metadata,
@@ -260,6 +266,14 @@ async function reserveInterface(
   };
   await createInterface(transaction, nic);
   return { network, nic };
+}
+
+/** An interface without anti-spoofing may use addresses that the pool does not record. */
+function forgetAddresses(transaction: Transaction, network: NetworkRecord): NetworkRecord {
+  if (network.remembersAddresses === undefined) return network;
+  const { remembersAddresses: _, ...record } = network;
+  transaction.put(keys.network(network.uuid), record);
+  return record;
 }
 
 /**

@@ -164,6 +164,7 @@ async function reserveNetwork(
     ...place,
     routed: {},
     hasHostnameIndex: true,
+    remembersAddresses: true,
     metadata: request.metadata,
     state: 'initial',
     claim: context.owner.claim(),

@@ -160,6 +160,8 @@ export type DesiredInterface = {
   order: number;
   /** Anti-spoofing: the interface may send from its own MAC and addresses only. Absent: from any. */
   guard?: { allowedAddresses: string[] } | undefined;
+  /** No other instance of the network has ever used the address, so that no neighbour can remember another MAC for it. */
+  isFirstOwner?: boolean | undefined;
   /** Present for an interface of a pool. Nothing passes the port of a free one. */
   slot?: { isFree: boolean } | undefined;
   /**

@@ -242,8 +242,9 @@ function configureContainer(
       netns,
       link: { index },
       changes: {
-        // The address is announced when the link comes up, because neighbours may remember its previous owner.
-        inet: { arpNotify: 1 },
+        // The address is announced when the link comes up, because neighbours may remember its previous owner. The
+        // bridge floods the announcement to all ports.
+        ...(nic.isFirstOwner ? {} : { inet: { arpNotify: 1 } }),
         // The guard drops IPv6. Without a link-local address, the kernel does not send any.
         ...(isGuarded && { inet6: { addressGeneration: 'none' } }),
       },

@@ -75,6 +75,11 @@ export type NetworkRecord = DesiredNetwork &
     routed: Record<string, Lifecycle>;
     /** The host names of all its interfaces are indexed. Absent in records of earlier versions. */
     hasHostnameIndex?: true;
+    /**
+     * The pool has a record of every address that an instance has ever used. Absent in records of earlier versions, in
+     * adopted ones, and once an interface without anti-spoofing was attached, because it may use any address.
+     */
+    remembersAddresses?: true;
   };
 
 /** An interface. */
@@ -172,7 +177,10 @@ function namespacePath(netns: NamespaceRef): string {
 
 /** Returns the pool of the addresses of a network. */
 export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock'>): AddressPool {
-  return new AddressPool({ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) });
+  return new AddressPool({
+    ...{ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) },
+    remembers: true,
+  });
 }
 
 /** Name of the floating pool of a lone host, and of network nodes that name none. */

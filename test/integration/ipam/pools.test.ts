@@ -28,11 +28,11 @@ afterAll(async () => {
 });
 
 /** A pool of its own, with a clock that the test sets. */
-function newPool(cidr: string) {
+function newPool(cidr: string, options: { remembers?: boolean } = {}) {
   const clock = { now: 1_000_000 };
   const netblock = parseNetblock('netblock', cidr);
   const prefix = `pool/${++pools}`;
-  const pool = new AddressPool({ prefix, netblock, name: 'demo', clock: () => clock.now });
+  const pool = new AddressPool({ prefix, netblock, name: 'demo', clock: () => clock.now, ...options });
   return {
     clock,
     netblock,
@@ -145,6 +145,24 @@ describe('an address pool', () => {
 
     await pool.release(released, { halo: 5000 });
     expect(await pool.reserve({ address: released, ignoreHalo: true })).toBe(released);
+  });
+
+  test('a pool that remembers knows which addresses were used before', async () => {
+    const pool = newPool('172.16.0.0/24', { remembers: true });
+    const fixed = { address: '172.16.0.100' };
+    await pool.reserve(fixed);
+    expect(await pool.get(fixed.address)).not.toHaveProperty('isReused');
+    await pool.release(fixed.address);
+    expect(await pool.get(fixed.address)).toBeUndefined();
+    expect((await pool.usage()).used).toBe(0);
+    await pool.reserve(fixed);
+    expect(await pool.get(fixed.address)).toMatchObject({ use: 'interface', isReused: true });
+    const allowed = { address: '172.16.0.101' };
+    await pool.transact(async (transaction, own) => own.share(transaction, allowed.address, 'one', 'field'));
+    await pool.transact(async (transaction, own) => own.unshare(transaction, allowed.address, 'one'));
+    expect(await pool.get(allowed.address)).toBeUndefined();
+    await pool.reserve(allowed);
+    expect(await pool.get(allowed.address)).toMatchObject({ isReused: true });
   });
 
   test('a clock that is set back ends a halo, and extends it by at most ten seconds', async () => {

@@ -58,6 +58,12 @@ test('a container whose port drops IPv6 gets no IPv6 address', () => {
   `);
 });
 
+test('the first owner of an address does not announce it', () => {
+  const plan = (isFirstOwner: boolean) => lines(planInterface(host, network, { ...nic(veth), isFirstOwner }));
+  expect(plan(false)).toContain('arpNotify');
+  expect(plan(true)).not.toContain('arpNotify');
+});
+
 test('a container that configures itself gets only the link', () => {
   const plan = planInterface(host, network, nic({ ...veth, configure: false }));
   expect(plan.filter(({ op }) => !['link.add', 'link.set', 'link.ipv6'].includes(op))).toEqual([]);
