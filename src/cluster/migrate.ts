@@ -5,6 +5,7 @@ import { deviceName } from '../plan/interface.js';
 import type { Claim } from '../records/claim.js';
 import { refuseIfMigrated } from '../records/migration.js';
 import { Owner } from '../records/owner.js';
+import { type PoolRecord, poolKeys } from '../records/pools.js';
 import { type HostRecord, type InterfaceRecord, keys, type Lifecycle, type NetworkRecord } from '../records/records.js';
 import { migrateRecords } from '../records/schema-version.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
@@ -189,7 +190,12 @@ async function waitForIdle(source: Store, owner: Owner): Promise<Entry[]> {
 
 /** Returns an entry with the node in its value or key. */
 function moved({ key, value }: Entry, node: string): { key: string; value: Json } {
-  if (key.startsWith(keys.interfaces)) return { key, value: { ...(value as InterfaceRecord), node } };
+  if (key.startsWith(keys.interfaces)) {
+    // Nodes of a cluster always announce addresses.
+    const { isFirstOwner: _, ...record } = value as InterfaceRecord;
+    return { key, value: { ...record, node } };
+  }
+  if (key.startsWith(poolKeys.pools)) return { key, value: { ...(value as PoolRecord), node } };
   for (const kind of ['device/', 'place/']) {
     if (key.startsWith(kind)) return { key: `${kind}${node}/${key.slice(kind.length)}`, value };
   }

@@ -140,7 +140,9 @@ for _ in range(20):
     const result = (...args: string[]) =>
       machine.run('bash', '-c', `${program} ${args.join(' ')} 2>&1; echo "exit $?"`);
     expect(await result('hold')).toMatch(/usage: [\s\S]*exit 2/);
-    expect(await result('hold', host.egressBridge.mac, '5', HOLDER, SUCCESSOR, PORT)).toMatch(/5: Invalid[\s\S]*exit 1/);
+    expect(await result('hold', host.egressBridge.mac, '5', HOLDER, SUCCESSOR, PORT)).toMatch(
+      /5: Invalid[\s\S]*exit 1/,
+    );
     expect(await result('acknowledge', 'x', HOLDER, PORT)).toMatch(/x: Invalid[\s\S]*exit 1/);
   });
 });
