@@ -68,6 +68,7 @@ export async function rebuildInterface(link: Link, input: InterfaceInput): Promi
         model: textOf(facts.model) ?? DEFAULT_MODEL,
         ...(guarded && { guard: { allowedAddresses: addresses.filter((each) => each !== address) } }),
         ...(hostname !== undefined && { hostname }),
+        ...(container?.value.peer.inet?.arpNotify === 0 && { isFirstOwner: true }),
         metadata: {},
         state: 'created',
       },

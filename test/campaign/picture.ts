@@ -1,4 +1,5 @@
 import { runtimeRoot } from '../../src/dnsmasq/index.js';
+import type { AddressRecord } from '../../src/ipam/pool.js';
 import type { Store } from '../../src/store/store.js';
 import { processes } from '../support/processes.js';
 import { entriesOf, fixedPlaces, ipBatch, nftRuleset } from './look.js';
@@ -62,9 +63,13 @@ export async function statePicture(store: Store, state: string): Promise<string[
   // Lock files are temporary, and logs of dnsmasq are not state.
   const files = (await entriesOf(root, true)).filter((file) => !/\.lock$|\/log$/.test(file)).sort();
   const running = await processes(`conf-file=${root}/`);
-  // Used interface indexes are not released, and events are kept.
+  // Used interface indexes are not released, events are kept, and released addresses are remembered.
   // The claims of a pool are recorded up to a second later.
-  const entries = (await store.list('')).filter(({ key }) => !/^(ifindex|event|pool-usage)/.test(key));
+  const isRemembered = (value: unknown) =>
+    (value as AddressRecord).use === 'halo' && (value as AddressRecord).halo === 0;
+  const entries = (await store.list('')).filter(
+    ({ key, value }) => !/^(ifindex|event|pool-usage)/.test(key) && !isRemembered(value),
+  );
   return [
     ...files.map((file) => `file: ${file}`),
     ...running.map((line) => `process: ${line}`),

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type HostRecord, keys } from '../../../src/records/records.js';
-import { SCHEMA_VERSION } from '../../../src/records/schema-version.js';
+import { SCHEMA_VERSION, SEVERAL_ROUTERS_VERSION } from '../../../src/records/schema-version.js';
 import { openLmdbStore } from '../../../src/store/lmdb.js';
 import type { Entry, Json } from '../../../src/store/store.js';
 import { TestHost } from '../../support/host.js';
@@ -59,11 +59,11 @@ describe.skipIf(!privileged)('records of another version', () => {
   test('are rejected and not changed if it is a later one', async () => {
     await machine.open();
     await machine.close();
-    await write([{ key: keys.schema, value: SCHEMA_VERSION + 1 }]);
+    await write([{ key: keys.schema, value: SEVERAL_ROUTERS_VERSION + 1 }]);
     const before = await read();
     const error = await rejection(machine.open());
     expect(error).toMatchObject({ name: 'StoreError' });
-    expect(String(error)).toContain(`version ${SCHEMA_VERSION + 1}`);
+    expect(String(error)).toContain(`version ${SEVERAL_ROUTERS_VERSION + 1}`);
     expect(String(error)).toContain('use a later vethwork');
     expect(await read()).toEqual(before);
     await write([{ key: keys.schema, value: SCHEMA_VERSION }]);

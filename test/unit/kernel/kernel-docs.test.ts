@@ -15,7 +15,7 @@ function commentOf(source: ts.SourceFile, node: ts.Node): string {
   return texts.join(' ').replaceAll(/[\s*]+/g, ' ');
 }
 
-const COMMAND = /Like `(ip|bridge|nft|iptables|tc|conntrack|sysctl|ethtool|ping) ?/;
+const COMMAND = /Like `(ip|bridge|nft|iptables|tc|conntrack|sysctl|ethtool|ping|ss) ?/;
 
 /** Names of operations with their comments. */
 function operations(): [string, string][] {
