@@ -26,6 +26,7 @@ const allowed = [
   /^scripts\/install\.mjs$/,
   /^native\/(?!test\/|fuzz\/|bench\/).+\.(cc|h)$/,
   /^examples\/[a-z-]+\.ts$/,
+  /^docs\/[a-z-]+\.conf$/,
   /^systemd\/vethwork(-agent\.service|\.(sysusers|tmpfiles)\.conf)$/,
   /^docs\/([a-z-]+\.md|bench\/[a-z0-9-]+\.(csv|svg))$/,
   /^(package\.json|binding\.gyp|README\.md|SECURITY\.md|LICENSE|CHANGELOG\.md)$/,

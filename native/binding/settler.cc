@@ -69,7 +69,7 @@ void Settler::finished(TransactionPointer transaction) {
   // Packing on the worker thread leaves the JavaScript thread free.
   try {
     transaction->answer = packResults(*transaction);
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     transaction->answer.reset();
   }
   const std::lock_guard lock(mutex_);
@@ -104,7 +104,9 @@ void Settler::settleAll(Napi::Env env) {
     cancellable_.erase(pending->second.id);
     pending_.erase(pending);
     if (const auto& answer = transaction->answer; !answer) {
-      promise.Reject(Napi::Error::New(env, "out of memory for the answer of the kernel").Value());
+      promise.Reject(
+          Napi::Error::New(env, "the answer of the kernel could not be converted: no memory or no random numbers")
+              .Value());
     } else {
       promise.Resolve(answer->empty() ? env.Undefined() : toJavaScript(env, *answer));
     }

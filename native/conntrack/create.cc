@@ -99,6 +99,18 @@ void putZone(const std::optional<std::uint16_t>& zone, Batch& batch) {
   }
 }
 
+/// Deletes connections. Those that have ended are no errors.
+void removeConnections(std::span<const NewConnection* const> connections, Exchange& exchange) {
+  for (std::size_t from = 0; from < connections.size(); from += maximumCreations) {
+    Batch batch;
+    for (const NewConnection* connection :
+         connections.subspan(from, std::min(maximumCreations, connections.size() - from))) {
+      connection->encodeRemoval(batch);
+    }
+    (void)exchange.request(batch);
+  }
+}
+
 }  // namespace
 
 NewConnection NewConnection::parse(const Value& value, Path& path) {
@@ -189,6 +201,7 @@ void NewConnection::encodeRemoval(Batch& batch) const {
 void createConnections(std::span<const NewConnection> connections, bool replaces, Exchange& exchange) {
   int first = 0;
   std::size_t failures = 0;
+  std::vector<const NewConnection*> created;
   for (std::size_t from = 0; from < connections.size(); from += maximumCreations) {
     const auto some = connections.subspan(from, std::min(maximumCreations, connections.size() - from));
     Batch batch;
@@ -206,10 +219,14 @@ void createConnections(std::span<const NewConnection> connections, bool replaces
       if (error != 0 && !(isRemoval && error == ENOENT)) {
         first = first == 0 ? error : first;
         ++failures;
+      } else if (!replaces) {
+        created.push_back(&some[message]);
       }
     }
   }
   if (first != 0) {
+    // A request that fails leaves nothing behind.
+    removeConnections(created, exchange);
     throwSystemError(first, std::to_string(failures) + " of " + std::to_string(connections.size()) + " connections");
   }
 }

@@ -112,10 +112,10 @@ OperationKinds conntrackOperations() {
                         .select = selectConnections},
        {"netns", "filter"}},
       {"conntrack.add",
-       ExchangeOperation{.protocol = NETLINK_NETFILTER, .check = checkAdd, .run = runAdd},
+       ExchangeOperation{.protocol = NETLINK_NETFILTER, .joins = false, .check = checkAdd, .run = runAdd},
        {"netns", "connections", "mode"}},
       {"conntrack.delete",
-       ExchangeOperation{.protocol = NETLINK_NETFILTER, .check = checkDelete, .run = runDelete},
+       ExchangeOperation{.protocol = NETLINK_NETFILTER, .joins = true, .check = checkDelete, .run = runDelete},
        {"netns", "filter"}},
   }};
   return kinds;

@@ -53,8 +53,8 @@ bool sharesRun(const Transaction& transaction, const Request& front, const Reque
     return isJoined(later) && operation->protocol == netlinkOperation(front)->protocol &&
            !(operation->final && transaction.stopOnError);
   }
-  if (exchangeOperation(front) != nullptr) {
-    return later.kind == front.kind;
+  if (const ExchangeOperation* operation = exchangeOperation(front)) {
+    return operation->joins && later.kind == front.kind;
   }
   return isInside(front) && isInside(later);
 }
@@ -290,8 +290,8 @@ Run nextRun(const TransactionPointer& transaction) {
 }
 
 bool canJoin(const Run& one, const Run& other) {
-  if (exchangeOperation(one.front()) != nullptr) {
-    return other.front().kind == one.front().kind;
+  if (const ExchangeOperation* operation = exchangeOperation(one.front())) {
+    return operation->joins && other.front().kind == one.front().kind;
   }
   return isJoined(one.front()) && isJoined(other.front()) &&
          netlinkOperation(one.front())->protocol == netlinkOperation(other.front())->protocol;

@@ -68,6 +68,8 @@ struct DirectOperation {
 /// and all of them fail if one does.
 struct ExchangeOperation {
   int protocol;
+  /// Requests of several transactions may run together, so that all fail if one does: none has an inverse.
+  bool joins;
   /// @throws ValidationError
   void (*check)(const Map& arguments, Path& path);
   /// Executes requests with these arguments. @throws std::system_error

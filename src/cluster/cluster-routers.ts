@@ -70,7 +70,7 @@ export class ClusterRouters implements Routers {
       (node) =>
         (router === undefined || node.name === router) &&
         (floatingPool === undefined
-          ? router !== undefined || isDefault(node, nodes)
+          ? router !== undefined || !provideNat || isDefault(node, nodes)
           : node.floatingPool === floatingPool),
     );
     if (suitable.length === 0)

@@ -81,6 +81,14 @@ export class Controller {
     return this.#failures.size;
   }
 
+  /** True if a record of a network has changed since this node has reported progress: a call may wait for it. */
+  #isBehind(uuid: string): boolean {
+    const { store, node } = this.#context;
+    const reported = appliedOf(store, node, uuid)?.revision ?? 0;
+    const versions = [...(peekState(store, uuid)?.versions?.values() ?? [])];
+    return [store.peek(keys.network(uuid))?.version ?? 0, ...versions].some((version) => version > reported);
+  }
+
   /** Enqueues all networks of the node, and then each network that changes. */
   start(): void {
     if (!this.#stopped) return;
@@ -105,8 +113,7 @@ export class Controller {
       // An agent of this node whose lease has expired may still write progress of a deleted network. Remove it again.
       for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
     });
-    // A call waits for the progress of a network only while a record of it is changing.
-    for (const uuid of this.networks()) this.enqueue(uuid, isAwaited(peekState(store, uuid)));
+    for (const uuid of this.networks()) this.enqueue(uuid, isAwaited(peekState(store, uuid)) || this.#isBehind(uuid));
     void this.idle().then(() => this.#reconciler.endStart());
   }
 

@@ -153,14 +153,15 @@ export class NetworkReconciler {
   async leave({ network, members }: NetworkState): Promise<void> {
     const context = this.#context;
     const { localNode, node, reaper } = context;
+    const { displaced } = this.#lastApplied(network.uuid);
     const { standby: _, ...rest } = network;
     const former: NetworkRecord = { ...rest, router: node };
     const resources = [
       routerResource(localNode, former),
       ...members.map((member) => floatingResource(localNode, former, member)),
       ...Object.keys(former.routed).map((address) => routedResource(localNode, former, address)),
-    ].filter((resource) => resource !== undefined);
-    const errors = await removeResources(context, former, { resources, members: [] });
+    ].filter((resource) => resource !== undefined && !displaced.has(resource.id));
+    const errors = await removeResources(context, former, { resources: resources as Resource[], members: [] });
     this.forget(network.uuid);
     // The network may return, with the same link indexes.
     await reaper.sweep();
@@ -295,12 +296,14 @@ export class NetworkReconciler {
   }
 
   async #addMissing(resource: Resource, plan: readonly Operation[], observer: RunObserver): Promise<void> {
-    const { kernel, locks } = this.#context;
+    const { kernel, locks, store } = this.#context;
     const add = () => applyMissing(kernel, plan, observer.full);
     // All networks share the table of slots.
     await (resource.kind === 'slots' ? locks.exclusive(resource.kind, add) : add());
-    // An element that is too many is not missing.
-    if (resource.port?.isClosed === false) await this.#setPort(resource);
+    // An element that is too many is not missing, and a slot may have been claimed since its record was read.
+    const { port, interface: uuid = '' } = resource;
+    const isClaimed = store.peek<InterfaceRecord>(keys.interface(uuid))?.value.slot?.isFree === false;
+    if (port !== undefined && isClaimed) throwFirst(await kernel.teardown([port.open], { lane: LANE }));
   }
 
   /**

@@ -7,7 +7,8 @@ import { deviceName, planActivation } from '../plan/interface.js';
 import { forgetLearned } from '../plan/mesh.js';
 import { closePort, openPort } from '../plan/slots.js';
 import { inactiveOf } from '../records/binding.js';
-import type { InterfaceRecord } from '../records/records.js';
+import { type InterfaceRecord, keys } from '../records/records.js';
+import type { Entry } from '../store/store.js';
 import { throwFirst } from '../util/errors.js';
 import { handOver, isDueToHandOver, withdraw } from './switch.js';
 import type { ClusterContext } from './types.js';
@@ -69,7 +70,12 @@ export async function settlePorts(context: ClusterContext, state: NetworkState, 
     const open = ports.filter(({ mode }) => mode === 'open');
     if (open.length > 0)
       throwFirst(await kernel.teardown(open.map(({ nic }) => openPort(host, deviceName(nic.attachment)))));
-    for (const { nic, mode } of ports) if (mode === 'closing') await finishSource(context, state, nic);
+    for (const { nic, mode } of ports) {
+      if (mode !== 'closing') continue;
+      // The plan of the interface may have failed.
+      await close(context, deviceName(nic.attachment));
+      await finishSource(context, state, nic);
+    }
   }
   applied.ports = new Map(ports.map(({ index, mode }) => [index, mode]));
 }
@@ -78,8 +84,19 @@ export async function settlePorts(context: ClusterContext, state: NetworkState, 
 async function finishSource(context: ClusterContext, { versions }: NetworkState, nic: InterfaceRecord): Promise<void> {
   const version = versions?.get(nic.uuid);
   if (version === undefined || nic.migration === undefined) return;
-  if (isDueToHandOver(context, nic)) await handOver(context, nic, version);
-  else await withdraw(context, nic.uuid, nic.migration.id);
+  if (!isDueToHandOver(context, nic)) {
+    await withdraw(context, nic.uuid, nic.migration.id);
+    return;
+  }
+  let present: { nic: InterfaceRecord; version: number } | undefined = { nic, version };
+  // Another change of the record may have come first, for example of its metadata.
+  while (present !== undefined && !(await handOver(context, present.nic, present.version))) {
+    const entry: Entry<InterfaceRecord> | undefined = await context.store.get<InterfaceRecord>(
+      keys.interface(nic.uuid),
+    );
+    const isDue = entry?.value.migration?.id === nic.migration.id && isDueToHandOver(context, entry.value);
+    present = isDue ? { nic: entry.value, version: entry.version } : undefined;
+  }
 }
 
 async function close({ kernel, host }: ClusterContext, device: string): Promise<void> {
@@ -93,10 +110,13 @@ async function close({ kernel, host }: ClusterContext, device: string): Promise<
 /** Returns the ports of this node, without those of pools and those that are being created or removed. */
 function portsOf({ node }: ClusterContext, { members }: NetworkState): Port[] {
   return members.flatMap((member): Port[] => {
-    if (member.state !== 'created' || member.slot !== undefined || member.lost !== undefined) return [];
-    const { migration, attachment } = member;
-    if (member.node === node)
+    if (member.state !== 'created' || member.slot !== undefined) return [];
+    const { migration, attachment, lost } = member;
+    if (member.node === node) {
+      // The link of a lost interface is gone. It can still be handed over.
+      if (lost !== undefined && !migration?.isSwitching) return [];
       return [{ nic: member, mode: migration?.isSwitching ? 'closing' : 'open', index: attachment.index }];
+    }
     const inactive = migration?.node === node && migration.state !== 'deleting' ? inactiveOf(member) : undefined;
     return inactive === undefined ? [] : [{ nic: inactive, mode: 'inactive', index: inactive.attachment.index }];
   });

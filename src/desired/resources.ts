@@ -51,8 +51,10 @@ export interface Resource {
   /** Only of a slot on its node: its port, which is closed while the slot is free. */
   port?: {
     isClosed: boolean;
-    /** Opens or closes it. */
+    /** Opens or closes it, as the record says. */
     set: Operation;
+    /** Opens it. */
+    open: Operation;
     /** The fingerprint of the same slot with the port in the other state. */
     opposite: string;
   };
@@ -195,7 +197,8 @@ function portOf(
   opposite: string,
 ): NonNullable<Resource['port']> {
   const device = deviceName(attachment);
-  return { isClosed: isFree, set: isFree ? closePort(host, device) : openPort(host, device), opposite };
+  const open = openPort(host, device);
+  return { isClosed: isFree, set: isFree ? closePort(host, device) : open, open, opposite };
 }
 
 /** Returns an attachment without the identity of a namespace that is created with it: the identity is a result. */

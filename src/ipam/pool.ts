@@ -118,7 +118,7 @@ export class AddressPool {
     if (owner !== undefined && record.owner !== owner) return false;
     const former = instance === undefined ? {} : { instance };
     if (halo > 0 || this.#remembers)
-      transaction.put(key, { ...record, use: 'halo', until: this.#clock() + halo, halo, ...former });
+      transaction.put(key, { ...record, use: 'halo', until: halo > 0 ? this.#clock() + halo : 0, halo, ...former });
     else transaction.delete(key);
     return true;
   }
@@ -146,7 +146,7 @@ export class AddressPool {
     if (record?.use !== 'allowed' || !record.owners?.includes(owner)) return;
     const owners = record.owners.filter((each) => each !== owner);
     if (owners.length > 0) transaction.put(this.#key(address), { use: 'allowed', owners });
-    else if (this.#remembers) transaction.put(this.#key(address), { use: 'halo', until: this.#clock(), halo: 0 });
+    else if (this.#remembers) transaction.put(this.#key(address), { use: 'halo', until: 0, halo: 0 });
     else transaction.delete(this.#key(address));
   }
 

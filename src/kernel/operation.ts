@@ -104,8 +104,8 @@ export type Operation =
   | (In & { op: 'nftables.batch'; commands: NftCommand[] })
   /**
    * conntrack.add: creates connections. Like `conntrack -I`. All are tried; the error is that of the first failure.
-   * `create` fails with EEXIST if a tuple of a connection is tracked. `replace` deletes the connections that have one of
-   * the tuples first. The namespace needs a rule that tracks connections, such as NAT.
+   * `create` fails with EEXIST if a tuple of a connection is tracked, and deletes those that it has created. `replace`
+   * deletes the connections that have one of the tuples first; after an error, the others stay. The namespace needs a rule that tracks connections, such as NAT.
    */
   | (In & { op: 'conntrack.add'; connections: NewConnection[]; mode?: 'create' | 'replace' })
   /** conntrack.delete: deletes tracked connections that match all given properties. Like `conntrack -D`. */

@@ -22,6 +22,12 @@ import { retryTakenIndexes } from './retry-indexes.js';
 
 /** Number of links of a network: `vxlan-…`, `br-vxlan-…` and two veth pairs. */
 const NETWORK_LINKS = 6;
+/** Largest netblock whose released addresses are remembered: each takes a record. */
+const MOST_REMEMBERED = 65_536;
+
+/** In a cluster, all interfaces announce their addresses. */
+const isRemembering = ({ node }: Context, netblock: string): boolean =>
+  node === undefined && parseNetblock('netblock', netblock).size <= MOST_REMEMBERED;
 
 /** Creates a network in three steps: reserves it, applies it, settles its record. */
 export function createNetwork(context: Context, options: CreateNetworkOptions): Promise<NetworkRecord> {
@@ -164,7 +170,7 @@ async function reserveNetwork(
     ...place,
     routed: {},
     hasHostnameIndex: true,
-    remembersAddresses: true,
+    ...(isRemembering(context, request.netblock) && { remembersAddresses: true }),
     metadata: request.metadata,
     state: 'initial',
     claim: context.owner.claim(),

@@ -29,9 +29,10 @@ export function prepare(context: Context, network: string, request: PoolRequest)
     await context.locks.turn(network, signal);
     // In a cluster, the agent creates it before the first slot.
     if (context.node === undefined) await prepareTable(context, network);
-    const { pool, isNew } = await transact(context.store, (transaction) =>
+    const { result } = await context.coordinator.commit((transaction) =>
       record(transaction, context, network, request),
     );
+    const { pool, isNew } = result;
     await context.store.flush();
     try {
       await fill(context, pool, signal);
@@ -113,7 +114,7 @@ export function resizePool(
   return asCall(context, async () => {
     signal?.throwIfAborted();
     await context.locks.turn(network, signal);
-    const pool = await transact(context.store, async (transaction) => {
+    const { result: pool } = await context.coordinator.commit(async (transaction) => {
       const resized: PoolRecord = { ...(await livePoolOf(transaction, network, uuid)), min, max };
       transaction.put(poolKeys.pool(network, uuid), resized);
       return resized;
@@ -137,9 +138,9 @@ export async function removePool(
   context: Context,
   { uuid, network }: Pick<PoolRecord, 'uuid' | 'network'>,
 ): Promise<void> {
-  const { store, freeSlots, demand } = context;
+  const { store, freeSlots, demand, coordinator } = context;
   const key = poolKeys.pool(network, uuid);
-  const pool = await transact(store, async (transaction) => {
+  const { result: pool } = await coordinator.commit(async (transaction) => {
     const known = await transaction.get<PoolRecord>(key);
     if (known === undefined) return undefined;
     const deleting: PoolRecord = { ...known, state: 'deleting' };

@@ -84,7 +84,8 @@ export async function driftOf(context: Context, recorded: NetworkState, observer
       });
     }
   }
-  const verified = repairs.length > 0 ? undefined : verifiedNetworks(context).digested(context, state, plan, observer);
+  const verified =
+    repairs.length > 0 ? undefined : verifiedNetworks(context).digested(context, state, { plan, observer, localNode });
   repairs.push(...(await dnsmasqDrift(context, state)));
   return { repairs, elements: { state: localState(context, state), batches: batchesOfHost(context, plan) }, verified };
 }

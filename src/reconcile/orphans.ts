@@ -111,11 +111,17 @@ const SETTLE_MS = 100;
  * @param observer earlier reading of the kernel. The candidates in it are checked against a new reading
  * @param input.elements planned elements of networks, by UUID. A network that is missing, or has changed since, is planned
  * @param input.unchanged networks whose ports have no orphans
+ * @param input.covered UUIDs of networks. Those that could not be searched are removed from it
  */
 export async function orphanedElements(
   context: Context,
   observer: Observer,
-  input: { elements: ReadonlyMap<string, HostElements>; unchanged: Unchanged; before: Snapshot },
+  input: {
+    elements: ReadonlyMap<string, HostElements>;
+    unchanged: Unchanged;
+    before: Snapshot;
+    covered: Set<string>;
+  },
 ): Promise<Repair[]> {
   if (hasKnownPorts(input)) return [];
   const first = elementKeys(await findOrphanedElements(context, observer, input));
@@ -141,8 +147,14 @@ async function findOrphanedElements(
   {
     elements,
     unchanged: { networks: compared },
+    covered,
     among,
-  }: { elements: ReadonlyMap<string, HostElements>; unchanged: Unchanged; among?: ReadonlySet<string> },
+  }: {
+    elements: ReadonlyMap<string, HostElements>;
+    unchanged: Unchanged;
+    covered: Set<string>;
+    among?: ReadonlySet<string>;
+  },
 ): Promise<Operation[]> {
   const { host, peers } = context;
   const before = await localStates(context);
@@ -161,6 +173,9 @@ async function findOrphanedElements(
   const after = await localStates(context);
   const now = new Map(after.map((state) => [state.network.uuid, state]));
   const unchanged = steady.filter((state) => isSameState(state, now.get(state.network.uuid)));
+  const searched = unchanged.filter((state) => isSameState(state, elements.get(state.network.uuid)?.state));
+  const done = new Set([...searched.map(({ network }) => network.uuid), ...compared]);
+  for (const uuid of covered) if (!done.has(uuid)) covered.delete(uuid);
   const claimed = new Set([...links.map(({ name }) => name), ...[...before, ...after].flatMap(portsOf)]);
   for (const port of unchanged.flatMap(portsOf)) claimed.delete(port);
   return extraneousElements(

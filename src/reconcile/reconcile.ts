@@ -104,10 +104,12 @@ export async function reconcileNetworks(
   results.push(...(await repairs.run(links)));
   // Elements about a link are orphans only once the link is removed.
   const present = links.length === 0 ? observer : new Observer(kernel);
-  const orphans = await orphanedElements(context, present, { elements, unchanged, before });
+  const covered = new Set(verified.keys());
+  const orphans = await orphanedElements(context, present, { elements, unchanged, before, covered });
   results.push(...(await repairs.run(orphans)));
   // Nothing is an orphan in what was compared.
-  if (links.length + orphans.length === 0) for (const each of verified) verifiedNetworks(context).keep(...each);
+  if (links.length + orphans.length === 0)
+    for (const [uuid, each] of verified) if (covered.has(uuid)) verifiedNetworks(context).keep(uuid, each);
   return results;
 }
 

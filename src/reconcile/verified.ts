@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { LocalNode } from '../desired/local-node.js';
 import { isChanging, type NetworkState } from '../desired/network-state.js';
 import { KernelError } from '../errors.js';
 import type { Context } from '../host/context.js';
@@ -86,8 +87,7 @@ export class VerifiedNetworks {
   digested(
     context: Context,
     state: NetworkState,
-    plan: readonly Operation[],
-    observer: Observer,
+    { plan, observer, localNode }: { plan: readonly Operation[]; observer: Observer; localNode: LocalNode },
   ): Verified | undefined {
     if (context.node !== undefined || isChanging(state) || !state.members.every(isIdentified)) return undefined;
     const { netns } = context.host;
@@ -110,7 +110,7 @@ export class VerifiedNetworks {
       }),
       ...hostDigests(host, here, here),
     ]);
-    return answers === undefined ? undefined : { records: digestOfRecords(context, state), inner, host, answers };
+    return answers === undefined ? undefined : { records: digestOfRecords({ localNode }, state), inner, host, answers };
   }
 
   keep(network: string, verified: Verified): void {
@@ -128,6 +128,8 @@ export class VerifiedNetworks {
       [...this.#networks.values()].flatMap(({ host }) => host.shared.map((asked) => [askedKey(asked), asked] as const)),
     );
     const reading = readDigests(context, context.host.netns, [...shared.values()], true);
+    // It may be awaited only after another reading has failed.
+    reading.catch(() => undefined);
     const remaining = [...this.#networks].values();
     const work = async () => {
       for (const [uuid, verified] of remaining) {
@@ -290,7 +292,10 @@ async function readDigests(
   );
 }
 
-function digestOfRecords({ localNode: { host, underlay } }: Context, { network, members }: NetworkState): string {
+function digestOfRecords(
+  { localNode: { host, underlay } }: Pick<Context, 'localNode'>,
+  { network, members }: NetworkState,
+): string {
   return digest(JSON.stringify([host, underlay, network, members]));
 }
 

@@ -37,7 +37,7 @@ export const bothOf = (nic: InterfaceRecord): InterfaceRecord[] => {
 
 /** Returns an interface after the switch: the target is active, and the source is to be removed. */
 export function switched(
-  { node, attachment, migration, ...rest }: InterfaceRecord & { node: string; migration: Binding },
+  { node, attachment, migration, lost: _, ...rest }: InterfaceRecord & { node: string; migration: Binding },
   { carried, isUncounted = false }: { carried: InterfaceRecord['carried']; isUncounted?: boolean },
 ): InterfaceRecord {
   const { id, claim } = migration;

@@ -176,10 +176,15 @@ function namespacePath(netns: NamespaceRef): string {
 }
 
 /** Returns the pool of the addresses of a network. */
-export function networkPool({ uuid, name, netblock }: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock'>): AddressPool {
+export function networkPool({
+  uuid,
+  name,
+  netblock,
+  remembersAddresses,
+}: Pick<NetworkRecord, 'uuid' | 'name' | 'netblock' | 'remembersAddresses'>): AddressPool {
   return new AddressPool({
     ...{ prefix: keys.addresses(uuid), name, netblock: parseNetblock('netblock', netblock) },
-    remembers: true,
+    remembers: remembersAddresses === true,
   });
 }
 
@@ -223,7 +228,7 @@ export function networkInfo(record: NetworkRecord): NetworkInfo {
     ...(record.standby !== undefined && { standby: record.standby.node }),
     ...(record.router !== undefined && { floatingPool: record.floatingPool ?? DEFAULT_POOL }),
     routedAddresses: Object.keys(record.routed),
-    metadata: record.metadata,
+    metadata: structuredClone(record.metadata),
   };
 }
 
@@ -271,6 +276,6 @@ export function interfaceInfo(record: InterfaceRecord): InterfaceInfo {
     ...(record.migration && { migration: migrationInfo(record, record.migration) }),
     state: stateOf(record),
     ...(record.lost !== undefined && { reason: record.lost }),
-    metadata: record.metadata,
+    metadata: structuredClone(record.metadata),
   };
 }

@@ -48,6 +48,8 @@ export class WriteLock {
     this.#isHeld = true;
     return () => {
       this.#isHeld = false;
+      // Closed meanwhile: the descriptor may be another file's.
+      if (this.#fd !== fd) return;
       // Other processes must not wait for a lock that could not be released.
       if (unlockFile(fd) !== 0) this.close();
     };
@@ -60,7 +62,10 @@ export class WriteLock {
     for (let attempt = 1; ; attempt++) {
       const release = this.tryAcquire();
       if (release !== undefined) return release;
-      if (performance.now() >= end) throw new LockTimeoutError(this.#path, readFileLock(this.#path), this.#timeout);
+      if (performance.now() >= end) {
+        this.close();
+        throw new LockTimeoutError(this.#path, readFileLock(this.#path), this.#timeout);
+      }
       if (attempt <= TURNS) await nextTurn();
       else await backoff.wait({ deadline: end });
     }

@@ -123,10 +123,11 @@ async function differences(
     for (const { key, value } of before) {
       const [kind, ...rest] = key.split('/');
       const wantedKey = kind === 'device' || kind === 'place' ? [kind, NODE, ...rest].join('/') : key;
-      const more = kind === 'interface' ? { node: NODE } : kind === 'host' ? { networkNode: NODE } : undefined;
-      // Nodes of a cluster have settings of their own.
-      const { settings: _, ...common } = value as { settings?: unknown };
-      const wanted = more === undefined ? value : { ...(kind === 'host' ? common : (value as object)), ...more };
+      const isOnNode = kind === 'interface' || kind === 'pool';
+      const more = isOnNode ? { node: NODE } : kind === 'host' ? { networkNode: NODE } : undefined;
+      // Nodes of a cluster have settings of their own, and always announce addresses.
+      const { settings: _, isFirstOwner: __, ...common } = value as { settings?: unknown; isFirstOwner?: unknown };
+      const wanted = more === undefined ? value : { ...common, ...more };
       if (!isDeepStrictEqual(there.get(wantedKey), wanted)) found.push(`${wantedKey} is not what it was`);
       there.delete(wantedKey);
     }

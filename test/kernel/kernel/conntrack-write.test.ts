@@ -199,7 +199,7 @@ describe.skipIf(!privileged)('writing connections', () => {
     }
   });
 
-  test('of many, those that can be written are, and the error counts the others', async () => {
+  test('of many, none stays if one exists, and the error counts those that exist', async () => {
     await using stage = await openRouterStage();
     const many = Array.from({ length: 300 }, (_, index): NewConnection => {
       const [, one] = connections[0] as (typeof connections)[number];
@@ -210,9 +210,17 @@ describe.skipIf(!privileged)('writing connections', () => {
         reply: { ...one.reply, destinationPort: sourcePort },
       };
     });
+    const count = async () => (await stage.kernel.query('conntrack.list', { netns: stage.netns })).length;
     const errors = await stage.kernel.teardown([add(stage.netns, many)]);
     expect(errors).toMatchObject([{ code: 'EEXIST', message: expect.stringContaining('1 of 300 connections') }]);
-    expect(await stage.kernel.query('conntrack.list', { netns: stage.netns })).toHaveLength(299);
+    expect(await count()).toBe(0);
+    // The operations of two transactions that run at once fail separately.
+    const [failed, written] = await Promise.allSettled([
+      stage.kernel.transaction([add(stage.netns, many)]),
+      stage.kernel.transaction([add(stage.netns, many.slice(100, 299))]),
+    ]);
+    expect([failed.status, written.status]).toEqual(['rejected', 'fulfilled']);
+    expect(await count()).toBe(199);
   });
 
   test('a transaction that fails later removes what it has written, and nothing else', async () => {
