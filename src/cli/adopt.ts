@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 import type { Adoption } from '../api/adopt.js';
 import { ValidationError } from '../errors.js';
 import { repairText } from '../format/repair.js';
+import { defined } from '../util/defined.js';
 import { type App, print } from './app.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
 import { addSettingOptions, type SettingFlags, settingsOf } from './host.js';
 import { interruptible } from './interrupt.js';
-import { defined } from './parse.js';
 
 type AdoptFlags = SettingFlags & {
   dryRun?: boolean;

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { DiagnosisOptions } from '../doctor/index.js';
 import { formatFindings } from '../format/finding.js';
+import { defined } from '../util/defined.js';
 import { type App, print } from './app.js';
 import { exitCodes } from './error.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
-import { defined } from './parse.js';
 
 export function addDoctorCommand(program: Command, app: App): void {
   program

@@ -3,8 +3,9 @@ import type { HostOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
 import { hasStore } from '../store/folder.js';
+import { defined } from '../util/defined.js';
 import { readHostFile } from './host-file.js';
-import { defined, parseNamespace } from './parse.js';
+import { parseNamespace } from './parse.js';
 import type { HostFile } from './parse-host-file.js';
 
 /** Global options. They may be given before or after the command. */

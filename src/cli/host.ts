@@ -3,9 +3,10 @@ import type { HostOptions } from '../api/types.js';
 import { ConflictError } from '../errors.js';
 import { formatStatus } from '../format/format.js';
 import { repairText } from '../format/repair.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { collect, defined, parseDuration, parseInteger } from './parse.js';
+import { collect, parseDuration, parseInteger } from './parse.js';
 import { type Session, withHost, withRepairedHost } from './session.js';
 
 /** Flags of the settings of a host. */

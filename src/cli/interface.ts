@@ -3,10 +3,11 @@ import type { AttachCommon, AttachOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import { formatInterface, formatInterfaces } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
 import { addMigrateCommand } from './migration.js';
-import { collect, defined, flagOf, parseInteger, parseMetadata, parseNamespace } from './parse.js';
+import { collect, flagOf, parseInteger, parseMetadata, parseNamespace } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 export type AttachFlags = Omit<AttachCommon, 'signal' | 'allowedAddresses'> & {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { ValidationError } from '../errors.js';
 import type { EtcdOptions } from '../store/etcd/client.js';
+import { defined } from '../util/defined.js';
 import { withoutUser } from '../util/hidden.js';
 import { type App, print } from './app.js';
 import { globalsOf } from './globals.js';
 import { examples } from './help.js';
-import { defined } from './parse.js';
 
 interface MigrateFlags {
   to: string;

@@ -3,9 +3,10 @@ import type { Host, Interface, Migration } from '../api/types.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import { formatInterface } from '../format/format.js';
 import type { NamespaceRef } from '../kernel/namespace.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { defined, flagOf, parseInteger, parseNamespace } from './parse.js';
+import { flagOf, parseInteger, parseNamespace } from './parse.js';
 import { withHost } from './session.js';
 
 interface MigrateFlags {

@@ -2,10 +2,11 @@ import type { Command } from 'commander';
 import type { CreateNetworkOptions } from '../api/types.js';
 import { ValidationError } from '../errors.js';
 import { formatAddresses, formatNetwork, formatNetworks } from '../format/format.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { exitCodes } from './error.js';
 import { examples } from './help.js';
-import { defined, parseDuration, parseInteger, parseMetadata } from './parse.js';
+import { parseDuration, parseInteger, parseMetadata } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 type CreateFlags = {

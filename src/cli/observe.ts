@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { EventOptions, HostEvent } from '../api/types.js';
 import { formatEvent, formatStatistics } from '../format/observation.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { defined } from './parse.js';
 import { withHost } from './session.js';
 
 interface EventFlags {

@@ -48,11 +48,6 @@ export function collect(text: string, previous: string[] = []): string[] {
   return [...previous, text];
 }
 
-/** Returns the object without undefined members. */
-export function defined<Value extends object>(value: Value): { [Key in keyof Value]: Exclude<Value[Key], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
-}
-
 /** Returns the option of the command line for a property: `--multi-queue` for `multiQueue`. */
 export const flagOf = (property: string): string =>
   `--${property.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

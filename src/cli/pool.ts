@@ -2,9 +2,10 @@ import type { Command } from 'commander';
 import type { ClaimOptions, GuestOptions, Host, Network, PoolOptions, PoolSummary } from '../api/types.js';
 import { formatInterface } from '../format/format.js';
 import { formatPools } from '../format/pool.js';
+import { defined } from '../util/defined.js';
 import type { App } from './app.js';
 import { examples } from './help.js';
-import { defined, parseInteger, parseMetadata } from './parse.js';
+import { parseInteger, parseMetadata } from './parse.js';
 import { withHost, withRepairedHost } from './session.js';
 
 type CreateFlags = Omit<PoolOptions, 'kind' | 'signal' | 'guest'> & {

@@ -1,6 +1,7 @@
 import type { HostRequest, Settings } from '../api/options.js';
 import { ConflictError, ValidationError } from '../errors.js';
 import type { HostRecord } from '../records/records.js';
+import { defined } from '../util/defined.js';
 import { systemResolvers } from './resolvers.js';
 
 /*
@@ -71,8 +72,7 @@ export async function effectiveSettings(
         'omit it, or change it for all processes with updateSettings (vethwork init)',
     );
   }
-  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as HostRequest;
-  const { egressNic, floatingNetwork, ...rest } = { ...DEFAULTS, ...known, ...defined };
+  const { egressNic, floatingNetwork, ...rest } = { ...DEFAULTS, ...known, ...defined(given) };
   if (egressNic === undefined)
     throw new ValidationError('egressNic', undefined, 'the name of a NIC: it is required for a new host');
   if (floatingNetwork === undefined) {

@@ -11,6 +11,7 @@ import { bridgeIsFull, requireOverlayPort } from '../records/capacity.js';
 import { interfaceOf, liveNetworkOf, readInterface } from '../records/queries.js';
 import { type InterfaceRecord, keys, type NetworkRecord } from '../records/records.js';
 import { type Transaction, transact } from '../store/transaction.js';
+import { defined } from '../util/defined.js';
 import { freeMetric } from './attach.js';
 import { requireInstanceNamespace } from './attach-rules.js';
 import { applyAndSettle } from './creation.js';
@@ -115,9 +116,6 @@ export async function identify(
   const metric = configure ? freeMetric(routes, order) : undefined;
   return { ...attachment, identity, ...(metric !== undefined && { metric }) };
 }
-
-const defined = <Fields extends object>(fields: Fields): Partial<Fields> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<Fields>;
 
 /** Reserves the binding. @throws NotFoundError, ConflictError, CapacityError */
 async function reserve(

@@ -1,3 +1,4 @@
+import { defined } from '../../util/defined.js';
 import { itemsWith } from '../../util/index-list.js';
 import type { NamespaceRef } from '../namespace.js';
 import type { NftCommand, NftFamily, SetElement } from '../nftables/index.js';
@@ -147,8 +148,4 @@ function otherElements(there: readonly NftObject[], wanted: readonly NftCommand[
 function elementKey(element: Record<string, unknown>): string {
   const { set, key, keyEnd = key, data = '', verdict = '' } = element;
   return `${set} ${key} ${keyEnd} ${data} ${JSON.stringify(verdict)}`;
-}
-
-function defined<Values extends object>(values: Values): { [Key in keyof Values]?: NonNullable<Values[Key]> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

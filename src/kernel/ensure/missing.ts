@@ -1,3 +1,4 @@
+import { defined } from '../../util/defined.js';
 import { itemsWith } from '../../util/index-list.js';
 import type { Link, LinkAttributes, LinkKind, LinkSpec } from '../link/index.js';
 import type { NamespaceRef } from '../namespace.js';
@@ -174,8 +175,4 @@ function withDefaults(action: TrafficAction): object {
 
 function exactly({ rate, burst, latency, limit, peakRate }: TbfOptions): Record<string, unknown> {
   return { rate, limit: latency === undefined ? limit : Math.floor(rate * latency + burst), peakRate };
-}
-
-function defined(values: LinkAttributes | Record<string, unknown>): LinkAttributes {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
