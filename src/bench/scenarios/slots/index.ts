@@ -3,8 +3,8 @@ import type { Fact, Scenario } from '../../scenario.js';
 import { churnFacts } from './churn.js';
 import { claimFacts, refillFacts } from './claims.js';
 import { openSame } from './common.js';
-import { crowdFacts } from './crowd.js';
 import { firstPacketFacts } from './first-packet.js';
+import { manySlotsFacts } from './many-slots.js';
 
 /** Claims of prepared interfaces, compared in one process with attaches, the floor of an attach, and a flush to disk. */
 export const slots: Scenario = {
@@ -26,9 +26,9 @@ export const slots: Scenario = {
           ...(await refillFacts(setting, host)),
           ...(await churnFacts(setting, host)),
         );
-        const crowd = await crowdFacts(setting, host);
-        facts.push(...crowd.facts);
-        cases.push(...crowd.curve);
+        const many = await manySlotsFacts(setting, host);
+        facts.push(...many.facts);
+        cases.push(...many.curve);
       } finally {
         await host.close();
       }

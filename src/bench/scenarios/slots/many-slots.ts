@@ -9,7 +9,7 @@ const STEPS = { full: [50, 5000, 10_000], quick: [5, 10], perNetwork: 1000 };
 const CLAIMS = { full: 300, quick: 5 };
 
 /** Creation of many slots in several networks, their memory, and claims beside them. */
-export async function crowdFacts(
+export async function manySlotsFacts(
   { quick, progress, signal }: Setting,
   host: Host,
 ): Promise<{ facts: Fact[]; curve: CaseResult[] }> {
