@@ -82,11 +82,11 @@ export class Controller {
   }
 
   /** True if a record of a network has changed since this node has reported progress: a call may wait for it. */
-  #isBehind(uuid: string): boolean {
+  #isBehind(uuid: string, state: NetworkState | undefined): boolean {
     const { store, node } = this.#context;
     const reported = appliedOf(store, node, uuid)?.revision ?? 0;
-    const versions = [...(peekState(store, uuid)?.versions?.values() ?? [])];
-    return [store.peek(keys.network(uuid))?.version ?? 0, ...versions].some((version) => version > reported);
+    const versions = [store.peek(keys.network(uuid))?.version ?? 0, ...(state?.versions?.values() ?? [])];
+    return versions.some((version) => version > reported);
   }
 
   /** Enqueues all networks of the node, and then each network that changes. */
@@ -113,7 +113,10 @@ export class Controller {
       // An agent of this node whose lease has expired may still write progress of a deleted network. Remove it again.
       for (const uuid of own) if (peekState(store, uuid) === undefined) this.enqueue(uuid, false);
     });
-    for (const uuid of this.networks()) this.enqueue(uuid, isAwaited(peekState(store, uuid)) || this.#isBehind(uuid));
+    for (const uuid of this.networks()) {
+      const state = peekState(store, uuid);
+      this.enqueue(uuid, isAwaited(state) || this.#isBehind(uuid, state));
+    }
     void this.idle().then(() => this.#reconciler.endStart());
   }
 

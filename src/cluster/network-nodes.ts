@@ -39,6 +39,11 @@ function asNetworkNode({ networkNode, ...record }: ClusterHostRecord): NetworkNo
   return { ...record, name: networkNode, floatingPool: DEFAULT_POOL };
 }
 
+/** Returns the record of the cluster with a node as its first network node. */
+function asClusterHost({ name, floatingPool: _, isCordoned: __, ...common }: NetworkNodeRecord): ClusterHostRecord {
+  return { ...common, networkNode: name };
+}
+
 /** Returns the CIDR of a floating pool. Undefined if no node serves it. */
 export function floatingNetworkOf(store: ClusterStore, pool: string): string | undefined {
   return networkNodesIn(store).find(({ floatingPool }) => floatingPool === pool)?.floatingNetwork;
@@ -96,8 +101,7 @@ export async function recordNetworkNode(
   const record = remembered.record as NetworkNodeRecord;
   await recordPool(transaction, record);
   if (known === undefined || known.networkNode === node) {
-    const { name: _name, floatingPool: _pool, isCordoned: _cordoned, ...common } = record;
-    const host: ClusterHostRecord = { ...common, networkNode: node };
+    const host = asClusterHost(record);
     if (JSON.stringify(host) !== JSON.stringify(known)) transaction.put(keys.host, host);
   } else {
     // Earlier versions would build all networks on the first network node.
@@ -140,8 +144,7 @@ export async function forgetNetworkNode(transaction: Transaction, name: string):
   }
   const host = await transaction.get<ClusterHostRecord>(keys.host);
   if (host?.networkNode === name) {
-    const { name: networkNode, floatingPool: _pool, isCordoned: _cordoned, ...common } = heir;
-    transaction.put(keys.host, { ...common, networkNode });
+    transaction.put(keys.host, asClusterHost(heir));
   }
   if (gone !== undefined && !others.some(({ floatingPool }) => floatingPool === gone.floatingPool)) {
     const { [gone.floatingPool]: _, ...pools } =

@@ -156,12 +156,13 @@ export class NetworkReconciler {
     const { displaced } = this.#lastApplied(network.uuid);
     const { standby: _, ...rest } = network;
     const former: NetworkRecord = { ...rest, router: node };
-    const resources = [
+    const known = [
       routerResource(localNode, former),
       ...members.map((member) => floatingResource(localNode, former, member)),
       ...Object.keys(former.routed).map((address) => routedResource(localNode, former, address)),
-    ].filter((resource) => resource !== undefined && !displaced.has(resource.id));
-    const errors = await removeResources(context, former, { resources: resources as Resource[], members: [] });
+    ].filter((resource) => resource !== undefined);
+    const resources = known.filter(({ id }) => !displaced.has(id));
+    const errors = await removeResources(context, former, { resources, members: [] });
     this.forget(network.uuid);
     // The network may return, with the same link indexes.
     await reaper.sweep();

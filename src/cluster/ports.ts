@@ -7,8 +7,7 @@ import { deviceName, planActivation } from '../plan/interface.js';
 import { forgetLearned } from '../plan/mesh.js';
 import { closePort, openPort } from '../plan/slots.js';
 import { inactiveOf } from '../records/binding.js';
-import { type InterfaceRecord, keys } from '../records/records.js';
-import type { Entry } from '../store/store.js';
+import type { InterfaceRecord } from '../records/records.js';
 import { throwFirst } from '../util/errors.js';
 import { handOver, isDueToHandOver, withdraw } from './switch.js';
 import type { ClusterContext } from './types.js';
@@ -57,7 +56,7 @@ export async function followMigrations(
       await close(context, device);
     }
     before.set(index, mode);
-    if (mode === 'closing') await finishSource(context, state, nic);
+    if (mode === 'closing') await finishSource(context, nic);
   }
 }
 
@@ -74,29 +73,17 @@ export async function settlePorts(context: ClusterContext, state: NetworkState, 
       if (mode !== 'closing') continue;
       // The plan of the interface may have failed.
       await close(context, deviceName(nic.attachment));
-      await finishSource(context, state, nic);
+      await finishSource(context, nic);
     }
   }
   applied.ports = new Map(ports.map(({ index, mode }) => [index, mode]));
 }
 
 /** Hands an interface over whose port is closed. */
-async function finishSource(context: ClusterContext, { versions }: NetworkState, nic: InterfaceRecord): Promise<void> {
-  const version = versions?.get(nic.uuid);
-  if (version === undefined || nic.migration === undefined) return;
-  if (!isDueToHandOver(context, nic)) {
-    await withdraw(context, nic.uuid, nic.migration.id);
-    return;
-  }
-  let present: { nic: InterfaceRecord; version: number } | undefined = { nic, version };
-  // Another change of the record may have come first, for example of its metadata.
-  while (present !== undefined && !(await handOver(context, present.nic, present.version))) {
-    const entry: Entry<InterfaceRecord> | undefined = await context.store.get<InterfaceRecord>(
-      keys.interface(nic.uuid),
-    );
-    const isDue = entry?.value.migration?.id === nic.migration.id && isDueToHandOver(context, entry.value);
-    present = isDue ? { nic: entry.value, version: entry.version } : undefined;
-  }
+async function finishSource(context: ClusterContext, nic: InterfaceRecord): Promise<void> {
+  if (nic.migration === undefined) return;
+  if (isDueToHandOver(context, nic)) await handOver(context, nic);
+  else await withdraw(context, nic.uuid, nic.migration.id);
 }
 
 async function close({ kernel, host }: ClusterContext, device: string): Promise<void> {

@@ -175,18 +175,16 @@ async function applied(context: ClusterContext, uuid: string, signal: AbortSigna
 }
 
 /**
- * Makes the target of a migration the owner, in one transaction. The port of this node must be closed. Resolves to false
- * if the record has changed meanwhile.
- * @param version of the record
+ * Makes the target of a migration the owner, in one transaction. The port of this node must be closed. Does nothing if
+ * that is not due any more.
  */
-export async function handOver(context: ClusterContext, nic: InterfaceRecord, version: number): Promise<boolean> {
-  const { store } = context;
+export async function handOver(context: ClusterContext, nic: InterfaceRecord): Promise<void> {
   const carried = asCarried(await interfaceCounters(context, nic));
   const key = keys.interface(nic.uuid);
-  return store.commit({
-    conditions: [{ key, version }],
-    puts: [{ key, value: switched(nic as Migrating, { carried }) }],
-    deletes: [],
+  await transact(context.store, async (transaction) => {
+    const now = await transaction.get<InterfaceRecord>(key);
+    if (now === undefined || now.migration?.id !== nic.migration?.id || !isDueToHandOver(context, now)) return;
+    transaction.put(key, switched(now as Migrating, { carried }));
   });
 }
 
